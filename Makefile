@@ -1,0 +1,47 @@
+# Everything here works on a machine with Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+CHECK ?=
+SCALE ?= 150
+PORT ?= 8471
+
+.PHONY: help demo test check format schemas lock clean
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Installing into $(VENV)..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Run four operators' nodes with demonstration data (CHECK=1: assert it and stop; SCALE=..., PORT=...)
+	@$(BIN)/federation demo $(if $(CHECK),--check) --scale $(SCALE) --port $(PORT)
+
+test: $(STAMP) ## Run every test
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## Format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+schemas: $(STAMP) ## Write the published contract anew
+	@$(BIN)/federation schema schemas
+
+lock: $(STAMP) ## Resolve the dependencies anew, with hashes and without index hosts
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra embedded --extra dev pyproject.toml -o requirements.txt
+
+clean: ## Remove what was installed
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info build

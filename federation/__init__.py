@@ -1,0 +1,5 @@
+"""The node with which public digital-service operators exchange what they pool."""
+
+from importlib.metadata import version
+
+__version__ = version("federation")

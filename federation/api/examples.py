@@ -1,0 +1,109 @@
+"""One example of each type, shown in the OpenAPI document and published under ``schemas/examples``.
+
+They are demonstration: no statement about what any operator runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DRAFTS: dict[str, dict[str, Any]] = {
+    "solution": {
+        "tlp": "CLEAR",
+        "same_as": ["https://www.wikidata.org/entity/Q1466580"],
+        "content": {
+            "name": "GLPI",
+            "summary": {
+                "fr": "Gestion de parc informatique et assistance aux utilisateurs",
+                "en": "IT asset management and service desk",
+            },
+            "kind": "software",
+            "status": "stable",
+            "licence": "GPL-3.0-or-later",
+            "themes": ["it-asset-management", "service-desk"],
+            "repository": "https://github.com/glpi-project/glpi",
+            "packages": [{"cpe": "cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*"}],
+            "version_scheme": "generic",
+        },
+    },
+    "deployment": {
+        "content": {
+            "solution": "arnia/glpi",
+            "status": "production",
+            "tenancy": "shared",
+            "hosting": {"model": "operator", "country": "FR"},
+            "coverage": {
+                "kind": "list",
+                "beneficiaries": [
+                    {
+                        "identifiers": [
+                            {"scheme": "0002", "value": "217100767"},
+                            {"scheme": "cog", "value": "71076"},
+                        ],
+                        "name": "Chalon-sur-Saône",
+                        "type": "commune",
+                    }
+                ],
+            },
+            "version": "10.0.17",
+            "version_state": "exact",
+            "since": "2024-09-01",
+            "environment": "demonstration",
+            "attestation": "declared",
+        },
+    },
+    "incident": {
+        "content": {
+            "title": {
+                "fr": "GLPI : injection SQL sans authentification",
+                "en": "GLPI: SQL injection without authentication",
+            },
+            "summary": {
+                "fr": "Le point d'entrée d'inventaire permet une injection SQL. Corrigé en 10.0.18.",
+                "en": "The inventory endpoint allows SQL injection. Fixed in 10.0.18.",
+            },
+            "kind": "vulnerability",
+            "status": "open",
+            "severity": "high",
+            "detected_at": "2025-03-18T18:27:54Z",
+            "affects": [
+                {
+                    "solution": "arnia/glpi",
+                    "range": "vers:generic/>=10.0.0|<10.0.18",
+                    "fixed_in": ["10.0.18"],
+                }
+            ],
+            "aliases": ["CVE-2025-24799"],
+            "remediations": [
+                {"category": "vendor_fix", "version": "10.0.18", "text": {"fr": "Mettre à jour."}}
+            ],
+        },
+    },
+    "operator": {
+        "content": {
+            "name": "L'ARNia (démonstration)",
+            "country": "FR",
+            "territory": ["FR-BFC"],
+            "contact": "contact@arnia.example.org",
+            "security_contact": "securite@arnia.example.org",
+        },
+    },
+    "group": {
+        "content": {
+            "name": "Cellule sécurité (démonstration)",
+            "members": ["megalis", "recia"],
+            "purpose": {"fr": "Incidents en cours d'analyse"},
+        },
+    },
+}
+KEYS = {
+    "solution": "glpi",
+    "deployment": "glpi-mutualise",
+    "incident": "CVE-2025-24799",
+    "operator": "arnia",
+    "group": "security",
+}
+UPDATE = {
+    "status": "mitigated",
+    "text": {"fr": "Accès à l'inventaire coupé.", "en": "Access to the inventory was cut."},
+}

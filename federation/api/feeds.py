@@ -1,0 +1,249 @@
+"""Feeds for peers, and everything in order of arrival for the operator's own systems."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, get
+from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
+
+from federation.api.answers import JSON, NDJSON, NO_STORE, answer, encoded, tags
+from federation.api.caller import Tokens
+from federation.api.guard import caller_of
+from federation.domain.document import check_id
+from federation.domain.errors import Invalid, NotAcceptable, Refused
+from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName
+from federation.domain.visibility import Caller
+from federation.node import FeedPage, Node
+
+SSE = "text/event-stream"
+HEARTBEAT = 15.0
+"""Seconds after which a silent stream of events says that it is there."""
+
+
+class Feeds(Controller):
+    """What peers pull from."""
+
+    path = "/v1/feeds"
+
+    @get("/", opt={"act": "heads"})
+    async def heads(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List the feeds you may read and where each ends. Wait for news with `Prefer: wait=25`."""
+        node: Node = request.app.state.node
+        caller = caller_of(request)
+        known = tags(request.headers.get("if-none-match"))
+        # Who has no token is answered at once: a wait holds one of the places for requests under way.
+        wait = wait_of(request) if caller.operator is not None else 0
+        deadline = asyncio.get_running_loop().time() + wait
+        while True:
+            arrival = node.watch.state.arrival
+            body = msgspec.json.encode({"feeds": await node.heads(by=caller)})
+            tag = hashlib.sha256(body).hexdigest()[:32]
+            headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache", "vary": "authorization"}
+            if wait:
+                headers["preference-applied"] = f"wait={wait}"
+            if known is None or tag not in known:
+                return answer(body, headers=headers)
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or node.stopping.is_set() or not await node.watch.beyond(arrival, left):
+                return answer(b"", status=304, headers=headers)
+            if caller.operator is not None and not caller.own:
+                # Membership may be what changed.
+                groups = await node.groups_of(caller.operator)
+                caller = msgspec.structs.replace(caller, groups=groups)
+
+    @get("/{origin:str}/{audience:str}/changes", opt={"act": "changes"})
+    async def changes(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], audience: FromPath[str]
+    ) -> ASGIResponse:
+        """Read a feed after a cursor: a JSON page, or NDJSON to its head."""
+        node: Node = request.app.state.node
+        check_id(origin, audience)
+        name = FeedName(origin, audience)
+        after, limit = paging(request)
+        caller = caller_of(request)
+        match wanted(request, JSON, NDJSON):
+            case "application/x-ndjson":
+                first = await node.changes(name, after, by=caller, limit=limit)
+                headers = {**NO_STORE, "federation-epoch": first.epoch}
+                return _streamed(_stream(node, name, first, caller, limit), NDJSON, headers)
+            case _:
+                page = await node.changes(name, after, by=caller, limit=limit)
+                parts = [
+                    b'{"entries":[',
+                    b",".join(entry_line(row) for row in page.rows),
+                    b'],"cursor":"%s","more":%s}' % (str(page.cursor).encode(), _truth(page.more)),
+                ]
+                return answer(b"".join(parts), headers=NO_STORE)
+
+
+class Arrivals(Controller):
+    """Everything this node holds, for the operator's own systems."""
+
+    @get("/v1/changes", opt={"act": "arrivals"})
+    async def arrivals(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Follow everything the node holds, of every operator, in the order it arrived here."""
+        node: Node = request.app.state.node
+        after, limit = paging(request)
+        caller = caller_of(request)
+        match wanted(request, JSON, NDJSON, SSE):
+            case "text/event-stream":
+                if last := request.headers.get("last-event-id"):
+                    after = Cursor.parse(last)
+                await node.arrivals(after, by=caller, limit=1)  # refuse before the stream begins
+                headers = {**NO_STORE, "x-accel-buffering": "no"}
+                tokens: Tokens = request.app.state.tokens
+                authorization = request.headers["authorization"]
+                return _streamed(_events(node, after, tokens, authorization), SSE, headers)
+            case "application/x-ndjson":
+                await node.arrivals(after, by=caller, limit=1)
+                return _streamed(_arrival_lines(node, after, caller, limit), NDJSON, NO_STORE)
+            case _:
+                rows, cursor, more = await node.arrivals(after, by=caller, limit=limit)
+                epoch = cursor.epoch
+                parts = [
+                    b'{"entries":[',
+                    b",".join(arrival_line(row, epoch) for row in rows),
+                    b'],"cursor":"%s","more":%s}' % (str(cursor).encode(), _truth(more)),
+                ]
+                return answer(b"".join(parts), headers=NO_STORE)
+
+    @get("/v1/peers", opt={"act": "peers"})
+    async def peers(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List the peers of this node, how far their feeds have been taken, and what was set aside."""
+        node: Node = request.app.state.node
+        return encoded(await node.peers(), headers=NO_STORE)
+
+
+def _streamed(lines: AsyncIterator[bytes], media_type: str, headers: Mapping[str, str]) -> ASGIResponse:
+    return ASGIStreamingResponse(iterator=lines, media_type=media_type, headers=dict(headers))
+
+
+async def _stream(
+    node: Node, name: FeedName, page: FeedPage, caller: Caller, limit: int
+) -> AsyncIterator[bytes]:
+    """Pages of a feed as lines, to the head it has when the last page is read."""
+    while True:
+        if page.rows:
+            yield b"".join(entry_line(row) + b"\n" for row in page.rows)
+        if not page.more or node.stopping.is_set():
+            return
+        try:
+            page = await node.changes(name, page.cursor, by=caller, limit=limit)
+        except Refused:
+            return  # the reader has whole lines up to here, and learns why when it asks again
+
+
+async def _arrival_lines(
+    node: Node, after: Cursor | None, caller: Caller, limit: int
+) -> AsyncIterator[bytes]:
+    more = True
+    while more and not node.stopping.is_set():
+        rows, after, more = await node.arrivals(after, by=caller, limit=limit)
+        yield b"".join(arrival_line(row, after.epoch) + b"\n" for row in rows)
+
+
+async def _events(
+    node: Node, after: Cursor | None, tokens: Tokens, authorization: str
+) -> AsyncIterator[bytes]:
+    """Server-sent events; the id of each is the cursor to go on from.
+
+    They end with the token they were asked for with: it expires, or is revoked.
+    """
+    yield b": everything this node holds, in order of arrival\n\n"
+    while not node.stopping.is_set():
+        try:
+            caller = await tokens.caller(authorization)
+            rows, after, more = await node.arrivals(after, by=caller, limit=100)
+        except Refused as error:
+            yield b"event: refused\ndata: %s\n\n" % msgspec.json.encode({"code": error.code})
+            return
+        if rows:
+            yield b"".join(
+                b"id: %s.%d\nevent: %s\ndata: %s\n\n"
+                % (after.epoch.encode(), row[0], _op(row[1]), arrival_line(row, after.epoch))
+                for row in rows
+            )
+        if not more and not await node.watch.beyond(after.seq, HEARTBEAT):
+            yield b": still here\n\n"
+
+
+def entry_line(row: Any) -> bytes:
+    """An entry on the wire: the stored bytes are embedded as they are."""
+    seq, retracted, type_, key, revision, hash_, document = row
+    start = b'{"seq":%d,"op":"%s","type":"%s","key":"%s","revision":%d' % (
+        seq, _op(retracted), type_.encode(), key.encode(), revision,
+    )  # fmt: skip
+    if document is None:
+        return start + b"}"
+    return b'%s,"hash":"%s","document":%s}' % (start, hash_.hex().encode(), document)
+
+
+def arrival_line(row: Any, epoch: str) -> bytes:
+    """A change as the operator's own systems see it: with its origin, and the cursor after it."""
+    arrived, retracted, origin, type_, key, revision, hash_, document = row
+    start = b'{"cursor":"%s.%d","op":"%s","origin":"%s","type":"%s","key":"%s","revision":%d' % (
+        epoch.encode(), arrived, _op(retracted), origin.encode(), type_.encode(), key.encode(), revision,
+    )  # fmt: skip
+    if document is None:
+        return start + b"}"
+    return b'%s,"hash":"%s","document":%s}' % (start, hash_.hex().encode(), document)
+
+
+def _op(retracted: bool | None) -> bytes:
+    if retracted is None:
+        return b"withdraw"
+    return b"delete" if retracted else b"upsert"
+
+
+def _truth(value: bool) -> bytes:
+    return b"true" if value else b"false"
+
+
+def wait_of(request: Request[Any, Any, Any]) -> int:
+    """Seconds the caller prefers to wait (RFC 7240, 4.3), at most ``LONGEST_WAIT``."""
+    for preference in request.headers.get("prefer", "").split(","):
+        if found := re.fullmatch(r"\s*wait\s*=\s*([0-9]{1,6})\s*", preference):
+            return min(int(found[1]), LONGEST_WAIT)
+    return 0
+
+
+def paging(request: Request[Any, Any, Any]) -> tuple[Cursor | None, int]:
+    """``after`` and ``limit``. Raises Invalid for anything else."""
+    parameters = request.query_params
+    for name in parameters:
+        if name not in ("after", "limit"):
+            raise Invalid(f"{name[:80]!r} cannot be asked here; after and limit can", pointer=f"?{name[:80]}")
+        if len(parameters.getall(name)) > 1:
+            raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+    limit = parameters.get("limit", str(PAGE_ENTRIES))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= PAGE_ENTRIES):
+        raise Invalid(f"limit is a number from 1 to {PAGE_ENTRIES}", pointer="?limit")
+    after = parameters.get("after")
+    return Cursor.parse(after) if after else None, int(limit)
+
+
+def wanted(request: Request[Any, Any, Any], *offered: str) -> str:
+    """The form of the answer that ``Accept`` asks for; the first one offered when it does not matter."""
+    best, found = 0.0, None
+    for part in request.headers.get("accept", "*/*").split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((_weight(p) for p in parameters if p.startswith("q=")), 1.0)
+        chosen = offered[0] if media_type in ("*/*", "application/*", "") else media_type
+        if chosen in offered and weight > best:
+            best, found = weight, chosen
+    if found is not None:
+        return found
+    raise NotAcceptable(f"the answer can be given as {', '.join(offered)}")
+
+
+def _weight(parameter: str) -> float:
+    """RFC 9110, 12.4.2; what is no weight counts as none."""
+    return float(parameter[2:]) if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter) else 0.0

@@ -1,0 +1,101 @@
+"""What each problem means, and what can be done: the pages behind the ``type`` of a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from federation.api.answers import STATUS
+from federation.domain.errors import Refused
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One problem."""
+
+    title: str
+    status: int
+    meaning: str
+    remedy: str
+
+
+_WORDS: dict[str, tuple[str, str]] = {
+    "invalid": (
+        "The request cannot be understood, or it breaks a rule of the schema. Nothing was changed.",
+        "`errors[].pointer` names the member at fault (RFC 6901), or the query parameter after `?`.",
+    ),
+    "unauthenticated": (
+        "The operation needs an access token, and none came or the one that came does not hold.",
+        "Get one at /oauth2/token. Tokens hold for five minutes and fall with their client.",
+    ),
+    "forbidden": ("The caller is known and may not do this.", "Ask the administrator of the node."),
+    "not-the-writer": (
+        "A record is written by one operator only, its origin, on the origin's own node.",
+        "Send it to the node of the operator whose id is in the path, with a client of that operator.",
+    ),
+    "missing-scope": (
+        "The token does not carry the scope that this operation asks for.",
+        "Ask for the scope when getting the token, or have the client given it: federation client add.",
+    ),
+    "audience-revoked": (
+        "The feed is for an audience that the caller is not, or is no longer, in.",
+        "Drop every copy held of this feed.",
+    ),
+    "not-found": (
+        "There is nothing here that the caller may see. What is hidden and what does not exist look alike.",
+        "Check the id. For records that are not CLEAR, send a token.",
+    ),
+    "retracted": ("The record was here; its operator has retracted it.", "Drop your copy."),
+    "precondition-failed": (
+        "The record is not at the state that If-Match or If-None-Match names: somebody wrote it in between.",
+        "Get it again, look at what changed, and send your change with the new ETag.",
+    ),
+    "conflict": ("The write does not fit the present state.", "Try again."),
+    "cursor-refused": ("The cursor cannot be used.", "Start from zero."),
+    "cursor-expired": (
+        "The cursor is older than the tombstones still kept, so deletions after it may be missing.",
+        "Read the feed from zero and compare with what you hold.",
+    ),
+    "cursor-in-future": (
+        "The cursor is beyond the end of the feed. With an unchanged epoch this must not happen.",
+        "Do not reset silently: find out which of the two nodes was restored or tampered with.",
+    ),
+    "epoch-changed": (
+        "The feed was minted anew: its node was restored from a backup or promoted.",
+        "Read the feed from zero and compare with what you hold.",
+    ),
+    "too-large": ("The request is larger than is read.", "The limits are at /.well-known/federation."),
+    "unsupported-media-type": (
+        "The body is of a type, charset or encoding that is not read here.",
+        "Send UTF-8, not compressed, with the Content-Type that the API documentation names.",
+    ),
+    "not-acceptable": (
+        "The answer cannot be given in the form asked for.",
+        "Leave Accept out, or ask for JSON.",
+    ),
+    "unavailable": ("The node cannot answer now.", "Try again after the time that Retry-After names."),
+    "raced": (
+        "Other writers of the same records came first. Nothing was changed.",
+        "Try again after the time that Retry-After names.",
+    ),
+    "method-not-allowed": ("The path does not take this method.", "Allow names those it takes."),
+    "internal-error": (
+        "The node failed in a way it should not. Nothing was half done.",
+        "Tell the administrator of the node; its log has the trace.",
+    ),
+    "refused": ("The request was refused.", "The detail says why."),
+}
+
+
+def _kinds(kind: type[Refused]) -> Iterator[type[Refused]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _kinds(inner)
+
+
+PROBLEMS: dict[str, Page] = {
+    **{kind.code: Page(kind.title, STATUS.get(kind, 400), *_WORDS[kind.code]) for kind in _kinds(Refused)},
+    "method-not-allowed": Page("The path does not take this method", 405, *_WORDS["method-not-allowed"]),
+    "internal-error": Page("Internal error", 500, *_WORDS["internal-error"]),
+}
+"""Every problem there is, by the last part of its type."""

@@ -1,0 +1,342 @@
+"""Collections of records: one controller a type, all with the same verbs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from litestar import Controller, Request, Router, delete, get, patch, post, put
+from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+
+from federation.api.answers import (
+    JSON,
+    MERGE_PATCH,
+    NDJSON,
+    NO_STORE,
+    REVALIDATE,
+    STATUS,
+    answer,
+    etag,
+    stored,
+    tags,
+    written,
+)
+from federation.api.guard import body_of, caller_of
+from federation.domain.deployment import Deployment
+from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
+from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge
+from federation.domain.group import Group
+from federation.domain.incident import Incident, NewUpdate
+from federation.domain.operator import Operator
+from federation.domain.query import MOST_COUNTED, read_query
+from federation.domain.solution import Solution
+from federation.domain.values import Content
+from federation.node import MANY, Node, Outcome, Preconditions
+
+BULK_LINES = 100_000
+"""Records of one upload, at most."""
+BULK_BYTES = 512 * 1_048_576
+"""Bytes of one upload, at most."""
+BULK_LINE = 1_048_576
+"""Bytes of one line, at most."""
+BATCH = 1_000
+"""Records kept in one transaction."""
+BATCH_BYTES = 8 * 1_048_576
+
+
+class Collection(Controller):
+    """What can be done with records of one type."""
+
+    kind: ClassVar[type[Content]]
+
+    def __init__(self, owner: Router) -> None:
+        # The guard and the OpenAPI document see a handler by its options.
+        self.opt = {"kind": self.kind}
+        super().__init__(owner)
+
+    @get("/", opt={"act": "list"})
+    async def list_records(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List {plural}: filter, search, sort, page by page."""
+        node = _node(request)
+        query = read_query(self.kind, _asked(request))
+        documents, place, total = await node.collect(query, by=caller_of(request))
+        parts = [b'{"items":[', b",".join(documents), b"]"]
+        headers = dict(REVALIDATE)
+        if place is not None:
+            asked = [pair for pair in _asked(request) if pair[0] not in ("after", "total")]
+            following = f"{node.url}{self.path}?{urlencode([*asked, ('after', str(place))])}"
+            headers["link"] = f'<{following}>; rel="next"'
+            parts += [b',"next":', msgspec.json.encode(following)]
+        if total is not None:
+            parts.append(b',"total":%d,"total_is_exact":%s' % (
+                min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
+            ))  # fmt: skip
+        return answer(b"".join([*parts, b"}"]), headers=headers)
+
+    @get("/{origin:str}/{key:str}", opt={"act": "get"})
+    async def get_record(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Get one {type}, as its operator wrote it down."""
+        found = await _node(request).find(self.kind, origin, key, by=caller_of(request))
+        if found.retracted:
+            raise Retracted(f"{self.kind.type} {origin}/{key} has been retracted by {origin}")
+        return stored(found, tags(request.headers.get("if-none-match")))
+
+    @put("/{origin:str}/{key:str}", opt={"act": "publish", "reads": (JSON,)})
+    async def publish(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Publish a {type} under a key of yours, or revise it. The same content again changes nothing."""
+        node = _node(request)
+        node.check_origin(origin, key)
+        shape: Any = Draft
+        draft = read_draft(await body_of(request), shape[self.kind])
+        outcome = await node.publish(
+            self.kind, draft, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        )
+        return written(outcome, self._location(node, outcome))
+
+    @post("/", opt={"act": "publish_new", "reads": (JSON,)})
+    async def publish_new(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Publish a {type} under a key that the node mints (UUIDv7)."""
+        node = _node(request)
+        shape: Any = Draft
+        draft = read_draft(await body_of(request), shape[self.kind])
+        outcome = await node.publish_new(self.kind, draft, by=caller_of(request))
+        return written(outcome, self._location(node, outcome))
+
+    @patch("/{origin:str}/{key:str}", opt={"act": "patch", "reads": (MERGE_PATCH,)})
+    async def patch(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Revise members of a {type} by JSON Merge Patch (RFC 7396)."""
+        node = _node(request)
+        node.check_origin(origin, key)
+        change = decode_json(await body_of(request))
+        if not isinstance(change, dict):
+            raise Invalid("a merge patch of a record is a JSON object", pointer="")
+        outcome = await node.patch(
+            self.kind, change, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        )
+        return written(outcome, self._location(node, outcome))
+
+    @delete("/{origin:str}/{key:str}", opt={"act": "retract"}, status_code=200)
+    async def retract(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Retract a {type}: a tombstone takes its place, at every peer."""
+        outcome = await _node(request).retract(
+            self.kind, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        )
+        return answer(b"", status=204, headers={"etag": etag(outcome.hash), **NO_STORE})
+
+    @post("/bulk", opt={"act": "upload", "reads": (NDJSON,), "limit": BULK_BYTES}, status_code=200)
+    async def upload(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Publish up to 100 000 {plural}: one draft with its key a line; the good ones are kept."""
+        if not caller_of(request).own:
+            raise Forbidden("only the operator's own clients publish here")
+        # The report begins when the upload has ended: a client that reads nothing before it has sent
+        # everything would otherwise wait for us, and we for it.
+        report = [line async for line in Upload(_node(request), self.kind, request).lines()]
+        return answer(b"".join(report), media_type=NDJSON, headers=NO_STORE)
+
+    def _location(self, node: Node, outcome: Outcome) -> str:
+        return f"{node.url}{self.path}/{node.operator}/{outcome.key}"
+
+
+class Solutions(Collection):
+    path = "/v1/solutions"
+    kind = Solution
+
+
+class Deployments(Collection):
+    path = "/v1/deployments"
+    kind = Deployment
+
+
+class Incidents(Collection):
+    path = "/v1/incidents"
+    kind = Incident
+
+    @post("/{origin:str}/{key:str}/updates", opt={"act": "append_update", "reads": (JSON,)})
+    async def append_update(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Append a line to the timeline of an incident, and move its status."""
+        node = _node(request)
+        node.check_origin(origin, key)
+        update = read_draft(await body_of(request), NewUpdate)
+        outcome = await node.append_update(
+            update, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        )
+        return written(outcome, self._location(node, outcome))
+
+
+class Operators(Collection):
+    path = "/v1/operators"
+    kind = Operator
+
+
+class Groups(Collection):
+    path = "/v1/groups"
+    kind = Group
+
+
+COLLECTIONS: tuple[type[Collection], ...] = (Solutions, Deployments, Incidents, Operators, Groups)
+
+
+class Refusal(msgspec.Struct, omit_defaults=True):
+    """A line of the report of an upload: a record that was not kept."""
+
+    line: int
+    """Counted from 1."""
+    status: int
+    title: str
+    detail: str
+    key: str | None = None
+    pointer: str | None = None
+
+
+class Summary(msgspec.Struct):
+    """The last line of the report. Without it the upload was cut short, and can be repeated."""
+
+    received: int = 0
+    created: int = 0
+    revised: int = 0
+    unchanged: int = 0
+    refused: int = 0
+
+
+class Upload:
+    """An upload under way: reads lines, keeps them batch by batch, reports what it refuses.
+
+    Each batch is a transaction of its own, so a broken connection loses nothing that was kept, and a
+    repeated upload finds it unchanged.
+    """
+
+    def __init__(self, node: Node, kind: type[Content], request: Request[Any, Any, Any]) -> None:
+        self._node = node
+        self._kind = kind
+        self._request = request
+        shape: Any = KeyedDraft
+        self._shape = shape[kind]
+        self._summary = Summary()
+        self._batch: dict[str, tuple[int, Draft[Any]]] = {}
+        self._lines: dict[str, int] = {}
+        self._bytes = 0
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The report, line by line."""
+        try:
+            async for number, line in self._incoming():
+                self._summary.received = number
+                refusal = self._read(number, line)
+                if refusal is not None:
+                    yield self._refuse(refusal)
+                if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
+                    async for told in self._keep():
+                        yield told
+            async for told in self._keep():
+                yield told
+            if self._summary.created + self._summary.revised >= MANY:
+                await self._node.store.refresh_statistics()
+        except Refused as error:
+            # What is good before the line at fault is kept.
+            async for told in self._keep():
+                yield told
+            yield self._refuse(_refusal(self._summary.received + 1, error))
+        yield msgspec.json.encode({"summary": self._summary}) + b"\n"
+
+    async def _incoming(self) -> AsyncIterator[tuple[int, bytes]]:
+        rest, number, size = b"", 0, 0
+        async for chunk in self._request.stream():
+            size += len(chunk)
+            if size > BULK_BYTES:
+                raise TooLarge(f"the upload is longer than {BULK_BYTES} bytes; send the rest in another one")
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                number += 1
+                if line.strip():
+                    yield self._counted(number), line
+            if len(rest) > BULK_LINE:
+                raise TooLarge(f"line {number + 1} is longer than {BULK_LINE} bytes")
+        if rest.strip():
+            yield self._counted(number + 1), rest
+
+    @staticmethod
+    def _counted(number: int) -> int:
+        if number > BULK_LINES:
+            raise TooLarge(f"an upload has at most {BULK_LINES} lines; send the rest in another one")
+        return number
+
+    def _read(self, number: int, line: bytes) -> Refusal | None:
+        key = None
+        try:
+            if len(line) > BULK_LINE:
+                raise TooLarge(f"the line is longer than {BULK_LINE} bytes")
+            keyed = read_draft(line, self._shape)
+            key = keyed.key
+            if key in self._lines:
+                raise Invalid(f"the key {key} is in line {self._lines[key]} already", pointer="/key")
+        except Refused as error:
+            return _refusal(number, error, key)
+        self._batch[key] = (number, keyed)
+        self._lines[key] = number
+        self._bytes += len(line)
+        return None
+
+    async def _keep(self) -> AsyncIterator[bytes]:
+        batch, self._batch, self._bytes = self._batch, {}, 0
+        if not batch:
+            return
+        drafts = {key: draft for key, (_, draft) in batch.items()}
+        outcomes = await self._node.upload(self._kind, drafts, by=caller_of(self._request))
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, Refused):
+                yield self._refuse(_refusal(batch[key][0], outcome, key))
+            elif not outcome.changed:
+                self._summary.unchanged += 1
+            elif outcome.created:
+                self._summary.created += 1
+            else:
+                self._summary.revised += 1
+
+    def _refuse(self, refusal: Refusal) -> bytes:
+        self._summary.refused += 1
+        return msgspec.json.encode(refusal) + b"\n"
+
+
+def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:
+    return Refusal(
+        line=line, status=STATUS[type(error)], title=error.title, detail=error.detail, key=key,
+        pointer=error.pointer,
+    )  # fmt: skip
+
+
+def _node(request: Request[Any, Any, Any]) -> Node:
+    node: Node = request.app.state.node
+    return node
+
+
+def _asked(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    """The query parameters, in order. Raises Invalid for what is not UTF-8."""
+    try:
+        return parse_qsl(
+            request.scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=100,
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise Invalid(
+            "the query string cannot be read: UTF-8, percent-encoded, at most 100 members"
+        ) from None
+
+
+def _preconditions(request: Request[Any, Any, Any]) -> Preconditions:
+    headers = request.headers
+    return Preconditions(tags(headers.get("if-match"), strong=True), tags(headers.get("if-none-match")))

@@ -1,0 +1,105 @@
+"""The application: the rooms put together around one node."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.exceptions import HTTPException
+
+from federation.api import openapi
+from federation.api.answers import on_bug, on_http_error, on_refused
+from federation.api.caller import Tokens
+from federation.api.feeds import Arrivals, Feeds
+from federation.api.guard import check_rights, guard
+from federation.api.oauth import OAuth
+from federation.api.records import COLLECTIONS
+from federation.api.wellknown import WellKnown
+from federation.domain.errors import Refused
+from federation.keys import Keyring, mint
+from federation.node import Node
+from federation.observe import Metrics, Observed
+from federation.settings import Settings
+from federation.store.database import Store, opened
+from federation.sync.loop import Loop
+
+log = logging.getLogger("federation")
+
+
+@asynccontextmanager
+async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
+    """The node over an open store; its watch runs while the block lasts."""
+    async with store.write() as tx:
+        keys = await tx.clients.keys()
+        if not keys:
+            await tx.clients.lock_keys()
+            keys = await tx.clients.keys()
+        if not keys:
+            key = mint()
+            await tx.clients.add_key(key["kid"], key)
+            keys = [key]
+        state = await tx.feeds.state()
+    node = Node(
+        operator=settings.operator,
+        url=settings.url,
+        name=settings.name,
+        store=store,
+        keyring=Keyring(keys),
+        state=state,
+    )
+    async with node.watch.running():
+        yield node
+
+
+def api(node: Node | None = None, metrics: Metrics | None = None, lifespan: Any = None) -> Litestar:
+    """The HTTP edge. Without a node it can only describe itself, which is enough for its OpenAPI document."""
+    metrics = metrics or Metrics()
+    app = Litestar(
+        route_handlers=[*COLLECTIONS, Feeds, Arrivals, OAuth, WellKnown],
+        guards=[guard],
+        exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
+        lifespan=[lifespan] if lifespan else [],
+        openapi_config=None,
+        request_max_body_size=None,  # body_of() and the bulk upload have bounds of their own
+        logging_config=None,
+    )
+    check_rights(app)
+    app.state.metrics = metrics
+    if node is not None:
+        attach(app, node)
+    return app
+
+
+def attach(app: Litestar, node: Node) -> None:
+    """Give the HTTP edge its node."""
+    app.state.node = node
+    app.state.tokens = Tokens(node)
+    app.state.openapi = msgspec.json.encode(openapi.document(app, node.url))
+
+
+def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
+    """The ASGI application of one process of ``federation serve``."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(opened(dsn, connections=settings.connections))
+            node = await stack.enter_async_context(node_of(settings, store))
+            attach(app, node)
+            if sync:
+                await stack.enter_async_context(Loop(node, metrics).running())
+            observed.on_drain = node.stop
+            log.info("serving", extra={"operator": node.operator, "url": node.url})
+            try:
+                yield
+            finally:
+                node.stop()
+        log.info("stopped", extra={"operator": settings.operator})
+
+    observed = Observed(api(metrics=metrics, lifespan=lifespan), metrics)
+    return observed

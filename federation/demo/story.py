@@ -1,0 +1,388 @@
+"""The demonstration: four operators' nodes on one machine, told with the figures of this very run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx2
+import msgspec
+
+from federation import admin
+from federation.app import node_of
+from federation.demo.catalogue import OPERATORS
+from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
+from federation.domain.errors import Broken
+from federation.serving import database
+from federation.settings import Settings
+from federation.store.database import opened
+
+READY_SECONDS = 60.0
+CONVERGE_SECONDS = 300.0
+SCOPES = ("solutions", "deployments", "incidents", "operators", "groups")
+
+
+class Running:
+    """One node of the demonstration, as its operator's IT system sees it."""
+
+    def __init__(self, settings: Settings, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.settings = settings
+        self.process = process
+        self.log = log
+        self.http = httpx2.AsyncClient(base_url=settings.url, trust_env=False, timeout=60)
+        self.credentials = ("", "")
+        self.token = ""
+
+    @property
+    def operator(self) -> str:
+        return self.settings.operator
+
+    async def get_token(self) -> None:
+        """Get a token the way an IT system does."""
+        answer = await self.http.post(
+            "/oauth2/token", data={"grant_type": "client_credentials"}, auth=self.credentials
+        )
+        answer.raise_for_status()
+        self.token = answer.json()["access_token"]
+        self.http.headers["authorization"] = f"Bearer {self.token}"
+
+    async def found(self, path: str) -> Any:
+        answer = await self.http.get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+
+async def tell(*, check: bool, scale: int, port: int) -> None:
+    """Run the demonstration; with ``check`` assert it and stop. Raises Broken when something is not so."""
+    began = time.perf_counter()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    ports = range(port, port + len(NAMES))
+    for one in ports:
+        _refuse_taken(one)
+    story = asyncio.ensure_future(_story(check, scale, list(ports), began, stop))
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((story, stopped), return_when=asyncio.FIRST_COMPLETED)
+    if not story.done():
+        story.cancel()
+    stopped.cancel()
+    with suppress(asyncio.CancelledError):
+        await story
+    click.echo("The four nodes are stopped, and their data is removed.")
+
+
+async def _story(check: bool, scale: int, ports: list[int], began: float, stop: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        directory = Path(tempfile.mkdtemp(prefix="federation-demo-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        click.echo("Starting four nodes, each with a PostgreSQL of its own...")
+        nodes = [
+            await stack.enter_async_context(_started(name, number, directory))
+            for name, number in zip(NAMES, ports, strict=True)
+        ]
+        await asyncio.gather(*(_ready(node) for node in nodes))
+        click.echo(f"  ready after {time.perf_counter() - began:.1f} s")
+        await _introduce(nodes)
+        click.echo("  each is a peer of the three others; the key thumbprints were compared")
+
+        counts = await _load_and_converge(nodes, scale)
+        delays = await _publish_and_read(nodes)
+        await _show(nodes, counts, delays)
+        await _assert(nodes, counts)
+        click.echo(
+            f"\nEverything above was checked against the nodes, {time.perf_counter() - began:.1f} s in all."
+        )
+        if not check:
+            _invite(nodes)
+            await stop.wait()
+
+
+@asynccontextmanager
+async def _started(name: str, port: int, directory: Path) -> AsyncIterator[Running]:
+    full_name = next(e.content["name"] for e in OPERATORS if e.origin == name)
+    settings = Settings(
+        operator=name,
+        url=f"http://127.0.0.1:{port}",
+        name=f"{full_name} (demonstration)",
+        data_dir=directory / name,
+        port=port,
+    )
+    log = directory / f"{name}.log"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("FEDERATION_")}
+    environment |= {
+        "FEDERATION_OPERATOR": name,
+        "FEDERATION_NAME": settings.name,
+        "FEDERATION_URL": settings.url,
+        "FEDERATION_PORT": str(port),
+        "FEDERATION_DATA_DIR": str(settings.data_dir),
+    }
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "federation.cli", "serve",
+            env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us: we stop the nodes in order
+        )  # fmt: skip
+    node = Running(settings, process, log)
+    try:
+        yield node
+    finally:
+        await node.http.aclose()
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 30)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _ready(node: Running) -> None:
+    deadline = time.perf_counter() + READY_SECONDS
+    while time.perf_counter() < deadline:
+        if node.process.returncode is not None:
+            break
+        with suppress(httpx2.HTTPError):
+            if (await node.http.get("/health/ready")).status_code == 200:
+                return
+        await asyncio.sleep(0.05)
+    tail = node.log.read_text(errors="replace")[-2_000:]
+    raise Broken(f"the node of {node.operator} did not start; its log ends with:\n{tail}")
+
+
+async def _introduce(nodes: list[Running]) -> None:
+    """What each administrator does: a client for the IT system, and the three peers."""
+    async with AsyncExitStack() as stack:
+        here = {}
+        for node in nodes:
+            dsn = await stack.enter_async_context(database(node.settings, exclusive=False))
+            store = await stack.enter_async_context(opened(dsn, connections=2))
+            here[node.operator] = await stack.enter_async_context(node_of(node.settings, store))
+        for node in nodes:
+            scopes = tuple(f"{plural}.{verb}" for plural in SCOPES for verb in ("read", "write"))
+            client_id, secret, _ = await admin.add_client(
+                here[node.operator], "demonstration", (*scopes, "feeds.read", "changes.read", "peers.read")
+            )
+            node.credentials = (client_id, secret)
+            for other in nodes:
+                if other is not node:
+                    await admin.add_peer(
+                        here[node.operator], other.settings.url, here[other.operator].keyring.kid
+                    )
+    await asyncio.gather(*(node.get_token() for node in nodes))
+    deadline = time.perf_counter() + READY_SECONDS
+    while time.perf_counter() < deadline:
+        views = [await node.found("/v1/peers") for node in nodes]
+        if all(peer["contacted_at"] and not peer["failures"] for view in views for peer in view["peers"]):
+            return
+        await asyncio.sleep(0.1)
+    raise Broken("the nodes did not reach each other")
+
+
+async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict[str, int]]:
+    began = time.perf_counter()
+    loaded = dict(
+        zip(
+            [node.operator for node in nodes],
+            await asyncio.gather(*(_load(node, scale) for node in nodes)),
+            strict=True,
+        )
+    )
+    after_load = time.perf_counter() - began
+    total = sum(sum(counts.values()) for counts in loaded.values())
+    click.echo(f"Loaded {total} records through the API in {after_load:.1f} s.")
+    deadline = began + CONVERGE_SECONDS
+    while not await _converged(nodes):
+        if time.perf_counter() > deadline:
+            raise Broken("the nodes did not converge; see `federation peer list`")
+        await asyncio.sleep(0.02)
+    whole = time.perf_counter() - began
+    click.echo(
+        f"All four hold everything they may see {whole:.2f} s after the first upload began, "
+        f"{max(whole - after_load, 0):.2f} s after the last one ended."
+    )
+    return loaded
+
+
+async def _load(node: Running, scale: int) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    by_type: dict[str, list[bytes]] = {}
+    for plural, draft in drafts(node.operator, scale):
+        by_type.setdefault(plural, []).append(msgspec.json.encode(draft) + b"\n")
+    for plural, lines in by_type.items():
+        for start in range(0, len(lines), 100_000):
+            answer = await node.http.post(
+                f"/v1/{plural}/bulk",
+                content=b"".join(lines[start : start + 100_000]),
+                headers={"content-type": "application/x-ndjson"},
+                timeout=600,
+            )
+            answer.raise_for_status()
+            report = [msgspec.json.decode(line) for line in answer.content.splitlines()]
+            summary = report[-1]["summary"]
+            if summary["refused"]:
+                raise Broken(f"{node.operator} refused demonstration data: {report[0]}")
+            counts[plural] = counts.get(plural, 0) + summary["created"]
+    return counts
+
+
+async def _converged(nodes: list[Running]) -> bool:
+    heads = {
+        (feed["origin"], feed["audience"]): feed["seq"]
+        for node in nodes
+        for feed in (await node.found("/v1/feeds"))["feeds"]
+    }
+    for node in nodes:
+        view = await node.found("/v1/peers")
+        taken = {
+            (peer["operator"], feed["audience"]): feed["taken"]
+            for peer in view["peers"]
+            for feed in peer["feeds"]
+        }
+        for (origin, audience), seq in heads.items():
+            entitled = audience != GROUP or node.operator in MEMBERS.get(origin, ())
+            if origin != node.operator and entitled and taken.get((origin, audience)) != seq:
+                return False
+    return True
+
+
+INCIDENT = {
+    "title": {
+        "fr": "Démonstration : messagerie indisponible",
+        "en": "Demonstration: messaging is unavailable",
+    },
+    "summary": {
+        "fr": "Panne inventée pour la démonstration.",
+        "en": "An outage invented for the demonstration.",
+    },
+    "kind": "outage",
+    "status": "investigating",
+    "severity": "high",
+    "started_at": "2026-11-23T08:00:00Z",
+    "affects": [{"deployments": ["arnia/demo-000001"]}],
+}
+
+
+async def _publish_and_read(nodes: list[Running]) -> dict[str, float]:
+    """Publish an incident at arnia and read it at the three others: milliseconds from request to read."""
+    arnia, others = nodes[0], nodes[1:]
+    path = "/v1/incidents/arnia/demo-outage"
+
+    async def until_read(node: Running, began: float) -> float:
+        while time.perf_counter() - began < 30:
+            if (await node.http.get(path)).status_code == 200:
+                return (time.perf_counter() - began) * 1000
+            await asyncio.sleep(0.01)
+        raise Broken(f"the incident did not reach {node.operator} within 30 s")
+
+    began = time.perf_counter()
+    reading = [asyncio.ensure_future(until_read(node, began)) for node in others]
+    answer = await arnia.http.put(path, json={"content": INCIDENT})
+    answer.raise_for_status()
+    return dict(zip([node.operator for node in others], await asyncio.gather(*reading), strict=True))
+
+
+async def _show(nodes: list[Running], counts: dict[str, dict[str, int]], delays: dict[str, float]) -> None:
+    click.echo("\nPublished, by operator:")
+    for operator, of_type in counts.items():
+        listed = ", ".join(f"{number} {plural}" for plural, number in of_type.items())
+        click.echo(f"  {operator:<11} {listed}")
+    click.echo("\nAn incident was published at arnia and read, after its request began:")
+    for operator, milliseconds in delays.items():
+        click.echo(f"  at {operator:<11} {milliseconds:6.1f} ms")
+    exposed = await nodes[1].found("/v1/deployments?solution=arnia/glpi&version=10.0.17&total=true&limit=1")
+    click.echo(
+        f"\nCVE-2025-24799 concerns GLPI before 10.0.18. Megalis lists {exposed['total']} deployments "
+        "of 10.0.17, of all four operators (invented ones)."
+    )
+
+
+async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> None:
+    """What the story told is so: same bytes everywhere, and AMBER only where it may be."""
+    for path in (
+        "/v1/solutions/arnia/glpi",
+        "/v1/deployments/megalis/demo-000000",
+        "/v1/incidents/arnia/demo-outage",
+    ):
+        answers = [await node.http.get(path) for node in nodes]
+        _must(all(a.status_code == 200 for a in answers), f"{path} is readable at all four nodes")
+        _must(
+            len({(a.content, a.headers["etag"]) for a in answers}) == 1, f"{path} has the same bytes and ETag"
+        )
+    for plural in ("operators", "solutions", "deployments"):
+        expected = sum(of_type.get(plural, 0) for of_type in counts.values())
+        for node in nodes:
+            found = await node.found(f"/v1/{plural}?total=true&limit=1")
+            right = found["total"] == expected if found["total_is_exact"] else expected > found["total"]
+            _must(right, f"{node.operator} holds all {expected} {plural}")
+    for node in nodes:
+        entitled = node.operator in ("arnia", *MEMBERS["arnia"])
+        status = (await node.http.get("/v1/incidents/arnia/demo-security")).status_code
+        _must(
+            status == (200 if entitled else 404),
+            f"the AMBER incident is seen as it may be at {node.operator}",
+        )
+        async with httpx2.AsyncClient(base_url=node.settings.url, trust_env=False) as nobody:
+            _must(
+                (await nobody.get("/v1/deployments/arnia/demo-000000")).status_code == 404,
+                f"a GREEN record is hidden without a token at {node.operator}",
+            )
+        view = await node.found("/v1/peers")
+        _must(not view["set_aside"], f"{node.operator} set nothing aside")
+
+
+def _must(so: bool, what: str) -> None:
+    if not so:
+        raise Broken(f"this should be so and is not: {what}")
+
+
+def _invite(nodes: list[Running]) -> None:
+    arnia, megalis = nodes[0], nodes[1]
+    click.echo("\nThe nodes stay up until Ctrl-C:")
+    for node in nodes:
+        click.echo(f"  {node.operator:<11} {node.settings.url}/docs")
+    base, other = arnia.settings.url, megalis.settings.url
+    client_id, secret = arnia.credentials
+    click.echo(
+        f"""
+Try, in another terminal:
+
+  curl -s '{other}/v1/solutions?q=supervision'
+
+  TOKEN={arnia.token}
+
+  curl -s -H "Authorization: Bearer $TOKEN" '{base}/v1/incidents?severity=critical'
+
+  curl -s -X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+       -d '{{"content":{{"name":"Mon outil","summary":{{"fr":"Essai"}},"kind":"software",
+             "status":"beta","licence":"MIT","themes":["ai"]}}}}' \\
+       {base}/v1/solutions/arnia/mon-outil
+  curl -s {other}/v1/solutions/arnia/mon-outil
+
+  curl -sN -H "Authorization: Bearer $TOKEN" -H 'Accept: text/event-stream' '{base}/v1/changes'
+
+The token holds for five minutes; get another one with
+  curl -s -u '{client_id}:{secret}' -d grant_type=client_credentials {base}/oauth2/token
+"""
+    )
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise Broken(f"port {port} is taken; choose others: make demo PORT=...") from None

@@ -1,0 +1,150 @@
+"""What can be refused, as one tree.
+
+    Refused
+    ├── Invalid            the request cannot be understood, or breaks a rule of the schema
+    ├── Unauthenticated    no token where one is needed, or one that does not hold
+    ├── Forbidden          the caller is known and may not
+    │   ├── NotTheWriter     only the origin writes a record
+    │   ├── MissingScope     the token does not carry the scope of this operation
+    │   └── AudienceRevoked  the caller is not (or no longer) in the audience of this feed
+    ├── NotFound           nothing here that the caller may see; hidden and absent are one answer
+    ├── Retracted          it was here, and its operator has retracted it
+    ├── PreconditionFailed the record is not at the state the caller named
+    ├── Conflict           the write cannot be done in the present state
+    ├── CursorRefused
+    │   ├── CursorExpired    older than the tombstones still kept: start from zero
+    │   ├── CursorInFuture   beyond the head of the feed
+    │   └── EpochChanged     the feed was minted anew (restore, promotion)
+    ├── TooLarge, UnsupportedMediaType, NotAcceptable
+    └── Unavailable        not now: the database cannot be reached, or the node is stopping
+        └── Raced            somebody else wrote in between
+
+    Broken                 the node's own configuration or database is not as it must be (shown by the CLI)
+
+Messages are written for who asked and say what would help. Which HTTP status each gets is
+decided once, in ``api/answers.py``; what is not in this tree is a bug.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refused(Exception):
+    """The request was not carried out; nothing was changed by it."""
+
+    code: ClassVar[str] = "refused"
+    title: ClassVar[str] = "The request was refused"
+
+    def __init__(self, detail: str, *, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+        """RFC 6901 pointer to the member at fault, where there is one."""
+
+
+class Invalid(Refused):
+    code = "invalid"
+    title = "The request is not valid"
+
+
+class Unauthenticated(Refused):
+    code = "unauthenticated"
+    title = "A valid access token is needed"
+
+    def __init__(self, detail: str, *, presented: bool = True) -> None:
+        super().__init__(detail)
+        self.presented = presented
+        """Whether a token came that does not hold; else none came."""
+
+
+class Forbidden(Refused):
+    code = "forbidden"
+    title = "The caller may not do this"
+
+
+class NotTheWriter(Forbidden):
+    code = "not-the-writer"
+    title = "Only the origin writes a record"
+
+
+class MissingScope(Forbidden):
+    code = "missing-scope"
+    title = "The token does not carry the scope of this operation"
+
+
+class AudienceRevoked(Forbidden):
+    code = "audience-revoked"
+    title = "The caller is not in the audience of this feed"
+
+
+class NotFound(Refused):
+    code = "not-found"
+    title = "There is nothing here"
+
+
+class Retracted(Refused):
+    code = "retracted"
+    title = "The record has been retracted"
+
+
+class PreconditionFailed(Refused):
+    code = "precondition-failed"
+    title = "The record is not at the state named"
+
+
+class Conflict(Refused):
+    code = "conflict"
+    title = "The request does not fit the present state"
+
+
+class CursorRefused(Refused):
+    code = "cursor-refused"
+    title = "The cursor cannot be used"
+
+
+class CursorExpired(CursorRefused):
+    code = "cursor-expired"
+    title = "The cursor is older than what is kept; start from zero"
+
+
+class CursorInFuture(CursorRefused):
+    code = "cursor-in-future"
+    title = "The cursor is beyond the head of the feed"
+
+
+class EpochChanged(CursorRefused):
+    code = "epoch-changed"
+    title = "The feed was minted anew"
+
+
+class TooLarge(Refused):
+    code = "too-large"
+    title = "The request is too large"
+
+
+class UnsupportedMediaType(Refused):
+    code = "unsupported-media-type"
+    title = "The body is of a type that is not read here"
+
+
+class NotAcceptable(Refused):
+    code = "not-acceptable"
+    title = "The answer cannot be given in the form asked for"
+
+
+class Unavailable(Refused):
+    code = "unavailable"
+    title = "The node cannot answer now"
+
+
+class Raced(Unavailable):
+    code = "raced"
+    title = "Another writer came first"
+
+    def __init__(self) -> None:
+        super().__init__("another writer came first; nothing was changed, try again")
+
+
+class Broken(Exception):
+    """The node cannot work as it is configured; the message says what an administrator can do."""

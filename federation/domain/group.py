@@ -1,0 +1,59 @@
+"""A group: the operators that a record of TLP AMBER or AMBER+STRICT is meant for.
+
+The record is its origin's own and never leaves the node (it is always RED): a peer sees that it is
+in an audience by the feed it may read, not who else is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from federation.domain.values import GROUP_PATTERN, Content, LanguageMap, Line, Operator, texts
+
+
+class Group(Content, frozen=True, kw_only=True):
+    """A named audience; membership is looked up at each request."""
+
+    type: ClassVar = "group"
+    plural: ClassVar = "groups"
+    filters: ClassVar = ("member",)
+
+    name: Line
+    members: Annotated[tuple[Operator, ...], Meta(max_length=1_000)]
+    purpose: LanguageMap | None = None
+
+    def default_tlp(self) -> Literal["RED"]:
+        return "RED"
+
+    def check_as_writer(self, tlp: str) -> None:
+        if tlp != "RED":
+            raise ValueError("a group is always RED: who is in an audience is not told to its members")
+
+    @classmethod
+    def check_key(cls, key: str) -> None:
+        if not is_group_name(key):
+            raise ValueError(
+                f"{key} cannot name a group: small letters, digits and hyphens, at most 63;"
+                f" {', '.join(sorted(RESERVED))} are taken"
+            )
+
+    def found_by(self) -> Iterator[tuple[str, str]]:
+        for member in self.members:
+            yield "member", member
+
+    def words(self) -> Iterator[tuple[bool, str]]:
+        yield True, self.name
+        yield from texts(self.purpose)
+
+
+RESERVED = frozenset({"public", "federation", "private"})
+"""Audiences that are not groups."""
+
+
+def is_group_name(name: str) -> bool:
+    """Whether this can name a group."""
+    return re.fullmatch(GROUP_PATTERN, name) is not None and name not in RESERVED

@@ -1,0 +1,175 @@
+"""An incident: something is down, will be down, is vulnerable or was attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from federation.domain.values import (
+    Content,
+    Id,
+    IdOrUri,
+    Instant,
+    LanguageMap,
+    Part,
+    Sha256,
+    Url,
+    Version,
+    texts,
+)
+
+IncidentKind = Literal["outage", "degradation", "maintenance", "vulnerability", "security"]
+IncidentStatus = Literal[
+    "investigating", "identified", "monitoring", "resolved",
+    "scheduled", "in_progress", "verifying", "completed",
+    "open", "mitigated", "fixed",
+    "withdrawn",
+]  # fmt: skip
+
+_HAPPENING = ("investigating", "identified", "monitoring", "resolved", "withdrawn")
+STATUSES: dict[str, tuple[str, ...]] = {
+    "outage": _HAPPENING,
+    "degradation": _HAPPENING,
+    "security": _HAPPENING,
+    "maintenance": ("scheduled", "in_progress", "verifying", "completed", "withdrawn"),
+    "vulnerability": ("open", "mitigated", "fixed", "withdrawn"),
+}
+"""The statuses an incident of each kind can have."""
+
+
+class Affected(Part, frozen=True, kw_only=True):
+    """What is hit: a solution in a range of versions, or deployments by name."""
+
+    solution: Id | None = None
+    range: Annotated[
+        str,
+        Meta(
+            pattern=r"^vers:[a-z][a-z0-9.-]*/\S+$",
+            max_length=2_000,
+            description="Versions hit, as a `vers` range.",
+            examples=["vers:generic/>=10.0.0|<10.0.18"],
+        ),
+    ] | None = None  # fmt: skip
+    fixed_in: Annotated[tuple[Version, ...], Meta(max_length=50)] = ()
+    deployments: Annotated[tuple[Id, ...], Meta(max_length=1_000)] = ()
+
+    def __post_init__(self) -> None:
+        if self.solution is None and not self.deployments:
+            raise ValueError("what is affected is a solution, deployments, or both")
+
+
+class Remediation(Part, frozen=True, kw_only=True):
+    """What can be done (categories of CSAF 2.0, 3.2.3.12.1)."""
+
+    category: Literal["mitigation", "no_fix_planned", "none_available", "vendor_fix", "workaround"]
+    text: LanguageMap | None = None
+    url: Url | None = None
+    version: Version | None = None
+
+
+class Update(Part, frozen=True, kw_only=True):
+    """One line of the incident's timeline."""
+
+    moments: ClassVar = ("at",)
+
+    at: Instant
+    status: IncidentStatus
+    text: LanguageMap
+
+
+class Source(Part, frozen=True, kw_only=True):
+    """The advisory this was made from."""
+
+    url: Url
+    sha256: Sha256 | None = None
+
+
+class Incident(Content, frozen=True, kw_only=True):
+    """Something went wrong with a solution or a deployment, and others may be affected."""
+
+    type: ClassVar = "incident"
+    plural: ClassVar = "incidents"
+    filters: ClassVar = ("kind", "status", "severity", "solution", "deployment", "alias", "exploitation")
+    moments: ClassVar = ("started_at", "detected_at", "resolved_at", "scheduled_for", "scheduled_until")
+    ordered: ClassVar = (
+        ("started_at", "resolved_at"),
+        ("detected_at", "resolved_at"),
+        ("scheduled_for", "scheduled_until"),
+    )
+
+    title: LanguageMap
+    summary: LanguageMap
+    kind: IncidentKind
+    status: IncidentStatus
+    severity: Literal["none", "low", "medium", "high", "critical"]
+    affects: Annotated[tuple[Affected, ...], Meta(min_length=1, max_length=100)]
+    started_at: Instant | None = None
+    detected_at: Instant | None = None
+    resolved_at: Instant | None = None
+    scheduled_for: Instant | None = None
+    scheduled_until: Instant | None = None
+    aliases: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,99}$")], ...], Meta(max_length=50)
+    ] = ()
+    cvss: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(CVSS:[34]\.[0-9]/)?[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4}"
+                r"(/[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4})+$",
+                max_length=300,
+            ),
+        ]
+        | None
+    ) = None
+    exploitation: Literal["none", "poc", "active", "unknown"] | None = None
+    remediations: Annotated[tuple[Remediation, ...], Meta(max_length=50)] = ()
+    updates: Annotated[tuple[Update, ...], Meta(max_length=500)] = ()
+    source: Source | None = None
+    duplicate_of: Id | None = None
+    related_to: Annotated[tuple[IdOrUri, ...], Meta(max_length=50)] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        allowed = STATUSES[self.kind]
+        if self.status not in allowed:
+            raise ValueError(f"{self.status} is not a status of {self.kind}: {', '.join(allowed)} are")
+        if self.kind == "maintenance":
+            if self.scheduled_for is None:
+                raise ValueError("a maintenance needs scheduled_for")
+        elif self.started_at is None and self.detected_at is None:
+            raise ValueError("an incident needs started_at or detected_at")
+
+    def default_tlp(self) -> Literal["GREEN", "AMBER"]:
+        return "AMBER" if self.kind == "security" else "GREEN"
+
+    def found_by(self) -> Iterator[tuple[str, str]]:
+        yield "kind", self.kind
+        yield "status", self.status
+        yield "severity", self.severity
+        if self.exploitation:
+            yield "exploitation", self.exploitation
+        for alias in self.aliases:
+            yield "alias", alias
+        for affected in self.affects:
+            if affected.solution:
+                yield "solution", affected.solution
+            for deployment in affected.deployments:
+                yield "deployment", deployment
+
+    def words(self) -> Iterator[tuple[bool, str]]:
+        yield from texts(self.title, self.summary)
+        for alias in self.aliases:
+            yield False, alias
+
+
+class NewUpdate(Part, frozen=True, kw_only=True):
+    """What is sent to append to the timeline of an incident; the node notes the time if none is given."""
+
+    moments: ClassVar = ("at",)
+
+    text: LanguageMap
+    status: IncidentStatus | None = None
+    at: Instant | None = None

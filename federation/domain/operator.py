@@ -1,0 +1,43 @@
+"""An operator: a public body that runs digital services for others, and a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from federation.domain.values import (
+    Content,
+    Country,
+    Identifier,
+    Line,
+    Mailbox,
+    Territory,
+    Url,
+)
+
+
+class Operator(Content, frozen=True, kw_only=True):
+    """Who an operator is, where it works, and whom to write to."""
+
+    type: ClassVar = "operator"
+    plural: ClassVar = "operators"
+    filters: ClassVar = ("country", "territory")
+
+    name: Line
+    country: Country
+    territory: Annotated[tuple[Territory, ...], Meta(min_length=1, max_length=100)]
+    contact: Mailbox
+    security_contact: Mailbox
+    identifiers: Annotated[tuple[Identifier, ...], Meta(max_length=8)] = ()
+    homepage: Url | None = None
+    node: Url | None = None
+
+    def found_by(self) -> Iterator[tuple[str, str]]:
+        yield "country", self.country
+        for territory in self.territory:
+            yield "territory", territory
+
+    def words(self) -> Iterator[tuple[bool, str]]:
+        yield True, self.name

@@ -1,0 +1,167 @@
+"""What can be asked of a collection."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Literal, get_args
+
+import msgspec
+
+from federation.domain.errors import Invalid
+from federation.domain.values import Content, instant
+
+Sort = Literal["-updated_at", "updated_at", "id"]
+SORTS: tuple[str, ...] = get_args(Sort)
+
+PAGE = 50
+LONGEST_PAGE = 500
+MOST_COUNTED = 10_000
+"""Totals are exact up to this number; beyond it they are said to be "at least"."""
+LONGEST_WORDS = 200
+MOST_VALUES = 50
+"""Values of all filters together, at most."""
+
+COMMON = ("origin", "tlp")
+"""Filters that every type has."""
+CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page ended: the sort key of its last record."""
+
+    sort: Sort
+    updated_at: datetime
+    origin: str
+    key: str
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).rstrip(b"=").decode()
+
+    @classmethod
+    def parse(cls, text: str, sort: str) -> Place:
+        """Raises Invalid for what no answer with this sort order has given."""
+        try:
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            place = msgspec.msgpack.decode(raw, type=cls)
+        except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError):
+            raise Invalid("after is not a place that an answer has given", pointer="?after") from None
+        if place.updated_at.tzinfo is None or not 1970 <= place.updated_at.year <= 2200:
+            raise Invalid("after is not a place that an answer has given", pointer="?after")
+        if place.sort != sort or "\x00" in place.origin + place.key:
+            raise Invalid("after was given by an answer with another sort order", pointer="?after")
+        return place
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to a collection. Values of one filter are alternatives, filters are all demanded."""
+
+    kind: type[Content]
+    facets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    beneficiaries: tuple[str, ...] = ()
+    words: str | None = None
+    updated_since: datetime | None = None
+    updated_before: datetime | None = None
+    sort: Sort = "-updated_at"
+    limit: int = PAGE
+    after: Place | None = None
+    total: bool = False
+
+
+def filters_of(kind: type[Content]) -> tuple[str, ...]:
+    """Names of the filters of a type."""
+    return (*COMMON, *kind.filters)
+
+
+def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
+    """Understand the parameters of a list. Raises Invalid that names what there is."""
+    filters: dict[str, list[str]] = {}
+    controls: dict[str, str] = {}
+    names = filters_of(kind)
+    for name, value in asked:
+        if "\x00" in value:
+            raise Invalid("NUL is not allowed", pointer=f"?{name}")
+        if name in CONTROLS:
+            if name in controls:
+                raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+            controls[name] = value
+        elif name in names:
+            filters.setdefault(name, []).append(value)
+        else:
+            raise Invalid(
+                f"{name[:80]!r} cannot be asked of {kind.plural}; {', '.join(names + CONTROLS)} can",
+                pointer=f"?{name[:80]}",
+            )
+    if sum(map(len, filters.values())) > MOST_VALUES:
+        raise Invalid(f"more than {MOST_VALUES} values are asked for")
+    sort = controls.get("sort", "-updated_at")
+    if sort not in SORTS:
+        raise Invalid(f"sort is one of {', '.join(SORTS)}", pointer="?sort")
+    words = controls.get("q")
+    if words is not None and not 1 <= len(words) <= LONGEST_WORDS:
+        raise Invalid(f"q is a text of 1 to {LONGEST_WORDS} characters", pointer="?q")
+    return Query(
+        kind=kind,
+        facets=tuple((name, tuple(values)) for name, values in filters.items() if name != "beneficiary"),
+        beneficiaries=tuple(_beneficiary(value) for value in filters.get("beneficiary", ())),
+        words=words,
+        updated_since=_moment(controls, "updated_since"),
+        updated_before=_moment(controls, "updated_before"),
+        sort=sort,  # type: ignore[arg-type]
+        limit=_number(controls, "limit", PAGE, LONGEST_PAGE),
+        after=Place.parse(controls["after"], sort) if "after" in controls else None,
+        total=_truth(controls, "total"),
+    )
+
+
+def _beneficiary(value: str) -> str:
+    """``217100767`` is a SIREN, ``71076`` an INSEE code; anything else is written ``scheme:value``."""
+    if ":" in value:
+        return value
+    match len(value):
+        case 9:
+            return f"0002:{value}"
+        case 14:
+            return f"0009:{value}"
+        case 5:
+            return f"cog:{value}"
+    raise Invalid(
+        "beneficiary is a SIREN (9 digits), an INSEE code (5 characters) or scheme:value",
+        pointer="?beneficiary",
+    )
+
+
+def _moment(controls: dict[str, str], name: str) -> datetime | None:
+    text = controls.get(name)
+    if text is None:
+        return None
+    if len(text) == 10:
+        text += "T00:00:00Z"
+    try:
+        moment = instant(text) if text.endswith("Z") and len(text) <= 27 else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not 1970 <= moment.year <= 2200:
+        raise Invalid(
+            f"{name} is a moment in UTC such as 2026-03-01T08:30:00Z, or a date", pointer=f"?{name}"
+        )
+    return moment
+
+
+def _number(controls: dict[str, str], name: str, otherwise: int, most: int) -> int:
+    text = controls.get(name)
+    if text is None:
+        return otherwise
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most):
+        raise Invalid(f"{name} is a number from 1 to {most}", pointer=f"?{name}")
+    return int(text)
+
+
+def _truth(controls: dict[str, str], name: str) -> bool:
+    match controls.get(name, "false"):
+        case "true":
+            return True
+        case "false":
+            return False
+    raise Invalid(f"{name} is true or false", pointer=f"?{name}")

@@ -1,0 +1,21 @@
+"""The record types this version knows. A type that is not here is kept and served, not understood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from federation.domain.deployment import Deployment
+from federation.domain.group import Group
+from federation.domain.incident import Incident
+from federation.domain.operator import Operator
+from federation.domain.solution import Solution
+from federation.domain.values import Content
+
+TYPES: dict[str, type[Content]] = {
+    content.type: content for content in (Solution, Deployment, Incident, Operator, Group)
+}
+
+
+def known(type_name: str) -> Any:
+    """The content class of a type, or None. (``Any``: it is used as a type argument.)"""
+    return TYPES.get(type_name)

@@ -1,0 +1,23 @@
+"""What a token can carry: one scope per type and verb, and a few for the node itself."""
+
+from __future__ import annotations
+
+from federation.domain.registry import TYPES
+
+SCOPES: dict[str, str] = {
+    **{
+        f"{kind.plural}.{verb}": f"{does} {kind.plural}"
+        for kind in TYPES.values()
+        for verb, does in (("read", "Read"), ("write", "Publish, revise and retract"))
+    },
+    "changes.read": "Follow everything this node holds, of every operator",
+    "feeds.read": "Read the feeds of this node",
+    "peers.read": "See the peers of this node and how their feeds are doing",
+    "node.admin": "Administer the node",
+}
+"""Every scope there is, and what it lets a client do."""
+
+PEER_SCOPES = frozenset(
+    {"feeds.read", *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group")}
+)
+"""What a peer's token carries. Whom it may see records of is decided at each request, not here."""

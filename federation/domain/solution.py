@@ -1,0 +1,208 @@
+"""A solution: software, a service, a model or a data set that operators run or recommend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, ClassVar, Literal
+
+from license_expression import Licensing, get_spdx_licensing
+from msgspec import Meta
+
+from federation.domain.errors import Invalid
+from federation.domain.values import (
+    Content,
+    Country,
+    Day,
+    Id,
+    LanguageMap,
+    Line,
+    Organisation,
+    Part,
+    Url,
+    Version,
+    texts,
+)
+
+SolutionKind = Literal["software", "service", "ai-model", "configuration", "dataset"]
+DevelopmentStatus = Literal["concept", "development", "beta", "stable", "obsolete"]
+
+THEMES = frozenset(
+    # Added by this project: what operators look for and publiccode.yml has no word for.
+    "ai cybersecurity e-administration education geodata archiving signature citizen-relation"
+    " infrastructure sovereign-workplace"
+    # Categories of publiccode.yml 0.7.
+    " accounting agile-project-management applicant-tracking application-development"
+    " appointment-scheduling backup billing-and-invoicing blog budgeting business-intelligence"
+    " business-process-management cad call-center-management cloud-management collaboration"
+    " communications compliance-management contact-management content-management crm"
+    " customer-service-and-support data-analytics data-collection data-visualization design"
+    " design-system digital-asset-management digital-citizenship document-management donor-management"
+    " e-commerce e-signature educational-content email-management email-marketing employee-management"
+    " enterprise-project-management enterprise-social-networking erp event-management"
+    " facility-management feedback-and-reviews-management financial-reporting fleet-management"
+    " fundraising gamification geographic-information-systems grant-management graphic-design"
+    " help-desk hr ide identity-management instant-messaging integrated-library-system"
+    " inventory-management it-asset-management it-development it-management it-security"
+    " it-service-management knowledge-management learning-management-system marketing mind-mapping"
+    " mobile-marketing mobile-payment network-management office online-booking online-community other"
+    " payment-gateway payroll predictive-analysis procurement productivity-suite"
+    " project-collaboration project-management property-management real-estate-management"
+    " regulations-and-directives remote-support resource-management sales-management seo service-desk"
+    " social-media-management survey talent-management task-management taxes-management"
+    " test-management time-management time-tracking translation video-conferencing video-editing"
+    " visitor-management voip warehouse-management web-collaboration web-conferencing website-builder"
+    " whistleblowing workflow-management".split()
+)
+
+Theme = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,59}$", examples=["ai", "it-asset-management"])]
+Licence = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9.+:() -]+$",
+        min_length=2,
+        max_length=300,
+        description="SPDX expression, or `LicenseRef-proprietary`, `LicenseRef-unknown`.",
+        examples=["AGPL-3.0-or-later", "GPL-2.0-only OR MIT"],
+    ),
+]
+
+
+class Package(Part, frozen=True, kw_only=True):
+    """How package and vulnerability databases call it."""
+
+    purl: Annotated[str, Meta(pattern=r"^pkg:[a-z0-9.+-]+/\S+$", max_length=500)] | None = None
+    cpe: Annotated[str, Meta(pattern=r"^cpe:(2\.3:|/)\S+$", max_length=500)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.purl is None and self.cpe is None:
+            raise ValueError("a package needs a purl or a cpe")
+
+
+class Release(Part, frozen=True, kw_only=True):
+    """A version that was released, and until when it is looked after."""
+
+    moments: ClassVar = ("released_at", "eol_at")
+
+    version: Version
+    released_at: Day | None = None
+    support: Literal["supported", "lts", "security-only", "unsupported"] | None = None
+    eol_at: Day | None = None
+
+
+class Ai(Part, frozen=True, kw_only=True):
+    """What an administration must know of an AI system before it uses one (EU 2024/1689)."""
+
+    risk_class: Literal["minimal", "limited", "high", "prohibited"] | None = None
+    base_models: Annotated[tuple[Line, ...], Meta(max_length=20)] = ()
+    inference_country: Country | None = None
+    trains_on_user_data: bool | None = None
+    personal_data: bool | None = None
+    register_url: Url | None = None
+
+
+class Assurance(Part, frozen=True, kw_only=True):
+    """A certificate or qualification that somebody independent has given."""
+
+    moments: ClassVar = ("valid_until",)
+
+    scheme: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,39}$", examples=["secnumcloud", "hds", "iso27001"])
+    ]
+    certificate_url: Url | None = None
+    valid_until: Day | None = None
+
+
+class Accessibility(Part, frozen=True, kw_only=True):
+    """How far it can be used by everybody."""
+
+    moments: ClassVar = ("audited_at",)
+
+    standard: Annotated[str, Meta(min_length=2, max_length=40, examples=["RGAA 4.1", "EN 301 549"])]
+    level: Literal["none", "partial", "full"]
+    audited_at: Day | None = None
+
+
+class Solution(Content, frozen=True, kw_only=True):
+    """Something operators run, recommend or offer to their members."""
+
+    type: ClassVar = "solution"
+    plural: ClassVar = "solutions"
+    filters: ClassVar = ("kind", "status", "theme", "licence")
+
+    name: Line
+    summary: LanguageMap
+    kind: SolutionKind
+    status: DevelopmentStatus
+    licence: Licence
+    themes: Annotated[tuple[Theme, ...], Meta(min_length=1, max_length=20)]
+    description: LanguageMap | None = None
+    repository: Url | None = None
+    homepage: Url | None = None
+    documentation: Url | None = None
+    steward: Line | Organisation | None = None
+    maintenance: Literal["internal", "contract", "community", "none"] | None = None
+    based_on: Annotated[tuple[Id, ...], Meta(max_length=50)] = ()
+    depends_on: Annotated[tuple[Id, ...], Meta(max_length=50)] = ()
+    alternatives: Annotated[tuple[Id, ...], Meta(max_length=50)] = ()
+    packages: Annotated[tuple[Package, ...], Meta(max_length=50)] = ()
+    releases: Annotated[tuple[Release, ...], Meta(max_length=200)] = ()
+    version_scheme: (
+        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{1,29}$", examples=["generic", "pypi"])] | None
+    ) = None
+    ai: Ai | None = None
+    assurances: Annotated[tuple[Assurance, ...], Meta(max_length=50)] = ()
+    accessibility: Accessibility | None = None
+
+    def check_as_writer(self, tlp: str) -> None:
+        if problem := licence_problem(self.licence):
+            raise Invalid(problem, pointer="/licence")
+        for index, theme in enumerate(self.themes):
+            if theme not in THEMES:
+                raise Invalid(
+                    f"{theme} is not a theme; see the list in the documentation of the schema",
+                    pointer=f"/themes/{index}",
+                )
+
+    def found_by(self) -> Iterator[tuple[str, str]]:
+        yield "kind", self.kind
+        yield "status", self.status
+        yield "licence", self.licence
+        for theme in self.themes:
+            yield "theme", theme
+
+    def words(self) -> Iterator[tuple[bool, str]]:
+        yield False, self.name
+        yield from texts(self.summary, self.description)
+
+
+@cache
+def _spdx() -> Licensing:
+    return get_spdx_licensing()
+
+
+@cache
+def _names() -> frozenset[str]:
+    known = _spdx().known_symbols
+    return frozenset(known) | {alias for symbol in known.values() for alias in symbol.aliases}
+
+
+def licence_problem(expression: str) -> str | None:
+    """Why this is no SPDX licence expression; None if it is one (SPDX 2.3, annex D).
+
+    ``license_expression.validate()`` raises AttributeError on "N/A" and on comma lists, so the shape
+    is checked first and the library only parses what has it.
+    """
+    if not re.fullmatch(r"\(*[A-Za-z0-9.+:-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+:-]+\)*)*", expression):
+        return f"{expression!r} is not an SPDX licence expression"
+    own = re.sub(r"\bLicenseRef-[A-Za-z0-9.-]+", "MIT", expression)
+    # `+` may follow any licence (annex D); the library knows it of those that have an -or-later only.
+    own = re.sub(r"[A-Za-z0-9.-]+\+", lambda m: m[0] if m[0] in _names() else m[0][:-1], own)
+    if casual := {"GPL", "BSD-2"} & set(re.findall(r"[A-Za-z0-9.+-]+", own)):
+        return f"{', '.join(sorted(casual))} is not a licence of the SPDX list"
+    try:
+        unknown = _spdx().unknown_license_keys(_spdx().parse(own, strict=True))
+    except Exception as error:  # the library raises several unrelated classes for one cause
+        return f"{expression!r} is not an SPDX licence expression: {error}"
+    return f"{', '.join(unknown)} is not a licence of the SPDX list" if unknown else None

@@ -1,0 +1,297 @@
+"""The small values that contents are made of, and the rules they keep.
+
+Every text of the schema is bounded here. Two rules hold for whole documents and are checked in
+``document.py`` instead: texts are NFC without control, bidi or zero-width characters, and the JSON
+is canonical.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+from stdnum.be import vat as belgian
+from stdnum.fr import siren, siret
+
+MOST_SEARCHED = 100_000
+"""Characters of a record that full-text search reads: PostgreSQL refuses a megabyte of words."""
+
+SAFE_INTEGER = 2**53 - 1
+"""The largest integer that every JSON implementation keeps exactly (RFC 7493, 2.2)."""
+
+OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
+KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"
+TYPE_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+GROUP_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_YEAR = r"(19[7-9][0-9]|20[0-9]{2}|21[0-9]{2}|2200)"
+_DAY = _YEAR + r"-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
+
+Operator = Annotated[
+    str,
+    Meta(
+        pattern=OPERATOR_PATTERN,
+        description="Id of an operator: the one whose node is the only writer of the record.",
+        examples=["arnia", "megalis.bretagne.bzh"],
+    ),
+]
+Key = Annotated[
+    str,
+    Meta(
+        pattern=KEY_PATTERN,
+        description="The origin's own key for the record: what its IT systems already call it.",
+        examples=["cmonia", "2026-0042"],
+    ),
+]
+TypeName = Annotated[str, Meta(pattern=TYPE_PATTERN, description="The record's type.")]
+Group = Annotated[
+    str,
+    Meta(
+        pattern=GROUP_PATTERN, description="Name of a group of operators, a record of its own on the origin."
+    ),
+]
+Id = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$",
+        description="Reference to a record, `origin/key`. It may dangle until its target arrives.",
+        examples=["arnia/cmonia"],
+    ),
+]
+IdOrUri = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._~-]*|[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+)$",
+        max_length=2_048,
+        description="Reference to a record, `origin/key`, or a URI.",
+    ),
+]
+Instant = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_DAY}{_TIME}$",
+        description="RFC 3339 in UTC, ending in `Z`, years 1970 to 2200.",
+        examples=["2026-03-01T08:30:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Day = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_DAY}$",
+        description="A calendar date, years 1970 to 2200.",
+        examples=["2026-03-01"],
+        extra_json_schema={"format": "date"},
+    ),
+]
+Line = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
+Url = Annotated[
+    str,
+    Meta(pattern=r"^https?://[^\s\"<>\\^`{|}]+$", max_length=2_048, extra_json_schema={"format": "uri"}),
+]
+Uri = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+$",
+        max_length=2_048,
+        extra_json_schema={"format": "uri"},
+    ),
+]
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.", examples=["FR"])]
+Territory = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|[0-9]{2,3}|2[AB])$",
+        description="ISO 3166-1 country, ISO 3166-2 subdivision, or number of a French département.",
+        examples=["FR-BFC", "71"],
+    ),
+]
+Mailbox = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s@\"<>]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        max_length=254,
+        description="A functional mailbox; not a person's.",
+        examples=["contact@arnia.example.org"],
+    ),
+]
+LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+LanguageMap = Annotated[
+    dict[LanguageTag, Text],
+    Meta(
+        min_length=1,
+        max_length=30,
+        description="A text for people, by BCP 47 language tag; at least one language.",
+        examples=[{"fr": "Gestion de parc informatique", "en": "IT asset management"}],
+    ),
+]
+Count = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
+Cents = Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="Money as an integer number of cents.")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217.", examples=["EUR"])]
+Version = Annotated[str, Meta(min_length=1, max_length=100)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+def day(text: str) -> date:
+    """The date a ``Day`` names. Raises ValueError for 30 February and its like."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text} is not a date of the calendar") from None
+
+
+@lru_cache(maxsize=4096)
+def instant(text: str) -> datetime:
+    """The moment an ``Instant`` names, in UTC. Raises ValueError for 30 February and its like."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text} is not a moment of the calendar") from None
+
+
+def as_instant(moment: datetime) -> str:
+    """An ``Instant`` with microseconds, as nodes write it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text: str) -> datetime | date:
+    return day(text) if len(text) == 10 else instant(text)
+
+
+class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A group of members. Absent and default are one thing: neither is written down."""
+
+    moments: ClassVar[tuple[str, ...]] = ()
+    """Members that are instants or days: they must name a real one."""
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Pairs of members where the first may not be later than the second."""
+
+    def __post_init__(self) -> None:
+        for name in self.moments:
+            value = getattr(self, name)
+            if value is not None:
+                day(value) if len(value) == 10 else instant(value)
+        for first, second in self.ordered:
+            one, two = getattr(self, first), getattr(self, second)
+            if one is not None and two is not None and _moment(one) > _moment(two):
+                raise ValueError(f"{second} ({two}) is before {first} ({one})")
+
+
+@lru_cache(maxsize=65_536)
+def _is_registered(scheme: str, value: str) -> bool:
+    match scheme:
+        case "0002":
+            return len(value) == 9 and bool(siren.is_valid(value))
+        case "0009":
+            return len(value) == 14 and bool(siret.is_valid(value))
+        case "0208":
+            return len(value) == 10 and bool(belgian.is_valid(value))
+        case "cog":
+            return re.fullmatch(r"([0-9]{2}|2[AB])[0-9]{3}", value) is not None
+    return True
+
+
+class Identifier(Part, frozen=True, kw_only=True):
+    """The number of an organisation in a register; never a name alone.
+
+    ``scheme`` is an ISO 6523 code (0002 SIREN, 0009 SIRET, 0208 Belgian enterprise number...) or
+    ``cog``, the INSEE code of a French commune. Check digits of the schemes known here are verified.
+    """
+
+    scheme: Annotated[str, Meta(pattern=r"^([0-9]{4}|cog)$", examples=["0002", "cog"])]
+    value: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$", examples=["217100767"])]
+
+    def __post_init__(self) -> None:
+        if not _is_registered(self.scheme, self.value):
+            raise ValueError(f"{self.value} is not a valid identifier of scheme {self.scheme}")
+
+
+class Organisation(Part, frozen=True, kw_only=True):
+    """A body named by its register identifiers, with the name people know it by."""
+
+    identifiers: Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=8)]
+    name: Line | None = None
+    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$", examples=["commune", "epci"])] | None = None
+
+
+class Projection(msgspec.Struct, frozen=True):
+    """What a record is found by: derived from its content when it is written down, never exchanged."""
+
+    facets: tuple[str, ...] = ()
+    """``type.filter=value``, one for each value of each filter."""
+    beneficiaries: tuple[str, ...] = ()
+    """``scheme:value`` of the bodies a deployment serves."""
+    french: str = ""
+    other: str = ""
+
+
+def texts(*maps: dict[str, str] | None) -> Iterator[tuple[bool, str]]:
+    """The texts of language maps, each with whether it is French."""
+    for language_map in maps:
+        for tag, text in (language_map or {}).items():
+            yield tag.split("-")[0] == "fr", text
+
+
+class Content(Part, frozen=True, kw_only=True):
+    """The typed part of a document; feeds, sync and storage do not look inside.
+
+    A new record type is a subclass of this in a file of its own, a line in ``registry.py`` and a
+    controller.
+    """
+
+    type: ClassVar[str]
+    plural: ClassVar[str]
+    """The name of the collection in the API, and of the scopes."""
+    filters: ClassVar[tuple[str, ...]] = ()
+    """What lists of this type can be filtered on, besides what every type has."""
+
+    def default_tlp(self) -> Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]:
+        """The TLP label of a record whose writer named none."""
+        return "CLEAR"
+
+    def check_as_writer(self, tlp: str) -> None:
+        """Rules that hold for one's own operator only, since they rest on lists that grow.
+
+        A peer's record is never refused for a licence that is newer than this node.
+        Raises ValueError.
+        """
+
+    @classmethod
+    def check_key(cls, key: str) -> None:
+        """Whether a record of this type may have this key, for types whose keys mean more than a name.
+
+        Raises ValueError.
+        """
+
+    def found_by(self) -> Iterator[tuple[str, str]]:
+        """Pairs of filter and value."""
+        yield from ()
+
+    def bodies(self) -> Iterator[Organisation]:
+        """The bodies served, for the ``beneficiary`` filter."""
+        yield from ()
+
+    def words(self) -> Iterator[tuple[bool, str]]:
+        """What full-text search reads, each text with whether it is French."""
+        yield from ()
+
+    def project(self) -> Projection:
+        """What this content is found by."""
+        french: list[str] = []
+        other: list[str] = []
+        for is_french, text in self.words():
+            (french if is_french else other).append(text)
+        return Projection(
+            facets=tuple(dict.fromkeys(f"{self.type}.{name}={value}" for name, value in self.found_by())),
+            beneficiaries=tuple(
+                dict.fromkeys(f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers)
+            ),
+            french=" ".join(french)[:MOST_SEARCHED],
+            other=" ".join(other)[:MOST_SEARCHED],
+        )

@@ -1,0 +1,86 @@
+"""Who may see a record: TLP 2.0, audiences, and the one predicate.
+
+The predicate exists twice in form, never in meaning: :func:`may_see` here, and the same words in SQL
+(``store/seen.py``), since a list cannot be filtered after it was read. A test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+from federation.domain.errors import Invalid
+
+Tlp = Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]
+TLPS: tuple[str, ...] = get_args(Tlp)
+
+PUBLIC = "public"
+"""Everybody, without a token (CLEAR)."""
+FEDERATION = "federation"
+"""Every member of the federation (GREEN)."""
+PRIVATE = "private"
+"""Nobody but the origin's own clients (RED); there is no feed of this name."""
+
+
+def audience_of(tlp: str, group: str | None) -> str:
+    """The audience a record belongs to: ``public``, ``federation``, ``private`` or a group's name.
+
+    Raises Invalid when the label and the group do not go together.
+    """
+    if tlp in ("AMBER", "AMBER+STRICT"):
+        if group is None:
+            raise Invalid(
+                f"a record of TLP:{tlp} needs an audience: the name of a group", pointer="/audience"
+            )
+        if group in (PUBLIC, FEDERATION, PRIVATE):
+            raise Invalid(
+                f"{group} is not a group; TLP:CLEAR, GREEN and RED say the same", pointer="/audience"
+            )
+        return group
+    if group is not None:
+        raise Invalid(f"only TLP:AMBER and AMBER+STRICT have an audience, this is {tlp}", pointer="/audience")
+    return {"CLEAR": PUBLIC, "GREEN": FEDERATION, "RED": PRIVATE}[tlp]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking, as far as the token proves it."""
+
+    node: str
+    """The operator whose node is asked."""
+    operator: str | None = None
+    """The operator that asks: this node's own for its IT systems, a peer's id, or None."""
+    client: str | None = None
+    scopes: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    """The groups of this node that the peer is a member of, looked up for this request."""
+
+    @property
+    def own(self) -> bool:
+        """Whether this is one of the operator's own IT systems."""
+        return self.operator == self.node
+
+
+def anonymous(node: str) -> Caller:
+    """Somebody without a token."""
+    return Caller(node=node)
+
+
+def itself(node: str) -> Caller:
+    """The operator itself: its command line, its own web pages."""
+    return Caller(node=node, operator=node)
+
+
+def may_see(origin: str, audience: str, caller: Caller) -> bool:
+    """Whether the caller may know that a record of this origin and audience exists.
+
+    A group's name means something on its origin's node only, so other operators' AMBER records that
+    this node holds are shown to nobody but its own clients.
+    """
+    if caller.own or audience == PUBLIC:
+        return True
+    if caller.operator is None:
+        return False
+    if audience == FEDERATION:
+        return True
+    return origin == caller.node and audience in caller.groups

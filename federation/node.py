@@ -1,0 +1,643 @@
+"""The node: a handful of verbs that an operator, its IT systems and its peers can use.
+
+Everything that is refused is refused here or below with an error of ``domain/errors.py``; the edges
+(HTTP, command line) only translate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from federation.domain.document import (
+    Draft,
+    Record,
+    check_draft,
+    check_id,
+    draft_of,
+    mint_key,
+    says_the_same,
+    tombstone,
+    write_down,
+)
+from federation.domain.errors import (
+    AudienceRevoked,
+    Conflict,
+    CursorInFuture,
+    EpochChanged,
+    Invalid,
+    NotFound,
+    NotTheWriter,
+    PreconditionFailed,
+    Raced,
+    Refused,
+    Retracted,
+    Unavailable,
+)
+from federation.domain.feed import PAGE_BYTES, PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.incident import Incident, NewUpdate, Update
+from federation.domain.query import Place, Query
+from federation.domain.values import Content, as_instant
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
+from federation.keys import Keyring
+from federation.store.database import Store, Writing
+from federation.store.feeds import NodeState
+from federation.store.records import Held, Leaving, Stored
+
+log = logging.getLogger("federation.node")
+
+MANY = 1_000
+"""Records that come at once, from which on the planner is told."""
+
+RACES = 20
+"""How often a write that another one overtook is begun again."""
+
+
+class Retract:
+    """The wish to retract a record."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one wish: the record as it is now."""
+
+    key: str
+    revision: int
+    document: bytes
+    hash: bytes
+    retracted: bool
+    created: bool = False
+    changed: bool = False
+
+
+class Preconditions(msgspec.Struct, frozen=True):
+    """The state of the record that the caller counts on (RFC 9110, 13.1)."""
+
+    match: frozenset[str] | None = None
+    """Hashes in hexadecimal, one of which the record must have; ``*`` for any."""
+    none_match: frozenset[str] | None = None
+    """Hashes the record must not have; ``*`` when there must be no record."""
+
+    def check(self, name: str, held: Held | None) -> None:
+        """Raises PreconditionFailed."""
+        there = held is not None and not held.retracted
+        now = held.hash.hex() if held else ""
+        if self.match is not None and not (there and ("*" in self.match or now in self.match)):
+            state = f"is at revision {held.revision}" if held else "does not exist"
+            raise PreconditionFailed(f"{name} {state}, not at the state that If-Match names")
+        if self.none_match is not None and there and ("*" in self.none_match or now in self.none_match):
+            raise PreconditionFailed(f"{name} is there already, at revision {held.revision if held else 0}")
+
+
+NONE = Preconditions()
+
+
+class FeedPage(msgspec.Struct, frozen=True):
+    """Rows of a feed (see ``store.feeds.entries``) and where they end."""
+
+    rows: list[Any]
+    epoch: str
+    head: int
+    cursor: Cursor
+    more: bool
+
+
+class FeedView(msgspec.Struct, frozen=True):
+    """How far a peer's feed has been taken."""
+
+    audience: str
+    taken: int
+    """Number up to which it was taken."""
+    head: int | None
+    """Number the peer last told as its end; null before a first contact."""
+    count: int
+    """Records held, tombstones not counted."""
+
+
+class PeerView(msgspec.Struct, frozen=True):
+    """A peer as an administrator sees it."""
+
+    operator: str
+    name: str
+    url: str
+    state: str
+    thumbprint: str
+    contacted_at: str | None
+    failures: int
+    failure: str | None
+    next_try_at: str | None
+    lag: int
+    """Entries told and not yet taken, over all feeds."""
+    feeds: tuple[FeedView, ...]
+
+
+class AsideView(msgspec.Struct, frozen=True):
+    """An entry that was set aside, and why."""
+
+    origin: str
+    audience: str
+    type: str
+    key: str
+    seq: int
+    revision: int
+    reason: str
+    detail: str
+    at: str
+
+
+class PeersView(msgspec.Struct, frozen=True):
+    """Peers and what they sent that could not be taken."""
+
+    peers: tuple[PeerView, ...]
+    set_aside: tuple[AsideView, ...]
+
+
+Wish = Callable[[str, "Held | None"], "Draft[Any] | Retract | None"]
+"""Given a key and what is held, what the writer wants; None to leave it. May raise Refused."""
+
+
+class Node:
+    """One operator's node, over its database."""
+
+    def __init__(
+        self,
+        *,
+        operator: str,
+        url: str,
+        name: str,
+        store: Store,
+        keyring: Keyring,
+        state: NodeState,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.operator = operator
+        self.url = url
+        self.name = name
+        self.store = store
+        self.keyring = keyring
+        self.clock = clock
+        self.watch = Watch(store, state)
+        self.stopping = asyncio.Event()
+        """Set when the process has been asked to end: waits end, streams close."""
+
+    def stop(self) -> None:
+        """End waits and streams: the process is to stop."""
+        self.stopping.set()
+        self.watch.wake()
+
+    # Publishing
+
+    async def publish(
+        self,
+        kind: type[Content],
+        draft: Draft[Any],
+        origin: str,
+        key: str,
+        *,
+        by: Caller,
+        preconditions: Preconditions = NONE,
+    ) -> Outcome:
+        """Publish a record or revise it; the same content again changes nothing."""
+        self._check_writer(by, origin, key)
+
+        def wish(key: str, held: Held | None) -> Draft[Any]:
+            preconditions.check(f"{origin}/{key}", held)
+            return draft
+
+        return await self._one(kind, key, wish)
+
+    async def publish_new(self, kind: type[Content], draft: Draft[Any], *, by: Caller) -> Outcome:
+        """Publish a record under a key minted for it."""
+        return await self.publish(kind, draft, self.operator, mint_key(), by=by)
+
+    async def patch(
+        self,
+        kind: type[Content],
+        patch: dict[str, Any],
+        origin: str,
+        key: str,
+        *,
+        by: Caller,
+        preconditions: Preconditions = NONE,
+    ) -> Outcome:
+        """Revise a record by JSON Merge Patch (RFC 7396)."""
+        self._check_writer(by, origin, key)
+
+        def wish(key: str, held: Held | None) -> Draft[Any]:
+            preconditions.check(f"{origin}/{key}", held)
+            current = self._document(f"{origin}/{key}", held)
+            shape: Any = Draft
+            return check_draft(merge_patch(draft_of(current), patch), shape[kind])  # type: ignore[no-any-return]
+
+        return await self._one(kind, key, wish)
+
+    async def retract(
+        self,
+        kind: type[Content],
+        origin: str,
+        key: str,
+        *,
+        by: Caller,
+        preconditions: Preconditions = NONE,
+    ) -> Outcome:
+        """Retract a record: a tombstone takes its place, at every peer. Retracting again changes nothing."""
+        self._check_writer(by, origin, key)
+
+        def wish(key: str, held: Held | None) -> Retract:
+            preconditions.check(f"{origin}/{key}", held)
+            if held is None:
+                raise NotFound(f"{kind.type} {origin}/{key} does not exist")
+            return Retract()
+
+        return await self._one(kind, key, wish)
+
+    async def append_update(
+        self,
+        update: NewUpdate,
+        origin: str,
+        key: str,
+        *,
+        by: Caller,
+        preconditions: Preconditions = NONE,
+    ) -> Outcome:
+        """Append a line to an incident's timeline, and move its status when the line names one."""
+        self._check_writer(by, origin, key)
+
+        def wish(key: str, held: Held | None) -> Draft[Any]:
+            preconditions.check(f"{origin}/{key}", held)
+            draft = draft_of(self._document(f"{origin}/{key}", held))
+            now = as_instant(self.clock())
+            content = draft["content"]
+            content["status"] = update.status or content["status"]
+            line = Update(at=update.at or now, status=content["status"], text=update.text)
+            content["updates"] = [*content.get("updates", ()), msgspec.to_builtins(line)]
+            if content["status"] == "resolved":
+                content.setdefault("resolved_at", line.at)
+            return check_draft(draft, Draft[Incident])  # type: ignore[no-any-return]
+
+        return await self._one(Incident, key, wish)
+
+    async def upload(
+        self, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
+    ) -> dict[str, Outcome | Refused]:
+        """Publish many records in one transaction; what is refused does not keep the rest from being kept."""
+        self._check_writer(by, self.operator, "bulk")
+        return await self._revise(kind, sorted(drafts), lambda key, _: drafts[key])
+
+    async def _one(self, kind: type[Content], key: str, wish: Wish) -> Outcome:
+        outcome = (await self._revise(kind, [key], wish))[key]
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    def check_origin(self, origin: str, key: str) -> None:
+        """Raises NotTheWriter for records of another origin: known before a body is read."""
+        check_id(origin, key)
+        if origin != self.operator:
+            raise NotTheWriter(
+                f"only {origin} writes the records of {origin}, on its own node;"
+                f" this is the node of {self.operator}"
+            )
+
+    def _check_writer(self, by: Caller, origin: str, key: str) -> None:
+        self.check_origin(origin, key)
+        if not by.own:
+            raise NotTheWriter(f"only {origin}'s own clients write the records of {origin}")
+
+    async def _revise(
+        self, kind: type[Content], keys: Sequence[str], wish: Wish
+    ) -> dict[str, Outcome | Refused]:
+        """Carry out one wish per key in one transaction.
+
+        The records are locked first and the numbers are taken last, see ``store/records.py``.
+        """
+        for _ in range(RACES):
+            try:
+                async with self.store.write() as tx:
+                    outcomes, any_change = await self._try(tx, kind, keys, wish)
+            except Raced:
+                continue
+            if any_change:
+                self.watch.nudge()
+            return outcomes
+        raise Conflict("other writers were always first; try again")
+
+    async def _try(
+        self, tx: Writing, kind: type[Content], keys: Sequence[str], wish: Wish
+    ) -> tuple[dict[str, Outcome | Refused], bool]:
+        held = await tx.records.held(kind.type, self.operator, keys)
+        now = self.clock()
+        feeds: dict[str, int | None] = {PRIVATE: None}
+        kept: list[tuple[Record, int | None, int]] = []
+        leaving: list[Leaving] = []
+        outcomes: dict[str, Outcome | Refused] = {}
+        for key in keys:
+            was = held.get(key)
+            try:
+                record = self._written(kind, key, was, wish(key, was), now)
+                if record is not None and record.audience not in feeds:
+                    feeds[record.audience] = await self._feed(tx, record)
+            except Refused as refused:
+                outcomes[key] = refused
+                continue
+            if record is None:
+                if was is None:
+                    raise AssertionError("a wish left a record that does not exist")
+                outcomes[key] = Outcome(key, was.revision, was.document or b"", was.hash, was.retracted)
+                continue
+            feed = feeds[record.audience]
+            was_live = was is not None and not was.retracted
+            stays = was is not None and was.feed == feed
+            if was is not None and was.feed is not None and not stays:
+                leaving.append(Leaving(kind.type, key, was.feed, record.revision, was_live))
+            kept.append((record, feed, (not record.retracted) - (was_live and stays)))
+            outcomes[key] = Outcome(
+                key, record.revision, record.document, record.hash, record.retracted, not was_live, True
+            )
+        if kept:
+            await tx.records.keep(self.operator, kept, leaving)
+        return outcomes, bool(kept)
+
+    def _written(
+        self,
+        kind: type[Content],
+        key: str,
+        was: Held | None,
+        wanted: Draft[Any] | Retract | None,
+        now: datetime,
+    ) -> Record | None:
+        """The record that a wish makes; None when it changes nothing."""
+        # A clock that was set back must not make a document older than its own creation.
+        if was is not None:
+            now = max(now, was.created_at)
+        if wanted is None:
+            return None
+        if isinstance(wanted, Retract):
+            if was is None or was.retracted or was.document is None:
+                return None
+            return tombstone(was.document, updated_at=now)
+        if was is not None and not was.retracted and was.document and says_the_same(wanted, was.document):
+            return None
+        if was is None:
+            try:
+                kind.check_key(key)
+            except ValueError as error:
+                raise Invalid(str(error)) from None
+        return write_down(
+            wanted,
+            kind,
+            self.operator,
+            key,
+            revision=was.revision + 1 if was else 1,
+            created_at=was.created_at if was else now,
+            updated_at=now,
+        )
+
+    async def _feed(self, tx: Writing, record: Record) -> int:
+        audience = record.audience
+        if (
+            not record.retracted
+            and audience not in (PUBLIC, FEDERATION)
+            and not await tx.records.has_group(audience, node=self.operator)
+        ):
+            raise Invalid(
+                f"there is no group {audience} here; make it first:"
+                f" PUT /v1/groups/{self.operator}/{audience}",
+                pointer="/audience",
+            )
+        return (await tx.feeds.open(FeedName(self.operator, audience), self.watch.state.epoch)).id
+
+    @staticmethod
+    def _document(name: str, held: Held | None) -> bytes:
+        if held is None or held.document is None:
+            raise NotFound(f"{name} does not exist")
+        if held.retracted:
+            raise Retracted(f"{name} has been retracted")
+        return held.document
+
+    # Reading
+
+    async def find(self, kind: type[Content], origin: str, key: str, *, by: Caller) -> Stored:
+        """The record as it is stored, or its tombstone. Hidden and absent are one answer: NotFound."""
+        check_id(origin, key)
+        async with self.store.read() as tx:
+            stored = await tx.records.find(kind.type, origin, key, seen_by=by)
+        if stored is None:
+            raise NotFound(f"there is no {kind.type} {origin}/{key} that you may see")
+        return stored
+
+    async def collect(self, query: Query, *, by: Caller) -> tuple[list[bytes], Place | None, int | None]:
+        """A page of documents, where the next one begins, and how many there are if that was asked."""
+        async with self.store.read() as tx:
+            documents, place = await tx.records.collect(query, seen_by=by)
+            total = await tx.records.count(query, seen_by=by) if query.total else None
+        return documents, place, total
+
+    async def heads(self, *, by: Caller) -> tuple[Head, ...]:
+        """The heads of this node's feeds that the caller may read."""
+        async with self.store.read() as tx:
+            return await tx.feeds.heads(seen_by=by)
+
+    async def changes(
+        self, feed: FeedName, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
+    ) -> FeedPage:
+        """A page of a feed, by whom may read it."""
+        if feed.origin != self.operator:
+            raise NotFound(f"this node serves the feeds of {self.operator}")
+        if not may_see(feed.origin, feed.audience, by) or feed.audience == PRIVATE:
+            raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+        async with self.store.read() as tx:
+            place = await tx.feeds.find(feed)
+            if place is None or place.epoch is None:
+                raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+            rows = await tx.feeds.entries(place, after, limit)
+        size, cut = 0, len(rows)
+        for index, row in enumerate(rows):
+            size += len(row[6] or b"")
+            if size > PAGE_BYTES and index:
+                cut = index
+                break
+        more = cut < len(rows) or len(rows) == limit
+        rows = rows[:cut]
+        seq = rows[-1][0] if rows else after.seq if after else 0
+        return FeedPage(rows, place.epoch, place.head, Cursor(place.epoch, seq), more)
+
+    async def arrivals(
+        self, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
+    ) -> tuple[list[Any], Cursor, bool]:
+        """What this node holds, in the order it arrived: rows, where they end, whether there are more."""
+        epoch = self.watch.state.epoch
+        async with self.store.read() as tx:
+            state = await tx.feeds.state()
+            if after is not None:
+                # The same answers as a feed gives, so that a client has one way to go on.
+                check_arrival(after, epoch, state.arrival)
+            seq = after.seq if after else 0
+            rows = await tx.records.arrivals(seq, state.arrival, limit, seen_by=by)
+        more = len(rows) == limit
+        return rows, Cursor(epoch, rows[-1][0] if more else max(seq, state.arrival)), more
+
+    async def peers(self) -> PeersView:
+        """The peers of this node, how far their feeds have been taken, and what was set aside."""
+        async with self.store.read() as tx:
+            peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.set_aside()
+        return PeersView(
+            peers=tuple(
+                PeerView(
+                    operator=peer.operator,
+                    name=peer.name,
+                    url=peer.url,
+                    state=peer.state,
+                    thumbprint=peer.thumbprint,
+                    contacted_at=as_instant(peer.contacted_at) if peer.contacted_at else None,
+                    failures=peer.failures,
+                    failure=peer.failure,
+                    next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
+                    lag=sum(
+                        max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator
+                    ),
+                    feeds=tuple(
+                        FeedView(audience=f.audience, taken=f.head, head=f.remote_head, count=f.live)
+                        for f in feeds
+                        if f.origin == peer.operator
+                    ),
+                )
+                for peer in peers
+            ),
+            set_aside=tuple(
+                AsideView(
+                    origin=one.origin,
+                    audience=one.audience,
+                    type=one.type,
+                    key=one.key,
+                    seq=one.seq,
+                    revision=one.revision,
+                    reason=one.reason,
+                    detail=one.detail,
+                    at=as_instant(one.at),
+                )
+                for one in aside
+            ),
+        )
+
+    async def groups_of(self, operator: str) -> frozenset[str]:
+        """The groups of this node that a peer is a member of, now."""
+        async with self.store.read() as tx:
+            return await tx.records.groups_of(operator, node=self.operator)
+
+
+def check_arrival(after: Cursor, epoch: str, arrival: int) -> None:
+    """Raises EpochChanged or CursorInFuture."""
+    if after.epoch != epoch:
+        raise EpochChanged(f"this node is now of epoch {epoch}: begin without a cursor")
+    if after.seq > arrival:
+        raise CursorInFuture(f"the last change has number {arrival}, the cursor is at {after.seq}")
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7396, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+class Watch:
+    """Notices changes of the database, whichever process made them, and wakes who waits.
+
+    A write of this process nudges; for writes of others the node's row is looked at every 50 ms while
+    somebody waits, and every 500 ms otherwise (so that a revoked token is refused within a second).
+    NOTIFY in every write would cost a third of the throughput.
+    """
+
+    WAITED_FOR = 0.05
+    IDLE = 0.5
+
+    def __init__(self, store: Store, state: NodeState) -> None:
+        self.state = state
+        self._store = store
+        self._nudged = asyncio.Event()
+        self._moved: set[asyncio.Future[None]] = set()
+        self._on_trust: list[Callable[[], None]] = []
+
+    def on_trust_change(self, forget: Callable[[], None]) -> None:
+        """Call this when clients, peers or keys have changed."""
+        self._on_trust.append(forget)
+
+    def nudge(self) -> None:
+        """Something was written here: look now."""
+        self._nudged.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep looking while the block lasts."""
+        task = asyncio.create_task(self._look_for_ever(), name="watch")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self.wake()
+
+    async def beyond(self, arrival: int, seconds: float) -> bool:
+        """Wait until something arrived after that number; False when the time is over."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.state.arrival <= arrival:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._moved.add(future)
+            self._nudged.set()
+            try:
+                async with asyncio.timeout(left):
+                    await future
+            except TimeoutError:
+                return False
+            finally:
+                self._moved.discard(future)
+            if self.state.arrival <= arrival:
+                return False  # woken because the process is to stop
+        return True
+
+    async def look(self) -> None:
+        """See where the database is now."""
+        async with self._store.read() as tx:
+            state = await tx.feeds.state()
+        before, self.state = self.state, state
+        if state.trust != before.trust:
+            for forget in self._on_trust:
+                forget()
+        if state.arrival != before.arrival:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        for future in self._moved:
+            if not future.done():
+                future.set_result(None)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            self._nudged.clear()
+            try:
+                await self.look()
+            except Unavailable as error:
+                log.warning("the database cannot be looked at", extra={"reason": str(error)})
+                await asyncio.sleep(self.IDLE)
+            pause = self.WAITED_FOR if self._moved else self.IDLE
+            # Not wait_for: on Python 3.11 it can swallow the cancellation that ends this loop.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._nudged.wait()

@@ -1,0 +1,359 @@
+"""Feeds at rest: heads, pages of entries, and how far other operators' feeds have been taken."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Text, cast, delete, func, literal, select, union_all, update
+from sqlalchemy.dialects.postgresql import insert
+
+from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
+from federation.domain.feed import Cursor, FeedName, Head, SetAside
+from federation.domain.visibility import Caller, may_see
+from federation.store.statements import Session, Statement, param
+from federation.store.tables import feeds, node, records, set_aside, withdrawals
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A feed as it is held here."""
+
+    id: int
+    origin: str
+    audience: str
+    epoch: str | None
+    head: int
+    live: int
+    retained_from: int
+    remote_head: int | None
+
+    @property
+    def name(self) -> FeedName:
+        return FeedName(self.origin, self.audience)
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Up to where it was taken."""
+        return Cursor(self.epoch, self.head) if self.epoch else None
+
+
+_COLUMNS = (
+    feeds.c.id, feeds.c.origin, feeds.c.audience, feeds.c.epoch,
+    feeds.c.head, feeds.c.live, feeds.c.retained_from, feeds.c.remote_head,
+)  # fmt: skip
+_ALL = Statement(select(*_COLUMNS).order_by(feeds.c.origin, feeds.c.audience))
+_OF = Statement(select(*_COLUMNS).where(feeds.c.origin == param("origin", Text)).order_by(feeds.c.audience))
+_ONE = Statement(
+    select(*_COLUMNS).where(
+        feeds.c.origin == param("origin", Text), feeds.c.audience == param("audience", Text)
+    )
+)
+_OPEN = Statement(
+    insert(feeds)
+    .values(origin=param("origin", Text), audience=param("audience", Text), epoch=param("epoch", Text))
+    .on_conflict_do_nothing()
+)
+_ADVANCE = Statement(
+    update(feeds)
+    .where(
+        feeds.c.id == param("feed"),
+        feeds.c.head == param("seen"),
+        feeds.c.epoch.is_not_distinct_from(param("seen_epoch", Text)),
+    )
+    .values(
+        head=param("new_head"),
+        epoch=param("new_epoch", Text),
+        live=feeds.c.live + param("delta"),
+        remote_head=func.greatest(feeds.c.remote_head, param("new_head")),
+    )
+)
+_TOLD = Statement(
+    update(feeds)
+    .where(feeds.c.id == param("feed"), feeds.c.remote_head.is_distinct_from(param("told")))
+    .values(remote_head=param("told"))
+)
+_LOSES = Statement(update(feeds).where(feeds.c.id == param("feed")).values(live=feeds.c.live - param("lost")))
+_FORGET_NUMBERS = (
+    Statement(update(records).where(records.c.feed == param("feed")).values(seq=None)),
+    # Below zero they are in nobody's way, and their arrival can still be told.
+    Statement(
+        update(withdrawals).where(withdrawals.c.feed == param("feed")).values(seq=-withdrawals.c.arrived)
+    ),
+)
+_PURGE = """
+WITH gone AS (
+    DELETE FROM records WHERE feed = $1 RETURNING type, key, revision
+),
+numbered AS (
+    SELECT type, key, revision, row_number() OVER (ORDER BY type, key) AS n FROM gone
+),
+clock AS (
+    UPDATE node SET arrival = arrival + (SELECT count(*) FROM gone)
+    RETURNING arrival - (SELECT count(*) FROM gone) AS base
+)
+INSERT INTO withdrawals AS w (feed, type, key, seq, arrived, revision)
+SELECT $1, type, key, -(clock.base + n), clock.base + n, revision FROM numbered CROSS JOIN clock
+ON CONFLICT (feed, type, key) DO UPDATE
+SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+"""
+_PURGED = (
+    Statement(delete(set_aside).where(set_aside.c.feed == param("feed"))),
+    Statement(
+        update(feeds).where(feeds.c.id == param("feed")).values(epoch=None, head=0, live=0, remote_head=None)
+    ),
+)
+_ENTRIES = Statement(
+    select(
+        union_all(
+            select(
+                records.c.seq,
+                records.c.retracted,
+                records.c.type,
+                records.c.key,
+                records.c.revision,
+                records.c.hash,
+                records.c.document,
+            )
+            .where(records.c.feed == param("feed"), records.c.seq > param("after"))
+            .order_by(records.c.seq)
+            .limit(param("limit"))
+            .subquery()
+            .select(),
+            select(
+                withdrawals.c.seq,
+                cast(None, records.c.retracted.type).label("retracted"),
+                withdrawals.c.type,
+                withdrawals.c.key,
+                withdrawals.c.revision,
+                cast(None, records.c.hash.type).label("hash"),
+                cast(None, records.c.document.type).label("document"),
+            )
+            .where(withdrawals.c.feed == param("feed"), withdrawals.c.seq > param("after"))
+            .order_by(withdrawals.c.seq)
+            .limit(param("limit"))
+            .subquery()
+            .select(),
+        ).subquery("entries")
+    )
+    .order_by("seq")
+    .limit(param("limit"))
+)
+_WITHDRAWN = Statement(
+    select(withdrawals.c.type, withdrawals.c.key, withdrawals.c.revision).where(
+        withdrawals.c.feed == param("feed"),
+        withdrawals.c.key == param("keys", _ARRAY := records.c.facets.type).any_(),
+    )
+)
+_RETURNED = Statement(
+    delete(withdrawals).where(
+        withdrawals.c.feed == param("feed"),
+        withdrawals.c.key == param("keys", _ARRAY).any_(),
+        (withdrawals.c.type + literal("/", Text) + withdrawals.c.key) == param("names", _ARRAY).any_(),
+    )
+)
+_SET_ASIDE = Statement(
+    (
+        _aside := insert(set_aside).values(
+            feed=param("feed"),
+            type=param("type", Text),
+            key=param("key", Text),
+            seq=param("seq"),
+            revision=param("revision"),
+            reason=param("reason", Text),
+            detail=param("detail", Text),
+        )
+    ).on_conflict_do_update(
+        index_elements=["feed", "type", "key"],
+        set_={
+            "seq": _aside.excluded.seq,
+            "revision": _aside.excluded.revision,
+            "reason": _aside.excluded.reason,
+            "detail": _aside.excluded.detail,
+            "at": func.now(),
+        },
+    )
+)
+_CLEARED = Statement(
+    delete(set_aside).where(
+        set_aside.c.feed == param("feed"),
+        (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", _ARRAY).any_(),
+    )
+)
+_ASIDE = Statement(
+    select(
+        feeds.c.origin,
+        feeds.c.audience,
+        set_aside.c.type,
+        set_aside.c.key,
+        set_aside.c.seq,
+        set_aside.c.revision,
+        set_aside.c.reason,
+        set_aside.c.detail,
+        set_aside.c.at,
+    )
+    .join(feeds, feeds.c.id == set_aside.c.feed)
+    .order_by(set_aside.c.at.desc())
+    .limit(1_000)
+)
+_STATE = Statement(select(node.c.epoch, node.c.arrival, node.c.trust))
+
+
+class NodeState(msgspec.Struct, frozen=True):
+    """What every process looks at to learn of what others did."""
+
+    epoch: str
+    arrival: int
+    trust: int
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """An entry set aside, as an administrator sees it."""
+
+    origin: str
+    audience: str
+    type: str
+    key: str
+    seq: int
+    revision: int
+    reason: str
+    detail: str
+    at: datetime
+
+
+class FeedsReader:
+    """Feeds, as far as somebody may read them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def state(self) -> NodeState:
+        row = await self._session.one(_STATE)
+        assert row is not None, "the node's row is made by `federation migrate`"  # noqa: S101
+        return NodeState(*row)
+
+    async def all(self) -> tuple[Place, ...]:
+        """Every feed held here, own and others'."""
+        return tuple(Place(*row) for row in await self._session.all(_ALL))
+
+    async def heads(self, *, seen_by: Caller) -> tuple[Head, ...]:
+        """Heads of this node's own feeds that the caller may read."""
+        return tuple(
+            Head(
+                origin=place.origin,
+                audience=place.audience,
+                epoch=place.epoch,
+                seq=place.head,
+                retained_from=place.retained_from,
+                count=place.live,
+            )
+            for place in (Place(*row) for row in await self._session.all(_OF, origin=seen_by.node))
+            if place.epoch and may_see(place.origin, place.audience, seen_by)
+        )
+
+    async def find(self, name: FeedName) -> Place | None:
+        row = await self._session.one(_ONE, origin=name.origin, audience=name.audience)
+        return Place(*row) if row else None
+
+    async def entries(self, place: Place, after: Cursor | None, limit: int) -> list[Any]:
+        """Rows (seq, retracted or None for a withdrawal, type, key, revision, hash, document) in order.
+
+        Raises EpochChanged, CursorInFuture or CursorExpired where the cursor does not fit the feed.
+        """
+        if after is not None:
+            if after.epoch != place.epoch:
+                raise EpochChanged(
+                    f"the feed {place.name} is now of epoch {place.epoch}: compare what you hold, from zero"
+                )
+            if after.seq > place.head:
+                raise CursorInFuture(
+                    f"the feed {place.name} ends at {place.head}, the cursor is at {after.seq}"
+                )
+            if 0 < after.seq < place.retained_from:
+                raise CursorExpired(
+                    f"the feed {place.name} is kept from {place.retained_from} on: start from zero"
+                )
+        return await self._session.all(_ENTRIES, feed=place.id, after=after.seq if after else 0, limit=limit)
+
+    async def set_aside(self) -> tuple[Aside, ...]:
+        """The thousand entries set aside last, newest first."""
+        return tuple(Aside(*row) for row in await self._session.all(_ASIDE))
+
+
+class FeedsWriter(FeedsReader):
+    """Feeds, in a transaction that may change them."""
+
+    async def open(self, name: FeedName, epoch: str | None) -> Place:
+        """The feed, made if it was not there."""
+        place = await self.find(name)
+        if place is None:
+            # One at a time: two transactions that open several feeds in different order would deadlock.
+            await self._session.connection.execute("SELECT pg_advisory_xact_lock(20261125)")
+            await self._session.run(_OPEN, origin=name.origin, audience=name.audience, epoch=epoch)
+            place = await self.find(name)
+        assert place is not None  # noqa: S101 - made two lines above
+        return place
+
+    async def advance(self, place: Place, to: Cursor, *, delta: int) -> bool:
+        """Move the place up to which a feed was taken; False if somebody else did in between."""
+        touched = await self._session.run(
+            _ADVANCE,
+            feed=place.id,
+            seen=place.head,
+            seen_epoch=place.epoch,
+            new_head=to.seq,
+            new_epoch=to.epoch,
+            delta=delta,
+        )
+        return touched == 1
+
+    async def told(self, place: Place, head: int) -> None:
+        """Note what the origin says its head is, for the lag."""
+        await self._session.run(_TOLD, feed=place.id, told=head)
+
+    async def loses(self, feed: int, lost: int) -> None:
+        """Records have moved on to another feed before their withdrawal from this one was read."""
+        await self._session.run(_LOSES, feed=feed, lost=lost)
+
+    async def forget_numbers(self, place: Place) -> None:
+        """Before a feed is taken anew in another epoch: its old numbers mean nothing."""
+        for statement in _FORGET_NUMBERS:
+            await self._session.run(statement, feed=place.id)
+
+    async def purge(self, place: Place) -> int:
+        """Drop every copy of a feed that may no longer be read; stubs tell the operator's own systems.
+
+        The feed is as if it had never been taken. Returns how many records were dropped.
+        """
+        tag: str = await self._session.connection.execute(_PURGE, place.id)
+        await self._session.run(_FORGET_NUMBERS[1], feed=place.id)
+        for statement in _PURGED:
+            await self._session.run(statement, feed=place.id)
+        return int(tag.rsplit(" ", 1)[-1])
+
+    async def withdrawn(self, place: Place, keys: list[str]) -> dict[tuple[str, str], int]:
+        """Revisions with which records left this feed, by (type, key)."""
+        rows = await self._session.all(_WITHDRAWN, feed=place.id, keys=keys)
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    async def returned(self, place: Place, names: list[tuple[str, str]]) -> None:
+        """Records are back in the feed: their withdrawals are over."""
+        await self._session.run(
+            _RETURNED, feed=place.id, keys=[key for _, key in names], names=[f"{t}/{k}" for t, k in names]
+        )
+
+    async def put_aside(self, place: Place, one: SetAside) -> None:
+        await self._session.run(
+            _SET_ASIDE,
+            feed=place.id,
+            type=one.type,
+            key=one.key,
+            seq=one.seq,
+            revision=one.revision,
+            reason=one.reason,
+            detail=one.detail,
+        )
+
+    async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
+        """A good revision came: what was set aside before it is forgotten."""
+        await self._session.run(_CLEARED, feed=place.id, names=[f"{t}/{k}" for t, k in names])

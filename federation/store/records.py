@@ -1,0 +1,528 @@
+"""Records at rest: found, listed, kept.
+
+Keeping is one statement at the end of a transaction (:data:`KEEP`): it takes the lock of numbering,
+gives the records their numbers and writes them, and the commit follows at once. Whatever is slow has
+been done before. The lock is held until the commit is visible, so who reads number 8 can read 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Text, cast, column, func, literal_column, select, tuple_, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from federation.domain.document import Record
+from federation.domain.errors import Raced
+from federation.domain.query import MOST_COUNTED, Place, Query
+from federation.domain.visibility import Caller
+from federation.store.seen import Eyes, arguments, eyes, seen
+from federation.store.statements import Session, Statement, param
+from federation.store.tables import feeds, records, withdrawals
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A record as it is served: bytes and what the HTTP headers need."""
+
+    document: bytes
+    hash: bytes
+    retracted: bool
+    updated_at: datetime
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What is held of a record, for whoever is about to write it."""
+
+    type: str
+    key: str
+    revision: int
+    feed: int | None
+    seq: int | None
+    retracted: bool
+    hash: bytes
+    created_at: datetime
+    document: bytes | None = None
+    """Read for one's own records only, which may be compared or patched."""
+
+
+class Leaving(NamedTuple):
+    """A record that leaves a feed for another audience."""
+
+    type: str
+    key: str
+    feed: int
+    revision: int
+    was_live: bool
+
+
+# Finding
+
+
+@lru_cache
+def _find(through: Eyes) -> Statement:
+    return Statement(
+        select(records.c.document, records.c.hash, records.c.retracted, records.c.updated_at).where(
+            records.c.type == param("type", Text),
+            records.c.origin == param("origin", Text),
+            records.c.key == param("key", Text),
+            seen(records, through),
+        )
+    )
+
+
+_HELD = select(
+    records.c.type,
+    records.c.key,
+    records.c.revision,
+    records.c.feed,
+    records.c.seq,
+    records.c.retracted,
+    records.c.hash,
+    records.c.created_at,
+)
+_OWN_HELD = Statement(
+    _HELD.add_columns(records.c.document)
+    .where(
+        records.c.type == param("type", Text),
+        records.c.origin == param("origin", Text),
+        records.c.key == param("keys", ARRAY(Text)).any_(),
+    )
+    # In one order, so that two bulk uploads of the same keys cannot wait for each other.
+    .order_by(records.c.key)
+    .with_for_update()
+)
+_asked = (
+    func.unnest(param("types", ARRAY(Text)), param("keys", ARRAY(Text)))
+    .table_valued(column("type", Text), column("key", Text), name="asked")
+    .render_derived()
+)
+_OTHERS_HELD = Statement(
+    _HELD.where(
+        records.c.origin == param("origin", Text),
+        tuple_(records.c.type, records.c.key).in_(select(_asked.c.type, _asked.c.key)),
+    )
+)
+
+
+# Listing
+
+
+@lru_cache(maxsize=512)
+def _list(
+    through: Eyes,
+    sort: str,
+    *,
+    every: bool,
+    either: int,
+    beneficiaries: bool,
+    words: bool,
+    since: bool,
+    before: bool,
+    after: bool,
+    counted: bool,
+) -> Statement:
+    """The statement for a question of this shape.
+
+    ``every``: filters with one value, all demanded; ``either``: how many filters have alternatives.
+    """
+    c = records.c
+    demanded = [c.type == param("type", Text), ~c.retracted, seen(records, through)]
+    if every:
+        demanded.append(c.facets.contains(param("every", ARRAY(Text))))
+    for index in range(either):
+        demanded.append(c.facets.overlap(param(f"either{index}", ARRAY(Text))))
+    if beneficiaries:
+        demanded.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
+    if words:
+        asked = param("words", Text)
+        demanded.append(
+            c.search.bool_op("@@")(
+                func.websearch_to_tsquery(literal_column("'federation_french'"), asked).bool_op("||")(
+                    func.websearch_to_tsquery(literal_column("'federation_simple'"), asked)
+                )
+            )
+        )
+    moment = records.c.updated_at.type
+    if since:
+        demanded.append(c.updated_at >= param("since", moment))
+    if before:
+        demanded.append(c.updated_at < param("before", moment))
+    if counted:
+        some = select(c.key).where(*demanded).limit(MOST_COUNTED + 1).subquery()
+        return Statement(select(func.count()).select_from(some))
+    place = (param("at_origin", Text), param("at_key", Text))
+    chosen = select(c.document, c.updated_at, c.origin, c.key)
+    match sort:
+        case "id":
+            if after:
+                demanded.append(tuple_(c.origin, c.key) > tuple_(*place))
+            chosen = chosen.order_by(c.origin, c.key)
+        case _:
+            ordered = (c.updated_at, c.origin, c.key)
+            if after:
+                here = tuple_(param("at", moment), *place)
+                demanded.append(tuple_(*ordered) > here if sort == "updated_at" else tuple_(*ordered) < here)
+            chosen = chosen.order_by(*(ordered if sort == "updated_at" else [o.desc() for o in ordered]))
+    return Statement(chosen.where(*demanded).limit(param("limit")))
+
+
+# Arrivals: what an operator's own systems follow
+
+_ARRIVALS = Statement(
+    select(
+        union_all(
+            select(
+                records.c.arrived,
+                records.c.retracted,
+                records.c.origin,
+                records.c.type,
+                records.c.key,
+                records.c.revision,
+                records.c.hash,
+                records.c.document,
+            )
+            .where(records.c.arrived > param("after"), records.c.arrived <= param("until"))
+            .order_by(records.c.arrived)
+            .limit(param("limit"))
+            .subquery()
+            .select(),
+            select(
+                withdrawals.c.arrived,
+                cast(None, records.c.retracted.type).label("retracted"),
+                feeds.c.origin,
+                withdrawals.c.type,
+                withdrawals.c.key,
+                withdrawals.c.revision,
+                cast(None, records.c.hash.type).label("hash"),
+                cast(None, records.c.document.type).label("document"),
+            )
+            .join(feeds, feeds.c.id == withdrawals.c.feed)
+            .where(
+                withdrawals.c.arrived > param("after"),
+                withdrawals.c.arrived <= param("until"),
+                # A record that only moved to another audience is still held: it has not gone from here.
+                ~select(records.c.key)
+                .where(
+                    records.c.type == withdrawals.c.type,
+                    records.c.origin == feeds.c.origin,
+                    records.c.key == withdrawals.c.key,
+                )
+                .exists(),
+            )
+            .order_by(withdrawals.c.arrived)
+            .limit(param("limit"))
+            .subquery()
+            .select(),
+        ).subquery("changes")
+    )
+    .order_by("arrived")
+    .limit(param("limit"))
+)
+
+
+# Keeping. Written as text: it is one act, and Core's form of it would be four times as long.
+
+_INCOMING = """
+incoming AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bool[],
+        $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[], $13::text[], $14::text[],
+        $15::text[], $16::text[], $17::int[]
+    ) WITH ORDINALITY AS i(
+        type, key, feed, seq, revision, tlp, audience, retracted,
+        created_at, updated_at, hash, document, facets, beneficiaries,
+        french, other, live, n
+    )
+)"""
+
+_INSERT = """
+INSERT INTO records AS held (
+    type, origin, key, feed, seq, arrived, revision, tlp, audience, retracted,
+    created_at, updated_at, hash, document, facets, beneficiaries, search
+)
+SELECT i.type, $18::text, i.key, i.feed, {seq}, clock.base + i.n, i.revision, i.tlp, i.audience, i.retracted,
+       i.created_at, i.updated_at, i.hash, i.document,
+       string_to_array(i.facets, E'\\x1f'), string_to_array(i.beneficiaries, E'\\x1f'),
+       to_tsvector('federation_french', i.french) || to_tsvector('federation_simple', i.other)
+{source}
+ON CONFLICT (type, origin, key) DO UPDATE SET
+    feed = excluded.feed, seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision,
+    tlp = excluded.tlp, audience = excluded.audience, retracted = excluded.retracted,
+    created_at = excluded.created_at, updated_at = excluded.updated_at,
+    hash = excluded.hash, document = excluded.document, facets = excluded.facets,
+    beneficiaries = excluded.beneficiaries, search = excluded.search
+WHERE {condition}
+"""
+
+KEEP = (
+    "WITH"
+    + _INCOMING
+    + """,
+leaving AS (
+    SELECT * FROM unnest($19::text[], $20::text[], $21::int[], $22::bigint[], $23::int[])
+    WITH ORDINALITY AS l(type, key, feed, revision, live, n)
+),
+places AS (
+    SELECT feed, live, n, true AS enters FROM incoming WHERE feed IS NOT NULL
+    UNION ALL
+    SELECT feed, live, n + cardinality($1::text[]), false FROM leaving
+),
+clock AS (
+    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[])
+    RETURNING arrival - cardinality($1::text[]) - cardinality($19::text[]) AS base
+),
+heads AS (
+    UPDATE feeds SET head = feeds.head + moved.entries, live = feeds.live + moved.live
+    FROM (SELECT feed, count(*) AS entries, sum(live) AS live FROM places GROUP BY feed) AS moved, clock
+    WHERE feeds.id = moved.feed
+    RETURNING feeds.id, feeds.head - moved.entries AS base
+),
+numbered AS (
+    SELECT places.n, heads.base + row_number() OVER (PARTITION BY places.feed ORDER BY places.n) AS seq
+    FROM places JOIN heads ON heads.id = places.feed
+),
+returned AS (
+    DELETE FROM withdrawals USING incoming
+    WHERE withdrawals.feed = incoming.feed AND withdrawals.type = incoming.type
+      AND withdrawals.key = incoming.key
+),
+left_behind AS (
+    INSERT INTO withdrawals AS w (feed, type, key, seq, arrived, revision)
+    SELECT l.feed, l.type, l.key, numbered.seq, clock.base + cardinality($1::text[]) + l.n, l.revision
+    FROM leaving AS l JOIN numbered ON numbered.n = l.n + cardinality($1::text[]) CROSS JOIN clock
+    ON CONFLICT (feed, type, key) DO UPDATE
+    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+)"""
+    + _INSERT.format(
+        seq="numbered.seq",
+        source="FROM incoming AS i CROSS JOIN clock LEFT JOIN numbered ON numbered.n = i.n",
+        condition="held.revision = excluded.revision - 1",
+    )
+)
+"""Number and keep records of one's own. The row of ``node`` is the lock, taken here and nowhere earlier."""
+
+TAKE = (
+    "WITH"
+    + _INCOMING
+    + """,
+clock AS (
+    UPDATE node SET arrival = arrival + cardinality($1::text[])
+    RETURNING arrival - cardinality($1::text[]) AS base
+)"""
+    + _INSERT.format(
+        seq="i.seq",
+        source="FROM incoming AS i CROSS JOIN clock",
+        condition="true",
+    )
+)
+"""Keep records of another origin at the numbers it gave them."""
+
+_PURGE = """
+WITH gone AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+    WITH ORDINALITY AS g(type, key, seq, revision, n)
+),
+clock AS (
+    UPDATE node SET arrival = arrival + cardinality($2::text[])
+    RETURNING arrival - cardinality($2::text[]) AS base
+),
+purged AS (
+    DELETE FROM records USING gone
+    WHERE records.feed = $1 AND records.type = gone.type AND records.key = gone.key
+    RETURNING records.retracted
+),
+stubs AS (
+    INSERT INTO withdrawals (feed, type, key, seq, arrived, revision)
+    SELECT $1, gone.type, gone.key, gone.seq, clock.base + gone.n, gone.revision FROM gone CROSS JOIN clock
+    ON CONFLICT (feed, type, key) DO UPDATE
+    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+)
+SELECT count(*) FROM purged WHERE NOT retracted
+"""
+
+_MEMBERSHIPS = Statement(
+    select(records.c.key).where(
+        records.c.type == "group",
+        records.c.origin == param("node", Text),
+        ~records.c.retracted,
+        records.c.facets.contains(param("member", ARRAY(Text))),
+    )
+)
+_GROUP_EXISTS = Statement(
+    select(records.c.key).where(
+        records.c.type == "group",
+        records.c.origin == param("node", Text),
+        records.c.key == param("name", Text),
+        ~records.c.retracted,
+    )
+)
+
+
+class RecordsReader:
+    """Records, as far as somebody may see them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def find(self, type_name: str, origin: str, key: str, *, seen_by: Caller) -> Stored | None:
+        """The record or its tombstone; None if there is none that the caller may see."""
+        row = await self._session.one(
+            _find(eyes(seen_by)), type=type_name, origin=origin, key=key, **arguments(seen_by)
+        )
+        return Stored(*row) if row else None
+
+    async def collect(self, query: Query, *, seen_by: Caller) -> tuple[list[bytes], Place | None]:
+        """A page of documents, and the place after which the next one begins, if there is one."""
+        values = _values(query)
+        if query.after:
+            values |= {"at_origin": query.after.origin, "at_key": query.after.key}
+            if query.sort != "id":
+                values["at"] = query.after.updated_at
+        statement = _shape(query, eyes(seen_by), counted=False)
+        rows = await self._session.all(statement, limit=query.limit + 1, **values, **arguments(seen_by))
+        more = len(rows) > query.limit
+        page = rows[: query.limit]
+        place = Place(query.sort, *page[-1][1:]) if more else None
+        return [row[0] for row in page], place
+
+    async def count(self, query: Query, *, seen_by: Caller) -> int:
+        """How many records a question finds, up to one more than ``MOST_COUNTED``."""
+        statement = _shape(query, eyes(seen_by), counted=True)
+        return await self._session.value(statement, **_values(query), **arguments(seen_by)) or 0
+
+    async def arrivals(self, after: int, until: int, limit: int, *, seen_by: Caller) -> list[Any]:
+        """Everything held, of every origin, in the order it arrived here; for the operator itself."""
+        if not seen_by.own:
+            return []
+        return await self._session.all(_ARRIVALS, after=after, until=until, limit=limit)
+
+    async def groups_of(self, operator: str, *, node: str) -> frozenset[str]:
+        """The groups of this node that an operator is a member of."""
+        rows = await self._session.all(_MEMBERSHIPS, node=node, member=[f"group.member={operator}"])
+        return frozenset(row[0] for row in rows)
+
+    async def has_group(self, name: str, *, node: str) -> bool:
+        """Whether this node has such a group."""
+        return await self._session.value(_GROUP_EXISTS, node=node, name=name) is not None
+
+
+_LOCK_NEW = """
+SELECT pg_advisory_xact_lock(20261124, bucket) FROM (
+    SELECT DISTINCT hashtext($1::text || '/' || key) & 255 AS bucket FROM unnest($2::text[]) AS key ORDER BY 1
+) AS buckets
+"""
+"""Locks for keys that are not there, in one order, and few enough for PostgreSQL's table of locks."""
+
+
+class RecordsWriter(RecordsReader):
+    """Records, in a transaction that may change them. Numbers come last: commit right after."""
+
+    async def held(self, type_name: str, origin: str, keys: Sequence[str]) -> dict[str, Held]:
+        """What is held of one's own records, locked against other writers until the commit."""
+        rows = await self._session.all(_OWN_HELD, type=type_name, origin=origin, keys=list(keys))
+        held = {row["key"]: Held(*row) for row in rows}
+        if missing := [key for key in keys if key not in held]:
+            # There is no row to lock for a record that is yet to be made. Without this its writer could
+            # meet another one's row only when it has the lock of numbering already: a deadlock.
+            await self._session.connection.execute(_LOCK_NEW, type_name, missing)
+            rows = await self._session.all(_OWN_HELD, type=type_name, origin=origin, keys=missing)
+            held |= {row["key"]: Held(*row) for row in rows}
+        return held
+
+    async def held_of(self, origin: str, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Held]:
+        """What is held of another origin's records, by (type, key)."""
+        rows = await self._session.all(
+            _OTHERS_HELD, origin=origin, types=[t for t, _ in names], keys=[k for _, k in names]
+        )
+        return {(row["type"], row["key"]): Held(*row) for row in rows}
+
+    async def keep(
+        self,
+        origin: str,
+        kept: Sequence[tuple[Record, int | None, int]],
+        leaving: Sequence[Leaving] = (),
+    ) -> None:
+        """Number and keep records of one's own: (record, its feed or None, change of the live count).
+
+        Raises Raced when another writer came first; nothing of the transaction may then be committed.
+        """
+        tag = await self._session.connection.execute(
+            KEEP,
+            *_columns((record, feed, None, live) for record, feed, live in kept),
+            origin,
+            [one.type for one in leaving],
+            [one.key for one in leaving],
+            [one.feed for one in leaving],
+            [one.revision for one in leaving],
+            [-1 if one.was_live else 0 for one in leaving],
+        )
+        if tag != f"INSERT 0 {len(kept)}":
+            raise Raced
+
+    async def take(self, origin: str, feed: int, taken: Sequence[tuple[Record, int]]) -> None:
+        """Keep records of another origin: (record, its number in the feed)."""
+        await self._session.connection.execute(
+            TAKE, *_columns((record, feed, seq, 0) for record, seq in taken), origin
+        )
+
+    async def purge(self, feed: int, gone: Sequence[tuple[str, str, int, int]]) -> int:
+        """Drop what was withdrawn, (type, key, seq, revision), and keep stubs. Returns how many were live."""
+        live: int = await self._session.connection.fetchval(
+            _PURGE, feed, *([one[i] for one in gone] for i in range(4))
+        )
+        return live
+
+
+def _columns(rows: Iterable[tuple[Record, int | None, int | None, int]]) -> tuple[list[Any], ...]:
+    """The arrays of ``_INCOMING``."""
+    columns: tuple[list[Any], ...] = tuple([] for _ in range(17))
+    for record, feed, seq, live in rows:
+        found = record.projection
+        for values, value in zip(
+            columns,
+            (
+                record.type, record.key, feed, seq, record.revision, record.tlp, record.audience,
+                record.retracted, record.created_at, record.updated_at, record.hash, record.document,
+                "\x1f".join(found.facets), "\x1f".join(found.beneficiaries), found.french, found.other, live,
+            ),
+            strict=True,
+        ):  # fmt: skip
+            values.append(value)
+    return columns
+
+
+def _shape(query: Query, through: Eyes, *, counted: bool) -> Statement:
+    return _list(
+        through,
+        query.sort,
+        every=any(len(values) == 1 for _, values in query.facets),
+        either=sum(len(values) > 1 for _, values in query.facets),
+        beneficiaries=bool(query.beneficiaries),
+        words=query.words is not None,
+        since=query.updated_since is not None,
+        before=query.updated_before is not None,
+        after=query.after is not None and not counted,
+        counted=counted,
+    )
+
+
+def _values(query: Query) -> dict[str, Any]:
+    values: dict[str, Any] = {"type": query.kind.type}
+    facets = [[f"{query.kind.type}.{name}={value}" for value in several] for name, several in query.facets]
+    if every := [several[0] for several in facets if len(several) == 1]:
+        values["every"] = every
+    for index, several in enumerate(several for several in facets if len(several) > 1):
+        values[f"either{index}"] = several
+    if query.beneficiaries:
+        values["beneficiaries"] = list(query.beneficiaries)
+    if query.words is not None:
+        values["words"] = query.words
+    if query.updated_since:
+        values["since"] = query.updated_since
+    if query.updated_before:
+        values["before"] = query.updated_before
+    return values

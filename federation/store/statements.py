@@ -1,0 +1,62 @@
+"""Statements are written with SQLAlchemy Core and compiled once to the text that asyncpg runs.
+
+Executing through SQLAlchemy's engine costs three quarters of the throughput of a read
+(``docs/decisions/0003``), so the engine is used by migrations only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.sql.expression import Executable
+
+_dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+def param(name: str, type_: Any = None) -> BindParameter[Any]:
+    """A parameter to be given a value when the statement is run."""
+    return bindparam(name, type_=type_, required=False)
+
+
+class Statement:
+    """A compiled statement and the order in which it takes its named parameters."""
+
+    __slots__ = ("_fixed", "_names", "text")
+
+    def __init__(self, built: Executable) -> None:
+        compiled: Any = built.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+        self.text = str(compiled)
+        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._fixed: dict[str, Any] = dict(compiled.params)
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        """Positional arguments; parameters that are not named keep the value they were built with."""
+        if stray := values.keys() - self._fixed.keys():
+            raise TypeError(f"the statement has no parameter {', '.join(sorted(stray))}")
+        return [values.get(name, self._fixed[name]) for name in self._names]
+
+
+class Session:
+    """A connection that runs statements: what the classes of this room are given."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Any]:
+        rows: list[Any] = await self.connection.fetch(statement.text, *statement.arguments(values))
+        return rows
+
+    async def one(self, statement: Statement, /, **values: Any) -> Any | None:
+        return await self.connection.fetchrow(statement.text, *statement.arguments(values))
+
+    async def value(self, statement: Statement, /, **values: Any) -> Any | None:
+        return await self.connection.fetchval(statement.text, *statement.arguments(values))
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:
+        """Run it and say how many rows it touched."""
+        tag: str = await self.connection.execute(statement.text, *statement.arguments(values))
+        return int(tag.rsplit(" ", 1)[-1]) if tag[-1:].isdigit() else 0

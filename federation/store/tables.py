@@ -1,0 +1,213 @@
+"""The tables, as alembic and the statements see them. Each column says what it holds."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+Moment = DateTime(timezone=True)
+
+node = Table(
+    "node",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column("operator", Text, nullable=False, comment="Whose node this database belongs to."),
+    Column("epoch", Text, nullable=False, comment="Minted with the database; part of every cursor."),
+    Column(
+        "arrival",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Number of the last change held here, of any origin. Its row is the lock of numbering.",
+    ),
+    Column(
+        "trust",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Counts changes of clients and peers: processes forget what they know of tokens.",
+    ),
+    Column("minted_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    CheckConstraint("one", name="one"),
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True, comment="Stands for (origin, audience)."),
+    Column("origin", Text, nullable=False, comment="The operator that writes it."),
+    Column("audience", Text, nullable=False, comment="public, federation or a group of the origin."),
+    Column("epoch", Text, comment="The origin's epoch; null before a first contact."),
+    Column(
+        "head",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Own feeds: number of the last entry. Others: number up to which it was taken.",
+    ),
+    Column(
+        "live",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Records that are no tombstones.",
+    ),
+    Column(
+        "retained_from",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Cursors before it expire.",
+    ),
+    Column("remote_head", BigInteger, comment="Others: the number the origin last told as its head."),
+    UniqueConstraint("origin", "audience"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("type", Text, primary_key=True, comment="Type; it may be one this version does not know."),
+    Column("origin", Text, primary_key=True, comment="The operator that writes it."),
+    Column("key", Text, primary_key=True, comment="The origin's key."),
+    Column("feed", Integer, ForeignKey("feeds.id"), comment="The feed it is in; null for TLP:RED."),
+    Column("seq", BigInteger, comment="Its number in the feed, given at commit."),
+    Column("arrived", BigInteger, nullable=False, comment="Its number among all changes held here."),
+    Column("revision", BigInteger, nullable=False, comment="1, 2, 3..."),
+    Column("tlp", Text, nullable=False, comment="TLP 2.0 label."),
+    Column("audience", Text, nullable=False, comment="public, federation, private or a group of the origin."),
+    Column("retracted", Boolean, nullable=False, comment="Whether it is a tombstone."),
+    Column("created_at", Moment, nullable=False, comment="As in the document."),
+    Column("updated_at", Moment, nullable=False, comment="As in the document."),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of the document."),
+    Column("document", LargeBinary, nullable=False, comment="Canonical bytes; never re-encoded."),
+    Column("facets", ARRAY(Text), nullable=False, comment="type.filter=value: what lists filter on."),
+    Column("beneficiaries", ARRAY(Text), nullable=False, comment="scheme:value of the bodies served."),
+    Column("search", TSVECTOR, nullable=False, comment="Words, stemmed in French, without accents."),
+    # The numbers of one feed are dense and unique: two records at one place would hide one of them.
+    Index("uq_records_feed_seq", "feed", "seq", unique=True),
+    Index("uq_records_arrived", "arrived", unique=True),
+    # Lists, newest first. Without a token only CLEAR records are listed; where nearly all others are
+    # GREEN (deployments), walking the first index for them would read the whole table.
+    Index("ix_records_listed", "type", "updated_at", "origin", "key", postgresql_where=text("not retracted")),
+    Index(
+        "ix_records_listed_public",
+        "type",
+        "updated_at",
+        "origin",
+        "key",
+        postgresql_where=text("not retracted and audience = 'public'"),
+    ),
+    # One index for all filters and for search, so that a write maintains one pending list.
+    Index(
+        "ix_records_found",
+        "facets",
+        "beneficiaries",
+        "search",
+        postgresql_using="gin",
+        postgresql_where=text("not retracted"),
+    ),
+)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column(
+        "feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="The feed the record has left."
+    ),
+    Column("type", Text, primary_key=True, comment="Type of the record."),
+    Column("key", Text, primary_key=True, comment="Key of the record; its origin is the feed's."),
+    Column("seq", BigInteger, nullable=False, comment="Number of the withdrawal in the feed."),
+    Column("arrived", BigInteger, nullable=False, comment="Its number among all changes held here."),
+    Column("revision", BigInteger, nullable=False, comment="The revision with which it left."),
+    UniqueConstraint("feed", "seq"),
+    UniqueConstraint("arrived"),
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="The feed it came in."),
+    Column("type", Text, primary_key=True, comment="Type the entry named."),
+    Column("key", Text, primary_key=True, comment="Key the entry named."),
+    Column("seq", BigInteger, nullable=False, comment="Number of the entry."),
+    Column("revision", BigInteger, nullable=False, comment="Revision the entry named."),
+    Column("reason", Text, nullable=False, comment="Why, in a word."),
+    Column("detail", Text, nullable=False, comment="Why, in a sentence. Never the content."),
+    Column("at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+peers = Table(
+    "peers",
+    metadata,
+    Column("operator", Text, primary_key=True, comment="Its operator's id."),
+    Column("url", Text, nullable=False, unique=True, comment="Base URL of its node."),
+    Column("name", Text, nullable=False, comment="Name of its operator, as its node says."),
+    Column("state", Text, nullable=False, comment="active or suspended."),
+    Column("keys", JSONB, nullable=False, comment="Its public JWK set."),
+    Column(
+        "thumbprint", Text, nullable=False, comment="RFC 7638 thumbprint that an administrator confirmed."
+    ),
+    Column("added_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column("contacted_at", Moment, comment="When it last answered as it should."),
+    Column(
+        "failures", Integer, nullable=False, server_default=text("0"), comment="Failed attempts in a row."
+    ),
+    Column("failure", Text, comment="Why the last attempt failed."),
+    Column("next_try_at", Moment, comment="Not before."),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Text, primary_key=True, comment="OAuth2 client_id."),
+    Column("name", Text, nullable=False, comment="What the administrator calls it."),
+    Column("secret_hash", LargeBinary, nullable=False, comment="SHA-256 of the secret, 256 random bits."),
+    Column("scopes", ARRAY(Text), nullable=False, comment="What it may ask for."),
+    Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column("revoked_at", Moment, comment="When it was cut off."),
+    # A name can be used again once its client is revoked.
+    Index("uq_clients_name", "name", unique=True, postgresql_where=text("revoked_at is null")),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("kid", Text, primary_key=True, comment="RFC 7638 thumbprint."),
+    Column(
+        "jwk", JSONB, nullable=False, comment="The private key (RFC 7517). Backups hold it: keep them safe."
+    ),
+    Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+assertions = Table(
+    "assertions",
+    metadata,
+    Column("fingerprint", LargeBinary, primary_key=True, comment="SHA-256 of client and jti."),
+    Column("expires_at", Moment, nullable=False, index=True, comment="It may be forgotten after."),
+)

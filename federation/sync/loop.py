@@ -1,0 +1,182 @@
+"""Who is due: one task for each peer, so that a slow or hostile one harms nobody else.
+
+Several processes on one database share the peers: each peer is followed by whichever process holds its
+advisory lock. A task waits at its peer for news, pulls the feeds that have moved, and asks again; from
+time to time it asks without waiting, in case a wake-up was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from federation.domain.errors import CursorRefused, Refused
+from federation.domain.feed import FeedName, Head
+from federation.domain.peer import Peer, back_off
+from federation.domain.visibility import PRIVATE
+from federation.node import Node
+from federation.observe import Metrics
+from federation.store.database import Claims
+from federation.sync.client import PeerFailed, PeerSource
+from federation.sync.pull import Overtaken, Taken, pull
+
+log = logging.getLogger("federation.sync")
+
+LOOK = 1.0
+"""Seconds between looks at who our peers are."""
+SWEEP = 300.0
+"""Seconds after which heads are asked for without waiting, give or take a third."""
+LONGEST_PULL = 3_600.0
+"""Seconds after which a pull is given up; what it has stored is kept, and the next one goes on from there."""
+NOTED = 30.0
+"""Seconds between notes that a peer still answers."""
+
+
+class Loop:
+    """Follows the peers of a node."""
+
+    def __init__(self, node: Node, metrics: Metrics) -> None:
+        self._node = node
+        self._metrics = metrics
+        self._following: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the peers while the block lasts."""
+        task = asyncio.create_task(self._run(), name="sync")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with self._node.store.claims() as claims:
+                    await self._share(claims)
+            except Refused as error:
+                log.warning("the peers cannot be followed now", extra={"reason": str(error)})
+            except Exception:
+                log.exception("following the peers failed")
+            finally:
+                await self._stop(list(self._following))
+            await asyncio.sleep(LOOK)
+
+    async def _share(self, claims: Claims) -> None:
+        """Follow every peer that no other process follows, until the claims are lost."""
+        while claims.hold():
+            async with self._node.store.read() as tx:
+                active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
+            ended = [name for name, task in self._following.items() if name not in active or task.done()]
+            await self._stop(ended)
+            for operator, _ in ended:
+                await claims.release(f"peer {operator}")
+            for name, peer in active.items():
+                if name not in self._following and await claims.take(f"peer {peer.operator}"):
+                    self._following[name] = asyncio.create_task(
+                        self._follow(peer), name=f"peer {peer.operator}"
+                    )
+            await asyncio.sleep(LOOK)
+
+    async def _stop(self, names: list[tuple[str, str]]) -> None:
+        tasks = [self._following.pop(name) for name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, peer: Peer) -> None:
+        """Take a peer's feeds for as long as it is one."""
+        failures = peer.failures
+        if peer.next_try_at is not None:
+            await asyncio.sleep(max(0.0, min((peer.next_try_at - self._node.clock()).total_seconds(), 5.0)))
+        while True:
+            try:
+                source = PeerSource(self._node.operator, peer.url, self._node.keyring)
+                try:
+                    await self._listen(peer, source, failing=failures > 0)
+                finally:
+                    failures = 0 if source.answered else failures
+                    await source.close()
+            except (PeerFailed, Refused, Overtaken) as error:
+                failures += 1
+                asked = error.retry_after if isinstance(error, PeerFailed) else None
+                wait = back_off(failures, asked=asked)
+                await self._failed(peer, str(error) or type(error).__name__, failures, wait)
+                await asyncio.sleep(wait.total_seconds())
+            except Exception as error:
+                failures += 1
+                wait = back_off(failures)
+                log.exception("following a peer failed", extra={"peer": peer.operator})
+                await self._failed(peer, f"internal error: {type(error).__name__}", failures, wait)
+                await asyncio.sleep(wait.total_seconds())
+
+    async def _listen(self, peer: Peer, source: PeerSource, *, failing: bool) -> None:
+        noted, swept = 0.0, time.monotonic()
+        sweep = SWEEP * random.uniform(2 / 3, 4 / 3)
+        while True:
+            heads = await source.heads(wait=True)
+            if heads is not None:
+                await self._take(peer, source, heads)
+            now = time.monotonic()
+            if failing or now - noted > NOTED:
+                async with self._node.store.write() as tx:
+                    await tx.peers.answered(peer.operator)
+                noted, failing = now, False
+            source.answered = True
+            if now - swept > sweep:
+                swept, sweep = now, SWEEP * random.uniform(2 / 3, 4 / 3)
+                source.forget_heads()
+
+    async def _take(self, peer: Peer, source: PeerSource, heads: tuple[Head, ...]) -> None:
+        """Pull every feed of the peer's own, also those that it no longer shows us: to learn why."""
+        own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
+        async with self._node.store.read() as tx:
+            held = [place for place in await tx.feeds.all() if place.origin == peer.operator]
+        for place in held:
+            if place.name not in own and place.epoch is not None and place.audience != PRIVATE:
+                own[place.name] = Head(
+                    origin=place.origin,
+                    audience=place.audience,
+                    epoch=place.epoch,
+                    seq=place.head + 1,
+                    retained_from=0,
+                    count=0,
+                )
+        for name, head in own.items():
+            try:
+                async with asyncio.timeout(LONGEST_PULL):
+                    self._count(peer, name, await pull(self._node, head, source))
+            except TimeoutError:
+                raise PeerFailed(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
+            except CursorRefused as error:
+                # With an unchanged epoch this is an alarm and not for us to reset.
+                log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
+                raise PeerFailed(f"{error.code}: {error.detail}") from None
+
+    def _count(self, peer: Peer, name: FeedName, taken: Taken) -> None:
+        if taken.entries:
+            self._metrics.pulled.labels(peer.operator).inc(taken.entries)
+            log.info("took a feed", extra={"feed": str(name), "entries": taken.entries})
+        for reason, number in taken.set_aside.items():
+            self._metrics.aside.labels(peer.operator, reason).inc(number)
+
+    async def _failed(self, peer: Peer, why: str, failures: int, wait: timedelta) -> None:
+        log.warning(
+            "a peer did not answer as it should",
+            extra={
+                "peer": peer.operator,
+                "reason": why,
+                "failures": failures,
+                "again_in": wait.total_seconds(),
+            },
+        )
+        with suppress(Refused):
+            async with self._node.store.write() as tx:
+                await tx.peers.failed(peer.operator, why, self._node.clock() + wait)

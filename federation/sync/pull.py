@@ -1,0 +1,260 @@
+"""One step of following a peer: take what a feed has after the cursor.
+
+Records and cursor are kept in one transaction, slice by slice: after a crash we ask for the same slice
+again, and nothing is lost or kept twice. The network is never inside a transaction. While one slice is
+being stored the next one is read and verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from federation.domain.document import Record, supersedes
+from federation.domain.errors import AudienceRevoked, EpochChanged
+from federation.domain.feed import Cursor, FeedName, Head, Page, SetAside, Source, Verified, verify
+from federation.node import MANY, Node
+from federation.store.database import Writing
+from federation.store.feeds import Place
+from federation.store.records import Held
+
+log = logging.getLogger("federation.sync")
+
+
+class Taken(msgspec.Struct):
+    """What a pull brought."""
+
+    entries: int = 0
+    set_aside: Counter[str] = msgspec.field(default_factory=Counter)
+    purged: int = 0
+
+
+class Overtaken(Exception):
+    """Another process has advanced the feed meanwhile; whoever it is goes on with it."""
+
+
+async def pull(node: Node, head: Head, source: Source) -> Taken:
+    """Take a peer's feed to its head.
+
+    Nothing is asked of the network when we are there already. A feed of a new epoch is taken from zero:
+    what we hold and what comes are compared by revision and hash, record by record. A feed we may no
+    longer read is purged.
+    """
+    name = head.name
+    taken = Taken()
+    async with node.store.read() as reading:
+        place = await reading.feeds.find(name)
+    if place is None or head.seq - place.head >= MANY:
+        # A long pull: the lag is to be seen while it lasts. Short ones note the head with their records.
+        async with node.store.write() as tx:
+            place = await tx.feeds.open(name, None)
+            await tx.feeds.told(place, head.seq)
+    if place.epoch == head.epoch and place.head == head.seq:
+        return taken
+    if place.epoch is not None and place.epoch != head.epoch:
+        place = await begin_epoch(node, place, head.epoch)
+    try:
+        async for page, checked in ahead(source.changes(name, place.cursor), name):
+            if page.cursor.epoch != head.epoch:
+                raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
+            await keep(node, name, page.cursor, checked, taken)
+        if taken.entries >= MANY:
+            await node.store.refresh_statistics()
+    except AudienceRevoked:
+        taken.purged = await purge(node, name)
+    except EpochChanged:
+        # It changed between the head and the first page; the next head says to what.
+        log.warning("the feed was minted anew", extra={"feed": str(name)})
+    return taken
+
+
+async def ahead(
+    pages: AsyncIterator[Page], name: FeedName
+) -> AsyncIterator[tuple[Page, list[Verified | SetAside]]]:
+    """Pages with their entries verified, one read ahead of the one being stored."""
+
+    async def following() -> tuple[Page, list[Verified | SetAside]] | None:
+        page = await anext(pages, None)
+        return None if page is None else (page, [verify(entry, name) for entry in page.entries])
+
+    coming = asyncio.ensure_future(following())
+    try:
+        while (now := await coming) is not None:
+            coming = asyncio.ensure_future(following())
+            yield now
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        if closing := getattr(pages, "aclose", None):
+            await closing()
+
+
+async def begin_epoch(node: Node, place: Place, epoch: str) -> Place:
+    """Start a feed anew in another epoch: the numbers of the old one mean nothing, the records stay."""
+    log.warning(
+        "the feed has a new epoch and is taken from zero",
+        extra={"feed": str(place.name), "was": place.epoch, "now": epoch},
+    )
+    async with node.store.write() as tx:
+        await tx.feeds.forget_numbers(place)
+        if not await tx.feeds.advance(place, Cursor(epoch, 0), delta=0):
+            raise Overtaken
+        fresh = await tx.feeds.find(place.name)
+    assert fresh is not None  # noqa: S101 - it was advanced in this transaction
+    return fresh
+
+
+async def keep(
+    node: Node, name: FeedName, cursor: Cursor, checked: list[Verified | SetAside], taken: Taken
+) -> None:
+    """Store one slice and the cursor after it, in one transaction."""
+    if not checked:
+        return
+    async with node.store.write() as tx:
+        place = await tx.feeds.find(name)
+        if place is None:
+            raise Overtaken
+        names = [(one.type, one.key) for one in checked]
+        held = await tx.records.held_of(name.origin, names)
+        withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
+        decided = Decided(place.id, held, withdrawn)
+        for one in checked:
+            decided.add(one)
+        if not await tx.feeds.advance(place, cursor, delta=decided.delta()):
+            raise Overtaken
+        await _store(tx, place, decided)
+    node.watch.nudge()
+    taken.entries += len(checked)
+    for aside in decided.aside:
+        taken.set_aside[aside.reason] += 1
+        log.warning(
+            "an entry was set aside",
+            extra={
+                "feed": str(name),
+                "record": f"{aside.type} {name.origin}/{aside.key}",
+                "revision": aside.revision,
+                "reason": aside.reason,
+                "detail": aside.detail,
+            },
+        )
+
+
+async def _store(tx: Writing, place: Place, decided: Decided) -> None:
+    kept = [(one.record, one.seq) for one in decided.last.values() if one.record is not None]
+    gone = [(one.type, one.key, one.seq, one.revision) for one in decided.last.values() if one.record is None]
+    if kept:
+        names = [(record.type, record.key) for record, _ in kept]
+        if decided.withdrawn:
+            await tx.feeds.returned(place, names)
+        await tx.feeds.cleared(place, names)
+        await tx.records.take(place.origin, place.id, kept)
+    if gone:
+        await tx.feeds.cleared(place, [(type_, key) for type_, key, _, _ in gone])
+        await tx.records.purge(place.id, gone)
+    for feed, lost in decided.losses().items():
+        await tx.feeds.loses(feed, lost)
+    for aside in decided.aside:
+        good = decided.last.get((aside.type, aside.key))
+        if good is None or good.seq < aside.seq:
+            await tx.feeds.put_aside(place, aside)
+
+
+class Decided:
+    """What a slice does to what is held: the last good entry of each record, and what is set aside."""
+
+    def __init__(
+        self, feed: int, held: dict[tuple[str, str], Held], withdrawn: dict[tuple[str, str], int]
+    ) -> None:
+        self._feed = feed
+        self._held = held
+        self.withdrawn = withdrawn
+        self.last: dict[tuple[str, str], Verified] = {}
+        self.aside: list[SetAside] = []
+
+    def add(self, one: Verified | SetAside) -> None:
+        """Decide on the next entry of the feed."""
+        if isinstance(one, SetAside):
+            self.aside.append(one)
+            return
+        name = (one.type, one.key)
+        revision, hash_, here = self._known(name)
+        if one.record is None:
+            if here and supersedes(revision, one.revision):
+                self._refuse(
+                    one, "regressing-revision", f"revision {revision} is held, {one.revision} is withdrawn"
+                )
+            else:
+                self.last[name] = one
+            return
+        if supersedes(one.revision, revision) or (hash_ is None and one.revision == revision and here):
+            # (The same revision again after a withdrawal: we were let into the audience anew.)
+            self.last[name] = one
+        elif one.revision == revision and hash_ is not None:
+            if hash_ != one.record.hash:
+                self._refuse(
+                    one, "changed-at-same-revision", f"revision {revision} is held with another hash"
+                )
+            elif not self._in_place(name, one.seq):
+                self.last[name] = one
+        elif here:
+            self._refuse(one, "regressing-revision", f"revision {revision} is held, {one.revision} came")
+        # Else the record has moved on to another feed since this entry was read: that one holds.
+
+    def _known(self, name: tuple[str, str]) -> tuple[int, bytes | None, bool]:
+        """Revision and hash known of a record, and whether that is of this feed."""
+        if pending := self.last.get(name):
+            return pending.revision, pending.record.hash if pending.record else None, True
+        gone = self.withdrawn.get(name, 0)
+        was = self._held.get(name)
+        if was is not None and was.revision >= gone:
+            return was.revision, was.hash, was.feed == self._feed
+        return gone, None, True
+
+    def _in_place(self, name: tuple[str, str], seq: int) -> bool:
+        was = self._held.get(name)
+        return name not in self.last and was is not None and was.feed == self._feed and was.seq == seq
+
+    def _refuse(self, one: Verified, reason: str, detail: str) -> None:
+        self.aside.append(
+            SetAside(
+                seq=one.seq, type=one.type, key=one.key, revision=one.revision, reason=reason, detail=detail
+            )
+        )
+
+    def delta(self) -> int:
+        """By how much the number of live records of this feed changes."""
+        change = 0
+        for name, one in self.last.items():
+            was = self._held.get(name)
+            was_live = was is not None and was.feed == self._feed and not was.retracted
+            change += _live(one.record) - was_live
+        return change
+
+    def losses(self) -> Counter[int]:
+        """How many live records other feeds lose to this one."""
+        lost: Counter[int] = Counter()
+        for name, one in self.last.items():
+            was = self._held.get(name)
+            if one.record and was and was.feed not in (None, self._feed) and not was.retracted:
+                lost[was.feed or 0] += 1
+        return lost
+
+
+def _live(record: Record | None) -> bool:
+    return record is not None and not record.retracted
+
+
+async def purge(node: Node, name: FeedName) -> int:
+    """Drop every copy of a feed that we may no longer read."""
+    async with node.store.write() as tx:
+        place = await tx.feeds.find(name)
+        dropped = await tx.feeds.purge(place) if place else 0
+    log.warning(
+        "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
+    )
+    node.watch.nudge()
+    return dropped

@@ -1,0 +1,10 @@
+"""Run migrations on the connection that ``federation.store.schema`` opened."""
+
+from alembic import context
+
+from federation.store.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,173 @@
+"""What the tests of the API ask with, and how they look at what was answered and at what was left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import httpx2
+from litestar.handlers import HTTPRouteHandler
+
+from federation.api.guard import right_of
+from federation.app import api
+from federation.node import Node
+from tests.nodes import a_client, a_node, served
+
+JSON = {"content-type": "application/json"}
+PATCH = {"content-type": "application/merge-patch+json"}
+NDJSON = {"content-type": "application/x-ndjson"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def refused(answer: httpx2.Response, status: int, code: str, *, pointer: str | None = None) -> dict[str, Any]:
+    """The problem of an answer that must be one (RFC 9457)."""
+    assert answer.status_code == status, (answer.status_code, answer.text[:500])
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    told: dict[str, Any] = answer.json()
+    assert told["type"].endswith(f"/problems/{code}"), told
+    assert told["status"] == status
+    assert told["title"]
+    if pointer is not None:
+        assert [fault["pointer"] for fault in told["errors"]] == [pointer], told
+    return told
+
+
+def fine(answer: httpx2.Response, *statuses: int) -> Any:
+    """The JSON of an answer that is none of the refusals; None without a body."""
+    assert answer.status_code in (statuses or (200, 201, 204)), (answer.status_code, answer.text[:500])
+    return answer.json() if answer.content else None
+
+
+async def put(client: httpx2.AsyncClient, name: str, content: Any, **envelope: Any) -> httpx2.Response:
+    """Publish ``plural/key`` of arnia's."""
+    plural, key = name.split("/", 1)
+    headers = envelope.pop("headers", {})
+    body = {"content": content, **envelope}
+    return await client.put(f"/v1/{plural}/arnia/{key}", json=body, headers=headers)
+
+
+async def patch(client: httpx2.AsyncClient, name: str, change: Any, **headers: str) -> httpx2.Response:
+    plural, key = name.split("/", 1)
+    return await client.patch(
+        f"/v1/{plural}/arnia/{key}",
+        content=json.dumps(change).encode(),
+        headers={**PATCH, **{name.replace("_", "-"): value for name, value in headers.items()}},
+    )
+
+
+def ndjson(*values: Any) -> bytes:
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+
+
+def lines(answer: httpx2.Response) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def upload(
+    client: httpx2.AsyncClient, body: bytes | AsyncIterator[bytes], plural: str = "solutions"
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The lines of the report and its summary."""
+    answer = await client.post(f"/v1/{plural}/bulk", content=body, headers=NDJSON)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    *told, last = lines(answer)
+    return told, last["summary"]
+
+
+async def left_behind(node: Node) -> tuple[Any, ...]:
+    """Everything that a request could have changed, as numbers."""
+    async with node.store.read() as tx:
+        state = await tx.feeds.state()
+        feeds = await tx.feeds.all()
+        connection = tx.records._session.connection
+        rows = await connection.fetch(
+            "SELECT count(*), coalesce(sum(revision), 0) FROM records"
+            " UNION ALL SELECT count(*), 0 FROM withdrawals UNION ALL SELECT count(*), 0 FROM set_aside"
+        )
+    return (
+        state.arrival,
+        *(tuple(row) for row in rows),
+        *((feed.audience, feed.head, feed.live) for feed in feeds),
+    )
+
+
+async def executed(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+class Operation:
+    """One operation of the API, as the application's own routes have it."""
+
+    def __init__(self, method: str, path: str, handler: HTTPRouteHandler) -> None:
+        self.method = method
+        self.template = path
+        self.handler = handler
+        self.act: str = handler.opt["act"]
+        self.kind = handler.opt.get("kind")
+        self.reads: tuple[str, ...] = handler.opt.get("reads", ())
+        self.right = right_of(handler)
+
+    @property
+    def path(self) -> str:
+        """With the parameters filled in."""
+        parts = {"{origin:str}": "arnia", "{key:str}": "one", "{audience:str}": "public"}
+        path = self.template
+        for part, value in parts.items():
+            path = path.replace(part, value)
+        return path
+
+    def __repr__(self) -> str:
+        return f"{self.method} {self.template}"
+
+
+def operations() -> Iterator[Operation]:
+    """Every operation there is; a new route is among them by itself."""
+    for route in sorted(api().routes, key=lambda route: route.path):
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler) and "act" in handler.opt:
+                for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
+                    yield Operation(method, route.path, handler)
+
+
+@asynccontextmanager
+async def on_the_wire(dsn: str) -> AsyncIterator[tuple[Node, httpx2.AsyncClient]]:
+    """Arnia behind a real HTTP server: another process's node on its database, and its own client."""
+    async with (
+        served("arnia", dsn, sync=False) as url,
+        a_node("arnia", dsn, url=url) as node,
+        httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        credentials = await a_client(node)
+        got = await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)
+        client.headers["authorization"] = f"Bearer {got.json()['access_token']}"
+        yield node, client
+
+
+class Stopwatch:
+    """Seconds that a block took."""
+
+    seconds = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._began
+
+
+async def until(asked: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
+    """Wait until an async question is answered with yes."""
+    async with asyncio.timeout(seconds):
+        while not await asked():
+            await asyncio.sleep(0.02)

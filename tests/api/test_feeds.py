@@ -1,0 +1,294 @@
+"""Feeds: heads, waiting, pages, streams, cursors."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from federation.domain.feed import mint_epoch
+from federation.node import Node
+from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put, refused
+from tests.domain.builders import a_solution
+from tests.nodes import a_node, publish
+
+PUBLIC = "/v1/feeds/arnia/public/changes"
+NDJSON = {"accept": "application/x-ndjson"}
+
+
+async def some(node: Node, number: int, **envelope: Any) -> None:
+    for n in range(number):
+        await publish(node, "solution", f"s{n}", a_solution(name=f"n{n}"), **envelope)
+
+
+async def epoch(client: httpx2.AsyncClient) -> str:
+    found: str = fine(await client.get("/v1/feeds"), 200)["feeds"][0]["epoch"]
+    return found
+
+
+# Heads
+
+
+async def test_heads_say_where_each_feed_ends(own: httpx2.AsyncClient, arnia: Node) -> None:
+    await some(arnia, 3)
+    await publish(arnia, "solution", "green", a_solution(), tlp="GREEN")
+    await own.delete("/v1/solutions/arnia/s0")
+    feeds = {feed["audience"]: feed for feed in fine(await own.get("/v1/feeds"), 200)["feeds"]}
+    assert (feeds["public"]["seq"], feeds["public"]["count"]) == (4, 2)
+    assert (feeds["federation"]["seq"], feeds["federation"]["count"]) == (1, 1)
+    assert {feed["origin"] for feed in feeds.values()} == {"arnia"}
+    assert "private" not in feeds
+
+
+async def test_heads_that_have_not_moved_are_not_sent_again(own: httpx2.AsyncClient, arnia: Node) -> None:
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    same = await own.get("/v1/feeds", headers={"if-none-match": tag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    await some(arnia, 1)
+    moved = await own.get("/v1/feeds", headers={"if-none-match": tag})
+    assert moved.status_code == 200
+    assert moved.headers["etag"] != tag
+
+
+async def test_who_waits_is_answered_as_soon_as_something_is_published(
+    own: httpx2.AsyncClient, arnia: Node
+) -> None:
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    with Stopwatch() as watch:
+        waiting = asyncio.ensure_future(
+            own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "respond-async, wait=20"})
+        )
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await publish(arnia, "solution", "one", a_solution())
+        answer = await waiting
+    assert watch.seconds < 2
+    assert answer.headers["preference-applied"] == "wait=20"
+    assert {"public": 1}.items() <= {f["audience"]: f["seq"] for f in fine(answer, 200)["feeds"]}.items()
+
+
+async def test_who_waits_is_answered_when_another_process_publishes(
+    own: httpx2.AsyncClient, dsn: str
+) -> None:
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    async with a_node("arnia", dsn) as other:
+        with Stopwatch() as watch:
+            waiting = asyncio.ensure_future(
+                own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=20"})
+            )
+            await asyncio.sleep(0.1)
+            await publish(other, "solution", "one", a_solution())
+            assert (await waiting).status_code == 200
+    assert watch.seconds < 2
+
+
+async def test_who_waits_in_vain_is_told_after_the_time(own: httpx2.AsyncClient, arnia: Node) -> None:
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    with Stopwatch() as watch:
+        waiting = asyncio.ensure_future(
+            own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=1"})
+        )
+        await asyncio.sleep(0.1)
+        await publish(arnia, "solution", "hidden", a_solution(), tlp="RED")  # moves no feed
+        assert (await waiting).status_code == 304
+    assert 0.9 < watch.seconds < 3
+
+
+async def test_a_wait_ends_when_the_node_stops(own: httpx2.AsyncClient, arnia: Node) -> None:
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    with Stopwatch() as watch:
+        waiting = asyncio.ensure_future(
+            own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=20"})
+        )
+        await asyncio.sleep(0.1)
+        arnia.stop()
+        assert (await waiting).status_code == 304
+    assert watch.seconds < 2
+
+
+async def test_a_preference_that_is_none_is_ignored(own: httpx2.AsyncClient) -> None:
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    for prefer in ("wait=", "wait=x", "wait=-1", "wait=1.5", "return=minimal"):
+        with Stopwatch() as watch:
+            answer = await own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": prefer})
+        assert (answer.status_code, watch.seconds < 0.9) == (304, True)
+
+
+async def test_who_has_no_token_is_answered_at_once(anyone: httpx2.AsyncClient) -> None:
+    tag = (await anyone.get("/v1/feeds")).headers["etag"]
+    with Stopwatch() as watch:
+        answer = await anyone.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=20"})
+    assert (answer.status_code, watch.seconds < 2) == (304, True)
+    assert "preference-applied" not in answer.headers
+
+
+async def test_a_peer_that_joins_a_group_while_it_waits_is_shown_the_feed(
+    peer: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node
+) -> None:
+    await put(own, "groups/close", {"name": "Close", "members": []})
+    await put(own, "solutions/one", a_solution(), tlp="AMBER", audience="close")
+    tag = (await peer.get("/v1/feeds")).headers["etag"]
+    waiting = asyncio.ensure_future(
+        peer.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=20"})
+    )
+    await asyncio.sleep(0.1)
+    await put(own, "groups/close", {"name": "Close", "members": ["megalis"]})
+    async with asyncio.timeout(3):
+        feeds = fine(await waiting, 200)["feeds"]
+    assert "close" in {feed["audience"] for feed in feeds}
+
+
+# Pages
+
+
+async def test_a_page_embeds_the_very_bytes(anyone: httpx2.AsyncClient, arnia: Node) -> None:
+    outcome = await publish(arnia, "solution", "one", a_solution())
+    answer = await anyone.get(PUBLIC)
+    (entry,) = fine(answer, 200)["entries"]
+    assert outcome.document in answer.content
+    assert entry["hash"] == hashlib.sha256(outcome.document).hexdigest()
+    assert (entry["seq"], entry["op"], entry["type"], entry["key"], entry["revision"]) == (
+        1, "upsert", "solution", "one", 1,
+    )  # fmt: skip
+
+
+async def test_a_feed_is_the_records_in_the_order_they_last_changed(
+    own: httpx2.AsyncClient, arnia: Node
+) -> None:
+    await some(arnia, 3)
+    await publish(arnia, "solution", "s0", a_solution(status="beta"))
+    await own.delete("/v1/solutions/arnia/s1")
+    await publish(arnia, "solution", "s2", a_solution(), tlp="GREEN")
+    entries = fine(await own.get(PUBLIC), 200)["entries"]
+    assert [(e["seq"], e["op"], e["key"], e["revision"]) for e in entries] == [
+        (4, "upsert", "s0", 2), (5, "delete", "s1", 2), (6, "withdraw", "s2", 2),
+    ]  # fmt: skip
+    assert "content" not in entries[1]["document"]
+    assert entries[2].keys() == {"seq", "op", "type", "key", "revision"}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+async def test_pages_lead_to_the_head(anyone: httpx2.AsyncClient, arnia: Node, limit: int) -> None:
+    await some(arnia, 5)
+    found, after, more = [], "", True
+    while more:
+        page = fine(await anyone.get(f"{PUBLIC}?limit={limit}&after={after}"), 200)
+        assert len(page["entries"]) <= limit
+        found += [entry["seq"] for entry in page["entries"]]
+        after, more = page["cursor"], page["more"]
+    assert found == [1, 2, 3, 4, 5]
+    last = fine(await anyone.get(f"{PUBLIC}?after={after}"), 200)
+    assert last == {"entries": [], "cursor": after, "more": False}
+
+
+async def test_a_stream_can_be_resumed_after_any_line(anyone: httpx2.AsyncClient, arnia: Node) -> None:
+    await some(arnia, 5)
+    whole = await anyone.get(f"{PUBLIC}?limit=2", headers=NDJSON)
+    assert whole.headers["content-type"] == "application/x-ndjson"
+    of = whole.headers["federation-epoch"]
+    entries = lines(whole)
+    assert [entry["seq"] for entry in entries] == [1, 2, 3, 4, 5]
+    for number in range(6):
+        rest = await anyone.get(f"{PUBLIC}?limit=2&after={of}.{number}", headers=NDJSON)
+        assert lines(rest) == entries[number:]
+
+
+async def test_a_stream_is_whole_lines_over_a_real_connection(dsn: str) -> None:
+    async with on_the_wire(dsn) as (node, client):
+        await some(node, 30)
+        async with client.stream("GET", f"{PUBLIC}?limit=7", headers=NDJSON) as answer:
+            got = [json.loads(line)["seq"] async for line in answer.aiter_lines()]
+        assert got == list(range(1, 31))
+        page = fine(await client.get(f"{PUBLIC}?limit=7"), 200)
+        assert [entry["seq"] for entry in page["entries"]] == list(range(1, 8))
+
+
+# Cursors
+
+
+@pytest.mark.parametrize("form", ["application/json", "application/x-ndjson"])
+async def test_a_cursor_that_does_not_fit_is_refused_with_what_to_do(
+    anyone: httpx2.AsyncClient, arnia: Node, dsn: str, form: str
+) -> None:
+    await some(arnia, 5)
+    of, accept = await epoch(anyone), {"accept": form}
+    other = mint_epoch()
+
+    async def ask(after: str) -> httpx2.Response:
+        return await anyone.get(PUBLIC, params={"after": after}, headers=accept)
+
+    for garbage in (
+        "x", "5", f"{of}.", f"{of}.-1", f"{of}.5 ", f"{of.upper()}.x", f"{of}.{'9' * 17}", f"{of}.\u0665",
+        f"{of}.5\n", "\x00", "💥", f"{of}.5.5",
+    ):  # fmt: skip
+        refused(await ask(garbage), 400, "invalid")
+    refused(await ask(f"{of}.6"), 400, "cursor-in-future")
+    refused(await ask(f"{of}.{'9' * 16}"), 400, "cursor-in-future")
+    refused(await ask(f"{other}.5"), 409, "epoch-changed")
+    for good in (0, 1, 2, 5):
+        assert (await ask(f"{of}.{good}")).status_code == 200
+    await executed(dsn, "UPDATE feeds SET retained_from = 3 WHERE audience = 'public'")
+    refused(await ask(f"{of}.2"), 410, "cursor-expired")
+    for good in (0, 3, 5):
+        assert (await ask(f"{of}.{good}")).status_code == 200
+
+
+async def test_what_a_page_cannot_be_asked(anyone: httpx2.AsyncClient) -> None:
+    for asked in (
+        "limit=0", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "since=1", "limit=%C2%B2",
+        "after=%FF", "after=%00", "after=x&after=y", "%FF=1",
+    ):  # fmt: skip
+        refused(await anyone.get(f"{PUBLIC}?{asked}"), 400, "invalid")
+    assert (await anyone.get(f"{PUBLIC}?limit=1000&after=")).status_code == 200
+
+
+async def test_the_form_of_an_answer_is_what_accept_asks_for(anyone: httpx2.AsyncClient) -> None:
+    for accept, form in {
+        "*/*": "json", "application/json": "json", "application/*": "json", "application/x-ndjson": "ndjson",
+        "text/html, application/x-ndjson;q=0.9": "ndjson", "APPLICATION/X-NDJSON": "ndjson",
+    }.items():  # fmt: skip
+        answer = await anyone.get(PUBLIC, headers={"accept": accept})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].endswith(form), accept
+    refused(await anyone.get(PUBLIC, headers={"accept": "text/html"}), 406, "not-acceptable")
+
+
+async def test_accept_is_read_with_its_weights(anyone: httpx2.AsyncClient) -> None:
+    """RFC 9110, 12.4.2."""
+    weighed = {"accept": "application/json;q=0.1, application/x-ndjson"}
+    assert (await anyone.get(PUBLIC, headers=weighed)).headers["content-type"].endswith("ndjson")
+    never = {"accept": "application/x-ndjson;q=0, application/json"}
+    assert (await anyone.get(PUBLIC, headers=never)).headers["content-type"].endswith("json")
+    assert not (await anyone.get(PUBLIC, headers=never)).headers["content-type"].endswith("ndjson")
+
+
+# Audiences
+
+
+async def test_who_is_no_longer_in_an_audience_is_told_to_drop_its_copies(
+    peer: httpx2.AsyncClient, anyone: httpx2.AsyncClient, own: httpx2.AsyncClient
+) -> None:
+    await put(own, "groups/close", {"name": "Close", "members": ["megalis"]})
+    await put(own, "solutions/one", a_solution(), tlp="AMBER", audience="close")
+    at = "/v1/feeds/arnia/close/changes"
+    assert [entry["key"] for entry in fine(await peer.get(at), 200)["entries"]] == ["one"]
+    refused(await anyone.get(at), 403, "audience-revoked")
+    await put(own, "groups/close", {"name": "Close", "members": []})
+    for headers in ({}, NDJSON):
+        told = refused(await peer.get(at, headers=headers), 403, "audience-revoked")
+        assert "drop" in told["detail"]
+
+
+async def test_feeds_that_are_not_for_the_caller(
+    anyone: httpx2.AsyncClient, peer: httpx2.AsyncClient, own: httpx2.AsyncClient
+) -> None:
+    refused(await anyone.get("/v1/feeds/arnia/federation/changes"), 403, "audience-revoked")
+    assert (await peer.get("/v1/feeds/arnia/federation/changes")).status_code == 200
+    for client in (anyone, peer, own):
+        refused(await client.get("/v1/feeds/arnia/private/changes"), 403, "audience-revoked")
+        refused(await client.get("/v1/feeds/megalis/public/changes"), 404, "not-found")
+        refused(await client.get("/v1/feeds/arnia/a%00b/changes"), 400, "invalid")

@@ -1,0 +1,71 @@
+"""Every test that needs a database has a real PostgreSQL, made by the node's own supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from federation.node import Node
+from federation.store import embedded, schema
+from tests.nodes import a_node
+
+OPERATORS = ("arnia", "megalis", "recia", "maximilien")
+
+Databases = Callable[[str], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Databases]:
+    """The DSN of an operator's own PostgreSQL, started when it is first asked for, with its schema."""
+    found: dict[str, str] = {}
+    async with AsyncExitStack() as stack:
+
+        async def dsn(operator: str) -> str:
+            if operator not in found:
+                directory: Path = tmp_path_factory.mktemp(operator)
+                started = await stack.enter_async_context(embedded.running(directory, exclusive=True))
+                await schema.migrate(started, operator)
+                found[operator] = started
+            return found[operator]
+
+        yield dsn
+
+
+async def emptied(dsn: str) -> str:
+    """The same database as it was when it was new, but for its epoch."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys;"
+            "UPDATE node SET arrival = 0;"
+            "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"
+            " OR audience NOT IN ('public', 'federation');"
+            "UPDATE feeds SET head = 0, live = 0, retained_from = 0, remote_head = NULL"
+        )
+    finally:
+        await connection.close()
+    return dsn
+
+
+@pytest.fixture
+async def dsn(databases: Databases) -> str:
+    """An empty database of arnia's."""
+    return await emptied(await databases("arnia"))
+
+
+@pytest.fixture
+async def arnia(dsn: str) -> AsyncIterator[Node]:
+    """The node of arnia, over an empty database of its own."""
+    async with a_node("arnia", dsn) as node:
+        yield node
+
+
+@pytest.fixture
+async def megalis(databases: Databases) -> AsyncIterator[Node]:
+    """The node of megalis, over an empty database of its own."""
+    async with a_node("megalis", await emptied(await databases("megalis"))) as node:
+        yield node

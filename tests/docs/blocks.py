@@ -1,0 +1,508 @@
+"""The parts of the reference that are made from the code.
+
+A page holds them between two comments; ``python -m tests.docs.blocks`` writes them anew, and
+``test_reference.py`` fails when a page says something else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from click.testing import CliRunner
+
+from federation import serving
+from federation.api import caller, feeds, guard, oauth, openapi, records
+from federation.api.problems import PROBLEMS
+from federation.app import api
+from federation.cli import main
+from federation.domain import document, feed, peer, query, values
+from federation.domain.document import Draft, Envelope
+from federation.domain.incident import STATUSES, NewUpdate
+from federation.domain.registry import TYPES
+from federation.domain.scopes import PEER_SCOPES, SCOPES
+from federation.domain.solution import THEMES
+from federation.domain.values import Content
+from federation.observe import Metrics
+from federation.settings import Settings, read
+from federation.store import database
+from federation.sync import client, loop
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+_BLOCK = re.compile(r"<!-- from the code: ([a-z-]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def written(page: str) -> str:
+    """The page with every block as the code has it now."""
+    return _BLOCK.sub(
+        lambda found: f"<!-- from the code: {found[1]} -->\n{BLOCKS[found[1]]().strip()}\n<!-- end -->", page
+    )
+
+
+def names(page: str) -> list[str]:
+    """The blocks of a page."""
+    return _BLOCK.findall(page)
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    """A table of Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def code(*texts: object) -> str:
+    return ", ".join(f"`` {text} ``" if "`" in str(text) else f"`{text}`" for text in texts)
+
+
+# The command line
+
+
+def commands(
+    group: click.Command = main, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that does something, by its words."""
+    if isinstance(group, click.Group):
+        for name, inner in sorted(group.commands.items()):
+            yield from commands(inner, (*path, name))
+    else:
+        yield path, group
+
+
+def help_of(*path: str) -> str:
+    """What ``--help`` prints, less the settings, which have a page of their own."""
+    result = CliRunner().invoke(main, [*path, "--help"], prog_name="federation", terminal_width=92)
+    return result.output.partition("\n  Settings are read from the environment:")[0].strip()
+
+
+def cli() -> str:
+    parts = [f"```text\n{help_of()}\n```\n"]
+    for path, _ in commands():
+        parts.append(f"## federation {' '.join(path)}\n\n```text\n{help_of(*path)}\n```\n")
+    return "\n".join(parts)
+
+
+# Settings
+
+
+_SETTINGS = {
+    "operator": "The operator's id, for ever: it is in every record. Small letters, digits, dots, hyphens.",
+    "url": "Base URL at which peers and clients reach the node. It is the issuer of its tokens, and what "
+    "peers have registered, so it does not change lightly. https, except on the loopback interface.",
+    "name": "The operator's name, for people.",
+    "data_dir": "Where the node's own PostgreSQL keeps its data. Not used when a database is named.",
+    "database_url": "`postgresql://user:password@host:port/database` of a PostgreSQL 15 or later, "
+    "instead of the node's own.",
+    "host": "Address the API listens on.",
+    "port": "Port the API listens on, 1 to 65535.",
+    "connections": "Database connections of one process, at most; 4 to 200.",
+    "log_level": "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+}
+_OTHERWISE = {
+    "operator": "none: it must be set",
+    "url": "`http://127.0.0.1:` and the port",
+    "name": "the operator's id",
+    "data_dir": "`federation-data` in the working directory",
+    "database_url": "the node runs its own PostgreSQL",
+}
+
+
+def settings() -> str:
+    otherwise = read({"FEDERATION_OPERATOR": "arnia"})
+
+    def row(name: str) -> tuple[str, ...]:
+        return (
+            f"`FEDERATION_{name.upper()}`",
+            _SETTINGS[name],
+            _OTHERWISE.get(name) or f"`{getattr(otherwise, name)}`",
+        )
+
+    return table(("variable", "meaning", "when not set"), (row(name) for name in Settings.__struct_fields__))
+
+
+# Problems
+
+
+def problems() -> str:
+    parts = []
+    for name, page in sorted(PROBLEMS.items()):
+        parts.append(
+            f"## {name}\n\nStatus {page.status}. *{page.title}.*\n\n{page.meaning}\n\n"
+            f"**What to do:** {page.remedy}\n"
+        )
+    return "\n".join(parts)
+
+
+# The API
+
+
+def operations() -> str:
+    made = openapi.document(api(), "https://node.example.org")
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        for path, methods in made["paths"].items():
+            for method, operation in methods.items():
+                row = (
+                    f"`{method.upper()} {path}`",
+                    operation["summary"],
+                    _right(operation["security"]),
+                    f"`{operation['operationId']}`",
+                )
+                # The collections differ in nothing but their name and the timeline of incidents.
+                if path.startswith("/v1/solutions"):
+                    yield tuple(_of_any_collection(cell) for cell in row)
+                elif not path.startswith(_COLLECTIONS) or path.endswith("/updates"):
+                    yield row
+
+    return table(("request", "what it does", "scope", "operationId"), rows())
+
+
+_COLLECTIONS = tuple(f"/v1/{kind.plural}" for kind in TYPES.values())
+
+
+def _of_any_collection(cell: str) -> str:
+    for one, any_ in (
+        ("/v1/solutions", "/v1/{collection}"),
+        ("`solutions.", "`{collection}."),
+        ("Solutions`", "{Collection}`"),
+        ("Solution`", "{Type}`"),
+        (" solutions", " records"),
+        (" solution", " record"),
+    ):
+        cell = cell.replace(one, any_)
+    return cell
+
+
+def _right(security: list[dict[str, list[str]]]) -> str:
+    scopes = code(*(scope for right in security for scope in right.get("oauth2", ())))
+    if not security:
+        return "none needed"
+    return f"{scopes}, or no token" if {} in security else scopes
+
+
+def scopes() -> str:
+    return table(
+        ("scope", "what it allows", "peers have it"),
+        ((f"`{name}`", does, "yes" if name in PEER_SCOPES else "") for name, does in SCOPES.items()),
+    )
+
+
+def filters() -> str:
+    return table(
+        ("collection", "filters"),
+        ((f"`{kind.plural}`", code(*query.filters_of(kind))) for kind in TYPES.values()),
+    )
+
+
+def controls() -> str:
+    words = {
+        "q": f"Words to search, 1 to {query.LONGEST_WORDS} characters.",
+        "updated_since": "Records updated at this moment or later: `2026-03-01T08:30:00Z`, or a date.",
+        "updated_before": "Records updated before this moment.",
+        "sort": f"{code(*query.SORTS)}; the first when not given.",
+        "limit": f"Records on a page: {query.PAGE} when not given, {query.LONGEST_PAGE} at most.",
+        "after": "The place that the last page named; take it from `Link` or `next`.",
+        "total": f"`true`: count what is found, exactly up to {number(query.MOST_COUNTED)}.",
+    }
+    return table(("parameter", "meaning"), ((f"`{name}`", words[name]) for name in query.CONTROLS))
+
+
+def number(value: int) -> str:
+    return f"{value:,}".replace(",", " ")
+
+
+def size(value: int) -> str:
+    for unit, name in ((1_048_576, "MiB"), (1_024, "KiB")):
+        if value >= unit and value % unit == 0:
+            return f"{value // unit} {name}"
+    return f"{number(value)} bytes"
+
+
+def seconds(value: float) -> str:
+    return f"{value:g} s"
+
+
+def limits() -> str:
+    rows: tuple[tuple[str, str, str], ...] = (
+        ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
+        ("Body of a token request", size(oauth.MAX_FORM), "413"),
+        ("Query string", size(guard.MAX_QUERY), "413"),
+        ("Objects and arrays inside one another", number(document.MAX_DEPTH), "400"),
+        ("Integers", "±(2^53 − 1)", "400"),
+        ("Records of a list page", f"{query.PAGE}, at most {query.LONGEST_PAGE}", "400"),
+        ("Values of all filters together", number(query.MOST_VALUES), "400"),
+        ("Characters of `q`", number(query.LONGEST_WORDS), "400"),
+        ("Exact totals", f"up to {number(query.MOST_COUNTED)}", "`total_is_exact` is false"),
+        ("Lines of an upload", number(records.BULK_LINES), "a line of the report"),
+        ("Bytes of an upload", size(records.BULK_BYTES), "413, or a line of the report"),
+        ("Bytes of a line of an upload", size(records.BULK_LINE), "a line of the report"),
+        (
+            "Records of an upload kept in one transaction",
+            f"{number(records.BATCH)} or {size(records.BATCH_BYTES)}",
+            "–",
+        ),
+        ("Entries of a page of a feed or of changes", number(feed.PAGE_ENTRIES), "400"),
+        ("Bytes of a page of a feed", f"{size(feed.PAGE_BYTES)}, but at least one entry", "`more` is true"),
+        ("`Prefer: wait`", seconds(feed.LONGEST_WAIT), "304"),
+        ("Silence in a stream of events, before a comment line", seconds(feeds.HEARTBEAT), "–"),
+        ("Life of an access token", seconds(caller.LIFETIME), "401"),
+        ("Length of an access token", size(caller.MAX_TOKEN), "401"),
+        ("Life of a client assertion", seconds(oauth.LONGEST_ASSERTION), "401"),
+        ("Difference of clocks", seconds(caller.LEEWAY), "401"),
+        ("Time to send the headers of a request", seconds(serving.HEADER_MILLISECONDS / 1000), "closed"),
+        ("Requests under way in one process", number(serving.CONCURRENT), "they wait"),
+        ("Connections that wait to be accepted", number(serving.BACKLOG), "refused by the system"),
+        ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
+        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "500"),
+        ("Requests under way when the node is told to stop", seconds(serving.DRAIN_SECONDS), "closed"),
+    )
+    return table(("what", "limit", "beyond it"), iter(rows))
+
+
+def patience() -> str:
+    rows: tuple[tuple[str, str], ...] = (
+        ("Connecting to a peer", seconds(client.CONNECT)),
+        ("Silence after which an answer is given up", seconds(client.SILENCE)),
+        ("Waiting for news at a peer, per request", seconds(client.WAIT)),
+        ("Asking without waiting, in case a wake-up was lost", f"every {seconds(loop.SWEEP)}, ± a third"),
+        (
+            "Pause after a failure, doubled with jitter",
+            f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.LONGEST_WAIT)}",
+        ),
+        ("One entry of a feed", size(client.LINE_BYTES)),
+        ("Any other answer of a peer", size(client.SMALL_BYTES)),
+        (
+            "Entries stored in one transaction",
+            f"{number(client.SLICE)} or {size(client.SLICE_BYTES)}",
+        ),
+    )
+    return table(("what", "limit"), iter(rows))
+
+
+# Metrics
+
+
+def metrics() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for family in Metrics().registry.collect():
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            yield f"`{name}`", family.type, family.documentation
+
+    return table(("metric", "kind", "meaning"), rows())
+
+
+# The schema
+
+_FORMS: dict[str, Any] = {
+    "operator id": values.Operator,
+    "key": values.Key,
+    "type name": values.TypeName,
+    "group name": values.Group,
+    "record id": values.Id,
+    "record id or URI": values.IdOrUri,
+    "instant": values.Instant,
+    "day": values.Day,
+    "language map": values.LanguageMap,
+    "line": values.Line,
+    "text": values.Text,
+    "URL": values.Url,
+    "URI": values.Uri,
+    "country": values.Country,
+    "territory": values.Territory,
+    "mailbox": values.Mailbox,
+    "count": values.Count,
+    "cents": values.Cents,
+    "currency": values.Currency,
+    "version": values.Version,
+    "SHA-256": values.Sha256,
+}
+_SHAPES = {
+    msgspec.json.encode(msgspec.json.schema(form), order="sorted"): name for name, form in _FORMS.items()
+}
+
+
+def forms() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for name, form in _FORMS.items():
+            schema = msgspec.json.schema(form)
+            rules = [_bounds(schema)] if _bounds(schema) else []
+            if "pattern" in schema and len(schema["pattern"]) < 90:
+                rules.append(code(schema["pattern"]))
+            example = schema.get("examples", [""])[0]
+            shown = f"`{msgspec.json.encode(example).decode()}`" if example else ""
+            yield name, schema.get("description", ""), "; ".join(rules), shown
+
+    return table(("form", "meaning", "rule", "example"), rows())
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    match schema.get("type"):
+        case "string":
+            least, most, what = schema.get("minLength"), schema.get("maxLength"), "characters"
+        case "array":
+            least, most, what = schema.get("minItems"), schema.get("maxItems"), "items"
+        case "object":
+            least, most, what = schema.get("minProperties"), schema.get("maxProperties"), "members"
+        case "integer":
+            least, most, what = schema.get("minimum"), schema.get("maximum"), ""
+            most = "2^53 − 1" if most == values.SAFE_INTEGER else most
+        case _:
+            return ""
+    shown = number(most) if isinstance(most, int) else most
+    if least is not None and most is not None:
+        return f"{least} to {shown} {what}".strip()
+    if most is not None:
+        return f"at most {shown} {what}".strip()
+    return f"at least {least} {what}".strip() if least is not None else ""
+
+
+def _form(schema: dict[str, Any]) -> str:
+    """The form of a member in words."""
+    bare = {name: value for name, value in schema.items() if name != "default"}
+    if found := _SHAPES.get(msgspec.json.encode(bare, order="sorted")):
+        return found
+    if "$ref" in bare:
+        name = bare["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in bare:
+        inner = [_form(one) for one in bare["anyOf"] if one.get("type") != "null"]
+        return " or ".join(inner)
+    if "enum" in bare:
+        return code(*(value for value in bare["enum"] if value is not None))
+    if "const" in bare:
+        return code(bare["const"])
+    match bare.get("type"):
+        case "array":
+            bounds = _bounds(bare)
+            return f"list of {_form(bare['items'])}{f'; {bounds}' if bounds else ''}"
+        case "boolean":
+            return "true or false"
+        case "integer":
+            return f"integer, {_bounds(bare)}" if _bounds(bare) else "integer"
+        case "string":
+            rules = [
+                rule for rule in (_bounds(bare), code(bare["pattern"]) if "pattern" in bare else "") if rule
+            ]
+            example = f", such as {code(bare['examples'][0])}" if "examples" in bare else ""
+            return "text" + (f", {', '.join(rules)}" if rules else "") + example
+        case _:
+            return "object"
+
+
+def _members(name: str, schema: dict[str, Any], skip: tuple[str, ...] = ()) -> str:
+    required = schema.get("required", ())
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        for member, inner in schema["properties"].items():
+            if member not in skip:
+                yield f"`{member}`", "R" if member in required else "", _form(inner)
+
+    return table(("member", "", "form"), rows())
+
+
+def _definitions(shape: Any) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.schema(shape)["$defs"]
+    return found
+
+
+def envelope() -> str:
+    return _members("Envelope", _definitions(Envelope)["Envelope"])
+
+
+def draft() -> str:
+    (schema,) = (
+        schema
+        for name, schema in _definitions(_of(Draft, TYPES["operator"])).items()
+        if name.startswith("Draft")
+    )
+    return _members("Draft", schema, skip=("content",))
+
+
+def _of(shape: Any, kind: type[Content]) -> Any:
+    return shape[kind]
+
+
+def types() -> str:
+    parts: list[str] = []
+    others: dict[str, Any] = {}
+    for kind in TYPES.values():
+        definitions = _definitions(kind)
+        own = definitions.pop(kind.__name__)
+        others |= definitions
+        words = " ".join((kind.__doc__ or "").split())
+        parts.append(
+            f"## {kind.__name__}\n\n{words}\n\nType `{kind.type}`, collection `/v1/{kind.plural}`.\n\n"
+            f"{_members(kind.__name__, own)}\n"
+        )
+    parts.append("## Parts\n\nThe objects inside the contents, in alphabetical order.\n")
+    others |= _definitions(NewUpdate)
+    for name, schema in sorted(others.items()):
+        words = " ".join(schema.get("description", "").split())
+        parts.append(f"### {name}\n\n{words}\n\n{_members(name, schema)}\n")
+    return "\n".join(parts)
+
+
+def statuses() -> str:
+    return table(("kind", "statuses"), ((f"`{kind}`", code(*found)) for kind, found in STATUSES.items()))
+
+
+def themes() -> str:
+    return code(*sorted(THEMES)) + "."
+
+
+def labels() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for kind in TYPES.values():
+            yield f"`{kind.type}`", _LABELS[kind.type]
+
+    return table(("type", "label when the writer names none"), rows())
+
+
+_LABELS = {
+    "solution": "CLEAR",
+    "deployment": "GREEN",
+    "incident": "GREEN; AMBER when its kind is `security` (a group must then be named)",
+    "operator": "CLEAR",
+    "group": "RED, and no other",
+}
+
+
+def decisions() -> str:
+    lines = []
+    for page in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        number, _, title = page.read_text().partition("\n")[0].removeprefix("# ").partition(" ")
+        lines.append(f"- [{number}]({page.name}) {title}")
+    return "\n".join(lines)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "cli": cli,
+    "settings": settings,
+    "problems": problems,
+    "operations": operations,
+    "scopes": scopes,
+    "filters": filters,
+    "controls": controls,
+    "limits": limits,
+    "patience": patience,
+    "metrics": metrics,
+    "forms": forms,
+    "envelope": envelope,
+    "draft": draft,
+    "types": types,
+    "statuses": statuses,
+    "themes": themes,
+    "labels": labels,
+    "decisions": decisions,
+}
+
+if __name__ == "__main__":
+    for path in (ROOT / "README.md", *DOCS.rglob("*.md")):
+        before = path.read_text()
+        if (after := written(before)) != before:
+            path.write_text(after)
+            print(path.relative_to(ROOT))

@@ -1,0 +1,145 @@
+"""Characters that nobody can see, and texts that have two forms, in what writers and peers send."""
+
+import unicodedata
+from typing import Any
+
+import pytest
+
+from federation.domain.solution import Solution
+from tests.domain.builders import (
+    a_body,
+    a_document,
+    a_record,
+    a_solution,
+    received,
+    refused_document,
+    refused_draft,
+    sent,
+)
+
+
+def span(first: int, last: int) -> list[str]:
+    return [chr(n) for n in range(first, last + 1)]
+
+
+HIDDEN = {
+    "C0": [*span(0x00, 0x08), *span(0x0B, 0x1F)],
+    "DEL and C1": span(0x7F, 0x9F),
+    "bidi controls": ["\u061c", "\u200e", "\u200f", *span(0x202A, 0x202E), *span(0x2066, 0x2069)],
+    "zero-width": ["\u180e", "\u200b", "\u200c", "\u200d", *span(0x2060, 0x2064), "\ufeff"],
+    "deprecated format controls": span(0x206A, 0x206F),
+}
+ALL_HIDDEN = [
+    pytest.param(character, id=f"U+{ord(character):04X}") for group in HIDDEN.values() for character in group
+]
+SEEN = [
+    " ", "~", "\u00a0", "\u2010", "\u200a", "\u2029", "\u202f", "\u205f", "\u2070", "\u060c", "\u180f",
+    "é", "«",
+    "’", "😀", "☎\ufe0f", "ﻹ", "\ufffd",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("character", ALL_HIDDEN)
+def test_a_character_nobody_can_see_is_refused_from_a_writer_and_from_a_peer(character: str) -> None:
+    for text in (character, f"a{character}b", f"{character}a", f"a{character}"):
+        for refusal, pointer in [
+            (refused_draft(a_solution(name=text)), "/content/name"),
+            (refused_document(a_document(content=a_solution(name=text))), "/content/name"),
+        ]:
+            assert f"U+{ord(character):04X}" in refusal.detail
+            assert refusal.pointer == pointer
+
+
+@pytest.mark.parametrize("character", SEEN)
+def test_its_neighbours_that_can_be_seen_are_taken(character: str) -> None:
+    name = f"a{character}b"
+    assert name.encode() in a_record(a_solution(name=name)).document
+    assert name.encode() in received(a_document(content=a_solution(name=name))).document
+
+
+def test_line_feeds_and_tabs_are_taken_within_a_text_and_line_feeds_refused_at_its_end() -> None:
+    taken = {"fr": "\n- un\n\t- deux\t"}
+    assert a_record(a_solution(description=taken)).document.count(b"\\n") == 2
+    assert received(a_document(content=a_solution(description=taken)))
+    for text in ("a\n", "\n", "a\n\n", "\\\n", '"\n'):
+        for refusal in (
+            refused_draft(a_solution(description={"fr": text})),
+            refused_document(a_document(content=a_solution(description={"fr": text}))),
+        ):
+            assert refusal.pointer == "/content/description/fr"
+            assert "ends with a line feed" in refusal.detail
+
+
+@pytest.mark.parametrize("text", ["\\n", "a\\", "\\", "\\\\n", "\\u0000", '"', '\\"', 'n"', '\nn"', "\\b"])
+def test_a_backslash_that_is_a_character_is_not_an_escape(text: str) -> None:
+    assert a_record(a_solution(name=text))
+    assert received(a_document(content=a_solution(name=text)))
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1f", "\r"])
+def test_a_control_character_is_seen_behind_backslashes_and_quotes(character: str) -> None:
+    for before in ("\\", "\\\\", '"', '\\"', "\n", "\t"):
+        assert refused_draft(a_solution(name=before + character)).pointer == "/content/name"
+
+
+@pytest.mark.parametrize(
+    ("composed", "decomposed"), [("é", "e\u0301"), ("Ω", "\u2126"), ("가", "\u1100\u1161"), ("Å", "A\u030a")]
+)
+def test_a_text_is_taken_in_normal_form_c_only(composed: str, decomposed: str) -> None:
+    assert unicodedata.normalize("NFC", decomposed) == composed
+    assert a_record(a_solution(name=composed))
+    assert received(a_document(content=a_solution(name=composed)))
+    for refusal in (
+        refused_draft(a_solution(name=decomposed)),
+        refused_document(a_document(content=a_solution(name=decomposed))),
+    ):
+        assert refusal.pointer == "/content/name"
+        assert "NFC" in refusal.detail
+
+
+@pytest.mark.parametrize(
+    ("members", "pointer"),
+    [
+        ({"content": a_solution(summary={"fr": "a", "en": "b\u200b"})}, "/content/summary/en"),
+        ({"content": a_solution(ai={"base_models": ["a", "b\u200b"]})}, "/content/ai/base_models/1"),
+        (
+            {"content": a_solution(releases=[{"version": "1"}, {"version": "2\u200b"}])},
+            "/content/releases/1/version",
+        ),
+        ({"content": a_solution(), "same_as": ["https://example.org/\u200b"]}, "/same_as/0"),
+        ({"content": a_solution(), "same_as": ["https://example.org/a\n"]}, "/same_as/0"),
+        ({"content": a_solution(), "tlp": "AMBER", "audience": "rssi\n"}, "/audience"),
+    ],
+)
+def test_the_pointer_names_the_text_at_fault(members: dict[str, Any], pointer: str) -> None:
+    assert refused_draft(**members).pointer == pointer
+    assert refused_document(a_document(**members)).pointer == pointer
+
+
+@pytest.mark.parametrize("name", ["a\u200b", "e\u0301", "a\x00", "\u202eabc"])
+def test_a_hidden_character_is_refused_in_names_that_a_peer_invents(name: str) -> None:
+    assert refused_document(a_document(content=a_solution(**{name: 1}))).pointer == f"/content/{name}"
+    assert refused_document(a_document(**{name: 1})).pointer == f"/{name}"
+
+
+def test_a_hidden_character_is_refused_in_a_type_that_is_not_known() -> None:
+    assert received(a_document(type="recipe", content={"a": [{"b": "c"}]}), type_name="recipe")
+    refusal = refused_document(
+        a_document(type="recipe", content={"a": [{"b": "c\u200b"}]}), type_name="recipe"
+    )
+    assert refusal.pointer == "/content/a/0/b"
+
+
+def test_an_escape_is_the_character_it_stands_for() -> None:
+    body = a_body(a_solution(name="@"))
+    assert sent(body.replace(b"@", rb"\u00e9\u20ac"), Solution).content.name == "é€"
+    for escape in (rb"a\u200bb", rb"a\u0000b", rb"a\u202eb", rb"e\u0301"):
+        content = sent(body.replace(b"@", escape)).content.name
+        assert refused_draft(a_solution(name=content)).pointer == "/content/name"
+
+
+@pytest.mark.parametrize(
+    "character", [pytest.param(c, id=f"U+{ord(c):04X}") for c in "\U000e0001\U000e0041\U000e007f"]
+)
+def test_tag_characters_which_smuggle_ascii_unseen_are_refused(character: str) -> None:
+    assert refused_draft(a_solution(name=f"GLPI{character}")).pointer == "/content/name"

@@ -1,0 +1,264 @@
+"""The small values: identifiers, dates, references, texts."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from federation.domain.deployment import Deployment
+from federation.domain.incident import Incident
+from federation.domain.operator import Operator
+from federation.domain.solution import Solution
+from federation.domain.values import Content, Identifier, as_instant, day, instant
+from tests.domain.builders import (
+    NOW,
+    a_deployment,
+    a_draft,
+    a_solution,
+    an_incident,
+    an_operator,
+    refused_draft,
+)
+
+COMMUNES = Path(__file__).parents[3] / "shared" / "data" / "communes" / "communes-france.csv"
+
+IDENTIFIERS = [
+    ("0002", "217100767", True),
+    ("0002", "217100768", False),  # Luhn
+    ("0002", "127100767", False),  # two digits exchanged
+    ("0002", "21710076", False),
+    ("0002", "2171007670", False),
+    ("0002", "21710076A", False),
+    ("0002", "FR217100767", False),
+    ("0009", "21710076700011", True),
+    ("0009", "21710076700012", False),
+    ("0009", "21710076800010", False),
+    ("0009", "217100767", False),
+    ("0009", "2171007670001", False),
+    ("0009", "35600000000048", True),  # La Poste, head office: Luhn holds
+    ("0009", "35600000049837", True),  # La Poste, an office: the sum of its digits is a multiple of five
+    ("0009", "35600000049838", False),
+    ("0208", "0428759497", True),
+    ("0208", "0428759498", False),
+    ("0208", "428759497", False),
+    ("cog", "71076", True),
+    ("cog", "01001", True),
+    ("cog", "2A004", True),
+    ("cog", "2B033", True),
+    ("cog", "97411", True),
+    ("cog", "2C004", False),
+    ("cog", "2a004", False),
+    ("cog", "7107", False),
+    ("cog", "710760", False),
+    ("cog", "7107A", False),
+    ("0190", "00000001003214345000", True),  # its check digits are not known here
+    ("0204", "991-01234-56", True),
+    ("9999", "anything", True),
+]
+
+
+@pytest.mark.parametrize(("scheme", "value", "holds"), IDENTIFIERS)
+def test_an_identifier_is_one_of_its_register(scheme: str, value: str, holds: bool) -> None:
+    content = an_operator(identifiers=[{"scheme": scheme, "value": value}])
+    if holds:
+        assert a_draft(content, Operator).content.identifiers == (Identifier(scheme=scheme, value=value),)
+    else:
+        refusal = refused_draft(content, Operator)
+        assert refusal.pointer == "/content/identifiers/0"
+        assert value in refusal.detail
+
+
+@pytest.mark.parametrize(
+    ("identifier", "pointer"),
+    [
+        ({"scheme": "siren", "value": "217100767"}, "/scheme"),
+        ({"scheme": "COG", "value": "71076"}, "/scheme"),
+        ({"scheme": "2", "value": "217100767"}, "/scheme"),
+        ({"scheme": "00020", "value": "217100767"}, "/scheme"),
+        ({"scheme": 2, "value": "217100767"}, "/scheme"),
+        ({"scheme": "0002", "value": 217100767}, "/value"),
+        ({"scheme": "0002", "value": "217 100 767"}, "/value"),
+        ({"scheme": "0190", "value": ""}, "/value"),
+        ({"scheme": "0190", "value": "-1"}, "/value"),
+        ({"scheme": "0190", "value": "1" * 65}, "/value"),
+        ({"scheme": "0190", "value": "a/b"}, "/value"),
+        ({"scheme": "0002", "value": "٢١٧١٠٠٧٦٧"}, "/value"),
+        ({"scheme": "0002"}, ""),
+        ({"value": "217100767"}, ""),
+    ],
+)
+def test_an_identifier_has_a_form(identifier: dict[str, Any], pointer: str) -> None:
+    refusal = refused_draft(an_operator(identifiers=[identifier]), Operator)
+    assert refusal.pointer == f"/content/identifiers/0{pointer}"
+
+
+def test_every_commune_of_france_has_identifiers_that_hold() -> None:
+    if not COMMUNES.exists():
+        pytest.skip(f"the real communes are not there: {COMMUNES}")
+    with COMMUNES.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 34_000
+    refused = []
+    for row in rows:
+        for scheme, value in (("cog", row["cog"]), ("0002", row["siren"])):
+            if value:
+                try:
+                    msgspec.convert({"scheme": scheme, "value": value}, Identifier)
+                except msgspec.ValidationError:
+                    refused.append((scheme, value))
+    assert refused == []
+
+
+# Dates
+
+
+@pytest.mark.parametrize("text", ["1970-01-01", "2026-03-01", "2028-02-29", "2000-02-29", "2200-12-31"])
+def test_a_day_of_the_calendar_is_taken(text: str) -> None:
+    assert a_draft(a_deployment(since=text), Deployment).content.since == text
+    assert day(text).isoformat() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer"),
+    [
+        ("2026-02-30", "/content"),
+        ("2026-02-29", "/content"),
+        ("2100-02-29", "/content"),
+        ("2026-04-31", "/content"),
+        ("2026-13-01", "/content/since"),
+        ("2026-00-01", "/content/since"),
+        ("2026-01-00", "/content/since"),
+        ("2026-01-32", "/content/since"),
+        ("1969-12-31", "/content/since"),
+        ("2201-01-01", "/content/since"),
+        ("0001-01-01", "/content/since"),
+        ("12026-01-01", "/content/since"),
+        ("2026-1-1", "/content/since"),
+        ("01/03/2026", "/content/since"),
+        ("20260301", "/content/since"),
+        ("2026-W10-1", "/content/since"),
+        ("2026-03", "/content/since"),
+        ("2026-03-01T00:00:00Z", "/content/since"),
+        (" 2026-03-01", "/content/since"),
+        ("", "/content/since"),
+        ("٢٠٢٦-03-01", "/content/since"),
+    ],
+)
+def test_what_is_no_day_of_the_calendar_is_refused(text: str, pointer: str) -> None:
+    assert refused_draft(a_deployment(since=text), Deployment).pointer == pointer
+
+
+def test_a_date_that_ends_with_a_line_feed_is_no_date() -> None:
+    assert refused_draft(a_deployment(since="2026-03-01\n"), Deployment)
+    assert refused_draft(an_incident(started_at="2026-03-01T08:00:00Z\n"), Incident)
+
+
+def test_a_moment_keeps_its_microseconds_on_the_way_out_and_back() -> None:
+    assert instant(as_instant(NOW.replace(microsecond=1))) == NOW.replace(microsecond=1)
+    assert as_instant(NOW) == "2026-03-01T08:30:00.000000Z"
+    assert instant("2026-03-01T08:30:00.25Z") == NOW.replace(microsecond=250_000)
+    for no_moment in ("2026-02-30T00:00:00Z", "yesterday"):
+        with pytest.raises(ValueError, match="is not a moment of the calendar"):
+            instant(no_moment)
+
+
+# References and addresses
+
+
+@pytest.mark.parametrize(
+    "reference", ["arnia/glpi", "megalis.bretagne.bzh/A_b~c.d-e", "a/0", "nobody/not-there-yet"]
+)
+def test_a_reference_names_an_operator_and_a_key_and_may_dangle(reference: str) -> None:
+    assert a_draft(a_deployment(solution=reference), Deployment).content.solution == reference
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["glpi", "/glpi", "arnia/", "arnia/glpi/1", "Arnia/glpi", "arnia/-glpi", "arnia /glpi",
+        "arnia/glpi ", "arnia/gl pi",
+     "https://example.org", "../etc/passwd", "a" * 64 + "/k", "a/" + "k" * 129],
+)  # fmt: skip
+def test_what_is_no_reference_is_refused(reference: str) -> None:
+    assert refused_draft(a_deployment(solution=reference), Deployment).pointer == "/content/solution"
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://glpi-project.org", True),
+        ("http://example.org:8080/a?b=c#d", True),
+        ("https://example.org/caf%C3%A9", True),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("ftp://example.org", False),
+        ("//example.org", False),
+        ("HTTPS://example.org", False),
+        ("https://", False),
+        ("https://example.org/a b", False),
+        ('https://example.org/"onload="x', False),
+        ("https://example.org/<script>", False),
+        ("https://example.org/\ta", False),
+        ("https://example.org/" + "a" * 2_048, False),
+    ],
+)
+def test_a_link_is_a_web_address_that_cannot_leave_its_attribute(url: str, taken: bool) -> None:
+    if taken:
+        assert a_draft(a_solution(homepage=url)).content.homepage == url
+    else:
+        assert refused_draft(a_solution(homepage=url)).pointer == "/content/homepage"
+
+
+@pytest.mark.parametrize(
+    ("tag", "taken"),
+    [
+        ("fr", True), ("fr-FR", True), ("oc-gascon", True), ("zh-Hant-TW", True), ("br", True), ("gsw", True),
+        ("", False), ("f", False), ("FR", False), ("french", False), ("fr_FR", False), ("fr-", False),
+            ("fr ", False),
+    ],
+)  # fmt: skip
+def test_texts_for_people_are_named_by_language_tags(tag: str, taken: bool) -> None:
+    content = a_solution(summary={tag: "x"})
+    if taken:
+        assert a_draft(content).content.summary == {tag: "x"}
+    else:
+        assert refused_draft(content)
+
+
+def test_a_text_for_people_is_in_at_least_one_language_and_at_most_thirty() -> None:
+    tags = [f"a{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(31)]
+    assert a_draft(a_solution(summary=dict.fromkeys(tags[:30], "x")))
+    for summary in ({}, dict.fromkeys(tags, "x")):
+        assert refused_draft(a_solution(summary=summary)).pointer == "/content/summary"
+
+
+def test_a_text_has_a_length() -> None:
+    assert a_draft(a_solution(name="é" * 200, summary={"fr": "é" * 20_000}))
+    for name in ("", "é" * 201):
+        assert refused_draft(a_solution(name=name)).pointer == "/content/name"
+    for text in ("", "é" * 20_001):
+        assert refused_draft(a_solution(summary={"fr": text}))
+
+
+# Projection
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "words"),
+    [
+        (a_solution(summary={"fr": "parc", "en": "assets", "fr-CA": "inventaire"}), Solution,
+            ("parc inventaire", "GLPI assets")),
+        (an_incident(title={"fr": "panne"}, summary={"en": "down"}, aliases=["CVE-2024-1"]), Incident,
+            ("panne", "down CVE-2024-1")),
+        (an_operator(name="L'ARNia"), Operator, ("L'ARNia", "")),
+        (a_deployment(hosting={"model": "operator", "provider": "OVH"}, offer={"open": True,
+            "eligibility": {"fr": "EPCI"}}),
+         Deployment, ("EPCI", "arnia glpi OVH")),
+    ],
+)  # fmt: skip
+def test_french_words_are_searched_as_french_and_others_as_they_are(
+    content: dict[str, Any], kind: type[Content], words: tuple[str, str]
+) -> None:
+    projection = a_draft(content, kind).content.project()
+    assert (projection.french, projection.other) == words

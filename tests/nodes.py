@@ -1,0 +1,181 @@
+"""Nodes for tests: in this process, behind an HTTP client or a real HTTP server, or as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from federation.app import api, application, node_of
+from federation.domain.document import Draft, check_draft
+from federation.domain.feed import Cursor, Entry, FeedName, Page
+from federation.domain.peer import Peer
+from federation.domain.registry import TYPES
+from federation.domain.scopes import SCOPES
+from federation.domain.visibility import Caller, itself
+from federation.node import Node, Outcome
+from federation.observe import Metrics, Observed
+from federation.settings import Settings
+from federation.store.database import opened
+
+
+@asynccontextmanager
+async def a_node(
+    operator: str,
+    dsn: str,
+    *,
+    url: str | None = None,
+    clock: Callable[[], datetime] | None = None,
+) -> AsyncIterator[Node]:
+    """A node over a database whose schema is up to date."""
+    settings = Settings(
+        operator=operator,
+        url=url or f"http://{operator}.test",
+        name=operator.title(),
+        data_dir=Path("/nowhere"),
+    )
+    async with opened(dsn) as store, node_of(settings, store) as node:
+        if clock is not None:
+            node.clock = clock
+        yield node
+
+
+@asynccontextmanager
+async def browsing(node: Node) -> AsyncIterator[httpx2.AsyncClient]:
+    """An HTTP client of the node's application, without a network. (Streams come whole.)"""
+    app = Observed(api(node), Metrics())
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=node.url) as client:
+        yield client
+
+
+async def a_client(node: Node, *scopes: str, name: str = "erp") -> tuple[str, str]:
+    """Id and secret of a client of the node's own operator; with every scope if none is named."""
+    client_id, secret = f"client-{name}", f"secret-of-{name}"
+    async with node.store.write() as tx:
+        await tx.clients.add(
+            client_id, name, hashlib.sha256(secret.encode()).digest(), scopes or tuple(SCOPES)
+        )
+    return client_id, secret
+
+
+async def a_token(node: Node, client: httpx2.AsyncClient, *scopes: str, name: str = "erp") -> dict[str, str]:
+    """The Authorization header of a new client with these scopes, got at the token endpoint."""
+    credentials = await a_client(node, *scopes, name=name)
+    answer = await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)
+    assert answer.status_code == 200, answer.text
+    return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def introduce(*nodes: Node) -> None:
+    """Make these nodes peers of one another."""
+    for node in nodes:
+        for other in nodes:
+            if other is not node:
+                async with node.store.write() as tx:
+                    await tx.peers.add(peer_of(other))
+
+
+def peer_of(node: Node) -> Peer:
+    """What another node stores of this one."""
+    return Peer(
+        operator=node.operator,
+        url=node.url,
+        name=node.name,
+        state="active",
+        keys=node.keyring.public(),
+        thumbprint=node.keyring.kid,
+        added_at=datetime.now(UTC),
+    )
+
+
+async def as_peer(node: Node, operator: str) -> Caller:
+    """The caller that a peer is at a node, with the groups it is a member of now."""
+    return Caller(
+        node=node.operator, operator=operator, client=operator, groups=await node.groups_of(operator)
+    )
+
+
+async def publish(node: Node, type_name: str, key: str, content: dict[str, Any], **envelope: Any) -> Outcome:
+    """Publish a record as the node's own operator."""
+    shape: Any = Draft
+    kind = TYPES[type_name]
+    draft = check_draft({"content": content, **envelope}, shape[kind])
+    return await node.publish(kind, draft, node.operator, key, by=itself(node.operator))
+
+
+class InMemory:
+    """The feeds of a node in this process, as a peer reads them: a ``Source`` without a network."""
+
+    def __init__(self, node: Node, reader: str, *, limit: int = 1_000) -> None:
+        self._node = node
+        self._reader = reader
+        self._limit = limit
+
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+        from federation.api.feeds import entry_line
+        from federation.sync.client import PeerSource
+
+        more = True
+        while more:
+            caller = await as_peer(self._node, self._reader)
+            page = await self._node.changes(feed, after, by=caller, limit=self._limit)
+            entries: tuple[Entry, ...] = tuple(PeerSource._entry(entry_line(row)) for row in page.rows)
+            yield Page(entries=entries, cursor=page.cursor, more=page.more)
+            after, more = page.cursor, page.more
+
+
+@asynccontextmanager
+async def served(operator: str, dsn: str, *, sync: bool = True) -> AsyncIterator[str]:
+    """A node behind a real HTTP server in this process; yields its base URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        operator=operator, url=url, name=operator.title(), data_dir=Path("/nowhere"), port=port
+    )
+    app = application(settings, dsn, sync=sync)
+    server = Server(
+        app,
+        address="127.0.0.1",
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+    )
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        await answers(f"{url}/health/ready")
+        yield url
+    finally:
+        await app.drain(5)
+        server.stop()  # type: ignore[no-untyped-call]
+        await serving
+
+
+async def answers(url: str, *, seconds: float = 30) -> None:
+    """Wait until a URL answers 200."""
+    async with asyncio.timeout(seconds), httpx2.AsyncClient(trust_env=False) as client:
+        while True:
+            try:
+                if (await client.get(url)).status_code == 200:
+                    return
+            except httpx2.HTTPError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

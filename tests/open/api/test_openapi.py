@@ -1,0 +1,243 @@
+"""The OpenAPI document: valid, complete, and what is really answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from federation.api.examples import DRAFTS, KEYS, UPDATE
+from federation.domain.registry import TYPES
+from federation.domain.scopes import SCOPES
+from federation.node import Node
+from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, ndjson, operations
+from tests.nodes import a_client, introduce
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+async def document(anyone: httpx2.AsyncClient) -> Document:
+    answer = await anyone.get("/v1/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    found: Document = answer.json()
+    return found
+
+
+def described(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def test_the_document_is_valid(document: Document) -> None:
+    assert document["openapi"].startswith("3.1.")
+    validate(document)
+
+
+def test_every_operation_is_in_it(document: Document) -> None:
+    there = {
+        (operation.method, re.sub(r":\w+}", "}", operation.template))
+        for operation in operations()
+        if operation.act != "asset" and operation.template != "/"
+    }
+    assert {(method, path) for method, path, _ in described(document)} == there
+
+
+def test_operation_ids_make_good_method_names(document: Document) -> None:
+    names = [operation["operationId"] for _, _, operation in described(document)]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)+", name) for name in names)
+
+
+def test_every_operation_says_what_it_is_for_who_may_and_what_can_go_wrong(document: Document) -> None:
+    rights = {(op.method, re.sub(r":\w+}", "}", op.template)): op.right for op in operations()}
+    for method, path, operation in described(document):
+        where = (method, path)
+        assert operation["summary"], where
+        assert "{" not in operation["description"], where
+        right = rights[where]
+        wanted = [{"oauth2": [right.scope]}] if right.scope else []
+        assert operation["security"] == ([{}, *wanted] if right.open and right.scope else wanted), where
+        assert set(SCOPES) >= {scope for one in operation["security"] for scope in one.get("oauth2", ())}
+        answers = operation["responses"]
+        errors = {status for status in answers if status[0] in "45"}
+        assert "500" in errors, where
+        if right.scope:
+            assert errors >= {"401", "403", "503"}, where
+        for status in errors - ({"400", "401"} if path == "/oauth2/token" else set()):
+            assert "application/problem+json" in answers[status]["content"], (where, status)
+        if method in ("PUT", "POST", "PATCH"):
+            assert operation["requestBody"]["required"], where
+            assert errors >= {"413", "415"}, where
+        for name in re.findall(r"{(\w+)}", path):
+            assert any(p["name"] == name and p["in"] == "path" for p in operation["parameters"]), where
+
+
+def test_scopes_and_links_in_it_are_this_nodes(document: Document, arnia: Node) -> None:
+    flow = document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
+    assert set(flow["scopes"]) == set(SCOPES)
+    assert flow["tokenUrl"] == f"{arnia.url}/oauth2/token"
+    assert document["servers"] == [{"url": arnia.url}]
+
+
+def validator(document: Document, schema: dict[str, Any]) -> Draft202012Validator:
+    whole = {"components": document["components"], **schema}
+    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_every_example_fits_its_schema(document: Document) -> None:
+    seen = 0
+    for _, path, operation in described(document):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            if "example" in content:
+                validator(document, content["schema"]).validate(content["example"])
+                seen += 1
+        assert path
+    assert seen >= 16
+
+
+def test_the_schema_refuses_what_the_node_refuses(document: Document) -> None:
+    draft = validator(document, {"$ref": "#/components/schemas/SolutionDraft"})
+    good = DRAFTS["solution"]
+    draft.validate(good)
+    wrong: list[dict[str, Any]] = [
+        {**good, "revision": 1}, {**good, "tlp": "WHITE"}, {}, {"content": {}},
+        {**good, "content": {**good["content"], "colour": "red"}},
+        {**good, "content": {**good["content"], "themes": []}},
+    ]  # fmt: skip
+    for one in wrong:
+        assert not draft.is_valid(one)
+
+
+class Held:
+    """Holds every answer against what the document says of the operation."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.paths = [
+            (re.compile(re.sub(r"{\w+}", "[^/]+", path) + "$"), path)
+            for path in sorted(document["paths"], key=lambda path: path.count("{"))
+        ]
+        self.seen: set[tuple[str, str, int]] = set()
+        self.faults: set[str] = set()
+
+    async def against(self, answer: httpx2.Response) -> None:
+        await answer.aread()
+        request = answer.request
+        path = next(path for shape, path in self.paths if shape.match(request.url.path))
+        self.seen.add((request.method, path, answer.status_code))
+        operation = self.document["paths"][path][request.method.lower()]
+        where = f"{request.method} {path} {answer.status_code}"
+        self.faults |= {f"{where}: {fault}" for fault in self.found(answer, operation["responses"])}
+
+    def found(self, answer: httpx2.Response, answers: dict[str, Any]) -> Iterator[str]:
+        said = answers.get(str(answer.status_code))
+        if said is None:
+            yield "the status is not described"
+            return
+        for name in said.get("headers", {}):
+            if name != "Link" and name not in answer.headers:
+                yield f"no header {name}"
+        if not said.get("content"):
+            if answer.content:
+                yield "a body is not described"
+            return
+        media_type = answer.headers["content-type"].partition(";")[0]
+        if media_type not in said["content"]:
+            yield f"{media_type} is not described"
+            return
+        schema = validator(self.document, said["content"][media_type]["schema"])
+        values: list[Any] = []
+        if media_type == "application/x-ndjson":
+            values = [json.loads(line) for line in answer.text.splitlines()]
+        elif media_type.endswith("json"):
+            values = [answer.json()]
+        for value in values:
+            for error in schema.iter_errors(value):
+                yield error.message[:200]
+
+
+async def test_what_is_answered_is_what_is_described(
+    anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, megalis: Node, document: Document
+) -> None:
+    """A walk through the whole API."""
+    await introduce(arnia, megalis)
+    held = Held(document)
+    for client in (anyone, own):
+        client.event_hooks = {"response": [held.against]}
+
+    for kind in sorted(TYPES.values(), key=lambda kind: kind.type != "group"):
+        every, key = f"/v1/{kind.plural}", KEYS[kind.type]
+        one, draft = f"{every}/arnia/{key}", DRAFTS[kind.type]
+        for _ in range(2):
+            await own.put(one, json=draft)
+        await own.post(every, json={**draft, "tlp": "RED"})
+        tag = (await own.get(one)).headers["etag"]
+        await own.get(one, headers={"if-none-match": tag})
+        await own.get(f"{every}?limit=1&total=true")
+        await anyone.get(every)
+        await own.put(one, json=draft, headers={"if-match": '"x"'})
+        await own.patch(one, content=json.dumps({"same_as": ["https://a.example/"]}).encode(), headers=PATCH)
+        if kind.type == "incident":
+            await own.post(f"{one}/updates", json=UPDATE)
+            await own.post(f"{one}/updates", json={})
+            await own.post(f"{every}/arnia/none/updates", json=UPDATE)
+        await own.post(f"{every}/bulk", content=ndjson({"key": "b", **draft}, {}), headers=NDJSON)
+        for wrong in (b"{", b"{}", b""):
+            await own.put(one, content=wrong, headers=JSON)
+            await own.post(every, content=wrong, headers=JSON)
+            await own.patch(one, content=wrong or b"1", headers=PATCH)
+        for where in (one, every, f"{one}x", f"{every}?colour=red", f"{every}/AR!/x"):
+            await anyone.get(where)
+            await anyone.get(where, headers={"authorization": "Bearer x"})
+        await own.put(f"{every}/megalis/x", json=draft)
+        await own.put(one, content=b"x" * 1_048_577, headers=JSON)
+        await own.put(one, content=b"{}")
+        await own.patch(f"{every}/arnia/none", content=b"{}", headers=PATCH)
+        await own.delete(f"{every}/arnia/none")
+        await own.delete(one)
+        await own.get(one)
+    heads = await own.get("/v1/feeds")
+    await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
+    for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
+        for accept in ("application/json", "application/x-ndjson", "image/png"):
+            for after in ("", "x", f"{'0' * 16}.1", f"{heads.json()['feeds'][0]['epoch']}.99999"):
+                at = f"/v1/feeds/{feed}/changes?after={after}"
+                await own.get(at, headers={"accept": accept})
+                await anyone.get(at, headers={"accept": accept})
+    for accept in ("application/json", "application/x-ndjson", "image/png"):
+        for after in ("", "x", f"{'0' * 16}.1", f"{arnia.watch.state.epoch}.99999"):
+            await own.get(f"/v1/changes?after={after}", headers={"accept": accept})
+    for path in (
+        "/v1/peers", "/metrics", "/health/live", "/health/ready", "/docs", "/problems/invalid",
+        "/problems/none", "/.well-known/federation", "/.well-known/oauth-authorization-server",
+        "/.well-known/jwks.json", "/v1/openapi.json", "/v1/changes",
+    ):  # fmt: skip
+        await own.get(path)
+        await anyone.get(path)
+        await anyone.get(path, params={"x": "x" * 8_200})
+    grant = {"grant_type": "client_credentials"}
+    credentials = await a_client(arnia)
+    await anyone.post("/oauth2/token", data=grant, auth=credentials)
+    await anyone.post("/oauth2/token", data=grant, auth=("x", "y"))
+    await anyone.post("/oauth2/token", data=grant)
+    await anyone.post("/oauth2/token", json=grant)
+    await anyone.post("/oauth2/token", data={"x": "x" * 20_000})
+    assertion = megalis.keyring.assertion("megalis", arnia.url)
+    signed = {**grant, "client_assertion_type": ASSERTION, "client_assertion": assertion}
+    await anyone.post("/oauth2/token", data=signed)
+
+    walked = {(method, path) for method, path, _ in held.seen}
+    assert walked == {(method, path) for method, path, _ in described(document)}
+    fine = {(method, path) for method, path, status in held.seen if status < 300}
+    assert fine == walked
+    arnia.stop()
+    await anyone.get("/health/ready")
+    assert sorted(held.faults) == []

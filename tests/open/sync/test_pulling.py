@@ -1,0 +1,370 @@
+"""One step of following a peer, in memory and over HTTP, across moves, epochs and revocations."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from federation.domain.feed import Cursor, FeedName
+from federation.domain.solution import Solution
+from federation.domain.visibility import itself
+from federation.node import Node
+from federation.sync.client import PeerSource
+from federation.sync.pull import Overtaken, begin_epoch, pull
+from tests.conftest import Databases
+from tests.domain.builders import a_deployment, a_document, a_group, a_solution
+from tests.nodes import InMemory, a_node, as_peer, introduce, publish, served
+from tests.store.steps import arrivals, begun, counts_are_true, feed_id, until, waits
+from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, known_as, reasons, take
+
+GREEN: dict[str, Any] = {"tlp": "GREEN"}
+AMBER: dict[str, Any] = {"tlp": "AMBER", "audience": "rssi"}
+RED: dict[str, Any] = {"tlp": "RED"}
+
+
+async def some_records(node: Node) -> None:
+    """Records of every audience, moved, revised and retracted."""
+    await publish(node, "group", "rssi", a_group(members=["arnia"]))
+    await publish(node, "group", "others", a_group(members=["recia"]))
+    for n in range(12):
+        await publish(node, "solution", f"s{n}", a_solution(name=f"Solution {n}"))
+        await publish(node, "deployment", f"d{n}", a_deployment())
+        await publish(node, "solution", f"a{n}", a_solution(), **AMBER)
+    await publish(node, "solution", "secret", a_solution(), tlp="AMBER", audience="others")
+    await publish(node, "solution", "red", a_solution(), **RED)
+    await publish(node, "solution", "s1", a_solution(name="revised"))
+    await publish(node, "solution", "s2", a_solution(), **GREEN)
+    await publish(node, "solution", "s3", a_solution(), **RED)
+    await publish(node, "solution", "a4", a_solution())
+    await node.retract(Solution, node.operator, "s5", by=itself(node.operator))
+    await node.retract(Solution, node.operator, "a6", by=itself(node.operator))
+
+
+EVERYTHING = """
+    SELECT r.type, r.key, r.revision, encode(r.hash, 'hex'), r.document, r.retracted, r.seq, r.audience,
+           r.facets, r.beneficiaries, r.search::text, f.audience AS feed, f.head, f.live
+    FROM records r JOIN feeds f ON f.id = r.feed WHERE r.origin = 'megalis' ORDER BY r.type, r.key"""
+
+
+async def test_pulling_in_memory_and_over_http_gives_the_same(
+    arnia: Node, megalis: Node, databases: Databases
+) -> None:
+    await some_records(megalis)
+    await introduce(arnia, megalis)
+    caller = await as_peer(megalis, "arnia")
+    heads = await megalis.heads(by=caller)
+    assert {head.audience for head in heads} == {"public", "federation", "rssi"}
+    for head in heads:
+        await pull(arnia, head, InMemory(megalis, "arnia", limit=7))
+    async with arnia.store.read() as tx:
+        in_memory = [tuple(r) for r in await tx.feeds._session.connection.fetch(EVERYTHING)]
+    async with arnia.store.write() as tx:
+        for place in await tx.feeds.all():
+            if place.origin == "megalis":
+                await tx.feeds.purge(place)
+    assert await held(arnia) == {}
+    async with served("megalis", await databases("megalis"), sync=False) as url:
+        source = PeerSource("arnia", url, arnia.keyring)
+        told = await source.heads()
+        assert told is not None
+        assert {h.name for h in told} == {h.name for h in heads}
+        for head in told:
+            await pull(arnia, head, source)
+        assert source._client.token
+        await source.close()
+    async with arnia.store.read() as tx:
+        over_http = [tuple(r) for r in await tx.feeds._session.connection.fetch(EVERYTHING)]
+    assert over_http == in_memory
+    assert len(in_memory) == 12 * 3 - 1
+    assert not {"secret", "red", "s3"} & (await held(arnia)).keys()
+
+
+@pytest.mark.parametrize("size", [1, 2, 500])
+async def test_a_record_that_moves_is_held_once_in_whatever_order_its_feeds_are_read(
+    arnia: Node, megalis: Node, look: Any, size: int
+) -> None:
+    await publish(megalis, "group", "rssi", a_group(members=["arnia"]))
+
+    async def pulled(*audiences: str) -> None:
+        caller = await as_peer(megalis, "arnia")
+        heads = {head.audience: head for head in await megalis.heads(by=caller)}
+        for audience in audiences:
+            if audience in heads:
+                await pull(arnia, heads[audience], InMemory(megalis, "arnia", limit=size))
+                await counts_are_true(look)
+
+    orders = [("public", "federation", "rssi"), ("rssi", "federation", "public")]
+    envelopes: list[dict[str, Any]] = [{}, GREEN, {}, AMBER, GREEN, AMBER, {}, RED, {}]
+    revision = 0
+    for order in orders:
+        for envelope in envelopes:
+            await publish(megalis, "solution", "glpi", a_solution(name=f"{order}{revision}"), **envelope)
+            revision += 1
+            await pulled(*order)
+            expected = {} if envelope == RED else {"glpi": revision}
+            assert await held(arnia) == expected
+            assert await reasons(arnia) == {}
+
+
+async def test_a_record_that_moved_while_its_old_feed_was_not_read_ends_where_it_is(
+    arnia: Node, megalis: Node, look: Any
+) -> None:
+    await publish(megalis, "solution", "glpi", a_solution())
+    await take_all(arnia, megalis)
+    await publish(megalis, "solution", "glpi", a_solution(), **GREEN)
+    await publish(megalis, "solution", "glpi", a_solution())
+    await publish(megalis, "solution", "glpi", a_solution(), **RED)
+    await take_all(arnia, megalis)
+    assert await held(arnia) == {}
+    await counts_are_true(look)
+    await publish(megalis, "solution", "glpi", a_solution())
+    await take_all(arnia, megalis)
+    assert await held(arnia) == {"glpi": 5}
+    await counts_are_true(look)
+
+
+async def take_all(node: Node, origin: Node, *, limit: int = 1_000) -> None:
+    for head in await origin.heads(by=await as_peer(origin, node.operator)):
+        await pull(node, head, InMemory(origin, node.operator, limit=limit))
+
+
+async def test_a_new_epoch_is_taken_from_zero_without_losing_or_doubling(arnia: Node, look: Any) -> None:
+    entries = [an_entry(n) for n in range(1, 8)]
+    await take(arnia, *entries)
+    before = await held(arnia)
+    documents = await look.fetch("SELECT key, document FROM records ORDER BY key")
+    # The same records at other numbers, one of them revised, and one that is new.
+    again = [an_entry(n, a_document(key=f"k{8 - n}", revision=2 if n == 3 else 1)) for n in range(1, 8)]
+    source = Told(*again, an_entry(9), epoch="00000000000000bb", slices=3)
+    taken = await pull(arnia, source.head, source)
+    assert source.asked == [Cursor("00000000000000bb", 0)]
+    assert taken.set_aside == {}
+    assert await held(arnia) == {**before, "k5": 2, "k9": 1}
+    after = {row["key"]: row["document"] for row in await look.fetch("SELECT key, document FROM records")}
+    assert all(after[row["key"]] == row["document"] for row in documents if row["key"] != "k5")
+    assert await look.fetchval("SELECT count(*) FROM records WHERE seq IS NULL") == 0
+    assert len(set(await arrivals(look))) == 8
+    assert await look.fetchrow("SELECT epoch, head, live FROM feeds WHERE origin = 'megalis'") == (
+        "00000000000000bb", 9, 8,
+    )  # fmt: skip
+    await counts_are_true(look)
+
+
+async def test_after_a_new_epoch_the_lag_is_that_of_the_new_one(arnia: Node) -> None:
+    async with arnia.store.write() as tx:
+        await tx.peers.add(known_as("megalis", "http://127.0.0.1:1"))
+    await take(arnia, *(an_entry(n) for n in range(1, 60)))
+    assert (await arnia.peers()).peers[0].lag == 0
+    await take(arnia, an_entry(1), epoch="00000000000000bb")
+    (peer,) = (await arnia.peers()).peers
+    assert [(feed.taken, feed.head) for feed in peer.feeds] == [(1, 1)]
+    assert peer.lag == 0
+
+
+async def test_a_new_epoch_is_resumed_where_it_was_cut(arnia: Node, look: Any) -> None:
+    await take(arnia, *(an_entry(n) for n in range(1, 6)))
+    fresh = [an_entry(n, a_document(key=f"k{n}")) for n in range(1, 6)]
+
+    class Cut(Told):
+        async def changes(self, feed: FeedName, after: Cursor | None) -> Any:
+            async for page in super().changes(feed, after):
+                yield page
+                raise ConnectionError("cut")
+
+    source = Cut(*fresh, epoch="00000000000000bb", slices=2)
+    with pytest.raises(ConnectionError):
+        await pull(arnia, source.head, source)
+    assert len(await held(arnia)) == 5
+    await counts_are_true(look)
+    rest = Told(*fresh, epoch="00000000000000bb", slices=2)
+    await pull(arnia, rest.head, rest)
+    assert [cursor and cursor.epoch for cursor in rest.asked] == ["00000000000000bb"]
+    assert rest.asked[0] is not None
+    assert rest.asked[0].seq in (0, 2)
+    assert len(await held(arnia)) == 5
+    assert await look.fetchval("SELECT count(*) FROM records WHERE seq IS NULL") == 0
+    await counts_are_true(look)
+
+
+async def test_a_restored_origin_that_fell_back_overwrites_nothing(arnia: Node) -> None:
+    """What was lost at the origin is held here; that it comes back older is told, not obeyed."""
+    await take(arnia, an_entry(1, a_document(key="k", revision=5)), an_entry(2))
+    await take(arnia, an_entry(1, a_document(key="k", revision=3)), epoch="00000000000000bb")
+    assert await held(arnia) == {"k": 5, "k2": 1}
+    assert await reasons(arnia) == {"k": "regressing-revision"}
+
+
+async def test_an_audience_that_is_revoked_is_purged(arnia: Node, megalis: Node, look: Any) -> None:
+    await some_records(megalis)
+    await take_all(arnia, megalis)
+    caller = await as_peer(megalis, "arnia")
+    (head,) = [head for head in await megalis.heads(by=caller) if head.audience == "rssi"]
+    held_before = set(await held(arnia))
+    assert {"a0", "a1"} <= held_before
+    await publish(megalis, "group", "rssi", a_group(members=["recia"]))
+    await publish(megalis, "solution", "a99", a_solution(), **AMBER)
+    told = a_head(head.seq + 1, name=head.name, epoch=head.epoch)
+    taken = await pull(arnia, told, InMemory(megalis, "arnia"))
+    assert taken.purged == 11, "the tombstone among them"
+    assert not {key for key in await held(arnia) if key.startswith("a")} - {"a4"}
+    place = await look.fetchrow("SELECT epoch, head, live FROM feeds WHERE audience = 'rssi'")
+    assert tuple(place) == (None, 0, 0), "as if it had never been taken"
+    assert {key for key in held_before if not key.startswith("a")} <= set(await held(arnia))
+    await counts_are_true(look)
+    await publish(megalis, "group", "rssi", a_group(members=["arnia"]))
+    await take_all(arnia, megalis)
+    assert set(await held(arnia)) == held_before | {"a99"}
+
+
+async def test_those_who_follow_arrivals_learn_that_an_audience_was_revoked(
+    arnia: Node, megalis: Node
+) -> None:
+    """The operator's own systems must drop their copies, too: they are told as of any withdrawal."""
+    await some_records(megalis)
+    await take_all(arnia, megalis)
+    _, cursor, _ = await arnia.arrivals(None, by=itself("arnia"))
+    await publish(megalis, "group", "rssi", a_group(members=["recia"]))
+    name = FeedName("megalis", "rssi")
+    await pull(arnia, a_head(99, name=name, epoch=megalis.watch.state.epoch), InMemory(megalis, "arnia"))
+    rows, _, _ = await arnia.arrivals(cursor, by=itself("arnia"))
+    assert {row[4] for row in rows if row[1] is None} >= {f"a{n}" for n in range(12) if n not in (4, 6)}
+
+
+async def gone(look: Any, pid: int) -> bool:
+    return not await look.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid)
+
+
+class Between:
+    """A node whose transactions can be ended from outside, between what they do."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.pid = 0
+        self.at: Any = None
+
+    def read(self) -> Any:
+        return self._store.read()
+
+    def write(self) -> Any:
+        return _Between(self, self._store.write())
+
+
+class _Between:
+    def __init__(self, between: Between, block: Any) -> None:
+        self._between, self._block = between, block
+
+    async def __aenter__(self) -> Any:
+        tx = await self._block.__aenter__()
+        between, taking = self._between, tx.records.take
+
+        async def take_then(*arguments: Any) -> None:
+            await taking(*arguments)
+            if between.at is not None:
+                await between.at(await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()"))
+
+        tx.records.take = take_then
+        return tx
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._block.__aexit__(*error)
+
+
+@pytest.mark.parametrize("how", ["the connection is killed", "the program fails"])
+async def test_cursor_and_records_are_kept_together_or_not_at_all(arnia: Node, look: Any, how: str) -> None:
+    source = Told(*(an_entry(n) for n in range(1, 10)), slices=3)
+    between = Between(arnia.store)
+    arnia.store = between  # type: ignore[assignment]
+    slices = 0
+
+    async def fall(pid: int) -> None:
+        nonlocal slices
+        slices += 1
+        if slices == 2:
+            if how == "the program fails":
+                raise RuntimeError("fallen")
+            await look.fetchval("SELECT pg_terminate_backend($1)", pid)
+            await until(lambda: gone(look, pid))
+
+    between.at = fall
+    outcome = (await asyncio.gather(pull(arnia, source.head, source), return_exceptions=True))[0]
+    assert isinstance(outcome, Exception)
+    assert await held(arnia) == {"k1": 1, "k2": 1, "k3": 1}
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
+    await counts_are_true(look)
+    between.at = None
+    await pull(arnia, source.head, source)
+    assert source.asked == [None, Cursor(EPOCH, 3)]
+    assert len(await held(arnia)) == 9
+    assert await arrivals(look) == list(range(1, 10))
+    await counts_are_true(look)
+
+
+async def test_who_is_overtaken_by_another_process_keeps_nothing_of_its_slice(
+    arnia: Node, dsn: str, look: Any
+) -> None:
+    """By hand: both have read the same cursor and the same slice; one is quicker."""
+    entries = [an_entry(n) for n in range(1, 4)]
+    gate = asyncio.Event()
+
+    class Slow(Told):
+        async def changes(self, feed: FeedName, after: Cursor | None) -> Any:
+            async for page in super().changes(feed, after):
+                await gate.wait()
+                yield page
+
+    await take(arnia, an_entry(1))
+    slow = Slow(*entries)
+    async with a_node("arnia", dsn) as beside:
+        late = asyncio.create_task(pull(beside, slow.head, slow))
+
+        async def has_asked() -> bool:
+            return bool(slow.asked)
+
+        await until(has_asked)
+        await take(arnia, *entries)
+        before = await look.fetch("SELECT r::text FROM records r ORDER BY 1")
+        gate.set()
+        outcome = (await asyncio.gather(late, return_exceptions=True))[0]
+    assert isinstance(outcome, Overtaken) or outcome.entries == 2
+    assert await look.fetch("SELECT r::text FROM records r ORDER BY 1") == before
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
+    assert await arrivals(look) == [1, 2, 3]
+    await counts_are_true(look)
+
+
+async def test_of_two_who_advance_the_same_cursor_one_is_told_so(arnia: Node, look: Any) -> None:
+    await take(arnia, an_entry(1))
+    one, two = await begun(arnia.store), await begun(arnia.store)
+    places = [await step.tx.feeds.find(PUBLIC) for step in (one, two)]
+    assert places[0]
+    assert places[1]
+    assert await one.tx.feeds.advance(places[0], Cursor(EPOCH, 2), delta=1)
+    coming = asyncio.create_task(two.tx.feeds.advance(places[1], Cursor(EPOCH, 3), delta=1))
+    await waits(look)
+    await one.commit()
+    assert await coming is False
+    await two.roll_back()
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 2
+    async with arnia.store.read() as tx:
+        place = await tx.feeds.find(PUBLIC)
+    assert place
+    stale = places[0]
+    with pytest.raises(Overtaken):
+        await begin_epoch(arnia, stale, "00000000000000bb")
+    assert (await begin_epoch(arnia, place, "00000000000000bb")).head == 0
+
+
+async def test_own_writes_and_a_pull_at_once_do_not_disturb_each_other(
+    arnia: Node, megalis: Node, look: Any
+) -> None:
+    for n in range(60):
+        await publish(megalis, "solution", f"k{n}", a_solution())
+    writing = [publish(arnia, "solution", f"own{n}", a_solution()) for n in range(30)]
+    await asyncio.gather(take_all(arnia, megalis, limit=5), *writing)
+    assert len(await held(arnia)) == 60
+    assert await arrivals(look) == list(range(1, 91))
+    own = await feed_id(arnia)
+    assert await look.fetchval("SELECT count(DISTINCT seq) FROM records WHERE feed = $1", own) == 30
+    await counts_are_true(look)

@@ -1,0 +1,114 @@
+"""Transactions taken step by step, and a look at who waits for whom: races are interleaved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from federation.domain.feed import FeedName
+from federation.node import Node
+from federation.store.database import Store, Writing
+
+PATIENCE = 20.0
+"""Seconds after which something that happens soon will not: for a broken program, not a busy machine."""
+
+
+async def until(true: Callable[[], Awaitable[Any]], seconds: float = PATIENCE) -> Any:
+    """Ask until the answer is true, and return it."""
+    async with asyncio.timeout(seconds):
+        while not (answer := await true()):
+            await asyncio.sleep(0.005)
+        return answer
+
+
+@asynccontextmanager
+async def looking(dsn: str) -> AsyncIterator[Any]:
+    """A connection of the test's own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"
+)
+
+
+async def waits(look: Any, writers: int = 1) -> None:
+    """Wait until so many connections wait for a lock that another one holds."""
+
+    async def so_many() -> bool:
+        return bool(await look.fetchval(WAITING) >= writers)
+
+    await until(so_many)
+
+
+class Step:
+    """A transaction whose beginning and end the test decides."""
+
+    def __init__(self, store: Store) -> None:
+        self._block = store.write()
+        self.tx: Writing
+
+    async def begin(self) -> Writing:
+        self.tx = await self._block.__aenter__()
+        return self.tx
+
+    async def commit(self) -> None:
+        await self._block.__aexit__(None, None, None)
+
+    async def roll_back(self) -> None:
+        error = RuntimeError("rolled back")
+        await self._block.__aexit__(RuntimeError, error, None)
+
+
+async def begun(store: Store) -> Step:
+    step = Step(store)
+    await step.begin()
+    return step
+
+
+async def feed_id(node: Node, audience: str = "public") -> int:
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(FeedName(node.operator, audience))
+    assert place is not None
+    return place.id
+
+
+async def numbers(look: Any, feed: int) -> list[int]:
+    """The numbers of a feed that something has, in order."""
+    rows = await look.fetch(
+        "SELECT seq FROM records WHERE feed = $1 UNION ALL"
+        " SELECT seq FROM withdrawals WHERE feed = $1 ORDER BY seq",
+        feed,
+    )
+    return [row[0] for row in rows]
+
+
+async def arrivals(look: Any) -> list[int]:
+    """The arrival numbers that something has, in order."""
+    rows = await look.fetch(
+        "SELECT arrived FROM records UNION ALL SELECT arrived FROM withdrawals ORDER BY arrived"
+    )
+    return [row[0] for row in rows]
+
+
+async def counts(look: Any) -> dict[str, tuple[int, int]]:
+    """For each feed, the count that is kept and the one that is true."""
+    rows = await look.fetch(
+        "SELECT origin || '/' || audience AS name, live,"
+        " (SELECT count(*) FROM records WHERE feed = feeds.id AND NOT retracted) AS really FROM feeds"
+    )
+    return {row["name"]: (row["live"], row["really"]) for row in rows}
+
+
+async def counts_are_true(look: Any) -> None:
+    for name, (kept, really) in (await counts(look)).items():
+        assert kept == really, f"{name} is said to have {kept} records and has {really}"

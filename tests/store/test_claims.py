@@ -1,0 +1,153 @@
+"""One process at a time does what is claimed; and what is said when the database goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from federation.domain.errors import Broken, Unavailable
+from federation.domain.solution import Solution
+from federation.domain.visibility import itself
+from federation.node import Node
+from federation.store.database import opened
+from tests.domain.builders import a_solution
+from tests.nodes import publish
+from tests.store.steps import begun, counts_are_true, until, waits
+
+WAITING_PIDS = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+async def test_of_two_stores_one_holds_a_claim(dsn: str) -> None:
+    async with opened(dsn) as one, opened(dsn) as two, one.claims() as first, two.claims() as second:
+        assert await first.take("peer megalis")
+        assert not await second.take("peer megalis")
+        assert await second.take("peer recia"), "another claim is free"
+        await first.release("peer megalis")
+        assert await second.take("peer megalis")
+
+
+async def test_who_leaves_lets_go(dsn: str) -> None:
+    async with opened(dsn) as one, opened(dsn) as two, two.claims() as second:
+        async with one.claims() as first:
+            assert await first.take("peer megalis")
+            assert not await second.take("peer megalis")
+
+        async def free() -> bool:
+            return await second.take("peer megalis")
+
+        await until(free)
+
+
+async def test_when_the_connection_of_the_holder_is_killed_the_other_takes_over(dsn: str, look: Any) -> None:
+    async with opened(dsn) as one, opened(dsn) as two, one.claims() as first, two.claims() as second:
+        assert await first.take("peer megalis")
+        assert not await second.take("peer megalis")
+        assert first.hold()
+        holder = await look.fetchval(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        assert await look.fetchval("SELECT pg_terminate_backend($1)", holder)
+
+        async def free() -> bool:
+            return await second.take("peer megalis")
+
+        async def noticed() -> bool:
+            return not first.hold()
+
+        await until(free)
+        await until(noticed)
+        assert second.hold()
+        with pytest.raises(Unavailable):
+            await first.take("peer recia")
+
+
+async def test_a_transaction_whose_connection_is_killed_is_undone_and_says_so(arnia: Node, look: Any) -> None:
+    async def write() -> None:
+        async with arnia.store.write() as tx:
+            await tx.feeds.open((await tx.feeds.all())[0].name, None)
+            pid = await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()")
+            await tx.peers.failed("megalis", "lost", arnia.clock())
+            await look.fetchval("SELECT pg_terminate_backend($1)", pid)
+            await until(lambda: _gone(look, pid))
+            await tx.feeds.all()
+
+    with pytest.raises(Unavailable):
+        await write()
+    await publish(arnia, "solution", "glpi", a_solution())
+    await counts_are_true(look)
+
+
+async def _gone(look: Any, pid: int) -> bool:
+    return not await look.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid)
+
+
+async def test_a_write_whose_connection_is_killed_while_it_waits_says_that_the_node_is_unavailable(
+    arnia: Node, look: Any
+) -> None:
+    """A database that is restarted ends statements under way: 503, try again; not a bug of ours."""
+    gate = await begun(arnia.store)
+    await gate.tx.clients.revoke("nobody")  # touches the node's row, and so holds the lock of numbering
+    coming = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution()))
+    await waits(look)
+    assert await look.fetchval(f"SELECT pg_terminate_backend(pid) FROM ({WAITING_PIDS}) AS w")
+    outcome = (await asyncio.gather(coming, return_exceptions=True))[0]
+    await gate.commit()
+    assert isinstance(outcome, Unavailable), repr(outcome)
+    assert (await publish(arnia, "solution", "glpi", a_solution())).revision == 1
+
+
+async def test_a_read_whose_connection_is_killed_says_that_the_node_is_unavailable(
+    arnia: Node, look: Any
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution())
+
+    def reading() -> Any:
+        return arnia.find(Solution, "arnia", "glpi", by=itself("arnia"))
+
+    async with look.transaction():
+        await look.execute("LOCK TABLE records")
+        coming = asyncio.create_task(reading())
+        await waits(look)
+        assert await look.fetchval(f"SELECT pg_terminate_backend(pid) FROM ({WAITING_PIDS}) AS w")
+        outcome = (await asyncio.gather(coming, return_exceptions=True))[0]
+    assert isinstance(outcome, Unavailable), repr(outcome)
+    assert (await reading()).hash
+
+
+async def test_a_database_that_is_not_there_is_broken_and_says_so() -> None:
+    with pytest.raises(Broken, match="cannot be reached"):
+        async with opened("postgresql://nobody@127.0.0.1:1/none"):
+            pass
+
+
+async def test_when_every_connection_is_taken_the_node_is_unavailable_and_then_is_again(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.store.database.ACQUIRE_TIMEOUT", 0.1)
+    async with opened(dsn, connections=1) as store:
+        async with store.read():
+            with pytest.raises(Unavailable, match="no connection"):
+                async with store.read():
+                    pass
+        async with store.read() as tx:
+            assert await tx.feeds.all()
+
+
+async def test_a_lock_of_a_killed_writer_is_free_again(arnia: Node, look: Any) -> None:
+    """Nothing is held by a writer that died between its numbers and its commit."""
+    step = await begun(arnia.store)
+    await step.tx.clients.revoke("nobody")
+    pid = await step.tx.clients._session.connection.fetchval("SELECT pg_backend_pid()")
+    coming = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution()))
+    await waits(look)
+    await look.fetchval("SELECT pg_terminate_backend($1)", pid)
+    async with asyncio.timeout(10):
+        assert (await coming).revision == 1
+    with pytest.raises((Unavailable, asyncpg.InterfaceError, asyncpg.PostgresError)):
+        await step.commit()

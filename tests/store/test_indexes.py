@@ -1,0 +1,198 @@
+"""With 20 000 records, every question to them finds its answer by an index."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from federation.domain.deployment import Deployment
+from federation.domain.document import Draft, check_draft
+from federation.domain.feed import Cursor, FeedName
+from federation.domain.query import read_query
+from federation.domain.visibility import Caller, anonymous, itself
+from federation.store.feeds import FeedsReader
+from federation.store.records import RecordsReader, RecordsWriter
+from federation.store.statements import Session
+from tests.conftest import Databases, emptied
+from tests.domain.builders import a_deployment
+from tests.nodes import a_node
+from tests.store.steps import looking
+
+MANY = 20_000
+CALLERS = {
+    "own": itself("recia"),
+    "peer": Caller(node="recia", operator="arnia", groups=frozenset({"rssi"})),
+    "anonymous": anonymous("recia"),
+}
+
+
+class Explaining:
+    """A connection that notes the plan of everything it is asked before it answers."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.plans: list[str] = []
+
+    async def _explain(self, statement: str, *arguments: Any) -> None:
+        rows = await self._connection.fetch(f"EXPLAIN {statement}", *arguments)
+        self.plans.append("\n".join(row[0] for row in rows))
+
+    async def fetch(self, statement: str, *arguments: Any) -> Any:
+        await self._explain(statement, *arguments)
+        return await self._connection.fetch(statement, *arguments)
+
+    async def fetchrow(self, statement: str, *arguments: Any) -> Any:
+        await self._explain(statement, *arguments)
+        return await self._connection.fetchrow(statement, *arguments)
+
+    async def fetchval(self, statement: str, *arguments: Any) -> Any:
+        await self._explain(statement, *arguments)
+        return await self._connection.fetchval(statement, *arguments)
+
+    def found_by_index(self) -> None:
+        assert self.plans
+        for plan in self.plans:
+            assert "Seq Scan on records" not in plan, plan
+
+
+@pytest.fixture(scope="module")
+async def full(databases: Databases) -> AsyncIterator[str]:
+    """A database of 20 000 deployments, one in ten of them public."""
+    dsn = await emptied(await databases("recia"))
+    shape: Any = Draft
+
+    def draft(n: int) -> Draft[Any]:
+        body = {"identifiers": [{"scheme": "0060", "value": f"{n:09}"}]}
+        content = a_deployment(
+            coverage={"kind": "list", "beneficiaries": [body]},
+            hosting={"model": "operator", "provider": f"Hébergeur {n % 700}"},
+            version=f"10.{n % 400}",
+        )
+        draft: Draft[Any] = check_draft(
+            {"content": content, "tlp": "GREEN" if n % 10 else "CLEAR"}, shape[Deployment]
+        )
+        return draft
+
+    async with a_node("recia", dsn) as node:
+        for start in range(0, MANY, 5_000):
+            drafts = {f"d{n:05}": draft(n) for n in range(start, start + 5_000)}
+            await node.upload(Deployment, drafts, by=itself("recia"))
+    async with looking(dsn) as look:
+        await look.execute("VACUUM ANALYZE")
+    yield dsn
+    await emptied(dsn)
+
+
+@pytest.fixture
+async def explaining(full: str) -> AsyncIterator[Explaining]:
+    async with looking(full) as connection:
+        await connection.execute("SET jit = off")
+        yield Explaining(connection)
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+async def test_a_record_is_found_by_its_key(explaining: Explaining, caller: Caller) -> None:
+    reader = RecordsReader(Session(explaining))
+    assert await reader.find("deployment", "recia", "d00010", seen_by=caller)
+    explaining.found_by_index()
+
+
+QUESTIONS: dict[str, tuple[list[tuple[str, str]], int]] = {
+    "everything": ([], 50),
+    "in order of age": ([("sort", "updated_at")], 50),
+    "by id": ([("sort", "id")], 50),
+    "a version": ([("version", "10.20")], 50),
+    "one of two versions": ([("version", "10.20"), ("version", "10.30")], 50),
+    "a version and a status": ([("version", "10.20"), ("status", "production")], 50),
+    "a filter that finds nothing": ([("status", "planned")], 0),
+    "a beneficiary": ([("beneficiary", "0060:000000010")], 1),
+    "a search": ([("q", "hebergeur 210")], 20),
+    "a search that finds nothing": ([("q", "introuvable")], 0),
+    "what is new": ([("updated_since", "2199-01-01")], 0),
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize(("asked", "least"), QUESTIONS.values(), ids=QUESTIONS)
+async def test_a_list_is_found_by_an_index(
+    explaining: Explaining, caller: Caller, asked: list[tuple[str, str]], least: int
+) -> None:
+    reader = RecordsReader(Session(explaining))
+    documents, place = await reader.collect(read_query(Deployment, asked), seen_by=caller)
+    explaining.found_by_index()
+    assert len(documents) >= (min(least, 1) if caller.operator is None else least)
+    if place is not None:
+        following = read_query(Deployment, [*asked, ("after", str(place))])
+        more, _ = await reader.collect(following, seen_by=caller)
+        explaining.found_by_index()
+        assert not set(more) & set(documents)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [[("version", "10.20")], [("q", "hebergeur 210")], [("beneficiary", "0060:000000010")]],
+    ids=str,
+)
+async def test_a_total_is_counted_by_an_index(explaining: Explaining, asked: list[tuple[str, str]]) -> None:
+    reader = RecordsReader(Session(explaining))
+    assert await reader.count(read_query(Deployment, asked), seen_by=itself("recia")) > 0
+    explaining.found_by_index()
+
+
+@pytest.mark.parametrize("after", [0, 9_000, 17_900])
+async def test_a_page_of_a_feed_is_found_by_an_index(explaining: Explaining, after: int) -> None:
+    reader = FeedsReader(Session(explaining._connection))
+    place = await reader.find(FeedName("recia", "federation"))
+    assert place
+    assert place.epoch
+    rows = await FeedsReader(Session(explaining)).entries(place, Cursor(place.epoch, after), 1_000)
+    assert [row[0] for row in rows] == list(range(after + 1, min(after + 1_000, 18_000) + 1))
+    explaining.found_by_index()
+
+
+@pytest.mark.parametrize("after", [0, 10_000, 19_990])
+async def test_a_page_of_arrivals_is_found_by_an_index(explaining: Explaining, after: int) -> None:
+    reader = RecordsReader(Session(explaining))
+    rows = await reader.arrivals(after, MANY, 1_000, seen_by=itself("recia"))
+    assert [row[0] for row in rows] == list(range(after + 1, min(after + 1_000, MANY) + 1))
+    explaining.found_by_index()
+
+
+async def test_groups_are_found_by_an_index(explaining: Explaining) -> None:
+    """Asked at every request of a peer's."""
+    reader = RecordsReader(Session(explaining))
+    assert await reader.groups_of("arnia", node="recia") == frozenset()
+    assert not await reader.has_group("rssi", node="recia")
+    explaining.found_by_index()
+
+
+@pytest.mark.parametrize("many", [1, 500])
+async def test_what_is_held_is_found_by_an_index(explaining: Explaining, many: int) -> None:
+    keys = [f"d{n:05}" for n in range(many)]
+    writer = RecordsWriter(Session(explaining))
+    assert len(await writer.held("deployment", "recia", keys)) == many
+    assert len(await writer.held_of("recia", [("deployment", key) for key in keys])) == many
+    explaining.found_by_index()
+
+
+async def test_a_plan_that_reads_the_whole_table_would_be_noticed(explaining: Explaining) -> None:
+    """The control."""
+    await explaining.fetch("SELECT key FROM records WHERE document = $1", b"")
+    with pytest.raises(AssertionError):
+        explaining.found_by_index()
+
+
+async def test_a_prepared_statement_stays_quick_when_it_has_been_run_often(full: str) -> None:
+    """After five runs PostgreSQL may choose a plan for any value; it must not be a bad one."""
+    async with a_node("recia", full) as node:
+        for asked in ([("version", "10.20")], [("q", "hebergeur 210")], [("beneficiary", "0060:000000010")]):
+            query = read_query(Deployment, asked)
+            for _ in range(8):
+                await node.collect(query, by=itself("recia"))
+            began = time.perf_counter()
+            for _ in range(5):
+                await node.collect(query, by=itself("recia"))
+            assert (time.perf_counter() - began) / 5 < 0.1

@@ -1,0 +1,174 @@
+"""The schema: what the migrations make is what the statements use, and whose database it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Connection, MetaData, Text
+
+from federation.domain.errors import Broken
+from federation.store import embedded, schema
+from federation.store.database import opened
+from federation.store.tables import metadata
+from tests.store.steps import looking
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A PostgreSQL that nobody else uses."""
+    async with embedded.running(tmp_path_factory.mktemp("fresh"), exclusive=True) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def fresh(server: str) -> AsyncIterator[str]:
+    """A database that nothing has been done to."""
+    yield server
+    async with looking(server) as look:
+        await look.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+async def differences(dsn: str, wanted: MetaData) -> list[Any]:
+    def compare(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, wanted))
+
+    async with schema._connected(dsn) as connection:
+        return await connection.run_sync(compare)
+
+
+async def test_the_migrations_make_exactly_the_tables_that_the_program_knows(fresh: str) -> None:
+    await schema.migrate(fresh, "arnia")
+    assert await differences(fresh, metadata) == []
+
+
+async def test_a_table_that_the_migrations_forgot_would_be_noticed(fresh: str) -> None:
+    await schema.migrate(fresh, "arnia")
+    more = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.tables.values():
+        table.to_metadata(more)
+    more.tables["records"].append_column(Column("forgotten", Text))
+    assert [str(step[0]) for step in await differences(fresh, more)] == ["add_column"]
+
+
+async def test_every_column_says_what_it_holds(fresh: str) -> None:
+    await schema.migrate(fresh, "arnia")
+    async with looking(fresh) as look:
+        bare = await look.fetch(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+            " AND table_name <> 'alembic_version' AND col_description("
+            "   (table_schema || '.' || table_name)::regclass, ordinal_position) IS NULL"
+        )
+    assert bare == []
+
+
+async def test_migrating_twice_changes_nothing_the_second_time(fresh: str) -> None:
+    assert await schema.is_new(fresh)
+    assert await schema.migrate(fresh, "arnia") == (None, schema.newest())
+    async with looking(fresh) as look:
+        before = await look.fetch("SELECT node::text, (SELECT array_agg(f::text) FROM feeds f) FROM node")
+        assert await schema.migrate(fresh, "arnia") == (schema.newest(), schema.newest())
+        assert (
+            await look.fetch("SELECT node::text, (SELECT array_agg(f::text) FROM feeds f) FROM node")
+            == before
+        )
+    assert not await schema.is_new(fresh)
+    await schema.check(fresh, "arnia")
+
+
+async def test_several_may_migrate_at_once(fresh: str) -> None:
+    told = await asyncio.gather(*(schema.migrate(fresh, "arnia") for _ in range(4)))
+    assert sorted(told, key=str) == sorted(
+        [(None, schema.newest()), *[(schema.newest(), schema.newest())] * 3], key=str
+    )
+    async with looking(fresh) as look:
+        assert await look.fetchval("SELECT count(*) FROM node") == 1
+        assert await look.fetchval("SELECT count(*) FROM feeds") == 2
+    await schema.check(fresh, "arnia")
+
+
+async def test_a_migration_that_another_one_has_begun_is_waited_for(fresh: str) -> None:
+    """By hand: the lock is held by somebody who is migrating."""
+    from tests.store.steps import waits
+
+    async with looking(fresh) as other, looking(fresh) as look:
+        block = other.transaction()
+        await block.start()
+        await other.execute(f"SELECT pg_advisory_xact_lock({schema._LOCK})")
+        coming = asyncio.create_task(schema.migrate(fresh, "arnia"))
+        await waits(look)
+        assert await look.fetchval("SELECT to_regclass('records')") is None
+        await block.rollback()
+        assert await coming == (None, schema.newest())
+
+
+async def test_the_database_of_another_operator_is_refused_and_left_alone(fresh: str) -> None:
+    await schema.migrate(fresh, "arnia")
+    with pytest.raises(Broken, match="belongs to the node of arnia, not of megalis"):
+        await schema.migrate(fresh, "megalis")
+    with pytest.raises(Broken, match="belongs to the node of arnia, not of megalis"):
+        await schema.check(fresh, "megalis")
+    async with looking(fresh) as look:
+        assert await look.fetchval("SELECT string_agg(operator, ',') FROM node") == "arnia"
+        assert await look.fetchval("SELECT count(*) FROM feeds WHERE origin <> 'arnia'") == 0
+    await schema.check(fresh, "arnia")
+
+
+async def test_a_schema_of_a_newer_program_is_refused(fresh: str) -> None:
+    await schema.migrate(fresh, "arnia")
+    async with looking(fresh) as look:
+        await look.execute("UPDATE alembic_version SET version_num = '9999'")
+    for act in (schema.migrate, schema.check):
+        with pytest.raises(Broken, match="9999, which this program does not know"):
+            await act(fresh, "arnia")
+    async with looking(fresh) as look:
+        assert await look.fetchval("SELECT version_num FROM alembic_version") == "9999"
+
+
+async def test_a_schema_that_is_older_is_refused_until_it_is_migrated(
+    fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Broken, match="no schema yet; run `federation migrate`"):
+        await schema.check(fresh, "arnia")
+    await schema.migrate(fresh, "arnia")
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "newest", lambda: "0002")
+        with pytest.raises(Broken, match="at schema 0001, this program needs 0002"):
+            await schema.check(fresh, "arnia")
+    await schema.check(fresh, "arnia")
+
+
+async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "OLDEST_POSTGRESQL", 990_000)
+        with pytest.raises(Broken, match="or later is needed"):
+            await schema.migrate(fresh, "arnia")
+    assert await schema.is_new(fresh)
+    await schema.migrate(fresh, "arnia")
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(
+    fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise RuntimeError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "mint_epoch", fail)
+        with pytest.raises(RuntimeError):
+            await schema.migrate(fresh, "arnia")
+    assert await schema.is_new(fresh)
+    await schema.migrate(fresh, "arnia")
+
+
+async def test_the_database_is_used_in_utc_whatever_the_server_thinks(fresh: str) -> None:
+    await schema.migrate(fresh, "arnia")
+    async with opened(fresh) as store, store.read() as tx:
+        assert await tx.feeds._session.connection.fetchval("SHOW timezone") == "UTC"
