@@ -59,6 +59,7 @@ RIGHTS: dict[str, Right] = {
     "docs": Right(None, open=True),
     "asset": Right(None, open=True),
     "problem": Right(None, open=True),
+    "options": Right(None, open=True),
     "live": Right(None, open=True),
     "ready": Right(None, open=True),
     "metrics": Right("node.admin"),
@@ -121,9 +122,10 @@ def check_form(content_type: str | None, encoding: str | None, reads: tuple[str,
     media_type, _, parameters = (content_type or "").partition(";")
     if media_type.strip().lower() not in reads:
         raise UnsupportedMediaType(f"the body must be sent with Content-Type: {' or '.join(reads)}")
-    charset = parameters.strip().lower()
-    if charset.startswith("charset=") and charset.removeprefix("charset=").strip('"') != "utf-8":
-        raise UnsupportedMediaType("the body must be UTF-8")
+    for parameter in parameters.lower().split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') != "utf-8":
+            raise UnsupportedMediaType("the body must be UTF-8")
     if encoding not in (None, "identity"):
         raise UnsupportedMediaType("the body must not be compressed")
 

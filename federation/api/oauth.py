@@ -22,7 +22,7 @@ from litestar.response.base import ASGIResponse
 from federation.api.answers import FORM, NO_STORE, encoded
 from federation.api.caller import LEEWAY, LIFETIME, Tokens
 from federation.api.guard import body_of
-from federation.domain.errors import Unauthenticated
+from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.keys import ALGORITHMS, verified
 from federation.node import Node
@@ -68,18 +68,25 @@ class OAuth(Controller):
             )
 
     async def _token(self, request: Request[Any, Any, Any], node: Node, tokens: Tokens) -> ASGIResponse:
-        form = read_form(await body_of(request, MAX_FORM))
+        try:
+            form = read_form(await body_of(request, MAX_FORM))
+        except Invalid as error:
+            raise OAuthError("invalid_request", error.detail) from None
         authorization = request.headers.get("authorization")
         asserted = "client_assertion" in form or "client_assertion_type" in form
         if "client_secret" in form:
             raise OAuthError("invalid_request", "client_secret_post is not offered; use client_secret_basic")
-        if (authorization is not None) == asserted:
+        if authorization is not None and asserted:
             raise OAuthError("invalid_request", "authenticate the client in exactly one way")
+        if authorization is None and not asserted:
+            raise _wrong_client()
         if authorization is not None:
             client_id, operator, allowed = await self._by_secret(node, authorization, form)
         else:
             client_id, operator, allowed = await self._by_assertion(node, form)
-        if form.get("grant_type") != "client_credentials":
+        if "grant_type" not in form:
+            raise OAuthError("invalid_request", "grant_type is missing; it is client_credentials")
+        if form["grant_type"] != "client_credentials":
             raise OAuthError("unsupported_grant_type", "the grant is client_credentials")
         if form.get("resource", node.url) != node.url:
             raise OAuthError("invalid_target", f"tokens are for {node.url}")

@@ -72,7 +72,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "peers": (401, 403, 413, 503),
     "metrics": (401, 403, 413, 503),
     "problem": (404, 413),
-    "ready": (503,),
+    "ready": (413, 503),
     "token": (413, 415, 503),
 }
 _REASONS = {

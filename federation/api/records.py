@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from litestar import Controller, Request, Router, delete, get, patch, post, put
+from litestar import Controller, Request, Router, delete, get, patch, post, put, route
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
@@ -28,6 +28,7 @@ from federation.api.guard import body_of, caller_of
 from federation.domain.deployment import Deployment
 from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge
+from federation.domain.feed import Lines
 from federation.domain.group import Group
 from federation.domain.incident import Incident, NewUpdate
 from federation.domain.operator import Operator
@@ -133,6 +134,15 @@ class Collection(Controller):
             self.kind, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
         return answer(b"", status=204, headers={"etag": etag(outcome.hash), **NO_STORE})
+
+    # Litestar's own answer names the methods of the first handler of a path only, and it is made unless
+    # there is one already: handlers are taken in the order of their names, so this one must come first.
+    @route(["/", "/{origin:str}/{key:str}"], http_method="OPTIONS", opt={"act": "options"})
+    async def allowed(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Tell which methods the path takes."""
+        path = request.scope["path_template"]
+        allowed = {m for r in request.app.routes if r.path_format == path for m in getattr(r, "methods", ())}
+        return answer(b"", status=204, headers={"allow": ", ".join(sorted(allowed))})
 
     @post("/bulk", opt={"act": "upload", "reads": (NDJSON,), "limit": BULK_BYTES}, status_code=200)
     async def upload(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -252,19 +262,18 @@ class Upload:
         yield msgspec.json.encode({"summary": self._summary}) + b"\n"
 
     async def _incoming(self) -> AsyncIterator[tuple[int, bytes]]:
-        rest, number, size = b"", 0, 0
+        lines, number, size = Lines(), 0, 0
         async for chunk in self._request.stream():
             size += len(chunk)
             if size > BULK_BYTES:
                 raise TooLarge(f"the upload is longer than {BULK_BYTES} bytes; send the rest in another one")
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
+            for line in lines.cut(chunk):
                 number += 1
                 if line.strip():
                     yield self._counted(number), line
-            if len(rest) > BULK_LINE:
+            if lines.rest > BULK_LINE:
                 raise TooLarge(f"line {number + 1} is longer than {BULK_LINE} bytes")
-        if rest.strip():
+        if (rest := lines.end()).strip():
             yield self._counted(number + 1), rest
 
     @staticmethod

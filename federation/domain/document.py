@@ -332,7 +332,8 @@ def _refuse_duplicates(value: Any, at: str = "") -> None:
             _refuse_duplicates(inner, f"{at}/{index}")
 
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A text that does not end reaches to the end of the body, and is read once: possessive, no way back.
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def check_depth(body: bytes) -> None:

@@ -189,6 +189,34 @@ def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
 
 
 def _told(detail: str) -> str:
-    """A reason that can be stored and shown: without the values it quotes, which are content."""
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "…", detail)
-    return "".join(char if char.isprintable() else "\ufffd" for char in bare)[:500]
+    """A reason without the values it quotes, which are content."""
+    return printable(re.sub(r"'[^']*'|\"[^\"]*\"", "…", detail))
+
+
+def printable(said: str, most: int = 500) -> str:
+    """What a peer said, so that it can be stored, logged and shown."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in said[:most])
+
+
+class Lines:
+    """Cuts a body that comes in pieces into its lines, copying each byte once however small they are."""
+
+    def __init__(self) -> None:
+        self._begun: list[bytes] = []
+        self.rest = 0
+        """Bytes of the line that has begun."""
+
+    def cut(self, piece: bytes) -> list[bytes]:
+        """The lines that end in this piece."""
+        first, *others = piece.split(b"\n")
+        self._begun.append(first)
+        self.rest += len(first)
+        if not others:
+            return []
+        whole = [self.end(), *others[:-1]]
+        self._begun, self.rest = [others[-1]], len(others[-1])
+        return whole
+
+    def end(self) -> bytes:
+        """What came after the last line end."""
+        return b"".join(self._begun)

@@ -25,12 +25,14 @@ STATEMENT_TIMEOUT = 30_000
 """Milliseconds after which PostgreSQL ends a statement."""
 ACQUIRE_TIMEOUT = 10.0
 """Seconds to wait for a free connection."""
-UNREACHABLE = (
-    OSError,
+AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
 )
+"""What asyncpg raises when there is no database (any more) at the other end."""
 
 
 class Reading:
@@ -136,7 +138,7 @@ class Store:
             connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except TimeoutError:
             raise Unavailable("no connection to the database was free in time; try again") from None
-        except UNREACHABLE as error:
+        except (*AWAY, OSError) as error:
             raise Unavailable("the database cannot be reached; try again") from error
         try:
             yield connection
@@ -144,7 +146,7 @@ class Store:
             raise Raced from None
         except asyncpg.QueryCanceledError:
             raise Unavailable("the database took too long; ask for less, or try again") from None
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
+        except (*AWAY, ConnectionError) as error:
             raise Unavailable("the database went away during the request; try again") from error
         finally:
             await self._pool.release(connection)

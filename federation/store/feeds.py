@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Text, cast, delete, func, literal, select, union_all, update
+from sqlalchemy import Text, case, cast, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
@@ -65,7 +65,11 @@ _ADVANCE = Statement(
         head=param("new_head"),
         epoch=param("new_epoch", Text),
         live=feeds.c.live + param("delta"),
-        remote_head=func.greatest(feeds.c.remote_head, param("new_head")),
+        # A head told in another epoch says nothing about this one.
+        remote_head=case(
+            (feeds.c.epoch.is_distinct_from(param("new_epoch", Text)), param("new_head")),
+            else_=func.greatest(feeds.c.remote_head, param("new_head")),
+        ),
     )
 )
 _TOLD = Statement(

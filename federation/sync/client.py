@@ -1,8 +1,7 @@
 """A peer's node over HTTP: a ``Source`` of its feeds.
 
-The one client for outbound calls: only the peer's registered host, no redirects, no proxies of the
-environment, deadlines, and bounds on what is read. Tokens are got by client credentials with
-``private_key_jwt`` (RFC 7523), through Authlib.
+Only the peer's registered host is called, through the transport of ``outbound.py``. Tokens are got by
+client credentials with ``private_key_jwt`` (RFC 7523), through Authlib.
 """
 
 from __future__ import annotations
@@ -18,19 +17,14 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Refused
-from federation.domain.feed import Cursor, Entry, FeedName, Head, Page
+from federation.domain.feed import Cursor, Entry, FeedName, Head, Lines, Page
 from federation.keys import Keyring
+from federation.sync import outbound
 
-CONNECT = 10.0
-"""Seconds to connect."""
-SILENCE = 30.0
-"""Seconds without a byte after which an answer is given up."""
 WAIT = 25
 """Seconds a head is waited for."""
 LINE_BYTES = 2 * 1_048_576
 """Bytes of one entry, at most."""
-SMALL_BYTES = 1_048_576
-"""Bytes of an answer that is not a stream, at most."""
 SLICE = 500
 """Entries stored in one transaction."""
 SLICE_BYTES = 4 * 1_048_576
@@ -71,18 +65,15 @@ def is_loopback(host: str) -> bool:
 
 async def fetch_public(url: str) -> dict[str, Any]:
     """A public JSON document of a node. Raises PeerFailed."""
-    async with httpx2.AsyncClient(
-        follow_redirects=False, trust_env=False, timeout=httpx2.Timeout(SILENCE, connect=CONNECT)
-    ) as client:
+    async with httpx2.AsyncClient(**outbound.settings()) as client:
         try:
-            async with client.stream("GET", url, headers={"accept-encoding": "identity"}) as response:
-                body = await _small(response)
+            response = await client.get(url)
         except httpx2.HTTPError as error:
             raise PeerFailed(f"{url} cannot be reached: {_said(error)}") from None
         if response.status_code != 200:
             raise PeerFailed(f"{url} answered {response.status_code}")
         try:
-            found = msgspec.json.decode(body)
+            found = msgspec.json.decode(response.content)
         except msgspec.MsgspecError:
             found = None
         if not isinstance(found, dict):
@@ -104,10 +95,7 @@ class PeerSource:
             token_endpoint_auth_method=self._authenticate,
             grant_type="client_credentials",
             leeway=60,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=httpx2.Timeout(SILENCE, connect=CONNECT),
-            headers={"accept-encoding": "identity"},
+            **outbound.settings(),
         )
         self._tag: str | None = None
         self.answered = False
@@ -133,7 +121,7 @@ class PeerSource:
         headers = {}
         if wait and self._tag:
             headers = {"if-none-match": self._tag, "prefer": f"wait={WAIT}"}
-        async with self._get("/v1/feeds", headers, silence=WAIT + SILENCE) as response:
+        async with self._get("/v1/feeds", headers, wait=WAIT) as response:
             if response.status_code == 304:
                 return None
             body = await self._checked(response)
@@ -153,7 +141,7 @@ class PeerSource:
         if after is not None:
             path += f"?after={after}"
         headers = {"accept": "application/x-ndjson"}
-        async with self._get(path, headers, silence=SILENCE) as response:
+        async with self._get(path, headers, stream=True) as response:
             if response.status_code != 200:
                 await self._checked(response)
             epoch = response.headers.get("federation-epoch", "")
@@ -179,12 +167,18 @@ class PeerSource:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise PeerFailed(f"an entry cannot be read: {error}") from None
 
-    def _get(self, path: str, headers: dict[str, str], *, silence: float) -> Any:
-        return _Answer(self._client, self._url + path, headers, silence)
+    def _get(self, path: str, headers: dict[str, str], *, wait: float = 0.0, stream: bool = False) -> Any:
+        return _Answer(
+            self._client,
+            self._url + path,
+            headers,
+            outbound.SILENCE + wait,
+            outbound.STREAM if stream else {},
+        )
 
     async def _checked(self, response: Any) -> bytes:
         """The body of a 200. Raises what the peer refused with."""
-        body = await _small(response)
+        body = bytes(await response.aread())
         if response.status_code == 200:
             return body
         try:
@@ -207,8 +201,11 @@ class PeerSource:
 class _Answer:
     """A request whose answer is read as it comes, with a token of the peer's."""
 
-    def __init__(self, client: Any, url: str, headers: dict[str, str], silence: float) -> None:
+    def __init__(
+        self, client: Any, url: str, headers: dict[str, str], silence: float, extensions: dict[str, Any]
+    ) -> None:
         self._client, self._url, self._headers, self._silence = client, url, headers, silence
+        self._extensions = extensions
 
     async def __aenter__(self) -> Any:
         try:
@@ -219,7 +216,8 @@ class _Answer:
                 "GET",
                 self._url,
                 headers=self._headers,
-                timeout=httpx2.Timeout(self._silence, connect=CONNECT),
+                timeout=httpx2.Timeout(self._silence, connect=outbound.CONNECT),
+                extensions=self._extensions,
             )
             response = await self._context.__aenter__()
         except OAuthError as error:
@@ -242,25 +240,14 @@ class _Answer:
 
 
 async def _lines(response: Any) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in response.aiter_raw():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
+    lines = Lines()
+    async for piece in response.aiter_raw():
+        for line in lines.cut(piece):
             yield line
-        if len(rest) > LINE_BYTES:
+        if lines.rest > LINE_BYTES:
             raise PeerFailed(f"an entry is longer than {LINE_BYTES} bytes")
-    if rest:
+    if lines.rest:
         raise PeerFailed("the answer broke off within an entry")
-
-
-async def _small(response: Any) -> bytes:
-    parts, size = [], 0
-    async for chunk in response.aiter_raw():
-        size += len(chunk)
-        if size > SMALL_BYTES:
-            raise PeerFailed(f"the answer is longer than {SMALL_BYTES} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
 
 
 def _said(error: Exception) -> str:

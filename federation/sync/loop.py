@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from federation.domain.errors import CursorRefused, Refused
-from federation.domain.feed import FeedName, Head
+from federation.domain.feed import FeedName, Head, printable
 from federation.domain.peer import Peer, back_off
 from federation.domain.visibility import PRIVATE
 from federation.node import Node
@@ -33,6 +33,8 @@ SWEEP = 300.0
 """Seconds after which heads are asked for without waiting, give or take a third."""
 LONGEST_PULL = 3_600.0
 """Seconds after which a pull is given up; what it has stored is kept, and the next one goes on from there."""
+PAUSE = 0.5
+"""Seconds before a peer that answered at once, without news, is asked again."""
 NOTED = 30.0
 """Seconds between notes that a peer still answers."""
 
@@ -108,7 +110,7 @@ class Loop:
                 failures += 1
                 asked = error.retry_after if isinstance(error, PeerFailed) else None
                 wait = back_off(failures, asked=asked)
-                await self._failed(peer, str(error) or type(error).__name__, failures, wait)
+                await self._failed(peer, printable(str(error)) or type(error).__name__, failures, wait)
                 await asyncio.sleep(wait.total_seconds())
             except Exception as error:
                 failures += 1
@@ -121,10 +123,13 @@ class Loop:
         noted, swept = 0.0, time.monotonic()
         sweep = SWEEP * random.uniform(2 / 3, 4 / 3)
         while True:
+            asked = time.monotonic()
             heads = await source.heads(wait=True)
-            if heads is not None:
-                await self._take(peer, source, heads)
+            brought = await self._take(peer, source, heads) if heads is not None else 0
             now = time.monotonic()
+            if not brought and source.answered and now - asked < PAUSE:
+                # It does not wait: it may not know how, or it is about to stop and ends all waits.
+                await asyncio.sleep(PAUSE)
             if failing or now - noted > NOTED:
                 async with self._node.store.write() as tx:
                     await tx.peers.answered(peer.operator)
@@ -134,8 +139,12 @@ class Loop:
                 swept, sweep = now, SWEEP * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
 
-    async def _take(self, peer: Peer, source: PeerSource, heads: tuple[Head, ...]) -> None:
-        """Pull every feed of the peer's own, also those that it no longer shows us: to learn why."""
+    async def _take(self, peer: Peer, source: PeerSource, heads: tuple[Head, ...]) -> int:
+        """Pull every feed of the peer's own, also those that it no longer shows us: to learn why.
+
+        Returns how many entries came.
+        """
+        brought = 0
         own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
         async with self._node.store.read() as tx:
             held = [place for place in await tx.feeds.all() if place.origin == peer.operator]
@@ -152,13 +161,16 @@ class Loop:
         for name, head in own.items():
             try:
                 async with asyncio.timeout(LONGEST_PULL):
-                    self._count(peer, name, await pull(self._node, head, source))
+                    taken = await pull(self._node, head, source)
             except TimeoutError:
                 raise PeerFailed(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
             except CursorRefused as error:
                 # With an unchanged epoch this is an alarm and not for us to reset.
                 log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
                 raise PeerFailed(f"{error.code}: {error.detail}") from None
+            self._count(peer, name, taken)
+            brought += taken.entries
+        return brought
 
     def _count(self, peer: Peer, name: FeedName, taken: Taken) -> None:
         if taken.entries:

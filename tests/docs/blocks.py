@@ -30,7 +30,7 @@ from federation.domain.values import Content
 from federation.observe import Metrics
 from federation.settings import Settings, read
 from federation.store import database
-from federation.sync import client, loop
+from federation.sync import client, loop, outbound
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -265,16 +265,17 @@ def limits() -> str:
 
 def patience() -> str:
     rows: tuple[tuple[str, str], ...] = (
-        ("Connecting to a peer", seconds(client.CONNECT)),
-        ("Silence after which an answer is given up", seconds(client.SILENCE)),
+        ("Connecting to a peer", seconds(outbound.CONNECT)),
+        ("Silence after which an answer is given up", seconds(outbound.SILENCE)),
         ("Waiting for news at a peer, per request", seconds(client.WAIT)),
+        ("Pause before a peer that does not wait is asked again", seconds(loop.PAUSE)),
         ("Asking without waiting, in case a wake-up was lost", f"every {seconds(loop.SWEEP)}, ± a third"),
         (
             "Pause after a failure, doubled with jitter",
             f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.LONGEST_WAIT)}",
         ),
         ("One entry of a feed", size(client.LINE_BYTES)),
-        ("Any other answer of a peer", size(client.SMALL_BYTES)),
+        ("Any other answer of a peer", size(outbound.SMALL_BYTES)),
         (
             "Entries stored in one transaction",
             f"{number(client.SLICE)} or {size(client.SLICE_BYTES)}",

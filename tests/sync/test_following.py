@@ -17,9 +17,10 @@ import httpx2
 import pytest
 
 from federation.domain.feed import FeedName
+from federation.domain.peer import back_off as peer_back_off
 from federation.node import Node, PeerView
 from federation.observe import Metrics
-from federation.sync import client, loop
+from federation.sync import loop, outbound
 from federation.sync.client import PeerSource
 from federation.sync.loop import Loop
 from tests.conftest import Databases, emptied
@@ -155,7 +156,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
 async def test_peers_that_fail_harm_no_other_and_each_shows_its_reason(
     arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "SILENCE", 0.5)
+    monkeypatch.setattr(outbound, "SILENCE", 0.5)
     await introduce(arnia, origin)
     await publish(origin, "solution", "first", a_solution())
     async with AsyncExitStack() as stack:
@@ -192,7 +193,7 @@ async def test_a_peer_that_fails_is_asked_less_and_less_often(
         waits.append(real(failures, asked=asked))
         return timedelta(seconds=0.01)
 
-    real: Callable[..., timedelta] = loop.back_off
+    real: Callable[..., timedelta] = peer_back_off
     monkeypatch.setattr(loop, "back_off", back_off)
     async with tiny(feeds=reply(status=500)) as peer:
         await befriend(arnia, failing=peer.url)
@@ -409,8 +410,10 @@ async def test_a_served_node_shows_its_peers(arnia: Node, databases: Databases) 
         await befriend(arnia, failing=peer.url)
         async with served("arnia", await databases("arnia")) as url:
             await failed(arnia, "failing")
-            async with a_node("arnia", await databases("arnia"), url=url) as node:
-                async with httpx2.AsyncClient(base_url=url) as http:
-                    token = await a_token(node, http, "peers.read")
-                    shown = (await http.get("/v1/peers", headers=token)).json()["peers"]
+            async with (
+                a_node("arnia", await databases("arnia"), url=url) as node,
+                httpx2.AsyncClient(base_url=url) as http,
+            ):
+                token = await a_token(node, http, "peers.read")
+                shown = (await http.get("/v1/peers", headers=token)).json()["peers"]
     assert [(one["operator"], one["failure"]) for one in shown] == [("failing", "it answered 500")]

@@ -14,12 +14,13 @@ import pytest
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged
 from federation.domain.feed import Cursor, Page
 from federation.keys import Keyring, mint
-from federation.sync import client
+from federation.sync import client, outbound
 from federation.sync.client import PeerFailed, PeerSource, check_url, fetch_public
 from tests.sync.peers import (
     EPOCH,
     PUBLIC,
     TOKEN,
+    Answer,
     Tiny,
     a_head,
     an_entry,
@@ -157,7 +158,7 @@ async def test_an_answer_that_is_cut_fails() -> None:
 
 
 async def test_silence_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "SILENCE", 0.2)
+    monkeypatch.setattr(outbound, "SILENCE", 0.2)
     monkeypatch.setattr(client, "WAIT", 0)
 
     async def silent(writer: asyncio.StreamWriter, _: bytes) -> None:
@@ -270,7 +271,8 @@ def _much(*, compressed: bool) -> tuple[Callable[..., Awaitable[None]], list[int
 async def test_what_a_peer_can_make_us_read_is_bounded(place: str) -> None:
     """64 MiB of white space are offered; far less is read before it is given up."""
     much, sent = _much(compressed=False)
-    async with tiny(**{"token": TOKEN, "feeds": heads_of(a_head(1)), place: much}) as peer:
+    answers: dict[str, Answer] = {"token": TOKEN, "feeds": heads_of(a_head(1)), place: much}
+    async with tiny(**answers) as peer:
         await fails(changes(peer) if place == "changes" else heads(peer), ".")
     assert sent[0] <= 16 * 1_048_576, f"{sent[0]} bytes were read"
 
@@ -280,7 +282,8 @@ async def test_a_small_answer_that_unpacks_to_much_is_not_unpacked(place: str) -
     import tracemalloc
 
     much, _ = _much(compressed=True)
-    async with tiny(**{"token": TOKEN, "feeds": heads_of(a_head(1)), place: much}) as peer:
+    answers: dict[str, Answer] = {"token": TOKEN, "feeds": heads_of(a_head(1)), place: much}
+    async with tiny(**answers) as peer:
         tracemalloc.start()
         try:
             await fails(changes(peer) if place == "changes" else heads(peer), ".")
