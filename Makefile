@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test check format schemas lock clean
+.PHONY: help demo test mutants attack check format schemas lock clean
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -25,6 +25,16 @@ demo: $(STAMP) ## Run four operators' nodes with demonstration data (CHECK=1: as
 
 test: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest
+
+SAMPLE ?= 0
+mutants: $(STAMP) ## Break each security check once and see a test turn red (an hour or two; SAMPLE=100 for fewer)
+	@$(BIN)/python -m tests.mutants --sample $(SAMPLE)
+
+N ?= 10000
+SEED ?= 1
+CASE ?=
+attack: $(STAMP) ## Try forged OAuth requests against a node that serves (N=..., SEED=..., CASE=... for one of them)
+	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
 check: $(STAMP) ## Format, lint, types, layers
 	@$(BIN)/ruff format --check .

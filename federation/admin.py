@@ -1,17 +1,21 @@
-"""What an administrator does with a node: clients and peers."""
+"""What an administrator does with the operator's own: clients and groups."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from urllib.parse import urlsplit
+from typing import Any
 
-from federation.domain.errors import Broken
-from federation.domain.peer import Peer
+import msgspec
+
+from federation.domain.audit import OPERATOR
+from federation.domain.document import Draft, check_draft, draft_of
+from federation.domain.errors import Broken, Conflict, NotFound, Retracted
+from federation.domain.group import Group
+from federation.domain.joining import a_secret, fingerprint
+from federation.domain.query import Query
 from federation.domain.scopes import SCOPES
-from federation.keys import thumbprint
-from federation.node import Node
-from federation.sync.client import PeerFailed, check_url, fetch_public
+from federation.domain.visibility import itself
+from federation.node import Node, Preconditions
 
 NOT_BY_DEFAULT = ("feeds.read", "peers.read", "node.admin")
 
@@ -27,61 +31,73 @@ async def add_client(node: Node, name: str, scopes: tuple[str, ...] = ()) -> tup
         if scope not in SCOPES:
             raise Broken(f"{scope} is not a scope; {', '.join(SCOPES)} are")
     chosen = tuple(dict.fromkeys(scopes)) or tuple(s for s in SCOPES if s not in NOT_BY_DEFAULT)
-    client_id, secret = f"client-{secrets.token_hex(8)}", secrets.token_urlsafe(32)
+    client_id, secret = f"client-{secrets.token_hex(8)}", a_secret()
     async with node.store.write() as tx:
         if any(one.name == name and one.revoked_at is None for one in await tx.clients.all()):
             raise Broken(f"there is a client {name} already; revoke it first, or choose another name")
-        await tx.clients.add(client_id, name, hashlib.sha256(secret.encode()).digest(), chosen)
+        await tx.audit.note("client.added", actor=OPERATOR, subject=client_id, detail={"name": name})
+        await tx.clients.add(client_id, name, fingerprint(secret), chosen)
     return client_id, secret, chosen
 
 
-async def add_peer(node: Node, url: str, fingerprint: str) -> Peer:
-    """Make the node at a URL a peer, if its key has this thumbprint. Raises Broken."""
-    try:
-        found = await introduced(url, fingerprint, node)
-    except PeerFailed as error:
-        raise Broken(str(error)) from None
+async def revoke_client(node: Node, name: str) -> None:
+    """Cut off a client by its name or id; its tokens are refused within a second. Raises Broken."""
     async with node.store.write() as tx:
-        known = {one.operator: one for one in await tx.peers.all()}
-        if found.operator in known:
-            raise Broken(f"{found.operator} is a peer already, at {known[found.operator].url}")
-        if any(one.url == found.url for one in known.values()):
-            raise Broken(f"{found.url} is a peer's already")
-        await tx.peers.add(found)
-    return found
+        await tx.audit.note("client.revoked", actor=OPERATOR, subject=name)
+        if not await tx.clients.revoke(name):
+            raise Broken(f"there is no active client {name}")
 
 
-async def introduced(url: str, fingerprint: str, node: Node) -> Peer:
-    """What the node at a URL says of itself, held against the thumbprint. Raises PeerFailed, Broken."""
-    base = check_url(url)
-    descriptor = await fetch_public(f"{base}/.well-known/federation")
-    operator, said, jwks_uri = (descriptor.get(name) for name in ("operator", "url", "jwks_uri"))
-    if not isinstance(operator, str) or not isinstance(said, str) or not isinstance(jwks_uri, str):
-        raise Broken(f"{base} is not a federation node")
-    if said != base:
-        raise Broken(f"the node at {base} says that its URL is {said}; add it with that one")
-    if urlsplit(jwks_uri)[:2] != urlsplit(base)[:2]:
-        raise Broken(f"the node at {base} names keys on another host")
-    if operator == node.operator:
-        raise Broken(f"the node at {base} is of {operator}, as this one is")
-    keys = (await fetch_public(jwks_uri)).get("keys")
-    public = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
-    for key in public:
-        try:
-            if secrets.compare_digest(thumbprint(key), fingerprint.strip()):
-                trusted = {name: key[name] for name in ("kty", "crv", "x", "y")}
-                return Peer(
-                    operator=operator,
-                    url=base,
-                    name=str(descriptor.get("name") or operator)[:200],
-                    state="active",
-                    keys={"keys": [{**trusted, "kid": fingerprint.strip(), "use": "sig", "alg": "ES256"}]},
-                    thumbprint=fingerprint.strip(),
-                    added_at=node.clock(),
-                )
-        except (ValueError, TypeError):
-            continue
-    raise Broken(
-        f"the node at {base} has no key with the thumbprint {fingerprint}. "
-        "Do not go on: ask its administrator to read you what `federation key` shows there"
+async def change_secret(node: Node, name: str, *, finish: bool = False) -> str | None:
+    """A new secret beside the one a client has; with ``finish`` none, and the former one is dropped."""
+    secret = None if finish else a_secret()
+    async with node.store.write() as tx:
+        await tx.audit.note(
+            "client.secret-changed",
+            actor=OPERATOR,
+            subject=name,
+            detail={"former": "dropped" if finish else "holds"},
+        )
+        if secret is None:
+            if not await tx.clients.drop_former_secret(name):
+                raise Broken(f"there is no active client {name} with a former secret")
+        elif not await tx.clients.change_secret(name, fingerprint(secret)):
+            raise Broken(f"there is no active client {name}")
+    return secret
+
+
+async def change_group(
+    node: Node, name: str, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), new: bool = False
+) -> tuple[str, ...]:
+    """Make or change a group of this node's; its members after. Raises Conflict, NotFound, Invalid."""
+    by = itself(node.operator)
+    shape: Any = Draft
+    draft: dict[str, Any] = {"content": {"name": name, "members": []}}
+    found = None
+    try:
+        found = await node.find(Group, node.operator, name, by=by)
+    except NotFound:
+        if not new:
+            raise NotFound(f"there is no group {name}; make it: federation group create {name}") from None
+    if found is not None and found.retracted and not new:
+        raise Retracted(f"the group {name} has been retracted")
+    if found is not None and not found.retracted:
+        if new:
+            raise Conflict(f"there is a group {name} already; change it: federation group add {name}")
+        draft = draft_of(found.document)
+    members = [one for one in (*draft["content"]["members"], *add) if one not in remove]
+    draft["content"]["members"] = list(dict.fromkeys(members))
+    # Nobody else's change in between is lost.
+    unchanged = Preconditions(match=frozenset({found.hash.hex()})) if found and not new else Preconditions()
+    await node.publish(
+        Group, check_draft(draft, shape[Group]), node.operator, name, by=by, preconditions=unchanged
     )
+    return tuple(draft["content"]["members"])
+
+
+async def groups(node: Node) -> dict[str, tuple[str, ...]]:
+    """The groups of this node and their members."""
+    query = Query(kind=Group, sort="id", limit=1_000)
+    documents, _, _ = await node.collect(query, by=itself(node.operator))
+    found = [msgspec.json.decode(document) for document in documents]
+    return {one["key"]: tuple(one["content"]["members"]) for one in found}

@@ -5,26 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
+from federation import housekeeping
 from federation.api import openapi
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.feeds import Arrivals, Feeds
 from federation.api.guard import check_rights, guard
+from federation.api.limits import Limits
 from federation.api.oauth import OAuth
+from federation.api.peers import Peers
 from federation.api.records import COLLECTIONS
 from federation.api.wellknown import WellKnown
 from federation.domain.errors import Refused
+from federation.domain.peer import OwnKey
 from federation.keys import Keyring, mint
 from federation.node import Node
 from federation.observe import Metrics, Observed
 from federation.settings import Settings
 from federation.store.database import Store, opened
+from federation.sync.client import Network
 from federation.sync.loop import Loop
 
 log = logging.getLogger("federation")
@@ -39,27 +45,36 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
             await tx.clients.lock_keys()
             keys = await tx.clients.keys()
         if not keys:
-            key = mint()
-            await tx.clients.add_key(key["kid"], key)
-            keys = [key]
+            keys = [OwnKey(jwk=mint(), use_from=datetime.now(UTC))]
+            await tx.clients.add_key(keys[0])
         state = await tx.feeds.state()
+    keyring = Keyring(keys)
     node = Node(
         operator=settings.operator,
         url=settings.url,
         name=settings.name,
         store=store,
-        keyring=Keyring(keys),
+        keyring=keyring,
         state=state,
+        outside=Network(settings.operator, keyring),
     )
     async with node.watch.running():
         yield node
 
 
-def api(node: Node | None = None, metrics: Metrics | None = None, lifespan: Any = None) -> Litestar:
-    """The HTTP edge. Without a node it can only describe itself, which is enough for its OpenAPI document."""
+def api(
+    node: Node | None = None,
+    metrics: Metrics | None = None,
+    lifespan: Any = None,
+    limits: Limits | None = None,
+) -> Litestar:
+    """The HTTP edge. Without a node it can only describe itself, which is enough for its OpenAPI document.
+
+    Without ``limits`` everybody may ask as often as they like.
+    """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[*COLLECTIONS, Feeds, Arrivals, OAuth, WellKnown],
+        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Peers, OAuth, WellKnown],
         guards=[guard],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
         lifespan=[lifespan] if lifespan else [],
@@ -69,6 +84,7 @@ def api(node: Node | None = None, metrics: Metrics | None = None, lifespan: Any 
     )
     check_rights(app)
     app.state.metrics = metrics
+    app.state.limits = limits or Limits()
     if node is not None:
         attach(app, node)
     return app
@@ -91,6 +107,7 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
             store = await stack.enter_async_context(opened(dsn, connections=settings.connections))
             node = await stack.enter_async_context(node_of(settings, store))
             attach(app, node)
+            await stack.enter_async_context(housekeeping.running(node))
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())
             observed.on_drain = node.stop
@@ -101,5 +118,7 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
                 node.stop()
         log.info("stopped", extra={"operator": settings.operator})
 
-    observed = Observed(api(metrics=metrics, lifespan=lifespan), metrics)
+    limits = Limits(rate=settings.rate, anonymous=settings.rate_anonymous, proxies=settings.proxies)
+    https = settings.url.startswith("https://")
+    observed = Observed(api(metrics=metrics, lifespan=lifespan, limits=limits), metrics, https=https)
     return observed

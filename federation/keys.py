@@ -6,16 +6,24 @@ administrators compare when they make their nodes peers.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import secrets
 import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
+import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 from joserfc.jws import JWSRegistry
 
 from federation.domain.errors import Unauthenticated
+from federation.domain.peer import OwnKey
 
 ALGORITHMS = ["ES256"]
 """Algorithms accepted, whatever a token says of itself."""
@@ -38,28 +46,59 @@ def thumbprint(jwk: dict[str, Any]) -> str:
 
 
 class Keyring:
-    """The private keys of this node, newest first."""
+    """The keys of this node, newest first.
 
-    def __init__(self, keys: list[dict[str, Any]]) -> None:
-        self._keys = [ECKey.import_key(key) for key in keys]
+    The newest whose time has come signs. All that are not retired are published: what they signed still
+    holds, or they are about to sign.
+    """
+
+    def __init__(
+        self, keys: Sequence[OwnKey], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._clock = clock
+        self.reload(keys)
+
+    @classmethod
+    def of(cls, *jwks: dict[str, Any]) -> Keyring:
+        """A ring of these private keys; the first signs."""
+        return cls([OwnKey(jwk=jwk) for jwk in jwks])
+
+    def reload(self, keys: Sequence[OwnKey]) -> None:
+        """Hold these keys from now on, newest first."""
+        self._own = list(keys)
+        self._keys = {str(key.jwk["kid"]): ECKey.import_key(key.jwk) for key in keys}
+        self._public: dict[str, Any] = {
+            "keys": [self.public_jwk(str(key.jwk["kid"])) for key in keys if not key.retired],
+            "succession": [key.endorsement for key in reversed(keys) if key.endorsement],
+        }
 
     @property
     def kid(self) -> str:
         """Thumbprint of the key that signs now."""
-        return str(self._keys[0].thumbprint())
+        now = self._clock()
+        signing = next((key for key in self._own if not key.retired and key.use_from <= now), self._own[-1])
+        return str(signing.jwk["kid"])
+
+    def public_jwk(self, kid: str) -> dict[str, Any]:
+        key = self._keys[kid]
+        return {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": "ES256"}
 
     def public(self) -> dict[str, Any]:
-        """The JWK set others verify with (RFC 7517)."""
-        return {
-            "keys": [
-                {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": "ES256"}
-                for key in self._keys
-            ]
-        }
+        """The JWK set others verify with (RFC 7517), and how its keys succeeded each other.
 
-    def sign(self, claims: dict[str, Any], *, typ: str) -> str:
+        ``succession`` (a member that RFC 7517 lets others ignore) holds the endorsements, oldest first.
+        """
+        return self._public
+
+    def history(self) -> dict[str, Any]:
+        """Every key there ever was, for what was signed long ago."""
+        return {"keys": [self.public_jwk(kid) for kid in self._keys]}
+
+    def sign(self, claims: dict[str, Any], *, typ: str, header: dict[str, Any] | None = None) -> str:
         """A JWT of these claims."""
-        return str(jwt.encode({"alg": "ES256", "typ": typ, "kid": self.kid}, claims, self._keys[0]))
+        kid = self.kid
+        head = {"alg": "ES256", "typ": typ, "kid": kid, **(header or {})}
+        return str(jwt.encode(head, claims, self._keys[kid]))
 
     def assertion(self, operator: str, issuer: str) -> str:
         """How this node authenticates at a peer's token endpoint (RFC 7523, issuer as only audience)."""
@@ -75,6 +114,133 @@ class Keyring:
             },
             typ="client-authentication+jwt",
         )
+
+    def endorse(self, jwk: dict[str, Any], operator: str) -> str:
+        """What makes a new key this node's: a signature of the key that signs now over it.
+
+        The header holds the signing key, so that who knows it by its thumbprint only can follow.
+        """
+        public = {name: jwk[name] for name in _PUBLIC}
+        claims = {"iss": operator, "iat": int(time.time()), "jwk": public}
+        return self.sign(claims, typ=ENDORSEMENT, header={"jwk": self.public_jwk(self.kid)})
+
+
+_PUBLIC = ("kty", "crv", "x", "y")
+ENDORSEMENT = "federation-key+jwt"
+MOST_ENDORSED = 500
+"""Endorsements that are followed, at most: a key a week for nearly ten years."""
+
+
+def followed(known: Collection[str], told: dict[str, Any], operator: str) -> dict[str, Any]:
+    """The keys of a JWK set that are a node's: those it was known by, and those they endorsed in turn.
+
+    ``known``: thumbprints. Raises Unauthenticated when the set has no such key, or cannot be read.
+    """
+    trusted = set(known)
+    succession = told.get("succession", [])
+    if not isinstance(succession, list) or len(succession) > MOST_ENDORSED:
+        raise Unauthenticated("the succession of the keys cannot be read")
+    for endorsement in succession:
+        try:
+            signer = json.loads(base64.urlsafe_b64decode(endorsement.split(".")[0] + "=="))["jwk"]
+            if thumbprint(signer) not in trusted:
+                continue  # before the key we know
+            claims = verified(endorsement, {"keys": [signer]}, frozenset({ENDORSEMENT}))
+            if claims.get("iss") == operator:
+                trusted.add(thumbprint(claims["jwk"]))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Unauthenticated):
+            raise Unauthenticated("the succession of the keys cannot be read") from None
+    found = []
+    keys = told.get("keys")
+    for key in keys if isinstance(keys, list) else []:
+        try:
+            kid = thumbprint(key)
+        except (ValueError, AttributeError):
+            continue
+        if kid in trusted:
+            found.append({**{name: key[name] for name in _PUBLIC}, "kid": kid, "use": "sig", "alg": "ES256"})
+    if not found:
+        raise Unauthenticated("the set has no key that it is known by, nor one that such a key endorsed")
+    return {"keys": found}
+
+
+# DPoP (RFC 9449): a token that only the holder of a key can use
+
+DPOP = "dpop+jwt"
+
+
+class Prover:
+    """A key of this process alone, that peers bind our tokens to."""
+
+    def __init__(self) -> None:
+        self._key = ECKey.generate_key("P-256", private=True)
+        self._header = {"alg": "ES256", "typ": DPOP, "jwk": self._key.as_dict(private=False)}
+
+    def proof(self, method: str, url: str, token: str | None = None) -> str:
+        """A proof for one request; ``token`` is the access token it goes with."""
+        claims = {"jti": secrets.token_urlsafe(16), "htm": method, "htu": url, "iat": int(time.time())}
+        if token is not None:
+            claims["ath"] = token_hash(token)
+        return str(jwt.encode(self._header, claims, self._key))
+
+
+def kid_of(token: str) -> str | None:
+    """The key a JWT says it was signed with. It proves nothing."""
+    try:
+        kid = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "==")).get("kid")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return kid if isinstance(kid, str) and len(kid) <= 64 else None
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What a proof that holds says: whose it is, and what makes it single."""
+
+    jkt: str
+    """Thumbprint of its key."""
+    jti: str
+    iat: float
+
+
+def token_hash(token: str) -> str:
+    """``ath`` of RFC 9449."""
+    digest = hashlib.sha256(token.encode("ascii", "surrogateescape")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def proved(proof: str, method: str, url: str, token: str | None = None) -> Proof:
+    """Check a DPoP proof (RFC 9449, 4.3) but for its being used once. Raises Unauthenticated."""
+    wrong = Unauthenticated("the DPoP proof does not hold")
+    try:
+        header = json.loads(base64.urlsafe_b64decode(proof.split(".")[0] + "=="))
+        jwk = header["jwk"]
+        if "d" in jwk or "k" in jwk:
+            raise wrong
+        jkt = thumbprint(jwk)
+        claims = verified(proof, {"keys": [{name: jwk[name] for name in _PUBLIC}]}, frozenset({DPOP}))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise wrong from None
+    jti, iat, htu = claims.get("jti"), claims.get("iat"), claims.get("htu")
+    if (
+        claims.get("htm") != method
+        or not isinstance(htu, str)
+        or unquote(htu.split("?")[0].split("#")[0]) != url
+        or not isinstance(jti, str)
+        or not 8 <= len(jti) <= 255
+        or isinstance(iat, bool)
+        or not isinstance(iat, int | float)
+        or not 0 <= iat < 2**40  # a number beyond floats cannot be subtracted from
+        or not -LEEWAY <= time.time() - iat <= PROOF_SECONDS
+        or (token is not None and claims.get("ath") != token_hash(token))
+    ):
+        raise wrong
+    return Proof(jkt, jti, float(iat))
+
+
+LEEWAY = 30
+"""Seconds that clocks may differ."""
+PROOF_SECONDS = 60
+"""Seconds that a proof holds after it was made."""
 
 
 def verified(token: str, jwks: dict[str, Any], types: frozenset[str | None]) -> dict[str, Any]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from federation.domain.audit import OPERATOR, Refusals
 from federation.domain.document import (
     Draft,
+    Envelope,
     Record,
     check_draft,
     check_id,
@@ -39,12 +41,16 @@ from federation.domain.errors import (
     Refused,
     Retracted,
     Unavailable,
+    Unreachable,
 )
-from federation.domain.feed import PAGE_BYTES, PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.group import Group, group_changes
 from federation.domain.incident import Incident, NewUpdate, Update
+from federation.domain.joining import code
+from federation.domain.peer import Outside
 from federation.domain.query import Place, Query
 from federation.domain.values import Content, as_instant
-from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.keys import Keyring
 from federation.store.database import Store, Writing
 from federation.store.feeds import NodeState
@@ -127,6 +133,8 @@ class PeerView(msgspec.Struct, frozen=True):
     url: str
     state: str
     thumbprint: str
+    code: str | None
+    """While it is pending: what its administrator must see, too, before it is activated."""
     contacted_at: str | None
     failures: int
     failure: str | None
@@ -150,10 +158,19 @@ class AsideView(msgspec.Struct, frozen=True):
     at: str
 
 
+class InvitationView(msgspec.Struct, frozen=True):
+    """An invitation that nobody has used yet."""
+
+    note: str
+    created_at: str
+    expires_at: str
+
+
 class PeersView(msgspec.Struct, frozen=True):
     """Peers and what they sent that could not be taken."""
 
     peers: tuple[PeerView, ...]
+    invitations: tuple[InvitationView, ...]
     set_aside: tuple[AsideView, ...]
 
 
@@ -173,6 +190,7 @@ class Node:
         store: Store,
         keyring: Keyring,
         state: NodeState,
+        outside: Outside | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.operator = operator
@@ -181,9 +199,27 @@ class Node:
         self.store = store
         self.keyring = keyring
         self.clock = clock
+        self._outside = outside
         self.watch = Watch(store, state)
+        self._reading_keys = asyncio.Lock()
+        self.watch.on_trust_change(self.read_keys)
+        self.refusals = Refusals()
+        """Refused access, counted here and noted in the audit trail by ``housekeeping.py``."""
         self.stopping = asyncio.Event()
         """Set when the process has been asked to end: waits end, streams close."""
+
+    @property
+    def outside(self) -> Outside:
+        """Other nodes. Raises Unreachable in a process that has no way to them."""
+        if self._outside is None:
+            raise Unreachable("this process has no network")
+        return self._outside
+
+    async def read_keys(self) -> None:
+        """Hold the keys that the database has now."""
+        # One at a time: a slow reader must not put back what a later one has replaced.
+        async with self._reading_keys, self.store.read() as tx:
+            self.keyring.reload(await tx.clients.keys())
 
     def stop(self) -> None:
         """End waits and streams: the process is to stop."""
@@ -209,7 +245,7 @@ class Node:
             preconditions.check(f"{origin}/{key}", held)
             return draft
 
-        return await self._one(kind, key, wish)
+        return await self._one(kind, key, wish, by=by)
 
     async def publish_new(self, kind: type[Content], draft: Draft[Any], *, by: Caller) -> Outcome:
         """Publish a record under a key minted for it."""
@@ -234,7 +270,7 @@ class Node:
             shape: Any = Draft
             return check_draft(merge_patch(draft_of(current), patch), shape[kind])  # type: ignore[no-any-return]
 
-        return await self._one(kind, key, wish)
+        return await self._one(kind, key, wish, by=by)
 
     async def retract(
         self,
@@ -254,7 +290,7 @@ class Node:
                 raise NotFound(f"{kind.type} {origin}/{key} does not exist")
             return Retract()
 
-        return await self._one(kind, key, wish)
+        return await self._one(kind, key, wish, by=by)
 
     async def append_update(
         self,
@@ -273,24 +309,27 @@ class Node:
             draft = draft_of(self._document(f"{origin}/{key}", held))
             now = as_instant(self.clock())
             content = draft["content"]
+            was_resolved = content["status"] == "resolved"
             content["status"] = update.status or content["status"]
             line = Update(at=update.at or now, status=content["status"], text=update.text)
             content["updates"] = [*content.get("updates", ()), msgspec.to_builtins(line)]
-            if content["status"] == "resolved":
-                content.setdefault("resolved_at", line.at)
+            if content["status"] != "resolved":
+                content.pop("resolved_at", None)
+            elif not was_resolved:
+                content["resolved_at"] = line.at
             return check_draft(draft, Draft[Incident])  # type: ignore[no-any-return]
 
-        return await self._one(Incident, key, wish)
+        return await self._one(Incident, key, wish, by=by)
 
     async def upload(
         self, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
     ) -> dict[str, Outcome | Refused]:
         """Publish many records in one transaction; what is refused does not keep the rest from being kept."""
         self._check_writer(by, self.operator, "bulk")
-        return await self._revise(kind, sorted(drafts), lambda key, _: drafts[key])
+        return await self._revise(kind, sorted(drafts), lambda key, _: drafts[key], by=by)
 
-    async def _one(self, kind: type[Content], key: str, wish: Wish) -> Outcome:
-        outcome = (await self._revise(kind, [key], wish))[key]
+    async def _one(self, kind: type[Content], key: str, wish: Wish, *, by: Caller) -> Outcome:
+        outcome = (await self._revise(kind, [key], wish, by=by))[key]
         if isinstance(outcome, Refused):
             raise outcome
         return outcome
@@ -310,7 +349,7 @@ class Node:
             raise NotTheWriter(f"only {origin}'s own clients write the records of {origin}")
 
     async def _revise(
-        self, kind: type[Content], keys: Sequence[str], wish: Wish
+        self, kind: type[Content], keys: Sequence[str], wish: Wish, *, by: Caller
     ) -> dict[str, Outcome | Refused]:
         """Carry out one wish per key in one transaction.
 
@@ -319,7 +358,7 @@ class Node:
         for _ in range(RACES):
             try:
                 async with self.store.write() as tx:
-                    outcomes, any_change = await self._try(tx, kind, keys, wish)
+                    outcomes, any_change = await self._try(tx, kind, keys, wish, by)
             except Raced:
                 continue
             if any_change:
@@ -328,7 +367,7 @@ class Node:
         raise Conflict("other writers were always first; try again")
 
     async def _try(
-        self, tx: Writing, kind: type[Content], keys: Sequence[str], wish: Wish
+        self, tx: Writing, kind: type[Content], keys: Sequence[str], wish: Wish, by: Caller
     ) -> tuple[dict[str, Outcome | Refused], bool]:
         held = await tx.records.held(kind.type, self.operator, keys)
         now = self.clock()
@@ -356,12 +395,35 @@ class Node:
             if was is not None and was.feed is not None and not stays:
                 leaving.append(Leaving(kind.type, key, was.feed, record.revision, was_live))
             kept.append((record, feed, (not record.retracted) - (was_live and stays)))
+            await self._note(tx, was, record, by)
             outcomes[key] = Outcome(
                 key, record.revision, record.document, record.hash, record.retracted, not was_live, True
             )
         if kept:
             await tx.records.keep(self.operator, kept, leaving)
         return outcomes, bool(kept)
+
+    async def _note(self, tx: Writing, was: Held | None, record: Record, by: Caller) -> None:
+        """Note what changes who may see: a record's audience, the members of a group."""
+        actor = by.client or OPERATOR
+        if was is not None and was.document:
+            before = msgspec.json.decode(was.document, type=Envelope)
+            if (audience := audience_of(before.tlp, before.audience)) != record.audience:
+                await tx.audit.note(
+                    "visibility.changed",
+                    actor=actor,
+                    subject=f"{record.type} {record.id}",
+                    detail={"from": audience, "to": record.audience, "revision": record.revision},
+                )
+        if record.type == Group.type:
+            held = was.document if was is not None and not was.retracted else None
+            for part in group_changes(held, None if record.retracted else record.document):
+                await tx.audit.note(
+                    "group.changed",
+                    actor=actor,
+                    subject=record.id,
+                    detail={**part, "revision": record.revision},
+                )
 
     def _written(
         self,
@@ -383,6 +445,8 @@ class Node:
             return tombstone(was.document, updated_at=now)
         if was is not None and not was.retracted and was.document and says_the_same(wanted, was.document):
             return None
+        before = draft_of(was.document)["content"] if was and not was.retracted and was.document else None
+        wanted.content.check_after(before)
         if was is None:
             try:
                 kind.check_key(key)
@@ -455,15 +519,7 @@ class Node:
             place = await tx.feeds.find(feed)
             if place is None or place.epoch is None:
                 raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
-            rows = await tx.feeds.entries(place, after, limit)
-        size, cut = 0, len(rows)
-        for index, row in enumerate(rows):
-            size += len(row[6] or b"")
-            if size > PAGE_BYTES and index:
-                cut = index
-                break
-        more = cut < len(rows) or len(rows) == limit
-        rows = rows[:cut]
+            rows, more = await tx.feeds.entries(place, after, limit)
         seq = rows[-1][0] if rows else after.seq if after else 0
         return FeedPage(rows, place.epoch, place.head, Cursor(place.epoch, seq), more)
 
@@ -478,14 +534,21 @@ class Node:
                 # The same answers as a feed gives, so that a client has one way to go on.
                 check_arrival(after, epoch, state.arrival)
             seq = after.seq if after else 0
-            rows = await tx.records.arrivals(seq, state.arrival, limit, seen_by=by)
-        more = len(rows) == limit
+            rows, more = await tx.records.arrivals(seq, state.arrival, limit, seen_by=by)
         return rows, Cursor(epoch, rows[-1][0] if more else max(seq, state.arrival)), more
 
     async def peers(self) -> PeersView:
         """The peers of this node, how far their feeds have been taken, and what was set aside."""
         async with self.store.read() as tx:
             peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.set_aside()
+            invited = await tx.peers.invited()
+        kid = self.keyring.kid
+        codes = {
+            # (Drawn slowly, so beside the loop.)
+            peer.operator: await asyncio.to_thread(code, kid, peer.thumbprint)
+            for peer in peers
+            if peer.state == "pending"
+        }
         return PeersView(
             peers=tuple(
                 PeerView(
@@ -494,6 +557,7 @@ class Node:
                     url=peer.url,
                     state=peer.state,
                     thumbprint=peer.thumbprint,
+                    code=codes.get(peer.operator),
                     contacted_at=as_instant(peer.contacted_at) if peer.contacted_at else None,
                     failures=peer.failures,
                     failure=peer.failure,
@@ -508,6 +572,14 @@ class Node:
                     ),
                 )
                 for peer in peers
+            ),
+            invitations=tuple(
+                InvitationView(
+                    note=one.note,
+                    created_at=as_instant(one.created_at),
+                    expires_at=as_instant(one.expires_at),
+                )
+                for one in invited
             ),
             set_aside=tuple(
                 AsideView(
@@ -565,14 +637,17 @@ class Watch:
 
     def __init__(self, store: Store, state: NodeState) -> None:
         self.state = state
+        self.blind = False
+        """Whether the last look failed: then nobody was seen to be cut off."""
         self._store = store
         self._nudged = asyncio.Event()
         self._moved: set[asyncio.Future[None]] = set()
-        self._on_trust: list[Callable[[], None]] = []
+        self._on_trust: list[Callable[[], Awaitable[None]]] = []
+        self._looking = asyncio.Lock()
 
-    def on_trust_change(self, forget: Callable[[], None]) -> None:
+    def on_trust_change(self, then: Callable[[], Awaitable[None]]) -> None:
         """Call this when clients, peers or keys have changed."""
-        self._on_trust.append(forget)
+        self._on_trust.append(then)
 
     def nudge(self) -> None:
         """Something was written here: look now."""
@@ -612,14 +687,16 @@ class Watch:
         return True
 
     async def look(self) -> None:
-        """See where the database is now."""
-        async with self._store.read() as tx:
-            state = await tx.feeds.state()
-        before, self.state = self.state, state
-        if state.trust != before.trust:
-            for forget in self._on_trust:
-                forget()
-        if state.arrival != before.arrival:
+        """See where the database is now; what follows from it is done when this returns."""
+        async with self._looking:
+            async with self._store.read() as tx:
+                state = await tx.feeds.state()
+            if state.trust != self.state.trust:
+                for then in self._on_trust:
+                    await then()
+            # Last: a look that failed halfway has seen nothing, and the next one does all of it again.
+            before, self.state = self.state, state
+        if state.arrival != before.arrival or state.trust != before.trust:
             self.wake()
 
     def wake(self) -> None:
@@ -633,8 +710,17 @@ class Watch:
             self._nudged.clear()
             try:
                 await self.look()
-            except Unavailable as error:
-                log.warning("the database cannot be looked at", extra={"reason": str(error)})
+                self.blind = False
+            except Exception as error:
+                # Whatever it was: who does not look does not see that somebody was cut off.
+                if not self.blind:
+                    known = isinstance(error, Unavailable)
+                    log.warning(
+                        "the database cannot be looked at",
+                        extra={"reason": str(error)},
+                        exc_info=None if known else error,
+                    )
+                self.blind = True
                 await asyncio.sleep(self.IDLE)
             pause = self.WAITED_FOR if self._moved else self.IDLE
             # Not wait_for: on Python 3.11 it can swallow the cancellation that ends this loop.

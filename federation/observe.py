@@ -115,12 +115,31 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class Observed:
-    """ASGI middleware, outermost: counts and logs requests, and answers HEAD as GET without its body."""
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # Nothing that we answer is a page, but for those that say what they load.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    # Pages of other origins have no business here: browsers keep every answer from them.
+    (b"cross-origin-resource-policy", b"same-origin"),
+    # The server would name itself and so its software; it leaves a name that is there.
+    (b"server", b"federation"),
+)
+"""What every answer says that does not say otherwise itself."""
+ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
+"""Said by a node whose URL is https. For its host name alone: what else is in the domain is not ours."""
 
-    def __init__(self, app: Any, metrics: Metrics) -> None:
+
+class Observed:
+    """ASGI middleware, outermost: counts and logs requests, and answers HEAD as GET without its body.
+
+    It also puts the security headers on every answer; ``https`` is whether the node's URL is.
+    """
+
+    def __init__(self, app: Any, metrics: Metrics, *, https: bool = False) -> None:
         self._app = app
         self._metrics = metrics
+        self._headers = (*SECURITY_HEADERS, *((ONLY_HTTPS,) if https else ()))
         self._log = logging.getLogger("federation.requests")
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -145,12 +164,17 @@ class Observed:
         method = scope["method"]
         headless = method == "HEAD"
         if headless:
-            scope = {**scope, "method": "GET"}
+            # What a DPoP proof was made for is still HEAD.
+            scope = {**scope, "method": "GET", "asked_method": "HEAD"}
 
         async def observed_send(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = message["headers"]
+                there = {name for name, _ in headers}
+                added = [header for header in self._headers if header[0] not in there]
+                message = {**message, "headers": [*headers, *added]}
                 handler = scope.get("route_handler")
                 operation = handler.opt.get("act", "unknown") if handler is not None else "unknown"
                 took = time.perf_counter() - began

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
+from granian.net import SocketSpec  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
 from federation.app import application
@@ -23,8 +26,14 @@ log = logging.getLogger("federation")
 HEADER_MILLISECONDS = 10_000
 """A client must have sent its request's headers within this time."""
 BACKLOG = 1_024
-CONCURRENT = 512
-"""Requests under way at once, at most; further ones wait in the backlog."""
+CONCURRENT = 1_024
+"""Connections at once, at most, idle ones too; further ones wait in the backlog."""
+FILES = CONCURRENT + 512
+"""Open files that the process asks the system for: the connections, the database's and other nodes'."""
+STALL_SECONDS = 30
+"""A client that takes nothing of its answer for so long has its connection ended."""
+LOOK_SECONDS = 0.5
+"""How often the process looks whether it was asked to stop, in case the wake-up was lost."""
 DRAIN_SECONDS = 20.0
 """After SIGTERM, requests under way get so long to end."""
 
@@ -45,12 +54,13 @@ async def database(settings: Settings, *, exclusive: bool) -> AsyncIterator[str]
 async def serve(settings: Settings, *, migrate: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Raises Broken when the node cannot start."""
     refuse_taken_port(settings)
+    allow_files()
     async with database(settings, exclusive=True) as dsn:
         if migrate or await schema.is_new(dsn):
             await schema.migrate(dsn, settings.operator)
         await schema.check(dsn, settings.operator)
         app = application(settings, dsn)
-        server = Server(
+        server = Listening(
             app,
             address=settings.host,
             port=settings.port,
@@ -62,21 +72,70 @@ async def serve(settings: Settings, *, migrate: bool = False) -> None:
             backpressure=CONCURRENT,
             log_enabled=False,
         )
-        loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        stop = Stop()
         serving = asyncio.ensure_future(server.serve())
-        stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        while not (serving.done() or stop.asked):
+            await asyncio.wait((serving, stop.woken), timeout=LOOK_SECONDS)
         if serving.done():
-            stopping.cancel()
             await serving
             raise Broken("the API could not be started; the log says why")
         log.info("stopping", extra={"operator": settings.operator})
         await app.drain(DRAIN_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]
         await serving
+
+
+class Listening(Server):
+    """granian, on a socket whose connections end when nobody takes what is sent.
+
+    A reader that does not read would hold its place and the memory of its answer for ever: what is sent is
+    out of our hands, and granian has no bound for it. The system has one, which each connection gets from
+    the socket that it came by (``TCP_USER_TIMEOUT``, tcp(7); of Linux).
+    """
+
+    def _init_shared_socket(self) -> None:
+        holder = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            with socket.socket(fileno=os.dup(holder.get_fd())) as listening:
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_SECONDS * 1_000)
+        self._ssp, self._shd = None, holder  # type: ignore[assignment]
+
+
+class Stop:
+    """Whether the process has been asked to end, by SIGTERM or SIGINT.
+
+    asyncio learns of a signal by a byte that the system writes into a pipe. When many connections close
+    at once the pipe can be full, and the byte is lost with the signal. Python's own handler is run all the
+    same: it notes the signal, and who looks at ``asked`` now and then misses none.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.asked = False
+        self.woken: asyncio.Future[None] = loop.create_future()
+        """Done at once when the wake-up is not lost."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # asyncio's part first: it has the process woken by a signal, and puts things back in the end.
+            loop.add_signal_handler(number, self._wake)
+            signal.signal(number, self._ask)
+        # A full pipe is no news: it wakes the loop as well as the byte that has no room in it.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+    def _wake(self) -> None:
+        self.asked = True
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+
+def allow_files() -> None:
+    """Have as many open files as the connections need: the usual limit of 1 024 is one that can be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def refuse_taken_port(settings: Settings) -> None:

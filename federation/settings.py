@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from federation.domain.errors import Broken
 from federation.domain.values import OPERATOR_PATTERN
+
+Network = IPv4Network | IPv6Network
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 10
     """Database connections of one process, at most."""
     log_level: str = "INFO"
+    rate: int = 200
+    """Requests a second of one client or peer, at most; 0 for no limit."""
+    rate_anonymous: int = 50
+    """Requests a second of one address without a token, at most; 0 for no limit that goes by addresses."""
+    proxies: tuple[Network, ...] = ()
+    """Where the proxies are whose ``X-Forwarded-For`` is believed."""
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -51,24 +60,29 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             raise Broken(f"FEDERATION_{name} is {value!r}; it must be a number from {least} to {most}")
         return int(value)
 
+    def network(value: str) -> Network:
+        try:
+            found = ip_network(value.strip())
+        except ValueError as error:
+            raise Broken(f"FEDERATION_PROXIES: {error}; name addresses, or networks as 10.0.0.0/8") from None
+        if found.prefixlen == 0:
+            raise Broken(f"FEDERATION_PROXIES: {found} is everybody, and who is believed can be anybody")
+        return found
+
     operator = text("OPERATOR")
     if not re.fullmatch(OPERATOR_PATTERN, operator):
         raise Broken(
             f"FEDERATION_OPERATOR is {operator!r}; an operator's id has small letters, digits, dots, hyphens"
         )
     port = number("PORT", 8470, 1, 65_535)
-    url = text("URL", f"http://127.0.0.1:{port}").rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise Broken(
-            f"FEDERATION_URL is {url!r}; it must be the node's base URL, such as https://node.example.org"
-        )
+    url = base_url(text("URL", f"http://127.0.0.1:{port}").rstrip("/"))
     level = text("LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise Broken(f"FEDERATION_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
     database = environment.get("FEDERATION_DATABASE_URL", "").strip() or None
-    if database and not database.startswith(("postgresql://", "postgres://")):
-        raise Broken("FEDERATION_DATABASE_URL must begin with postgresql://")
+    if database:
+        check_database_url(database)
+    proxies = environment.get("FEDERATION_PROXIES", "").strip()
     return Settings(
         operator=operator,
         url=url,
@@ -79,4 +93,91 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         port=port,
         connections=number("CONNECTIONS", 10, 4, 200),
         log_level=level,
+        rate=number("RATE", 200, 0, 1_000_000),
+        rate_anonymous=number("RATE_ANONYMOUS", 50, 0, 1_000_000),
+        proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
     )
+
+
+def base_url(url: str) -> str:
+    """The URL at which others reach the node. Raises Broken that names the variable.
+
+    Plain http is for the loopback interface: tokens and records go over it. Behind a proxy the URL is the
+    public one, which is https, whatever the proxy speaks with the node.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    wrong = Broken(
+        # Nothing of what was set is told where it may hold a password.
+        f"FEDERATION_URL is {url.rpartition('@')[2]!r}; it must be the node's base URL, such as"
+        " https://node.example.org, with no user, query or fragment"
+    )
+    if not _HOST.fullmatch(host) or port == 0:
+        raise wrong
+    if parts.scheme not in ("http", "https") or parts.query or parts.fragment or "@" in url:
+        raise wrong
+    # (An empty port is allowed by RFC 3986 and taken in different ways by those who read it.)
+    if parts.netloc.endswith(":") or any(char.isspace() or char in "\\?#" for char in url):
+        raise wrong
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise Broken(
+            f"FEDERATION_URL is {url!r}; plain http is for the loopback interface only. Behind a proxy that"
+            f" terminates TLS, set the public URL: https://{parts.netloc}"
+        )
+    return url
+
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": (
+        "any", "primary", "standby", "read-write", "read-only", "prefer-standby",
+    ),
+}  # fmt: skip
+"""Parameters of a database's URL that have a few values (libpq's words, as asyncpg reads them)."""
+
+
+def check_database_url(url: str) -> None:
+    """Raises Broken that names the variable, and tells nothing of a password."""
+
+    def wrong(why: str) -> Broken:
+        return Broken(
+            f"FEDERATION_DATABASE_URL {why}; it must be as postgresql://user:password@host:5432/database"
+        )
+
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise wrong("does not begin with postgresql://")
+    try:
+        parts = urlsplit(url)
+        asked = parse_qs(parts.query, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise wrong("cannot be read as a URL") from None
+    # Several hosts may be named, each with a port; in brackets when they are IPv6 addresses.
+    places = [re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", p) for p in _hosts(parts.netloc)]
+    if None in places:
+        raise wrong("names a host that cannot be read (a password is percent-encoded)")
+    ports = [place[2] for place in places if place and place[2] is not None]
+    ports += [port for several in asked.get("port", ()) for port in several.split(",")]
+    for port in ports:
+        if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65_535):
+            raise wrong("names a port that is no number from 1 to 65535")
+    for name, choices in _CHOICES.items():
+        for value in asked.get(name, ()):
+            if value not in choices:
+                raise wrong(f"has a {name} that is none of {', '.join(choices)}")
+
+
+def _hosts(netloc: str) -> list[str]:
+    return netloc.rpartition("@")[2].split(",")

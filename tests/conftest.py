@@ -40,7 +40,8 @@ async def emptied(dsn: str) -> str:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys;"
+            "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys, invitations,"
+            " proofs, revoked_tokens, audit, audit_checkpoints;"
             "UPDATE node SET arrival = 0;"
             "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"
             " OR audience NOT IN ('public', 'federation');"

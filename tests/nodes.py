@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
@@ -22,6 +23,7 @@ from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
+from federation.keys import Prover
 from federation.node import Node, Outcome
 from federation.observe import Metrics, Observed
 from federation.settings import Settings
@@ -54,8 +56,27 @@ async def browsing(node: Node) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of the node's application, without a network. (Streams come whole.)"""
     app = Observed(api(node), Metrics())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url=node.url) as client:
+    async with httpx2.AsyncClient(transport=transport, base_url=node.url, auth=Proving()) as client:
         yield client
+
+
+class Proving(httpx2.Auth):
+    """Adds the DPoP proof that a peer's request needs, and leaves all others alone."""
+
+    requires_request_body = True
+
+    def __init__(self) -> None:
+        self.prover = Prover()
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response]:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        url = str(request.url).split("?")[0]
+        if "dpop" not in request.headers:
+            if scheme.lower() == "dpop":
+                request.headers["dpop"] = self.prover.proof(request.method, url, token)
+            elif request.url.path == "/oauth2/token" and b"client_assertion" in request.content:
+                request.headers["dpop"] = self.prover.proof(request.method, url)
+        yield request
 
 
 async def a_client(node: Node, *scopes: str, name: str = "erp") -> tuple[str, str]:
@@ -95,6 +116,7 @@ def peer_of(node: Node) -> Peer:
         keys=node.keyring.public(),
         thumbprint=node.keyring.kid,
         added_at=datetime.now(UTC),
+        private=True,
     )
 
 
@@ -135,13 +157,21 @@ class InMemory:
 
 
 @asynccontextmanager
-async def served(operator: str, dsn: str, *, sync: bool = True) -> AsyncIterator[str]:
-    """A node behind a real HTTP server in this process; yields its base URL."""
+async def served(
+    operator: str, dsn: str, *, sync: bool = True, known_as: str | None = None, limits: bool = True
+) -> AsyncIterator[str]:
+    """A node behind a real HTTP server in this process; yields where it listens.
+
+    ``known_as``: the node's URL, when this is one more process of it. Without ``limits`` every request of
+    any rate is answered.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = Settings(
-        operator=operator, url=url, name=operator.title(), data_dir=Path("/nowhere"), port=port
+        operator=operator, url=known_as or url, name=operator.title(), data_dir=Path("/nowhere"), port=port
     )
+    if not limits:
+        settings = msgspec.structs.replace(settings, rate=0, rate_anonymous=0)
     app = application(settings, dsn, sync=sync)
     server = Server(
         app,

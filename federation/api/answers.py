@@ -16,6 +16,8 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.response.base import ASGIResponse
 
 from federation.domain import errors
+from federation.domain.audit import ANONYMOUS
+from federation.domain.visibility import Caller
 from federation.node import Outcome
 from federation.store.records import Stored
 
@@ -30,6 +32,7 @@ STATUS: dict[type[errors.Refused], int] = {
     errors.AudienceRevoked: 403,
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
+    errors.TooSlow: 408,
     errors.Conflict: 409,
     errors.EpochChanged: 409,
     errors.Retracted: 410,
@@ -38,9 +41,14 @@ STATUS: dict[type[errors.Refused], int] = {
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
+    errors.TooManyRequests: 429,
+    errors.Unreachable: 502,
     errors.Unavailable: 503,
     errors.Raced: 503,
 }
+
+UNKNOWN = "unknown"
+"""The act of a request that reached no operation."""
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -153,15 +161,30 @@ def refusal(base: str, error: errors.Refused) -> Response[bytes]:
         headers["www-authenticate"] = f'Bearer realm="{base}"{said}'
     elif isinstance(error, errors.MissingScope):
         headers["www-authenticate"] = f'Bearer realm="{base}", error="insufficient_scope"'
+    elif isinstance(error, errors.TooManyRequests):
+        headers["retry-after"] = str(error.retry_after)
     elif status == 503:
         headers["retry-after"] = "2"
+    elif status == 408:
+        headers["connection"] = "close"  # RFC 9110, 15.5.9: what may still come of the body is not read
     return problem(
         base, error.code, error.title, status, error.detail, pointer=error.pointer, headers=headers
     )
 
 
 def on_refused(request: Request[Any, Any, Any], error: errors.Refused) -> Response[bytes]:
-    return refusal(request.app.state.node.url, error)
+    node = request.app.state.node
+    if STATUS[type(error)] in (401, 403, 429):
+        scope: Mapping[str, Any] = request.scope
+        handler = scope.get("route_handler")
+        act = handler.opt.get("act", UNKNOWN) if handler is not None else UNKNOWN
+        node.refusals.count(act, error.code, who(scope.get("caller")))
+    return refusal(node.url, error)
+
+
+def who(caller: Caller | None) -> str:
+    """Who was refused, as far as it was proved: a client of ours, a peer, or nobody in particular."""
+    return (caller.client or caller.operator or ANONYMOUS) if caller is not None else ANONYMOUS
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -107,3 +107,12 @@ UPDATE = {
     "status": "mitigated",
     "text": {"fr": "Accès à l'inventaire coupé.", "en": "Access to the inventory was cut."},
 }
+
+REGISTRATION: dict[str, Any] = {
+    "operator": "megalis",
+    "client_name": "Mégalis Bretagne",
+    "client_uri": "https://federation.megalis.example.org",
+    "jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "…", "y": "…"}]},
+    "software_statement": "eyJ…",
+}
+"""What a newcomer's node sends with an invitation."""

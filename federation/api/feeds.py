@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 
-from federation.api.answers import JSON, NDJSON, NO_STORE, answer, encoded, tags
+from federation.api.answers import JSON, NDJSON, NO_STORE, answer, tags
 from federation.api.caller import Tokens
 from federation.api.guard import caller_of
 from federation.domain.document import check_id
@@ -37,6 +37,7 @@ class Feeds(Controller):
     async def heads(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the feeds you may read and where each ends. Wait for news with `Prefer: wait=25`."""
         node: Node = request.app.state.node
+        tokens: Tokens = request.app.state.tokens
         caller = caller_of(request)
         known = tags(request.headers.get("if-none-match"))
         # Who has no token is answered at once: a wait holds one of the places for requests under way.
@@ -52,12 +53,11 @@ class Feeds(Controller):
             if known is None or tag not in known:
                 return answer(body, headers=headers)
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or node.stopping.is_set() or not await node.watch.beyond(arrival, left):
+            if left <= 0 or node.stopping.is_set():
                 return answer(b"", status=304, headers=headers)
-            if caller.operator is not None and not caller.own:
-                # Membership may be what changed.
-                groups = await node.groups_of(caller.operator)
-                caller = msgspec.structs.replace(caller, groups=groups)
+            await node.watch.beyond(arrival, left)
+            # Membership may be what changed, or whether the caller is a peer at all.
+            caller = await tokens.still(request.headers["authorization"])
 
     @get("/{origin:str}/{audience:str}/changes", opt={"act": "changes"})
     async def changes(
@@ -73,7 +73,7 @@ class Feeds(Controller):
             case "application/x-ndjson":
                 first = await node.changes(name, after, by=caller, limit=limit)
                 headers = {**NO_STORE, "federation-epoch": first.epoch}
-                return _streamed(_stream(node, name, first, caller, limit), NDJSON, headers)
+                return _streamed(_stream(node, name, first, again(request), limit), NDJSON, headers)
             case _:
                 page = await node.changes(name, after, by=caller, limit=limit)
                 parts = [
@@ -99,12 +99,10 @@ class Arrivals(Controller):
                     after = Cursor.parse(last)
                 await node.arrivals(after, by=caller, limit=1)  # refuse before the stream begins
                 headers = {**NO_STORE, "x-accel-buffering": "no"}
-                tokens: Tokens = request.app.state.tokens
-                authorization = request.headers["authorization"]
-                return _streamed(_events(node, after, tokens, authorization), SSE, headers)
+                return _streamed(_events(node, after, again(request)), SSE, headers)
             case "application/x-ndjson":
                 await node.arrivals(after, by=caller, limit=1)
-                return _streamed(_arrival_lines(node, after, caller, limit), NDJSON, NO_STORE)
+                return _streamed(_arrival_lines(node, after, again(request), limit), NDJSON, NO_STORE)
             case _:
                 rows, cursor, more = await node.arrivals(after, by=caller, limit=limit)
                 epoch = cursor.epoch
@@ -115,11 +113,20 @@ class Arrivals(Controller):
                 ]
                 return answer(b"".join(parts), headers=NO_STORE)
 
-    @get("/v1/peers", opt={"act": "peers"})
-    async def peers(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the peers of this node, how far their feeds have been taken, and what was set aside."""
-        node: Node = request.app.state.node
-        return encoded(await node.peers(), headers=NO_STORE)
+
+Again = Callable[[], Awaitable[Caller]]
+"""Who asked, as far as it holds by now: each page of a stream is seen by whoever the caller is then."""
+
+
+def again(request: Request[Any, Any, Any]) -> Again:
+    tokens: Tokens = request.app.state.tokens
+    authorization = request.headers.get("authorization")
+    first = caller_of(request)
+
+    async def caller() -> Caller:
+        return first if authorization is None else await tokens.still(authorization)
+
+    return caller
 
 
 def _streamed(lines: AsyncIterator[bytes], media_type: str, headers: Mapping[str, str]) -> ASGIResponse:
@@ -127,7 +134,7 @@ def _streamed(lines: AsyncIterator[bytes], media_type: str, headers: Mapping[str
 
 
 async def _stream(
-    node: Node, name: FeedName, page: FeedPage, caller: Caller, limit: int
+    node: Node, name: FeedName, page: FeedPage, caller: Again, limit: int
 ) -> AsyncIterator[bytes]:
     """Pages of a feed as lines, to the head it has when the last page is read."""
     while True:
@@ -136,23 +143,22 @@ async def _stream(
         if not page.more or node.stopping.is_set():
             return
         try:
-            page = await node.changes(name, page.cursor, by=caller, limit=limit)
+            page = await node.changes(name, page.cursor, by=await caller(), limit=limit)
         except Refused:
             return  # the reader has whole lines up to here, and learns why when it asks again
 
 
-async def _arrival_lines(
-    node: Node, after: Cursor | None, caller: Caller, limit: int
-) -> AsyncIterator[bytes]:
+async def _arrival_lines(node: Node, after: Cursor | None, caller: Again, limit: int) -> AsyncIterator[bytes]:
     more = True
     while more and not node.stopping.is_set():
-        rows, after, more = await node.arrivals(after, by=caller, limit=limit)
+        try:
+            rows, after, more = await node.arrivals(after, by=await caller(), limit=limit)
+        except Refused:
+            return  # whole lines up to here; the reader learns why when it asks again
         yield b"".join(arrival_line(row, after.epoch) + b"\n" for row in rows)
 
 
-async def _events(
-    node: Node, after: Cursor | None, tokens: Tokens, authorization: str
-) -> AsyncIterator[bytes]:
+async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncIterator[bytes]:
     """Server-sent events; the id of each is the cursor to go on from.
 
     They end with the token they were asked for with: it expires, or is revoked.
@@ -160,8 +166,7 @@ async def _events(
     yield b": everything this node holds, in order of arrival\n\n"
     while not node.stopping.is_set():
         try:
-            caller = await tokens.caller(authorization)
-            rows, after, more = await node.arrivals(after, by=caller, limit=100)
+            rows, after, more = await node.arrivals(after, by=await caller(), limit=100)
         except Refused as error:
             yield b"event: refused\ndata: %s\n\n" % msgspec.json.encode({"code": error.code})
             return

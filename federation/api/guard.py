@@ -1,25 +1,32 @@
 """What every request passes before its handler, and before anything of its body is decoded.
 
 The table ``RIGHTS`` names the scope of each operation, and whether it is open to callers without a
-token (who then see CLEAR records only). The application does not start with a route that is not in it.
+token (who then see CLEAR records only). The application does not start with a route that is not in it,
+nor with one that may read a body and does not say of which types (``opt={"reads": (JSON,)}``; ``()``
+for none). A body where none is read is refused: what we ignore, a proxy in front may not.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from federation.api.caller import Tokens
+from federation.api.caller import Presented, Tokens
+from federation.api.limits import Limits
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import (
     Broken,
     Invalid,
     MissingScope,
     TooLarge,
+    TooSlow,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -33,6 +40,8 @@ class Right(msgspec.Struct, frozen=True):
     """Scope the token must carry; ``{plural}`` stands for the collection."""
     open: bool = False
     """Whether callers without a token may, too."""
+    counted: Literal["caller", "credentials", "not"] = "caller"
+    """As whose request it counts (``api/limits.py``); ``credentials``: the client's that it claims to be."""
 
 
 RIGHTS: dict[str, Right] = {
@@ -49,24 +58,38 @@ RIGHTS: dict[str, Right] = {
     "heads": Right("feeds.read", open=True),
     "changes": Right("feeds.read", open=True),
     "arrivals": Right("changes.read"),
+    # Peers
     "peers": Right("peers.read"),
+    "join": Right(None, open=True, counted="credentials"),
+    "activate": Right("node.admin"),
+    "suspend": Right("node.admin"),
+    "resume": Right("node.admin"),
+    "leave": Right("node.admin"),
+    "farewell": Right("feeds.read"),
     # The node
     "descriptor": Right(None, open=True),
     "authorization_server": Right(None, open=True),
     "jwks": Right(None, open=True),
-    "token": Right(None, open=True),
+    "token": Right(None, open=True, counted="credentials"),
+    "revoke": Right(None, open=True, counted="credentials"),
+    "introspect": Right(None, open=True, counted="credentials"),
     "openapi": Right(None, open=True),
     "docs": Right(None, open=True),
     "asset": Right(None, open=True),
     "problem": Right(None, open=True),
     "options": Right(None, open=True),
-    "live": Right(None, open=True),
-    "ready": Right(None, open=True),
+    "live": Right(None, open=True, counted="not"),
+    "ready": Right(None, open=True, counted="not"),
     "metrics": Right("node.admin"),
 }
 
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MAX_QUERY = 8_192
 """Bytes of a query string, at most."""
+SILENCE = 10.0
+"""Seconds after which a body of which nothing more comes is given up."""
+WHOLE_BODY = 30.0
+"""Seconds within which a body must have come that is no bulk upload."""
 
 
 def right_of(handler: BaseRouteHandler) -> Right:
@@ -74,12 +97,12 @@ def right_of(handler: BaseRouteHandler) -> Right:
     right = RIGHTS[handler.opt["act"]]
     kind = handler.opt.get("kind")
     if right.scope and kind is not None:
-        return Right(right.scope.format(plural=kind.plural), right.open)
+        return Right(right.scope.format(plural=kind.plural), right.open, right.counted)
     return right
 
 
 def check_rights(app: Litestar) -> None:
-    """Raises Broken when a route is not in the table."""
+    """Raises Broken when a route is not in the table, or leaves open which bodies it reads."""
     for route in app.routes:
         handlers = getattr(route, "route_handlers", None) or [getattr(route, "route_handler", None)]
         for handler in handlers:
@@ -87,34 +110,69 @@ def check_rights(app: Litestar) -> None:
                 continue  # answered by Litestar itself, with the methods a path takes
             if handler is None or handler.opt.get("act") not in RIGHTS:
                 raise Broken(f"the route {route.path} is not in the table of rights")
+            check_reads(route.path, handler)
+
+
+def check_reads(path: str, handler: HTTPRouteHandler) -> None:
+    """Raises Broken when an operation may get a body that the guard knows nothing of."""
+    methods = ", ".join(sorted(handler.http_methods))
+    if handler.http_methods & WITH_BODY and "reads" not in handler.opt:
+        raise Broken(f"{methods} {path} does not say which bodies it reads")
+    if not handler.http_methods & WITH_BODY and handler.opt.get("reads"):
+        raise Broken(f"{methods} {path} reads a body, and requests of that kind have none")
+    if {"data", "body"} & handler.parsed_fn_signature.parameters.keys():
+        raise Broken(f"{methods} {path} lets the framework decode the body; use body_of()")
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Check form, size and right of a request. Raises an error of the domain."""
-    act = handler.opt.get("act")
-    if act is None:
-        return
+    """Check caller, rate, form, size and right of a request. Raises an error of the domain."""
+    tokens: Tokens = connection.app.state.tokens
+    limits: Limits = connection.app.state.limits
+    # Litestar's own answers to OPTIONS are in no table.
+    right = right_of(handler) if "act" in handler.opt else RIGHTS["options"]
+    scope: Any = connection.scope
+    authorization = connection.headers.get("authorization")
+    scope["caller"] = caller = anonymous(tokens.operator)
+    if right.scope is not None and authorization is not None:
+        proofs = tuple(connection.headers.getall("dpop", ()))
+        try:
+            method = scope.get("asked_method", scope["method"])
+            caller = await tokens.caller(Presented(authorization, proofs, method, scope["path"]))
+        except Unauthenticated:
+            limits.count(caller, scope)  # as of somebody without a token
+            raise
+        scope["caller"] = caller
+    match right.counted:
+        case "caller":
+            limits.count(caller, scope)
+        case "credentials":
+            limits.count_credentials(authorization, scope)
+    check_size(connection, handler)
+    if right.scope is not None:
+        if authorization is None and not right.open:
+            raise Unauthenticated(f"a token with the scope {right.scope} is needed", presented=False)
+        if authorization is not None and right.scope not in caller.scopes:
+            raise MissingScope(f"the token does not carry the scope {right.scope}")
+
+
+def check_size(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse by its headers what must not be read: too long, of another form, a body where none belongs.
+
+    Raises TooLarge, UnsupportedMediaType, Invalid.
+    """
     headers = connection.headers
     if len(connection.scope["query_string"]) > MAX_QUERY:
         raise TooLarge(f"the query string is longer than {MAX_QUERY} bytes")
+    if len(headers.getall("authorization", ())) > 1:
+        raise Invalid("there is more than one Authorization header")  # a proxy may have read the other
+    length = headers.get("content-length", "0")
     if reads := handler.opt.get("reads"):
         check_form(headers.get("content-type"), headers.get("content-encoding"), reads)
-        length = headers.get("content-length")
         limit = handler.opt.get("limit", MAX_DOCUMENT)
-        if length is not None and (not length.isdigit() or int(length) > limit):
+        if not re.fullmatch("[0-9]{1,19}", length) or int(length) > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
-    tokens: Tokens = connection.app.state.tokens
-    right = right_of(handler)
-    caller = anonymous(tokens.operator)
-    if right.scope is not None:
-        authorization = headers.get("authorization")
-        if authorization is not None:
-            caller = await tokens.caller(authorization)
-            if right.scope not in caller.scopes:
-                raise MissingScope(f"the token does not carry the scope {right.scope}")
-        elif not right.open:
-            raise Unauthenticated(f"a token with the scope {right.scope} is needed", presented=False)
-    connection.scope["caller"] = caller  # type: ignore[typeddict-unknown-key]
+    elif length.strip("0") or "transfer-encoding" in headers:
+        raise Invalid("no body is read here; send the request without one")
 
 
 def check_form(content_type: str | None, encoding: str | None, reads: tuple[str, ...]) -> None:
@@ -137,10 +195,10 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 
 async def body_of(request: Request[Any, Any, Any], limit: int = MAX_DOCUMENT) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is, whatever Content-Length said."""
+    """The whole body. Raises TooLarge as soon as it is, whatever Content-Length said; TooSlow."""
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    async for part in pieces(request, within=WHOLE_BODY):
         size += len(part)
         if size > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
@@ -148,3 +206,26 @@ async def body_of(request: Request[Any, Any, Any], limit: int = MAX_DOCUMENT) ->
     if not size:
         raise Invalid("the request has no body")
     return b"".join(parts)
+
+
+async def pieces(request: Request[Any, Any, Any], *, within: float | None = None) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises TooSlow when it falls silent, or has not come within so many seconds.
+
+    A request under way holds one of the places that there are for them (``serving.CONCURRENT``), so
+    nobody may hold it by sending nothing.
+    """
+    now = asyncio.get_running_loop().time
+    coming = request.stream()
+    end = now() + within if within is not None else None
+    while True:
+        quiet = now() + SILENCE
+        try:
+            async with asyncio.timeout_at(quiet if end is None else min(quiet, end)):
+                piece = await anext(coming)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            if end is not None and now() >= end:
+                raise TooSlow(f"the body did not come within {within:g} seconds") from None
+            raise TooSlow(f"nothing more of the body came for {SILENCE:g} seconds") from None
+        yield piece

@@ -10,7 +10,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from urllib.parse import parse_qsl, unquote_plus
@@ -19,12 +22,14 @@ import msgspec
 from litestar import Controller, Request, get, post
 from litestar.response.base import ASGIResponse
 
-from federation.api.answers import FORM, NO_STORE, encoded
-from federation.api.caller import LEEWAY, LIFETIME, Tokens
+from federation import trust
+from federation.api.answers import FORM, NO_STORE, answer, encoded
+from federation.api.caller import LIFETIME, Tokens, fingerprint_of
 from federation.api.guard import body_of
+from federation.api.limits import Limits
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.keys import ALGORITHMS, verified
+from federation.keys import ALGORITHMS, LEEWAY, kid_of, verified
 from federation.node import Node
 
 MAX_FORM = 16_384
@@ -32,7 +37,8 @@ MAX_FORM = 16_384
 LONGEST_ASSERTION = 300
 """Seconds that a client's assertion may hold, at most."""
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_NOBODY = hashlib.sha256(b"nobody").digest()
+_NOBODY = secrets.token_bytes(32)
+"""The digest of no secret: what is compared where there is none, for the same work."""
 
 
 class OAuthError(Exception):
@@ -58,20 +64,10 @@ class OAuth(Controller):
         try:
             return await self._token(request, node, request.app.state.tokens)
         except OAuthError as error:
-            headers = dict(NO_STORE)
-            if error.status == 401:
-                headers["www-authenticate"] = f'Basic realm="{node.url}"'
-            return encoded(
-                {"error": error.error, "error_description": error.description},
-                status=error.status,
-                headers=headers,
-            )
+            return _refusal(request, error)
 
     async def _token(self, request: Request[Any, Any, Any], node: Node, tokens: Tokens) -> ASGIResponse:
-        try:
-            form = read_form(await body_of(request, MAX_FORM))
-        except Invalid as error:
-            raise OAuthError("invalid_request", error.detail) from None
+        form = await _form(request)
         authorization = request.headers.get("authorization")
         asserted = "client_assertion" in form or "client_assertion_type" in form
         if "client_secret" in form:
@@ -84,6 +80,16 @@ class OAuth(Controller):
             client_id, operator, allowed = await self._by_secret(node, authorization, form)
         else:
             client_id, operator, allowed = await self._by_assertion(node, form)
+        jkt = None
+        proofs = tuple(request.headers.getall("dpop", ()))
+        if operator != node.operator:
+            # RFC 9449, 5. A peer's token is bound to a key; the operator's own clients have bearer tokens.
+            try:
+                jkt = await tokens.prove(proofs, "POST", f"{node.url}/oauth2/token")
+            except Unauthenticated as error:
+                raise OAuthError("invalid_dpop_proof", error.detail) from None
+        elif proofs:
+            raise OAuthError("invalid_request", "tokens of the operator's own clients are bearer tokens")
         if "grant_type" not in form:
             raise OAuthError("invalid_request", "grant_type is missing; it is client_credentials")
         if form["grant_type"] != "client_credentials":
@@ -95,8 +101,8 @@ class OAuth(Controller):
             raise OAuthError("invalid_scope", "the client may not have all of the scopes asked for")
         return encoded(
             {
-                "access_token": tokens.mint(client_id, operator, asked),
-                "token_type": "Bearer",
+                "access_token": tokens.mint(client_id, operator, asked, jkt=jkt),
+                "token_type": "DPoP" if jkt else "Bearer",
                 "expires_in": LIFETIME,
                 "scope": " ".join(sorted(asked)),
             },
@@ -121,6 +127,7 @@ class OAuth(Controller):
         # The same work for clients that are not there.
         digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
         right = hmac.compare_digest(digest, client.secret_hash if client else _NOBODY)
+        right |= hmac.compare_digest(digest, (client and client.former_secret_hash) or _NOBODY)
         if client is None or client.revoked_at is not None or not right:
             raise _wrong_client()
         if form.get("client_id", client.id) != client.id:
@@ -134,6 +141,9 @@ class OAuth(Controller):
         operator = claimed_issuer(assertion)
         async with node.store.read() as tx:
             peer = await tx.peers.find(operator) if operator else None
+        if peer is not None and (kid := kid_of(assertion)) is not None and kid not in peer.kids:
+            # It may have another key by now: its key set says so, endorsed by the one we know.
+            peer = await trust.reread_keys(node, peer.operator, kid=kid)
         if peer is None or peer.state != "active":
             raise _wrong_client()
         try:
@@ -166,6 +176,72 @@ class OAuth(Controller):
             raise _wrong_client()
         return peer.operator, peer.operator, PEER_SCOPES
 
+    @post("/oauth2/revoke", opt={"act": "revoke", "reads": (FORM,), "limit": MAX_FORM}, status_code=200)
+    async def revoke(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Revoke an access token of your own (RFC 7009). What is no token of yours changes nothing."""
+
+        async def do(node: Node, tokens: Tokens, client_id: str, token: str) -> ASGIResponse:
+            with suppress(Unauthenticated):
+                holder = await tokens.holder(token)
+                if holder.client_id == client_id and holder.caller.own:
+                    until = datetime.fromtimestamp(holder.expires_at + 2 * LEEWAY, UTC)
+                    async with node.store.write() as tx:
+                        await tx.audit.note("token.revoked", actor=client_id, subject=client_id)
+                        await tx.clients.revoke_token(fingerprint_of(token), until)
+                    await node.watch.look()
+            return answer(b"", headers=NO_STORE)
+
+        return await self._for_own(request, do)
+
+    @post(
+        "/oauth2/introspect", opt={"act": "introspect", "reads": (FORM,), "limit": MAX_FORM}, status_code=200
+    )
+    async def introspect(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Ask what an access token of yours is worth (RFC 7662); of any client, with node.admin."""
+
+        async def do(node: Node, tokens: Tokens, client_id: str, token: str) -> ASGIResponse:
+            async with node.store.read() as tx:
+                client = await tx.clients.find(client_id)
+            try:
+                holder = await tokens.holder(token)
+            except Unauthenticated:
+                return encoded({"active": False}, headers=NO_STORE)
+            mine = holder.client_id == client_id and holder.caller.own
+            if not mine and (client is None or "node.admin" not in client.scopes):
+                return encoded({"active": False}, headers=NO_STORE)
+            return encoded(
+                {
+                    "active": True,
+                    "client_id": holder.client_id,
+                    "sub": holder.client_id,
+                    "scope": " ".join(sorted(holder.scopes)),
+                    "token_type": "DPoP" if holder.jkt else "Bearer",
+                    "iss": node.url,
+                    "aud": node.url,
+                    "iat": int(holder.issued_at),
+                    "exp": int(holder.expires_at),
+                    **({"cnf": {"jkt": holder.jkt}} if holder.jkt else {}),
+                },
+                headers=NO_STORE,
+            )
+
+        return await self._for_own(request, do)
+
+    async def _for_own(self, request: Request[Any, Any, Any], do: About) -> ASGIResponse:
+        """Carry out what one of the operator's own clients asks about a token."""
+        node: Node = request.app.state.node
+        try:
+            form = await _form(request)
+            authorization = request.headers.get("authorization")
+            if authorization is None or "client_assertion" in form or "client_secret" in form:
+                raise _wrong_client()
+            client_id, _, _ = await self._by_secret(node, authorization, form)
+            if not form.get("token"):
+                raise OAuthError("invalid_request", "token is missing")
+            return await do(node, request.app.state.tokens, client_id, form["token"])
+        except OAuthError as error:
+            return _refusal(request, error)
+
     @get("/.well-known/oauth-authorization-server", opt={"act": "authorization_server"})
     async def metadata(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Where and how to get a token (RFC 8414)."""
@@ -179,6 +255,12 @@ class OAuth(Controller):
                 "response_types_supported": [],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
                 "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+                "dpop_signing_alg_values_supported": ALGORITHMS,
+                "revocation_endpoint": f"{node.url}/oauth2/revoke",
+                "revocation_endpoint_auth_methods_supported": ["client_secret_basic"],
+                "introspection_endpoint": f"{node.url}/oauth2/introspect",
+                "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+                "registration_endpoint": f"{node.url}/v1/join",
                 "scopes_supported": sorted(SCOPES),
                 "service_documentation": f"{node.url}/docs",
             }
@@ -188,6 +270,32 @@ class OAuth(Controller):
     async def jwks(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """The keys this node signs with (RFC 7517)."""
         return encoded(request.app.state.node.keyring.public())
+
+
+About = Callable[[Node, Tokens, str, str], Awaitable[ASGIResponse]]
+"""What is done for a client (its id) about a token."""
+
+
+def _refusal(request: Request[Any, Any, Any], error: OAuthError) -> ASGIResponse:
+    node: Node = request.app.state.node
+    headers = dict(NO_STORE)
+    if error.status == 401:
+        headers["www-authenticate"] = f'Basic realm="{node.url}"'
+        limits: Limits = request.app.state.limits
+        limits.failed(limits.address_of(request.scope))
+        node.refusals.count("token", error.error, "somebody")
+    return encoded(
+        {"error": error.error, "error_description": error.description}, status=error.status, headers=headers
+    )
+
+
+async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:
+    limits: Limits = request.app.state.limits
+    limits.may_try(limits.address_of(request.scope))
+    try:
+        return read_form(await body_of(request, MAX_FORM))
+    except Invalid as error:
+        raise OAuthError("invalid_request", error.detail) from None
 
 
 def read_form(body: bytes) -> dict[str, str]:

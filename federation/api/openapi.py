@@ -8,6 +8,7 @@ rights, the filters of each type and the schemas of msgspec.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,16 +17,18 @@ from litestar.handlers import HTTPRouteHandler
 
 import federation
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
-from federation.api.examples import DRAFTS, KEYS, UPDATE
-from federation.api.guard import right_of
+from federation.api.examples import DRAFTS, KEYS, REGISTRATION, UPDATE
+from federation.api.guard import RIGHTS, right_of
+from federation.api.peers import Code, Decided
 from federation.api.records import Refusal, Summary
 from federation.domain.document import Document, Draft, KeyedDraft
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Entry, Head
 from federation.domain.incident import NewUpdate
+from federation.domain.joining import Registered, Registration
 from federation.domain.query import CONTROLS, LONGEST_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
-from federation.domain.values import Content
+from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
 from federation.node import PeersView
 
@@ -42,10 +45,18 @@ NAMES = {
     "changes": "readFeed",
     "arrivals": "followChanges",
     "peers": "listPeers",
+    "join": "joinFederation",
+    "activate": "activatePeer",
+    "suspend": "suspendPeer",
+    "resume": "resumePeer",
+    "leave": "leavePeer",
+    "farewell": "sayFarewell",
     "descriptor": "getDescriptor",
     "authorization_server": "getAuthorizationServer",
     "jwks": "getKeys",
     "token": "getToken",
+    "revoke": "revokeToken",
+    "introspect": "introspectToken",
     "openapi": "getOpenapi",
     "docs": "getDocs",
     "problem": "getProblem",
@@ -56,24 +67,32 @@ NAMES = {
 """operationIds, from which client generators make method names."""
 
 HIDDEN = frozenset({"asset"})
-_WRITE = (400, 401, 403, 404, 409, 410, 412, 413, 415, 503)
+_WRITE = (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 503)
 ERRORS: dict[str, tuple[int, ...]] = {
     "get": (400, 401, 403, 404, 410, 413, 503),
     "list": (400, 401, 403, 413, 503),
-    "publish": (400, 401, 403, 409, 412, 413, 415, 503),
-    "publish_new": (400, 401, 403, 409, 413, 415, 503),
+    "publish": (400, 401, 403, 408, 409, 412, 413, 415, 503),
+    "publish_new": (400, 401, 403, 408, 409, 413, 415, 503),
     "patch": _WRITE,
     "append_update": _WRITE,
     "retract": (400, 401, 403, 404, 409, 412, 413, 503),
-    "upload": (401, 403, 413, 415, 503),
+    "upload": (401, 403, 408, 413, 415, 503),
     "heads": (401, 403, 413, 503),
     "changes": (400, 401, 403, 404, 406, 409, 410, 413, 503),
     "arrivals": (400, 401, 403, 406, 409, 413, 503),
     "peers": (401, 403, 413, 503),
+    "join": (400, 401, 408, 409, 413, 415, 502, 503),
+    "activate": (400, 401, 403, 404, 408, 409, 413, 415, 502, 503),
+    "suspend": (401, 403, 404, 409, 413, 503),
+    "resume": (401, 403, 404, 409, 413, 503),
+    "leave": (401, 403, 404, 413, 503),
+    "farewell": (401, 403, 404, 413, 503),
     "metrics": (401, 403, 413, 503),
     "problem": (404, 413),
     "ready": (413, 503),
-    "token": (413, 415, 503),
+    "token": (408, 413, 415, 503),
+    "revoke": (408, 413, 415, 503),
+    "introspect": (408, 413, 415, 503),
 }
 _REASONS = {
     400: "The request is not valid; the problem names the member at fault",
@@ -81,11 +100,14 @@ _REASONS = {
     403: "The caller may not do this",
     404: "There is nothing here that the caller may see",
     406: "The answer cannot be given in the form asked for",
+    408: "The body did not come in time",
     409: "The request does not fit the present state",
     410: "It was here and has been retracted, or the cursor has expired",
     412: "The record is not at the state named",
     413: "The request is too large",
     415: "The body is of a type that is not read here",
+    429: "Too many requests of the caller, or from its address",
+    502: "Another node, which this needs, did not answer as it should",
     503: "The node cannot answer now",
     500: "Internal error",
 }
@@ -113,7 +135,8 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
             "description": (
                 "Each operator runs a node and is the only writer of its records; nodes pull each other's"
                 " feeds. Get a token with `POST /oauth2/token` (client credentials); CLEAR records are"
-                " answered without one."
+                " answered without one. A peer's token is bound to a key of its own: it is sent as"
+                " `Authorization: DPoP` with a proof for each request (RFC 9449)."
             ),
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
@@ -121,6 +144,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
         "tags": [
             *({"name": kind.plural, "description": _first(kind)} for kind in TYPES.values()),
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
+            {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},
             {"name": "node", "description": "The node itself: tokens, keys, health, documentation"},
         ],
         "paths": {path: dict(sorted(operations.items())) for path, operations in paths.items()},
@@ -141,10 +165,12 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
 def components() -> dict[str, Any]:
     """Schemas of everything that is sent and received, by name."""
     read: list[Any] = [_of(Document, kind) for kind in TYPES.values()]
-    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary]
+    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided]
     sent: list[Any] = [_of(shape, kind) for kind in TYPES.values() for shape in (Draft, KeyedDraft)]
     _, tolerant = msgspec.json.schema_components([*read], ref_template=_REF, schema_hook=_raw)
-    _, strict = msgspec.json.schema_components([*sent, NewUpdate], ref_template=_REF, schema_hook=_raw)
+    _, strict = msgspec.json.schema_components(
+        [*sent, NewUpdate, Registration, Code], ref_template=_REF, schema_hook=_raw
+    )
     schemas = {_name(name): _renamed(schema, "") for name, schema in tolerant.items()}
     for name, schema in strict.items():
         schemas[_input(name)] = _closed(_renamed(schema, "Input"))
@@ -205,15 +231,21 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
         "operationId": NAMES[act].format(**names),
         "summary": summary.split(". ")[0].rstrip("."),
         "description": summary,
-        "tags": [kind.plural if kind else "feeds" if path.startswith("/v1/") else "node"],
+        "tags": [kind.plural if kind else _tag(act, path)],
         "security": _security(handler),
-        "responses": {**_answers(act, kind), **_problems(act)},
+        "responses": {**_answers(act, kind), **_problems(handler)},
     }
     if parameters := _parameters(act, kind, path):
         operation["parameters"] = parameters
     if body := _body(act, kind):
         operation["requestBody"] = {"required": True, "content": body}
     return operation
+
+
+def _tag(act: str, path: str) -> str:
+    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "farewell"):
+        return "peers"
+    return "feeds" if path.startswith("/v1/") else "node"
 
 
 def _security(handler: HTTPRouteHandler) -> list[dict[str, list[str]]]:
@@ -224,16 +256,37 @@ def _security(handler: HTTPRouteHandler) -> list[dict[str, list[str]]]:
     return [{}, with_token] if right.open else [with_token]
 
 
-def _problems(act: str) -> dict[str, Any]:
+def _problems(handler: HTTPRouteHandler) -> dict[str, Any]:
+    act = handler.opt["act"]
+    statuses = {*ERRORS.get(act, (413,)), 500}
+    if not handler.opt.get("reads"):
+        statuses.add(400)  # for a body
+    if RIGHTS[act].counted != "not":
+        statuses.add(429)
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        str(status): {"description": _REASONS[status], "content": content}
-        for status in (*ERRORS.get(act, (413,)), 500)
+        str(status): {
+            "description": _REASONS[status],
+            "content": content,
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+        }
+        for status in sorted(statuses)
     }
 
 
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 _ETAG = {
-    "ETag": {"description": "SHA-256 of the record, the same at every node.", "schema": {"type": "string"}}
+    "ETag": {
+        "description": "SHA-256 of the record, the same at every node.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
 }
 
 
@@ -251,7 +304,10 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
         created = {
             "description": "Published",
             **record,
-            "headers": {**_ETAG, "Location": {"schema": {"type": "string", "format": "uri"}}},
+            "headers": {
+                **_ETAG,
+                "Location": {"required": True, "schema": {"type": "string", "format": "uri"}},
+            },
         }
         match act:
             case "get":
@@ -297,13 +353,22 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             return {"200": {"description": "Entries after the cursor, in order", "content": content}}
         case "peers":
             return {"200": {"description": "The peers", "content": body(JSON, ref("PeersView"))}}
-        case "token":
-            error = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+        case "join":
             return {
-                "200": {"description": "An access token", "content": anything},
-                "400": {"description": "RFC 6749, 5.2", "content": body(JSON, error)},
-                "401": {"description": "The client could not be authenticated", "content": body(JSON, error)},
+                "201": {"description": "Registered, as pending", "content": body(JSON, ref("Registered"))}
             }
+        case "activate" | "suspend" | "resume" | "leave":
+            return {"200": {"description": "The peer as it is now", "content": body(JSON, ref("Decided"))}}
+        case "farewell":
+            return {"204": {"description": "Noted"}}
+        case "revoke" | "introspect":
+            done: dict[str, Any] = {"description": "What the token is worth", "content": anything}
+            return {
+                "200": done if act == "introspect" else {"description": "It does not hold, whatever it was"},
+                **_oauth_errors(body),
+            }
+        case "token":
+            return {"200": {"description": "An access token", "content": anything}, **_oauth_errors(body)}
         case "docs" | "problem":
             return {
                 "200": {"description": "A page", "content": {"text/html": {"schema": {"type": "string"}}}}
@@ -313,6 +378,14 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
                 "200": {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
             }
     return {"200": {"description": "The answer", "content": anything}}
+
+
+def _oauth_errors(body: Callable[[str, dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    error = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+    return {
+        "400": {"description": "RFC 6749, 5.2", "content": body(JSON, error)},
+        "401": {"description": "The client could not be authenticated", "content": body(JSON, error)},
+    }
 
 
 def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
@@ -335,6 +408,13 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
                 }
             case "append_update":
                 return {JSON: {"schema": ref("NewUpdate"), "example": UPDATE}}
+    if act == "join":
+        return {JSON: {"schema": ref("Registration"), "example": REGISTRATION}}
+    if act == "activate":
+        return {JSON: {"schema": ref("Code"), "example": {"code": "4821 9033 1177 2604"}}}
+    if act in ("revoke", "introspect"):
+        form = {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
+        return {"application/x-www-form-urlencoded": {"schema": form}}
     if act == "token":
         properties = {
             "grant_type": {"const": "client_credentials"},
@@ -376,7 +456,12 @@ _HEADERS_OF = {
 
 def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": _NAMED[name]},
+        }
         for name in re.findall(r"\{(\w+)\}", path)
     ]
     if act == "list" and kind is not None:
@@ -403,6 +488,14 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     return parameters
 
 
+_NAMED = {
+    "origin": OPERATOR_PATTERN,
+    "operator": OPERATOR_PATTERN,
+    "key": KEY_PATTERN,
+    "audience": GROUP_PATTERN,
+    "code": r"^[a-z-]+$",
+}
+"""What parameters of a path look like."""
 _CONTROL: dict[str, dict[str, Any]] = {
     "q": {
         "description": "Words, in French or any other language, with or without accents.",
@@ -480,8 +573,11 @@ def _name(name: str) -> str:
     return name
 
 
+_ONLY_SENT = frozenset({"NewUpdate", "Registration", "Code"})
+
+
 def _input(name: str) -> str:
-    return _name(name) if name.endswith("_") or name == "NewUpdate" else f"{name}Input"
+    return _name(name) if name.endswith("_") or name in _ONLY_SENT else f"{name}Input"
 
 
 def _renamed(schema: Any, suffix: str) -> Any:

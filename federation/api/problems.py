@@ -65,6 +65,11 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Read the feed from zero and compare with what you hold.",
     ),
     "too-large": ("The request is larger than is read.", "The limits are at /.well-known/federation."),
+    "too-slow": (
+        "The body did not come in time: nothing of it for ten seconds, or not all of it within thirty. "
+        "(Bulk uploads may last longer, if they do not fall silent.) Nothing was changed.",
+        "Send it again, over a connection that carries it. Large amounts go into a bulk upload.",
+    ),
     "unsupported-media-type": (
         "The body is of a type, charset or encoding that is not read here.",
         "Send UTF-8, not compressed, with the Content-Type that the API documentation names.",
@@ -73,7 +78,17 @@ _WORDS: dict[str, tuple[str, str]] = {
         "The answer cannot be given in the form asked for.",
         "Leave Accept out, or ask for JSON.",
     ),
+    "too-many-requests": (
+        "The caller, or everybody at its address together, asks more often than one may; or too many "
+        "attempts to authenticate from there have failed. Nothing was changed.",
+        "Wait for the seconds that Retry-After names. Follow changes instead of asking for everything "
+        "again, keep a token for as long as it holds, and use bulk uploads.",
+    ),
     "unavailable": ("The node cannot answer now.", "Try again after the time that Retry-After names."),
+    "unreachable": (
+        "Another operator's node, which this needs, could not be reached or did not answer as it should.",
+        "The detail says which and how. Nothing was changed here.",
+    ),
     "raced": (
         "Other writers of the same records came first. Nothing was changed.",
         "Try again after the time that Retry-After names.",

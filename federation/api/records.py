@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
@@ -24,10 +25,10 @@ from federation.api.answers import (
     tags,
     written,
 )
-from federation.api.guard import body_of, caller_of
+from federation.api.guard import body_of, caller_of, pieces
 from federation.domain.deployment import Deployment
 from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
-from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge
+from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
 from federation.domain.feed import Lines
 from federation.domain.group import Group
 from federation.domain.incident import Incident, NewUpdate
@@ -36,6 +37,8 @@ from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.solution import Solution
 from federation.domain.values import Content
 from federation.node import MANY, Node, Outcome, Preconditions
+
+log = logging.getLogger("federation.api")
 
 BULK_LINES = 100_000
 """Records of one upload, at most."""
@@ -211,8 +214,12 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     pointer: str | None = None
 
 
+class CutShort(Exception):
+    """An upload cannot go on, for a reason that is not in its lines: the report ends without a summary."""
+
+
 class Summary(msgspec.Struct):
-    """The last line of the report. Without it the upload was cut short, and can be repeated."""
+    """The last line of the report. Without it the upload was cut short, and is to be repeated."""
 
     received: int = 0
     created: int = 0
@@ -225,7 +232,8 @@ class Upload:
     """An upload under way: reads lines, keeps them batch by batch, reports what it refuses.
 
     Each batch is a transaction of its own, so a broken connection loses nothing that was kept, and a
-    repeated upload finds it unchanged.
+    repeated upload finds it unchanged. When a batch cannot be kept as a whole, each of its lines is
+    reported and the upload ends there.
     """
 
     def __init__(self, node: Node, kind: type[Content], request: Request[Any, Any, Any]) -> None:
@@ -242,6 +250,15 @@ class Upload:
     async def lines(self) -> AsyncIterator[bytes]:
         """The report, line by line."""
         try:
+            async for told in self._reported():
+                yield told
+        except CutShort:
+            return
+        await self._refresh_statistics()
+        yield msgspec.json.encode({"summary": self._summary}) + b"\n"
+
+    async def _reported(self) -> AsyncIterator[bytes]:
+        try:
             async for number, line in self._incoming():
                 self._summary.received = number
                 refusal = self._read(number, line)
@@ -250,29 +267,42 @@ class Upload:
                 if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
                     async for told in self._keep():
                         yield told
-            async for told in self._keep():
-                yield told
-            if self._summary.created + self._summary.revised >= MANY:
-                await self._node.store.refresh_statistics()
-        except Refused as error:
+        except (TooLarge, TooSlow) as error:
             # What is good before the line at fault is kept.
             async for told in self._keep():
                 yield told
             yield self._refuse(_refusal(self._summary.received + 1, error))
-        yield msgspec.json.encode({"summary": self._summary}) + b"\n"
+            if isinstance(error, TooSlow):
+                raise CutShort from None
+        else:
+            async for told in self._keep():
+                yield told
 
-    async def _incoming(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def _refresh_statistics(self) -> None:
+        if self._summary.created + self._summary.revised < MANY:
+            return
+        try:
+            await self._node.store.refresh_statistics()
+        except Refused as error:
+            # Autovacuum will; the records are kept, and the report must say so.
+            log.warning("statistics could not be made", extra={"reason": str(error)})
+
+    async def _incoming(self) -> AsyncIterator[tuple[int, bytes | None]]:
+        """Number and bytes of each line that is not blank; None for one that is too long to be kept."""
         lines, number, size = Lines(), 0, 0
-        async for chunk in self._request.stream():
+        async for chunk in pieces(self._request):
             size += len(chunk)
-            if size > BULK_BYTES:
-                raise TooLarge(f"the upload is longer than {BULK_BYTES} bytes; send the rest in another one")
-            for line in lines.cut(chunk):
+            # Lines that end before the bound are read, however the body was cut on its way.
+            for line in lines.cut(chunk[: len(chunk) - max(size - BULK_BYTES, 0)]):
                 number += 1
                 if line.strip():
                     yield self._counted(number), line
+            if size > BULK_BYTES:
+                raise TooLarge(f"the upload is longer than {BULK_BYTES} bytes; send the rest in another one")
             if lines.rest > BULK_LINE:
-                raise TooLarge(f"line {number + 1} is longer than {BULK_LINE} bytes")
+                number += 1
+                yield self._counted(number), None
+                lines.skip()
         if (rest := lines.end()).strip():
             yield self._counted(number + 1), rest
 
@@ -282,10 +312,10 @@ class Upload:
             raise TooLarge(f"an upload has at most {BULK_LINES} lines; send the rest in another one")
         return number
 
-    def _read(self, number: int, line: bytes) -> Refusal | None:
+    def _read(self, number: int, line: bytes | None) -> Refusal | None:
         key = None
         try:
-            if len(line) > BULK_LINE:
+            if line is None or len(line) > BULK_LINE:
                 raise TooLarge(f"the line is longer than {BULK_LINE} bytes")
             keyed = read_draft(line, self._shape)
             key = keyed.key
@@ -303,7 +333,12 @@ class Upload:
         if not batch:
             return
         drafts = {key: draft for key, (_, draft) in batch.items()}
-        outcomes = await self._node.upload(self._kind, drafts, by=caller_of(self._request))
+        try:
+            outcomes = await self._node.upload(self._kind, drafts, by=caller_of(self._request))
+        except Refused as error:
+            for key, (number, _) in batch.items():
+                yield self._refuse(_refusal(number, error, key))
+            raise CutShort from None
         for key, outcome in outcomes.items():
             if isinstance(outcome, Refused):
                 yield self._refuse(_refusal(batch[key][0], outcome, key))

@@ -17,7 +17,7 @@ from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
 from federation.domain.feed import LONGEST_WAIT, PAGE_BYTES, PAGE_ENTRIES
 from federation.domain.registry import TYPES
-from federation.domain.visibility import itself
+from federation.domain.visibility import anonymous
 from federation.node import Node
 
 HTML = "text/html"
@@ -65,8 +65,9 @@ class WellKnown(Controller):
         node: Node = request.app.state.node
         contact = security_contact = None
         async with node.store.read() as tx:
+            # The descriptor is read without a token: what everybody may see of the operator, and no more.
             own = await tx.records.find(
-                "operator", node.operator, node.operator, seen_by=itself(node.operator)
+                "operator", node.operator, node.operator, seen_by=anonymous(node.operator)
             )
         if own is not None and not own.retracted:
             content = msgspec.json.decode(own.document)["content"]

@@ -19,7 +19,7 @@ import click
 import httpx2
 import msgspec
 
-from federation import admin
+from federation import admin, trust
 from federation.app import node_of
 from federation.demo.catalogue import OPERATORS
 from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
@@ -96,7 +96,7 @@ async def _story(check: bool, scale: int, ports: list[int], began: float, stop: 
         await asyncio.gather(*(_ready(node) for node in nodes))
         click.echo(f"  ready after {time.perf_counter() - began:.1f} s")
         await _introduce(nodes)
-        click.echo("  each is a peer of the three others; the key thumbprints were compared")
+        click.echo("  each joined the others with an invitation, and both sides compared the codes")
 
         counts = await _load_and_converge(nodes, scale)
         delays = await _publish_and_read(nodes)
@@ -176,11 +176,15 @@ async def _introduce(nodes: list[Running]) -> None:
                 here[node.operator], "demonstration", (*scopes, "feeds.read", "changes.read", "peers.read")
             )
             node.credentials = (client_id, secret)
-            for other in nodes:
-                if other is not node:
-                    await admin.add_peer(
-                        here[node.operator], other.settings.url, here[other.operator].keyring.kid
-                    )
+        # Each pair joins as the tutorial says; who would phone in life compares the codes here.
+        for number, node in enumerate(nodes):
+            for other in nodes[:number]:
+                one, two = here[node.operator], here[other.operator]
+                invitation = await trust.invite(two, f"demonstration: {node.operator}", private=True)
+                found = await trust.join(one, invitation, private=True)
+                code = trust.code_of(one, found)
+                await trust.activate(one, other.operator, code=code)
+                await trust.activate(two, node.operator, code=code)
     await asyncio.gather(*(node.get_token() for node in nodes))
     deadline = time.perf_counter() + READY_SECONDS
     while time.perf_counter() < deadline:

@@ -21,6 +21,7 @@ from federation.domain.values import (
     Line,
     Organisation,
     Part,
+    RuleBroken,
     Territory,
     Text,
     Url,
@@ -114,7 +115,7 @@ class Deployment(Content, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.version_state == "exact" and self.version is None:
-            raise ValueError("version_state is exact, so version is needed")
+            raise RuleBroken("version_state is exact, so version is needed")
 
     def default_tlp(self) -> Literal["GREEN"]:
         # A public list of "commune X runs GLPI 10.0.6" is a target list.

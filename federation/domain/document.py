@@ -16,10 +16,11 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from federation.domain.errors import Invalid
 from federation.domain.registry import known
@@ -35,6 +36,7 @@ from federation.domain.values import (
     Operator,
     Part,
     Projection,
+    RuleBroken,
     TypeName,
     Uri,
     as_instant,
@@ -420,8 +422,71 @@ def read_record(raw: bytes, *, type_name: str, origin: str, key: str, revision: 
     """Verify a document that a peer's feed holds, and find what it is found by.
 
     Known types must keep the schema; unknown types and unknown members are kept as they are. Raises
-    Invalid, whose message is the reason noted when the entry is set aside.
+    Invalid, whose message is the reason noted when the entry is set aside: it is made of the schema's
+    words and of numbers, and holds nothing of the document.
     """
+    try:
+        return _read_record(raw, type_name, origin, key, revision)
+    except Invalid as error:
+        raise Invalid(error.detail, pointer=_known_part(error.pointer or "", known(type_name))) from None
+
+
+# What msgspec says before it quotes a value or a pattern.
+_UNQUOTED = re.compile(
+    r"Expected `[a-z |]+`(?:, got `[a-z]+`| matching regex| (?:of length )?[<>=]+ [0-9]+)?"
+    r"|Object missing required field `[a-z_0-9]+`|Invalid (?:enum )?value"
+)
+
+
+def untold(error: msgspec.ValidationError) -> Invalid:
+    """The same error without the values it speaks of."""
+    if isinstance(error.__cause__, RuleBroken):
+        said = error.__cause__.untold
+    else:
+        found = _UNQUOTED.match(str(error))
+        said = found.group() if found else "it does not keep the schema"
+    return Invalid(said, pointer=_invalid(error).pointer)
+
+
+def _known_part(pointer: str, kind: type[Content] | None) -> str:
+    """A pointer as far as the schema names its members; beyond, names are the document's own."""
+    shape: Any = Document
+    here = _flat(_shape(shape[kind] if kind else Sealed))
+    shown = ""
+    for step in pointer.split("/")[1:]:
+        here = [inner for type_ in here for inner in _within(type_, step)]
+        if not here:
+            return f"{shown}/…"
+        shown += f"/{step}"
+    return shown
+
+
+@lru_cache
+def _shape(type_: Any) -> inspect.Type:
+    return inspect.type_info(type_)
+
+
+def _flat(type_: inspect.Type) -> list[inspect.Type]:
+    """The types that a value may be of."""
+    if isinstance(type_, inspect.Metadata):
+        return _flat(type_.type)
+    if isinstance(type_, inspect.UnionType):
+        return [one for several in type_.types for one in _flat(several)]
+    return [type_]
+
+
+def _within(type_: inspect.Type, step: str) -> list[inspect.Type]:
+    """The types of a member or an item; nothing where the schema has no such member."""
+    if isinstance(type_, inspect.StructType):
+        if step == type_.tag_field:
+            return [inspect.AnyType()]
+        return [one for field in type_.fields if field.encode_name == step for one in _flat(field.type)]
+    if isinstance(type_, inspect.VarTupleType) and step.isdecimal():
+        return _flat(type_.item_type)
+    return []
+
+
+def _read_record(raw: bytes, type_name: str, origin: str, key: str, revision: int) -> Record:
     if len(raw) > MAX_DOCUMENT:
         raise Invalid(f"the document is {len(raw)} bytes long; {MAX_DOCUMENT} are allowed")
     check_depth(raw)
@@ -439,16 +504,21 @@ def read_record(raw: bytes, *, type_name: str, origin: str, key: str, revision: 
     except UnicodeDecodeError:
         raise Invalid("the document is not UTF-8") from None
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise Invalid(f"the document is not JSON: {error}") from None
+        raise untold(error) from None
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise Invalid("the document is not JSON that is read here") from None
     check_text(raw)
-    said = (document.type, document.origin, document.key, document.revision)
-    if said != (type_name, origin, key, revision):
-        raise Invalid(
-            f"the entry is for {type_name} {origin}/{key} at revision {revision}, "
-            f"the document says {document.type} {document.origin}/{document.key} at {document.revision}"
-        )
+    for name, told in (("type", type_name), ("origin", origin), ("key", key), ("revision", revision)):
+        if getattr(document, name) != told:
+            raise Invalid(
+                f"the entry is for {type_name} {origin}/{key} at revision {revision},"
+                f" the document has another {name}",
+                pointer=f"/{name}",
+            )
+    try:
+        audience = audience_of(document.tlp, document.audience)
+    except Invalid:
+        raise Invalid("the label and the audience do not go together", pointer="/audience") from None
     content = document.content
     return Record(
         type=type_name,
@@ -456,7 +526,7 @@ def read_record(raw: bytes, *, type_name: str, origin: str, key: str, revision: 
         key=key,
         revision=revision,
         tlp=document.tlp,
-        audience=audience_of(document.tlp, document.audience),
+        audience=audience,
         retracted=not content,
         created_at=instant(document.created_at),
         updated_at=instant(document.updated_at),

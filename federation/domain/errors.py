@@ -15,7 +15,9 @@
     │   ├── CursorExpired    older than the tombstones still kept: start from zero
     │   ├── CursorInFuture   beyond the head of the feed
     │   └── EpochChanged     the feed was minted anew (restore, promotion)
-    ├── TooLarge, UnsupportedMediaType, NotAcceptable
+    ├── TooLarge, TooSlow, UnsupportedMediaType, NotAcceptable
+    ├── TooManyRequests    the caller asks more often than it may; says when to ask again
+    ├── Unreachable        another node, which this needs, did not answer as it should
     └── Unavailable        not now: the database cannot be reached, or the node is stopping
         └── Raced            somebody else wrote in between
 
@@ -123,14 +125,39 @@ class TooLarge(Refused):
     title = "The request is too large"
 
 
+class TooSlow(Refused):
+    code = "too-slow"
+    title = "The body came too slowly"
+
+
 class UnsupportedMediaType(Refused):
     code = "unsupported-media-type"
     title = "The body is of a type that is not read here"
 
 
+class Unreachable(Refused):
+    code = "unreachable"
+    title = "Another node did not answer as it should"
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        """Seconds the other node asked to be left alone, where it did."""
+
+
 class NotAcceptable(Refused):
     code = "not-acceptable"
     title = "The answer cannot be given in the form asked for"
+
+
+class TooManyRequests(Refused):
+    code = "too-many-requests"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        """Seconds after which one is answered again, at least 1."""
 
 
 class Unavailable(Refused):

@@ -15,10 +15,20 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
-from federation.domain.document import Op, Record, read_record
+from federation.domain.document import Op, Record, is_type, read_record, untold
 from federation.domain.errors import Invalid
-from federation.domain.values import GROUP_PATTERN, SAFE_INTEGER, Count, Key, Operator, TypeName
-from federation.domain.visibility import PRIVATE
+from federation.domain.group import Group
+from federation.domain.values import (
+    END,
+    GROUP_PATTERN,
+    KEY_PATTERN,
+    SAFE_INTEGER,
+    Count,
+    Key,
+    Operator,
+    TypeName,
+)
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC
 
 PAGE_ENTRIES = 1_000
 """Entries of a page, at most."""
@@ -70,7 +80,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     origin: Operator
     audience: Annotated[str, Meta(pattern=GROUP_PATTERN, examples=["public", "federation", "security"])]
-    epoch: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+    epoch: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}" + END)]
     seq: Annotated[
         int, Meta(ge=0, le=SAFE_INTEGER, description="Number of the last entry; 0 in an empty feed.")
     ]
@@ -98,25 +108,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: Key
     revision: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     hash: (
-        Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the document's bytes.")] | None
+        Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END, description="SHA-256 of the document's bytes.")]
+        | None
     ) = None
     document: msgspec.Raw = msgspec.Raw()
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Some entries of a feed, in order, and where they end."""
-
-    entries: tuple[Entry, ...]
-    cursor: Cursor
-    more: bool
-
-
-class Source(Protocol):
-    """Where feeds can be read: a peer's node over HTTP, or a node in this process."""
-
-    def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
-        """The feed's entries after the cursor, page by page, to its head."""
-        ...
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,10 +141,102 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
                 "wrong-audience",
                 "regressing-revision",
                 "changed-at-same-revision",
+                "unreadable",
+                "not-storable",
             ]
         ),
     ]
     detail: str
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some entries of a feed, in order, and where they end."""
+
+    entries: tuple[Entry | SetAside, ...]
+    """What could not be read as an entry has been set aside already."""
+    cursor: Cursor
+    more: bool
+
+
+class Source(Protocol):
+    """Where feeds can be read: a peer's node over HTTP, or a node in this process."""
+
+    def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+        """The feed's entries after the cursor, page by page, to its head."""
+        ...
+
+
+_entry = msgspec.json.Decoder(Entry)
+
+
+class _Numbered(msgspec.Struct):
+    """What has a number can be passed over, whatever else it is."""
+
+    seq: Annotated[int, Meta(ge=1, le=SAFE_INTEGER)]
+    type: msgspec.Raw = msgspec.Raw()
+    key: msgspec.Raw = msgspec.Raw()
+    revision: msgspec.Raw = msgspec.Raw()
+
+
+_numbered = msgspec.json.Decoder(_Numbered)
+# Nodes write the number first: it can be told of an entry that is nested too deep to be read.
+_FIRST = re.compile(rb'\{"seq":([1-9][0-9]{0,14}),')
+
+
+def read_entry(line: bytes) -> Entry:
+    """The entry of a line. Raises Invalid, in words of the schema alone."""
+    try:
+        return _entry.decode(line)
+    except msgspec.ValidationError as error:
+        raise untold(error) from None
+    except RecursionError:
+        raise Invalid("it is nested too deep") from None
+    except UnicodeDecodeError:
+        raise Invalid("it is not UTF-8") from None
+    except (msgspec.DecodeError, ValueError):
+        raise Invalid("it is not JSON that is read here") from None
+
+
+def unreadable(line: bytes, why: Invalid) -> SetAside:
+    """An entry that cannot be read but for its number, so that one can go on after it.
+
+    Raises Invalid for a line that is no JSON object with a number.
+    """
+    try:
+        numbered = _numbered.decode(line)
+    except RecursionError:
+        found = _FIRST.match(line)
+        if found is None:
+            raise Invalid(f"{why.detail}, and it does not begin with its number") from None
+        numbered = _Numbered(int(found[1]))
+    except (msgspec.MsgspecError, ValueError):
+        raise Invalid(f"{why.detail}, and it has no number that can be") from None
+    type_, key, revision = _plain(numbered.type), _plain(numbered.key), _plain(numbered.revision)
+    if not (isinstance(type_, str) and is_type(type_)):
+        type_ = "?"
+    if not (isinstance(key, str) and re.fullmatch(KEY_PATTERN, key)):
+        key = "?"
+    if "?" in (type_, key):
+        # It names no record: by its number it is told from others of its kind.
+        key = f"{key.removesuffix('?')}?{numbered.seq}"
+    if not (type(revision) is int and 0 < revision <= SAFE_INTEGER):
+        revision = 0
+    at = f" at {why.pointer}" if why.pointer else ""
+    return SetAside(
+        seq=numbered.seq,
+        type=type_,
+        key=key,
+        revision=revision,
+        reason="unreadable",
+        detail=f"{why.detail}{at}",
+    )
+
+
+def _plain(raw: msgspec.Raw) -> object:
+    try:
+        return msgspec.json.decode(raw) if bytes(raw) else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
@@ -180,17 +267,16 @@ def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
         )
     except Invalid as error:
         at = f" at {error.pointer}" if error.pointer else ""
-        return refuse("bad-document", _told(f"{error.detail}{at}"))
+        return refuse("bad-document", printable(f"{error.detail}{at}"))
+    if record.type == Group.type:
+        return refuse("wrong-audience", "a group is RED and never leaves its node")
     if record.audience != feed.audience or record.audience == PRIVATE:
-        return refuse("wrong-audience", f"a document for {record.audience} in the feed {feed}")
+        known = record.audience in (PUBLIC, FEDERATION, PRIVATE)
+        whom = record.audience if known else "another group"  # the group's name is the document's
+        return refuse("wrong-audience", f"a document for {whom} in the feed {feed}")
     if record.op != entry.op:
         return refuse("bad-document", f"the entry says {entry.op}, the document is one to {record.op}")
     return Verified(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=record)
-
-
-def _told(detail: str) -> str:
-    """A reason without the values it quotes, which are content."""
-    return printable(re.sub(r"'[^']*'|\"[^\"]*\"", "…", detail))
 
 
 def printable(said: str, most: int = 500) -> str:
@@ -203,11 +289,17 @@ class Lines:
 
     def __init__(self) -> None:
         self._begun: list[bytes] = []
+        self._skipping = False
         self.rest = 0
         """Bytes of the line that has begun."""
 
     def cut(self, piece: bytes) -> list[bytes]:
         """The lines that end in this piece."""
+        if self._skipping:
+            _, end, piece = piece.partition(b"\n")
+            if not end:
+                return []
+            self._skipping = False
         first, *others = piece.split(b"\n")
         self._begun.append(first)
         self.rest += len(first)
@@ -216,6 +308,10 @@ class Lines:
         whole = [self.end(), *others[:-1]]
         self._begun, self.rest = [others[-1]], len(others[-1])
         return whole
+
+    def skip(self) -> None:
+        """Give up the line that has begun: what there is of it goes, and what comes of it is not kept."""
+        self._begun, self.rest, self._skipping = [], 0, True
 
     def end(self) -> bytes:
         """What came after the last line end."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from federation.domain.values import GROUP_PATTERN, Content, LanguageMap, Line, Operator, texts
@@ -57,3 +58,29 @@ RESERVED = frozenset({"public", "federation", "private"})
 def is_group_name(name: str) -> bool:
     """Whether this can name a group."""
     return re.fullmatch(GROUP_PATTERN, name) is not None and name not in RESERVED
+
+
+MEMBERS_NOTED = 60
+"""Members named by one entry of the audit trail: within the longest text that it takes."""
+
+
+def group_changes(was: bytes | None, now: bytes | None) -> Iterator[dict[str, str | int]]:
+    """What became of a group, for the audit trail: its documents before and after, None where there is none.
+
+    Nothing is cut: many members make several entries.
+    """
+    act = "revised" if was and now else "published" if now else "retracted"
+    before, after = _members(was), _members(now)
+    added, removed = sorted(after - before), sorted(before - after)
+    for start in range(0, max(len(added), len(removed), 1), MEMBERS_NOTED):
+        part = slice(start, start + MEMBERS_NOTED)
+        yield {
+            "act": act,
+            "added": " ".join(added[part]),
+            "removed": " ".join(removed[part]),
+            "members": len(after),
+        }
+
+
+def _members(document: bytes | None) -> frozenset[str]:
+    return frozenset(msgspec.json.decode(document)["content"]["members"]) if document else frozenset()

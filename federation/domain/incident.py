@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
+from federation.domain.errors import Invalid
 from federation.domain.values import (
+    END,
     Content,
     Id,
     IdOrUri,
     Instant,
     LanguageMap,
     Part,
+    RuleBroken,
     Sha256,
     Url,
     Version,
@@ -46,7 +50,7 @@ class Affected(Part, frozen=True, kw_only=True):
     range: Annotated[
         str,
         Meta(
-            pattern=r"^vers:[a-z][a-z0-9.-]*/\S+$",
+            pattern=r"^vers:[a-z][a-z0-9.-]*/\S+" + END,
             max_length=2_000,
             description="Versions hit, as a `vers` range.",
             examples=["vers:generic/>=10.0.0|<10.0.18"],
@@ -57,7 +61,7 @@ class Affected(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.solution is None and not self.deployments:
-            raise ValueError("what is affected is a solution, deployments, or both")
+            raise RuleBroken("what is affected is a solution, deployments, or both")
 
 
 class Remediation(Part, frozen=True, kw_only=True):
@@ -111,14 +115,15 @@ class Incident(Content, frozen=True, kw_only=True):
     scheduled_for: Instant | None = None
     scheduled_until: Instant | None = None
     aliases: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,99}$")], ...], Meta(max_length=50)
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,99}" + END)], ...],
+        Meta(max_length=50),
     ] = ()
     cvss: (
         Annotated[
             str,
             Meta(
                 pattern=r"^(CVSS:[34]\.[0-9]/)?[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4}"
-                r"(/[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4})+$",
+                r"(/[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4})+" + END,
                 max_length=300,
             ),
         ]
@@ -135,15 +140,36 @@ class Incident(Content, frozen=True, kw_only=True):
         super().__post_init__()
         allowed = STATUSES[self.kind]
         if self.status not in allowed:
-            raise ValueError(f"{self.status} is not a status of {self.kind}: {', '.join(allowed)} are")
+            raise RuleBroken(
+                "{status} is not a status of {kind}: {allowed} are",
+                status=self.status,
+                kind=self.kind,
+                allowed=", ".join(allowed),
+            )
         if self.kind == "maintenance":
             if self.scheduled_for is None:
-                raise ValueError("a maintenance needs scheduled_for")
+                raise RuleBroken("a maintenance needs scheduled_for")
         elif self.started_at is None and self.detected_at is None:
-            raise ValueError("an incident needs started_at or detected_at")
+            raise RuleBroken("an incident needs started_at or detected_at")
 
     def default_tlp(self) -> Literal["GREEN", "AMBER"]:
         return "AMBER" if self.kind == "security" else "GREEN"
+
+    def check_after(self, before: dict[str, Any] | None) -> None:
+        """The timeline is append-only, and its new lines have a status that this kind of incident has."""
+        kept = before.get("updates", []) if before else []
+        if msgspec.to_builtins(list(self.updates[: len(kept)])) != kept:
+            raise Invalid(
+                f"the timeline is append-only: its {len(kept)} lines come first, as they are (or leave the"
+                " incident's updates to POST …/updates, and revise the rest by PATCH)",
+                pointer="/content/updates",
+            )
+        for number, line in enumerate(self.updates[len(kept) :], len(kept)):
+            if line.status not in STATUSES[self.kind]:
+                raise Invalid(
+                    f"{line.status} is not a status of {self.kind}: {', '.join(STATUSES[self.kind])} are",
+                    pointer=f"/content/updates/{number}/status",
+                )
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "kind", self.kind

@@ -40,4 +40,4 @@ class Operator(Content, frozen=True, kw_only=True):
             yield "territory", territory
 
     def words(self) -> Iterator[tuple[bool, str]]:
-        yield True, self.name
+        yield False, self.name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
 
 import msgspec
 
-PeerState = Literal["active", "suspended"]
-"""Invitation adds ``invited``, ``pending`` and ``left``."""
+PeerState = Literal["pending", "active", "suspended", "left"]
+"""``pending``: it has registered and waits for an administrator to compare codes; ``left``: it is no peer
+any more, and its id stays bound to its key. (``invited`` is an invitation nobody has used yet.)"""
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
@@ -24,7 +25,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: PeerState
     keys: dict[str, Any]
-    """Its public JWK set (RFC 7517), as it was when an administrator confirmed the thumbprint."""
+    """Its public JWK set (RFC 7517): the key it joined with, and those that keys of its endorsed since."""
     thumbprint: str
     added_at: datetime
     contacted_at: datetime | None = None
@@ -34,6 +35,55 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     failure: str | None = None
     """Why the last attempt failed."""
     next_try_at: datetime | None = None
+    private: bool = False
+    """Whether an administrator allowed it addresses that are not public."""
+
+    @property
+    def kids(self) -> frozenset[str]:
+        """Thumbprints of its keys."""
+        return frozenset(str(key.get("kid")) for key in self.keys.get("keys", ()))
+
+
+class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of this node, as it is stored."""
+
+    jwk: dict[str, Any]
+    """Private, or public when it is retired."""
+    use_from: datetime = datetime.min.replace(tzinfo=UTC)
+    """It signs from then on, until a newer one does."""
+    endorsement: str | None = None
+    """JWS of the key before it over this one; None for the first."""
+    retired: bool = False
+    """Nothing it signed holds any more."""
+
+
+class Outside(Protocol):
+    """What a node asks of other nodes over the network, besides their feeds."""
+
+    def check_url(self, url: str, *, private: bool) -> str:
+        """The base URL of a node that may be called. Raises Unreachable."""
+        ...
+
+    async def introduced(self, url: str, *, private: bool) -> Introduced:
+        """What the node at a URL says of itself. Raises Unreachable."""
+        ...
+
+    async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
+        """Use an invitation at its node; the answer to it. Raises Unreachable with what it refused with."""
+        ...
+
+    async def farewell(self, peer: Peer) -> None:
+        """Tell a peer that we are leaving. Raises Unreachable."""
+        ...
+
+
+class Introduced(msgspec.Struct, frozen=True):
+    """What a node says of itself in public."""
+
+    operator: str
+    name: str
+    url: str
+    jwks: dict[str, Any]
 
 
 def back_off(failures: int, *, asked: float | None = None, chance: random.Random | None = None) -> timedelta:

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from federation.domain.errors import Invalid
 from federation.domain.values import (
+    END,
     Content,
     Country,
     Day,
@@ -20,6 +21,7 @@ from federation.domain.values import (
     Line,
     Organisation,
     Part,
+    RuleBroken,
     Url,
     Version,
     texts,
@@ -56,11 +58,11 @@ THEMES = frozenset(
     " whistleblowing workflow-management".split()
 )
 
-Theme = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,59}$", examples=["ai", "it-asset-management"])]
+Theme = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,59}" + END, examples=["ai", "it-asset-management"])]
 Licence = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9.+:() -]+$",
+        pattern=r"^[A-Za-z0-9.+:() -]+" + END,
         min_length=2,
         max_length=300,
         description="SPDX expression, or `LicenseRef-proprietary`, `LicenseRef-unknown`.",
@@ -72,12 +74,12 @@ Licence = Annotated[
 class Package(Part, frozen=True, kw_only=True):
     """How package and vulnerability databases call it."""
 
-    purl: Annotated[str, Meta(pattern=r"^pkg:[a-z0-9.+-]+/\S+$", max_length=500)] | None = None
-    cpe: Annotated[str, Meta(pattern=r"^cpe:(2\.3:|/)\S+$", max_length=500)] | None = None
+    purl: Annotated[str, Meta(pattern=r"^pkg:[a-z0-9.+-]+/\S+" + END, max_length=500)] | None = None
+    cpe: Annotated[str, Meta(pattern=r"^cpe:(2\.3:|/)\S+" + END, max_length=500)] | None = None
 
     def __post_init__(self) -> None:
         if self.purl is None and self.cpe is None:
-            raise ValueError("a package needs a purl or a cpe")
+            raise RuleBroken("a package needs a purl or a cpe")
 
 
 class Release(Part, frozen=True, kw_only=True):
@@ -108,7 +110,7 @@ class Assurance(Part, frozen=True, kw_only=True):
     moments: ClassVar = ("valid_until",)
 
     scheme: Annotated[
-        str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,39}$", examples=["secnumcloud", "hds", "iso27001"])
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,39}" + END, examples=["secnumcloud", "hds", "iso27001"])
     ]
     certificate_url: Url | None = None
     valid_until: Day | None = None
@@ -149,7 +151,7 @@ class Solution(Content, frozen=True, kw_only=True):
     packages: Annotated[tuple[Package, ...], Meta(max_length=50)] = ()
     releases: Annotated[tuple[Release, ...], Meta(max_length=200)] = ()
     version_scheme: (
-        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{1,29}$", examples=["generic", "pypi"])] | None
+        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{1,29}" + END, examples=["generic", "pypi"])] | None
     ) = None
     ai: Ai | None = None
     assurances: Annotated[tuple[Assurance, ...], Meta(max_length=50)] = ()

@@ -8,26 +8,33 @@ is canonical.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 from stdnum.be import vat as belgian
 from stdnum.fr import siren, siret
 
-MOST_SEARCHED = 100_000
-"""Characters of a record that full-text search reads: PostgreSQL refuses a megabyte of words."""
+MOST_SEARCHED = 65_536
+"""Bytes of a record that full-text search reads of each kind of text, see :class:`Projection`.
+
+PostgreSQL refuses a megabyte of words. Written down as words a text grows up to fivefold (short compounds
+such as ``abc-def`` are indexed whole and in parts, each with its places), and there are two kinds.
+"""
 
 SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON implementation keeps exactly (RFC 7493, 2.2)."""
 
-OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
-KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"
-TYPE_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
-GROUP_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+END = r"$(?!\n)"
+"""The end of a text, in Python as in ECMA-262: alone, Python's ``$`` matches before a last line feed, too."""
+
+OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?" + END
+KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END
+TYPE_PATTERN = r"^[a-z][a-z0-9-]{0,62}" + END
+GROUP_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" + END
 _YEAR = r"(19[7-9][0-9]|20[0-9]{2}|21[0-9]{2}|2200)"
 _DAY = _YEAR + r"-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
@@ -58,7 +65,7 @@ Group = Annotated[
 Id = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$",
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END,
         description="Reference to a record, `origin/key`. It may dangle until its target arrives.",
         examples=["arnia/cmonia"],
     ),
@@ -66,7 +73,8 @@ Id = Annotated[
 IdOrUri = Annotated[
     str,
     Meta(
-        pattern=r"^([a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._~-]*|[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+)$",
+        pattern=r"^([a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._~-]*|[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+)"
+        + END,
         max_length=2_048,
         description="Reference to a record, `origin/key`, or a URI.",
     ),
@@ -74,7 +82,7 @@ IdOrUri = Annotated[
 Instant = Annotated[
     str,
     Meta(
-        pattern=f"^{_DAY}{_TIME}$",
+        pattern=f"^{_DAY}{_TIME}{END}",
         description="RFC 3339 in UTC, ending in `Z`, years 1970 to 2200.",
         examples=["2026-03-01T08:30:00Z"],
         extra_json_schema={"format": "date-time"},
@@ -83,7 +91,7 @@ Instant = Annotated[
 Day = Annotated[
     str,
     Meta(
-        pattern=f"^{_DAY}$",
+        pattern=f"^{_DAY}{END}",
         description="A calendar date, years 1970 to 2200.",
         examples=["2026-03-01"],
         extra_json_schema={"format": "date"},
@@ -93,21 +101,21 @@ Line = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
 Url = Annotated[
     str,
-    Meta(pattern=r"^https?://[^\s\"<>\\^`{|}]+$", max_length=2_048, extra_json_schema={"format": "uri"}),
+    Meta(pattern=r"^https?://[^\s\"<>\\^`{|}]+" + END, max_length=2_048, extra_json_schema={"format": "uri"}),
 ]
 Uri = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+$",
+        pattern=r"^[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+" + END,
         max_length=2_048,
         extra_json_schema={"format": "uri"},
     ),
 ]
-Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.", examples=["FR"])]
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END, description="ISO 3166-1 alpha-2.", examples=["FR"])]
 Territory = Annotated[
     str,
     Meta(
-        pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|[0-9]{2,3}|2[AB])$",
+        pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|[0-9]{2,3}|2[AB])" + END,
         description="ISO 3166-1 country, ISO 3166-2 subdivision, or number of a French département.",
         examples=["FR-BFC", "71"],
     ),
@@ -115,13 +123,13 @@ Territory = Annotated[
 Mailbox = Annotated[
     str,
     Meta(
-        pattern=r"^[^\s@\"<>]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        pattern=r"^[^\s@\"<>]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?" + END,
         max_length=254,
         description="A functional mailbox; not a person's.",
         examples=["contact@arnia.example.org"],
     ),
 ]
-LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}" + END)]
 LanguageMap = Annotated[
     dict[LanguageTag, Text],
     Meta(
@@ -133,9 +141,9 @@ LanguageMap = Annotated[
 ]
 Count = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 Cents = Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="Money as an integer number of cents.")]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217.", examples=["EUR"])]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END, description="ISO 4217.", examples=["EUR"])]
 Version = Annotated[str, Meta(min_length=1, max_length=100)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END)]
 
 
 def day(text: str) -> date:
@@ -143,7 +151,7 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text} is not a date of the calendar") from None
+        raise RuleBroken("{day} is not a date of the calendar", day=text) from None
 
 
 @lru_cache(maxsize=4096)
@@ -152,7 +160,7 @@ def instant(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text} is not a moment of the calendar") from None
+        raise RuleBroken("{moment} is not a moment of the calendar", moment=text) from None
 
 
 def as_instant(moment: datetime) -> str:
@@ -162,6 +170,18 @@ def as_instant(moment: datetime) -> str:
 
 def _moment(text: str) -> datetime | date:
     return day(text) if len(text) == 10 else instant(text)
+
+
+class RuleBroken(ValueError):
+    """A rule of the schema that is not one of a single member.
+
+    ``rule`` has the values it speaks of in braces. ``untold`` is the same sentence without them: of a
+    peer's record nothing is noted but what the schema says.
+    """
+
+    def __init__(self, rule: str, **values: str) -> None:
+        super().__init__(rule.format_map(values))
+        self.untold = rule.format_map(dict.fromkeys(values, "…"))
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -180,7 +200,7 @@ class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
         for first, second in self.ordered:
             one, two = getattr(self, first), getattr(self, second)
             if one is not None and two is not None and _moment(one) > _moment(two):
-                raise ValueError(f"{second} ({two}) is before {first} ({one})")
+                raise RuleBroken(f"{second} ({{two}}) is before {first} ({{one}})", one=one, two=two)
 
 
 @lru_cache(maxsize=65_536)
@@ -204,12 +224,14 @@ class Identifier(Part, frozen=True, kw_only=True):
     ``cog``, the INSEE code of a French commune. Check digits of the schemes known here are verified.
     """
 
-    scheme: Annotated[str, Meta(pattern=r"^([0-9]{4}|cog)$", examples=["0002", "cog"])]
-    value: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$", examples=["217100767"])]
+    scheme: Annotated[str, Meta(pattern=r"^([0-9]{4}|cog)" + END, examples=["0002", "cog"])]
+    value: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}" + END, examples=["217100767"])]
 
     def __post_init__(self) -> None:
         if not _is_registered(self.scheme, self.value):
-            raise ValueError(f"{self.value} is not a valid identifier of scheme {self.scheme}")
+            raise RuleBroken(
+                "{value} is not a valid identifier of scheme {scheme}", value=self.value, scheme=self.scheme
+            )
 
 
 class Organisation(Part, frozen=True, kw_only=True):
@@ -217,7 +239,9 @@ class Organisation(Part, frozen=True, kw_only=True):
 
     identifiers: Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=8)]
     name: Line | None = None
-    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$", examples=["commune", "epci"])] | None = None
+    type: (
+        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}" + END, examples=["commune", "epci"])] | None
+    ) = None
 
 
 class Projection(msgspec.Struct, frozen=True):
@@ -228,7 +252,9 @@ class Projection(msgspec.Struct, frozen=True):
     beneficiaries: tuple[str, ...] = ()
     """``scheme:value`` of the bodies a deployment serves."""
     french: str = ""
+    """Every text: its words are found by their French stems, whatever the language."""
     other: str = ""
+    """What is not French: found as it stands, too, should French take all its words for ones like *le*."""
 
 
 def texts(*maps: dict[str, str] | None) -> Iterator[tuple[bool, str]]:
@@ -262,6 +288,12 @@ class Content(Part, frozen=True, kw_only=True):
         Raises ValueError.
         """
 
+    def check_after(self, before: dict[str, Any] | None) -> None:
+        """Rules between a revision and the content before it, as JSON; None for what is new.
+
+        For one's own operator only. Raises Invalid.
+        """
+
     @classmethod
     def check_key(cls, key: str) -> None:
         """Whether a record of this type may have this key, for types whose keys mean more than a name.
@@ -278,20 +310,21 @@ class Content(Part, frozen=True, kw_only=True):
         yield from ()
 
     def words(self) -> Iterator[tuple[bool, str]]:
-        """What full-text search reads, each text with whether it is French."""
+        """What full-text search reads, each text with whether it is French; the first ones are read first."""
         yield from ()
 
     def project(self) -> Projection:
         """What this content is found by."""
-        french: list[str] = []
-        other: list[str] = []
-        for is_french, text in self.words():
-            (french if is_french else other).append(text)
+        words = tuple(self.words())
         return Projection(
             facets=tuple(dict.fromkeys(f"{self.type}.{name}={value}" for name, value in self.found_by())),
             beneficiaries=tuple(
                 dict.fromkeys(f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers)
             ),
-            french=" ".join(french)[:MOST_SEARCHED],
-            other=" ".join(other)[:MOST_SEARCHED],
+            french=_searched(text for _, text in words),
+            other=_searched(text for is_french, text in words if not is_french),
         )
+
+
+def _searched(texts: Iterable[str]) -> str:
+    return " ".join(texts).encode()[:MOST_SEARCHED].decode(errors="ignore")

@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from federation.domain.errors import Broken, Raced, Unavailable
+from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
@@ -31,6 +32,9 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 """What asyncpg raises when there is no database (any more) at the other end."""
 
@@ -38,25 +42,27 @@ AWAY = (
 class Reading:
     """What can be read."""
 
-    __slots__ = ("clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "feeds", "peers", "records")
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
         self.feeds: FeedsReader = FeedsReader(session)
         self.peers: PeersReader = PeersReader(session)
         self.clients: ClientsReader = ClientsReader(session)
+        self.audit: AuditReader = AuditReader(session)
 
 
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "feeds", "peers", "records")
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
         self.feeds = FeedsWriter(session)
         self.peers = PeersWriter(session)
         self.clients = ClientsWriter(session)
+        self.audit = AuditWriter(session)
 
 
 class Claims:
@@ -104,10 +110,13 @@ class Store:
     async def write(self) -> AsyncIterator[Writing]:
         """A transaction. It commits when the block ends and rolls back when the block raises.
 
+        What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
         async with self._connection() as connection, connection.transaction():
-            yield Writing(Session(connection))
+            tx = Writing(Session(connection))
+            yield tx
+            await tx.audit.append()
 
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,14 @@ from sqlalchemy import Text, case, cast, delete, func, literal, select, union_al
 from sqlalchemy.dialects.postgresql import insert
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
-from federation.domain.feed import Cursor, FeedName, Head, SetAside
+from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
 from federation.domain.visibility import Caller, may_see
+from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, node, records, set_aside, withdrawals
+
+MOST_ASIDE = 10_000
+"""Entries of one feed that are kept as set aside; of more, only the number is known, by the metrics."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -84,6 +89,8 @@ _FORGET_NUMBERS = (
     Statement(
         update(withdrawals).where(withdrawals.c.feed == param("feed")).values(seq=-withdrawals.c.arrived)
     ),
+    # What was set aside as a number names nothing any more.
+    Statement(delete(set_aside).where(set_aside.c.feed == param("feed"), set_aside.c.key.contains("?"))),
 )
 _PURGE = """
 WITH gone AS (
@@ -108,40 +115,43 @@ _PURGED = (
     ),
 )
 _ENTRIES = Statement(
-    select(
-        union_all(
-            select(
-                records.c.seq,
-                records.c.retracted,
-                records.c.type,
-                records.c.key,
-                records.c.revision,
-                records.c.hash,
-                records.c.document,
-            )
-            .where(records.c.feed == param("feed"), records.c.seq > param("after"))
-            .order_by(records.c.seq)
-            .limit(param("limit"))
-            .subquery()
-            .select(),
-            select(
-                withdrawals.c.seq,
-                cast(None, records.c.retracted.type).label("retracted"),
-                withdrawals.c.type,
-                withdrawals.c.key,
-                withdrawals.c.revision,
-                cast(None, records.c.hash.type).label("hash"),
-                cast(None, records.c.document.type).label("document"),
-            )
-            .where(withdrawals.c.feed == param("feed"), withdrawals.c.seq > param("after"))
-            .order_by(withdrawals.c.seq)
-            .limit(param("limit"))
-            .subquery()
-            .select(),
-        ).subquery("entries")
+    bounded(
+        select(
+            union_all(
+                select(
+                    records.c.seq,
+                    records.c.retracted,
+                    records.c.type,
+                    records.c.key,
+                    records.c.revision,
+                    records.c.hash,
+                    records.c.document,
+                )
+                .where(records.c.feed == param("feed"), records.c.seq > param("after"))
+                .order_by(records.c.seq)
+                .limit(param("one_more"))
+                .subquery()
+                .select(),
+                select(
+                    withdrawals.c.seq,
+                    cast(None, records.c.retracted.type).label("retracted"),
+                    withdrawals.c.type,
+                    withdrawals.c.key,
+                    withdrawals.c.revision,
+                    cast(None, records.c.hash.type).label("hash"),
+                    cast(None, records.c.document.type).label("document"),
+                )
+                .where(withdrawals.c.feed == param("feed"), withdrawals.c.seq > param("after"))
+                .order_by(withdrawals.c.seq)
+                .limit(param("one_more"))
+                .subquery()
+                .select(),
+            ).subquery("entries")
+        )
+        .order_by("seq")
+        .limit(param("one_more")),
+        "seq",
     )
-    .order_by("seq")
-    .limit(param("limit"))
 )
 _WITHDRAWN = Statement(
     select(withdrawals.c.type, withdrawals.c.key, withdrawals.c.revision).where(
@@ -156,28 +166,23 @@ _RETURNED = Statement(
         (withdrawals.c.type + literal("/", Text) + withdrawals.c.key) == param("names", _ARRAY).any_(),
     )
 )
-_SET_ASIDE = Statement(
-    (
-        _aside := insert(set_aside).values(
-            feed=param("feed"),
-            type=param("type", Text),
-            key=param("key", Text),
-            seq=param("seq"),
-            revision=param("revision"),
-            reason=param("reason", Text),
-            detail=param("detail", Text),
-        )
-    ).on_conflict_do_update(
-        index_elements=["feed", "type", "key"],
-        set_={
-            "seq": _aside.excluded.seq,
-            "revision": _aside.excluded.revision,
-            "reason": _aside.excluded.reason,
-            "detail": _aside.excluded.detail,
-            "at": func.now(),
-        },
-    )
+_SET_ASIDE = """
+WITH coming AS (
+    SELECT a.*, count(*) FILTER (WHERE was.key IS NULL) OVER (ORDER BY a.n) AS new
+    FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+        WITH ORDINALITY AS a(type, key, seq, revision, reason, detail, n)
+    LEFT JOIN set_aside AS was ON was.feed = $1 AND was.type = a.type AND was.key = a.key
 )
+INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)
+SELECT $1, type, key, seq, revision, reason, detail FROM coming
+WHERE new <= $8 - (SELECT count(*) FROM set_aside WHERE feed = $1)
+   OR (type, key) IN (SELECT type, key FROM set_aside WHERE feed = $1)
+ON CONFLICT (feed, type, key) DO UPDATE
+SET seq = excluded.seq, revision = excluded.revision, reason = excluded.reason, detail = excluded.detail,
+    at = now()
+RETURNING seq
+"""
+_ASIDE_COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
 _CLEARED = Statement(
     delete(set_aside).where(
         set_aside.c.feed == param("feed"),
@@ -259,9 +264,10 @@ class FeedsReader:
         row = await self._session.one(_ONE, origin=name.origin, audience=name.audience)
         return Place(*row) if row else None
 
-    async def entries(self, place: Place, after: Cursor | None, limit: int) -> list[Any]:
+    async def entries(self, place: Place, after: Cursor | None, limit: int) -> tuple[list[Any], bool]:
         """Rows (seq, retracted or None for a withdrawal, type, key, revision, hash, document) in order.
 
+        As many as ``limit`` and ``PAGE_BYTES`` allow, and whether there are more.
         Raises EpochChanged, CursorInFuture or CursorExpired where the cursor does not fit the feed.
         """
         if after is not None:
@@ -277,7 +283,15 @@ class FeedsReader:
                 raise CursorExpired(
                     f"the feed {place.name} is kept from {place.retained_from} on: start from zero"
                 )
-        return await self._session.all(_ENTRIES, feed=place.id, after=after.seq if after else 0, limit=limit)
+        rows = await self._session.all(
+            _ENTRIES,
+            feed=place.id,
+            after=after.seq if after else 0,
+            limit=limit,
+            one_more=limit + 1,
+            most=PAGE_BYTES,
+        )
+        return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 
     async def set_aside(self) -> tuple[Aside, ...]:
         """The thousand entries set aside last, newest first."""
@@ -346,17 +360,16 @@ class FeedsWriter(FeedsReader):
             _RETURNED, feed=place.id, keys=[key for _, key in names], names=[f"{t}/{k}" for t, k in names]
         )
 
-    async def put_aside(self, place: Place, one: SetAside) -> None:
-        await self._session.run(
+    async def put_aside(self, place: Place, several: Sequence[SetAside]) -> frozenset[int]:
+        """Keep the last of each record, as far as there is room. Returns the numbers of those kept."""
+        last = tuple({(one.type, one.key): one for one in several}.values())
+        rows = await self._session.connection.fetch(
             _SET_ASIDE,
-            feed=place.id,
-            type=one.type,
-            key=one.key,
-            seq=one.seq,
-            revision=one.revision,
-            reason=one.reason,
-            detail=one.detail,
+            place.id,
+            *([getattr(one, name) for one in last] for name in _ASIDE_COLUMNS),
+            MOST_ASIDE,
         )
+        return frozenset(row["seq"] for row in rows)
 
     async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""

@@ -12,14 +12,17 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import asyncpg
 import msgspec
-from sqlalchemy import Text, cast, column, func, literal_column, select, tuple_, union_all
+from sqlalchemy import Text, case, cast, column, func, literal_column, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.document import Record
-from federation.domain.errors import Raced
+from federation.domain.errors import Invalid, Raced
+from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import MOST_COUNTED, Place, Query
 from federation.domain.visibility import Caller
+from federation.store.pages import bounded
 from federation.store.seen import Eyes, arguments, eyes, seen
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
@@ -111,6 +114,29 @@ _OTHERS_HELD = Statement(
 # Listing
 
 
+def _endings(text: Any) -> Any:
+    """French as it is indexed and asked for.
+
+    The stemmer would take *usager* and *usagers*, *gérée* and *géré* for different words: it knows such
+    endings by their accents, which are gone before it looks.
+    """
+    for ending, plain in (("ers", "er"), ("[eé](e|s|es)", "e")):
+        fixed = (literal_column(one, Text) for one in (f"'{ending}\\M'", f"'{plain}'", "'gi'"))
+        text = func.regexp_replace(text, *fixed)
+    return text
+
+
+_words = param("words", Text)
+_french = func.websearch_to_tsquery(literal_column("'federation_french'"), _endings(_words))
+# Every text is indexed by its French stems, so one question reaches all words of a record, whatever text
+# they are of, and what is left out (-word) is left out. Only a question of words that French does not
+# count ("ai", "sur") is asked as it stands.
+_ASKED = case(
+    (func.numnode(_french) > 0, _french),
+    else_=func.websearch_to_tsquery(literal_column("'federation_simple'"), _words),
+)
+
+
 @lru_cache(maxsize=512)
 def _list(
     through: Eyes,
@@ -138,14 +164,7 @@ def _list(
     if beneficiaries:
         demanded.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
     if words:
-        asked = param("words", Text)
-        demanded.append(
-            c.search.bool_op("@@")(
-                func.websearch_to_tsquery(literal_column("'federation_french'"), asked).bool_op("||")(
-                    func.websearch_to_tsquery(literal_column("'federation_simple'"), asked)
-                )
-            )
-        )
+        demanded.append(c.search.bool_op("@@")(_ASKED))
     moment = records.c.updated_at.type
     if since:
         demanded.append(c.updated_at >= param("since", moment))
@@ -167,60 +186,65 @@ def _list(
                 here = tuple_(param("at", moment), *place)
                 demanded.append(tuple_(*ordered) > here if sort == "updated_at" else tuple_(*ordered) < here)
             chosen = chosen.order_by(*(ordered if sort == "updated_at" else [o.desc() for o in ordered]))
-    return Statement(chosen.where(*demanded).limit(param("limit")))
+    order = ("origin", "key") if sort == "id" else ("updated_at", "origin", "key")
+    page = chosen.where(*demanded).limit(param("one_more"))
+    return Statement(bounded(page, *order, backwards=sort == "-updated_at"))
 
 
 # Arrivals: what an operator's own systems follow
 
 _ARRIVALS = Statement(
-    select(
-        union_all(
-            select(
-                records.c.arrived,
-                records.c.retracted,
-                records.c.origin,
-                records.c.type,
-                records.c.key,
-                records.c.revision,
-                records.c.hash,
-                records.c.document,
-            )
-            .where(records.c.arrived > param("after"), records.c.arrived <= param("until"))
-            .order_by(records.c.arrived)
-            .limit(param("limit"))
-            .subquery()
-            .select(),
-            select(
-                withdrawals.c.arrived,
-                cast(None, records.c.retracted.type).label("retracted"),
-                feeds.c.origin,
-                withdrawals.c.type,
-                withdrawals.c.key,
-                withdrawals.c.revision,
-                cast(None, records.c.hash.type).label("hash"),
-                cast(None, records.c.document.type).label("document"),
-            )
-            .join(feeds, feeds.c.id == withdrawals.c.feed)
-            .where(
-                withdrawals.c.arrived > param("after"),
-                withdrawals.c.arrived <= param("until"),
-                # A record that only moved to another audience is still held: it has not gone from here.
-                ~select(records.c.key)
-                .where(
-                    records.c.type == withdrawals.c.type,
-                    records.c.origin == feeds.c.origin,
-                    records.c.key == withdrawals.c.key,
+    bounded(
+        select(
+            union_all(
+                select(
+                    records.c.arrived,
+                    records.c.retracted,
+                    records.c.origin,
+                    records.c.type,
+                    records.c.key,
+                    records.c.revision,
+                    records.c.hash,
+                    records.c.document,
                 )
-                .exists(),
-            )
-            .order_by(withdrawals.c.arrived)
-            .limit(param("limit"))
-            .subquery()
-            .select(),
-        ).subquery("changes")
+                .where(records.c.arrived > param("after"), records.c.arrived <= param("until"))
+                .order_by(records.c.arrived)
+                .limit(param("one_more"))
+                .subquery()
+                .select(),
+                select(
+                    withdrawals.c.arrived,
+                    cast(None, records.c.retracted.type).label("retracted"),
+                    feeds.c.origin,
+                    withdrawals.c.type,
+                    withdrawals.c.key,
+                    withdrawals.c.revision,
+                    cast(None, records.c.hash.type).label("hash"),
+                    cast(None, records.c.document.type).label("document"),
+                )
+                .join(feeds, feeds.c.id == withdrawals.c.feed)
+                .where(
+                    withdrawals.c.arrived > param("after"),
+                    withdrawals.c.arrived <= param("until"),
+                    # A record that only moved to another audience is still held: it has not gone from here.
+                    ~select(records.c.key)
+                    .where(
+                        records.c.type == withdrawals.c.type,
+                        records.c.origin == feeds.c.origin,
+                        records.c.key == withdrawals.c.key,
+                    )
+                    .exists(),
+                )
+                .order_by(withdrawals.c.arrived)
+                .limit(param("one_more"))
+                .subquery()
+                .select(),
+            ).subquery("changes")
+        )
+        .order_by("arrived")
+        .limit(param("one_more")),
+        "arrived",
     )
-    .order_by("arrived")
-    .limit(param("limit"))
 )
 
 
@@ -247,7 +271,7 @@ INSERT INTO records AS held (
 SELECT i.type, $18::text, i.key, i.feed, {seq}, clock.base + i.n, i.revision, i.tlp, i.audience, i.retracted,
        i.created_at, i.updated_at, i.hash, i.document,
        string_to_array(i.facets, E'\\x1f'), string_to_array(i.beneficiaries, E'\\x1f'),
-       to_tsvector('federation_french', i.french) || to_tsvector('federation_simple', i.other)
+       to_tsvector('federation_french', {french}) || to_tsvector('federation_simple', i.other)
 {source}
 ON CONFLICT (type, origin, key) DO UPDATE SET
     feed = excluded.feed, seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision,
@@ -299,6 +323,7 @@ left_behind AS (
 )"""
     + _INSERT.format(
         seq="numbered.seq",
+        french=_endings(literal_column("i.french")),
         source="FROM incoming AS i CROSS JOIN clock LEFT JOIN numbered ON numbered.n = i.n",
         condition="held.revision = excluded.revision - 1",
     )
@@ -315,6 +340,7 @@ clock AS (
 )"""
     + _INSERT.format(
         seq="i.seq",
+        french=_endings(literal_column("i.french")),
         source="FROM incoming AS i CROSS JOIN clock",
         condition="true",
     )
@@ -383,22 +409,29 @@ class RecordsReader:
             if query.sort != "id":
                 values["at"] = query.after.updated_at
         statement = _shape(query, eyes(seen_by), counted=False)
-        rows = await self._session.all(statement, limit=query.limit + 1, **values, **arguments(seen_by))
-        more = len(rows) > query.limit
-        page = rows[: query.limit]
-        place = Place(query.sort, *page[-1][1:]) if more else None
-        return [row[0] for row in page], place
+        values |= {"limit": query.limit, "one_more": query.limit + 1, "most": PAGE_BYTES}
+        rows = await self._session.all(statement, **values, **arguments(seen_by))
+        place = Place(query.sort, *rows[-1][1:-1]) if rows and rows[-1]["followed"] else None
+        return [row["document"] for row in rows], place
 
     async def count(self, query: Query, *, seen_by: Caller) -> int:
         """How many records a question finds, up to one more than ``MOST_COUNTED``."""
         statement = _shape(query, eyes(seen_by), counted=True)
         return await self._session.value(statement, **_values(query), **arguments(seen_by)) or 0
 
-    async def arrivals(self, after: int, until: int, limit: int, *, seen_by: Caller) -> list[Any]:
-        """Everything held, of every origin, in the order it arrived here; for the operator itself."""
+    async def arrivals(
+        self, after: int, until: int, limit: int, *, seen_by: Caller
+    ) -> tuple[list[Any], bool]:
+        """Everything held, of every origin, in the order it arrived here; for the operator itself.
+
+        As many as ``limit`` and ``PAGE_BYTES`` allow, and whether there are more.
+        """
         if not seen_by.own:
-            return []
-        return await self._session.all(_ARRIVALS, after=after, until=until, limit=limit)
+            return [], False
+        rows = await self._session.all(
+            _ARRIVALS, after=after, until=until, limit=limit, one_more=limit + 1, most=PAGE_BYTES
+        )
+        return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 
     async def groups_of(self, operator: str, *, node: str) -> frozenset[str]:
         """The groups of this node that an operator is a member of."""
@@ -448,9 +481,10 @@ class RecordsWriter(RecordsReader):
     ) -> None:
         """Number and keep records of one's own: (record, its feed or None, change of the live count).
 
-        Raises Raced when another writer came first; nothing of the transaction may then be committed.
+        Raises Raced when another writer came first, and Invalid when the database does not take one of
+        them; nothing of the transaction may then be committed.
         """
-        tag = await self._session.connection.execute(
+        tag = await self._insert(
             KEEP,
             *_columns((record, feed, None, live) for record, feed, live in kept),
             origin,
@@ -464,10 +498,22 @@ class RecordsWriter(RecordsReader):
             raise Raced
 
     async def take(self, origin: str, feed: int, taken: Sequence[tuple[Record, int]]) -> None:
-        """Keep records of another origin: (record, its number in the feed)."""
-        await self._session.connection.execute(
-            TAKE, *_columns((record, feed, seq, 0) for record, seq in taken), origin
-        )
+        """Keep records of another origin: (record, its number in the feed).
+
+        Raises Invalid when the database does not take one of them; nothing of the transaction may then be
+        committed.
+        """
+        await self._insert(TAKE, *_columns((record, feed, seq, 0) for record, seq in taken), origin)
+
+    async def _insert(self, statement: str, *arguments: Any) -> str:
+        try:
+            tag: str = await self._session.connection.execute(statement, *arguments)
+        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+            many = len(arguments[0])
+            which = "the record" if many == 1 else f"one of these {many} records"
+            # Not in PostgreSQL's words: they may quote the record.
+            raise Invalid(f"{which} cannot be stored: SQLSTATE {error.sqlstate}") from error
+        return tag
 
     async def purge(self, feed: int, gone: Sequence[tuple[str, str, int, int]]) -> int:
         """Drop what was withdrawn, (type, key, seq, revision), and keep stubs. Returns how many were live."""

@@ -168,7 +168,7 @@ peers = Table(
     Column("operator", Text, primary_key=True, comment="Its operator's id."),
     Column("url", Text, nullable=False, unique=True, comment="Base URL of its node."),
     Column("name", Text, nullable=False, comment="Name of its operator, as its node says."),
-    Column("state", Text, nullable=False, comment="active or suspended."),
+    Column("state", Text, nullable=False, comment="pending, active, suspended or left."),
     Column("keys", JSONB, nullable=False, comment="Its public JWK set."),
     Column(
         "thumbprint", Text, nullable=False, comment="RFC 7638 thumbprint that an administrator confirmed."
@@ -180,6 +180,31 @@ peers = Table(
     ),
     Column("failure", Text, comment="Why the last attempt failed."),
     Column("next_try_at", Moment, comment="Not before."),
+    Column(
+        "private",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Whether addresses that are not public (loopback, private ranges) are allowed.",
+    ),
+    Column("keys_read_at", Moment, comment="When its key set was last asked for."),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("secret_hash", LargeBinary, primary_key=True, comment="SHA-256 of the secret, 256 random bits."),
+    Column("note", Text, nullable=False, comment="Whom it is for, in the administrator's words."),
+    Column(
+        "private",
+        Boolean,
+        nullable=False,
+        comment="Whether who joins with it may have addresses that are not public.",
+    ),
+    Column("used", Boolean, nullable=False, server_default=text("false"), comment="It is for one use."),
+    Column("used_by", Text, comment="The operator that joined with it."),
+    Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column("expires_at", Moment, nullable=False, comment="Not valid after."),
 )
 
 clients = Table(
@@ -188,6 +213,11 @@ clients = Table(
     Column("id", Text, primary_key=True, comment="OAuth2 client_id."),
     Column("name", Text, nullable=False, comment="What the administrator calls it."),
     Column("secret_hash", LargeBinary, nullable=False, comment="SHA-256 of the secret, 256 random bits."),
+    Column(
+        "former_secret_hash",
+        LargeBinary,
+        comment="The secret before it, which still holds until the next change or until it is dropped.",
+    ),
     Column("scopes", ARRAY(Text), nullable=False, comment="What it may ask for."),
     Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
     Column("revoked_at", Moment, comment="When it was cut off."),
@@ -203,6 +233,21 @@ keys = Table(
         "jwk", JSONB, nullable=False, comment="The private key (RFC 7517). Backups hold it: keep them safe."
     ),
     Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column(
+        "use_from",
+        Moment,
+        nullable=False,
+        server_default=text("now()"),
+        comment="It signs from then on; it is published before.",
+    ),
+    Column("endorsement", Text, comment="JWS of the key before it over this one; null for the first."),
+    Column(
+        "retired",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Nothing it signed holds any more; its private part has been dropped.",
+    ),
 )
 
 assertions = Table(
@@ -210,4 +255,33 @@ assertions = Table(
     metadata,
     Column("fingerprint", LargeBinary, primary_key=True, comment="SHA-256 of client and jti."),
     Column("expires_at", Moment, nullable=False, index=True, comment="It may be forgotten after."),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("fingerprint", LargeBinary, primary_key=True, comment="SHA-256 of a DPoP proof's key and jti."),
+    Column("expires_at", Moment, nullable=False, index=True, comment="It may be forgotten after."),
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("fingerprint", LargeBinary, primary_key=True, comment="SHA-256 of the token."),
+    Column("expires_at", Moment, nullable=False, index=True, comment="It may be forgotten after."),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("n", BigInteger, primary_key=True, autoincrement=False, comment="1, 2, 3... without a gap."),
+    Column("entry", LargeBinary, nullable=False, comment="Canonical JSON: what happened, when, by whom."),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of the hash before it and the entry."),
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("n", BigInteger, primary_key=True, autoincrement=False, comment="The last entry it covers."),
+    Column("jws", Text, nullable=False, comment="Signed by the node: n, hash and time."),
 )

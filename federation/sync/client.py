@@ -7,6 +7,7 @@ client credentials with ``private_key_jwt`` (RFC 7523), through Authlib.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -16,9 +17,30 @@ import msgspec
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Refused
-from federation.domain.feed import Cursor, Entry, FeedName, Head, Lines, Page
-from federation.keys import Keyring
+from federation.domain.errors import (
+    AudienceRevoked,
+    CursorExpired,
+    CursorInFuture,
+    EpochChanged,
+    Invalid,
+    Refused,
+    Unreachable,
+)
+from federation.domain.feed import (
+    Cursor,
+    Entry,
+    FeedName,
+    Head,
+    Lines,
+    Page,
+    SetAside,
+    printable,
+    read_entry,
+    unreadable,
+)
+from federation.domain.peer import Introduced, Peer
+from federation.domain.values import OPERATOR_PATTERN
+from federation.keys import Keyring, Prover
 from federation.sync import outbound
 
 WAIT = 25
@@ -30,29 +52,28 @@ SLICE = 500
 SLICE_BYTES = 4 * 1_048_576
 
 
-class PeerFailed(Exception):
-    """The peer did not answer as it should; the message says how, for the administrator."""
-
-    def __init__(self, why: str, *, retry_after: float | None = None) -> None:
-        super().__init__(why)
-        self.retry_after = retry_after
-
-
 _REFUSALS: dict[str, type[Refused]] = {
     error.code: error for error in (AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged)
 }
 _heads = msgspec.json.Decoder(dict[str, tuple[Head, ...]])
-_entry = msgspec.json.Decoder(Entry)
 
 
-def check_url(url: str) -> str:
-    """A base URL that may be called: https, or http on the loopback interface. Raises PeerFailed."""
-    parts = urlsplit(url.rstrip("/"))
-    host = parts.hostname or ""
-    if parts.username or parts.password or parts.query or parts.fragment or not host:
-        raise PeerFailed(f"{url} is not the base URL of a node")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise PeerFailed(f"{url} is not https (plain http is for the loopback interface only)")
+def check_url(url: str, *, private: bool = False) -> str:
+    """A base URL that may be called: https, or http on the loopback interface. Raises Unreachable.
+
+    ``private``: whether addresses that are not public are allowed.
+    """
+    try:
+        scheme, host, _ = outbound.origin_of(url)
+        parts = urlsplit(url)
+    except (outbound.Broke, ValueError) as error:
+        raise Unreachable(f"{printable(url, 200)} is not the base URL of a node: {_said(error)}") from None
+    if parts.query or parts.fragment:
+        raise Unreachable(f"{printable(url, 200)} is not the base URL of a node")
+    if scheme != "https" and not is_loopback(host):
+        raise Unreachable(f"{url} is not https (plain http is for the loopback interface only)")
+    if not private and _is_address(host) and not outbound.public(host):
+        raise Unreachable(f"{url} is at an address that is not public; --private allows it, if you trust it")
     return url.rstrip("/")
 
 
@@ -63,40 +84,115 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def fetch_public(url: str) -> dict[str, Any]:
-    """A public JSON document of a node. Raises PeerFailed."""
-    async with httpx2.AsyncClient(**outbound.settings()) as client:
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def fetch_public(url: str, *, private: bool) -> dict[str, Any]:
+    """A public JSON document of a node. Raises Unreachable."""
+    body = await _ask("GET", url, private=private)
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable(f"{url} did not answer a JSON object")
+    return found
+
+
+async def _ask(method: str, url: str, *, private: bool, **said: Any) -> bytes:
+    """The body of a 200 or 201 to a request without a token. Raises Unreachable."""
+    async with httpx2.AsyncClient(**outbound.settings(url, private=private)) as client:
         try:
-            response = await client.get(url)
-        except httpx2.HTTPError as error:
-            raise PeerFailed(f"{url} cannot be reached: {_said(error)}") from None
-        if response.status_code != 200:
-            raise PeerFailed(f"{url} answered {response.status_code}")
+            answer = await client.request(method, url, **said)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Unreachable(f"{url} cannot be reached: {_said(error)}") from None
+    if answer.status_code not in (200, 201):
+        _, detail = _problem(answer.content)
+        raise Unreachable(f"{url} answered {answer.status_code}{f': {detail}' if detail else ''}")
+    return bytes(answer.content)
+
+
+def _problem(body: bytes) -> tuple[str, str]:
+    """Code and detail of a refusal (RFC 9457), or of RFC 6749; empty when it is none."""
+    try:
+        said = msgspec.json.decode(body)
+        code = str(said.get("type", "")).rsplit("/", 1)[-1]
+        return code, printable(str(said.get("detail", said.get("error", ""))), 300)
+    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError):
+        return "", ""
+
+
+class Network:
+    """Other nodes as they are: an ``Outside`` over HTTP."""
+
+    def __init__(self, operator: str, keyring: Keyring) -> None:
+        self._operator = operator
+        self._keyring = keyring
+
+    def check_url(self, url: str, *, private: bool) -> str:
+        """As the function of this name."""
+        return check_url(url, private=private)
+
+    async def introduced(self, url: str, *, private: bool) -> Introduced:
+        """What the node at a URL says of itself. Raises Unreachable."""
+        base = check_url(url, private=private)
+        descriptor = await fetch_public(f"{base}/.well-known/federation", private=private)
+        operator, said, jwks_uri = (descriptor.get(name) for name in ("operator", "url", "jwks_uri"))
+        if not (isinstance(operator, str) and isinstance(said, str) and isinstance(jwks_uri, str)) or not (
+            re.fullmatch(OPERATOR_PATTERN, operator)
+        ):
+            raise Unreachable(f"{base} is not a federation node")
+        if said != base:
+            raise Unreachable(f"the node at {base} says that its URL is {printable(said, 200)}")
+        if urlsplit(jwks_uri)[:2] != urlsplit(base)[:2]:
+            raise Unreachable(f"the node at {base} names keys on another host")
+        jwks = await fetch_public(jwks_uri, private=private)
+        name = printable(str(descriptor.get("name") or operator), 200)
+        return Introduced(operator=operator, name=name, url=base, jwks=jwks)
+
+    async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
+        """Use an invitation at its node; the answer to it. Raises Unreachable with what it refused with."""
+        headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+        return await _ask(
+            "POST",
+            f"{check_url(url, private=private)}/v1/join",
+            private=private,
+            content=request,
+            headers=headers,
+        )
+
+    async def farewell(self, peer: Peer) -> None:
+        """Tell a peer that we are leaving. Raises Unreachable."""
+        source = PeerSource(self._operator, peer, self._keyring)
         try:
-            found = msgspec.json.decode(response.content)
-        except msgspec.MsgspecError:
-            found = None
-        if not isinstance(found, dict):
-            raise PeerFailed(f"{url} did not answer a JSON object")
-        return found
+            await source.farewell()
+        finally:
+            await source.close()
 
 
 class PeerSource:
     """The feeds of one peer."""
 
-    def __init__(self, operator: str, url: str, keyring: Keyring) -> None:
+    def __init__(self, operator: str, peer: Peer, keyring: Keyring) -> None:
         """``operator`` is our own: what the peer knows us as."""
-        self._url = check_url(url)
+        self._url = check_url(peer.url, private=peer.private)
         self._operator = operator
         self._keyring = keyring
+        self._prover = Prover()
         self._client = AsyncOAuth2Client(
             client_id=operator,
             token_endpoint=f"{self._url}/oauth2/token",
             token_endpoint_auth_method=self._authenticate,
             grant_type="client_credentials",
             leeway=60,
-            **outbound.settings(),
+            **outbound.settings(self._url, private=peer.private),
         )
+        self._client.register_compliance_hook("access_token_response", _refuse_no_token)
         self._tag: str | None = None
         self.answered = False
         """Whether it has answered as it should since we began."""
@@ -106,14 +202,19 @@ class PeerSource:
         self._tag = None
 
     def _authenticate(self, _client: Any, _method: str, uri: str, headers: Any, body: Any) -> Any:
-        """An Authlib client-authentication method: an assertion with the issuer as its only audience."""
+        """An Authlib client-authentication method: an assertion with the issuer as its only audience.
+
+        The proof beside it has the token bound to our key (RFC 9449, 5).
+        """
         form = urlencode(
             {
                 "grant_type": "client_credentials",
                 "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
                 "client_assertion": self._keyring.assertion(self._operator, self._url),
+                "resource": self._url,
             }
         )
+        headers["dpop"] = self._prover.proof("POST", uri)
         return uri, headers, form
 
     async def heads(self, *, wait: bool = False) -> tuple[Head, ...] | None:
@@ -121,37 +222,42 @@ class PeerSource:
         headers = {}
         if wait and self._tag:
             headers = {"if-none-match": self._tag, "prefer": f"wait={WAIT}"}
-        async with self._get("/v1/feeds", headers, wait=WAIT) as response:
+        async with self._request("GET", "/v1/feeds", headers, wait=WAIT) as response:
             if response.status_code == 304:
                 return None
             body = await self._checked(response)
         try:
             heads = _heads.decode(body)["feeds"]
         except (msgspec.MsgspecError, KeyError, UnicodeDecodeError) as error:
-            raise PeerFailed(f"its list of feeds cannot be read: {error}") from None
+            raise Unreachable(f"its list of feeds cannot be read: {error}") from None
         self._tag = response.headers.get("etag")
         return heads
 
     async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
         """The entries after a cursor, in slices small enough to be stored in one transaction.
 
-        Raises CursorRefused and AudienceRevoked as the peer says; PeerFailed for everything else.
+        An entry that cannot be read is passed over by its number, and comes as set aside. Raises
+        CursorRefused and AudienceRevoked as the peer says; Unreachable for everything else.
         """
         path = f"/v1/feeds/{feed.origin}/{feed.audience}/changes"
         if after is not None:
             path += f"?after={after}"
         headers = {"accept": "application/x-ndjson"}
-        async with self._get(path, headers, stream=True) as response:
+        async with self._request("GET", path, headers, stream=True) as response:
             if response.status_code != 200:
                 await self._checked(response)
             epoch = response.headers.get("federation-epoch", "")
             last = after.seq if after and after.epoch == epoch else 0
-            entries: list[Entry] = []
+            entries: list[Entry | SetAside] = []
             size = 0
             async for line in _lines(response):
-                entry = self._entry(line)
+                entry: Entry | SetAside
+                try:
+                    entry = self._entry(line)
+                except Invalid as why:
+                    entry = self._unreadable(line, why)
                 if entry.seq <= last:
-                    raise PeerFailed(f"the feed {feed} is not in order: {entry.seq} after {last}")
+                    raise Unreachable(f"the feed {feed} is not in order: {entry.seq} after {last}")
                 last = entry.seq
                 entries.append(entry)
                 size += len(line)
@@ -160,20 +266,32 @@ class PeerSource:
                     entries, size = [], 0
             yield Page(entries=tuple(entries), cursor=Cursor(epoch, last), more=False)
 
-    @staticmethod
-    def _entry(line: bytes) -> Entry:
-        try:
-            return _entry.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise PeerFailed(f"an entry cannot be read: {error}") from None
+    _entry = staticmethod(read_entry)
 
-    def _get(self, path: str, headers: dict[str, str], *, wait: float = 0.0, stream: bool = False) -> Any:
+    @staticmethod
+    def _unreadable(line: bytes, why: Invalid) -> SetAside:
+        try:
+            return unreadable(line, why)
+        except Invalid as error:
+            raise Unreachable(f"an entry cannot be read: {error.detail}") from None
+
+    async def farewell(self) -> None:
+        """Tell the peer that we are no peer of its any more. Raises Unreachable."""
+        async with self._request("POST", "/v1/farewell", {}) as response:
+            if response.status_code != 204:
+                await self._checked(response)
+
+    def _request(
+        self, method: str, path: str, headers: dict[str, str], *, wait: float = 0.0, stream: bool = False
+    ) -> _Answer:
         return _Answer(
             self._client,
+            self._prover,
+            method,
             self._url + path,
             headers,
-            outbound.SILENCE + wait,
-            outbound.STREAM if stream else {},
+            silence=outbound.SILENCE + wait,
+            extensions=outbound.STREAM if stream else {"federation.wait": wait},
         )
 
     async def _checked(self, response: Any) -> bytes:
@@ -181,51 +299,79 @@ class PeerSource:
         body = bytes(await response.aread())
         if response.status_code == 200:
             return body
-        try:
-            problem = msgspec.json.decode(body)
-            code, detail = str(problem["type"]).rsplit("/", 1)[-1], str(problem.get("detail", ""))[:300]
-        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
-            code, detail = "", ""
+        code, detail = _problem(body)
         if code in _REFUSALS:
             raise _REFUSALS[code](detail)
-        after = response.headers.get("retry-after", "")
-        raise PeerFailed(
+        raise Unreachable(
             f"it answered {response.status_code}{f': {detail}' if detail else ''}",
-            retry_after=float(after) if after.isdigit() and len(after) < 6 else None,
+            retry_after=_seconds(response.headers.get("retry-after", "")),
         )
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
+def _refuse_no_token(answer: Any) -> Any:
+    """Before Authlib reads it: an answer that is neither a token nor an error of RFC 6749."""
+    if answer.status_code not in (200, 400, 401):
+        _, detail = _problem(answer.content)
+        raise Unreachable(
+            f"asked for a token it answered {answer.status_code}{f': {detail}' if detail else ''}",
+            retry_after=_seconds(answer.headers.get("retry-after", "")),
+        )
+    return answer
+
+
+def _seconds(after: str) -> float | None:
+    """``Retry-After`` in seconds; None for what is none."""
+    return float(after) if after.isascii() and after.isdigit() and len(after) < 6 else None
+
+
 class _Answer:
-    """A request whose answer is read as it comes, with a token of the peer's."""
+    """A request whose answer is read as it comes, with a token of the peer's and a proof for this once."""
 
     def __init__(
-        self, client: Any, url: str, headers: dict[str, str], silence: float, extensions: dict[str, Any]
+        self,
+        client: Any,
+        prover: Prover,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        *,
+        silence: float,
+        extensions: dict[str, Any],
     ) -> None:
-        self._client, self._url, self._headers, self._silence = client, url, headers, silence
-        self._extensions = extensions
+        self._client, self._prover, self._method, self._url = client, prover, method, url
+        self._headers, self._silence, self._extensions = headers, silence, extensions
 
     async def __aenter__(self) -> Any:
         try:
             if self._client.token is None or self._client.token.is_expired(leeway=60):
                 self._client.token = None
                 await self._client.fetch_token()
+            token = str(self._client.token["access_token"])
+            if str(self._client.token.get("token_type")).lower() != "dpop":
+                raise Unreachable("it gave a token that is not bound to our key")
             self._context = self._client.stream(
-                "GET",
+                self._method,
                 self._url,
-                headers=self._headers,
+                # Authlib knows bearer tokens only: the header is ours.
+                withhold_token=True,
+                headers={
+                    **self._headers,
+                    "authorization": f"DPoP {token}",
+                    "dpop": self._prover.proof(self._method, self._url.split("?")[0], token),
+                },
                 timeout=httpx2.Timeout(self._silence, connect=outbound.CONNECT),
                 extensions=self._extensions,
             )
             response = await self._context.__aenter__()
         except OAuthError as error:
-            raise PeerFailed(f"it gave no token: {error.error}: {error.description}"[:300]) from None
+            raise Unreachable(f"it gave no token: {error.error}: {error.description}"[:300]) from None
         except httpx2.HTTPError as error:
-            raise PeerFailed(f"it cannot be reached: {_said(error)}") from None
+            raise Unreachable(f"it cannot be reached: {_said(error)}") from None
         except (ValueError, TypeError, KeyError) as error:
-            raise PeerFailed(f"its token cannot be read: {error}"[:300]) from None
+            raise Unreachable(f"its token cannot be read: {error}"[:300]) from None
         if response.status_code == 401:
             self._client.token = None  # it may have been revoked: get a new one next time
         return response
@@ -234,9 +380,9 @@ class _Answer:
         try:
             await self._context.__aexit__(*exception)
         except httpx2.HTTPError as error:
-            raise PeerFailed(f"the answer broke off: {_said(error)}") from None
+            raise Unreachable(f"the answer broke off: {_said(error)}") from None
         if isinstance(exception[1], httpx2.HTTPError):
-            raise PeerFailed(f"the answer broke off: {_said(exception[1])}") from None
+            raise Unreachable(f"the answer broke off: {_said(exception[1])}") from None
 
 
 async def _lines(response: Any) -> AsyncIterator[bytes]:
@@ -245,10 +391,10 @@ async def _lines(response: Any) -> AsyncIterator[bytes]:
         for line in lines.cut(piece):
             yield line
         if lines.rest > LINE_BYTES:
-            raise PeerFailed(f"an entry is longer than {LINE_BYTES} bytes")
+            raise Unreachable(f"an entry is longer than {LINE_BYTES} bytes")
     if lines.rest:
-        raise PeerFailed("the answer broke off within an entry")
+        raise Unreachable("the answer broke off within an entry")
 
 
 def _said(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:200]
+    return (str(error) or type(error).__name__)[:400]

@@ -15,14 +15,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
-from federation.domain.errors import CursorRefused, Refused
+from federation import trust
+from federation.domain.errors import CursorRefused, Refused, Unreachable
 from federation.domain.feed import FeedName, Head, printable
 from federation.domain.peer import Peer, back_off
 from federation.domain.visibility import PRIVATE
 from federation.node import Node
 from federation.observe import Metrics
 from federation.store.database import Claims
-from federation.sync.client import PeerFailed, PeerSource
+from federation.sync.client import PeerSource
 from federation.sync.pull import Overtaken, Taken, pull
 
 log = logging.getLogger("federation.sync")
@@ -100,15 +101,15 @@ class Loop:
             await asyncio.sleep(max(0.0, min((peer.next_try_at - self._node.clock()).total_seconds(), 5.0)))
         while True:
             try:
-                source = PeerSource(self._node.operator, peer.url, self._node.keyring)
+                source = PeerSource(self._node.operator, peer, self._node.keyring)
                 try:
                     await self._listen(peer, source, failing=failures > 0)
                 finally:
                     failures = 0 if source.answered else failures
                     await source.close()
-            except (PeerFailed, Refused, Overtaken) as error:
+            except (Refused, Overtaken) as error:
                 failures += 1
-                asked = error.retry_after if isinstance(error, PeerFailed) else None
+                asked = error.retry_after if isinstance(error, Unreachable) else None
                 wait = back_off(failures, asked=asked)
                 await self._failed(peer, printable(str(error)) or type(error).__name__, failures, wait)
                 await asyncio.sleep(wait.total_seconds())
@@ -136,6 +137,8 @@ class Loop:
                 noted, failing = now, False
             source.answered = True
             if now - swept > sweep:
+                # Its next key is to be known before it signs.
+                await trust.reread_keys(self._node, peer.operator)
                 swept, sweep = now, SWEEP * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
 
@@ -163,11 +166,11 @@ class Loop:
                 async with asyncio.timeout(LONGEST_PULL):
                     taken = await pull(self._node, head, source)
             except TimeoutError:
-                raise PeerFailed(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
+                raise Unreachable(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
             except CursorRefused as error:
                 # With an unchanged epoch this is an alarm and not for us to reset.
                 log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
-                raise PeerFailed(f"{error.code}: {error.detail}") from None
+                raise Unreachable(f"{error.code}: {error.detail}") from None
             self._count(peer, name, taken)
             brought += taken.entries
         return brought

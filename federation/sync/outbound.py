@@ -1,37 +1,95 @@
-"""What goes out and what may come back: the transport under every call to another node.
+"""The one way out: the transport under every call to another node.
 
-No redirects, no proxies of the environment, nothing compressed, and as many bytes as were agreed. The
-bounds lie under the HTTP client, so that whatever uses it, Authlib too, is held by them.
+A client calls one origin and no other. The name is resolved here, every address it resolves to is checked,
+and the connection goes to an address that was checked: that the name means something else a moment later
+(DNS rebinding) changes nothing. TLS is for the name all the same.
+
+No redirects, no proxies or certificates of the environment, no cookies, nothing compressed, and as many
+bytes in as much time as were agreed. The bounds lie under the HTTP client, so that whatever uses it,
+Authlib too, is held by them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+import httpcore2
 import httpx2
 
 CONNECT = 10.0
-"""Seconds to connect."""
+"""Seconds to resolve a name, to connect to one of its addresses, and for TLS: each."""
+TRIED = 8
+"""Addresses of a name that are tried, at most: a name must not make us knock at a thousand doors."""
 SILENCE = 30.0
 """Seconds without a byte after which an answer is given up."""
+DEADLINE = 60.0
+"""Seconds for a whole answer, or for the headers of a stream. The extension ``federation.wait`` of a request
+adds the seconds that its answer was asked to wait for."""
 SMALL_BYTES = 1_048_576
 """Bytes of an answer that is not a stream of entries, at most."""
+STREAM_BYTES = 8 * 1_073_741_824
+"""Bytes of a stream of entries, at most. Its time is bounded by who reads it (``loop.LONGEST_PULL``)."""
 STREAM = {"federation.stream": True}
 """Extension of a request whose answer is a stream: its reader bounds each line and the time."""
 PIECES = 256
 """Pieces of an answer that are read before others have their turn."""
+PIECE_BYTES = 512
+"""Bytes that a piece counts for, at least: a million chunks of one byte cost 13 s of a core."""
+
+# The headers of an answer are bounded by httpcore2: h11 gives up an incomplete event beyond 100 KiB (read by
+# 64 KiB, so at most 164 KiB). Informational answers, chunk extensions and trailers count for no body; each is
+# held to the same size, and all of them together to the deadline.
+
+_PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+def _nets(*networks: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(network) for network in networks]
+
+
+# Tables of our own, from the IANA registries of special-purpose addresses: ``is_global`` differs from one
+# patch release of Python to the next, and takes 6to4, fec0:: and multicast for public.
+_NEVER = _nets(
+    "0.0.0.0/32",  # unspecified, which the kernel takes for loopback; ``::`` has it at its end
+    "224.0.0.0/4", "255.255.255.255/32", "ff00::/8",  # not one machine
+    "169.254.0.0/16", "fe80::/10",  # link-local, with the metadata of most clouds
+    "fd00:ec2::/32", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",  # AWS, Google, Oracle
+    "100.100.100.200/32", "168.63.129.16/32",  # Alibaba; Azure, among public addresses
+)  # fmt: skip
+_SPECIAL = _nets(
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+    "203.0.113.0/24", "240.0.0.0/4",
+    "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",  # Teredo and ORCHID, documentation, 6to4
+)  # fmt: skip
+_UNICAST, _LOW, _NAT64, _NAT64_LOCAL = _nets("2000::/3", "::/64", "64:ff9b::/96", "64:ff9b:1::/48")
+
+# A thread waits in the C library for each name. Slow names may use up these, not the threads of others.
+_threads = ThreadPoolExecutor(16, thread_name_prefix="resolve")
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 class Broke(httpx2.TransportError):
-    """The answer is not read any further; the message says why."""
+    """The call is not made, or its answer not read any further; the message tells an administrator why."""
 
 
-def settings() -> dict[str, Any]:
-    """How every HTTP client of this node is made."""
+def settings(base: str, *, private: bool) -> dict[str, Any]:
+    """How every HTTP client of this node is made: for the origin of ``base`` alone. Raises Broke.
+
+    With ``private``, also at addresses that not everybody can call.
+    """
     return {
-        "transport": Outbound(),
+        "transport": Outbound(base, private=private),
         "follow_redirects": False,
         "trust_env": False,
         "timeout": httpx2.Timeout(SILENCE, connect=CONNECT),
@@ -39,43 +97,200 @@ def settings() -> dict[str, Any]:
     }
 
 
-class Outbound(httpx2.AsyncHTTPTransport):
-    """Sends requests and bounds their answers."""
+def origin_of(url: str | httpx2.URL) -> tuple[str, str, int]:
+    """Scheme, host (in ASCII) and port that a URL calls. Raises Broke.
 
-    def __init__(self) -> None:
-        super().__init__(trust_env=False)
+    It is read by the HTTP client's own parser, so that what is checked is what is called. What two readers
+    may understand differently is refused; unusual spellings of an address are left to the resolver, whose
+    answer is checked.
+    """
+    try:
+        parts = httpx2.URL(url)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise Broke(f"the URL cannot be read: {error}"[:200]) from None
+    host = parts.raw_host.decode("ascii")
+    port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+    if parts.scheme not in _PORTS:
+        raise Broke(f"the URL of {host or 'no host'} is neither https nor http")
+    if parts.userinfo:
+        raise Broke(f"the URL of {host} has a user name in it")
+    if not (_NAME.fullmatch(host) or (":" in host and "%" not in host)) or not 0 < port < 65_536:
+        raise Broke(f"{host or 'no host'}, port {port}, is not where a node can be")
+    return parts.scheme, host, port
+
+
+def public(address: str) -> bool:
+    """Whether this is the address of one machine which everybody on the Internet can call."""
+    try:
+        return _is_public(ipaddress.ip_address(address))
+    except ValueError:
+        return False
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if _is_never(address) or any(address in network for network in _SPECIAL):
+        return False
+    if isinstance(address, IPv4Address):
+        return True
+    # An IPv6-only network reaches the IPv4 Internet by the well-known prefix; other ways in are not public.
+    return address in _UNICAST or (address in _NAT64 and all(map(_is_public, _within(address))))
+
+
+def _is_never(address: IPv4Address | IPv6Address) -> bool:
+    """Whether no node is called there, whoever allows it."""
+    if isinstance(address, IPv6Address) and address.scope_id:
+        return True
+    return any(one in network for one in (address, *_within(address)) for network in _NEVER)
+
+
+def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses that the kernel, a tunnel or a translator would find in an IPv6 address."""
+    if isinstance(address, IPv4Address):
+        return []
+    if address.teredo:
+        return list(address.teredo)
+    if address.sixtofour:
+        return [address.sixtofour]
+    if address in _NAT64_LOCAL:
+        # Where it lies depends on the prefix, which only the network knows; octet 8 is left out (RFC 6052).
+        octets = address.packed[:8] + address.packed[9:]
+        return [IPv4Address(four) for i in (6, 7, 8, 11) if any(four := octets[i : i + 4])]
+    if address in _LOW or address in _NAT64:  # mapped, compatible, translated
+        return [IPv4Address(address.packed[12:])]
+    return []
+
+
+async def addresses_of(host: str, port: int) -> list[str]:
+    """The addresses of a name in the resolver's order, with the zone of those that have one."""
+    found: list[Any] = await asyncio.get_running_loop().run_in_executor(
+        _threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    )
+    places = [place for *_, place in found]
+    return list(dict.fromkeys(f"{p[0]}%{p[3]}" if len(p) == 4 and p[3] else p[0] for p in places))
+
+
+class Checked(httpcore2.AsyncNetworkBackend):
+    """Connects to a name: to the addresses that were checked, by address."""
+
+    def __init__(self, resolve: Resolve, network: httpcore2.AsyncNetworkBackend, *, private: bool) -> None:
+        self._resolve, self._network, self._private = resolve, network, private
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._resolve(host, port)
+        except TimeoutError:
+            raise Broke(f"{host} was not resolved in time") from None
+        except (OSError, ValueError) as error:
+            raise Broke(f"{host} cannot be resolved: {error}") from None
+        for address in addresses:
+            self._check(host, address)
+        tried = []
+        for address in addresses[:TRIED]:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore2.ConnectTimeout:
+                tried.append(f"{address} (silent)")
+            except httpcore2.ConnectError:
+                tried.append(f"{address} (refused or unreachable)")
+        raise Broke(f"{host} takes no connection to port {port} at {', '.join(tried) or 'any address'}")
+
+    def _check(self, host: str, address: str) -> None:
+        """Raises Broke. One bad address refuses the name: it would be a matter of luck which one is used."""
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            raise Broke(f"{host} resolves to {address}, which is not an address") from None
+        if _is_never(found):
+            raise Broke(f"{host} resolves to {address}, where no node is ever called")
+        if not self._private and not _is_public(found):
+            raise Broke(
+                f"{host} resolves to {address}, which is not a public address; "
+                "allow it with --private when you trust it"
+            )
+
+
+class Outbound(httpx2.AsyncHTTPTransport):
+    """Sends requests to one origin and bounds their answers."""
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        private: bool,
+        resolve: Resolve = addresses_of,
+        network: httpcore2.AsyncNetworkBackend | None = None,
+        verify: ssl.SSLContext | None = None,
+    ) -> None:
+        self._origin = origin_of(base)
+        trust = verify or httpx2.create_ssl_context(trust_env=False)
+        trust.hostname_checks_common_name = False  # RFC 9525: a subject is no host name
+        # Not the parent's __init__: it has no parameter for the network.
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=trust,
+            max_connections=10,
+            keepalive_expiry=5.0,
+            network_backend=Checked(resolve, network or httpcore2.AnyIOBackend(), private=private),
+        )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await super().handle_async_request(request)
+        scheme, host, port = origin_of(request.url)
+        if (scheme, host, port) != self._origin:
+            raise Broke(f"{scheme}://{host}:{port} is not called: it is not where the peer is registered")
+        ends = asyncio.get_running_loop().time() + DEADLINE + request.extensions.get("federation.wait", 0.0)
+        try:
+            async with asyncio.timeout_at(ends):
+                response = await super().handle_async_request(request)
+        except TimeoutError:
+            raise Broke(f"{host} did not answer in time") from None
+        # The client would keep them, and send them back, as many as the peer can think of.
+        response.headers.pop("set-cookie", None)
         streams = response.status_code == 200 and request.extensions.get("federation.stream")
-        limit = None if streams else SMALL_BYTES
+        limit = STREAM_BYTES if streams else SMALL_BYTES
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise Broke("the answer is compressed, which was not asked for")
             length = response.headers.get("content-length", "0")
-            if limit is not None and length.isdigit() and int(length) > limit:
+            if length.isdigit() and int(length) > limit:
                 raise Broke(f"the answer is longer than {limit} bytes")
         except Broke:
             await response.aclose()
             raise
         # The client reads the body from this stream, whole or in pieces.
-        response.stream = _Bounded(response.stream, limit)
+        response.stream = _Bounded(response.stream, limit, None if streams else ends)
         return response
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, stream: Any, limit: int | None) -> None:
-        self._stream = stream
-        self._limit = limit
+    def __init__(self, stream: Any, limit: int, ends: float | None) -> None:
+        self._stream, self._limit, self._ends = stream, limit, ends
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         pieces = 0
-        async for piece in self._stream:
+        body = aiter(self._stream)
+        while True:
+            try:
+                # Around each piece and not around the whole: what reads us must not be cancelled by it.
+                async with asyncio.timeout_at(self._ends):
+                    piece = await anext(body, None)
+            except TimeoutError:
+                raise Broke("the answer did not come to its end in time") from None
+            if piece is None:
+                return
             size += len(piece)
-            if self._limit is not None and size > self._limit:
+            if size > self._limit:
                 raise Broke(f"the answer is longer than {self._limit} bytes")
             pieces += 1
+            if pieces * PIECE_BYTES > self._limit:
+                raise Broke("the answer comes in too many small pieces")
             if pieces % PIECES == 0:
                 # A buffer full of the smallest pieces is read without one wait: let others have a turn.
                 await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from federation.domain.document import Record, supersedes
-from federation.domain.errors import AudienceRevoked, EpochChanged
+from federation.domain.errors import AudienceRevoked, EpochChanged, Invalid
 from federation.domain.feed import Cursor, FeedName, Head, Page, SetAside, Source, Verified, verify
 from federation.node import MANY, Node
 from federation.store.database import Writing
@@ -79,7 +79,9 @@ async def ahead(
 
     async def following() -> tuple[Page, list[Verified | SetAside]] | None:
         page = await anext(pages, None)
-        return None if page is None else (page, [verify(entry, name) for entry in page.entries])
+        if page is None:
+            return None
+        return page, [entry if isinstance(entry, SetAside) else verify(entry, name) for entry in page.entries]
 
     coming = asyncio.ensure_future(following())
     try:
@@ -111,9 +113,29 @@ async def begin_epoch(node: Node, place: Place, epoch: str) -> Place:
 async def keep(
     node: Node, name: FeedName, cursor: Cursor, checked: list[Verified | SetAside], taken: Taken
 ) -> None:
-    """Store one slice and the cursor after it, in one transaction."""
+    """Store one slice and the cursor after it, in one transaction.
+
+    Where the database does not take a record, the slice is halved until that one is alone; it is set
+    aside, and the rest is kept.
+    """
     if not checked:
         return
+    try:
+        await _keep(node, name, cursor, checked, taken)
+    except Invalid as error:
+        if len(checked) > 1:
+            half = len(checked) // 2
+            await keep(node, name, Cursor(cursor.epoch, checked[half - 1].seq), checked[:half], taken)
+            await keep(node, name, cursor, checked[half:], taken)
+        elif isinstance(one := checked[0], Verified):
+            await _keep(node, name, cursor, [_aside(one, "not-storable", error.detail)], taken)
+        else:
+            raise
+
+
+async def _keep(
+    node: Node, name: FeedName, cursor: Cursor, checked: list[Verified | SetAside], taken: Taken
+) -> None:
     async with node.store.write() as tx:
         place = await tx.feeds.find(name)
         if place is None:
@@ -126,11 +148,13 @@ async def keep(
             decided.add(one)
         if not await tx.feeds.advance(place, cursor, delta=decided.delta()):
             raise Overtaken
-        await _store(tx, place, decided)
+        noted = await _store(tx, place, decided)
     node.watch.nudge()
     taken.entries += len(checked)
     for aside in decided.aside:
         taken.set_aside[aside.reason] += 1
+        if aside.seq not in noted:
+            continue
         log.warning(
             "an entry was set aside",
             extra={
@@ -141,9 +165,15 @@ async def keep(
                 "detail": aside.detail,
             },
         )
+    if unnoted := len(decided.aside) - len(noted):
+        log.warning(
+            "entries were set aside that are not noted one by one",
+            extra={"feed": str(name), "entries": unnoted},
+        )
 
 
-async def _store(tx: Writing, place: Place, decided: Decided) -> None:
+async def _store(tx: Writing, place: Place, decided: Decided) -> frozenset[int]:
+    """Returns the numbers of the entries that are noted as set aside."""
     kept = [(one.record, one.seq) for one in decided.last.values() if one.record is not None]
     gone = [(one.type, one.key, one.seq, one.revision) for one in decided.last.values() if one.record is None]
     if kept:
@@ -154,13 +184,17 @@ async def _store(tx: Writing, place: Place, decided: Decided) -> None:
         await tx.records.take(place.origin, place.id, kept)
     if gone:
         await tx.feeds.cleared(place, [(type_, key) for type_, key, _, _ in gone])
-        await tx.records.purge(place.id, gone)
+        # Of what was never held there is nothing to tell, and a peer could name records without end.
+        if told := [one for one in gone if decided.was_held(one[0], one[1])]:
+            await tx.records.purge(place.id, told)
     for feed, lost in decided.losses().items():
         await tx.feeds.loses(feed, lost)
-    for aside in decided.aside:
-        good = decided.last.get((aside.type, aside.key))
-        if good is None or good.seq < aside.seq:
-            await tx.feeds.put_aside(place, aside)
+    standing = [
+        aside
+        for aside in decided.aside
+        if (good := decided.last.get((aside.type, aside.key))) is None or good.seq < aside.seq
+    ]
+    return await tx.feeds.put_aside(place, standing) if standing else frozenset()
 
 
 class Decided:
@@ -218,12 +252,12 @@ class Decided:
         was = self._held.get(name)
         return name not in self.last and was is not None and was.feed == self._feed and was.seq == seq
 
+    def was_held(self, type_name: str, key: str) -> bool:
+        """Whether the record was ever held here, as far as can be told: it is, or it left this feed."""
+        return (type_name, key) in self._held or (type_name, key) in self.withdrawn
+
     def _refuse(self, one: Verified, reason: str, detail: str) -> None:
-        self.aside.append(
-            SetAside(
-                seq=one.seq, type=one.type, key=one.key, revision=one.revision, reason=reason, detail=detail
-            )
-        )
+        self.aside.append(_aside(one, reason, detail))
 
     def delta(self) -> int:
         """By how much the number of live records of this feed changes."""
@@ -242,6 +276,12 @@ class Decided:
             if one.record and was and was.feed not in (None, self._feed) and not was.retracted:
                 lost[was.feed or 0] += 1
         return lost
+
+
+def _aside(one: Verified, reason: str, detail: str) -> SetAside:
+    return SetAside(
+        seq=one.seq, type=one.type, key=one.key, revision=one.revision, reason=reason, detail=detail
+    )
 
 
 def _live(record: Record | None) -> bool:

@@ -15,6 +15,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from federation.api.guard import right_of
 from federation.app import api
+from federation.domain.errors import Unreachable
+from federation.domain.peer import Introduced, Peer
 from federation.node import Node
 from tests.nodes import a_client, a_node, served
 
@@ -103,6 +105,34 @@ async def executed(dsn: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+class NextDoor:
+    """An ``Outside`` without a network: the nodes that are in this process, and who asks each over HTTP."""
+
+    def __init__(self, *nodes: Node, asking: httpx2.AsyncClient) -> None:
+        self.nodes = {node.url: node for node in nodes}
+        self.asking = asking
+        self.down = False
+        """Whether nobody can be reached."""
+
+    def check_url(self, url: str, *, private: bool) -> str:
+        return url
+
+    async def introduced(self, url: str, *, private: bool) -> Introduced:
+        node = self.nodes.get(url)
+        if node is None or self.down:
+            raise Unreachable(f"{url} does not answer")
+        return Introduced(operator=node.operator, name=node.name, url=url, jwks=node.keyring.public())
+
+    async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
+        headers = {**JSON, "authorization": f"Bearer {secret}"}
+        answer = await self.asking.post(f"{url}/v1/join", content=request, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return answer.content
+
+    async def farewell(self, peer: Peer) -> None:
+        await self.introduced(peer.url, private=peer.private)
 
 
 class Operation:

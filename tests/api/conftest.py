@@ -16,7 +16,7 @@ from federation.app import api
 from federation.node import Node
 from federation.observe import Metrics, Observed
 from tests.api.asking import ASSERTION
-from tests.nodes import a_token, introduce
+from tests.nodes import Proving, a_token, introduce
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,9 @@ def app(unattached: Litestar, arnia: Node) -> Litestar:
 @asynccontextmanager
 async def clicking(app: Litestar) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://arnia.test") as client:
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://arnia.test", auth=Proving()
+    ) as client:
         yield client
 
 
@@ -69,5 +71,5 @@ async def peer(app: Litestar, arnia: Node, megalis: Node) -> AsyncIterator[httpx
         }
         got = await client.post("/oauth2/token", data=form)
         assert got.status_code == 200, got.text
-        client.headers["authorization"] = f"Bearer {got.json()['access_token']}"
+        client.headers["authorization"] = f"DPoP {got.json()['access_token']}"
         yield client

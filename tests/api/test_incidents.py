@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx2
@@ -91,3 +92,44 @@ async def test_an_update_counts_on_the_state_it_names(
     assert (await own.post(f"{AT}/updates", json=told, headers={"if-match": tag})).status_code == 200
     late = await own.post(f"{AT}/updates", json=told, headers={"if-match": tag})
     refused(late, 412, "precondition-failed")
+
+
+async def test_an_incident_that_is_opened_again_is_resolved_when_it_is(own: httpx2.AsyncClient) -> None:
+    await put(own, "incidents/again", an_incident())
+    at = "/v1/incidents/arnia/again"
+    for status, moment in (("resolved", "10"), ("investigating", "11"), ("resolved", "12")):
+        line = {"text": {"fr": "…"}, "status": status, "at": f"2026-03-01T{moment}:00:00Z"}
+        now = fine(await own.post(f"{at}/updates", json=line), 200)["content"]
+        resolved = {"10": "2026-03-01T10:00:00Z", "12": "2026-03-01T12:00:00Z"}.get(moment)
+        assert now.get("resolved_at") == resolved
+    assert len(now["updates"]) == 3
+
+
+async def test_the_timeline_is_append_only(own: httpx2.AsyncClient) -> None:
+    def line(n: int) -> dict[str, Any]:
+        return {"at": f"2026-03-01T1{n}:00:00Z", "status": "identified", "text": {"fr": f"Ligne {n}"}}
+
+    lines = [line(n) for n in range(3)]
+    await put(own, "incidents/kept", an_incident(updates=lines[:2]))
+    at = "/v1/incidents/arnia/kept"
+    for wrong in (
+        [],
+        lines[:1],
+        [lines[1], lines[0]],
+        [lines[0], {**lines[1], "text": {"fr": "Autre"}}, lines[2]],
+    ):
+        for answer in (
+            await own.put(at, json={"content": an_incident(updates=wrong)}),
+            await own.patch(
+                at, content=json.dumps({"content": {"updates": wrong}}).encode(),
+                headers={"content-type": "application/merge-patch+json"},
+            ),
+        ):  # fmt: skip
+            told = refused(answer, 400, "invalid")
+            assert told["errors"][0]["pointer"] == "/content/updates"
+    fine(await own.put(at, json={"content": an_incident(updates=lines)}), 200)
+    foreign = {**lines[2], "status": "fixed"}
+    told = refused(
+        await own.put(at, json={"content": an_incident(updates=[*lines, foreign])}), 400, "invalid"
+    )
+    assert told["errors"][0]["pointer"] == "/content/updates/3/status"

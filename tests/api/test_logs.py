@@ -59,7 +59,7 @@ async def test_no_token_or_secret_is_in_any_line(
     ]
     for secret in parts:
         assert secret not in text
-    for private in arnia.keyring._keys:
+    for private in arnia.keyring._keys.values():
         assert str(private.as_dict(private=True)["d"]) not in text
     assert "query-canary" not in text
 

@@ -12,11 +12,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation.api.examples import DRAFTS, KEYS, UPDATE
+from federation import trust
+from federation.api.examples import DRAFTS, KEYS, REGISTRATION, UPDATE
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.node import Node
-from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, ndjson, operations
+from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
 
 Document = dict[str, Any]
@@ -58,6 +59,7 @@ def test_operation_ids_make_good_method_names(document: Document) -> None:
 
 def test_every_operation_says_what_it_is_for_who_may_and_what_can_go_wrong(document: Document) -> None:
     rights = {(op.method, re.sub(r":\w+}", "}", op.template)): op.right for op in operations()}
+    reads = {(op.method, re.sub(r":\w+}", "}", op.template)): op.reads for op in operations()}
     for method, path, operation in described(document):
         where = (method, path)
         assert operation["summary"], where
@@ -71,9 +73,10 @@ def test_every_operation_says_what_it_is_for_who_may_and_what_can_go_wrong(docum
         assert "500" in errors, where
         if right.scope:
             assert errors >= {"401", "403", "503"}, where
-        for status in errors - ({"400", "401"} if path == "/oauth2/token" else set()):
+        for status in errors - ({"400", "401"} if path.startswith("/oauth2/") else set()):
             assert "application/problem+json" in answers[status]["content"], (where, status)
-        if method in ("PUT", "POST", "PATCH"):
+        assert ("requestBody" in operation) == bool(reads[where]), where
+        if reads[where]:
             assert operation["requestBody"]["required"], where
             assert errors >= {"413", "415"}, where
         for name in re.findall(r"{(\w+)}", path):
@@ -233,6 +236,13 @@ async def test_what_is_answered_is_what_is_described(
     assertion = megalis.keyring.assertion("megalis", arnia.url)
     signed = {**grant, "client_assertion_type": ASSERTION, "client_assertion": assertion}
     await anyone.post("/oauth2/token", data=signed)
+    for path in ("/oauth2/introspect", "/oauth2/revoke"):
+        for auth in (credentials, ("x", "y")):
+            for form in ({"token": own.headers["authorization"].split()[1]}, {"token": "x"}, {}):
+                await anyone.post(path, data=form, auth=auth)
+        await anyone.post(path, json={"token": "x"}, auth=credentials)
+        await anyone.post(path, data={"token": "x" * 20_000}, auth=credentials)
+    await peers_come_and_go(anyone, own, arnia, megalis)
 
     walked = {(method, path) for method, path, _ in held.seen}
     assert walked == {(method, path) for method, path, _ in described(document)}
@@ -241,3 +251,53 @@ async def test_what_is_answered_is_what_is_described(
     arnia.stop()
     await anyone.get("/health/ready")
     assert sorted(held.faults) == []
+
+
+async def peers_come_and_go(
+    anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, megalis: Node
+) -> None:
+    """Everything that is asked when megalis, a peer, is cut off, leaves, joins anew and leaves again."""
+    arnia._outside = megalis._outside = outside = NextDoor(arnia, megalis, asking=anyone)
+    at = "/v1/peers/megalis"
+
+    async def decide(what: str, **body: Any) -> int:
+        await anyone.post(f"{at}/{what}", **body)
+        await own.post(f"/v1/peers/nobody/{what}", **body)
+        return (await own.post(f"{at}/{what}", **body)).status_code
+
+    assert [await decide(what) for what in ("suspend", "suspend")] == [200, 200]
+    assert await decide("activate", json={"code": "1"}) == 409
+    assert [await decide(what) for what in ("resume", "resume")] == [200, 200]
+    outside.down = True
+    assert [await decide(what) for what in ("leave", "leave", "suspend", "resume")] == [200, 200, 409, 409]
+
+    await trust.told_farewell(megalis, "arnia")
+    outside.down = False
+    invitation = await trust.invite(arnia, "to megalis")
+    await trust.join(megalis, invitation)
+    by = {"authorization": f"Bearer {invitation.secret}"}
+    bodies: list[dict[str, Any]] = [
+        {"json": REGISTRATION}, {"json": {}}, {"data": {"x": "y"}}, {"content": b"x" * 70_000},
+    ]  # fmt: skip
+    for sent in bodies:
+        for headers in (by, {**by, **JSON}, {**JSON}):
+            await anyone.post("/v1/join", headers=headers, **sent)
+    peer = (await own.get("/v1/peers")).json()["peers"][0]
+    assert (await own.post(f"{at}/activate", data={"code": "1"})).status_code == 415
+    assert [await decide("activate", json=body) for body in ({}, {"code": "1"})] == [400, 409]
+    outside.down = True
+    assert await decide("activate", json={"code": peer["code"]}) == 502
+    outside.down = False
+    assert await decide("activate", json={"code": peer["code"]}) == 200
+
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION,
+        "client_assertion": megalis.keyring.assertion("megalis", arnia.url),
+    }
+    token = (await anyone.post("/oauth2/token", data=form)).json()["access_token"]
+    for expected in (204, 401):
+        bye = await anyone.post("/v1/farewell", headers={"authorization": f"DPoP {token}"})
+        assert bye.status_code == expected
+        await arnia.watch.look()
+    assert (await own.post("/v1/farewell")).status_code == 403

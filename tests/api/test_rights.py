@@ -14,14 +14,13 @@ import httpx2
 import pytest
 from litestar import Litestar, WebSocket, asgi, get, websocket
 
-from federation.api.caller import LIFETIME, Tokens
+from federation.api.caller import LIFETIME, Holder, Tokens
 from federation.api.examples import DRAFTS, UPDATE
 from federation.api.guard import RIGHTS, check_rights
 from federation.app import api
 from federation.domain.errors import Broken
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.domain.visibility import Caller
 from federation.keys import Keyring, mint
 from federation.node import Node
 from tests.api.asking import Operation, fine, operations, put, refused, until
@@ -30,6 +29,18 @@ from tests.nodes import a_client, introduce, publish
 
 GUARDED = [operation for operation in operations() if operation.right.scope]
 OPEN = [operation for operation in operations() if not operation.right.scope]
+
+
+WITHOUT_PEER = {
+    "activate": (400, "invalid"),
+    "suspend": (404, "not-found"),
+    "resume": (404, "not-found"),
+    "leave": (404, "not-found"),
+    "farewell": (403, "forbidden"),
+}
+"""What operations on a peer answer to who has the right to them, when there is no peer."""
+OF_THEIR_OWN = {"token", "revoke", "introspect", "join"}
+"""Operations that are not for tokens: they authenticate a client or an invitation themselves."""
 
 
 async def asked(client: httpx2.AsyncClient, operation: Operation, **headers: str) -> httpx2.Response:
@@ -77,12 +88,18 @@ async def test_an_operation_asks_for_its_scope(
     assert 'error="insufficient_scope"' in poor.headers["www-authenticate"]
 
     right = await token(anyone, credentials, scope)
-    assert (await asked(anyone, operation, authorization=right)).status_code < 300
+    answer = await asked(anyone, operation, authorization=right)
+    if operation.act in WITHOUT_PEER:
+        refused(answer, *WITHOUT_PEER[operation.act])
+    else:
+        assert answer.status_code < 300
 
 
 @pytest.mark.parametrize("operation", OPEN, ids=repr)
 async def test_what_is_open_asks_for_nothing(anyone: httpx2.AsyncClient, operation: Operation) -> None:
-    assert (await asked(anyone, operation)).status_code not in (401, 403, 500)
+    without = (await asked(anyone, operation)).status_code
+    assert without not in (403, 500)
+    assert (without == 401) == (operation.act == "join"), "an invitation is what joining asks for"
     assert (await asked(anyone, operation, authorization="Bearer nonsense")).status_code not in (403, 500)
 
 
@@ -93,7 +110,7 @@ def test_every_right_is_used_and_every_operation_has_one() -> None:
 
 def test_what_writes_is_never_open() -> None:
     for operation in operations():
-        if operation.method != "GET" and operation.act != "token":
+        if operation.method != "GET" and operation.act not in OF_THEIR_OWN:
             assert not operation.right.open, operation
 
 
@@ -265,7 +282,7 @@ async def test_a_token_holds_only_as_this_node_signed_it_for_itself(
         "of type JWT": sign(good, typ="JWT"),
         "an assertion": sign(good, typ="client-authentication+jwt"),
         "signed by a peer": megalis.keyring.sign(good, typ="at+jwt"),
-        "signed by nobody": Keyring([mint()]).sign(good, typ="at+jwt"),
+        "signed by nobody": Keyring.of(mint()).sign(good, typ="at+jwt"),
         "unsigned": unsigned({"alg": "none", "typ": "at+jwt"}, good),
         "signed with the public key": confused(good, arnia),
         "with scopes as a list": sign({**good, "scope": ["solutions.read"]}, typ="at+jwt"),
@@ -348,8 +365,8 @@ async def test_a_check_that_a_revocation_overtakes_is_not_remembered(
     found, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Tokens):
-        async def _check(self, token: str, now: float) -> tuple[Caller, float]:
-            result = await super()._check(token, now)
+        async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder:
+            result = await super()._check(token, fingerprint, now)
             found.set()
             await go_on.wait()
             return result

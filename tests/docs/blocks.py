@@ -15,12 +15,13 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation import serving
+from federation import keys, serving
 from federation.api import caller, feeds, guard, oauth, openapi, records
+from federation.api import limits as limits_
 from federation.api.problems import PROBLEMS
 from federation.app import api
 from federation.cli import main
-from federation.domain import document, feed, peer, query, values
+from federation.domain import audit, document, feed, peer, query, values
 from federation.domain.document import Draft, Envelope
 from federation.domain.incident import STATUSES, NewUpdate
 from federation.domain.registry import TYPES
@@ -101,6 +102,11 @@ _SETTINGS = {
     "port": "Port the API listens on, 1 to 65535.",
     "connections": "Database connections of one process, at most; 4 to 200.",
     "log_level": "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+    "rate": "Requests a second that one client or peer may make; for a moment twice as many. 0: no limit.",
+    "rate_anonymous": "Requests a second without a token that one address may make (IPv6: the /64 around "
+    "it); for a moment twice as many. 0: no limit that goes by addresses, on token requests neither.",
+    "proxies": "Addresses and networks, separated by commas, of the proxies whose `X-Forwarded-For` is "
+    "believed, such as `127.0.0.1,172.16.0.0/12`.",
 }
 _OTHERWISE = {
     "operator": "none: it must be set",
@@ -108,6 +114,7 @@ _OTHERWISE = {
     "name": "the operator's id",
     "data_dir": "`federation-data` in the working directory",
     "database_url": "the node runs its own PostgreSQL",
+    "proxies": "nobody: a request came from where its connection did",
 }
 
 
@@ -226,7 +233,16 @@ def seconds(value: float) -> str:
     return f"{value:g} s"
 
 
+def rate(limit: limits_.Rate, setting: str = "") -> str:
+    of = f" (`FEDERATION_{setting}`)" if setting else ""
+    return f"{number(limit.a_second)} a second{of}, {number(limit.burst)} at once"
+
+
 def limits() -> str:
+    found = read({"FEDERATION_OPERATOR": "arnia"})
+    known, nobody = (
+        limits_.Rate(value, value * limits_.BURST_SECONDS) for value in (found.rate, found.rate_anonymous)
+    )
     rows: tuple[tuple[str, str, str], ...] = (
         ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
         ("Body of a token request", size(oauth.MAX_FORM), "413"),
@@ -252,8 +268,18 @@ def limits() -> str:
         ("Life of an access token", seconds(caller.LIFETIME), "401"),
         ("Length of an access token", size(caller.MAX_TOKEN), "401"),
         ("Life of a client assertion", seconds(oauth.LONGEST_ASSERTION), "401"),
-        ("Difference of clocks", seconds(caller.LEEWAY), "401"),
+        ("Difference of clocks", seconds(keys.LEEWAY), "401"),
         ("Time to send the headers of a request", seconds(serving.HEADER_MILLISECONDS / 1000), "closed"),
+        ("Requests of one client or peer", rate(known, "RATE"), "429"),
+        ("Requests of one address without a token", rate(nobody, "RATE_ANONYMOUS"), "429"),
+        ("Token requests and the like of one client from one address", rate(limits_.TOKENS), "429"),
+        ("Token requests and the like of one address", rate(limits_.TOKENS_OF_ADDRESS), "429"),
+        ("Failed authentications and wrong invitations of one address", rate(limits_.FAILURES), "429"),
+        (
+            "Clients, peers and addresses whose requests are counted, of each",
+            number(limits_.MOST_REMEMBERED),
+            "who asked longest ago is forgotten",
+        ),
         ("Requests under way in one process", number(serving.CONCURRENT), "they wait"),
         ("Connections that wait to be accepted", number(serving.BACKLOG), "refused by the system"),
         ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
@@ -480,6 +506,18 @@ def decisions() -> str:
     return "\n".join(lines)
 
 
+# The audit trail
+
+
+def events() -> str:
+    rows = ((f"`{event}`", meaning) for event, meaning in audit.EVENTS.items())
+    return table(("event", "meaning"), rows)
+
+
+def faults() -> str:
+    return table(("fault", "meaning"), ((f"`{what}`", meaning) for what, meaning in audit.FAULTS.items()))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "cli": cli,
     "settings": settings,
@@ -499,6 +537,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "themes": themes,
     "labels": labels,
     "decisions": decisions,
+    "events": events,
+    "faults": faults,
 }
 
 if __name__ == "__main__":

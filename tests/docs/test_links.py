@@ -92,10 +92,10 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_is_noticed() -> None:
-    block = "```console\n$ federation peer invite x\n$ bin/federation client add a\n```\n"
+    block = "```console\n$ federation peer befriend x\n$ bin/federation client add a\n```\n"
     said = f"`federation serve --fast`\n{block}"
     assert list(unknown_commands(said)) == [
-        "$ federation peer invite x: invite",
+        "$ federation peer befriend x: befriend",
         "federation serve --fast: --fast",
     ]
 
@@ -134,3 +134,12 @@ def test_nothing_is_told_of_a_machine_or_an_index(page: Path) -> None:
 def test_every_decision_has_its_number_first() -> None:
     for page in (DOCS / "decisions").glob("[0-9]*.md"):
         assert page.read_text().startswith(f"# {page.name[:4]} ")
+
+
+@EACH
+def test_tests_that_are_named_exist(page: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page.read_text()))
+    if page.name == "threats.md":
+        assert len(named) > 30
+    files = [test.read_text() for test in (ROOT / "tests").rglob("test_*.py")] if named else []
+    assert {name for name in named if not any(f"def {name}(" in text for text in files)} == set()

@@ -16,7 +16,7 @@ from federation.keys import Keyring, mint, thumbprint, verified
 
 TYPES: frozenset[str | None] = frozenset({"at+jwt"})
 KEY, OTHER = mint(), mint()
-RING = Keyring([KEY])
+RING = Keyring.of(KEY)
 JWKS = RING.public()
 HEADER = {"alg": "ES256", "typ": "at+jwt", "kid": KEY["kid"]}
 CLAIMS = {"sub": "megalis"}
@@ -61,7 +61,7 @@ def by_hand(jwk: dict[str, Any]) -> str:
 def test_a_thumbprint_is_that_of_rfc_7638() -> None:
     for _ in range(5):
         key = mint()
-        assert thumbprint(key) == by_hand(key) == key["kid"] == Keyring([key]).kid
+        assert thumbprint(key) == by_hand(key) == key["kid"] == Keyring.of(key).kid
 
 
 def test_a_thumbprint_is_of_the_key_and_not_of_what_is_said_beside_it() -> None:
@@ -95,7 +95,7 @@ def test_what_is_no_key_on_p_256_has_no_thumbprint(wrong: dict[str, Any]) -> Non
 
 
 def test_a_key_set_tells_no_private_key() -> None:
-    jwks = Keyring([KEY, OTHER]).public()
+    jwks = Keyring.of(KEY, OTHER).public()
     assert [key["kid"] for key in jwks["keys"]] == [KEY["kid"], OTHER["kid"]]
     for key in jwks["keys"]:
         assert set(key) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
@@ -104,7 +104,7 @@ def test_a_key_set_tells_no_private_key() -> None:
 
 
 def test_the_newest_key_signs_and_the_older_ones_still_verify() -> None:
-    ring = Keyring([OTHER, KEY])
+    ring = Keyring.of(OTHER, KEY)
     assert ring.kid == OTHER["kid"]
     old, new = RING.sign(CLAIMS, typ="at+jwt"), ring.sign(CLAIMS, typ="at+jwt")
     assert verified(old, ring.public(), TYPES) == verified(new, ring.public(), TYPES) == CLAIMS
@@ -202,13 +202,13 @@ def test_a_token_of_another_algorithm_does_not_hold_though_the_signature_would(a
 
 
 def test_a_token_signed_with_another_key_does_not_hold() -> None:
-    assert verified(signed({**HEADER, "kid": OTHER["kid"]}, key=OTHER), Keyring([OTHER]).public(), TYPES)
+    assert verified(signed({**HEADER, "kid": OTHER["kid"]}, key=OTHER), Keyring.of(OTHER).public(), TYPES)
     assert does_not_hold(signed({**HEADER, "kid": OTHER["kid"]}, key=OTHER))
     assert does_not_hold(signed(HEADER, key=OTHER))
 
 
 def test_a_key_that_a_token_brings_along_is_not_believed() -> None:
-    public = Keyring([OTHER]).public()["keys"][0]
+    public = Keyring.of(OTHER).public()["keys"][0]
     for brought in (
         {"jwk": public},
         {"jwk": public, "kid": OTHER["kid"]},

@@ -1,17 +1,32 @@
 """The small values: identifiers, dates, references, texts."""
 
 import csv
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import inspect
 
+from federation import domain
 from federation.domain.deployment import Deployment
 from federation.domain.incident import Incident
 from federation.domain.operator import Operator
 from federation.domain.solution import Solution
-from federation.domain.values import Content, Identifier, as_instant, day, instant
+from federation.domain.values import (
+    END,
+    MOST_SEARCHED,
+    Content,
+    Identifier,
+    as_instant,
+    day,
+    instant,
+)
 from tests.domain.builders import (
     NOW,
     a_deployment,
@@ -248,17 +263,78 @@ def test_a_text_has_a_length() -> None:
     ("content", "kind", "words"),
     [
         (a_solution(summary={"fr": "parc", "en": "assets", "fr-CA": "inventaire"}), Solution,
-            ("parc inventaire", "GLPI assets")),
+            ("GLPI parc assets inventaire", "GLPI assets")),
         (an_incident(title={"fr": "panne"}, summary={"en": "down"}, aliases=["CVE-2024-1"]), Incident,
-            ("panne", "down CVE-2024-1")),
-        (an_operator(name="L'ARNia"), Operator, ("L'ARNia", "")),
+            ("panne down CVE-2024-1", "down CVE-2024-1")),
+        (an_operator(name="L'ARNia"), Operator, ("L'ARNia", "L'ARNia")),
         (a_deployment(hosting={"model": "operator", "provider": "OVH"}, offer={"open": True,
             "eligibility": {"fr": "EPCI"}}),
-         Deployment, ("EPCI", "arnia glpi OVH")),
+         Deployment, ("arnia glpi OVH EPCI", "arnia glpi OVH")),
     ],
 )  # fmt: skip
-def test_french_words_are_searched_as_french_and_others_as_they_are(
+def test_all_words_are_searched_as_french_and_those_that_are_not_as_they_are_too(
     content: dict[str, Any], kind: type[Content], words: tuple[str, str]
 ) -> None:
     projection = a_draft(content, kind).content.project()
     assert (projection.french, projection.other) == words
+
+
+def test_what_is_searched_of_a_record_has_a_limit_in_bytes_and_keeps_whole_letters() -> None:
+    summary = {f"fr-{a}{b}": "𠀀" * 20_000 for a in "ab" for b in "ab"}
+    projection = a_draft(a_solution(name="GLPI", summary=summary)).content.project()
+    assert projection.french == "GLPI " + "𠀀" * ((MOST_SEARCHED - 5) // 4)
+    assert projection.other == "GLPI"
+
+
+# Patterns
+
+
+def _patterns(type_: inspect.Type, seen: set[int]) -> Iterator[str]:
+    """Every pattern that a type rests on."""
+    if id(type_) in seen:
+        return
+    seen.add(id(type_))
+    if pattern := getattr(type_, "pattern", None):
+        yield pattern
+    inner = [getattr(type_, name, None) for name in ("type", "item_type", "key_type", "value_type")]
+    inner += [*getattr(type_, "types", ()), *(f.type for f in getattr(type_, "fields", ()))]
+    for one in inner:
+        if isinstance(one, inspect.Type):
+            yield from _patterns(one, seen)
+
+
+def every_pattern() -> list[str]:
+    """The patterns of everything that ``federation.domain`` decodes."""
+    found: dict[str, None] = {}
+    for module in pkgutil.iter_modules(domain.__path__):
+        for value in vars(importlib.import_module(f"federation.domain.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, msgspec.Struct):
+                with suppress(TypeError, NameError):
+                    found |= dict.fromkeys(_patterns(inspect.type_info(value), set()))
+    return list(found)
+
+
+def test_every_pattern_of_the_schema_is_found() -> None:
+    """The control: as many as are written down, none of them twice."""
+    written = sum(
+        Path(str(domain.__path__[0]), f"{module.name}.py").read_text().count("pattern=")
+        for module in pkgutil.iter_modules(domain.__path__)
+    )
+    assert len(every_pattern()) >= written - 5 > 20, "some are shared"
+
+
+@pytest.mark.parametrize("pattern", every_pattern())
+def test_a_line_feed_after_the_end_matches_no_pattern(pattern: str) -> None:
+    """msgspec searches, and to Python ``$`` alone matches before a last line feed."""
+    assert pattern.startswith("^")
+    assert pattern.endswith(END)
+    assert len(re.findall(r"(?<!\\)\$", pattern)) == 1
+    assert not re.search(r"\\[AZz]|\(\?[^!:=]", pattern), "ECMA-262 has it not"
+    for example in ("a", "aa", "a/b", "FR", "EUR", "cog", "fr", "0" * 16, "0" * 64, "71", "AGPL-3.0", "0002",
+                    "2026-03-01", "2026-03-01T08:30:00Z", "https://a.b", "a@b", "pkg:a/b", "cpe:/a",
+                    "vers:a/b", "CVE-1", "CVSS:3.1/AV:N/AC:L", "a:b"):  # fmt: skip
+        if re.search(pattern, example):
+            assert not re.search(pattern, example + "\n")
+            break
+    else:
+        pytest.fail(f"no example for {pattern}")

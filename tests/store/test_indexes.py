@@ -111,6 +111,8 @@ QUESTIONS: dict[str, tuple[list[tuple[str, str]], int]] = {
     "a beneficiary": ([("beneficiary", "0060:000000010")], 1),
     "a search": ([("q", "hebergeur 210")], 20),
     "a search that finds nothing": ([("q", "introuvable")], 0),
+    "a search for either of two": ([("q", "hebergeurs 210 or 211")], 20),
+    "a search of words French does not count": ([("q", "avec")], 0),
     "what is new": ([("updated_since", "2199-01-01")], 0),
 }
 
@@ -148,7 +150,7 @@ async def test_a_page_of_a_feed_is_found_by_an_index(explaining: Explaining, aft
     place = await reader.find(FeedName("recia", "federation"))
     assert place
     assert place.epoch
-    rows = await FeedsReader(Session(explaining)).entries(place, Cursor(place.epoch, after), 1_000)
+    rows, _ = await FeedsReader(Session(explaining)).entries(place, Cursor(place.epoch, after), 1_000)
     assert [row[0] for row in rows] == list(range(after + 1, min(after + 1_000, 18_000) + 1))
     explaining.found_by_index()
 
@@ -156,7 +158,7 @@ async def test_a_page_of_a_feed_is_found_by_an_index(explaining: Explaining, aft
 @pytest.mark.parametrize("after", [0, 10_000, 19_990])
 async def test_a_page_of_arrivals_is_found_by_an_index(explaining: Explaining, after: int) -> None:
     reader = RecordsReader(Session(explaining))
-    rows = await reader.arrivals(after, MANY, 1_000, seen_by=itself("recia"))
+    rows, _ = await reader.arrivals(after, MANY, 1_000, seen_by=itself("recia"))
     assert [row[0] for row in rows] == list(range(after + 1, min(after + 1_000, MANY) + 1))
     explaining.found_by_index()
 

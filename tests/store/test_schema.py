@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Text
@@ -137,12 +138,23 @@ async def test_a_schema_that_is_older_is_refused_until_it_is_migrated(
 ) -> None:
     with pytest.raises(Broken, match="no schema yet; run `federation migrate`"):
         await schema.check(fresh, "arnia")
-    await schema.migrate(fresh, "arnia")
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "newest", lambda: "0002")
-        with pytest.raises(Broken, match="at schema 0001, this program needs 0002"):
-            await schema.check(fresh, "arnia")
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        await schema.migrate(fresh, "arnia")
+    async with looking(fresh) as look:
+        await look.execute(
+            "INSERT INTO peers (operator, url, name, state, keys, thumbprint)"
+            " VALUES ('megalis', 'https://megalis.test', 'Megalis', 'active', '{}', 'x')"
+        )
+        await look.execute("INSERT INTO keys (kid, jwk) VALUES ('k', '{}')")
+    with pytest.raises(Broken, match=f"at schema 0001, this program needs {schema.newest()}"):
+        await schema.check(fresh, "arnia")
+    assert await schema.migrate(fresh, "arnia") == ("0001", schema.newest())
     await schema.check(fresh, "arnia")
+    async with looking(fresh) as look:
+        assert await look.fetchval("SELECT state FROM peers WHERE NOT private") == "active"
+        assert await look.fetchval("SELECT kid FROM keys WHERE NOT retired AND use_from <= now()") == "k"
 
 
 async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def reply(
     return "\r\n".join([*lines, "connection: close", "", ""]).encode() + body
 
 
-TOKEN = reply(msgspec.json.encode({"access_token": "t", "token_type": "Bearer", "expires_in": 300}))
+TOKEN = reply(msgspec.json.encode({"access_token": "t", "token_type": "DPoP", "expires_in": 300}))
 
 
 def heads_of(*heads: Head) -> bytes:
@@ -171,6 +171,7 @@ def known_as(operator: str, url: str) -> Peer:
         keys={"keys": []},
         thumbprint="none",
         added_at=datetime.now(UTC),
+        private=True,
     )
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import string
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from federation.domain.feed import Entry
+from federation.domain import values
+from federation.domain.document import Draft, check_draft
+from federation.domain.errors import Invalid
+from federation.domain.feed import Entry, SetAside
 from federation.domain.solution import Solution
 from federation.domain.visibility import itself
 from federation.node import Node
+from federation.store import feeds as store_feeds
+from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution, without
+from tests.nodes import publish
 from tests.store.steps import counts_are_true
-from tests.sync.peers import a_head, an_entry, held, reasons, take
+from tests.sync.peers import Told, a_head, an_entry, held, reasons, take
 
 
 def bad(seq: int, **members: Any) -> dict[str, Any]:
@@ -49,6 +58,41 @@ BAD: dict[str, tuple[Entry, str]] = {
     "too deep": (an_entry(2, b"[" * 60 + b"]" * 60), "bad-document"),
     "a year nobody knows": (an_entry(2, bad(2, updated_at="9999-12-31T23:59:59Z")), "bad-document"),
 }
+
+
+def _pairs(size: int) -> Iterator[str]:
+    letters = map("".join, itertools.product(string.ascii_lowercase, repeat=size))
+    return (f"{a}-{b}" for a, b in itertools.pairwise(letters))
+
+
+WORDY: dict[str, Callable[[], Iterator[str]]] = {
+    "unique words": lambda: (f"w{n}" for n in itertools.count(10**7)),
+    "compounds of letters of four bytes": lambda: (
+        f"{chr(n)}{chr(n + 1)}-{chr(n + 2)}{chr(n + 3)}" for n in itertools.cycle(range(0x20000, 0x2A6D0, 4))
+    ),
+    "short compounds": lambda: itertools.cycle(_pairs(3)),
+    "addresses": lambda: (f"{a}.fr/{b}" for a, b in (pair.split("-") for pair in itertools.cycle(_pairs(3)))),
+}
+"""Words of which PostgreSQL makes more than they are."""
+
+
+def too_wordy(words: Iterator[str] | None = None) -> dict[str, Any]:
+    """A solution of nearly a megabyte of words, half of them French."""
+    words = WORDY["unique words"]() if words is None else words
+
+    def much() -> str:
+        text, size = [], 0
+        while size < 16_000:
+            text.append(next(words))
+            size += len(text[-1].encode()) + 1
+        return " ".join(text)
+
+    return a_solution(
+        summary={f"{language}-{a}{b}": much() for language in ("fr", "en") for a in "abc" for b in "abcde"},
+        description={
+            f"{language}-{a}{b}": much() for language in ("fr", "en") for a in "abc" for b in "abcde"
+        },
+    )
 
 
 @pytest.mark.parametrize(("entry", "reason"), BAD.values(), ids=BAD)
@@ -144,8 +188,6 @@ async def test_the_same_entry_again_changes_nothing(arnia: Node, look: Any) -> N
 
 async def test_a_peer_cannot_touch_the_records_of_another(arnia: Node) -> None:
     """The origin of an entry is that of its feed; the same key of another origin is another record."""
-    from tests.nodes import publish
-
     own = await publish(arnia, "solution", "glpi", a_solution())
     await take(
         arnia,
@@ -157,20 +199,33 @@ async def test_a_peer_cannot_touch_the_records_of_another(arnia: Node) -> None:
     assert await held(arnia) == {}
 
 
-async def test_a_document_too_wordy_to_be_indexed_stops_nothing(arnia: Node) -> None:
+@pytest.mark.parametrize("words", WORDY.values(), ids=WORDY)
+async def test_a_document_too_wordy_to_be_indexed_is_held_like_any(
+    arnia: Node, look: Any, words: Any
+) -> None:
     """PostgreSQL indexes at most 1 MiB of words of a text; a document may have as much."""
-    words = iter(range(10**7, 10**8))
+    content = too_wordy(words())
+    await take(arnia, an_entry(1), an_entry(2, a_document(key="k2", content=content)), an_entry(3))
+    assert await held(arnia) == {"k1": 1, "k2": 1, "k3": 1}
+    own = await publish(arnia, "solution", "wordy", content)
+    assert own.revision == 1
+    # (With the places of the words, which the limit does not count.)
+    assert await look.fetchval("SELECT max(pg_column_size(search::text::tsvector)) FROM records") < 900_000
 
-    def much() -> str:
-        return " ".join(f"w{next(words)}" for _ in range(1_800))
 
-    summary = {f"fr-{a}{b}": much() for a in "abcde" for b in "abcdef"}
-    description = {f"fr-{a}{b}": much() for a in "abcde" for b in "abcdef"}
-    wordy = a_document(key="k2", content=a_solution(summary=summary, description=description))
-    while len(json.dumps(wordy)) > 1_040_000:
-        description.popitem()
-    await take(arnia, an_entry(1), an_entry(2, wordy), an_entry(3))
-    assert {"k1", "k3"} <= (await held(arnia)).keys()
+async def test_own_records_that_the_database_does_not_take_are_refused_in_a_sentence(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "MOST_SEARCHED", 10**9)
+    with pytest.raises(Invalid, match="the record cannot be stored: SQLSTATE 54000"):
+        await publish(arnia, "solution", "wordy", too_wordy())
+    shape: Any = Draft
+    drafts = {
+        key: check_draft({"content": content}, shape[Solution])
+        for key, content in (("a", a_solution()), ("b", too_wordy()))
+    }
+    with pytest.raises(Invalid, match="one of these 2 records cannot be stored"):
+        await arnia.upload(Solution, drafts, by=itself("arnia"))
 
 
 async def test_what_was_set_aside_says_why_and_never_shows_the_content(arnia: Node, look: Any) -> None:
@@ -205,10 +260,119 @@ async def test_unknown_types_and_unknown_members_are_kept_byte_for_byte(arnia: N
     await counts_are_true(look)
 
 
-async def test_a_head_that_tells_nothing_new_asks_for_nothing(arnia: Node) -> None:
-    from federation.sync.pull import pull
-    from tests.sync.peers import Told
+# What cannot be read, and what cannot be stored
 
+
+class AsRead(Told):
+    """A feed whose entries are as the client has read them: some are set aside already."""
+
+    def __init__(self, *entries: Entry | SetAside) -> None:
+        super().__init__()
+        self.entries = entries  # type: ignore[assignment]
+
+
+def unread(seq: int, type: str = "?", key: str | None = None) -> SetAside:
+    name = f"?{seq}" if key is None else key
+    return SetAside(seq=seq, type=type, key=name, revision=0, reason="unreadable", detail="why")
+
+
+async def test_what_cannot_be_read_stops_nothing_and_none_hides_another(arnia: Node, look: Any) -> None:
+    source = AsRead(an_entry(1), unread(2), unread(3), unread(4, "solution", "k1"), an_entry(5))
+    taken = await pull(arnia, source.head, source)
+    assert taken.set_aside == {"unreadable": 3}
+    assert await reasons(arnia) == dict.fromkeys(("?2", "?3", "k1"), "unreadable")
+    assert await held(arnia) == {"k1": 1, "k5": 1}
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 5
+    await counts_are_true(look)
+
+
+async def test_what_could_not_be_read_is_forgotten_with_its_numbers(arnia: Node) -> None:
+    source = AsRead(an_entry(1), unread(2), unread(3, "solution", "k3"))
+    await pull(arnia, source.head, source)
+    await take(arnia, an_entry(1), epoch="00000000000000bb")
+    assert await reasons(arnia) == {"k3": "unreadable"}
+
+
+async def test_what_one_feed_can_have_set_aside_has_a_limit(
+    arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store_feeds, "MOST_ASIDE", 10)
+    bad = [an_entry(n, hash="0" * 64) for n in range(1, 9)]
+    await take(arnia, *bad)
+    more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]
+    caplog.clear()
+    taken = await take(arnia, *bad, *more)
+    assert taken.set_aside == {"bad-hash": 21}
+    rows = await look.fetch("SELECT key, seq FROM set_aside ORDER BY seq")
+    assert [(row["key"], row["seq"]) for row in rows] == [
+        ("k1", 1), ("k2", 2), ("k3", 9), ("k4", 10), ("k5", 11), ("k6", 12), ("k7", 13), ("k8", 14),
+        ("k9", 15), ("k10", 16),
+    ], "those that are there are renewed, and there is room for two more"  # fmt: skip
+    said = [record.message for record in caplog.records if record.name == "federation.sync"]
+    assert said.count("an entry was set aside") == 8
+    assert said.count("entries were set aside that are not noted one by one") == 1
+    await take(arnia, *bad, *more, an_entry(30, a_document(key="k1", revision=2)))
+    assert "k1" not in await reasons(arnia)
+    await take(arnia, *bad, *more, an_entry(30), an_entry(31, hash="0" * 64))
+    assert "k31" in await reasons(arnia), "there is room again"
+
+
+@pytest.mark.parametrize("size", [1, 3, 500])
+@pytest.mark.parametrize("at_fault", [{2}, {1, 2, 7}, set(range(1, 10))], ids=str)
+async def test_a_record_that_the_database_does_not_take_is_set_aside_alone(
+    arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch, size: int, at_fault: set[int]
+) -> None:
+    """Nothing is known that PostgreSQL refuses. Were there something, it must not stop the feed."""
+    monkeypatch.setattr(values, "MOST_SEARCHED", 10**9)
+    entries = [
+        an_entry(n, a_document(key=f"k{n}", content=too_wordy() if n in at_fault else a_solution()))
+        for n in range(1, 10)
+    ]
+    source = Told(*entries, slices=size)
+    taken = await pull(arnia, source.head, source)
+    assert (taken.entries, taken.set_aside) == (9, {"not-storable": len(at_fault)})
+    assert await reasons(arnia) == {f"k{n}": "not-storable" for n in at_fault}
+    assert await held(arnia) == {f"k{n}": 1 for n in range(1, 10) if n not in at_fault}
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 9
+    detail = await look.fetchval("SELECT detail FROM set_aside LIMIT 1")
+    assert detail == "the record cannot be stored: SQLSTATE 54000"
+    await counts_are_true(look)
+    monkeypatch.undo()
+    again = [an_entry(n + 9, a_document(key=f"k{n}", revision=2, content=too_wordy())) for n in at_fault]
+    await take(arnia, *entries, *again)
+    assert await reasons(arnia) == {}
+    assert len(await held(arnia)) == 9
+
+
+# Withdrawals
+
+
+async def test_a_withdrawal_of_what_was_never_held_leaves_nothing(arnia: Node, look: Any) -> None:
+    """A peer could name records without end, and there is nobody here to tell."""
+    await take(arnia, an_entry(1), *(an_entry(n, op="withdraw", key=f"w{n}") for n in range(2, 9)))
+    assert await look.fetchval("SELECT count(*) FROM withdrawals") == 0
+    assert await look.fetchval("SELECT arrival FROM node") == 1
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 8
+    await take(arnia, *(an_entry(n) for n in range(1, 9)), an_entry(9, a_document(key="w2")))
+    assert await held(arnia) == {"k1": 1, "w2": 1}
+    await counts_are_true(look)
+
+
+async def test_a_withdrawal_of_what_was_held_is_told_once_and_again_when_it_is_withdrawn_anew(
+    arnia: Node, look: Any
+) -> None:
+    entries = [an_entry(1, a_document(key="k")), an_entry(2, op="withdraw", key="k", revision=2)]
+    await take(arnia, entries[0])
+    await take(arnia, *entries)
+    await take(arnia, *entries, an_entry(3, op="withdraw", key="k", revision=4))
+    assert await look.fetchrow("SELECT key, seq, revision, arrived FROM withdrawals") == ("k", 3, 4, 3)
+    rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
+    assert [(row[4], row[1]) for row in rows] == [("k", None)]
+    await take(arnia, *entries, an_entry(3), an_entry(4, a_document(key="k", revision=3)))
+    assert await reasons(arnia) == {"k": "regressing-revision"}
+
+
+async def test_a_head_that_tells_nothing_new_asks_for_nothing(arnia: Node) -> None:
     source = Told(an_entry(1))
     await pull(arnia, source.head, source)
     await pull(arnia, source.head, source)

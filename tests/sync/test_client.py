@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged
-from federation.domain.feed import Cursor, Page
+from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Unreachable
+from federation.domain.feed import Cursor, Page, SetAside
 from federation.keys import Keyring, mint
 from federation.sync import client, outbound
-from federation.sync.client import PeerFailed, PeerSource, check_url, fetch_public
+from federation.sync.client import PeerSource, check_url, fetch_public
 from tests.sync.peers import (
     EPOCH,
     PUBLIC,
@@ -25,19 +25,20 @@ from tests.sync.peers import (
     a_head,
     an_entry,
     heads_of,
+    known_as,
     line,
     reply,
     stream,
     tiny,
 )
 
-KEYRING = Keyring([mint()])
+KEYRING = Keyring.of(mint())
 OK = line(an_entry(1))
 
 
 @asynccontextmanager
 async def asking(peer: Tiny) -> AsyncIterator[PeerSource]:
-    source = PeerSource("arnia", peer.url, KEYRING)
+    source = PeerSource("arnia", known_as("megalis", peer.url), KEYRING)
     try:
         yield source
     finally:
@@ -56,7 +57,7 @@ async def heads(peer: Tiny) -> Any:
 
 async def fails(doing: Awaitable[Any], because: str) -> None:
     async with asyncio.timeout(20):
-        with pytest.raises(PeerFailed, match=because):
+        with pytest.raises(Unreachable, match=because):
             await doing
 
 
@@ -85,10 +86,8 @@ STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
     "an empty line": ((OK, b"\n"), "cannot be read"),
     "no JSON": ((OK, b"hello\n"), "cannot be read"),
     "no entry": ((b"{}\n",), "cannot be read"),
-    "an unknown act": ((OK.replace(b"upsert", b"explode"),), "cannot be read"),
     "a number below one": ((OK.replace(b'"seq":1', b'"seq":0'),), "cannot be read"),
     "an endless number": ((OK.replace(b'"seq":1', b'"seq":' + b"9" * 30),), "cannot be read"),
-    "no UTF-8": ((OK.replace(b'"k1"', b'"\xff"', 1),), "cannot be read"),
     "deep JSON": ((b"[" * 200_000 + b"\n",), "cannot be read"),
     "a line too long": ((b'{"seq":1,"x":"' + b"a" * 3_000_000 + b'"}\n',), "longer than|cannot be read"),
 }
@@ -98,6 +97,35 @@ STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
 async def test_a_stream_that_is_not_one_fails(lines: tuple[bytes, ...], because: str) -> None:
     async with tiny(changes=stream(*lines)) as peer:
         await fails(changes(peer), because)
+
+
+UNREADABLE: dict[str, bytes] = {
+    "an unknown act": line(an_entry(2)).replace(b'"upsert"', b'"archive"'),
+    "a revision that is none": line(an_entry(2)).replace(b'"revision":1', b'"revision":0', 1),
+    "a key too long": line(an_entry(2)).replace(b'"k2"', b'"' + b"k" * 129 + b'"', 1),
+    "a key that ends in a line feed": line(an_entry(2)).replace(b'"k2"', b'"k2\\n"', 1),
+    "no key": line(an_entry(2)).replace(b'"key":"k2",', b"", 1),
+    "no UTF-8": line(an_entry(2)).replace(b'"k2"', b'"\xff"', 1),
+    "an endless number": line(an_entry(2)).replace(b'"revision":1', b'"revision":' + b"9" * 9_000, 1),
+    "deep JSON": b'{"seq":2,"document":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+}
+
+
+@pytest.mark.parametrize("second", UNREADABLE.values(), ids=UNREADABLE)
+async def test_an_entry_that_cannot_be_read_is_passed_over_by_its_number(second: bytes) -> None:
+    async with tiny(changes=stream(OK, second, line(an_entry(3)))) as peer:
+        (page,) = await changes(peer)
+    _, aside, _ = page.entries
+    assert isinstance(aside, SetAside)
+    assert aside.reason == "unreadable"
+    assert [entry.seq for entry in page.entries] == [1, 2, 3]
+    assert page.cursor.seq == 3
+
+
+async def test_an_entry_that_cannot_be_read_is_in_order_all_the_same() -> None:
+    second = UNREADABLE["an unknown act"]
+    async with tiny(changes=stream(line(an_entry(3)), second)) as peer:
+        await fails(changes(peer), "not in order: 2 after 3")
 
 
 async def test_entries_at_or_before_the_cursor_are_out_of_order() -> None:
@@ -240,7 +268,7 @@ async def test_a_token_is_asked_for_once_and_again_when_it_is_refused() -> None:
         await source.heads()
         assert peer.asked.count("/oauth2/token") == 1
         peer.answers["/v1/feeds"] = reply(b"{}", status=401)
-        with pytest.raises(PeerFailed):
+        with pytest.raises(Unreachable):
             await source.heads()
         peer.answers["/v1/feeds"] = heads_of(a_head(2))
         assert await source.heads() == (a_head(2),)
@@ -303,7 +331,7 @@ async def test_refusals_of_the_protocol_are_told_apart(error: Any) -> None:
 
 async def test_retry_after_is_heard() -> None:
     async with tiny(feeds=reply(status=503, retry_after="120")) as peer:
-        with pytest.raises(PeerFailed) as failure:
+        with pytest.raises(Unreachable) as failure:
             await heads(peer)
     assert failure.value.retry_after == 120.0
 
@@ -317,9 +345,9 @@ async def test_no_redirect_is_followed() -> None:
                 await fails(doing, "302|token")
         async with tiny() as peer:
             peer.answers["/.well-known"] = away
-            await fails(fetch_public(f"{peer.url}/.well-known/federation"), "302")
+            await fails(fetch_public(f"{peer.url}/.well-known/federation", private=True), "302")
             peer.answers["/.well-known"] = reply(b'{"operator":"x"}')
-            assert await fetch_public(f"{peer.url}/.well-known/federation") == {"operator": "x"}
+            assert await fetch_public(f"{peer.url}/.well-known/federation", private=True) == {"operator": "x"}
         assert target.asked == []
 
 
@@ -339,13 +367,13 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     ],
 )  # fmt: skip
 async def test_an_address_that_may_not_be_called_is_refused(url: str) -> None:
-    with pytest.raises(PeerFailed):
-        check_url(url)
+    with pytest.raises(Unreachable):
+        check_url(url, private=True)
 
 
 @pytest.mark.parametrize("url", ["https://node.example.org/", "http://127.0.0.1:8", "http://[::1]:8"])
 async def test_an_address_that_may_be_called_is_not_refused(url: str) -> None:
-    assert check_url(url) == url.rstrip("/")
+    assert check_url(url, private=True) == url.rstrip("/")
 
 
 async def test_the_assertion_is_for_the_peer_alone_and_new_each_time() -> None:

@@ -25,7 +25,7 @@ from federation.sync.client import PeerSource
 from federation.sync.loop import Loop
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
-from tests.nodes import a_node, answers, free_port, introduce, publish, served
+from tests.nodes import a_node, answers, free_port, introduce, peer_of, publish, served
 from tests.store.steps import arrivals, counts_are_true, looking, until
 from tests.sync.peers import (
     Tiny,
@@ -105,7 +105,7 @@ async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
     arnia: Node, origin: Node
 ) -> None:
     await introduce(arnia, origin)
-    source = PeerSource("arnia", origin.url, arnia.keyring)
+    source = PeerSource("arnia", peer_of(origin), arnia.keyring)
     first = await source.heads(wait=True)
     waiting = asyncio.create_task(source.heads(wait=True))
     done, _ = await asyncio.wait([waiting], timeout=0.5)

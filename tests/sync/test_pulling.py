@@ -66,7 +66,7 @@ async def test_pulling_in_memory_and_over_http_gives_the_same(
                 await tx.feeds.purge(place)
     assert await held(arnia) == {}
     async with served("megalis", await databases("megalis"), sync=False) as url:
-        source = PeerSource("arnia", url, arnia.keyring)
+        source = PeerSource("arnia", known_as("megalis", url), arnia.keyring)
         told = await source.heads()
         assert told is not None
         assert {h.name for h in told} == {h.name for h in heads}

@@ -1,0 +1,21 @@
+"""The command line: ``federation --help``."""
+
+from __future__ import annotations
+
+import click
+
+import federation
+from federation.cli.audit import audit
+from federation.cli.clients import client, group
+from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
+from federation.cli.peers import key, peer
+
+
+@click.group(epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(federation.__version__, prog_name="federation")
+def main() -> None:
+    """The node with which public digital-service operators exchange what they pool."""
+
+
+for one in (serve, migrate, status, client, group, peer, key, audit, export_schema, demo):
+    main.add_command(one)

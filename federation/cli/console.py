@@ -1,0 +1,67 @@
+"""What every command has: errors in a line, JSON or text, and the node of the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import Any, NoReturn
+
+import click
+import msgspec
+
+from federation import observe, settings
+from federation.app import node_of
+from federation.domain.errors import Broken, Refused
+from federation.node import Node
+from federation.serving import database
+from federation.store import schema
+from federation.store.database import opened
+
+
+def fail(message: str) -> NoReturn:
+    click.echo(f"federation: {message}", err=True)
+    sys.exit(1)
+
+
+def command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an asynchronous command; what it refuses is one line on standard error and exit 1."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            asyncio.run(function(*args, **kwargs))  # type: ignore[arg-type]
+        except Refused as error:
+            fail(error.detail)
+        except Broken as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return run
+
+
+def told(value: Any, as_json: bool, text: Callable[[], None]) -> None:
+    """Print a result as JSON, or as text for people."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+    else:
+        text()
+
+
+@asynccontextmanager
+async def node_here() -> AsyncIterator[Node]:
+    """The node of the environment, beside a running ``serve`` or without one."""
+    found = settings.read()
+    observe.log_as_json("WARNING")
+    async with database(found, exclusive=False) as dsn:
+        if await schema.is_new(dsn):
+            await schema.migrate(dsn, found.operator)
+        await schema.check(dsn, found.operator)
+        async with opened(dsn, connections=2) as store, node_of(found, store) as node:
+            yield node
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,0 +1,119 @@
+"""The commands that run a node and look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from federation import observe, settings
+from federation.cli.console import command, json_option, node_here, told
+from federation.cli.peers import show_peers
+from federation.domain.errors import Broken
+from federation.serving import database
+from federation.serving import serve as serve_node
+from federation.settings import Settings
+from federation.store import schema
+
+ENVIRONMENT = """
+Settings are read from the environment:
+
+\b
+  FEDERATION_OPERATOR      id of the operator, such as arnia (needed; for ever)
+  FEDERATION_NAME          its name, for people (the id)
+  FEDERATION_URL           base URL at which others reach the node (http://127.0.0.1:PORT)
+  FEDERATION_DATA_DIR      where the node's own PostgreSQL keeps its data (./federation-data)
+  FEDERATION_DATABASE_URL  postgresql://... of a PostgreSQL >= 15, instead of the node's own
+  FEDERATION_HOST          address the API listens on (127.0.0.1)
+  FEDERATION_PORT          port the API listens on (8470)
+  FEDERATION_CONNECTIONS   database connections of a process, at most (10)
+  FEDERATION_RATE          requests a second of one client or peer, 0 for no limit (200)
+  FEDERATION_RATE_ANONYMOUS  the same of one address without a token (50)
+  FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
+  FEDERATION_LOG_LEVEL     DEBUG, INFO, WARNING or ERROR (INFO)
+"""
+
+
+@click.command(epilog=ENVIRONMENT)
+@click.option("--migrate", is_flag=True, help="Bring the database to this program's schema first.")
+@command
+async def serve(migrate: bool) -> None:
+    """Run the API and follow the peers, until SIGTERM or Ctrl-C.
+
+    Several can run on one database (FEDERATION_DATABASE_URL), on ports of their own: they share the work.
+    An empty database is set up; one of another version is refused without --migrate.
+    """
+    found: Settings = settings.read()
+    observe.log_as_json(found.log_level)
+    await serve_node(found, migrate=migrate)
+
+
+@click.command()
+@json_option
+@command
+async def migrate(as_json: bool) -> None:
+    """Bring the database to the schema of this program. Safe to run twice."""
+    found = settings.read()
+    observe.log_as_json("WARNING")
+    async with database(found, exclusive=False) as dsn:
+        before, after = await schema.migrate(dsn, found.operator)
+    told(
+        {"before": before, "after": after},
+        as_json,
+        lambda: click.echo(
+            f"the schema is at {after} already"
+            if before == after
+            else f"schema {before or 'none'} -> {after}"
+        ),
+    )
+
+
+@click.command()
+@json_option
+@command
+async def status(as_json: bool) -> None:
+    """Show the node: feeds, peers, lag, failures, entries set aside."""
+    async with node_here() as node:
+        view = await node.peers()
+        async with node.store.read() as tx:
+            feeds = await tx.feeds.all()
+    held = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
+
+    def text() -> None:
+        click.echo(f"{node.operator} ({node.name}) at {node.url}, key {node.keyring.kid}")
+        for feed in held:
+            click.echo(
+                f"  {feed['origin']}/{feed['audience']}: {feed['records']} records, head {feed['head']}"
+            )
+        show_peers(view)
+
+    told({"operator": node.operator, "feeds": held, **msgspec.to_builtins(view)}, as_json, text)
+
+
+@click.command("schema")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def export_schema(directory: Path) -> None:
+    """Write the published contract: JSON Schemas, the OpenAPI document and examples."""
+    from federation.contract import publish
+
+    for written in publish(directory):
+        click.echo(written)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Assert what the story tells, then stop: exit 0 or 1.")
+@click.option("--scale", default=150, show_default=True, help="Deployments of each operator.")
+@click.option("--port", default=8471, show_default=True, help="Port of the first of the four nodes.")
+@command
+async def demo(check: bool, scale: int, port: int) -> None:
+    """Run four operators' nodes on this machine with demonstration data, until Ctrl-C.
+
+    Each has a PostgreSQL of its own, in a temporary directory that is removed at the end. Solutions,
+    communes and vulnerabilities are real; deployments, the outage and the maintenance are invented.
+    """
+    from federation.demo.story import tell
+
+    if not 1 <= scale <= 1_000_000 or not 1 <= port <= 65_532:
+        raise Broken("scale is from 1 to 1 000 000, port from 1 to 65 532")
+    await tell(check=check, scale=scale, port=port)

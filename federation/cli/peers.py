@@ -1,0 +1,228 @@
+"""The commands of trust: peers and this node's own key."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from federation import trust
+from federation.cli.console import command, json_option, node_here, told
+from federation.domain.joining import Invitation
+
+private_option = click.option(
+    "--private", is_flag=True, help="Allow addresses that are not public: loopback and private ranges."
+)
+
+
+@click.group()
+def peer() -> None:
+    """Peers: other operators' nodes."""
+
+
+@peer.command("invite")
+@click.argument("note", default="")
+@private_option
+@json_option
+@command
+async def peer_invite(note: str, private: bool, as_json: bool) -> None:
+    """Print an invitation for one operator; it holds for 72 hours and is for one use.
+
+    Send it to its administrator in a way that nobody else reads. NOTE is whom it is for, for your own list.
+    """
+    async with node_here() as node:
+        invitation = await trust.invite(node, note, private=private)
+
+    def text() -> None:
+        click.echo(str(invitation))
+        click.echo("There: federation peer join INVITATION. Then both of you activate.", err=True)
+
+    told({"invitation": str(invitation), "note": note}, as_json, text)
+
+
+@peer.command("join")
+@click.argument("invitation")
+@private_option
+@json_option
+@command
+async def peer_join(invitation: str, private: bool, as_json: bool) -> None:
+    """Use an INVITATION (`-` reads it from standard input): both nodes know each other as pending.
+
+    Then compare the code with the other administrator, by phone, and both activate.
+    """
+    text_of = sys.stdin.read() if invitation == "-" else invitation
+    async with node_here() as node:
+        found = await trust.join(node, Invitation.parse(text_of), private=private)
+        code = trust.code_of(node, found)
+    told(
+        {
+            "operator": found.operator,
+            "name": found.name,
+            "url": found.url,
+            "state": found.state,
+            "code": code,
+        },
+        as_json,
+        lambda: click.echo(
+            f"{found.operator} ({found.name}) at {found.url} is pending\ncode: {code}\n"
+            f"When its administrator reads you the same code: federation peer activate {found.operator}"
+        ),
+    )
+
+
+@peer.command("activate")
+@click.argument("operator")
+@click.option("--code", help="What the other administrator read out; refused if it is not what is here.")
+@json_option
+@command
+async def peer_activate(operator: str, code: str | None, as_json: bool) -> None:
+    """Exchange records with a pending peer from now on.
+
+    Without --code it asks whether the codes agree.
+    """
+    async with node_here() as node:
+        if code is None:
+            shown = await trust.code_shown(node, operator)
+            if shown is not None and not click.confirm(
+                f"code: {shown}\nDoes the administrator of {operator} see the same code?", err=True
+            ):
+                raise click.Abort
+        found = await trust.activate(node, operator, code=code)
+    _decided(found.operator, found.state, as_json)
+
+
+@peer.command("suspend")
+@click.argument("operator")
+@json_option
+@command
+async def peer_suspend(operator: str, as_json: bool) -> None:
+    """Neither answer a peer nor follow it, from within a second. What was taken from it is kept."""
+    async with node_here() as node:
+        found = await trust.suspend(node, operator)
+    _decided(found.operator, found.state, as_json)
+
+
+@peer.command("resume")
+@click.argument("operator")
+@json_option
+@command
+async def peer_resume(operator: str, as_json: bool) -> None:
+    """Undo a suspension."""
+    async with node_here() as node:
+        found = await trust.resume(node, operator)
+    _decided(found.operator, found.state, as_json)
+
+
+@peer.command("leave")
+@click.argument("operator")
+@json_option
+@command
+async def peer_leave(operator: str, as_json: bool) -> None:
+    """End it with a peer. It is told; copies of what was not public are dropped on both sides."""
+    async with node_here() as node:
+        found, why = await trust.leave(node, operator)
+    if why:
+        click.echo(f"{operator} could not be told ({why}); it will find its tokens refused", err=True)
+    _decided(found.operator, found.state, as_json)
+
+
+@peer.command("forget")
+@click.argument("operator")
+@command
+async def peer_forget(operator: str) -> None:
+    """Free the id of an operator that has left, or never was active, from the key it is bound to.
+
+    For an operator whose key was lost: only after its administrator has said so, by phone.
+    """
+    async with node_here() as node:
+        await trust.forget(node, operator)
+    click.echo(f"{operator} is forgotten")
+
+
+def _decided(operator: str, state: str, as_json: bool) -> None:
+    told({"operator": operator, "state": state}, as_json, lambda: click.echo(f"{operator} is {state}"))
+
+
+@peer.command("list")
+@json_option
+@command
+async def peer_list(as_json: bool) -> None:
+    """List the peers: state, lag, last contact, why the last attempt failed, entries set aside."""
+    async with node_here() as node:
+        view = await node.peers()
+    told(view, as_json, lambda: show_peers(view))
+
+
+def show_peers(view: Any) -> None:
+    for one in view.peers:
+        if one.state == "pending":
+            click.echo(f"{one.operator}  {one.url}  pending  code {one.code}")
+            continue
+        failing = f"; failed {one.failures} times: {one.failure}" if one.failures else ""
+        click.echo(
+            f"{one.operator}  {one.url}  {one.state}  lag {one.lag}  "
+            f"last contact {one.contacted_at or 'never'}{failing}"
+        )
+        for feed in one.feeds:
+            click.echo(f"    {feed.audience}: {feed.count} records, {feed.taken} of {feed.head or 0} taken")
+    for one in view.invitations:
+        click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
+    for one in view.set_aside:
+        click.echo(
+            f"set aside: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
+            f" {one.reason}: {one.detail}"
+        )
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@json_option
+def key(context: click.Context, as_json: bool) -> None:
+    """The key of this node. Alone: show its thumbprint."""
+    if context.invoked_subcommand is None:
+        _key_shown(as_json)
+
+
+@command
+async def _key_shown(as_json: bool) -> None:
+    async with node_here() as node:
+        kid = node.keyring.kid
+    told({"thumbprint": kid, "operator": node.operator, "url": node.url}, as_json, lambda: click.echo(kid))
+
+
+@key.command("replace")
+@click.confirmation_option(prompt="Every token ends and every peer has to join anew. Go on?")
+@json_option
+@command
+async def key_replace(as_json: bool) -> None:
+    """Give this node another key at once, that the present one does not endorse: when a key has leaked.
+
+    Tell every peer: each runs `peer leave` and `peer forget`, and joins anew with an invitation.
+    """
+    async with node_here() as node:
+        made = await trust.replace_key(node)
+    told({"thumbprint": made.jwk["kid"]}, as_json, lambda: click.echo(f"{made.jwk['kid']} signs from now on"))
+
+
+@key.command("rotate")
+@click.option(
+    "--after",
+    default=int(trust.PUBLISHED_BEFORE.total_seconds()),
+    show_default=True,
+    # (A peer looks at most once a minute: who looked just before must have seen it then.)
+    type=click.IntRange(120, 86_400),
+    help="Seconds for which the new key is only published, so that peers see it before it signs.",
+)
+@json_option
+@command
+async def key_rotate(after: int, as_json: bool) -> None:
+    """Give this node a new key, which the present one endorses. Nothing has to be done at the peers."""
+    async with node_here() as node:
+        made = await trust.rotate(node, after=timedelta(seconds=after))
+    told(
+        {"thumbprint": made.jwk["kid"], "use_from": made.use_from.isoformat()},
+        as_json,
+        lambda: click.echo(f"{made.jwk['kid']} signs from {made.use_from:%Y-%m-%d %H:%M:%S} UTC"),
+    )

@@ -1,0 +1,112 @@
+"""Joining: the invitation, the registration that answers it, and the code two people compare.
+
+One operator's administrator invites; the other's node registers with the invitation; both nodes know each
+other from then on as *pending*, and an administrator on each side activates once the codes agree.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from federation.domain.errors import Invalid
+
+HOLDS = timedelta(hours=72)
+"""For how long an invitation can be used."""
+MAX_REGISTRATION = 65_536
+"""Bytes of a registration, at most."""
+PROOF_SECONDS = 300
+"""Seconds that the proof in a registration may hold, at most."""
+_MARK = "federation-invitation-1."
+
+
+class Invitation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What an administrator sends to another: where to join, whom to find there, and the right to."""
+
+    url: str
+    thumbprint: str
+    """RFC 7638, of the inviter's key."""
+    secret: str
+    """256 random bits."""
+
+    def __str__(self) -> str:
+        packed = base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+        return f"{_MARK}{packed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Invitation:
+        """Raises Invalid."""
+        packed = "".join(text.split())  # mail programs break lines
+        if not packed.startswith(_MARK) or len(packed) > 4_096:
+            raise Invalid(f"this is not an invitation: it begins with {_MARK} and is one line")
+        body = packed.removeprefix(_MARK)
+        try:
+            return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=cls)
+        except (ValueError, msgspec.MsgspecError):
+            raise Invalid("the invitation is not whole; copy it again") from None
+
+
+def a_secret() -> str:
+    """256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def fingerprint(secret: str) -> bytes:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """A newcomer's node by value: client metadata (RFC 7591, 2) and what is a node's own."""
+
+    operator: str
+    client_name: str
+    client_uri: str
+    """Base URL of its node."""
+    jwks: dict[str, Any]
+    software_statement: str
+    """Proof that it holds the keys: a JWT for this inviter and this invitation."""
+    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a name of RFC 7591
+    grant_types: tuple[str, ...] = ("client_credentials",)
+
+
+class Inviter(msgspec.Struct, frozen=True, kw_only=True):
+    """The inviter by value, with its own proof for this newcomer."""
+
+    operator: str
+    name: str
+    url: str
+    jwks: dict[str, Any]
+    proof: str
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a registration (RFC 7591, 3.2.1)."""
+
+    client_id: str
+    client_id_issued_at: int
+    client_name: str
+    client_uri: str
+    jwks: dict[str, Any]
+    inviter: Inviter
+    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a name of RFC 7591
+    grant_types: tuple[str, ...] = ("client_credentials",)
+
+
+@lru_cache(maxsize=1_000)
+def code(one: str, other: str) -> str:
+    """The code both sides show, drawn from both keys' thumbprints: four groups of four digits.
+
+    Slow on purpose (scrypt, 16 MiB): who sits between two nodes would have to find two keys of its own
+    whose codes agree, some 2^26 tries.
+    """
+    both = "\n".join(sorted((one, other))).encode()
+    drawn = hashlib.scrypt(both, salt=b"federation joining code 1", n=2**14, r=8, p=1, dklen=16)
+    digits = f"{int.from_bytes(drawn) % 10**16:016d}"
+    return " ".join(digits[at : at + 4] for at in range(0, 16, 4))

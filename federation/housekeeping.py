@@ -1,0 +1,171 @@
+"""What a node does from time to time of its own accord, as long as it serves.
+
+Refused access is noted, the audit trail gets its checkpoints, what has expired is forgotten, and the private
+parts of keys that nothing rests on any more are dropped.
+Every process does it all: each chore is one that several may do at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import msgspec
+
+import federation
+from federation import trust
+from federation.domain.audit import (
+    CHECKPOINT,
+    GENESIS,
+    ITSELF,
+    Claims,
+    Event,
+    Reader,
+    Signed,
+    Verdict,
+    Walk,
+    read_claims,
+)
+from federation.domain.errors import Broken, Refused
+from federation.domain.peer import OwnKey
+from federation.keys import Keyring, verified
+from federation.node import Node
+
+log = logging.getLogger("federation.housekeeping")
+
+FLUSH_SECONDS = 5.0
+"""Seconds between looks at what access was refused."""
+FORGET_SECONDS = 60.0
+"""Seconds between looks for assertions that have expired."""
+CHECKPOINT_SECONDS = 600.0
+"""Seconds between two checkpoints, when something was noted in between."""
+LAST_SECONDS = 10.0
+"""Seconds that the last entries of a process may take: a database that is gone must not hold it up."""
+
+
+@asynccontextmanager
+async def running(node: Node) -> AsyncIterator[None]:
+    """Keep house while the block lasts; its beginning and its end are noted, and signed at the end."""
+    await _note_process(node, "node.started")
+    task = asyncio.create_task(_keep_house(node), name="housekeeping")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await flush(node, last=True)
+                await _note_process(node, "node.stopped")
+                await checkpoint(node)
+        except (Refused, Broken, TimeoutError) as error:
+            log.warning("the end could not be noted", extra={"reason": str(error)})
+
+
+async def flush(node: Node, *, last: bool = False) -> None:
+    """Note the refused access that is due to be noted; with ``last``, all of it."""
+    due = node.refusals.take(time.monotonic(), last=last)
+    if not due:
+        return
+    try:
+        async with node.store.write() as tx:
+            for sort, count in due.items():
+                await tx.audit.note(
+                    "access.refused",
+                    actor=sort.who,
+                    subject=sort.act,
+                    detail={"reason": sort.reason, "count": count},
+                )
+    except BaseException:  # also when we are told to stop meanwhile
+        node.refusals.put_back(due)
+        raise
+
+
+async def checkpoint(node: Node) -> Signed | None:
+    """Sign the end of the audit trail, if something was added since; returns the last checkpoint there is.
+
+    Only what follows from the checkpoint before is signed: otherwise a change would be made good by the
+    next one. Raises Broken when it does not follow.
+    """
+    async with node.store.read() as tx:
+        covered = await tx.audit.last_checkpoint()
+        read = reader(await tx.clients.keys())
+        begin = (0, GENESIS)
+        if covered is not None:
+            claims = read_claims(covered.jws, read)
+            if claims is None or claims.n != covered.n:
+                raise Broken(_ALTERED)
+            begin = (covered.n, bytes.fromhex(claims.hash))
+            held = await tx.audit.page(covered.n - 1, 1)
+            if not held or (held[0].n, held[0].hash) != begin:
+                raise Broken(_ALTERED)
+        walk = Walk(node.operator, (), read, begin=begin)
+        while rows := await tx.audit.page(walk.n):
+            if not all(walk.take(row) for row in rows):
+                raise Broken(_ALTERED)
+    if (walk.n, walk.hash) == begin:
+        return covered
+    made = Claims(iss=node.operator, n=walk.n, hash=walk.hash.hex(), iat=int(time.time()))
+    signed = Signed(walk.n, node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT))
+    async with node.store.write() as writing:
+        await writing.audit.keep_checkpoint(signed)
+    return signed
+
+
+async def verify(node: Node, *, elsewhere: Iterable[str] = ()) -> Verdict:
+    """Hold the whole audit trail against its hashes, its checkpoints and those kept elsewhere."""
+    async with node.store.read() as tx:
+        return await tx.audit.verify(
+            node.operator, reader(await tx.clients.keys()), elsewhere=tuple(elsewhere)
+        )
+
+
+def reader(keys: Sequence[OwnKey]) -> Reader:
+    """Verifies checkpoints with every key the node ever had."""
+    jwks = Keyring(keys).history()
+    return partial(verified, jwks=jwks, types=frozenset({CHECKPOINT}))
+
+
+_ALTERED = "the audit trail does not follow from its last checkpoint; federation audit verify says where"
+
+
+async def _note_process(node: Node, event: Event) -> None:
+    async with node.store.write() as tx:
+        await tx.audit.note(
+            event,
+            actor=ITSELF,
+            subject=node.operator,
+            detail={"url": node.url, "version": federation.__version__, "key": node.keyring.kid},
+        )
+
+
+async def _forget(node: Node) -> None:
+    async with node.store.write() as tx:
+        await tx.clients.forget_assertions()
+    await trust.retire_keys(node)
+
+
+async def _keep_house(node: Node) -> None:
+    await asyncio.gather(
+        _every(FLUSH_SECONDS, flush, node),
+        _every(FORGET_SECONDS, _forget, node),
+        _every(CHECKPOINT_SECONDS, checkpoint, node),
+    )
+
+
+async def _every(seconds: float, chore: Callable[[Node], Awaitable[object]], node: Node) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await chore(node)
+        except Broken as error:
+            log.error("the audit trail has been altered", extra={"reason": str(error)})
+        except Refused as error:
+            log.warning("housekeeping has to wait", extra={"chore": chore.__name__, "reason": str(error)})
+        except Exception:
+            log.exception("housekeeping failed", extra={"chore": chore.__name__})

@@ -1,0 +1,52 @@
+"""Trails to test with: entries noted in a database, read back, and verified as the command does."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from federation import housekeeping
+from federation.domain.audit import Entry, Reader, Row, Signed, Verdict, verify
+from federation.housekeeping import reader
+from federation.node import Node
+
+
+class Trail(NamedTuple):
+    """Everything that is verified, in memory."""
+
+    rows: list[Row]
+    checkpoints: list[Signed]
+    read: Reader
+
+    def verify(self, *, elsewhere: tuple[str, ...] = ()) -> Verdict:
+        return verify(self.rows, self.checkpoints, self.read, operator="arnia", elsewhere=elsewhere)
+
+
+async def noted(node: Node, times: int = 1, subject: str = "erp", **detail: Any) -> None:
+    """Note so much, each in a transaction of its own."""
+    for n in range(times):
+        async with node.store.write() as tx:
+            await tx.audit.note("client.added", actor="operator", subject=subject, detail={"i": n, **detail})
+
+
+async def trail(node: Node) -> Trail:
+    """The trail as the database has it."""
+    async with node.store.read() as tx:
+        return Trail(
+            await tx.audit.page(0, 100_000), await tx.audit.checkpoints(), reader(await tx.clients.keys())
+        )
+
+
+async def entries(node: Node, event: str | None = None) -> list[Entry]:
+    """The entries of an event, in order."""
+    found = [msgspec.json.decode(row.entry, type=Entry) for row in (await trail(node)).rows]
+    return [entry for entry in found if event in (None, entry.event)]
+
+
+async def holds(node: Node, entries: int) -> Verdict:
+    """The trail is whole and has so many entries."""
+    found = await housekeeping.verify(node)
+    assert found.fault is None, found
+    assert found.entries == entries
+    return found

@@ -1,0 +1,221 @@
+"""Requests made from the OpenAPI document itself (Schemathesis): whatever is asked, the answer is described.
+
+The cases are drawn first, always the same ones, some valid by the document and some not, and then each is
+asked by three callers. What cannot be guessed is filled in: paths that name what there is, and examples.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.errors import Unsatisfiable
+from jsonschema import Draft202012Validator
+from schemathesis import APIOperation, Case, GenerationMode, SerializationContext
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from federation.api.answers import NDJSON
+from federation.api.examples import DRAFTS, KEYS
+from federation.domain.peer import PeerState
+from federation.domain.registry import TYPES
+from federation.keys import Keyring, mint
+from federation.node import Node
+from tests.api.asking import NextDoor
+from tests.matrix.world import add_peer
+from tests.nodes import a_token, browsing, publish
+
+Document = dict[str, Any]
+Operation = APIOperation[Any, Any, Any, Any]
+Asking = Case[Any]
+
+CASES = 3_000
+DRAWN = 9
+"""Cases of each kind that are drawn of an operation, at most."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+ORDER = ("GET", "PUT", "POST", "PATCH", "DELETE")
+"""What is deleted was there before."""
+VARIED = {"parameters", "requestBody"}
+FORMS: dict[str, dict[str, str]] = {
+    "/oauth2/token": {"grant_type": "client_credentials"},
+    "/oauth2/revoke": {"token": "x"},
+    "/oauth2/introspect": {"token": "x"},
+}
+PEERS: dict[str, PeerState] = {
+    "suspend": "active",
+    "resume": "suspended",
+    "leave": "active",
+    "activate": "pending",
+}
+"""A peer for each thing that is decided about one, and in which state it is before."""
+NEVER_DONE = {
+    "POST /v1/join": "it needs an invitation and a proof made for it",
+    "POST /v1/peers/{operator}/activate": "it needs the code of both keys, and a node that answers",
+    "POST /v1/farewell": "only a peer says farewell",
+}
+"""Operations that no made-up request carries out; tests/api/test_openapi.py holds what they answer then."""
+
+
+@schemathesis.serializer(NDJSON)
+def as_line(context: SerializationContext, value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def paths_of(operation: Operation) -> dict[str, str]:
+    """Path parameters that name what there is."""
+    plural = operation.path.split("/")[2] if operation.path.count("/") > 1 else ""
+    key = next((KEYS[kind.type] for kind in TYPES.values() if kind.plural == plural), "")
+    there = {
+        "origin": "arnia",
+        "key": key,
+        "audience": "public",
+        "operator": operation.path.rsplit("/", 1)[-1],
+        "code": "invalid",
+    }
+    return {name: value for name, value in there.items() if f"{{{name}}}" in operation.path}
+
+
+def drawn(operation: Operation, document: Document) -> Iterator[Asking]:
+    """Cases of an operation: made from its description, against it, and of the documented example."""
+    paths = paths_of(operation)
+    body = document["paths"][operation.path][operation.method].get("requestBody", {}).get("content", {})
+    valid, wrong = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+    yield from drawn_from(operation, generation_mode=valid, path_parameters=paths)
+    if paths:
+        yield from drawn_from(operation, generation_mode=valid)
+    yield from drawn_from(operation, generation_mode=wrong)
+    if paths and body:
+        yield from drawn_from(operation, generation_mode=wrong, path_parameters=paths)
+    for media_type, said in body.items():
+        example = said.get("example") or FORMS[operation.path]
+        yield from drawn_from(
+            operation, generation_mode=valid, path_parameters=paths, body=example, media_type=media_type
+        )
+
+
+def drawn_from(operation: Operation, **how: Any) -> list[Asking]:
+    """Some cases, the same in each run; none where there are none of this kind."""
+    cases: list[Asking] = []
+
+    @settings(
+        max_examples=DRAWN,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operation.as_strategy(**how))
+    def keep(case: Asking) -> None:
+        cases.append(case)
+
+    try:
+        keep()
+    except Unsatisfiable:
+        return []
+    return cases
+
+
+def basic(client: str, secret: str) -> str:
+    return f"Basic {b64encode(f'{client}:{secret}'.encode()).decode()}"
+
+
+class Asked:
+    """Asks, and keeps what was answered otherwise than it is described."""
+
+    def __init__(self, client: httpx2.AsyncClient, document: Document) -> None:
+        self.client = client
+        self.document = document
+        self.answered: Counter[tuple[str, str, int]] = Counter()
+        self.faults: set[str] = set()
+
+    async def ask(self, case: Asking, caller: str, authorization: str | None) -> None:
+        sent: Any = requests.Request(**case.as_transport_kwargs(base_url=str(self.client.base_url))).prepare()
+        headers = {name: value for name, value in sent.headers.items() if name.lower() != "authorization"}
+        if authorization is not None:
+            headers["authorization"] = authorization
+        answer = await self.client.request(sent.method, sent.url, content=sent.body, headers=headers)
+        label = case.operation.label
+        self.answered[label, caller, answer.status_code] += 1
+        try:
+            case.validate_response(answer, checks=CHECKS)
+        except FailureGroup as group:
+            for failure in group.exceptions:
+                told = " ".join(str(failure).split())[:300]
+                self.faults.add(f"{label} as {caller}, {answer.status_code}: {told}")
+        if answer.headers.get("content-type") == NDJSON:
+            schema = self.line_schema(case.operation.path, case.operation.method)
+            for line in answer.text.splitlines():
+                self.faults |= {
+                    f"{label}: {error.message[:300]}" for error in schema.iter_errors(json.loads(line))
+                }
+
+    @cache  # noqa: B019 - lives as long as the test
+    def line_schema(self, path: str, method: str) -> Draft202012Validator:
+        """What each line of a streamed answer must be."""
+        said = self.document["paths"][path][method]["responses"]["200"]["content"][NDJSON]["schema"]
+        return Draft202012Validator({"components": self.document["components"], **said})
+
+
+async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: Path) -> None:
+    set_hypothesis_home_dir(tmp_path)  # it keeps tables there that are quicker read than made
+    async with browsing(arnia) as client:
+        arnia._outside = NextDoor(asking=client)
+        for kind in TYPES.values():
+            await publish(arnia, kind.type, KEYS[kind.type], **DRAFTS[kind.type])
+        for operator, state in PEERS.items():
+            await add_peer(arnia, operator, Keyring.of(mint()), state)
+        tokens = {
+            "rich": (await a_token(arnia, client, name="rich"))["authorization"],
+            "poor": (await a_token(arnia, client, "solutions.read", name="poor"))["authorization"],
+            "nobody": None,
+        }
+        secrets = {
+            "rich": basic("client-rich", "secret-of-rich"),
+            "poor": basic("client-poor", "x"),
+            "nobody": None,
+        }
+        document = (await client.get("/v1/openapi.json")).json()
+        asked = Asked(client, document)
+        found: Any = schemathesis.openapi.from_dict(document).get_all_operations()
+        operations: list[Operation] = [one.ok() for one in found]
+        for operation in sorted(operations, key=lambda one: ORDER.index(one.method.upper())):
+            shown = secrets if operation.path.startswith("/oauth2/") else tokens
+            for case in drawn(operation, document):
+                for caller, authorization in shown.items():
+                    await asked.ask(case, caller, authorization)
+    assert sorted(asked.faults) == []
+    labels = {operation.label for operation in operations}
+    done = {label for label, _, status in asked.answered if status < 300}
+    assert labels - done == NEVER_DONE.keys()
+    often = Counter({label: 0 for label in labels})
+    for (label, _, _), times in asked.answered.items():
+        often[label] += times
+    # What takes neither parameters nor a body can be asked in one way only.
+    assert {label for label, times in often.items() if times < 3 * DRAWN} <= {
+        one.label for one in operations if not document["paths"][one.path][one.method].keys() & VARIED
+    }
+    assert min(often.values()) >= 3
+    assert often.total() >= CASES
