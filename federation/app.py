@@ -12,11 +12,11 @@ import msgspec
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from federation import housekeeping
+from federation import housekeeping, notary
 from federation.api import openapi
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
-from federation.api.feeds import Arrivals, Feeds
+from federation.api.feeds import Answers, Arrivals, Feeds
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
 from federation.api.oauth import OAuth
@@ -57,6 +57,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         keyring=keyring,
         state=state,
         outside=Network(settings.operator, keyring),
+        tombstones_days=settings.tombstones_days,
     )
     async with node.watch.running():
         yield node
@@ -74,7 +75,7 @@ def api(
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Peers, OAuth, WellKnown],
+        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Answers, Peers, OAuth, WellKnown],
         guards=[guard],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
         lifespan=[lifespan] if lifespan else [],
@@ -107,6 +108,9 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
             store = await stack.enter_async_context(opened(dsn, connections=settings.connections))
             node = await stack.enter_async_context(node_of(settings, store))
             attach(app, node)
+            # A restored database is known as such, and signed, before anybody is answered.
+            await notary.recognise(node)
+            await notary.prove(node)
             await stack.enter_async_context(housekeeping.running(node))
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())

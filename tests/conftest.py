@@ -41,8 +41,9 @@ async def emptied(dsn: str) -> str:
     try:
         await connection.execute(
             "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys, invitations,"
-            " proofs, revoked_tokens, audit, audit_checkpoints;"
-            "UPDATE node SET arrival = 0;"
+            " proofs, revoked_tokens, audit, audit_checkpoints, digests, copies, receipts, departures,"
+            " feedback;"
+            "UPDATE node SET arrival = 0, arrivals_from = 0, proved = 0;"
             "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"
             " OR audience NOT IN ('public', 'federation');"
             "UPDATE feeds SET head = 0, live = 0, retained_from = 0, remote_head = NULL"

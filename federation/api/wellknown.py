@@ -49,8 +49,8 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     token_endpoint: str
     jwks_uri: str
     types: tuple[str, ...]
-    tombstones_kept_days: int | None
-    """Null: they are kept for ever."""
+    tombstones_kept_days: int
+    """Who was away for longer gets 410 for its cursor, and compares what it holds by digest."""
     limits: dict[str, int]
     contact: str | None = None
     security_contact: str | None = None
@@ -81,7 +81,7 @@ class WellKnown(Controller):
             token_endpoint=f"{node.url}/oauth2/token",
             jwks_uri=f"{node.url}/.well-known/jwks.json",
             types=tuple(name for name in TYPES if name != "group"),
-            tombstones_kept_days=None,
+            tombstones_kept_days=node.tombstones_days,
             limits={
                 "document_bytes": MAX_DOCUMENT,
                 "page_entries": PAGE_ENTRIES,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator
-from typing import Annotated, Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,9 @@ from federation.domain.values import (
     TypeName,
 )
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC
+
+if TYPE_CHECKING:
+    from federation.domain.proof import Leaves, ProofOfFeed
 
 PAGE_ENTRIES = 1_000
 """Entries of a page, at most."""
@@ -93,6 +96,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ]
     count: Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="Records held, tombstones not counted.")]
+    checkpoint: (
+        Annotated[
+            str,
+            Meta(
+                max_length=4_000,
+                description="What the origin signed last of this feed (JWS): its digest, number and time.",
+            ),
+        ]
+        | None
+    ) = None
 
     @property
     def name(self) -> FeedName:
@@ -163,6 +176,18 @@ class Source(Protocol):
 
     def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
         """The feed's entries after the cursor, page by page, to its head."""
+        ...
+
+    async def proof(self, feed: FeedName) -> ProofOfFeed:
+        """The digests of a feed, and the origin's checkpoint over them."""
+        ...
+
+    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
+        """The leaves of one bucket, as they are now."""
+        ...
+
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        """The entries at these numbers, those that are still there; not all of them have to come at once."""
         ...
 
 

@@ -17,8 +17,10 @@ import msgspec
 from federation.domain.errors import Broken, Raced, Unavailable
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
+from federation.store.digests import DigestsReader, DigestsWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
+from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.records import RecordsReader, RecordsWriter
 from federation.store.statements import Session
 
@@ -42,7 +44,7 @@ AWAY = (
 class Reading:
     """What can be read."""
 
-    __slots__ = ("audit", "clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "digests", "feeds", "peers", "receipts", "records")
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
@@ -50,12 +52,14 @@ class Reading:
         self.peers: PeersReader = PeersReader(session)
         self.clients: ClientsReader = ClientsReader(session)
         self.audit: AuditReader = AuditReader(session)
+        self.digests: DigestsReader = DigestsReader(session)
+        self.receipts: ReceiptsReader = ReceiptsReader(session)
 
 
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("audit", "clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "digests", "feeds", "peers", "receipts", "records")
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
@@ -63,6 +67,8 @@ class Writing:
         self.peers = PeersWriter(session)
         self.clients = ClientsWriter(session)
         self.audit = AuditWriter(session)
+        self.digests = DigestsWriter(session)
+        self.receipts = ReceiptsWriter(session)
 
 
 class Claims:
