@@ -39,6 +39,8 @@ PAUSE = 0.5
 """Seconds before a peer that answered at once, without news, is asked again."""
 RELAYED_AFTER = 2
 """Failures in a row after which other members are asked for what they hold of a peer's feeds."""
+RELAYED_EVERY = 30.0
+"""Seconds between two such questions, at least."""
 MOST_RELAYS = 3
 """Members that are asked each time, at most."""
 NOTED = 30.0
@@ -101,7 +103,7 @@ class Loop:
 
     async def _follow(self, peer: Peer) -> None:
         """Take a peer's feeds for as long as it is one."""
-        failures = peer.failures
+        failures, relayed = peer.failures, -RELAYED_EVERY
         if peer.next_try_at is not None:
             await asyncio.sleep(max(0.0, min((peer.next_try_at - self._node.clock()).total_seconds(), 5.0)))
         while True:
@@ -117,8 +119,9 @@ class Loop:
                 asked = error.retry_after if isinstance(error, Unreachable) else None
                 wait = back_off(failures, asked=asked)
                 await self._failed(peer, printable(str(error)) or type(error).__name__, failures, wait)
-                if failures >= RELAYED_AFTER:
+                if failures >= RELAYED_AFTER and time.monotonic() - relayed > RELAYED_EVERY:
                     await self._take_relayed(peer)
+                    relayed = time.monotonic()
                 await asyncio.sleep(wait.total_seconds())
             except Exception as error:
                 failures += 1
@@ -192,7 +195,13 @@ class Loop:
         """Take what other members hold of an origin that does not answer, as far as it has signed it."""
         async with self._node.store.read() as tx:
             others = [
-                p for p in await tx.peers.all() if p.state == "active" and p.operator != origin.operator
+                one
+                for one in await tx.peers.all()
+                # (Who does not answer us has nothing to relay.)
+                if one.state == "active"
+                and one.operator != origin.operator
+                and not one.failures
+                and one.contacted_at is not None
             ]
         random.shuffle(others)
         for relay in others[:MOST_RELAYS]:
