@@ -341,9 +341,9 @@ def proofs() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Buckets of a feed", number(proof.BUCKETS)),
         ("Life of a checkpoint", seconds(proof.LIFETIME)),
-        ("Age at which a checkpoint is renewed, though nothing has changed", seconds(proof.HALF_LIFE)),
+        ("Age at which a checkpoint is renewed, though nothing has changed", seconds(proof.RENEWED)),
         ("Age of the last proof at which a copy raises an alarm", seconds(proof.HALF_LIFE)),
-        ("Time that the clock of an origin may be ahead", seconds(proof.CLOCKS_DIFFER)),
+        ("Time that the clock of a signer may be ahead", seconds(proof.CLOCKS_DIFFER)),
         ("Pause between two signatures of changes, at least", seconds(housekeeping.PROVE_SECONDS)),
         ("Looks for checkpoints that grow old", f"every {seconds(housekeeping.PROVE_AGAIN_SECONDS)}"),
         (
