@@ -283,7 +283,7 @@ def limits() -> str:
         ("Requests under way in one process", number(serving.CONCURRENT), "they wait"),
         ("Connections that wait to be accepted", number(serving.BACKLOG), "refused by the system"),
         ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
-        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "500"),
+        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "503"),
         ("Requests under way when the node is told to stop", seconds(serving.DRAIN_SECONDS), "closed"),
     )
     return table(("what", "limit", "beyond it"), iter(rows))
