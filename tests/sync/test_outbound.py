@@ -32,8 +32,6 @@ from tests.sync.peers import Answer, Tiny, reply, tiny
 NAME = "node.example"
 PUBLIC = "93.184.215.14"
 OTHER = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Trusts nobody. To read the system's authorities takes 20 ms, for each client."""
 PATIENCE = 20.0
 """Seconds after which what did not happen never will, on a machine that has other work too."""
 DEADLINE = 2.0
@@ -90,7 +88,7 @@ async def client(
     private: bool = False,
     names: Any = None,
     wire: Wire | None = None,
-    verify: ssl.SSLContext | None = NO_TLS,
+    verify: ssl.SSLContext | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client as ``settings`` makes it, with the names and the network of the test."""
     made = outbound.settings(base, private=private)
@@ -489,7 +487,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_whatever_the_env
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, str(ca.pem))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
-    async with tls(ca.server(x509.DNSName(NAME))) as (url, _), client(url, verify=None) as one:
+    async with tls(ca.server(x509.DNSName(NAME))) as (url, _), client(url) as one:
         with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
             await one.get(url)
 
