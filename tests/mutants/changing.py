@@ -21,16 +21,24 @@ _CHANGED = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Constant, ast.E
 class Mutant(NamedTuple):
     """A change, and where it is."""
 
+    where: str
+    """The function, with the classes it is in; empty for what is done when the module is read."""
     line: int
+    """Where its statement begins: who does not run that cannot notice. 0 where no function runs it."""
     what: str
     source: str
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """Every change of a module that is tried. Annotations, docstrings and messages are left alone."""
+    """Every change of a module that is tried.
+
+    Left alone are annotations, docstrings, messages, and whether a structure is frozen or takes names only.
+    """
     tree = ast.parse(source)
     places = list(_places(tree))
-    for index in range(len(places)):
+    above = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    for index, place in enumerate(places):
+        where, line = _where(place, above)
         for choice in range(4):
             changed = copy.deepcopy(tree)
             node = list(_places(changed))[index]
@@ -39,8 +47,57 @@ def mutants(source: str) -> Iterator[Mutant]:
             if after is None:
                 break
             ast.fix_missing_locations(changed)
-            line = getattr(node, "lineno", 0)
-            yield Mutant(line, f"{_short(before)}  ->  {_short(after)}", ast.unparse(changed))
+            yield Mutant(where, line, f"{_short(before)}  ->  {_short(after)}", ast.unparse(changed))
+
+
+def counted(source: str, module: str) -> str:
+    """The same module, which tells of each statement of its functions that it is run, if anybody listens."""
+    tree = ast.parse(source)
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            _count(function, module)
+    ears = ast.parse("import builtins\n_ran = getattr(builtins, '_mutants_ran', lambda *_: None)").body
+    begins = sum(
+        isinstance(one, ast.Expr) or (isinstance(one, ast.ImportFrom) and one.module == "__future__")
+        for one in tree.body[:2]
+    )
+    tree.body[begins:begins] = ears
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _count(node: ast.AST, module: str) -> None:
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        told: list[ast.AST] = []
+        inside = getattr(node, name, [])
+        for child in inside if isinstance(inside, list) else []:
+            if isinstance(child, ast.stmt) and not _is_docstring(child):
+                told += ast.parse(f"_ran({module!r}, {child.lineno})").body
+            told.append(child)
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):  # which is counted by itself
+                _count(child, module)
+        if told:
+            setattr(node, name, told)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _where(place: ast.AST, above: dict[ast.AST, ast.AST]) -> tuple[str, int]:
+    """The function that a place is in, and the line of its statement; 0 if no function runs it."""
+    line = 0
+    names: list[str] = []
+    runs = False
+    below, node = place, place
+    while not isinstance(node, ast.Module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            runs = runs or not isinstance(below, ast.arguments)  # defaults are worked out where it is made
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.stmt):
+            line = line or node.lineno
+        below, node = node, above[node]
+    return ".".join(reversed(names)), line if runs else 0
 
 
 def _short(text: str) -> str:
@@ -55,17 +112,14 @@ def _places(tree: ast.AST) -> Iterator[ast.AST]:
             if name in ("annotation", "returns", "decorator_list", "type_params"):
                 continue
             for child in value if isinstance(value, list) else [value]:
-                if not isinstance(child, ast.AST):
+                if not isinstance(child, ast.AST) or _is_docstring(child):
                     continue
-                if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-                    continue  # a docstring
+                if isinstance(node, ast.ClassDef) and getattr(child, "arg", "") in ("frozen", "kw_only"):
+                    continue
                 if isinstance(child, ast.Raise):
                     yield child  # the message of an error is nobody's check
                     continue
-                if isinstance(
-                    child,
-                    ast.Compare | ast.BoolOp | ast.UnaryOp | ast.BinOp | ast.Constant | ast.Expr | ast.IfExp,
-                ):
+                if isinstance(child, _CHANGED):
                     yield child
                 yield from walk(child)
 
@@ -79,14 +133,11 @@ def _change(tree: ast.AST, node: ast.AST, choice: int) -> str | None:
             node.ops = [_COMPARISONS[type(op)]()]
         case ast.BoolOp(), 0:
             node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        case ast.BoolOp(values=values), 1:
-            del values[0]
+        case ast.BoolOp(values=values), 1 | 2:
+            left_out = values.pop(0 if choice == 1 else -1)
             if len(values) == 1:
                 return _replace(tree, node, values[0])
-        case ast.BoolOp(values=values), 2:
-            del values[-1]
-            if len(values) == 1:
-                return _replace(tree, node, values[0])
+            return f"without {ast.unparse(left_out)}"
         case ast.UnaryOp(op=ast.Not(), operand=operand), 0:
             return _replace(tree, node, operand)
         case ast.BinOp(op=op), 0 if type(op) in _ARITHMETIC:
