@@ -15,6 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from federation.api.guard import right_of
 from federation.app import api
 from federation.domain.errors import Unreachable
+from federation.domain.feed import Head
 from federation.domain.peer import Introduced, Peer
 from federation.node import Node
 from tests.nodes import NO_TLS, a_client, a_node, served
@@ -132,6 +133,10 @@ class NextDoor:
 
     async def farewell(self, peer: Peer) -> None:
         await self.introduced(peer.url, private=peer.private)
+
+    async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
+        await self.introduced(peer.url, private=peer.private)
+        return ()
 
 
 class Operation:
