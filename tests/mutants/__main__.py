@@ -21,12 +21,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from federation.store import embedded, schema
 from tests.conftest import OPERATORS
-from tests.mutants.changing import Mutant, counted, mutants
+from tests.mutants.changing import Mutant, counted, mentions, mutants
 from tests.mutants.running import OUTPUT
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "federation/trust.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
 }
 """The modules whose checks are broken, and where the tests are that must notice."""
+BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")
+"""Where the published bounds and forms are held against the code, of whatever module."""
 LONGEST = 120.0
 """Seconds after which a mutant that hangs counts as noticed; ten times what its tests take besides."""
 KILLERS = 12
@@ -181,7 +184,7 @@ class Trying:
         left = iter(files)
 
         async def work(nest: Nest) -> None:
-            nest.count(chosen)
+            nest.count(TESTS)
             for file in left:
                 told = await nest.run(files=[file], tests=None, counts=True, limit=1_800)
                 if told["code"] or told["hung"]:
@@ -190,7 +193,7 @@ class Trying:
                 for name, test in told["tests"].items():
                     lines = {module: frozenset(lines) for module, lines in test["lines"].items()}
                     self._tests[name] = Test(test["seconds"], lines)
-            nest.restore(chosen)
+            nest.restore(TESTS)
 
         await asyncio.gather(*map(work, nests))
 
@@ -213,11 +216,11 @@ class Trying:
 
     def tests_for(self, module: str, mutant: Mutant) -> list[str]:
         """The tests that run the broken statement, in the order they are tried in."""
-        inside = tuple(TESTS[module])
+        inside = (*TESTS[module], *BESIDES)
         able = [
             name
             for name, test in self._tests.items()
-            if name.startswith(inside) and (not mutant.line or mutant.line in test.lines.get(module, ()))
+            if name.startswith(inside) and self._may_notice(name, test, module, mutant)
         ]
         killers = [name for name, _ in self._killers[module].most_common(KILLERS)]
         file_seconds: Counter[str] = Counter()
@@ -229,6 +232,15 @@ class Trying:
             return (name not in killers, file_seconds[file], file, self._tests[name].seconds)
 
         return sorted(able, key=order)
+
+    def _may_notice(self, name: str, test: Test, module: str, mutant: Mutant) -> bool:
+        if mutant.line:
+            return mutant.line in test.lines.get(module, ())
+        if not mutant.name or (users := users_of(mutant.name)) is None:
+            return True
+        if mutant.name in (ROOT / name.split("::")[0]).read_text():
+            return True
+        return any(lines & test.lines.get(user, frozenset()) for user, lines in users.items())
 
     async def judged(self, nest: Nest, module: str, mutant: Mutant) -> Outcome:
         """Run the module's tests with the mutant in its place."""
@@ -262,9 +274,24 @@ class Trying:
         print(f"{len(killers)} tests that have noticed something are green without it", flush=True)
 
 
+@cache
+def users_of(constant: str) -> dict[str, frozenset[int]] | None:
+    """Which statements of which modules mention a constant; None if it cannot be told who runs them."""
+    users = {}
+    for file in (ROOT / "federation").rglob("*.py"):
+        source = file.read_text()
+        if constant in source:
+            module = str(file.relative_to(ROOT))
+            lines = mentions(source, constant)
+            if lines is None or (lines and module not in TESTS):
+                return None
+            users[module] = lines
+    return users
+
+
 def files_of(module: str) -> list[str]:
     """The files of the tests that must notice, each by its path."""
-    places = [ROOT / place for place in TESTS[module]]
+    places = [ROOT / place for place in (*TESTS[module], *BESIDES)]
     found = [file for place in places for file in ([place] if place.is_file() else place.glob("test_*.py"))]
     return sorted(str(file.relative_to(ROOT)) for file in found)
 

@@ -25,6 +25,8 @@ class Mutant(NamedTuple):
     """The function, with the classes it is in; empty for what is done when the module is read."""
     line: int
     """Where its statement begins: who does not run that cannot notice. 0 where no function runs it."""
+    name: str
+    """The constant whose value it changes: who runs nothing that mentions it cannot notice. Or empty."""
     what: str
     source: str
 
@@ -38,7 +40,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     places = list(_places(tree))
     above = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     for index, place in enumerate(places):
-        where, line = _where(place, above)
+        where, line, name = _where(place, above)
         for choice in range(4):
             changed = copy.deepcopy(tree)
             node = list(_places(changed))[index]
@@ -47,7 +49,7 @@ def mutants(source: str) -> Iterator[Mutant]:
             if after is None:
                 break
             ast.fix_missing_locations(changed)
-            yield Mutant(where, line, f"{_short(before)}  ->  {_short(after)}", ast.unparse(changed))
+            yield Mutant(where, line, name, f"{_short(before)}  ->  {_short(after)}", ast.unparse(changed))
 
 
 def counted(source: str, module: str) -> str:
@@ -83,21 +85,44 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _where(place: ast.AST, above: dict[ast.AST, ast.AST]) -> tuple[str, int]:
-    """The function that a place is in, and the line of its statement; 0 if no function runs it."""
-    line = 0
+def _where(place: ast.AST, above: dict[ast.AST, ast.AST]) -> tuple[str, int, str]:
+    """The function that a place is in, the line of its statement (or 0), the constant that it is part of."""
+    line, constant = 0, ""
     names: list[str] = []
     runs = False
     below, node = place, place
     while not isinstance(node, ast.Module):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            runs = runs or not isinstance(below, ast.arguments)  # defaults are worked out where it is made
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.append(node.name)
-        elif isinstance(node, ast.stmt):
-            line = line or node.lineno
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                runs = True
+                if isinstance(below, ast.arguments):  # a default: it counts where the function is called
+                    line = line or next(one.lineno for one in node.body if not _is_docstring(one))
+                names.append(node.name)
+            case ast.ClassDef():
+                names.append(node.name)
+            case ast.Assign(targets=[ast.Name(id=constant)]) | ast.AnnAssign(target=ast.Name(id=constant)):
+                line = line or node.lineno
+            case ast.stmt():
+                line = line or node.lineno
         below, node = node, above[node]
-    return ".".join(reversed(names)), line if runs else 0
+    if runs:
+        return ".".join(reversed(names)), line, ""
+    return ".".join(reversed(names)) or constant, 0, "" if names else constant
+
+
+def mentions(source: str, name: str) -> frozenset[int] | None:
+    """Where the statements begin, in functions, that mention a constant; None if others do, too."""
+    tree = ast.parse(source)
+    lines: set[int] = set()
+    above = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=word, ctx=ast.Load()) | ast.Attribute(attr=word) if word == name:
+                _, line, _ = _where(node, above)
+                if not line:
+                    return None
+                lines.add(line)
+    return frozenset(lines)
 
 
 def _short(text: str) -> str:
