@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,20 +41,23 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/matrix",
     ),
     "federation/store/seen.py": ("tests/store/test_seeing.py", "tests/matrix"),
-    "federation/domain/joining.py": ("tests/trust/test_joining.py", "tests/attack"),
+    "federation/domain/joining.py": ("tests/domain/test_joining.py", "tests/trust", "tests/attack"),
     "federation/keys.py": (
         "tests/domain/test_keys.py",
+        "tests/domain/test_proofs.py",
         "tests/api/test_tokens.py",
         "tests/trust",
         "tests/attack",
     ),
     "federation/api/caller.py": (
+        "tests/api/test_bounds.py",
         "tests/api/test_rights.py",
         "tests/api/test_tokens.py",
         "tests/attack",
         "tests/trust/test_under_traffic.py",
     ),
     "federation/api/guard.py": (
+        "tests/api/test_bounds.py",
         "tests/api/test_rights.py",
         "tests/api/test_limits.py",
         "tests/api/test_input.py",
@@ -61,8 +65,18 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/attack/test_bodies.py",
         "tests/matrix",
     ),
-    "federation/api/oauth.py": ("tests/api/test_tokens.py", "tests/attack", "tests/fuzz/test_oauth.py"),
-    "federation/api/peers.py": ("tests/attack", "tests/trust", "tests/api/test_openapi.py"),
+    "federation/api/oauth.py": (
+        "tests/api/test_bounds.py",
+        "tests/api/test_tokens.py",
+        "tests/attack",
+        "tests/fuzz/test_oauth.py",
+    ),
+    "federation/api/peers.py": (
+        "tests/api/test_bounds.py",
+        "tests/attack",
+        "tests/trust",
+        "tests/api/test_openapi.py",
+    ),
     "federation/trust.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
 }
 """The modules whose checks are broken, and where the tests are that must notice."""
@@ -304,6 +318,8 @@ async def run(asked: argparse.Namespace) -> list[Outcome]:
         found = random.Random(asked.seed).sample(found, min(asked.sample, total))
     print(f"{len(found)} of {total} mutants, {asked.jobs} at a time", flush=True)
     trying = Trying(Kept(asked.keep), again=asked.again)
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="mutants-") as room:
         async with AsyncExitStack() as stack:
             nests = [Nest(Path(room, str(number))) for number in range(asked.jobs)]
@@ -331,6 +347,8 @@ def main() -> None:
         outcomes = asyncio.run(run(asked))
     except Unusable as error:
         sys.exit(str(error))
+    except asyncio.CancelledError:
+        sys.exit("stopped; what was found out is kept" if asked.keep else "stopped")
     survivors = sorted(one.change for one in outcomes if not one.noticed)
     for module, number in Counter(one.module for one in outcomes).items():
         alive = sum(one.module == module and not one.noticed for one in outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
@@ -39,17 +39,32 @@ def mutants(source: str) -> Iterator[Mutant]:
     tree = ast.parse(source)
     places = list(_places(tree))
     above = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
-    for index, place in enumerate(places):
+    for place in places:
         where, line, name = _where(place, above)
-        for choice in range(4):
-            changed = copy.deepcopy(tree)
-            node = list(_places(changed))[index]
-            before = ast.unparse(node)
-            after = _change(changed, node, choice)
-            if after is None:
-                break
+        for choice in range(_ways(place)):
+            copied: dict[int, Any] = {}
+            changed = copy.deepcopy(tree, copied)
+            before = ast.unparse(place)
+            after = _change(changed, copied[id(place)], choice)
             ast.fix_missing_locations(changed)
             yield Mutant(where, line, name, f"{_short(before)}  ->  {_short(after)}", ast.unparse(changed))
+
+
+def _ways(node: ast.AST) -> int:
+    """In how many ways a place can be changed."""
+    match node:
+        case ast.BoolOp():
+            return 3
+        case ast.Compare(ops=[op]):
+            return type(op) in _COMPARISONS
+        case ast.BinOp(op=op):
+            return type(op) in _ARITHMETIC
+        case ast.UnaryOp(op=ast.Not()) | ast.Raise() | ast.IfExp():
+            return 1
+        case ast.Constant(value=bool() | int()) | ast.Expr(value=ast.Await() | ast.Call()):
+            return 1
+        case _:
+            return 0
 
 
 def counted(source: str, module: str) -> str:
@@ -151,10 +166,10 @@ def _places(tree: ast.AST) -> Iterator[ast.AST]:
     yield from walk(tree)
 
 
-def _change(tree: ast.AST, node: ast.AST, choice: int) -> str | None:
-    """Change a node in place, in the way of this number; what it says then, None if there is no such way."""
+def _change(tree: ast.AST, node: ast.AST, choice: int) -> str:
+    """Change a node in place, in the way of this number; what it says then."""
     match node, choice:
-        case ast.Compare(ops=[op]), 0 if type(op) in _COMPARISONS:
+        case ast.Compare(ops=[op]), 0:
             node.ops = [_COMPARISONS[type(op)]()]
         case ast.BoolOp(), 0:
             node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
@@ -163,22 +178,18 @@ def _change(tree: ast.AST, node: ast.AST, choice: int) -> str | None:
             if len(values) == 1:
                 return _replace(tree, node, values[0])
             return f"without {ast.unparse(left_out)}"
-        case ast.UnaryOp(op=ast.Not(), operand=operand), 0:
+        case ast.UnaryOp(operand=operand), 0:
             return _replace(tree, node, operand)
-        case ast.BinOp(op=op), 0 if type(op) in _ARITHMETIC:
+        case ast.BinOp(op=op), 0:
             node.op = _ARITHMETIC[type(op)]()
         case ast.Constant(value=bool(value)), 0:
             node.value = not value
-        case ast.Constant(value=int(value)), 0 if not isinstance(value, bool):
+        case ast.Constant(value=int(value)), 0:
             node.value = value + 1
-        case ast.Raise(), 0:
-            return _replace(tree, node, ast.Pass())
-        case ast.Expr(value=ast.Await() | ast.Call()), 0:
+        case ((ast.Raise() | ast.Expr()), 0):
             return _replace(tree, node, ast.Pass())
         case ast.IfExp(body=body), 0:
             return _replace(tree, node, body)
-        case _:
-            return None
     return ast.unparse(node)
 
 
