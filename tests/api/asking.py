@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -164,13 +164,18 @@ class Operation:
         return f"{self.method} {self.template}"
 
 
-def operations() -> Iterator[Operation]:
-    """Every operation there is; a new route is among them by itself."""
-    for route in sorted(api().routes, key=lambda route: route.path):
-        for handler in getattr(route, "route_handlers", ()):
-            if isinstance(handler, HTTPRouteHandler) and "act" in handler.opt:
-                for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
-                    yield Operation(method, route.path, handler)
+def operations() -> list[Operation]:
+    """Every operation there is, in one order; a new route is among them by itself."""
+    return sorted(
+        (
+            Operation(method, route.path, handler)
+            for route in api().routes
+            for handler in getattr(route, "route_handlers", ())
+            if isinstance(handler, HTTPRouteHandler) and "act" in handler.opt
+            for method in handler.http_methods - {"OPTIONS", "HEAD"}
+        ),
+        key=lambda operation: (operation.template, operation.method),
+    )
 
 
 @asynccontextmanager

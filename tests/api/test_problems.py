@@ -121,6 +121,7 @@ async def test_a_request_whose_connection_the_database_ends_can_be_tried_again(
             writing = asyncio.ensure_future(put(own, "solutions/x", a_solution(status="beta")))
 
             async def ended() -> bool:
+                await blocker.execute("SELECT pg_stat_clear_snapshot()")
                 return bool(
                     await blocker.fetchval(
                         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"

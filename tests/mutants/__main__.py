@@ -15,18 +15,20 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from federation.store import embedded, schema
 from tests.conftest import OPERATORS
-from tests.mutants.changing import Mutant, counted, mutants
+from tests.mutants.changing import Mutant, counted, mentions, mutants
 from tests.mutants.running import OUTPUT
 
 ROOT = Path(__file__).parents[2]
@@ -39,20 +41,23 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/matrix",
     ),
     "federation/store/seen.py": ("tests/store/test_seeing.py", "tests/matrix"),
-    "federation/domain/joining.py": ("tests/trust/test_joining.py", "tests/attack"),
+    "federation/domain/joining.py": ("tests/domain/test_joining.py", "tests/trust", "tests/attack"),
     "federation/keys.py": (
         "tests/domain/test_keys.py",
+        "tests/domain/test_proofs.py",
         "tests/api/test_tokens.py",
         "tests/trust",
         "tests/attack",
     ),
     "federation/api/caller.py": (
+        "tests/api/test_bounds.py",
         "tests/api/test_rights.py",
         "tests/api/test_tokens.py",
         "tests/attack",
         "tests/trust/test_under_traffic.py",
     ),
     "federation/api/guard.py": (
+        "tests/api/test_bounds.py",
         "tests/api/test_rights.py",
         "tests/api/test_limits.py",
         "tests/api/test_input.py",
@@ -60,11 +65,23 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/attack/test_bodies.py",
         "tests/matrix",
     ),
-    "federation/api/oauth.py": ("tests/api/test_tokens.py", "tests/attack", "tests/fuzz/test_oauth.py"),
-    "federation/api/peers.py": ("tests/attack", "tests/trust", "tests/api/test_openapi.py"),
+    "federation/api/oauth.py": (
+        "tests/api/test_bounds.py",
+        "tests/api/test_tokens.py",
+        "tests/attack",
+        "tests/fuzz/test_oauth.py",
+    ),
+    "federation/api/peers.py": (
+        "tests/api/test_bounds.py",
+        "tests/attack",
+        "tests/trust",
+        "tests/api/test_openapi.py",
+    ),
     "federation/trust.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
 }
 """The modules whose checks are broken, and where the tests are that must notice."""
+BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")
+"""Where the published bounds and forms are held against the code, of whatever module."""
 LONGEST = 120.0
 """Seconds after which a mutant that hangs counts as noticed; ten times what its tests take besides."""
 KILLERS = 12
@@ -181,7 +198,7 @@ class Trying:
         left = iter(files)
 
         async def work(nest: Nest) -> None:
-            nest.count(chosen)
+            nest.count(TESTS)
             for file in left:
                 told = await nest.run(files=[file], tests=None, counts=True, limit=1_800)
                 if told["code"] or told["hung"]:
@@ -190,7 +207,7 @@ class Trying:
                 for name, test in told["tests"].items():
                     lines = {module: frozenset(lines) for module, lines in test["lines"].items()}
                     self._tests[name] = Test(test["seconds"], lines)
-            nest.restore(chosen)
+            nest.restore(TESTS)
 
         await asyncio.gather(*map(work, nests))
 
@@ -213,11 +230,11 @@ class Trying:
 
     def tests_for(self, module: str, mutant: Mutant) -> list[str]:
         """The tests that run the broken statement, in the order they are tried in."""
-        inside = tuple(TESTS[module])
+        inside = (*TESTS[module], *BESIDES)
         able = [
             name
             for name, test in self._tests.items()
-            if name.startswith(inside) and (not mutant.line or mutant.line in test.lines.get(module, ()))
+            if name.startswith(inside) and self._may_notice(name, test, module, mutant)
         ]
         killers = [name for name, _ in self._killers[module].most_common(KILLERS)]
         file_seconds: Counter[str] = Counter()
@@ -229,6 +246,15 @@ class Trying:
             return (name not in killers, file_seconds[file], file, self._tests[name].seconds)
 
         return sorted(able, key=order)
+
+    def _may_notice(self, name: str, test: Test, module: str, mutant: Mutant) -> bool:
+        if mutant.line:
+            return mutant.line in test.lines.get(module, ())
+        if not mutant.name or (users := users_of(mutant.name)) is None:
+            return True
+        if mutant.name in (ROOT / name.split("::")[0]).read_text():
+            return True
+        return any(lines & test.lines.get(user, frozenset()) for user, lines in users.items())
 
     async def judged(self, nest: Nest, module: str, mutant: Mutant) -> Outcome:
         """Run the module's tests with the mutant in its place."""
@@ -262,9 +288,24 @@ class Trying:
         print(f"{len(killers)} tests that have noticed something are green without it", flush=True)
 
 
+@cache
+def users_of(constant: str) -> dict[str, frozenset[int]] | None:
+    """Which statements of which modules mention a constant; None if it cannot be told who runs them."""
+    users = {}
+    for file in (ROOT / "federation").rglob("*.py"):
+        source = file.read_text()
+        if constant in source:
+            module = str(file.relative_to(ROOT))
+            lines = mentions(source, constant)
+            if lines is None or (lines and module not in TESTS):
+                return None
+            users[module] = lines
+    return users
+
+
 def files_of(module: str) -> list[str]:
     """The files of the tests that must notice, each by its path."""
-    places = [ROOT / place for place in TESTS[module]]
+    places = [ROOT / place for place in (*TESTS[module], *BESIDES)]
     found = [file for place in places for file in ([place] if place.is_file() else place.glob("test_*.py"))]
     return sorted(str(file.relative_to(ROOT)) for file in found)
 
@@ -277,6 +318,8 @@ async def run(asked: argparse.Namespace) -> list[Outcome]:
         found = random.Random(asked.seed).sample(found, min(asked.sample, total))
     print(f"{len(found)} of {total} mutants, {asked.jobs} at a time", flush=True)
     trying = Trying(Kept(asked.keep), again=asked.again)
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="mutants-") as room:
         async with AsyncExitStack() as stack:
             nests = [Nest(Path(room, str(number))) for number in range(asked.jobs)]
@@ -304,6 +347,8 @@ def main() -> None:
         outcomes = asyncio.run(run(asked))
     except Unusable as error:
         sys.exit(str(error))
+    except asyncio.CancelledError:
+        sys.exit("stopped; what was found out is kept" if asked.keep else "stopped")
     survivors = sorted(one.change for one in outcomes if not one.noticed)
     for module, number in Counter(one.module for one in outcomes).items():
         alive = sum(one.module == module and not one.noticed for one in outcomes)

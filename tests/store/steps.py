@@ -34,6 +34,7 @@ async def waits(look: Any, writers: int = 1) -> None:
     """Wait until so many connections wait for a lock that another one holds."""
 
     async def so_many() -> bool:
+        await look.execute("SELECT pg_stat_clear_snapshot()")  # or a transaction sees the same each time
         return bool(await look.fetchval(WAITING) >= writers)
 
     await until(so_many)
