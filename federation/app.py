@@ -8,12 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from federation import housekeeping, notary
-from federation.api import openapi
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.feeds import Answers, Arrivals, Feeds
@@ -95,7 +93,6 @@ def attach(app: Litestar, node: Node) -> None:
     """Give the HTTP edge its node."""
     app.state.node = node
     app.state.tokens = Tokens(node)
-    app.state.openapi = msgspec.json.encode(openapi.document(app, node.url))
 
 
 def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:

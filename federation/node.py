@@ -686,8 +686,14 @@ class Node:
         """The leaves of one bucket of a feed, as they are now."""
         async with self.store.read() as tx:
             place = await self._readable(tx, feed, by)
-            seq, lines = await tx.digests.leaves(place.id, bucket)
-        return Leaves(epoch=place.epoch or "", seq=seq, bucket=f"{bucket:02x}", leaves=tuple(lines))
+            seq, since, lines = await tx.digests.leaves(place.id, bucket)
+        return Leaves(
+            epoch=place.epoch or "",
+            seq=seq,
+            retained_from=since,
+            bucket=f"{bucket:02x}",
+            leaves=tuple(lines),
+        )
 
     async def _readable(self, tx: Reading, feed: FeedName, by: Caller) -> FeedPlace:
         """The feed, if the caller may read it here. Raises AudienceRevoked; for what is not there, too.

@@ -21,9 +21,10 @@ from federation.domain.feed import FeedName, Head, SetAside, mint_epoch, printab
 from federation.domain.peer import Peer
 from federation.domain.proof import (
     CHECKPOINT,
-    HALF_LIFE,
+    CLOCKS_DIFFER,
     MOST_ASKED,
     RECEIPT,
+    RENEWED,
     Checkpoint,
     Receipt,
     checkpoint_of,
@@ -83,7 +84,7 @@ def _is_due(node: Node, one: Due, now: datetime) -> bool:
         or bool(held.marked)
         or (held.seq, held.retained_from) != (one.head, one.retained_from)
         # (Also when the clock was set back: what is signed of the future is refused.)
-        or not timedelta(0) <= now - held.signed_at < timedelta(seconds=HALF_LIFE)
+        or not timedelta(0) <= now - held.signed_at < timedelta(seconds=RENEWED)
         # Who verifies it may not know a key any more that is about to retire.
         or kid_of(held.checkpoint) != node.keyring.kid
     )
@@ -220,6 +221,8 @@ async def drop_expired(node: Node) -> int:
             if until > place.retained_from:
                 await drop_tombstones(writing, place.id, until)
                 dropped += 1
+    if dropped:
+        await prove(node)
     async with node.store.write() as writing:
         await writing.feeds.drop_unseen(before)
         await writing.receipts.clear(before)
@@ -255,6 +258,8 @@ async def take_receipt(node: Node, jws: str, *, by: Caller) -> None:
     origin, _, audience = said.feed.partition("/")
     if (said.iss, said.aud, origin) != (by.operator, node.operator, node.operator):
         raise Invalid("the receipt is not yours, or not for a feed of this node", pointer="/receipt")
+    if abs(node.clock().timestamp() - said.iat) > CLOCKS_DIFFER:
+        raise Invalid("the receipt is not of now: sign a new one", pointer="/receipt")
     async with node.store.write() as writing:
         await writing.receipts.keep(
             origin, audience, by.operator, epoch=said.epoch, seq=said.seq, purged=said.purged, jws=jws

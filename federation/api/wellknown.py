@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from federation.api.answers import NO_STORE, answer, encoded
+from federation.api.openapi import document
 from federation.api.problems import PROBLEMS
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
@@ -96,7 +97,10 @@ class WellKnown(Controller):
     @get("/v1/openapi.json", opt={"act": "openapi"})
     async def openapi(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Get this document."""
-        return answer(request.app.state.openapi)
+        state = request.app.state
+        if state.get("openapi") is None:  # it takes a tenth of a second: not when a node starts
+            state.openapi = msgspec.json.encode(document(request.app, state.node.url))
+        return answer(state.openapi)
 
     @get(["/", "/docs"], opt={"act": "docs"})
     async def docs(self, request: Request[Any, Any, Any]) -> ASGIResponse:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Protocol
+from collections.abc import AsyncIterator
+from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -29,9 +29,6 @@ from federation.domain.values import (
     TypeName,
 )
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC
-
-if TYPE_CHECKING:
-    from federation.domain.proof import Leaves, ProofOfFeed
 
 PAGE_ENTRIES = 1_000
 """Entries of a page, at most."""
@@ -176,18 +173,6 @@ class Source(Protocol):
 
     def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
         """The feed's entries after the cursor, page by page, to its head."""
-        ...
-
-    async def proof(self, feed: FeedName) -> ProofOfFeed:
-        """The digests of a feed, and the origin's checkpoint over them."""
-        ...
-
-    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
-        """The leaves of one bucket, as they are now."""
-        ...
-
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
-        """The entries at these numbers, those that are still there; not all of them have to come at once."""
         ...
 
 

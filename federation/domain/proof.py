@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
 
 from federation.domain.document import Op
 from federation.domain.errors import Invalid
-from federation.domain.feed import Cursor, FeedName
+from federation.domain.feed import Cursor, Entry, FeedName, SetAside, Source
 from federation.domain.values import (
     END,
     KEY_PATTERN,
@@ -34,7 +34,9 @@ BUCKETS = 256
 LIFETIME = 3_600
 """Seconds that a checkpoint holds, at most."""
 HALF_LIFE = LIFETIME // 2
-"""Seconds after which a checkpoint is renewed; a copy without a newer one by then raises an alarm."""
+"""Seconds after which a copy raises an alarm, if no newer checkpoint has come."""
+RENEWED = LIFETIME // 3
+"""Seconds after which a checkpoint is renewed, though nothing has changed."""
 CLOCKS_DIFFER = 300
 """Seconds that the origin's clock may be ahead of ours."""
 CHECKPOINT = "federation-checkpoint+jwt"
@@ -233,8 +235,26 @@ class Leaves(msgspec.Struct, frozen=True, kw_only=True):
     epoch: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}" + END)]
     seq: Count
     """The feed's head when they were read."""
+    retained_from: Count
+    """Tombstones up to it were not among them."""
     bucket: Annotated[str, Meta(pattern=r"^[0-9a-f]{2}" + END)]
     leaves: Annotated[tuple[str, ...], Meta(max_length=MOST_LEAVES)]
+
+
+class Proving(Source, Protocol):
+    """A source that proves what its feeds hold."""
+
+    async def proof(self, feed: FeedName) -> ProofOfFeed:
+        """The digests of a feed, and the origin's checkpoint over them."""
+        ...
+
+    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
+        """The leaves of one bucket, as they are now."""
+        ...
+
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        """The entries at these numbers, those that are still there; not all of them have to come at once."""
+        ...
 
 
 MOST_REMOVED = 100

@@ -81,7 +81,7 @@ _DUE = Statement(
 _UNSIGN = Statement(
     update(digests)
     .where(digests.c.feed.in_(select(feeds.c.id).where(feeds.c.origin == param("origin", Text))))
-    .values(checkpoint=None, signed_at=None, expires_at=None)
+    .values(marked=list(range(BUCKETS)), checkpoint=None, signed_at=None, expires_at=None)
 )
 _LOCK = Statement(_HELD.with_for_update(skip_locked=True))
 _KEEP = Statement(
@@ -121,16 +121,21 @@ _FORGET = Statement(
     )
 )
 _MARK = """
-UPDATE digests SET marked = ARRAY(SELECT DISTINCT unnest(marked || $2::smallint[])) WHERE feed = $1
+UPDATE digests
+SET marked = ARRAY(SELECT DISTINCT unnest(marked || $2::smallint[])),
+    checkpoint = NULL, signed_at = NULL, expires_at = NULL
+WHERE feed = $1
 """
 _CHANGED_BYTES = """
 SELECT type, key FROM records WHERE feed = $1 AND sha256(document) <> hash ORDER BY type, key LIMIT $2
 """
 _LEAVES = f"""
-SELECT place.head, {_LINE} AS line
-FROM feeds AS place LEFT JOIN records AS r
-    ON r.feed = place.id AND r.bucket = $2 AND (NOT r.retracted OR r.seq > place.retained_from)
-WHERE place.id = $1
+SELECT head, since, line FROM (
+    SELECT place.head, place.retained_from AS since, {_LINE} AS line
+    FROM feeds AS place LEFT JOIN records AS r
+        ON r.feed = place.id AND r.bucket = $2 AND (NOT r.retracted OR r.seq > place.retained_from)
+    WHERE place.id = $1
+) AS listed
 ORDER BY line COLLATE "C"
 """
 _HELD_LEAVES = Statement(
@@ -224,6 +229,9 @@ _CONFIRMED = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"), copies.c.confirmed | copies.c.braked.is_not(None))
     .values(braked=None, braked_at=None, confirmed=False)
+)
+_CONFIRMED_OF = Statement(
+    select(feeds.c.origin).join(copies, copies.c.feed == feeds.c.id).where(copies.c.confirmed).distinct()
 )
 _FORGET_COPY = Statement(
     update(copies)
@@ -325,10 +333,11 @@ class DigestsReader:
             for row in rows
         )
 
-    async def leaves(self, feed: int, bucket: int) -> tuple[int, list[str]]:
-        """The head of a feed and the leaves of a bucket, in their order, of one moment."""
+    async def leaves(self, feed: int, bucket: int) -> tuple[int, int, list[str]]:
+        """The head and ``retained_from`` of a feed, and the leaves of a bucket in order, of one moment."""
         rows = await self._session.connection.fetch(_LEAVES, feed, bucket)
-        return rows[0]["head"] if rows else 0, [row["line"] for row in rows if row["line"] is not None]
+        lines = [row["line"] for row in rows if row["line"] is not None]
+        return (rows[0]["head"], rows[0]["since"], lines) if rows else (0, 0, lines)
 
     async def held(self, feed: int, bucket: int, retained_from: int) -> dict[tuple[str, str], Leaf]:
         """The leaves of a bucket by (type, key)."""
@@ -357,6 +366,10 @@ class DigestsReader:
     async def owed(self, origin: str) -> tuple[Owed, ...]:
         """The receipts that an origin has not got yet."""
         return tuple(Owed(*row) for row in await self._session.all(_OWED, origin=origin))
+
+    async def confirmed(self) -> frozenset[str]:
+        """The operators whose removals an administrator has confirmed, and which are not carried out yet."""
+        return frozenset(row[0] for row in await self._session.all(_CONFIRMED_OF))
 
     async def copies(self) -> dict[FeedName, Copy]:
         """What is known of every copy."""
@@ -414,7 +427,7 @@ class DigestsWriter(DigestsReader):
         await self._session.run(_PROVED)
 
     async def unsign(self, origin: str) -> None:
-        """What was signed of an origin's feeds holds no longer: they are of another epoch."""
+        """What was signed of an origin's feeds holds no longer: they are of another epoch, and made anew."""
         await self._session.run(_UNSIGN, origin=origin)
 
     async def forget(self, feed: int) -> None:
@@ -422,7 +435,7 @@ class DigestsWriter(DigestsReader):
         await self._session.run(_FORGET, feed=feed)
 
     async def mark(self, feed: int, buckets: Sequence[int]) -> None:
-        """These buckets have changed without a new number of the feed."""
+        """These buckets have changed without a new number of the feed: what was signed is not there now."""
         await self._session.connection.execute(_MARK, feed, list(buckets))
 
     async def verified(self, feed: int, seq: int, signed_at: datetime, expires_at: datetime) -> None:

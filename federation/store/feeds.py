@@ -306,7 +306,8 @@ _ADOPT = Statement(
     update(feeds).where(feeds.c.origin == param("origin", Text)).values(epoch=param("epoch", Text))
 )
 _DATABASE = """
-SELECT (SELECT system_identifier FROM pg_control_system())::text,
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
+           || (SELECT oid FROM pg_database WHERE datname = current_database()),
        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
 """
 _KNOWN_DATABASE = "SELECT system_id, timeline FROM node FOR UPDATE"
@@ -519,7 +520,10 @@ class FeedsWriter(FeedsReader):
         await self._session.run(_ADOPT, epoch=epoch, origin=origin)
 
     async def database(self) -> tuple[str, int]:
-        """PostgreSQL's system identifier and timeline: what a restore or a promotion changes."""
+        """PostgreSQL's system identifier with the database's own, and its timeline.
+
+        A dump that is loaded elsewhere changes the first, recovery and promotion the second.
+        """
         row = await self._session.connection.fetchrow(_DATABASE)
         return row[0], row[1]
 

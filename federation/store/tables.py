@@ -56,8 +56,8 @@ node = Table(
         comment="Counts changes of clients and peers: processes forget what they know of tokens.",
     ),
     Column("minted_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
-    Column("system_id", Text, comment="PostgreSQL's system identifier when the epoch was minted."),
-    Column("timeline", BigInteger, comment="PostgreSQL's timeline when the epoch was minted."),
+    Column("system_id", Text, comment="PostgreSQL's system identifier and the database's oid, then."),
+    Column("timeline", BigInteger, comment="PostgreSQL's timeline, then."),
     Column(
         "proved",
         BigInteger,

@@ -13,9 +13,10 @@ import msgspec
 
 from federation import trust
 from federation.domain.errors import CursorExpired
-from federation.domain.feed import FeedName, Head, SetAside, Source
+from federation.domain.feed import FeedName, Head, SetAside
 from federation.domain.peer import Peer
-from federation.domain.proof import MOST_ASKED, RECEIPT, Receipt, State
+from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
+from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
 from federation.keys import kid_of
 from federation.node import Node
@@ -31,7 +32,7 @@ AGAIN = timedelta(minutes=10)
 """A repair that changed nothing is tried again after that time, or when something has changed."""
 
 
-class Answering(Source, Protocol):
+class Answering(Proving, Protocol):
     """A peer that can be read, and told what became of it."""
 
     async def receipt(self, jws: str) -> None:
@@ -43,7 +44,7 @@ class Answering(Source, Protocol):
         ...
 
 
-async def follow(node: Node, origin: Peer, head: Head, source: Source) -> Taken:
+async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken:
     """Bring the copy of a feed to what its origin, which tells us itself, has and signs."""
     name = head.name
     sender = Sender(source, await _with_key(node, origin, head))
@@ -52,11 +53,13 @@ async def follow(node: Node, origin: Peer, head: Head, source: Source) -> Taken:
         place = await tx.feeds.find(name)
         copy = await tx.digests.copy(place.id) if place else Copy()
     if place is not None and copy.braked is not None and not copy.confirmed:
-        await withdraw_only(node, name, source)
+        if place.epoch == head.epoch and place.head >= head.retained_from:
+            # (Else what is gone and what was withdrawn cannot be told apart: all of it waits.)
+            await withdraw_only(node, name, source)
         return Taken()
     trusting = await _must_be_repaired(node, place, head, proof)
     if trusting is None:
-        return Taken()  # it went back behind our copy, which is an alarm and not for us to reset
+        return Taken()
     if not trusting:
         try:
             taken = await pull(node, head, source)
@@ -71,7 +74,7 @@ async def follow(node: Node, origin: Peer, head: Head, source: Source) -> Taken:
     return taken
 
 
-async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, source: Source) -> Taken:
+async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, source: Proving) -> Taken:
     """Bring the copy of a feed to what another member holds of it, as far as the origin's signature reaches.
 
     Nothing is taken that the origin did not sign, or that is older than what we hold. Raises Forged, which
@@ -89,7 +92,12 @@ async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, sour
     if copy.braked is not None and not copy.confirmed:
         return taken
     if copy.newest is not None and said.iat < copy.newest.timestamp():
-        return taken  # we have seen a newer one
+        if node.clock().timestamp() < said.exp:
+            return taken  # it is a little behind us
+        raise Forged(
+            f"{relay.operator} relays an old state of {name}, of {as_instant(moment(said.iat))},"
+            f" and we have seen one of {as_instant(copy.newest)}"
+        )
     if place is not None and place.epoch == said.epoch and place.head > said.seq:
         return taken
     taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
@@ -113,12 +121,15 @@ def _proof(node: Node, head: Head, sender: Sender) -> Proof | None:
 
 
 async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: Proof | None) -> bool | None:
-    """Whether entries cannot bring our copy there; None when it is ahead of its origin."""
+    """Whether entries cannot bring our copy there; None when nothing can now.
+
+    In a new epoch nothing is taken that is not signed: revisions may have gone back, and only the signature
+    tells what is right. A copy that is ahead of its origin in one epoch is an alarm, not for us to reset.
+    """
     if place is None or place.epoch is None:
         return False
     if place.epoch != head.epoch:
-        # (An origin that signs nothing is taken from zero, see ``pull.begin_epoch``.)
-        return proof is not None and proof.said.epoch == head.epoch
+        return True if proof is not None and proof.said.epoch == head.epoch else None
     if place.head > head.seq:
         why = f"cursor-in-future: its feed ends at {head.seq} and was taken to {place.head}, in one epoch"
         log.error("an origin has gone back", extra={"feed": str(head.name), "reason": why})
@@ -142,7 +153,7 @@ async def _prove(
             await _verified(node, name, sender, taken)
             return
     except Overtaken:
-        if not trusting:
+        if not trusting and sender.via is None:
             return  # it has moved since: there is nothing to compare, and the next head comes soon
     tried = f"{proof.said.root} {ours.root if ours else ''}"
     if before.tried == tried and before.tried_at and node.clock() - before.tried_at < AGAIN:

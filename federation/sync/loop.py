@@ -54,6 +54,7 @@ class Loop:
         self._node = node
         self._metrics = metrics
         self._following: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._urged: frozenset[str] = frozenset()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -84,6 +85,13 @@ class Loop:
         while claims.hold():
             async with self._node.store.read() as tx:
                 active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
+                confirmed = await tx.digests.confirmed()
+            # What an administrator has confirmed is taken now: whoever waits at that peer begins anew.
+            urged = [name for name in self._following if name[0] in confirmed - self._urged]
+            self._urged = confirmed
+            await self._stop(urged)
+            for operator, _ in urged:
+                await claims.release(f"peer {operator}")
             ended = [name for name, task in self._following.items() if name not in active or task.done()]
             await self._stop(ended)
             for operator, _ in ended:
@@ -171,6 +179,7 @@ class Loop:
                     retained_from=0,
                     count=0,
                 )
+        refused: Exception | None = None
         for name, head in own.items():
             try:
                 async with asyncio.timeout(LONGEST_PULL):
@@ -179,7 +188,11 @@ class Loop:
                 raise Unreachable(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
             except CursorRefused as error:
                 log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
-                raise Unreachable(f"{error.code}: {error.detail}") from None
+                refused = refused or Unreachable(f"{error.code}: {error.detail}")
+                continue
+            except (Refused, Overtaken) as error:
+                refused = refused or error  # the other feeds are not to wait for this one
+                continue
             self._count(peer, name, taken)
             brought += taken.entries
         try:
@@ -189,6 +202,8 @@ class Loop:
             log.warning(
                 "a peer did not take our receipts", extra={"peer": peer.operator, "reason": str(error)}
             )
+        if refused is not None:
+            raise refused
         return brought
 
     async def _take_relayed(self, origin: Peer) -> None:

@@ -77,7 +77,8 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         async for page, checked in ahead(source.changes(name, place.cursor), name):
             if page.cursor.epoch != head.epoch:
                 raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
-            await keep(node, name, page.cursor, checked, taken)
+            if checked or place.epoch is None:  # an empty feed has a place, too
+                await keep(node, name, page.cursor, checked, taken)
         if taken.entries >= MANY:
             await node.store.refresh_statistics()
         if copy.confirmed or copy.braked:
@@ -141,8 +142,6 @@ async def keep(
     Where the database does not take a record, the slice is halved until that one is alone; it is set
     aside, and the rest is kept.
     """
-    if not checked:
-        return
     try:
         await _keep(node, name, cursor, checked, taken)
     except Invalid as error:

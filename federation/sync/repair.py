@@ -20,12 +20,13 @@ from typing import NamedTuple
 from federation import notary
 from federation.domain.document import Record, supersedes
 from federation.domain.errors import Invalid, Refused, Unauthenticated, Unreachable
-from federation.domain.feed import Entry, FeedName, SetAside, Source, Verified, verify
+from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
 from federation.domain.peer import Peer
 from federation.domain.proof import (
     MOST_ASKED,
     Checkpoint,
     Leaf,
+    Proving,
     State,
     brakes,
     bucket_digest,
@@ -34,7 +35,6 @@ from federation.domain.proof import (
     root_of,
     unequal,
 )
-from federation.domain.values import as_instant
 from federation.node import Node
 from federation.store.feeds import Place
 from federation.store.records import Held
@@ -67,7 +67,7 @@ class Proof(NamedTuple):
 class Sender(NamedTuple):
     """Who tells us of a feed, and whose feed it is."""
 
-    source: Source
+    source: Proving
     origin: Peer
     """The operator whose feed it is, with its keys."""
     via: str | None = None
@@ -119,6 +119,11 @@ class Repair:
         self._trusting = trusting
         self._taken = taken
         self._gone: set[tuple[str, str]] = set()
+        """What is held, and not in the feed any more."""
+        self._buried: dict[int, Leaf] = {}
+        """What is held, and has been retracted."""
+        self._removed = 0
+        """Live records among both."""
 
     async def run(self) -> Proof:
         """Make the copy what the newest checkpoint says, as far as it is right. Returns that checkpoint.
@@ -136,11 +141,12 @@ class Repair:
             if place.epoch == proof.said.epoch and place.head > proof.said.seq:
                 raise Overtaken
             self._gone.clear()
+            self._buried.clear()
+            self._removed = 0
             fits = True
             for bucket in unequal(ours.buckets, digests):
                 fits = await self._bucket(place, bucket, digests, proof.said) and fits
-            if fits:
-                await self._drop(place, proof.said)
+            if fits and await self._remove(place):
                 await self._settle(place, proof.said)
                 return proof
         raise Unreachable(
@@ -169,22 +175,27 @@ class Repair:
         """Make one bucket right, but for what is to be dropped. False when it moves meanwhile."""
         listed = await self._sender.source.leaves(self._name, bucket)
         if bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
-            if (listed.epoch, listed.seq) == (said.epoch, said.seq):
+            if (listed.epoch, listed.seq, listed.retained_from) == (said.epoch, said.seq, said.retained_from):
                 raise self._forged("leaves")
             return False
         try:
             told = {(leaf.type, leaf.key): leaf for leaf in map(read_leaf, listed.leaves)}
         except Invalid:
-            raise Forged(
-                f"{self._name.origin} signed what cannot be read as leaves of {self._name}"
-            ) from None
+            told = {}
+        if len(told) != len(listed.leaves) or any(bucket_of(*name) != bucket for name in told):
+            raise Forged(f"{self._name.origin} signed what are no leaves of {self._name}")
         async with self._node.store.read() as tx:
             held = await tx.digests.held(place.id, bucket, said.retained_from)
-        self._gone |= held.keys() - told.keys()
+        gone = held.keys() - told.keys()
+        self._gone |= gone
+        self._removed += sum(held[name].op == "upsert" for name in gone)
         seats, wanted = [], {}
         for name, leaf in told.items():
             was = held.get(name)
-            if was is None or was._replace(seq=leaf.seq) != leaf:
+            if was is not None and (was.op, leaf.op) == ("upsert", "delete"):
+                self._removed += 1
+                self._buried[leaf.seq] = leaf
+            elif was is None or was._replace(seq=leaf.seq) != leaf:
                 wanted[leaf.seq] = leaf
             elif was.seq != leaf.seq:
                 seats.append((leaf.type, leaf.key, leaf.seq))
@@ -297,12 +308,15 @@ class Repair:
             )
         return True
 
-    async def _drop(self, place: Place, said: Checkpoint) -> None:
-        """Drop what the origin does not have in the feed any more. Raises Braked when that is much."""
-        if not self._gone:
-            return
-        if not self._taken.confirmed and brakes(len(self._gone), place.live):
-            raise Braked(f"{len(self._gone)} of {place.live} records are to be removed")
+    async def _remove(self, place: Place) -> bool:
+        """Drop what the origin does not have any more, last of all. Raises Braked when that is much.
+
+        False when the tombstones that are to be taken move meanwhile.
+        """
+        if not self._taken.confirmed and brakes(self._removed, place.live):
+            raise Braked(f"{self._removed} of {place.live} records are to be removed")
+        if not await self._fetch(place, self._buried):
+            return False
         names = sorted(self._gone)
         for start in range(0, len(names), SLICE):
             some = names[start : start + SLICE]
@@ -310,7 +324,9 @@ class Repair:
                 await tx.feeds.cleared(place, some)
                 await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in some])
                 self._taken.repaired += await tx.records.drop(place.id, some)
-        self._node.watch.nudge()
+        if names:
+            self._node.watch.nudge()
+        return True
 
     async def _settle(self, place: Place, said: Checkpoint) -> None:
         """The copy is at the checkpoint's place from now on."""
@@ -331,6 +347,4 @@ def verified_checkpoint(node: Node, name: FeedName, jws: str, sender: Sender) ->
         raise Forged(
             f"{sender.name} shows a checkpoint of {name} that does not hold: {error.detail}"
         ) from None
-    if sender.via is not None and node.clock().timestamp() >= said.exp:
-        raise Forged(f"{sender.name} relays an old state of {name}, of {as_instant(notary.moment(said.iat))}")
     return said

@@ -156,6 +156,8 @@ async def _copy(
         async with node.store.read() as tx:
             still = await tx.feeds.find(name)
         if settled and still == place:
+            if differences:
+                await _to_be_repaired(node, place, [(x.type, x.key) for x in changed])
             wrong = bool(differences) or place.live != said.count
             return Compared(
                 feed=str(name),
@@ -169,12 +171,23 @@ async def _copy(
     raise Unreachable(why)
 
 
+async def _to_be_repaired(node: Node, place: Place, changed: list[tuple[str, str]]) -> None:
+    """Have the process that serves look at all of a copy when it next meets its origin's signature.
+
+    Records whose bytes were altered here are nobody's: they are dropped, and fetched again as missing.
+    """
+    async with node.store.write() as tx:
+        await tx.digests.mark(place.id, range(BUCKETS))
+        if changed:
+            await tx.feeds.loses(place.id, await tx.records.drop(place.id, changed))
+
+
 async def _digests(node: Node, place: Place) -> bytes:
     """The digests of a feed, made from its records one by one."""
     parts = []
     for bucket in range(BUCKETS):
         async with node.store.read() as tx:
-            _, lines = await tx.digests.leaves(place.id, bucket)
+            _, _, lines = await tx.digests.leaves(place.id, bucket)
         parts.append(bucket_digest(lines))
     return b"".join(parts)
 

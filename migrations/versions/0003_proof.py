@@ -200,17 +200,11 @@ def upgrade() -> None:
             "system_id",
             sa.Text(),
             nullable=True,
-            comment="PostgreSQL's system identifier when the epoch was minted.",
+            comment="PostgreSQL's system identifier and the database's oid, then.",
         ),
     )
     op.add_column(
-        "node",
-        sa.Column(
-            "timeline",
-            sa.BigInteger(),
-            nullable=True,
-            comment="PostgreSQL's timeline when the epoch was minted.",
-        ),
+        "node", sa.Column("timeline", sa.BigInteger(), nullable=True, comment="PostgreSQL's timeline, then.")
     )
     op.add_column(
         "node",
@@ -270,9 +264,7 @@ def upgrade() -> None:
             comment="When it was noted here.",
         ),
     )
-    op.execute(
-        "INSERT INTO copies (feed) SELECT id FROM feeds WHERE origin <> (SELECT operator FROM node)"
-    )
+    op.execute("INSERT INTO copies (feed) SELECT id FROM feeds WHERE origin <> (SELECT operator FROM node)")
 
 
 def downgrade() -> None:
