@@ -39,6 +39,13 @@ AWAY = (
 """What asyncpg raises when there is no database (any more) at the other end."""
 
 
+_BEGIN = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
+"""What writes is found by whole keys, and planned once: planning anew would cost more than running it.
+
+In one message with the BEGIN, for it is a round trip as well. Lists are planned for what they ask, see below.
+"""
+
+
 class Reading:
     """What can be read."""
 
@@ -113,10 +120,17 @@ class Store:
         What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
-        async with self._connection() as connection, connection.transaction():
-            tx = Writing(Session(connection))
-            yield tx
-            await tx.audit.append()
+        async with self._connection() as connection:
+            await connection.execute(_BEGIN)
+            try:
+                tx = Writing(Session(connection))
+                yield tx
+                await tx.audit.append()
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
 
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.

@@ -291,9 +291,9 @@ leaving AS (
     WITH ORDINALITY AS l(type, key, feed, revision, live, n)
 ),
 places AS (
-    SELECT feed, live, n, true AS enters FROM incoming WHERE feed IS NOT NULL
+    SELECT feed, live, true AS enters FROM incoming WHERE feed IS NOT NULL
     UNION ALL
-    SELECT feed, live, n + cardinality($1::text[]), false FROM leaving
+    SELECT feed, live, false FROM leaving
 ),
 clock AS (
     UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[])
@@ -301,13 +301,12 @@ clock AS (
 ),
 heads AS (
     UPDATE feeds SET head = feeds.head + moved.entries, live = feeds.live + moved.live
-    FROM (SELECT feed, count(*) AS entries, sum(live) AS live FROM places GROUP BY feed) AS moved, clock
+    FROM (
+        SELECT feed, count(*) AS entries, count(*) FILTER (WHERE enters) AS entering, sum(live) AS live
+        FROM places GROUP BY feed
+    ) AS moved, clock
     WHERE feeds.id = moved.feed
-    RETURNING feeds.id, feeds.head - moved.entries AS base
-),
-numbered AS (
-    SELECT places.n, heads.base + row_number() OVER (PARTITION BY places.feed ORDER BY places.n) AS seq
-    FROM places JOIN heads ON heads.id = places.feed
+    RETURNING feeds.id, feeds.head - moved.entries AS base, moved.entering
 ),
 returned AS (
     DELETE FROM withdrawals USING incoming
@@ -316,15 +315,18 @@ returned AS (
 ),
 left_behind AS (
     INSERT INTO withdrawals AS w (feed, type, key, seq, arrived, revision)
-    SELECT l.feed, l.type, l.key, numbered.seq, clock.base + cardinality($1::text[]) + l.n, l.revision
-    FROM leaving AS l JOIN numbered ON numbered.n = l.n + cardinality($1::text[]) CROSS JOIN clock
+    SELECT l.feed, l.type, l.key,
+           heads.base + heads.entering + row_number() OVER (PARTITION BY l.feed ORDER BY l.n),
+           clock.base + cardinality($1::text[]) + l.n, l.revision
+    FROM leaving AS l JOIN heads ON heads.id = l.feed CROSS JOIN clock
     ON CONFLICT (feed, type, key) DO UPDATE
     SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
 )"""
     + _INSERT.format(
-        seq="numbered.seq",
+        # By a window and not by a join on n: whatever the plan, each record is looked at once.
+        seq="heads.base + row_number() OVER (PARTITION BY i.feed ORDER BY i.n)",
         french=_endings(literal_column("i.french")),
-        source="FROM incoming AS i CROSS JOIN clock LEFT JOIN numbered ON numbered.n = i.n",
+        source="FROM incoming AS i CROSS JOIN clock LEFT JOIN heads ON heads.id = i.feed",
         condition="held.revision = excluded.revision - 1",
     )
 )
