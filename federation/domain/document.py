@@ -452,15 +452,19 @@ def _invalid(error: msgspec.ValidationError) -> Invalid:
 # Reading what a peer sent
 
 
-def read_record(raw: bytes, *, type_name: str, origin: str, key: str, revision: int) -> Record:
+def read_record(
+    raw: bytes, *, type_name: str, origin: str, key: str, revision: int, digest: bytes | None = None
+) -> Record:
     """Verify a document that a peer's feed holds, and find what it is found by.
+
+    ``digest``: its SHA-256, where that has been computed already.
 
     Known types must keep the schema; unknown types and unknown members are kept as they are. Raises
     Invalid, whose message is the reason noted when the entry is set aside: it is made of the schema's
     words and of numbers, and holds nothing of the document.
     """
     try:
-        return _read_record(raw, type_name, origin, key, revision)
+        return _read_record(raw, type_name, origin, key, revision, digest)
     except Invalid as error:
         raise Invalid(error.detail, pointer=_known_part(error.pointer or "", known(type_name))) from None
 
@@ -520,7 +524,9 @@ def _within(type_: inspect.Type, step: str) -> list[inspect.Type]:
     return []
 
 
-def _read_record(raw: bytes, type_name: str, origin: str, key: str, revision: int) -> Record:
+def _read_record(
+    raw: bytes, type_name: str, origin: str, key: str, revision: int, digest: bytes | None
+) -> Record:
     if len(raw) > MAX_DOCUMENT:
         raise Invalid(f"the document is {len(raw)} bytes long; {MAX_DOCUMENT} are allowed")
     kind = known(type_name)
@@ -549,7 +555,7 @@ def _read_record(raw: bytes, type_name: str, origin: str, key: str, revision: in
         created_at=instant(document.created_at),
         updated_at=instant(document.updated_at),
         document=raw,
-        hash=hashlib.sha256(raw).digest(),
+        hash=digest or hashlib.sha256(raw).digest(),
         projection=(
             _project(content, type_name, origin, document.tlp)
             if isinstance(content, Content)
