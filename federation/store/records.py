@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
-from sqlalchemy import Text, case, cast, column, func, literal_column, select, tuple_, union_all
+from sqlalchemy import Text, case, cast, column, func, literal_column, select, true, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.document import Record
@@ -103,12 +103,19 @@ _asked = (
     .table_valued(column("type", Text), column("key", Text), name="asked")
     .render_derived()
 )
-_OTHERS_HELD = Statement(
+# Each is looked up by its whole key, whatever the planner believes of the table: a plan made while it was
+# empty would read all of an origin's records for every slice.
+_each = (
     _HELD.where(
+        records.c.type == _asked.c.type,
         records.c.origin == param("origin", Text),
-        tuple_(records.c.type, records.c.key).in_(select(_asked.c.type, _asked.c.key)),
+        records.c.key == _asked.c.key,
     )
+    .limit(literal_column("1"))
+    .correlate(_asked)
+    .lateral("held")
 )
+_OTHERS_HELD = Statement(select(*_each.c).select_from(_asked.join(_each, true())))
 
 
 # Listing
@@ -351,8 +358,8 @@ clock AS (
 
 _PURGE = """
 WITH gone AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-    WITH ORDINALITY AS g(type, key, seq, revision, n)
+    SELECT g.*, feeds.origin FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+    WITH ORDINALITY AS g(type, key, seq, revision, n) JOIN feeds ON feeds.id = $1
 ),
 clock AS (
     UPDATE node SET arrival = arrival + cardinality($2::text[])
@@ -360,7 +367,8 @@ clock AS (
 ),
 purged AS (
     DELETE FROM records USING gone
-    WHERE records.feed = $1 AND records.type = gone.type AND records.key = gone.key
+    WHERE records.type = gone.type AND records.origin = gone.origin AND records.key = gone.key
+      AND coalesce(records.feed, 0) = $1  -- looked at, and not looked up by: a feed is long
     RETURNING records.retracted
 ),
 stubs AS (

@@ -193,16 +193,26 @@ WRITES = {
 
 
 @pytest.mark.parametrize("statement", WRITES.values(), ids=WRITES)
-async def test_a_write_is_planned_once_and_finds_by_an_index(full: str, statement: str) -> None:
-    """Transactions that write plan for any value, see ``store/database.py``."""
+async def test_a_write_is_planned_once_and_finds_by_whole_keys(full: str, statement: str) -> None:
+    """Transactions that write plan for any value, see ``store/database.py``.
+
+    An index of which only the type or the origin is asked is read as the table would be.
+    """
     many = max(int(number) for number in re.findall(r"\$([0-9]+)", statement))
     async with looking(full) as look:
-        await look.execute(f"{database._BEGIN}; PREPARE written AS {statement}")
-        rows = await look.fetch(f"EXPLAIN EXECUTE written ({', '.join(['NULL'] * many)})")
-    plan = "\n".join(row[0] for row in rows)
-    assert "records" in plan
-    assert "Seq Scan on records" not in plan
-    assert "Seq Scan on withdrawals" not in plan
+        for emptied in (False, True):
+            await look.execute(database._BEGIN)
+            if emptied:
+                await look.execute("TRUNCATE records")
+            await look.execute(f"PREPARE written AS {statement}")
+            rows = await look.fetch(f"EXPLAIN EXECUTE written ({', '.join(['NULL'] * many)})")
+            await look.execute("ROLLBACK; DEALLOCATE written")
+            plan = "\n".join(row[0] for row in rows)
+            assert "records" in plan
+            assert "Seq Scan on records" not in plan
+            assert "Seq Scan on withdrawals" not in plan
+            for found in re.findall(r"Scan .*on (?:pk_)?records.*\n.*Cond: (.*)", plan):
+                assert "key = " in found, plan
 
 
 async def test_a_plan_that_reads_the_whole_table_would_be_noticed(explaining: Explaining) -> None:
