@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test mutants attack check format schemas lock clean
+.PHONY: help demo test mutants attack bench check format schemas lock clean
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -35,6 +35,11 @@ SEED ?= 1
 CASE ?=
 attack: $(STAMP) ## Try forged OAuth requests against a node that serves (N=..., SEED=..., CASE=... for one of them)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
+
+QUICK ?=
+PARTS ?=
+bench: $(STAMP) ## Measure the node beside its limits, on a quiet machine (QUICK=1: minutes; PARTS="sync reading")
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(foreach part,$(PARTS),--part $(part))
 
 check: $(STAMP) ## Format, lint, types, layers
 	@$(BIN)/ruff format --check .
