@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from federation import housekeeping, notary
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
+from federation.api.direct import Direct
 from federation.api.feeds import Answers, Arrivals, Feeds
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
@@ -121,5 +122,6 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
 
     limits = Limits(rate=settings.rate, anonymous=settings.rate_anonymous, proxies=settings.proxies)
     https = settings.url.startswith("https://")
-    observed = Observed(api(metrics=metrics, lifespan=lifespan, limits=limits), metrics, https=https)
+    app = Direct(api(metrics=metrics, lifespan=lifespan, limits=limits))
+    observed = Observed(app, metrics, https=https)
     return observed

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -124,6 +125,15 @@ class Metrics:
             "federation_peer_failures", "Failed attempts in a row.", ("peer",), registry=self.registry
         )
 
+        # Looking a counter up by its labels takes longer than counting.
+        self._counters = cache(lambda *labels: self.requests.labels(*labels).inc)
+        self._observers = cache(lambda operation: self.seconds.labels(operation).observe)
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._counters(operation, str(status))()
+        self._observers(operation)(seconds)
+
     async def page(self, node: Node) -> bytes:
         """The metrics of this process and of the database, as Prometheus reads them."""
         async with node.store.read() as tx:
@@ -213,8 +223,7 @@ class Observed:
                 handler = scope.get("route_handler")
                 operation = handler.opt.get("act", "unknown") if handler is not None else "unknown"
                 took = time.perf_counter() - began
-                self._metrics.requests.labels(operation, str(status)).inc()
-                self._metrics.seconds.labels(operation).observe(took)
+                self._metrics.answered(operation, status, took)
                 if status >= 500 or self._log.isEnabledFor(logging.DEBUG):
                     self._log.log(
                         logging.ERROR if status >= 500 else logging.DEBUG,

@@ -18,6 +18,7 @@ import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from federation.api.direct import Direct
 from federation.app import api, application, node_of
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, Entry, FeedName, Page
@@ -59,7 +60,7 @@ async def a_node(
 @asynccontextmanager
 async def browsing(node: Node) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of the node's application, without a network. (Streams come whole.)"""
-    app = Observed(api(node), Metrics())
+    app = Observed(Direct(api(node)), Metrics())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=node.url, auth=Proving()) as client:
         yield client

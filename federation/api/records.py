@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
@@ -38,6 +39,7 @@ from federation.domain.operator import Operator
 from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.solution import Solution
 from federation.domain.values import Content
+from federation.domain.visibility import Caller
 from federation.node import MANY, DryRun, Node, Outcome, Preconditions, Preview
 
 log = logging.getLogger("federation.api")
@@ -90,10 +92,8 @@ class Collection(Controller):
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Get one {type}, as its operator wrote it down."""
-        found = await _node(request).find(self.kind, origin, key, by=caller_of(request))
-        if found.retracted:
-            raise Retracted(f"{self.kind.type} {origin}/{key} has been retracted by {origin}")
-        return stored(found, tags(request.headers.get("if-none-match")))
+        known = request.headers.get("if-none-match")
+        return await one_record(_node(request), self.kind, origin, key, by=caller_of(request), known=known)
 
     @put("/{origin:str}/{key:str}", opt={"act": "publish", "reads": (JSON,)})
     async def publish(
@@ -270,7 +270,7 @@ class Upload:
 
     Each batch is a transaction of its own, so a broken connection loses nothing that was kept, and a
     repeated upload finds it unchanged. When a batch cannot be kept as a whole, each of its lines is
-    reported and the upload ends there.
+    reported and the upload ends there. While the database keeps one batch, the next one is read.
     """
 
     def __init__(self, node: Node, kind: type[Content], request: Request[Any, Any, Any]) -> None:
@@ -283,6 +283,7 @@ class Upload:
         self._batch: dict[str, tuple[int, Draft[Any]]] = {}
         self._lines: dict[str, int] = {}
         self._bytes = 0
+        self._keeping: tuple[asyncio.Task[dict[str, Outcome | Refused]], dict[str, int]] | None = None
 
     async def lines(self) -> AsyncIterator[bytes]:
         """The report, line by line."""
@@ -291,6 +292,11 @@ class Upload:
                 yield told
         except CutShort:
             return
+        finally:
+            if self._keeping is not None:
+                # The connection broke, or the process is to end: what is being kept is kept or not.
+                self._keeping[0].cancel()
+                await asyncio.gather(self._keeping[0], return_exceptions=True)
         await self._refresh_statistics()
         yield msgspec.json.encode({"summary": self._summary}) + b"\n"
 
@@ -302,17 +308,18 @@ class Upload:
                 if refusal is not None:
                     yield self._refuse(refusal)
                 if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
-                    async for told in self._keep():
+                    async for told in self._kept():
                         yield told
+                    self._keep()
         except (TooLarge, TooSlow) as error:
             # What is good before the line at fault is kept.
-            async for told in self._keep():
+            async for told in self._all_kept():
                 yield told
             yield self._refuse(_refusal(self._summary.received + 1, error))
             if isinstance(error, TooSlow):
                 raise CutShort from None
         else:
-            async for told in self._keep():
+            async for told in self._all_kept():
                 yield told
 
     async def _refresh_statistics(self) -> None:
@@ -365,20 +372,39 @@ class Upload:
         self._bytes += len(line)
         return None
 
-    async def _keep(self) -> AsyncIterator[bytes]:
+    def _keep(self) -> None:
+        """Begin to keep what has been read."""
         batch, self._batch, self._bytes = self._batch, {}, 0
-        if not batch:
+        if batch:
+            drafts = {key: draft for key, (_, draft) in batch.items()}
+            keeping = self._node.upload(self._kind, drafts, by=caller_of(self._request))
+            numbers = {key: number for key, (number, _) in batch.items()}
+            self._keeping = asyncio.create_task(keeping, name="upload"), numbers
+
+    async def _all_kept(self) -> AsyncIterator[bytes]:
+        """The report of everything that has been read."""
+        async for told in self._kept():
+            yield told
+        self._keep()
+        async for told in self._kept():
+            yield told
+
+    async def _kept(self) -> AsyncIterator[bytes]:
+        """The report of the batch that is being kept, when that has ended."""
+        if self._keeping is None:
             return
-        drafts = {key: draft for key, (_, draft) in batch.items()}
+        keeping, numbers = self._keeping
         try:
-            outcomes = await self._node.upload(self._kind, drafts, by=caller_of(self._request))
+            outcomes = await keeping
         except Refused as error:
-            for key, (number, _) in batch.items():
+            for key, number in numbers.items():
                 yield self._refuse(_refusal(number, error, key))
             raise CutShort from None
+        finally:
+            self._keeping = None
         for key, outcome in outcomes.items():
             if isinstance(outcome, Refused):
-                yield self._refuse(_refusal(batch[key][0], outcome, key))
+                yield self._refuse(_refusal(numbers[key], outcome, key))
             elif not outcome.changed:
                 self._summary.unchanged += 1
             elif outcome.created:
@@ -407,6 +433,16 @@ def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:
         line=line, status=STATUS[type(error)], title=error.title, detail=error.detail, key=key,
         pointer=error.pointer,
     )  # fmt: skip
+
+
+async def one_record(
+    node: Node, kind: type[Content], origin: str, key: str, *, by: Caller, known: str | None
+) -> ASGIResponse:
+    """The answer to a GET of one record; ``known``: its ``If-None-Match``. Raises NotFound, Retracted."""
+    found = await node.find(kind, origin, key, by=by)
+    if found.retracted:
+        raise Retracted(f"{kind.type} {origin}/{key} has been retracted by {origin}")
+    return stored(found, tags(known))
 
 
 def _node(request: Request[Any, Any, Any]) -> Node:

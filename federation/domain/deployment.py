@@ -14,6 +14,7 @@ from federation.domain.values import (
     Count,
     Country,
     Currency,
+    Dated,
     Day,
     Id,
     Instant,
@@ -53,7 +54,7 @@ class Area(Part, frozen=True, kw_only=True, tag_field="kind", tag="territory"):
     territory: Annotated[tuple[Territory, ...], Meta(min_length=1, max_length=200)]
 
 
-class Number(Part, frozen=True, kw_only=True, tag_field="kind", tag="count"):
+class Number(Dated, frozen=True, kw_only=True, tag_field="kind", tag="count"):
     """So many bodies, when they cannot be listed."""
 
     moments: ClassVar = ("as_of",)

@@ -269,11 +269,17 @@ def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
     if entry.op == "withdraw":
         return Verified(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=None)
     raw = bytes(entry.document)
-    if hashlib.sha256(raw).hexdigest() != entry.hash:
+    digest = hashlib.sha256(raw).digest()
+    if digest.hex() != entry.hash:
         return refuse("bad-hash", "the document's bytes do not have the hash that the entry names")
     try:
         record = read_record(
-            raw, type_name=entry.type, origin=feed.origin, key=entry.key, revision=entry.revision
+            raw,
+            type_name=entry.type,
+            origin=feed.origin,
+            key=entry.key,
+            revision=entry.revision,
+            digest=digest,
         )
     except Invalid as error:
         at = f" at {error.pointer}" if error.pointer else ""

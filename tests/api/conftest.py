@@ -10,6 +10,7 @@ import pytest
 from litestar import Litestar
 
 from federation.api.caller import Tokens
+from federation.api.direct import Direct
 from federation.app import api
 from federation.node import Node
 from federation.observe import Metrics, Observed
@@ -33,7 +34,7 @@ def app(unattached: Litestar, arnia: Node) -> Litestar:
 
 @asynccontextmanager
 async def clicking(app: Litestar) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=Observed(Direct(app), Metrics()), raise_app_exceptions=False)
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://arnia.test", auth=Proving()
     ) as client:

@@ -176,8 +176,7 @@ async def holder(node: Node, **changes: Any) -> callers.Holder | None:
     token = node.keyring.sign(claims(node, **changes), typ="at+jwt")
     try:
         return await Tokens(node).holder(token)
-    except Unauthenticated as error:
-        assert error.detail == "the token does not hold"
+    except Unauthenticated:
         return None
 
 
@@ -204,9 +203,11 @@ async def test_an_access_token_says_whose_it_is_and_for_how_long(
     assert (theirs.jkt, theirs.scopes) == ("k", PEER_SCOPES)
     wrong: list[dict[str, Any]] = [
         {"exp": NOW}, {"exp": ...}, {"exp": True}, {"exp": str(NOW + 9)}, {"iat": NOW + 31}, {"iat": ...},
-        {"iat": False}, {"iat": "1"}, {"iss": "x"}, {"iss": ...}, {"aud": "x"}, {"aud": ...}, {"aud": [arnia.url]},
-        {"client_id": 5}, {"client_id": "nobody"}, {"client_id": ...}, {"operator": 5}, {"operator": "nobody"},
-        {"operator": ...}, {"scope": 5}, {"scope": ...}, {"cnf": {"jkt": 5}}, {"cnf": {"jkt": "k"}},
+        {"iat": False}, {"iat": "1"}, {"iss": "x"}, {"iss": ...}, {"aud": "x"}, {"aud": ...},
+        {"aud": [arnia.url]},
+        {"client_id": 5}, {"client_id": "nobody"}, {"client_id": ...}, {"operator": 5},
+        {"operator": "nobody"}, {"operator": ...}, {"scope": 5}, {"scope": ...},
+        {"cnf": {"jkt": 5}}, {"cnf": {"jkt": "k"}},
     ]  # fmt: skip
     assert [one for one in wrong if await holder(arnia, **{**now, **one})] == []
     one: dict[str, Any]
@@ -343,12 +344,10 @@ async def test_the_scheme_and_the_key_are_those_of_the_token(arnia: Node) -> Non
 # What is read of a request
 
 
-def connection(handler: dict[str, Any], headers: dict[str, str], query: bytes = b"") -> tuple[Any, Any]:
+def connection(handler: dict[str, Any], headers: dict[str, str], query: bytes = b"") -> tuple[Any, Any, Any]:
     from litestar.datastructures import Headers
 
-    return SimpleNamespace(headers=Headers(headers), scope={"query_string": query}), SimpleNamespace(
-        opt=handler
-    )
+    return {"query_string": query}, Headers(headers), SimpleNamespace(opt=handler)
 
 
 def test_headers_say_what_may_be_read() -> None:
@@ -379,12 +378,12 @@ def test_headers_say_what_may_be_read() -> None:
 def test_a_body_is_of_a_form_that_is_read() -> None:
     reads = ("application/json", "application/merge-patch+json")
     for good in (
-        "application/json", "APPLICATION/JSON", " application/json ; charset=UTF-8", "application/merge-patch+json",
-        'application/json; charset="utf-8"', "application/json;x=y; charset=utf-8", "application/json;charset",
+        "application/json", "APPLICATION/JSON", " application/json ; charset=UTF-8",
+        "application/merge-patch+json", 'application/json; charset="utf-8"',
+        "application/json;x=y; charset=utf-8",
     ):  # fmt: skip
-        if good != "application/json;charset":
-            guard.check_form(good, None, reads)
-            guard.check_form(good, "identity", reads)
+        guard.check_form(good, None, reads)
+        guard.check_form(good, "identity", reads)
     for wrong in (None, "", "text/plain", "application/json+x", "json", "application/jsonx"):
         with pytest.raises(UnsupportedMediaType, match="application/json or application/merge-patch"):
             guard.check_form(wrong, None, reads)

@@ -11,7 +11,7 @@ import pytest
 from federation import notary
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Entry, FeedName, Head, SetAside
-from federation.domain.proof import LIFETIME, Leaves
+from federation.domain.proof import CHECKPOINT, LIFETIME, Leaves
 from federation.node import Node
 from federation.sync.repair import Forged
 from tests.domain.builders import a_deployment, a_solution
@@ -203,7 +203,7 @@ async def test_a_relay_that_signs_for_the_origin_is_named_and_not_believed(
 
     def forged(head: Head) -> str:
         said = notary.proved_by(head.checkpoint or "", arnia.keyring.public(), head.name, relay.clock())
-        return relay.keyring.sign({**msgspec.structs.asdict(said), "root": "0" * 64}, typ=notary.CHECKPOINT)
+        return relay.keyring.sign({**msgspec.structs.asdict(said), "root": "0" * 64}, typ=CHECKPOINT)
 
     with pytest.raises(Forged, match="megalis shows a checkpoint of arnia/federation that does not hold"):
         await relayed_round(recia, arnia, relay, Signs(relay, "recia"))

@@ -79,7 +79,7 @@ async def test_an_entry_that_was_lost_on_its_way_is_noticed_and_fetched(arnia: N
     await copied(arnia, megalis)
 
     class Loses(Near):
-        async def changes(self, feed, after):  # type: ignore[no-untyped-def, override]
+        async def changes(self, feed, after):  # type: ignore[no-untyped-def]
             async for page in super().changes(feed, after):
                 yield msgspec.structs.replace(page, entries=tuple(e for e in page.entries if e.key != "lost"))
 
@@ -100,7 +100,7 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
     class Newer(Near):
         """Sends what megalis's version does not understand."""
 
-        async def changes(self, feed, after):  # type: ignore[no-untyped-def, override]
+        async def changes(self, feed, after):  # type: ignore[no-untyped-def]
             async for page in super().changes(feed, after):
                 yield msgspec.structs.replace(page, entries=tuple(map(unread, page.entries)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from federation import notary
@@ -115,7 +117,7 @@ async def test_only_the_peer_itself_confirms_for_itself(arnia: Node, megalis: No
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "s", a_solution(), tlp="RED")
     caller = await as_peer(arnia, "megalis")
-    said = {
+    said: dict[str, Any] = {
         "iss": "megalis", "aud": "arnia", "feed": "arnia/public", "epoch": arnia.watch.state.epoch, "seq": 2,
         "iat": int(arnia.clock().timestamp()), "purged": False,
     }  # fmt: skip

@@ -17,7 +17,7 @@ import pytest
 
 from federation import trust
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
-from federation.domain.feed import FeedName
+from federation.domain.feed import FeedName, Head
 from federation.domain.joining import HOLDS, Invitation, Inviter, Registered, Registration, fingerprint
 from federation.domain.peer import Introduced, Peer, PeerState
 from federation.keys import Keyring, followed, verified
@@ -86,6 +86,9 @@ class Next:
         self.asked.append(f"farewell {peer.operator}")
         if self.down:
             raise Unreachable("it does not answer")
+
+    async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
+        return ()
 
 
 @pytest.fixture
