@@ -6,7 +6,7 @@ One round, whatever tells it to begin: the loop after a head has moved, a comman
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -28,6 +28,8 @@ from federation.sync.repair import Forged, Proof, Repair, Sender, compare, verif
 
 log = logging.getLogger("federation.sync")
 
+OLD = timedelta(minutes=10)
+"""A copy that was proved so long ago is worth a question for another signature."""
 AGAIN = timedelta(minutes=10)
 """A repair that changed nothing is tried again after that time, or when something has changed."""
 
@@ -139,9 +141,20 @@ async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: 
 
 
 async def _prove(
-    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, *, trusting: bool
+    node: Node,
+    name: FeedName,
+    proof: Proof,
+    sender: Sender,
+    taken: Taken,
+    *,
+    trusting: bool,
+    asked: bool = False,
 ) -> None:
-    """Compare the copy with a checkpoint, and repair it where they differ."""
+    """Compare the copy with a checkpoint, and repair it where they differ.
+
+    ``asked``: the checkpoint was asked for just now. While the origin writes without a pause, those that come
+    with the heads are seldom of the number that we are at.
+    """
     async with node.store.write() as tx:
         place = await tx.feeds.open(name, None)
         before = await tx.digests.copy(place.id)
@@ -154,7 +167,12 @@ async def _prove(
             return
     except Overtaken:
         if not trusting and sender.via is None:
-            return  # it has moved since: there is nothing to compare, and the next head comes soon
+            # It has moved since: there is nothing to compare, and the next head comes soon.
+            if not asked and _is_old(before, node.clock()):
+                jws = (await sender.source.proof(name)).checkpoint
+                newer = Proof(verified_checkpoint(node, name, jws, sender), jws)
+                await _prove(node, name, newer, sender, taken, trusting=False, asked=True)
+            return
     tried = f"{proof.said.root} {ours.root if ours else ''}"
     if before.tried == tried and before.tried_at and node.clock() - before.tried_at < AGAIN:
         return
@@ -185,6 +203,11 @@ async def _prove(
         f"it differs from what was signed at {newer.said.seq}: {why}",
         f"{newer.said.root} {left.root}",
     )
+
+
+def _is_old(copy: Copy, now: datetime) -> bool:
+    """Whether a copy was compared, and so long ago that another signature is worth a question."""
+    return copy.verified_at is not None and now - copy.verified_at > OLD
 
 
 async def _verified(node: Node, name: FeedName, sender: Sender, taken: Taken) -> None:

@@ -268,7 +268,7 @@ class Repair:
             lost: Counter[int] = Counter()
             for one in good:
                 was = held.get((one.type, one.key))
-                decided = self._trusting or self._decided(place, one, was)
+                decided = self._decided(place, one, was)
                 if isinstance(decided, SetAside):
                     refused.append(decided)
                 elif decided and one.record is not None:
@@ -293,11 +293,16 @@ class Repair:
         for bad in refused:
             self._taken.set_aside[bad.reason] += 1
 
-    @staticmethod
-    def _decided(place: Place, one: Verified, was: Held | None) -> bool | SetAside:
-        """Whether a record is taken in an unchanged epoch; False when it has moved on to another feed."""
+    def _decided(self, place: Place, one: Verified, was: Held | None) -> bool | SetAside:
+        """Whether a record is taken; False when it has moved on to another feed.
+
+        What an origin signed is right in an epoch that we did not know. But a relay may be behind: what the
+        record was before it moved must not come back by it, for its audience was another one then.
+        """
         if was is None or supersedes(one.revision, was.revision):
             return True
+        if self._trusting:
+            return self._sender.via is None or was.feed == place.id
         if was.feed != place.id:
             return False
         if one.revision < was.revision:
