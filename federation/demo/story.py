@@ -217,7 +217,28 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
         f"All four hold everything they may see {whole:.2f} s after the first upload began, "
         f"{max(whole - after_load, 0):.2f} s after the last one ended."
     )
+    while copies := await _unproved(nodes):
+        if time.perf_counter() > deadline:
+            raise Broken(f"these copies were not proved: {', '.join(copies)}; see `federation peer list`")
+        await asyncio.sleep(0.02)
+    click.echo(
+        f"Every copy is proved to be what its origin signed {time.perf_counter() - began:.2f} s after the"
+        " first upload began."
+    )
     return loaded
+
+
+async def _unproved(nodes: list[Running]) -> list[str]:
+    """Copies that were not found equal, as they are now, to what their origin signed."""
+    found = []
+    for node in nodes:
+        for peer in (await node.found("/v1/peers"))["peers"]:
+            found += [
+                f"{peer['operator']}/{feed['audience']} at {node.operator}"
+                for feed in peer["feeds"]
+                if feed["state"] != "verified" or feed["verified_seq"] != feed["taken"]
+            ]
+    return found
 
 
 async def _load(node: Running, scale: int) -> dict[str, int]:
@@ -345,6 +366,8 @@ async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> No
             )
         view = await node.found("/v1/peers")
         _must(not view["set_aside"], f"{node.operator} set nothing aside")
+        states = {feed["state"] for peer in view["peers"] for feed in peer["feeds"]}
+        _must(states == {"verified"}, f"every copy that {node.operator} holds is proved")
 
 
 def _must(so: bool, what: str) -> None:
