@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from federation import notary
 from federation.domain.document import Record, supersedes
-from federation.domain.errors import Invalid, Refused, Unauthenticated, Unreachable
+from federation.domain.errors import Invalid, Unauthenticated, Unreachable
 from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
 from federation.domain.peer import Peer
 from federation.domain.proof import (
@@ -50,11 +50,8 @@ SLICE = 500
 """Records dropped in one transaction."""
 
 
-class Forged(Refused):
+class Forged(Unreachable):
     """What came is not what the origin signed; the message names who sent it."""
-
-    code = "forged"
-    title = "What came is not what its origin signed"
 
 
 class Proof(NamedTuple):
