@@ -216,7 +216,9 @@ async def _store(tx: Writing, place: Place, decided: Decided) -> frozenset[int]:
         if told := [one for one in gone if decided.was_held(one[0], one[1])]:
             await tx.records.purge(place.id, told)
     for feed, lost in decided.losses().items():
-        await tx.feeds.loses(feed, lost)
+        await tx.feeds.loses(feed, sum(not was.retracted for was in lost))
+        # (What is withdrawn there later may be gone from here by then, and leave no number.)
+        await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in lost])
     standing = [
         aside
         for aside in decided.aside
@@ -308,13 +310,13 @@ class Decided:
             and not was.retracted
         )
 
-    def losses(self) -> Counter[int]:
-        """How many live records other feeds lose to this one."""
-        lost: Counter[int] = Counter()
+    def losses(self) -> dict[int, list[Held]]:
+        """The records that other feeds lose to this one."""
+        lost: dict[int, list[Held]] = {}
         for name, one in self.last.items():
             was = self._held.get(name)
-            if one.record and was and was.feed not in (None, self._feed) and not was.retracted:
-                lost[was.feed or 0] += 1
+            if one.record and was and was.feed not in (None, self._feed):
+                lost.setdefault(was.feed or 0, []).append(was)
         return lost
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from typing import NamedTuple
 
 from federation import notary
@@ -262,7 +261,7 @@ class Repair:
             held = await tx.records.held_of(place.origin, names)
             withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
             kept: list[tuple[Record, int]] = []
-            lost: Counter[int] = Counter()
+            lost: dict[int, list[Held]] = {}
             for one in good:
                 was = held.get((one.type, one.key))
                 decided = self._decided(place, one, was)
@@ -270,17 +269,17 @@ class Repair:
                     refused.append(decided)
                 elif decided and one.record is not None:
                     kept.append((one.record, one.seq))
-                    if was and was.feed not in (None, place.id) and not was.retracted:
-                        lost[was.feed or 0] += 1
+                    if was and was.feed not in (None, place.id):
+                        lost.setdefault(was.feed or 0, []).append(was)
             names = [(record.type, record.key) for record, _ in kept]
             if refused:
                 await tx.feeds.put_aside(place, refused)
             if withdrawn:
                 await tx.feeds.returned(place, names)
             await tx.feeds.cleared(place, names)
-            for feed, number in lost.items():
-                await tx.feeds.loses(feed, number)
-                await tx.digests.mark(feed, [bucket_of(type_, key) for type_, key in names])
+            for feed, theirs in lost.items():
+                await tx.feeds.loses(feed, sum(not was.retracted for was in theirs))
+                await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in theirs])
             await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in names])
             await tx.feeds.unseat(place.id, [seq for _, seq in kept])
             if kept:
