@@ -128,7 +128,9 @@ class Repair:
         more would be dropped than happens without being asked.
         """
         async with self._node.store.write() as tx:
-            await tx.feeds.open(self._name, None)
+            place = await tx.feeds.open(self._name, None)
+            # Whatever was reckoned before: a repair begins with what is really held.
+            await tx.digests.forget(place.id)
         for turn in range(TRIES):
             if turn:
                 await asyncio.sleep(PAUSE)
