@@ -210,10 +210,10 @@ class Repair:
         left = sorted(wanted)
         while left:
             entries = await self._sender.source.numbered(self._name, left[:MOST_ASKED])
-            came = {entry.seq for entry in entries}
-            if not came & set(left):
+            came = {entry.seq: entry for entry in entries}
+            if not came.keys() & set(left):
                 return False
-            await self._keep(place, [self._checked(entry, wanted) for entry in entries])
+            await self._keep(place, [self._checked(entry, wanted) for entry in came.values()])
             left = [seq for seq in left if seq not in came]
         return True
 
