@@ -201,7 +201,8 @@ WITH gone AS (
     DELETE FROM records WHERE feed = $1 AND retracted AND seq <= $2 RETURNING bucket, arrived
 ),
 stubs AS (
-    DELETE FROM withdrawals WHERE feed = $1 AND seq BETWEEN 1 AND $2 RETURNING arrived
+    DELETE FROM withdrawals WHERE feed = $1 AND seq BETWEEN 1 AND $2
+    RETURNING arrived, get_byte(sha256((type || '/' || key)::bytea), 0)::smallint AS bucket
 ),
 clock AS (
     -- The lock of numbering first, as whoever writes takes it.
@@ -214,7 +215,9 @@ clock AS (
 noted AS (
     UPDATE feeds SET retained_from = greatest(retained_from, $2) FROM clock WHERE id = $1 AND clock.held
 )
-SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets FROM gone
+-- (A withdrawal that goes before a digest was made of it leaves no number either.)
+SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets
+FROM (SELECT bucket FROM gone UNION ALL SELECT bucket FROM stubs) AS changed
 """
 _EXPIRED = """
 SELECT max(seq) FROM (
