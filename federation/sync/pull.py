@@ -77,6 +77,7 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         async for page, checked in ahead(source.changes(name, place.cursor), name):
             if page.cursor.epoch != head.epoch:
                 raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
+            page, checked = _up_to(head.seq, page, checked)
             if checked or place.epoch is None:  # an empty feed has a place, too
                 await keep(node, name, page.cursor, checked, taken)
         if taken.entries >= MANY:
@@ -93,6 +94,24 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         # It changed between the head and the first page; the next head says to what.
         log.warning("the feed was minted anew", extra={"feed": str(name)})
     return taken
+
+
+def _up_to(
+    seq: int, page: Page, checked: list[Verified | SetAside]
+) -> tuple[Page, list[Verified | SetAside]]:
+    """What of a page is not beyond a number.
+
+    What came since the head was told is left to the next head, so that no entry alone, garbled on its way,
+    leads the cursor to where its origin has never been.
+    """
+    if page.cursor.seq <= seq:
+        return page, checked
+    cut = Page(
+        entries=tuple(one for one in page.entries if one.seq <= seq),
+        cursor=Cursor(page.cursor.epoch, seq),
+        more=page.more,
+    )
+    return cut, [one for one in checked if one.seq <= seq]
 
 
 async def ahead(
