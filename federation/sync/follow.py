@@ -166,7 +166,7 @@ async def _prove(
             await _verified(node, name, sender, taken)
             return
     except Overtaken:
-        if not trusting and sender.via is None:
+        if not trusting and sender.via is None and (asked or not await _ends_short(node, name, proof)):
             # It has moved since: there is nothing to compare, and the next head comes soon.
             if not asked and _is_old(before, node.clock()):
                 jws = (await sender.source.proof(name)).checkpoint
@@ -202,6 +202,19 @@ async def _prove(
         name,
         f"it differs from what was signed at {newer.said.seq}: {why}",
         f"{newer.said.root} {left.root}",
+    )
+
+
+async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
+    """Whether all that came ends before what was signed: the last entries are kept no longer, or were lost."""
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(name)
+        copy = await tx.digests.copy(place.id) if place else Copy()
+    return (
+        place is not None
+        and place.epoch == proof.said.epoch
+        and place.head < proof.said.seq
+        and (copy.braked is None or copy.confirmed)
     )
 
 
