@@ -206,7 +206,7 @@ async def _prove(
 
 
 async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
-    """Whether all that came ends before what was signed: the last entries are kept no longer, or were lost."""
+    """Whether what came ends before what was signed: the last entries are kept no longer, or were lost."""
     async with node.store.read() as tx:
         place = await tx.feeds.find(name)
         copy = await tx.digests.copy(place.id) if place else Copy()

@@ -124,6 +124,9 @@ class Repair:
         """What is held, and has been retracted."""
         self._removed = 0
         """Live records among both."""
+        self._disowned: set[tuple[str, str]] = set()
+        """What the origin has in another form, one that cannot be taken, at a revision that ours would shut
+        out: ours is of a past that the origin has lost."""
 
     async def run(self) -> Proof:
         """Make the copy what the newest checkpoint says, as far as it is right. Returns that checkpoint.
@@ -144,6 +147,7 @@ class Repair:
                 raise Overtaken
             self._gone.clear()
             self._buried.clear()
+            self._disowned.clear()
             self._removed = 0
             fits = True
             for bucket in unequal(ours.buckets, digests):
@@ -280,6 +284,15 @@ class Repair:
             names = [(record.type, record.key) for record, _ in kept]
             if refused:
                 await tx.feeds.put_aside(place, refused)
+                if self._trusting:
+                    ours = await tx.records.held_of(place.origin, [(bad.type, bad.key) for bad in refused])
+                    self._disowned |= {
+                        (bad.type, bad.key)
+                        for bad in refused
+                        if (was := ours.get((bad.type, bad.key))) is not None
+                        and was.feed == place.id
+                        and was.revision >= bad.revision
+                    }
             if withdrawn:
                 await tx.feeds.returned(place, names)
             await tx.feeds.cleared(place, names)
@@ -320,15 +333,16 @@ class Repair:
 
         False when the tombstones that are to be taken move meanwhile.
         """
-        if not self._taken.confirmed and brakes(self._removed, place.live):
-            raise Braked(f"{self._removed} of {place.live} records are to be removed")
+        removed = self._removed + len(self._disowned)
+        if not self._taken.confirmed and brakes(removed, place.live):
+            raise Braked(f"{removed} of {place.live} records are to be removed")
         if not await self._fetch(place, self._buried):
             return False
-        names = sorted(self._gone)
+        names = sorted(self._gone | self._disowned)
         for start in range(0, len(names), SLICE):
             some = names[start : start + SLICE]
             async with self._node.store.write() as tx:
-                await tx.feeds.cleared(place, some)
+                await tx.feeds.cleared(place, [name for name in some if name in self._gone])
                 await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in some])
                 self._taken.repaired += await tx.records.drop(place.id, some)
         if names:
