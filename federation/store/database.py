@@ -39,6 +39,8 @@ AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    # What a connection says whose other end goes away while it is about to ask.
+    asyncpg.InternalClientError,
 )
 """What asyncpg raises when there is no database (any more) at the other end."""
 

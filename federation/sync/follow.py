@@ -63,6 +63,11 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
     if trusting is None:
         return Taken()
     if not trusting:
+        if proof is not None and place is not None and place.head < proof.said.seq < head.seq:
+            # While the origin writes without a pause, its head is seldom signed: what is not can wait, once
+            # the last proof is of some time ago.
+            until = proof.said.seq if _is_old(copy, node.clock()) else head.seq
+            head = msgspec.structs.replace(head, seq=until)
         try:
             taken = await pull(node, head, source)
         except CursorExpired:
@@ -141,20 +146,9 @@ async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: 
 
 
 async def _prove(
-    node: Node,
-    name: FeedName,
-    proof: Proof,
-    sender: Sender,
-    taken: Taken,
-    *,
-    trusting: bool,
-    asked: bool = False,
+    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, *, trusting: bool
 ) -> None:
-    """Compare the copy with a checkpoint, and repair it where they differ.
-
-    ``asked``: the checkpoint was asked for just now. While the origin writes without a pause, those that come
-    with the heads are seldom of the number that we are at.
-    """
+    """Compare the copy with a checkpoint, and repair it where they differ."""
     async with node.store.write() as tx:
         place = await tx.feeds.open(name, None)
         before = await tx.digests.copy(place.id)
@@ -166,13 +160,8 @@ async def _prove(
             await _verified(node, name, sender, taken)
             return
     except Overtaken:
-        if not trusting and sender.via is None:
-            # It has moved since: there is nothing to compare, and the next head comes soon.
-            if not asked and _is_old(before, node.clock()):
-                jws = (await sender.source.proof(name)).checkpoint
-                newer = Proof(verified_checkpoint(node, name, jws, sender), jws)
-                await _prove(node, name, newer, sender, taken, trusting=False, asked=True)
-            return
+        if not trusting and sender.via is None and not await _ends_short(node, name, proof):
+            return  # it has moved since: there is nothing to compare, and the next head comes soon
     tried = f"{proof.said.root} {ours.root if ours else ''}"
     if before.tried == tried and before.tried_at and node.clock() - before.tried_at < AGAIN:
         return
@@ -202,6 +191,19 @@ async def _prove(
         name,
         f"it differs from what was signed at {newer.said.seq}: {why}",
         f"{newer.said.root} {left.root}",
+    )
+
+
+async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
+    """Whether what came ends before what was signed: the last entries are kept no longer, or were lost."""
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(name)
+        copy = await tx.digests.copy(place.id) if place else Copy()
+    return (
+        place is not None
+        and place.epoch == proof.said.epoch
+        and place.head < proof.said.seq
+        and (copy.braked is None or copy.confirmed)
     )
 
 
