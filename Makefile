@@ -28,8 +28,9 @@ test: $(STAMP) ## Run every test (WORKERS=... processes, each with PostgreSQL se
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 SAMPLE ?= 0
-mutants: $(STAMP) ## Break each security check once and see a test turn red (an hour or two; SAMPLE=100 for fewer)
-	@$(BIN)/python -m tests.mutants --sample $(SAMPLE)
+KEEP ?=
+mutants: $(STAMP) ## Break each security check once and see a test turn red (SAMPLE=100 for fewer, KEEP=file to go on later)
+	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(KEEP),--keep $(KEEP))
 
 N ?= 10000
 SEED ?= 1

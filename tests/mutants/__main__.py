@@ -84,8 +84,10 @@ BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")
 """Where the published bounds and forms are held against the code, of whatever module."""
 LONGEST = 120.0
 """Seconds after which a mutant that hangs counts as noticed; ten times what its tests take besides."""
+QUICK = 10.0
+"""Seconds that those tests of a file may take which come before all others."""
 KILLERS = 12
-"""Tests that have noticed most in a module, which are run before all others."""
+"""Tests that have noticed most in a module, which come next."""
 
 
 class Unusable(Exception):
@@ -243,7 +245,9 @@ class Trying:
 
         def order(name: str) -> tuple[Any, ...]:
             file = name.split("::")[0]
-            return (name not in killers, file_seconds[file], file, self._tests[name].seconds)
+            quick = file_seconds[file] < QUICK
+            late = not quick and name not in killers
+            return (not quick, late, file_seconds[file], file, self._tests[name].seconds)
 
         return sorted(able, key=order)
 
