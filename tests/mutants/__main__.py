@@ -135,8 +135,7 @@ class Nest:
             env={**os.environ, "PYTHONPATH": str(self.copy), "TEST_SERVERS": str(self._servers)},
         )  # fmt: skip
         stack.push_async_callback(self._process.wait)
-        assert self._process.stdin
-        stack.callback(self._process.stdin.close)
+        stack.callback(self._process.terminate)
 
     async def run(self, **asked: Any) -> dict[str, Any]:
         assert self._process.stdin
