@@ -162,20 +162,35 @@ class Kept:
         self._path = path
         lines = path.read_text().splitlines() if path and path.exists() else []
         self._known = {row["digest"]: row for row in map(json.loads, lines)}
+        program = b"".join(file.read_bytes() for file in sorted((ROOT / "federation").rglob("*.py")))
+        self._program = hashlib.sha256(program + Path(ROOT, "tests/conftest.py").read_bytes()).digest()
 
     def find(self, module: str, mutant: Mutant) -> Outcome | None:
         row = self._known.get(_digest(module, mutant))
         return Outcome(module, mutant, row["noticed"], row["ran"], row["seconds"]) if row else None
 
+    def tests(self, file: str) -> dict[str, Any] | None:
+        """What is known of the tests of a file that were green, if neither they nor the program have changed."""
+        row = self._known.get(self._digest_of(file))
+        return row["tests"] if row else None
+
+    def add_tests(self, file: str, tests: dict[str, Any]) -> None:
+        self._write({"digest": self._digest_of(file), "tests": tests})
+
+    def _digest_of(self, file: str) -> str:
+        return hashlib.sha256(self._program + Path(ROOT, file).read_bytes()).hexdigest()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
     def add(self, one: Outcome) -> None:
-        if self._path is None:
-            return
         row = {
             "digest": _digest(one.module, one.mutant), "module": one.module, "where": one.mutant.where,
             "what": one.mutant.what, "noticed": one.noticed, "ran": one.ran, "seconds": one.seconds,
         }  # fmt: skip
-        with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        self._write(row)
 
 
 def _digest(module: str, mutant: Mutant) -> str:
@@ -201,11 +216,15 @@ class Trying:
         async def work(nest: Nest) -> None:
             nest.count(TESTS)
             for file in left:
-                told = await nest.run(files=[file], tests=None, counts=True, limit=1_800)
-                if told["code"] or told["hung"]:
-                    raise Unusable(f"{file} is red as it is, so nothing can be shown:\n{nest.said()}")
-                print(f"{file}: {told['ran']} tests are green in {told['seconds']:.0f} s", flush=True)
-                for name, test in told["tests"].items():
+                tests = self.kept.tests(file)
+                if tests is None:
+                    told = await nest.run(files=[file], tests=None, counts=True, limit=1_800)
+                    if told["code"] or told["hung"]:
+                        raise Unusable(f"{file} is red as it is, so nothing can be shown:\n{nest.said()}")
+                    tests = told["tests"]
+                    self.kept.add_tests(file, tests)
+                    print(f"{file}: {told['ran']} tests are green in {told['seconds']:.0f} s", flush=True)
+                for name, test in tests.items():
                     lines = {module: frozenset(lines) for module, lines in test["lines"].items()}
                     self._tests[name] = Test(test["seconds"], lines)
             nest.restore(TESTS)
