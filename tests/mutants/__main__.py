@@ -170,7 +170,7 @@ class Kept:
         return Outcome(module, mutant, row["noticed"], row["ran"], row["seconds"]) if row else None
 
     def tests(self, file: str) -> dict[str, Any] | None:
-        """What is known of the tests of a file that were green, if neither they nor the program have changed."""
+        """What is known of the tests of a file that were green; None if they or the program have changed."""
         row = self._known.get(self._digest_of(file))
         return row["tests"] if row else None
 
