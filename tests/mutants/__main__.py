@@ -200,9 +200,10 @@ def _digest(module: str, mutant: Mutant) -> str:
 class Trying:
     """The mutants that are still to be tried, and what has come of the others."""
 
-    def __init__(self, kept: Kept, *, again: bool) -> None:
+    def __init__(self, kept: Kept, *, again: bool, budget: float) -> None:
         self.kept = kept
         self.again = again
+        self.budget = budget
         self.outcomes: list[Outcome] = []
         self._tests: dict[str, Test] = {}
         self._killers: dict[str, Counter[str]] = {module: Counter() for module in TESTS}
@@ -267,7 +268,13 @@ class Trying:
             late = not quick and name not in killers
             return (not quick, late, file_seconds[file], file, self._tests[name].seconds)
 
-        return sorted(able, key=order)
+        chosen, left = [], self.budget
+        for name in sorted(able, key=order):
+            left -= self._tests[name].seconds
+            if left < 0 and chosen:
+                break
+            chosen.append(name)
+        return chosen
 
     def _may_notice(self, name: str, test: Test, module: str, mutant: Mutant) -> bool:
         if mutant.line:
@@ -341,7 +348,7 @@ async def run(asked: argparse.Namespace) -> list[Outcome]:
     if asked.sample:
         found = random.Random(asked.seed).sample(found, min(asked.sample, total))
     print(f"{len(found)} of {total} mutants, {asked.jobs} at a time", flush=True)
-    trying = Trying(Kept(asked.keep), again=asked.again)
+    trying = Trying(Kept(asked.keep), again=asked.again, budget=asked.budget)
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="mutants-") as room:
@@ -365,6 +372,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="Write each outcome there, and go on from those there are.")
     parser.add_argument("--again", action="store_true", help="Try those again that nothing has noticed.")
+    parser.add_argument(
+        "--budget", type=float, default=float("inf"),
+        help="Seconds of tests for each; what they do not notice in it counts as not noticed.",
+    )  # fmt: skip
     asked = parser.parse_args()
     began = time.monotonic()
     try:
