@@ -268,7 +268,8 @@ class Trying:
             late = not quick and name not in killers
             return (not quick, late, file_seconds[file], file, self._tests[name].seconds)
 
-        chosen, left = [], self.budget
+        chosen: list[str] = []
+        left = self.budget
         for name in sorted(able, key=order):
             left -= self._tests[name].seconds
             if left < 0 and chosen:
