@@ -53,6 +53,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/api/test_bounds.py",
         "tests/api/test_rights.py",
         "tests/api/test_tokens.py",
+        "tests/api/test_arrivals.py",
+        "tests/api/test_feeds.py",
         "tests/attack",
         "tests/trust/test_under_traffic.py",
     ),
