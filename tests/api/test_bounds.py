@@ -320,6 +320,9 @@ async def test_the_scheme_and_the_key_are_those_of_the_token(arnia: Node) -> Non
     tokens = Tokens(arnia)
     own = tokens.mint("client-erp", "arnia", frozenset({"solutions.read"}))
     theirs = tokens.mint("megalis", "megalis", PEER_SCOPES, jkt=party.prover.kid)
+    said = json.loads(base64.urlsafe_b64decode(own.split(".")[1] + "=="))
+    assert len(base64.urlsafe_b64decode(said["jti"] + "==")) == 16
+    assert said["exp"] - said["iat"] == 300
     url = f"{arnia.url}/v1/feeds"
 
     async def shown(scheme: str, token: str, *proofs: str) -> str | None:
