@@ -2,7 +2,7 @@
 
 The tests of each module are run once as they are, which must be green, and it is noted which of them run
 which statement. Then each statement is broken, one change after the other, and those tests are run that run
-it, the quickest first and until one is red. An outcome is written down as soon as it is known (``--keep``):
+it, those that are quick and run little else of it first, until one is red. An outcome is written down as soon as it is known (``--keep``):
 when the run is stopped and begun again, what was noticed is not tried again unless its module has changed.
 """
 
@@ -86,10 +86,8 @@ BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")
 """Where the published bounds and forms are held against the code, of whatever module."""
 LONGEST = 120.0
 """Seconds after which a mutant that hangs counts as noticed; ten times what its tests take besides."""
-QUICK = 10.0
-"""Seconds that those tests of a file may take which come before all others."""
 KILLERS = 12
-"""Tests that have noticed most in a module, which come next."""
+"""Tests that have noticed most in a module: they are run sooner."""
 
 
 class Unusable(Exception):
@@ -252,23 +250,19 @@ class Trying:
         await asyncio.gather(*map(work, nests))
 
     def tests_for(self, module: str, mutant: Mutant) -> list[str]:
-        """The tests that run the broken statement, in the order they are tried in."""
+        """The tests that run the broken statement: first those that are quick and run little else of it."""
         inside = (*TESTS[module], *BESIDES)
         able = [
             name
             for name, test in self._tests.items()
             if name.startswith(inside) and self._may_notice(name, test, module, mutant)
         ]
-        killers = [name for name, _ in self._killers[module].most_common(KILLERS)]
-        file_seconds: Counter[str] = Counter()
-        for name in able:
-            file_seconds[name.split("::")[0]] += self._tests[name].seconds  # type: ignore[assignment]
+        killers = {name for name, _ in self._killers[module].most_common(KILLERS)}
 
-        def order(name: str) -> tuple[Any, ...]:
-            file = name.split("::")[0]
-            quick = file_seconds[file] < QUICK
-            late = not quick and name not in killers
-            return (not quick, late, file_seconds[file], file, self._tests[name].seconds)
+        def order(name: str) -> float:
+            test = self._tests[name]
+            cost = (test.seconds + 0.05) * len(test.lines.get(module, ()))
+            return cost / 10 if name in killers else cost
 
         chosen: list[str] = []
         left = self.budget
