@@ -2,8 +2,9 @@
 
 The tests of each module are run once as they are, which must be green, and it is noted which of them run
 which statement. Then each statement is broken, one change after the other, and those tests are run that run
-it, those that are quick and run little else of it first, until one is red. An outcome is written down as soon as it is known (``--keep``):
-when the run is stopped and begun again, what was noticed is not tried again unless its module has changed.
+it, until one is red: first those that are quick and run little else of the module. An outcome is written
+down as soon as it is known (``--keep``): when the run is stopped and begun again, what was noticed is not
+tried again unless its module has changed.
 """
 
 from __future__ import annotations
