@@ -38,8 +38,9 @@ chaos: $(STAMP) ## Kill nodes and their PostgreSQL with -9 and compare everythin
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
 SAMPLE ?= 0
-mutants: $(STAMP) ## Break each security check once and see a test turn red (an hour or two; SAMPLE=100 for fewer)
-	@$(BIN)/python -m tests.mutants --sample $(SAMPLE)
+KEEP ?=
+mutants: $(STAMP) ## Break each security check once and see a test turn red (SAMPLE=100 for fewer, KEEP=file to go on later)
+	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(KEEP),--keep $(KEEP))
 
 N ?= 10000
 CASE ?=
