@@ -161,7 +161,7 @@ EVERY = 0.05
 """Seconds between two publications."""
 
 
-async def one_by_one(run: Run, origin: Site, here: Any, first: int) -> list[float]:
+async def one_by_one(run: Run, origin: Site, here: Any, first: int, *, every: float = EVERY) -> list[float]:
     """Milliseconds from the request to the record being in the other database, one by one."""
     token = await origin.token()
     reader, writer = await asyncio.open_connection("127.0.0.1", origin.port)
@@ -177,7 +177,7 @@ async def one_by_one(run: Run, origin: Site, here: Any, first: int) -> list[floa
         answer = asyncio.ensure_future(_answer(reader))
         took.append(await _seen(began, here, seen, origin.operator, key))
         await answer
-        await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - began)))
+        await asyncio.sleep(max(0.0, every - (time.perf_counter() - began)))
     writer.close()
     return took
 
