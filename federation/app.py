@@ -8,16 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from federation import housekeeping
-from federation.api import openapi
+from federation import housekeeping, notary
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.direct import Direct
-from federation.api.feeds import Arrivals, Feeds
+from federation.api.feeds import Answers, Arrivals, Feeds
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
 from federation.api.oauth import OAuth
@@ -58,6 +56,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         keyring=keyring,
         state=state,
         outside=Network(settings.operator, keyring),
+        tombstones_days=settings.tombstones_days,
     )
     async with node.watch.running():
         yield node
@@ -75,7 +74,7 @@ def api(
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Peers, OAuth, WellKnown],
+        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Answers, Peers, OAuth, WellKnown],
         guards=[guard],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
         lifespan=[lifespan] if lifespan else [],
@@ -95,7 +94,6 @@ def attach(app: Litestar, node: Node) -> None:
     """Give the HTTP edge its node."""
     app.state.node = node
     app.state.tokens = Tokens(node)
-    app.state.openapi = msgspec.json.encode(openapi.document(app, node.url))
 
 
 def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
@@ -108,6 +106,9 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
             store = await stack.enter_async_context(opened(dsn, connections=settings.connections))
             node = await stack.enter_async_context(node_of(settings, store))
             attach(app, node)
+            # A restored database is known as such, and signed, before anybody is answered.
+            await notary.recognise(node)
+            await notary.prove(node)
             await stack.enter_async_context(housekeeping.running(node))
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from federation.domain.proof import CopyState
 
 if TYPE_CHECKING:
     from federation.node import Node
@@ -80,6 +82,30 @@ class Metrics:
             ("peer", "reason"),
             registry=self.registry,
         )
+        self.repaired = Counter(
+            "federation_repaired_records",
+            "Records taken, moved or dropped since a copy was not what its origin had signed.",
+            ("peer",),
+            registry=self.registry,
+        )
+        self._state = Gauge(
+            "federation_copy_state",
+            "1 for the state that the copy of a peer's feed is in.",
+            ("origin", "audience", "state"),
+            registry=self.registry,
+        )
+        self._age = Gauge(
+            "federation_copy_proof_age_seconds",
+            "Age of the checkpoint that the copy of a peer's feed was last found equal to.",
+            ("origin", "audience"),
+            registry=self.registry,
+        )
+        self._waits = Gauge(
+            "federation_copy_waits",
+            "1 where removals wait for an administrator to confirm them.",
+            ("origin", "audience"),
+            registry=self.registry,
+        )
         self._head = Gauge(
             "federation_feed_head",
             "Number of the last entry held.",
@@ -112,7 +138,10 @@ class Metrics:
         """The metrics of this process and of the database, as Prometheus reads them."""
         async with node.store.read() as tx:
             feeds, peers = await tx.feeds.all(), await tx.peers.all()
-        for gauge in (self._head, self._count, self._lag, self._failures):
+        copies = await node.copies()
+        for gauge in (
+            self._head, self._count, self._lag, self._failures, self._state, self._age, self._waits
+        ):  # fmt: skip
             gauge.clear()
         for feed in feeds:
             labels = (feed.origin, feed.audience)
@@ -120,6 +149,12 @@ class Metrics:
             self._count.labels(*labels).set(feed.live)
             if feed.origin != node.operator:
                 self._lag.labels(*labels).set(max((feed.remote_head or 0) - feed.head, 0))
+        for name, copy in copies.items():
+            for state in get_args(CopyState):
+                self._state.labels(name.origin, name.audience, state).set(copy.state == state)
+            if copy.age_seconds is not None:
+                self._age.labels(name.origin, name.audience).set(copy.age_seconds)
+            self._waits.labels(name.origin, name.audience).set(copy.waits is not None)
         for peer in peers:
             self._failures.labels(peer.operator).set(peer.failures)
         return generate_latest(self.registry)

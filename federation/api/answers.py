@@ -21,7 +21,7 @@ from litestar.types import Receive, Scope, Send
 from federation.domain import errors
 from federation.domain.audit import ANONYMOUS
 from federation.domain.visibility import Caller
-from federation.node import Outcome
+from federation.node import Outcome, Preview
 from federation.store.records import Stored
 
 log = logging.getLogger("federation.api")
@@ -149,14 +149,25 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
-def written(outcome: Outcome, location: str) -> ASGIResponse:
-    """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted."""
+def written(outcome: Outcome, location: str, *, dry_run: bool = False) -> ASGIResponse:
+    """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted.
+
+    With ``dry_run``, that it would change nothing: else it would not have come so far.
+    """
+    if dry_run:
+        return encoded(Preview.nothing(), headers=NO_STORE)
     headers = {"etag": etag(outcome.hash), **NO_STORE}
     if outcome.retracted:
         return answer(b"", status=204, headers=headers)
     if outcome.created:
         headers["location"] = location
     return answer(outcome.document, status=201 if outcome.created else 200, headers=headers)
+
+
+def preferences_of(request: Request[Any, Any, Any]) -> frozenset[str]:
+    """What the caller prefers (RFC 7240), in small letters."""
+    said = ",".join(request.headers.getall("prefer", ()))
+    return frozenset(one.strip().lower() for one in said.split(",") if one.strip())
 
 
 def problem(

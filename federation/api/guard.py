@@ -59,7 +59,12 @@ RIGHTS: dict[str, Right] = {
     # Feeds
     "heads": Right("feeds.read", open=True),
     "changes": Right("feeds.read", open=True),
+    "proof": Right("feeds.read", open=True),
     "arrivals": Right("changes.read"),
+    "receipt": Right("feeds.read"),
+    "feedback": Right("feeds.read"),
+    "withdrawals": Right("peers.read"),
+    "refused": Right("peers.read"),
     # Peers
     "peers": Right("peers.read"),
     "join": Right(None, open=True, counted="credentials"),
@@ -67,6 +72,7 @@ RIGHTS: dict[str, Right] = {
     "suspend": Right("node.admin"),
     "resume": Right("node.admin"),
     "leave": Right("node.admin"),
+    "confirm": Right("node.admin"),
     "farewell": Right("feeds.read"),
     # The node
     "descriptor": Right(None, open=True),

@@ -17,20 +17,23 @@ from litestar.handlers import HTTPRouteHandler
 
 import federation
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
-from federation.api.examples import DRAFTS, KEYS, REGISTRATION, UPDATE
+from federation.api.examples import DRAFTS, FEEDBACK, KEYS, REGISTRATION, UPDATE
+from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
-from federation.api.peers import Code, Decided
+from federation.api.peers import Code, Confirmed, Decided
 from federation.api.records import Refusal, Summary
 from federation.domain.document import Document, Draft, KeyedDraft
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Entry, Head
 from federation.domain.incident import NewUpdate
 from federation.domain.joining import Registered, Registration
+from federation.domain.proof import MOST_ASKED, Leaves, ProofOfFeed
 from federation.domain.query import CONTROLS, LONGEST_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
-from federation.node import PeersView
+from federation.node import Certified, PeersView, Preview
+from federation.notary import Feedback, RefusedView, WithdrawalsView
 
 NAMES = {
     "get": "get{Type}",
@@ -43,13 +46,19 @@ NAMES = {
     "append_update": "append{Type}Update",
     "heads": "listFeeds",
     "changes": "readFeed",
+    "proof": "proveFeed",
     "arrivals": "followChanges",
+    "receipt": "sendReceipt",
+    "feedback": "sendFeedback",
+    "withdrawals": "listWithdrawals",
+    "refused": "listFeedback",
     "peers": "listPeers",
     "join": "joinFederation",
     "activate": "activatePeer",
     "suspend": "suspendPeer",
     "resume": "resumePeer",
     "leave": "leavePeer",
+    "confirm": "confirmRemovals",
     "farewell": "sayFarewell",
     "descriptor": "getDescriptor",
     "authorization_server": "getAuthorizationServer",
@@ -77,7 +86,13 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "append_update": _WRITE,
     "retract": (400, 401, 403, 404, 409, 412, 413, 503),
     "upload": (401, 403, 408, 413, 415, 503),
-    "heads": (401, 403, 413, 503),
+    "heads": (400, 401, 403, 404, 413, 503),
+    "proof": (400, 401, 403, 404, 413, 503),
+    "receipt": (400, 401, 403, 408, 413, 415, 503),
+    "feedback": (400, 401, 403, 408, 413, 415, 503),
+    "withdrawals": (401, 403, 413, 503),
+    "refused": (401, 403, 413, 503),
+    "confirm": (401, 403, 404, 413, 503),
     "changes": (400, 401, 403, 404, 406, 409, 410, 413, 503),
     "arrivals": (400, 401, 403, 406, 409, 413, 503),
     "peers": (401, 403, 413, 503),
@@ -165,11 +180,12 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
 def components() -> dict[str, Any]:
     """Schemas of everything that is sent and received, by name."""
     read: list[Any] = [_of(Document, kind) for kind in TYPES.values()]
-    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided]
+    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided, Confirmed]
+    read += [ProofOfFeed, Leaves, WithdrawalsView, RefusedView, Preview, Certified]
     sent: list[Any] = [_of(shape, kind) for kind in TYPES.values() for shape in (Draft, KeyedDraft)]
     _, tolerant = msgspec.json.schema_components([*read], ref_template=_REF, schema_hook=_raw)
     _, strict = msgspec.json.schema_components(
-        [*sent, NewUpdate, Registration, Code], ref_template=_REF, schema_hook=_raw
+        [*sent, NewUpdate, Registration, Code, SignedReceipt, Feedback], ref_template=_REF, schema_hook=_raw
     )
     schemas = {_name(name): _renamed(schema, "") for name, schema in tolerant.items()}
     for name, schema in strict.items():
@@ -190,6 +206,11 @@ def components() -> dict[str, Any]:
                     "items": {"$ref": f"#/components/schemas/{kind.__name__}Document"},
                 },
                 "next": {"type": "string", "format": "uri", "description": "Where the next page is."},
+                "certificate": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/Certified"},
+                    "description": "What the answer rests on; with `Prefer: certificate`.",
+                },
                 "total": {"type": "integer", "minimum": 0},
                 "total_is_exact": {
                     "type": "boolean",
@@ -243,7 +264,7 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
 
 
 def _tag(act: str, path: str) -> str:
-    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "farewell"):
+    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "confirm", "farewell"):
         return "peers"
     return "feeds" if path.startswith("/v1/") else "node"
 
@@ -300,7 +321,14 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
     anything = body(JSON, {"type": "object"})
     if kind is not None:
         record = {"headers": _ETAG, "content": body(JSON, ref(f"{kind.__name__}Document"))}
-        revised = {"description": "Revised, or unchanged", **record}
+        preview = body(JSON, ref("Preview"))
+        either = body(JSON, {"anyOf": [ref(f"{kind.__name__}Document"), ref("Preview")]})
+        revised = {
+            "description": "Revised, or unchanged; with `dry_run`, what would change at other operators",
+            "headers": {"ETag": {**_ETAG["ETag"], "required": False}},
+            "content": either,
+        }
+        previewed = {"description": "What would change at other operators (`dry_run`)", "content": preview}
         created = {
             "description": "Published",
             **record,
@@ -327,9 +355,9 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             case "publish" | "patch" | "append_update":
                 return {"200": revised, "201": created} if act == "publish" else {"200": revised}
             case "publish_new":
-                return {"201": created}
+                return {"200": previewed, "201": created}
             case "retract":
-                return {"204": {"description": "Retracted", "headers": _ETAG}}
+                return {"200": previewed, "204": {"description": "Retracted", "headers": _ETAG}}
             case "upload":
                 line = {
                     "anyOf": [ref("Refusal"), {"type": "object", "properties": {"summary": ref("Summary")}}]
@@ -351,6 +379,19 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             if act == "arrivals":
                 content["text/event-stream"] = {"schema": {"type": "string"}}
             return {"200": {"description": "Entries after the cursor, in order", "content": content}}
+        case "proof":
+            either = body(JSON, {"anyOf": [ref("ProofOfFeed"), ref("Leaves")]})
+            return {"200": {"description": "The digests, or the leaves of one bucket", "content": either}}
+        case "receipt" | "feedback":
+            return {"204": {"description": "Noted"}}
+        case "withdrawals":
+            return {"200": {"description": "Withdrawals", "content": body(JSON, ref("WithdrawalsView"))}}
+        case "refused":
+            several = {"type": "array", "items": ref("RefusedView")}
+            told = {"type": "object", "required": ["refused"], "properties": {"refused": several}}
+            return {"200": {"description": "What peers could not take", "content": body(JSON, told)}}
+        case "confirm":
+            return {"200": {"description": "They go on", "content": body(JSON, ref("Confirmed"))}}
         case "peers":
             return {"200": {"description": "The peers", "content": body(JSON, ref("PeersView"))}}
         case "join":
@@ -412,6 +453,10 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
         return {JSON: {"schema": ref("Registration"), "example": REGISTRATION}}
     if act == "activate":
         return {JSON: {"schema": ref("Code"), "example": {"code": "4821 9033 1177 2604"}}}
+    if act == "receipt":
+        return {JSON: {"schema": ref("SignedReceipt"), "example": {"receipt": "eyJ0eXAiOi….eyJpc3Mi….MEUC…"}}}
+    if act == "feedback":
+        return {JSON: {"schema": ref("Feedback"), "example": FEEDBACK}}
     if act in ("revoke", "introspect"):
         form = {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
         return {"application/x-www-form-urlencoded": {"schema": form}}
@@ -441,9 +486,11 @@ _HEADERS: dict[str, tuple[str, str]] = {
         f"`wait=25`: answer when a head moves, within so many seconds (at most {LONGEST_WAIT}).",
         "string",
     ),
+    "Prefer: certificate": ("`certificate`: say what the answer rests on, feed by feed.", "string"),
     "Last-Event-ID": ("The cursor to go on from, for server-sent events.", "string"),
 }
 _HEADERS_OF = {
+    "list": ("Prefer: certificate",),
     "get": ("If-None-Match",),
     "publish": ("If-Match", "If-None-Match"),
     "patch": ("If-Match", "If-None-Match"),
@@ -467,6 +514,14 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     if act == "list" and kind is not None:
         parameters += [_filter(kind, name) for name in filters_of(kind)]
         parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in CONTROLS]
+    if act in ("publish", "publish_new", "patch", "retract"):
+        parameters += [_QUERIED["dry_run"]]
+    if act == "heads":
+        parameters += [_QUERIED["origin"], _QUERIED["as"]]
+    if act == "proof":
+        parameters += [_QUERIED["bucket"]]
+    if act == "changes":
+        parameters += [_QUERIED["numbers"]]
     if act in ("changes", "arrivals"):
         parameters += [
             {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "A cursor."},
@@ -478,7 +533,7 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
         ]
     parameters += [
         {
-            "name": name,
+            "name": name.partition(":")[0],
             "in": "header",
             "description": _HEADERS[name][0],
             "schema": {"type": _HEADERS[name][1]},
@@ -488,6 +543,32 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     return parameters
 
 
+_QUERIED: dict[str, dict[str, Any]] = {
+    name: {"name": name, "in": "query", "description": description, "schema": schema}
+    for name, description, schema in (
+        ("dry_run", "Change nothing, and say what would appear and disappear where.", {"type": "boolean"}),
+        (
+            "origin",
+            "Feeds of this operator, as far as they are held here; this node's own without.",
+            {"type": "string", "pattern": OPERATOR_PATTERN},
+        ),
+        (
+            "as",
+            "What this peer sees here; for administrators (`node.admin`).",
+            {"type": "string", "pattern": OPERATOR_PATTERN},
+        ),
+        (
+            "bucket",
+            "The leaves of this bucket instead of all digests.",
+            {"type": "string", "pattern": "^[0-9a-f]{2}$"},
+        ),
+        (
+            "numbers",
+            f"The entries at these numbers, at most {MOST_ASKED}, as NDJSON; instead of `after` and `limit`.",
+            {"type": "string", "pattern": "^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$"},
+        ),
+    )
+}
 _NAMED = {
     "origin": OPERATOR_PATTERN,
     "operator": OPERATOR_PATTERN,
@@ -573,7 +654,7 @@ def _name(name: str) -> str:
     return name
 
 
-_ONLY_SENT = frozenset({"NewUpdate", "Registration", "Code"})
+_ONLY_SENT = frozenset({"NewUpdate", "Registration", "Code", "SignedReceipt", "Feedback"})
 
 
 def _input(name: str) -> str:

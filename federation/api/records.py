@@ -21,7 +21,9 @@ from federation.api.answers import (
     REVALIDATE,
     STATUS,
     answer,
+    encoded,
     etag,
+    preferences_of,
     stored,
     tags,
     written,
@@ -38,7 +40,7 @@ from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.solution import Solution
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
-from federation.node import MANY, Node, Outcome, Preconditions
+from federation.node import MANY, DryRun, Node, Outcome, Preconditions, Preview
 
 log = logging.getLogger("federation.api")
 
@@ -76,6 +78,9 @@ class Collection(Controller):
             following = f"{node.url}{self.path}?{urlencode([*asked, ('after', str(place))])}"
             headers["link"] = f'<{following}>; rel="next"'
             parts += [b',"next":', msgspec.json.encode(following)]
+        if "certificate" in preferences_of(request):
+            headers["preference-applied"] = "certificate"
+            parts += [b',"certificate":', msgspec.json.encode(await node.certificate(by=caller_of(request)))]
         if total is not None:
             parts.append(b',"total":%d,"total_is_exact":%s' % (
                 min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
@@ -95,47 +100,79 @@ class Collection(Controller):
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Publish a {type} under a key of yours, or revise it. The same content again changes nothing."""
-        node = _node(request)
+        node, dry_run = _node(request), dry_run_of(request)
         node.check_origin(origin, key)
         shape: Any = Draft
         draft = read_draft(await body_of(request), shape[self.kind])
-        outcome = await node.publish(
-            self.kind, draft, origin, key, by=caller_of(request), preconditions=_preconditions(request)
-        )
-        return written(outcome, self._location(node, outcome))
+        try:
+            outcome = await node.publish(
+                self.kind,
+                draft,
+                origin,
+                key,
+                by=caller_of(request),
+                preconditions=_preconditions(request),
+                dry_run=dry_run,
+            )
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        return written(outcome, self._location(node, outcome), dry_run=dry_run)
 
     @post("/", opt={"act": "publish_new", "reads": (JSON,)})
     async def publish_new(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Publish a {type} under a key that the node mints (UUIDv7)."""
-        node = _node(request)
+        node, dry_run = _node(request), dry_run_of(request)
         shape: Any = Draft
         draft = read_draft(await body_of(request), shape[self.kind])
-        outcome = await node.publish_new(self.kind, draft, by=caller_of(request))
-        return written(outcome, self._location(node, outcome))
+        try:
+            outcome = await node.publish_new(self.kind, draft, by=caller_of(request), dry_run=dry_run)
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        return written(outcome, self._location(node, outcome), dry_run=dry_run)
 
     @patch("/{origin:str}/{key:str}", opt={"act": "patch", "reads": (MERGE_PATCH,)})
     async def patch(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Revise members of a {type} by JSON Merge Patch (RFC 7396)."""
-        node = _node(request)
+        node, dry_run = _node(request), dry_run_of(request)
         node.check_origin(origin, key)
         change = decode_json(await body_of(request))
         if not isinstance(change, dict):
             raise Invalid("a merge patch of a record is a JSON object", pointer="")
-        outcome = await node.patch(
-            self.kind, change, origin, key, by=caller_of(request), preconditions=_preconditions(request)
-        )
-        return written(outcome, self._location(node, outcome))
+        try:
+            outcome = await node.patch(
+                self.kind,
+                change,
+                origin,
+                key,
+                by=caller_of(request),
+                preconditions=_preconditions(request),
+                dry_run=dry_run,
+            )
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        return written(outcome, self._location(node, outcome), dry_run=dry_run)
 
     @delete("/{origin:str}/{key:str}", opt={"act": "retract"}, status_code=200)
     async def retract(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Retract a {type}: a tombstone takes its place, at every peer."""
-        outcome = await _node(request).retract(
-            self.kind, origin, key, by=caller_of(request), preconditions=_preconditions(request)
-        )
+        dry_run = dry_run_of(request)
+        try:
+            outcome = await _node(request).retract(
+                self.kind,
+                origin,
+                key,
+                by=caller_of(request),
+                preconditions=_preconditions(request),
+                dry_run=dry_run,
+            )
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        if dry_run:
+            return encoded(Preview.nothing(), headers=NO_STORE)
         return answer(b"", status=204, headers={"etag": etag(outcome.hash), **NO_STORE})
 
     # Litestar's own answer names the methods of the first handler of a path only, and it is made unless
@@ -378,6 +415,17 @@ class Upload:
     def _refuse(self, refusal: Refusal) -> bytes:
         self._summary.refused += 1
         return msgspec.json.encode(refusal) + b"\n"
+
+
+def dry_run_of(request: Request[Any, Any, Any]) -> bool:
+    """Whether the caller only asks what a change would do (``?dry_run=true``). Raises Invalid."""
+    for name in request.query_params:
+        if name != "dry_run":
+            raise Invalid(f"{name[:80]!r} cannot be asked here; dry_run can", pointer=f"?{name[:80]}")
+    said = request.query_params.getall("dry_run", ["false"])
+    if said not in (["true"], ["false"]):
+        raise Invalid("dry_run is true or false", pointer="?dry_run")
+    return said == ["true"]
 
 
 def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:

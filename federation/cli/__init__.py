@@ -9,6 +9,7 @@ from federation.cli.audit import audit
 from federation.cli.clients import client, group
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
 from federation.cli.peers import key, peer
+from federation.cli.proof import feedback, restore_check, verify, withdrawals
 
 
 @click.group(epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,5 +18,20 @@ def main() -> None:
     """The node with which public digital-service operators exchange what they pool."""
 
 
-for one in (serve, migrate, status, client, group, peer, key, audit, export_schema, demo):
+for one in (
+    serve,
+    migrate,
+    status,
+    client,
+    group,
+    peer,
+    key,
+    verify,
+    withdrawals,
+    feedback,
+    restore_check,
+    audit,
+    export_schema,
+    demo,
+):
     main.add_command(one)

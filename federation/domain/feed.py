@@ -93,6 +93,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ]
     count: Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="Records held, tombstones not counted.")]
+    checkpoint: (
+        Annotated[
+            str,
+            Meta(
+                max_length=4_000,
+                description="What the origin signed last of this feed (JWS): its digest, number and time.",
+            ),
+        ]
+        | None
+    ) = None
 
     @property
     def name(self) -> FeedName:

@@ -17,8 +17,10 @@ import msgspec
 from federation.domain.errors import Broken, Raced, Unavailable
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
+from federation.store.digests import DigestsReader, DigestsWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
+from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.records import RecordsReader, RecordsWriter
 from federation.store.statements import Session
 
@@ -52,7 +54,7 @@ for that is a round trip as well. Lists are planned for what they ask, see below
 class Reading:
     """What can be read."""
 
-    __slots__ = ("audit", "clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "digests", "feeds", "peers", "receipts", "records")
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
@@ -60,12 +62,14 @@ class Reading:
         self.peers: PeersReader = PeersReader(session)
         self.clients: ClientsReader = ClientsReader(session)
         self.audit: AuditReader = AuditReader(session)
+        self.digests: DigestsReader = DigestsReader(session)
+        self.receipts: ReceiptsReader = ReceiptsReader(session)
 
 
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("audit", "clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "digests", "feeds", "peers", "receipts", "records")
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
@@ -73,6 +77,8 @@ class Writing:
         self.peers = PeersWriter(session)
         self.clients = ClientsWriter(session)
         self.audit = AuditWriter(session)
+        self.digests = DigestsWriter(session)
+        self.receipts = ReceiptsWriter(session)
 
 
 class Claims:
@@ -162,8 +168,7 @@ class Store:
                 yield tx
                 await tx.audit.append()
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                await _undo(connection)
                 raise
             await connection.execute("COMMIT")
 
@@ -264,6 +269,17 @@ async def _prepare(connection: Any) -> None:
         encoder=lambda value: msgspec.json.encode(value).decode(),
         decoder=msgspec.json.decode,
     )
+
+
+async def _undo(connection: Any) -> None:
+    """End a transaction that is not to be kept; a connection that cannot is not lent again."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute("ROLLBACK")
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _leave(connection: Any) -> None:

@@ -327,7 +327,7 @@ left_behind AS (
            clock.base + cardinality($1::text[]) + l.n, l.revision
     FROM leaving AS l JOIN heads ON heads.id = l.feed CROSS JOIN clock
     ON CONFLICT (feed, type, key) DO UPDATE
-    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 )"""
     + _INSERT.format(
         # By a window and not by a join on n: whatever the plan, each record is looked at once.
@@ -375,10 +375,30 @@ stubs AS (
     INSERT INTO withdrawals (feed, type, key, seq, arrived, revision)
     SELECT $1, gone.type, gone.key, gone.seq, clock.base + gone.n, gone.revision FROM gone CROSS JOIN clock
     ON CONFLICT (feed, type, key) DO UPDATE
-    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 )
 SELECT count(*) FROM purged WHERE NOT retracted
 """
+
+_DROP = """
+WITH gone AS (
+    DELETE FROM records USING unnest($2::text[], $3::text[]) AS named(type, key)
+    WHERE records.feed = $1 AND records.type = named.type AND records.key = named.key
+    RETURNING records.type, records.key, records.revision
+),
+numbered AS (
+    SELECT type, key, revision, row_number() OVER (ORDER BY type, key) AS n FROM gone
+),
+clock AS (
+    UPDATE node SET arrival = arrival + (SELECT count(*) FROM gone)
+    RETURNING arrival - (SELECT count(*) FROM gone) AS base
+)
+INSERT INTO withdrawals (feed, type, key, seq, arrived, revision)
+SELECT $1, type, key, -(clock.base + n), clock.base + n, revision FROM numbered CROSS JOIN clock
+ON CONFLICT (feed, type, key) DO UPDATE
+SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
+"""
+"""Drop what a feed no longer has, without a number of the feed that says so."""
 
 _MEMBERSHIPS = Statement(
     select(records.c.key).where(
@@ -396,6 +416,17 @@ _GROUP_EXISTS = Statement(
         ~records.c.retracted,
     )
 )
+
+
+_MEMBERS = """
+SELECT substr(facet, length('group.member=') + 1) FROM records CROSS JOIN unnest(facets) AS facet
+WHERE type = 'group' AND origin = $1 AND key = $2 AND NOT retracted AND facet LIKE 'group.member=%'
+"""
+_LIVE_NAMES = """
+SELECT type, key FROM records JOIN feeds ON feeds.id = records.feed
+WHERE feeds.origin = $1 AND feeds.audience = $2 AND NOT retracted ORDER BY seq LIMIT $3
+"""
+_LIVE = "SELECT live FROM feeds WHERE origin = $1 AND audience = $2"
 
 
 class RecordsReader:
@@ -447,6 +478,16 @@ class RecordsReader:
         """The groups of this node that an operator is a member of."""
         rows = await self._session.all(_MEMBERSHIPS, node=node, member=[f"group.member={operator}"])
         return frozenset(row[0] for row in rows)
+
+    async def members_of(self, name: str, *, node: str) -> frozenset[str]:
+        """The members of a group of this node."""
+        return frozenset(row[0] for row in await self._session.connection.fetch(_MEMBERS, node, name))
+
+    async def live_names(self, origin: str, audience: str, most: int) -> tuple[list[tuple[str, str]], int]:
+        """The first records of a feed, as (type, key), and how many there are."""
+        rows = await self._session.connection.fetch(_LIVE_NAMES, origin, audience, most)
+        total = await self._session.connection.fetchval(_LIVE, origin, audience)
+        return [(row[0], row[1]) for row in rows], total or 0
 
     async def has_group(self, name: str, *, node: str) -> bool:
         """Whether this node has such a group."""
@@ -524,6 +565,16 @@ class RecordsWriter(RecordsReader):
             # Not in PostgreSQL's words: they may quote the record.
             raise Invalid(f"{which} cannot be stored: SQLSTATE {error.sqlstate}") from error
         return tag
+
+    async def drop(self, feed: int, names: Sequence[tuple[str, str]]) -> int:
+        """Drop records that the feed's origin does not have in it any more; stubs tell who follows arrivals.
+
+        Returns how many there were.
+        """
+        tag: str = await self._session.connection.execute(
+            _DROP, feed, [type_ for type_, _ in names], [key for _, key in names]
+        )
+        return int(tag.rsplit(" ", 1)[-1])
 
     async def purge(self, feed: int, gone: Sequence[tuple[str, str, int, int]]) -> int:
         """Drop what was withdrawn, (type, key, seq, revision), and keep stubs. Returns how many were live."""
