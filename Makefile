@@ -23,8 +23,9 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## Run four operators' nodes with demonstration data (CHECK=1: assert it and stop; SCALE=..., PORT=...)
 	@$(BIN)/federation demo $(if $(CHECK),--check) --scale $(SCALE) --port $(PORT)
 
-test: $(STAMP) ## Run every test
-	@$(BIN)/python -m pytest
+WORKERS ?= 2
+test: $(STAMP) ## Run every test (WORKERS=... processes, each with PostgreSQL servers of its own)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 SAMPLE ?= 0
 mutants: $(STAMP) ## Break each security check once and see a test turn red (an hour or two; SAMPLE=100 for fewer)

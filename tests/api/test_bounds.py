@@ -176,9 +176,7 @@ async def holder(node: Node, **changes: Any) -> callers.Holder | None:
     token = node.keyring.sign(claims(node, **changes), typ="at+jwt")
     try:
         return await Tokens(node).holder(token)
-    except Unauthenticated as error:
-        if error.detail != "the token does not hold":
-            raise
+    except Unauthenticated:
         return None
 
 
@@ -206,8 +204,10 @@ async def test_an_access_token_says_whose_it_is_and_for_how_long(
     wrong: list[dict[str, Any]] = [
         {"exp": NOW}, {"exp": ...}, {"exp": True}, {"exp": str(NOW + 9)}, {"iat": NOW + 31}, {"iat": ...},
         {"iat": False}, {"iat": "1"}, {"iss": "x"}, {"iss": ...}, {"aud": "x"}, {"aud": ...},
-        {"aud": [arnia.url]}, {"client_id": 5}, {"client_id": "nobody"}, {"client_id": ...},
-        {"operator": 5}, {"operator": "nobody"}, {"operator": ...}, {"scope": 5}, {"scope": ...}, {"cnf": {"jkt": 5}}, {"cnf": {"jkt": "k"}},
+        {"aud": [arnia.url]},
+        {"client_id": 5}, {"client_id": "nobody"}, {"client_id": ...}, {"operator": 5},
+        {"operator": "nobody"}, {"operator": ...}, {"scope": 5}, {"scope": ...},
+        {"cnf": {"jkt": 5}}, {"cnf": {"jkt": "k"}},
     ]  # fmt: skip
     assert [one for one in wrong if await holder(arnia, **{**now, **one})] == []
     one: dict[str, Any]
@@ -380,11 +380,10 @@ def test_a_body_is_of_a_form_that_is_read() -> None:
     for good in (
         "application/json", "APPLICATION/JSON", " application/json ; charset=UTF-8",
         "application/merge-patch+json", 'application/json; charset="utf-8"',
-        "application/json;x=y; charset=utf-8", "application/json;charset",
+        "application/json;x=y; charset=utf-8",
     ):  # fmt: skip
-        if good != "application/json;charset":
-            guard.check_form(good, None, reads)
-            guard.check_form(good, "identity", reads)
+        guard.check_form(good, None, reads)
+        guard.check_form(good, "identity", reads)
     for wrong in (None, "", "text/plain", "application/json+x", "json", "application/jsonx"):
         with pytest.raises(UnsupportedMediaType, match="application/json or application/merge-patch"):
             guard.check_form(wrong, None, reads)

@@ -179,7 +179,6 @@ def test_keys_are_followed_from_the_one_that_is_known() -> None:
         {"keys": [C.public], "succession": endorsed(B, C)},
         {"keys": [{**D.public, "kid": A.kid}]},
     ],
-    ids=repr,
 )  # fmt: skip
 def test_a_set_without_a_key_that_was_endorsed_is_nobodys(told: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated, match="no key that it is known by"):
@@ -201,7 +200,6 @@ MISTYPED = A.jws({"alg": "ES256", "typ": "jwt", "jwk": A.public}, {"iss": "megal
         [forged(D, A, B)], [MISTYPED],
         [MEGALIS.endorsement(A, B, jwk=...)], [MEGALIS.endorsement(A, B, jwk="x")],
     ],
-    ids=repr,
 )  # fmt: skip
 def test_a_succession_that_cannot_be_read_or_is_forged_spoils_the_whole_set(succession: Any) -> None:
     """Although the set has a key that is known: whoever serves it does not know what it does."""

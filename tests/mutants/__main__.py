@@ -269,8 +269,10 @@ class Trying:
         finally:
             nest.restore([module])
         noticed = told["failed"] or ("it hung" if told["hung"] else "")
-        if not noticed and (told["code"] or told["ran"] != len(tests)):
-            noticed = "it could not even be run" if not told["ran"] else f"pytest ended with {told['code']}"
+        if not noticed and told["code"]:
+            noticed = f"pytest ended with {told['code']}"
+        if not noticed and told["ran"] != len(tests):
+            raise Unusable(f"of {len(tests)} tests {told['ran']} were found again:\n{nest.said()}")
         return Outcome(module, mutant, noticed, told["ran"], told["seconds"])
 
     async def still_green(self, nest: Nest) -> None:
