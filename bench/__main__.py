@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bench import growth, reading, sync, writing
+from bench import growth, products, reading, sync, writing
 from bench.report import written
 from bench.run import Run
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "reading": reading.measure,
     "writing": writing.measure,
     "growth": growth.measure,
+    "products": products.measure,
 }
 HERE = Path(__file__).parent.parent
 
@@ -60,7 +61,7 @@ def main(
         directory=directory,
         records=records or (10_000 if quick else 100_000),
         repetitions=repetitions or (2 if quick else 5),
-        seconds=seconds or (1.0 if quick else 3.0),
+        seconds=seconds or (0.7 if quick else 2.0),
         singles=40 if quick else 200,
         quick=quick,
         sizes=sizes,

@@ -19,12 +19,14 @@ from bench.records import PROVIDERS, uploads
 from bench.run import Run
 from bench.servers import process
 from bench.sites import Site, free_port, introduce, site, until_verified
-from bench.sync import one_by_one
+from bench.sync import EVERY, one_by_one
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (1_000, 5_000, 10_000)
 FEEDS, QUICK_FEEDS = (4, 40, 400), (4, 40)
 WAITING, QUICK_WAITING = (10, 100), (10,)
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 4.0
+SEEN = 60
+"""Records published one by one while others wait."""
 CLIENTS = 4
 """Who ask at once while answers of a large table are timed."""
 
@@ -194,7 +196,7 @@ async def _waiting(run: Run) -> None:
                 await asyncio.sleep(1.0 if run.quick else 5.0)
                 run.noise.probe()
                 # So seldom that all of them have been answered, and wait again, before the next one.
-                took = await one_by_one(run, arnia, here, first, every=max(0.05, many * 0.005))
+                took = await one_by_one(run, arnia, here, first, every=max(EVERY, many * 0.005), most=SEEN)
                 first += 1_000_000
             for share in (0.50, 0.99):
                 work = f"publish at one node, readable at the other, {many} others wait"
