@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bench import reading, sync, writing
+from bench import growth, products, reading, sync, writing
 from bench.report import written
 from bench.run import Run
 
@@ -18,6 +18,8 @@ PARTS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "sync": sync.measure,
     "reading": reading.measure,
     "writing": writing.measure,
+    "growth": growth.measure,
+    "products": products.measure,
 }
 HERE = Path(__file__).parent.parent
 
@@ -28,6 +30,10 @@ HERE = Path(__file__).parent.parent
 )
 @click.option("--quick", is_flag=True, help="A small run of a few minutes that exercises everything.")
 @click.option("--records", type=click.IntRange(1_000, 1_000_000), help="Of a first sync and a bulk upload.")
+@click.option(
+    "--size", "sizes", multiple=True, type=click.IntRange(100, 10_000_000),
+    help="Of the table that grows, smallest first (10 000, 100 000, 1 000 000).",
+)  # fmt: skip
 @click.option("--repetitions", type=click.IntRange(1, 50), help="Turns that everything takes.")
 @click.option("--seconds", type=click.FloatRange(0.2, 60), help="How long each load lasts.")
 @click.option(
@@ -39,6 +45,7 @@ def main(
     parts: tuple[str, ...],
     quick: bool,
     records: int | None,
+    sizes: tuple[int, ...],
     repetitions: int | None,
     seconds: float | None,
     output: Path | None,
@@ -54,9 +61,10 @@ def main(
         directory=directory,
         records=records or (10_000 if quick else 100_000),
         repetitions=repetitions or (2 if quick else 5),
-        seconds=seconds or (1.0 if quick else 3.0),
+        seconds=seconds or (0.7 if quick else 2.0),
         singles=40 if quick else 200,
         quick=quick,
+        sizes=sizes,
     )
     try:
         asyncio.run(_measure(run, parts or tuple(PARTS)))

@@ -73,13 +73,14 @@ def request(
 class _Connection:
     """One request at a time, and the answer to it as far as it has come."""
 
-    __slots__ = ("began", "buffer", "length", "socket")
+    __slots__ = ("began", "buffer", "chunked", "length", "socket")
 
     def __init__(self, place: tuple[str, int]) -> None:
         self.socket = socket.create_connection(place)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.length = 0
+        self.chunked = False
         self.began = 0.0
 
     def send(self, what: bytes) -> None:
@@ -103,9 +104,13 @@ class _Connection:
             if status not in expected:
                 raise Failed(f"status {status}: {bytes(self.buffer[:600])!r}")
             _, found, rest = head.partition(b"content-length:")
-            if not found and status != 204:
+            self.chunked = b"transfer-encoding: chunked" in head
+            if not (found or self.chunked or status == 204):
                 raise Failed(f"an answer without its length: {head!r}")
             self.length = end + 4 + (int(rest.split(b"\r\n", 1)[0]) if found else 0)
+        if self.chunked:
+            self.length = len(self.buffer)
+            return self.buffer.endswith(b"\r\n0\r\n\r\n")
         return len(self.buffer) >= self.length
 
 

@@ -25,6 +25,8 @@ class Run(msgspec.Struct, kw_only=True):
     singles: int
     """Records published one by one in a turn."""
     quick: bool
+    sizes: tuple[int, ...] = ()
+    """Of the table that grows; empty: the usual ones."""
     noise: Noise = msgspec.field(default_factory=Noise)
     figures: list[Figure] = msgspec.field(default_factory=list)
     missing: list[str] = msgspec.field(default_factory=list)

@@ -75,16 +75,23 @@ def _started(directory: Path, data: Path) -> subprocess.Popen[bytes]:
 async def application(module: str, dsn: str, log: Path) -> AsyncIterator[str]:
     """One of the applications to compare with, in a process of its own; yields its URL."""
     port = free_port()
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, dsn, str(port), stdout=output, stderr=output
-        )
     url = f"http://127.0.0.1:{port}"
-    try:
-        await answering(f"{url}/health", process, log)
+    async with process(module, [dsn, str(port)], f"{url}/health", log):
         yield url
+
+
+@asynccontextmanager
+async def process(module: str, arguments: list[str], url: str, log: Path) -> AsyncIterator[None]:
+    """A module of ours as a process that answers at a URL."""
+    with log.open("ab") as output:
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *arguments, stdout=output, stderr=output
+        )
+    try:
+        await answering(url, started, log)
+        yield
     finally:
-        await ended(process)
+        await ended(started)
 
 
 async def serve(app: Any, port: int) -> None:

@@ -143,7 +143,7 @@ class Site:
         """Forget all records, those of others too, and how far feeds were taken; peers and keys stay."""
         async with self.looking() as connection:
             await connection.execute(
-                "TRUNCATE records, withdrawals, set_aside;"
+                "TRUNCATE records, withdrawals, set_aside, digests, copies;"
                 "UPDATE node SET arrival = 0;"
                 "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node);"
                 "UPDATE feeds SET head = 0, live = 0, retained_from = 0"
@@ -192,11 +192,21 @@ async def introduce(one: Site, two: Site) -> None:
 
 
 async def until_verified(origin: Site, head: int, reader: Any, *, seconds: float = 600.0) -> None:
-    """Wait until a copy of an origin's feed holds everything up to a number, and is known to be right.
+    """Wait until a copy of an origin's feed is known to be what the origin signed, up to a number at least.
 
     ``reader``: a connection to the database of the copy.
     """
-    # Every entry has been verified by its hash before it was stored; the feed's digest is not known yet.
+    verified = (
+        "SELECT verified_seq FROM copies JOIN feeds ON feeds.id = feed"
+        " WHERE origin = $1 AND audience = 'federation' AND compared = 'verified'"
+    )
+    async with asyncio.timeout(seconds):
+        while (await reader.fetchval(verified, origin.operator) or 0) < head:
+            await asyncio.sleep(0.002)
+
+
+async def until_held(origin: Site, head: int, reader: Any, *, seconds: float = 600.0) -> None:
+    """Wait until a copy holds everything of an origin's feed up to a number, each entry verified."""
     async with asyncio.timeout(seconds):
         while await origin.head(reader) < head:
             await asyncio.sleep(0.002)

@@ -17,7 +17,7 @@ from bench.measuring import Figure, Goal, Series, percentile
 from bench.records import line, uploads
 from bench.run import Run
 from bench.servers import replicating
-from bench.sites import Site, introduce, site, until_verified
+from bench.sites import Site, introduce, site, until_held, until_verified
 from federation.store import schema
 
 _COLUMNS = "type, origin, key, seq, revision, hash, document"
@@ -90,7 +90,7 @@ async def _first(run: Run, arnia: Site, megalis: Site, pair: Pair) -> None:
 
 
 async def _first_sync(arnia: Site, megalis: Site) -> tuple[float, float]:
-    """Seconds and MB of a first sync, from the peer's heads being known to a verified copy."""
+    """Seconds and MB of a first sync, from the peer's heads being known to a digest that was compared."""
     await megalis.empty()
     async with arnia.looking() as there, megalis.looking() as here:
         head = await arnia.head(there)
@@ -107,7 +107,7 @@ async def _batches(run: Run, arnia: Site, megalis: Site, pair: Pair) -> None:
     many = min(run.records, 10 * BATCH)
     node, rows = [], []
     async with arnia.looking() as there, megalis.looking() as here:
-        await until_verified(arnia, await arnia.head(there), here)
+        await until_held(arnia, await arnia.head(there), here)
         for turn in run.turns():
             run.tell(f"sync: batches, turn {turn}")
             run.noise.probe()
@@ -115,7 +115,7 @@ async def _batches(run: Run, arnia: Site, megalis: Site, pair: Pair) -> None:
             head = await arnia.head(there) + many
             began = time.perf_counter()
             await arnia.upload(bodies)
-            await until_verified(arnia, head, here)
+            await until_held(arnia, head, here)
             node.append(many / (time.perf_counter() - began))
             rows.append(many / await pair.revised(many))
     run.add(
@@ -161,7 +161,7 @@ EVERY = 0.05
 """Seconds between two publications."""
 
 
-async def one_by_one(run: Run, origin: Site, here: Any, first: int) -> list[float]:
+async def one_by_one(run: Run, origin: Site, here: Any, first: int, *, every: float = EVERY) -> list[float]:
     """Milliseconds from the request to the record being in the other database, one by one."""
     token = await origin.token()
     reader, writer = await asyncio.open_connection("127.0.0.1", origin.port)
@@ -177,7 +177,7 @@ async def one_by_one(run: Run, origin: Site, here: Any, first: int) -> list[floa
         answer = asyncio.ensure_future(_answer(reader))
         took.append(await _seen(began, here, seen, origin.operator, key))
         await answer
-        await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - began)))
+        await asyncio.sleep(max(0.0, every - (time.perf_counter() - began)))
     writer.close()
     return took
 
@@ -209,10 +209,17 @@ class Pair:
         """Have the publisher hold the rows that the node holds, and publish them in two tables."""
         async with origin.looking() as there:
             with tempfile.TemporaryFile() as file:
-                await there.copy_from_query("SELECT * FROM records", output=file, format="binary")
+                # (Columns that the database computes are computed on both sides.)
+                stored = await there.fetch(
+                    "SELECT attname FROM pg_attribute WHERE attrelid = 'records'::regclass"
+                    " AND attnum > 0 AND attgenerated = '' AND NOT attisdropped"
+                )
+                columns = [row[0] for row in stored]
+                query = f"SELECT {', '.join(columns)} FROM records"
+                await there.copy_from_query(query, output=file, format="binary")
                 file.seek(0)
                 await self._publisher.execute("SET session_replication_role = replica")
-                await self._publisher.copy_to_table("records", source=file, format="binary")
+                await self._publisher.copy_to_table("records", source=file, columns=columns, format="binary")
         for connection in (self._publisher, self._subscriber):
             await connection.execute(_PLAIN)
         await self._publisher.execute(

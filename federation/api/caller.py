@@ -117,8 +117,8 @@ class Tokens:
         proof = proved(proofs[0], method, url, token)
         single = hashlib.sha256(f"dpop\n{proof.jkt}\n{proof.jti}".encode("utf-8", "replace")).digest()
         until = datetime.fromtimestamp(proof.iat + PROOF_SECONDS + 2 * LEEWAY, UTC)
-        async with self._node.store.write() as tx:
-            fresh = await tx.clients.use_proof(single, until)
+        async with self._node.store.single() as clients:
+            fresh = await clients.use_proof(single, until)
         if not fresh:
             raise Unauthenticated("the DPoP proof was used before")
         return proof.jkt

@@ -174,6 +174,10 @@ class Store:
                 raise
             await connection.execute("COMMIT")
 
+    def single(self) -> _Lent[ClientsWriter]:
+        """For one statement that is a transaction of its own: one round trip in place of three."""
+        return _Lent(self, ClientsWriter)
+
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.
 
