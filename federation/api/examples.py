@@ -79,6 +79,18 @@ DRAFTS: dict[str, dict[str, Any]] = {
             ],
         },
     },
+    "statement": {
+        "content": {
+            "incident": "arnia/CVE-2025-24799",
+            "status": "known_affected",
+            "deployments": ["arnia/glpi-mutualise"],
+            "action": {
+                "fr": "Mise à jour vers 10.0.18 pendant la nuit (démonstration).",
+                "en": "Update to 10.0.18 during the night (demonstration).",
+            },
+            "planned_at": "2025-03-20T22:00:00Z",
+        },
+    },
     "operator": {
         "content": {
             "name": "L'ARNia (démonstration)",
@@ -100,6 +112,7 @@ KEYS = {
     "solution": "glpi",
     "deployment": "glpi-mutualise",
     "incident": "CVE-2025-24799",
+    "statement": "CVE-2025-24799",
     "operator": "arnia",
     "group": "security",
 }

@@ -35,6 +35,7 @@ from federation.domain.incident import Incident, NewUpdate
 from federation.domain.operator import Operator
 from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.solution import Solution
+from federation.domain.statement import Statement
 from federation.domain.values import Content
 from federation.node import MANY, Node, Outcome, Preconditions
 
@@ -189,6 +190,11 @@ class Incidents(Collection):
         return written(outcome, self._location(node, outcome))
 
 
+class Statements(Collection):
+    path = "/v1/statements"
+    kind = Statement
+
+
 class Operators(Collection):
     path = "/v1/operators"
     kind = Operator
@@ -199,7 +205,14 @@ class Groups(Collection):
     kind = Group
 
 
-COLLECTIONS: tuple[type[Collection], ...] = (Solutions, Deployments, Incidents, Operators, Groups)
+COLLECTIONS: tuple[type[Collection], ...] = (
+    Solutions,
+    Deployments,
+    Incidents,
+    Statements,
+    Operators,
+    Groups,
+)
 
 
 class Refusal(msgspec.Struct, omit_defaults=True):

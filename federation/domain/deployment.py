@@ -29,6 +29,8 @@ from federation.domain.values import (
     texts,
 )
 
+VersionState = Literal["exact", "rolling", "unknown"]
+
 
 class Hosting(Part, frozen=True, kw_only=True):
     """Where it runs, and in whose hands."""
@@ -102,7 +104,7 @@ class Deployment(Content, frozen=True, kw_only=True):
     hosting: Hosting
     coverage: Coverage
     version: Version | None = None
-    version_state: Literal["exact", "rolling", "unknown"] | None = None
+    version_state: VersionState | None = None
     version_as_of: Instant | None = None
     since: Day | None = None
     until: Day | None = None

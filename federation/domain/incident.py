@@ -56,6 +56,8 @@ class Affected(Part, frozen=True, kw_only=True):
             examples=["vers:generic/>=10.0.0|<10.0.18"],
         ),
     ] | None = None  # fmt: skip
+    range_text: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    """The range in words, as its source tells it, when it cannot be told as ``range``: it answers unknown."""
     fixed_in: Annotated[tuple[Version, ...], Meta(max_length=50)] = ()
     deployments: Annotated[tuple[Id, ...], Meta(max_length=1_000)] = ()
 

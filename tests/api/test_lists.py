@@ -20,6 +20,7 @@ from tests.domain.builders import (
     a_deployment,
     a_group,
     a_solution,
+    a_statement,
     an_incident,
     an_operator,
 )
@@ -61,6 +62,11 @@ FOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
             "kind": "vulnerability", "severity": "critical", "exploitation": "active", "alias": "GHSA-1",
             "status": "mitigated", "solution": "recia/ent", "deployment": "recia/ent-1", "tlp": "RED",
         },
+    ),
+    "statement": (
+        a_statement(incident="recia/i", status="fixed", deployments=["recia/ent-1"]),
+        a_statement(),
+        {"incident": "recia/i", "status": "fixed", "deployment": "recia/ent-1", "tlp": "RED"},
     ),
     "operator": (
         an_operator(country="BE", territory=["BE", "BE-VLG"]),

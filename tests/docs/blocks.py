@@ -493,6 +493,7 @@ _LABELS = {
     "solution": "CLEAR",
     "deployment": "GREEN",
     "incident": "GREEN; AMBER when its kind is `security` (a group must then be named)",
+    "statement": "GREEN",
     "operator": "CLEAR",
     "group": "RED, and no other",
 }
