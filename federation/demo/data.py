@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS
-from federation.demo.communes import REGIONS, Beneficiary, beneficiaries
+from federation.demo.communes import REGIONS, beneficiaries
+from federation.domain.register.bodies import Body
 
 NAMES = tuple(entry.origin for entry in OPERATORS)
 """The four operators of the demonstration."""
@@ -123,8 +124,7 @@ def _coverage(chance: random.Random, region: str) -> dict[str, Any]:
     return {"kind": kind, "beneficiaries": [_organisation(body) for body in chosen]}
 
 
-def _organisation(body: Beneficiary) -> dict[str, Any]:
-    identifiers = [{"scheme": "0002", "value": body.siren}]
-    if body.cog:
-        identifiers.append({"scheme": "cog", "value": body.cog})
+def _organisation(body: Body) -> dict[str, Any]:
+    numbers = (("0002", body.siren), ("cog", body.cog))
+    identifiers = [{"scheme": scheme, "value": value} for scheme, value in numbers if value]
     return {"identifiers": identifiers, "name": body.name, "type": body.kind}
