@@ -16,6 +16,7 @@ from federation import housekeeping
 from federation.api import openapi
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
+from federation.api.exposure import Exposure
 from federation.api.feeds import Arrivals, Feeds
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
@@ -74,7 +75,7 @@ def api(
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Peers, OAuth, WellKnown],
+        route_handlers=[*COLLECTIONS, Exposure, Feeds, Arrivals, Peers, OAuth, WellKnown],
         guards=[guard],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
         lifespan=[lifespan] if lifespan else [],

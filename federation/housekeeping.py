@@ -1,7 +1,7 @@
 """What a node does from time to time of its own accord, as long as it serves.
 
 Refused access is noted, the audit trail gets its checkpoints, what has expired is forgotten, and the private
-parts of keys that nothing rests on any more are dropped.
+parts of keys that nothing rests on any more are dropped. What has arrived is brought in for exposure.
 Every process does it all: each chore is one that several may do at once.
 """
 
@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 import federation
-from federation import trust
+from federation import exposure, trust
 from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
@@ -41,6 +41,8 @@ FLUSH_SECONDS = 5.0
 """Seconds between looks at what access was refused."""
 FORGET_SECONDS = 60.0
 """Seconds between looks for assertions that have expired."""
+KEEP_UP_SECONDS = 2.0
+"""Seconds between looks at what has arrived and is not in the groups of exposure."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
 LAST_SECONDS = 10.0
@@ -154,6 +156,7 @@ async def _keep_house(node: Node) -> None:
     await asyncio.gather(
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
+        _every(KEEP_UP_SECONDS, exposure.keep_up, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
     )
 

@@ -41,7 +41,8 @@ async def emptied(dsn: str) -> str:
     try:
         await connection.execute(
             "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys, invitations,"
-            " proofs, revoked_tokens, audit, audit_checkpoints;"
+            " proofs, revoked_tokens, audit, audit_checkpoints, deployed, deployed_groups, bodies_elsewhere;"
+            "UPDATE exposure SET arrival = 0;"
             "UPDATE node SET arrival = 0;"
             "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"
             " OR audience NOT IN ('public', 'federation');"

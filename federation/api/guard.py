@@ -54,6 +54,11 @@ RIGHTS: dict[str, Right] = {
     "retract": Right("{plural}.write"),
     "upload": Right("{plural}.write"),
     "append_update": Right("{plural}.write"),
+    # Exposure
+    "incident_exposure": Right("exposure.read", open=True),
+    "exposed_bodies": Right("exposure.read", open=True),
+    "solution_exposure": Right("exposure.read", open=True),
+    "own_exposure": Right("exposure.read"),
     # Feeds
     "heads": Right("feeds.read", open=True),
     "changes": Right("feeds.read", open=True),

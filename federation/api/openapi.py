@@ -18,6 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 import federation
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
 from federation.api.examples import DRAFTS, KEYS, REGISTRATION, UPDATE
+from federation.api.exposure import ExposedBodies
 from federation.api.guard import RIGHTS, right_of
 from federation.api.peers import Code, Decided
 from federation.api.records import Refusal, Summary
@@ -30,6 +31,7 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
+from federation.exposure import IncidentExposure, OwnExposure, SolutionExposure
 from federation.node import PeersView
 
 NAMES = {
@@ -41,6 +43,10 @@ NAMES = {
     "retract": "retract{Type}",
     "upload": "upload{Types}",
     "append_update": "append{Type}Update",
+    "incident_exposure": "getIncidentExposure",
+    "exposed_bodies": "listExposedBodies",
+    "solution_exposure": "getSolutionExposure",
+    "own_exposure": "getOwnExposure",
     "heads": "listFeeds",
     "changes": "readFeed",
     "arrivals": "followChanges",
@@ -66,6 +72,14 @@ NAMES = {
 }
 """operationIds, from which client generators make method names."""
 
+TOLD: dict[str, tuple[int, str, Any]] = {
+    "incident_exposure": (200, "Who is hit, as far as the caller may see", IncidentExposure),
+    "exposed_bodies": (200, "The bodies, in the order of the register", ExposedBodies),
+    "solution_exposure": (200, "The open incidents and who is hit", SolutionExposure),
+    "own_exposure": (200, "A page", OwnExposure),
+}
+"""Answers of one struct: status, description and the struct, None without a body."""
+
 HIDDEN = frozenset({"asset"})
 _WRITE = (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 503)
 ERRORS: dict[str, tuple[int, ...]] = {
@@ -77,6 +91,10 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "append_update": _WRITE,
     "retract": (400, 401, 403, 404, 409, 412, 413, 503),
     "upload": (401, 403, 408, 413, 415, 503),
+    "incident_exposure": (400, 401, 403, 404, 410, 413, 503),
+    "exposed_bodies": (400, 401, 403, 404, 410, 413, 503),
+    "solution_exposure": (400, 401, 403, 404, 413, 503),
+    "own_exposure": (400, 401, 403, 413, 503),
     "heads": (401, 403, 413, 503),
     "changes": (400, 401, 403, 404, 406, 409, 410, 413, 503),
     "arrivals": (400, 401, 403, 406, 409, 413, 503),
@@ -143,6 +161,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
         "servers": [{"url": base}],
         "tags": [
             *({"name": kind.plural, "description": _first(kind)} for kind in TYPES.values()),
+            {"name": "exposure", "description": "Who is hit by an incident, and who has answered"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
             {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},
             {"name": "node", "description": "The node itself: tokens, keys, health, documentation"},
@@ -166,6 +185,7 @@ def components() -> dict[str, Any]:
     """Schemas of everything that is sent and received, by name."""
     read: list[Any] = [_of(Document, kind) for kind in TYPES.values()]
     read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided]
+    read += [shape for _, _, shape in TOLD.values() if shape is not None]
     sent: list[Any] = [_of(shape, kind) for kind in TYPES.values() for shape in (Draft, KeyedDraft)]
     _, tolerant = msgspec.json.schema_components([*read], ref_template=_REF, schema_hook=_raw)
     _, strict = msgspec.json.schema_components(
@@ -245,6 +265,8 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
 def _tag(act: str, path: str) -> str:
     if act in ("peers", "join", "activate", "suspend", "resume", "leave", "farewell"):
         return "peers"
+    if "exposure" in path:
+        return "exposure"
     return "feeds" if path.startswith("/v1/") else "node"
 
 
@@ -336,6 +358,10 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
                 }
                 return {"200": {"description": "A line for each record refused, then a summary", "content": {
                     NDJSON: {"schema": line}}}}  # fmt: skip
+    if told := TOLD.get(act):
+        status, description, shape = told
+        content = {"content": body(JSON, ref(shape.__name__))} if shape else {}
+        return {str(status): {"description": description, **content}}
     paged = {"cursor": {"type": "string"}, "more": {"type": "boolean"}}
     match act:
         case "heads":
@@ -467,6 +493,9 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     if act == "list" and kind is not None:
         parameters += [_filter(kind, name) for name in filters_of(kind)]
         parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in CONTROLS]
+    if act == "own_exposure":
+        parameters.append({"name": "mine", "in": "query", "required": True, "schema": {"const": "true"}})
+        parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in ("limit", "after")]
     if act in ("changes", "arrivals"):
         parameters += [
             {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "A cursor."},

@@ -53,7 +53,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     others: int
     """Bodies that are not in the register; how many people they serve is not known."""
     inhabitants: int
-    """People of the communes, and of the communes of the groupings."""
+    """People of the communes, and of the communes of groupings that are named."""
     counted: int
     """Bodies told as a number only, added up; they may be among the others."""
     areas: int
@@ -146,10 +146,12 @@ def _numbers() -> dict[str, int]:
 
 def bits(numbers: Iterable[int]) -> int:
     """The set of these numbers."""
-    found = 0
-    for number in numbers:
-        found |= 1 << number
-    return found
+    several = tuple(numbers)
+    # One byte at a time: to set bits of a large integer one by one would copy it for each.
+    found = bytearray((max(several) >> 3) + 1 if several else 0)
+    for number in several:
+        found[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(found, "little")
 
 
 def members(found: int) -> Iterator[int]:
@@ -178,22 +180,18 @@ def _territory(number: int) -> int:
     if number == 0:
         return (1 << len(bodies())) - 1
     place = "region" if number <= regions else "departement"
-    return _set(n for n, body in enumerate(bodies()) if getattr(body, place) == code)
+    return bits(n for n, body in enumerate(bodies()) if getattr(body, place) == code)
 
 
-def _set(numbers: Iterable[int]) -> int:
-    """As :func:`bits`, quicker for many."""
-    found = bytearray((len(bodies()) + 8) // 8)
-    for number in numbers:
-        found[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(found, "little")
+def tally(tokens: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> Tally:
+    """Count whom tokens stand for, and what is beside them.
 
-
-def tally(found: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> Tally:
-    """Count a set of bodies of the register, and what is beside it."""
+    The people of a territory are those of its communes: groupings that reach beyond it do not widen it.
+    """
+    found = reached(tokens)
     communes, epci = (found & mask for mask in _kinds())
     people = communes
-    for number in members(epci):
+    for number in members(tokens & _kinds()[1]):
         people |= _communes_of()[number]
     return Tally(
         bodies=found.bit_count() + others,
@@ -210,7 +208,7 @@ def tally(found: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> T
 @cache
 def _kinds() -> tuple[int, int]:
     """The communes, and the EPCI."""
-    epci = _set(n for n, body in enumerate(bodies()) if body.kind == "epci")
+    epci = bits(n for n, body in enumerate(bodies()) if body.kind == "epci")
     return ((1 << len(bodies())) - 1) ^ epci, epci
 
 

@@ -97,7 +97,16 @@ class Incident(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "incident"
     plural: ClassVar = "incidents"
-    filters: ClassVar = ("kind", "status", "severity", "solution", "deployment", "alias", "exploitation")
+    filters: ClassVar = (
+        "kind",
+        "status",
+        "severity",
+        "solution",
+        "deployment",
+        "operator",
+        "alias",
+        "exploitation",
+    )
     moments: ClassVar = ("started_at", "detected_at", "resolved_at", "scheduled_for", "scheduled_until")
     ordered: ClassVar = (
         ("started_at", "resolved_at"),
@@ -186,6 +195,7 @@ class Incident(Content, frozen=True, kw_only=True):
                 yield "solution", affected.solution
             for deployment in affected.deployments:
                 yield "deployment", deployment
+                yield "operator", deployment.partition("/")[0]
 
     def words(self) -> Iterator[tuple[bool, str]]:
         yield from texts(self.title, self.summary)

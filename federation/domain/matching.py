@@ -23,7 +23,7 @@ from federation.domain.incident import Affected
 
 Verdict = Literal["affected", "unknown", "not_affected"]
 Reason = Literal[
-    "in-range", "every-version", "named",
+    "in-range", "every-version", "named", "stated",
     "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
     "no-range", "range-as-text", "range-unreadable", "scheme-unknown", "order-unsure",
     "outside-range", "fixed-version", "no-version-hit", "not-in-use",
@@ -31,6 +31,7 @@ Reason = Literal[
 
 REASONS: dict[Reason, tuple[Verdict, str]] = {
     "named": ("affected", "the incident names this deployment"),
+    "stated": ("affected", "its operator says that it is affected"),
     "every-version": ("affected", "every version is hit"),
     "in-range": ("affected", "the version is in the range that is hit"),
     "no-version": ("unknown", "the deployment names no version"),

@@ -10,6 +10,7 @@ SCOPES: dict[str, str] = {
         for kind in TYPES.values()
         for verb, does in (("read", "Read"), ("write", "Publish, revise and retract"))
     },
+    "exposure.read": "Ask who is hit: incidents, deployments and statements added up",
     "changes.read": "Follow everything this node holds, of every operator",
     "feeds.read": "Read the feeds of this node",
     "peers.read": "See the peers of this node and how their feeds are doing",
@@ -18,6 +19,10 @@ SCOPES: dict[str, str] = {
 """Every scope there is, and what it lets a client do."""
 
 PEER_SCOPES = frozenset(
-    {"feeds.read", *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group")}
+    {
+        "feeds.read",
+        "exposure.read",
+        *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group"),
+    }
 )
 """What a peer's token carries. Whom it may see records of is decided at each request, not here."""

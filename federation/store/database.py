@@ -17,6 +17,7 @@ import msgspec
 from federation.domain.errors import Broken, Raced, Unavailable
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
+from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.records import RecordsReader, RecordsWriter
@@ -42,7 +43,7 @@ AWAY = (
 class Reading:
     """What can be read."""
 
-    __slots__ = ("audit", "clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "exposure", "feeds", "peers", "records")
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
@@ -50,12 +51,13 @@ class Reading:
         self.peers: PeersReader = PeersReader(session)
         self.clients: ClientsReader = ClientsReader(session)
         self.audit: AuditReader = AuditReader(session)
+        self.exposure: ExposureReader = ExposureReader(session)
 
 
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("audit", "clients", "feeds", "peers", "records")
+    __slots__ = ("audit", "clients", "exposure", "feeds", "peers", "records")
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
@@ -63,6 +65,7 @@ class Writing:
         self.peers = PeersWriter(session)
         self.clients = ClientsWriter(session)
         self.audit = AuditWriter(session)
+        self.exposure = ExposureWriter(session)
 
 
 class Claims:

@@ -285,3 +285,83 @@ audit_checkpoints = Table(
     Column("n", BigInteger, primary_key=True, autoincrement=False, comment="The last entry it covers."),
     Column("jws", Text, nullable=False, comment="Signed by the node: n, hash and time."),
 )
+
+exposure = Table(
+    "exposure",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column(
+        "arrival",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Arrivals up to this number are in the groups. Its row is the lock of bringing in.",
+    ),
+    Column(
+        "register",
+        Text,
+        nullable=False,
+        server_default=text("''"),
+        comment="Edition of the register of communes that the numbers are of.",
+    ),
+    CheckConstraint("one", name="one"),
+)
+
+deployed_groups = Table(
+    "deployed_groups",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True, comment="Stands for the group."),
+    Column("origin", Text, nullable=False, comment="The operator of these deployments."),
+    Column("audience", Text, nullable=False, comment="As that of the records: who may know of the group."),
+    Column("solution", Text, nullable=False, comment="origin/key of the solution."),
+    Column("version", Text, nullable=False, comment="As the deployments say; empty for none."),
+    Column("version_state", Text, nullable=False, comment="As the deployments say; empty for none."),
+    Column("in_use", Boolean, nullable=False, comment="False for planned and retired deployments."),
+    Column("deployments", Integer, nullable=False, server_default=text("0"), comment="How many."),
+    Column("counted", BigInteger, nullable=False, server_default=text("0"), comment="Bodies told as number."),
+    Column("areas", Integer, nullable=False, server_default=text("0"), comment="Territories not known here."),
+    Column(
+        "bodies",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="Set of bodies and territories covered: bit n of a little-endian number.",
+    ),
+    Column(
+        "others",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="Set of bodies that are not in the register, in the same form.",
+    ),
+    Column(
+        "counts",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="How many of the deployments cover each: numbers, then counts, each of four bytes.",
+    ),
+    UniqueConstraint(
+        "solution", "origin", "audience", "version", "version_state", "in_use", name="uq_deployed_groups_name"
+    ),
+    Index("ix_deployed_groups_origin", "origin"),
+)
+
+deployed = Table(
+    "deployed",
+    metadata,
+    Column("origin", Text, primary_key=True, comment="The operator that writes the deployment."),
+    Column("key", Text, primary_key=True, comment="Its key."),
+    Column("grouped", Integer, nullable=False, comment="The group it is counted in."),
+    Column("numbers", LargeBinary, nullable=False, comment="Whom it covers: numbers of four bytes."),
+    Column("counted", BigInteger, nullable=False, comment="Bodies told as a number."),
+    Column("areas", Integer, nullable=False, comment="Territories that are not known here."),
+    Index("ix_deployed_grouped", "grouped", "origin", "key"),
+)
+
+bodies_elsewhere = Table(
+    "bodies_elsewhere",
+    metadata,
+    Column("name", Text, primary_key=True, comment="scheme:value of a body that is in no register here."),
+    Column("number", Integer, Identity(always=True), nullable=False, unique=True, comment="Its number."),
+)

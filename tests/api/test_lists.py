@@ -60,7 +60,8 @@ FOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
         an_incident(exploitation="none", aliases=["CVE-2026-0002"]),
         {
             "kind": "vulnerability", "severity": "critical", "exploitation": "active", "alias": "GHSA-1",
-            "status": "mitigated", "solution": "recia/ent", "deployment": "recia/ent-1", "tlp": "RED",
+            "status": "mitigated", "solution": "recia/ent", "deployment": "recia/ent-1", "operator": "recia",
+            "tlp": "RED",
         },
     ),
     "statement": (

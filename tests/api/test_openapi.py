@@ -207,6 +207,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.delete(f"{every}/arnia/none")
         await own.delete(one)
         await own.get(one)
+    await exposure_is_asked(anyone, own)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
     for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
@@ -251,6 +252,24 @@ async def test_what_is_answered_is_what_is_described(
     arnia.stop()
     await anyone.get("/health/ready")
     assert sorted(held.faults) == []
+
+
+async def exposure_is_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Of what is there and hit, what is not there, and wrongly."""
+    for plural in ("solutions", "deployments", "incidents", "statements"):
+        draft = DRAFTS[plural[:-1]]
+        assert (await own.put(f"/v1/{plural}/arnia/hit", json=draft)).status_code in (200, 201)
+    for path in (
+        "/v1/incidents/arnia/hit/exposure", "/v1/incidents/arnia/hit/exposure/bodies",
+        "/v1/incidents/arnia/none/exposure", "/v1/incidents/arnia/none/exposure/bodies",
+        "/v1/incidents/arnia/A!/exposure", "/v1/incidents/arnia/CVE-2025-24799/exposure",
+        "/v1/solutions/arnia/glpi/exposure", "/v1/solutions/arnia/none/exposure",
+        "/v1/solutions/arnia/A!/exposure", "/v1/exposure?mine=true", "/v1/exposure",
+    ):  # fmt: skip
+        for client in (own, anyone):
+            await client.get(path)
+            await client.get(path, headers={"authorization": "Bearer x"})
+            await client.get(path, params={"x": "y"})
 
 
 async def peers_come_and_go(

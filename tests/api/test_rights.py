@@ -56,7 +56,8 @@ async def asked(client: httpx2.AsyncClient, operation: Operation, **headers: str
                 example = UPDATE
         body = json.dumps(example).encode()
         headers["content-type"] = operation.reads[0]
-    return await client.request(operation.method, operation.path, content=body, headers=headers)
+    path = operation.path + ("?mine=true" if operation.act == "own_exposure" else "")
+    return await client.request(operation.method, path, content=body, headers=headers)
 
 
 async def token(client: httpx2.AsyncClient, credentials: tuple[str, str], *scopes: str) -> str:

@@ -160,14 +160,15 @@ def operations() -> str:
                     f"`{operation['operationId']}`",
                 )
                 # The collections differ in nothing but their name and the timeline of incidents.
-                if path.startswith("/v1/solutions"):
+                if path.startswith("/v1/solutions") and not path.endswith(OF_ONE_COLLECTION):
                     yield tuple(_of_any_collection(cell) for cell in row)
-                elif not path.startswith(_COLLECTIONS) or path.endswith("/updates"):
+                elif not path.startswith(_COLLECTIONS) or path.endswith(OF_ONE_COLLECTION):
                     yield row
 
     return table(("request", "what it does", "scope", "operationId"), rows())
 
 
+OF_ONE_COLLECTION = ("/updates", "/exposure", "/bodies", "/version")
 _COLLECTIONS = tuple(f"/v1/{kind.plural}" for kind in TYPES.values())
 
 

@@ -653,6 +653,7 @@ def test_an_incident_is_found_by_what_it_hits_and_what_others_call_it() -> None:
         "incident.kind=outage", "incident.status=investigating", "incident.severity=high",
         "incident.exploitation=active",
         "incident.alias=CVE-2025-24799", "incident.solution=arnia/glpi", "incident.deployment=arnia/1",
+        "incident.operator=arnia",
         "incident.deployment=arnia/2",
     }  # fmt: skip
 

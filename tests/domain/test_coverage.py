@@ -16,7 +16,6 @@ from federation.domain.coverage import (
     bits,
     members,
     named,
-    reached,
     resolved,
     tally,
 )
@@ -36,7 +35,7 @@ def covering(*beneficiaries: dict[str, Any]) -> Resolved:
 
 
 def resolve(coverage: dict[str, Any]) -> Resolved:
-    return resolved(msgspec.convert(coverage, Coverage))  # type: ignore[arg-type]
+    return resolved(msgspec.convert(coverage, Coverage))
 
 
 def body(number: str) -> Body:
@@ -45,7 +44,7 @@ def body(number: str) -> Body:
 
 def counted(*several: Resolved) -> Tally:
     """What several deployments cover together."""
-    return tally(reached(bits(token for one in several for token in one.tokens)))
+    return tally(bits(token for one in several for token in one.tokens))
 
 
 @pytest.mark.parametrize("one", [CHALON, CHALON_BY_CODE, CHALON_BY_SIRET], ids=["siren", "cog", "siret"])
@@ -149,3 +148,11 @@ def test_inhabitants_are_added_up_rightly_whatever_the_bodies() -> None:
             if one.kind == "commune" and (one.cog in communes or {one.epci, one.ept} & groupings)
         )
         assert tally(bits(numbers)).inhabitants == people
+
+
+def test_the_people_of_a_territory_are_those_of_its_communes() -> None:
+    """Some of its groupings reach beyond it."""
+    found = counted(resolve({"kind": "territory", "territory": ["71"]}))
+    people = sum(one.population for one in bodies() if one.kind == "commune" and one.departement == "71")
+    assert found.inhabitants == people
+    assert found.epci > 10
