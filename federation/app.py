@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 
 from federation import housekeeping
 from federation.api import openapi
+from federation.api.advisories import Advisories
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.exposure import Exposure
@@ -75,7 +76,16 @@ def api(
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[*COLLECTIONS, Exposure, Feeds, Arrivals, Peers, OAuth, WellKnown],
+        route_handlers=[
+            *COLLECTIONS,
+            Advisories,
+            Exposure,
+            Feeds,
+            Arrivals,
+            Peers,
+            OAuth,
+            WellKnown,
+        ],
         guards=[guard],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
         lifespan=[lifespan] if lifespan else [],

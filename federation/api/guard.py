@@ -54,6 +54,7 @@ RIGHTS: dict[str, Right] = {
     "retract": Right("{plural}.write"),
     "upload": Right("{plural}.write"),
     "append_update": Right("{plural}.write"),
+    "import_advisories": Right("incidents.write"),
     # Exposure
     "incident_exposure": Right("exposure.read", open=True),
     "exposed_bodies": Right("exposure.read", open=True),

@@ -32,6 +32,7 @@ from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
 from federation.exposure import IncidentExposure, OwnExposure, SolutionExposure
+from federation.importing import ImportReport
 from federation.node import PeersView
 
 NAMES = {
@@ -43,6 +44,7 @@ NAMES = {
     "retract": "retract{Type}",
     "upload": "upload{Types}",
     "append_update": "append{Type}Update",
+    "import_advisories": "importAdvisories",
     "incident_exposure": "getIncidentExposure",
     "exposed_bodies": "listExposedBodies",
     "solution_exposure": "getSolutionExposure",
@@ -73,6 +75,7 @@ NAMES = {
 """operationIds, from which client generators make method names."""
 
 TOLD: dict[str, tuple[int, str, Any]] = {
+    "import_advisories": (200, "What became of each", ImportReport),
     "incident_exposure": (200, "Who is hit, as far as the caller may see", IncidentExposure),
     "exposed_bodies": (200, "The bodies, in the order of the register", ExposedBodies),
     "solution_exposure": (200, "The open incidents and who is hit", SolutionExposure),
@@ -91,6 +94,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "append_update": _WRITE,
     "retract": (400, 401, 403, 404, 409, 412, 413, 503),
     "upload": (401, 403, 408, 413, 415, 503),
+    "import_advisories": (400, 401, 403, 404, 408, 413, 415, 503),
     "incident_exposure": (400, 401, 403, 404, 410, 413, 503),
     "exposed_bodies": (400, 401, 403, 404, 410, 413, 503),
     "solution_exposure": (400, 401, 403, 404, 413, 503),
@@ -265,6 +269,8 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
 def _tag(act: str, path: str) -> str:
     if act in ("peers", "join", "activate", "suspend", "resume", "leave", "farewell"):
         return "peers"
+    if act == "import_advisories":
+        return "incidents"
     if "exposure" in path:
         return "exposure"
     return "feeds" if path.startswith("/v1/") else "node"
@@ -436,6 +442,8 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
                 return {JSON: {"schema": ref("NewUpdate"), "example": UPDATE}}
     if act == "join":
         return {JSON: {"schema": ref("Registration"), "example": REGISTRATION}}
+    if act == "import_advisories":
+        return {JSON: {"schema": {"type": "object"}}, NDJSON: {"schema": {"type": "object"}}}
     if act == "activate":
         return {JSON: {"schema": ref("Code"), "example": {"code": "4821 9033 1177 2604"}}}
     if act in ("revoke", "introspect"):
@@ -493,6 +501,18 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     if act == "list" and kind is not None:
         parameters += [_filter(kind, name) for name in filters_of(kind)]
         parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in CONTROLS]
+    if act == "import_advisories":
+        parameters += [
+            {"name": "dry_run", "in": "query", "schema": {"enum": ["true", "false"]}},
+            {
+                "name": "solution",
+                "in": "query",
+                "description": "What the advisories are about (origin/key), when it is not to be found out.",
+                "schema": {"type": "array", "items": {"type": "string"}},
+                "style": "form",
+                "explode": True,
+            },
+        ]
     if act == "own_exposure":
         parameters.append({"name": "mine", "in": "query", "required": True, "schema": {"const": "true"}})
         parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in ("limit", "after")]
@@ -523,6 +543,7 @@ _NAMED = {
     "key": KEY_PATTERN,
     "audience": GROUP_PATTERN,
     "code": r"^[a-z-]+$",
+    "form": "^(cve|osv|csaf)$",
 }
 """What parameters of a path look like."""
 _CONTROL: dict[str, dict[str, Any]] = {

@@ -8,6 +8,7 @@ import federation
 from federation.cli.audit import audit
 from federation.cli.clients import client, group
 from federation.cli.exposure import exposure_of
+from federation.cli.importing import import_
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
 from federation.cli.peers import key, peer
 
@@ -18,5 +19,18 @@ def main() -> None:
     """The node with which public digital-service operators exchange what they pool."""
 
 
-for one in (serve, migrate, status, client, group, peer, key, exposure_of, audit, export_schema, demo):
+for one in (
+    serve,
+    migrate,
+    status,
+    client,
+    group,
+    peer,
+    key,
+    exposure_of,
+    import_,
+    audit,
+    export_schema,
+    demo,
+):
     main.add_command(one)

@@ -150,7 +150,7 @@ class Operation:
     @property
     def path(self) -> str:
         """With the parameters filled in."""
-        parts = {"{origin:str}": "arnia", "{key:str}": "one", "{audience:str}": "public"}
+        parts = {"{origin:str}": "arnia", "{key:str}": "one", "{audience:str}": "public", "{form:str}": "cve"}
         path = self.template
         for part, value in parts.items():
             path = path.replace(part, value)

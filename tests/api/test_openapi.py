@@ -208,6 +208,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.delete(one)
         await own.get(one)
     await exposure_is_asked(anyone, own)
+    await advisories_are_taken(anyone, own)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
     for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
@@ -270,6 +271,15 @@ async def exposure_is_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient)
             await client.get(path)
             await client.get(path, headers={"authorization": "Bearer x"})
             await client.get(path, params={"x": "y"})
+
+
+async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Of each form, of none, and what is no advisory."""
+    for client in (own, anyone):
+        for form in ("cve", "osv", "csaf", "xml"):
+            for asked in ("", "?dry_run=true", "?x=y"):
+                await client.post(f"/v1/advisories/{form}{asked}", json={})
+        await client.post("/v1/advisories/cve", content=b"x")
 
 
 async def peers_come_and_go(
