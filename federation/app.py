@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 from federation import housekeeping
 from federation.api import openapi
 from federation.api.advisories import Advisories
+from federation.api.alerts import Alerts, Clocks
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.exposure import Exposure
@@ -34,6 +35,7 @@ from federation.settings import Settings
 from federation.store.database import Store, opened
 from federation.sync.client import Network
 from federation.sync.loop import Loop
+from federation.sync.mail import Mailer
 
 log = logging.getLogger("federation")
 
@@ -58,10 +60,16 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         store=store,
         keyring=keyring,
         state=state,
-        outside=Network(settings.operator, keyring),
+        outside=Network(settings.operator, keyring, _mailer(settings)),
     )
     async with node.watch.running():
         yield node
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    return Mailer(settings.smtp_url, settings.mail_from)
 
 
 def api(
@@ -79,6 +87,8 @@ def api(
         route_handlers=[
             *COLLECTIONS,
             Advisories,
+            Alerts,
+            Clocks,
             Exposure,
             Feeds,
             Arrivals,

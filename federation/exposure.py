@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import msgspec
 
 from federation.domain.coverage import named as bodies_named
+from federation.domain.deployment import Deployment, NewVersion
 from federation.domain.document import Document, check_id
 from federation.domain.errors import Forbidden, NotFound, Retracted, Unavailable
 from federation.domain.exposure import (
@@ -39,12 +41,14 @@ from federation.domain.solution import Solution
 from federation.domain.statement import Statement
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
-from federation.node import Node
+from federation.node import NONE, Node, Outcome, Preconditions
 from federation.store.database import Reading
 from federation.store.exposure import Covering, Group, Single, covering
 
 PATIENCE = 10.0
 """Seconds that a question waits for what has arrived to be brought in, at most."""
+NOTED_AGAIN = timedelta(days=1)
+"""After this the same version is noted anew."""
 STALE_AFTER = 600.0
 """Seconds without a word of a peer's after which its copy is stale."""
 MOST_SAID = 2_000
@@ -69,6 +73,7 @@ class IncidentShown(msgspec.Struct, frozen=True):
     severity: str
     aliases: tuple[str, ...]
     exploitation: str | None
+    published_at: str
     updated_at: str
 
 
@@ -127,6 +132,7 @@ class Read(msgspec.Struct, frozen=True):
     """An incident as it was read."""
 
     id: str
+    published_at: str
     updated_at: str
     content: Incident
 
@@ -134,7 +140,7 @@ class Read(msgspec.Struct, frozen=True):
     def of(cls, document: bytes) -> Read:
         read = _incident.decode(document)
         assert read.content is not None  # noqa: S101 - no tombstone is given
-        return cls(f"{read.origin}/{read.key}", read.updated_at, read.content)
+        return cls(f"{read.origin}/{read.key}", read.created_at, read.updated_at, read.content)
 
     @property
     def solutions(self) -> tuple[str, ...]:
@@ -163,6 +169,7 @@ class Read(msgspec.Struct, frozen=True):
             content.severity,
             content.aliases,
             content.exploitation,
+            self.published_at,
             self.updated_at,
         )
 
@@ -315,6 +322,31 @@ async def of_own(
                 own = await view.own_hits(found)
                 lines.append(OwnLine(read.shown(), view.told(found, own)))
     return OwnExposure(by.operator, as_of=as_instant(node.clock()), incidents=tuple(lines), next=None), place
+
+
+async def set_version(
+    node: Node, found: NewVersion, origin: str, key: str, *, by: Caller, preconditions: Preconditions = NONE
+) -> Outcome:
+    """Note the version that a deployment of one's own runs, as a probe or a CI job tells it.
+
+    The same version again makes a new revision once a day at most: it is then known to be so of late.
+    """
+    node.check_origin(origin, key)
+    stored = await node.find(Deployment, origin, key, by=by)
+    if stored.retracted:
+        raise Retracted(f"deployment {origin}/{key} has been retracted")
+    content = msgspec.json.decode(stored.document)["content"]
+    state = found.version_state or ("exact" if found.version else "unknown")
+    now = node.clock()
+    patch = {"version": found.version, "version_state": state}
+    if found.attestation:
+        patch["attestation"] = found.attestation
+    same = all(content.get(name) == value for name, value in patch.items())
+    noted = content.get("version_as_of")
+    lately = found.as_of is None and noted is not None and now - instant(noted) < NOTED_AGAIN
+    if not (same and lately):
+        patch["version_as_of"] = found.as_of or as_instant(now)
+    return await node.patch(Deployment, {"content": patch}, origin, key, by=by, preconditions=preconditions)
 
 
 async def find(node: Node, what: str, *, by: Caller) -> tuple[str, str]:

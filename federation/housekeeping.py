@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 import federation
-from federation import exposure, trust
+from federation import alerts, exposure, trust
 from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
@@ -43,6 +43,10 @@ FORGET_SECONDS = 60.0
 """Seconds between looks for assertions that have expired."""
 KEEP_UP_SECONDS = 2.0
 """Seconds between looks at what has arrived and is not in the groups of exposure."""
+ALERT_SECONDS = 0.25
+"""Seconds between looks for alerts to be made, and to be delivered."""
+FORGET_ALERTS_SECONDS = 3_600.0
+"""Seconds between looks for alerts that were delivered long ago."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
 LAST_SECONDS = 10.0
@@ -157,6 +161,9 @@ async def _keep_house(node: Node) -> None:
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
         _every(KEEP_UP_SECONDS, exposure.keep_up, node),
+        _every(ALERT_SECONDS, alerts.Noticing().notice, node),
+        _every(ALERT_SECONDS, alerts.deliver, node),
+        _every(FORGET_ALERTS_SECONDS, alerts.forget, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
     )
 

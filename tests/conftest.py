@@ -41,8 +41,9 @@ async def emptied(dsn: str) -> str:
     try:
         await connection.execute(
             "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys, invitations,"
-            " proofs, revoked_tokens, audit, audit_checkpoints, deployed, deployed_groups, bodies_elsewhere;"
-            "UPDATE exposure SET arrival = 0;"
+            " proofs, revoked_tokens, audit, audit_checkpoints, deployed, deployed_groups, bodies_elsewhere,"
+            " subscriptions, alerts, clocks;"
+            "UPDATE exposure SET arrival = 0; UPDATE alerting SET arrival = 0;"
             "UPDATE node SET arrival = 0;"
             "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"
             " OR audience NOT IN ('public', 'federation');"

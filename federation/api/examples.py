@@ -121,6 +121,18 @@ UPDATE = {
     "text": {"fr": "Accès à l'inventaire coupé.", "en": "Access to the inventory was cut."},
 }
 
+SUBSCRIPTION: dict[str, Any] = {
+    "events": ["incident.hits-mine", "incident.unanswered"],
+    "webhook": "https://itsm.example.org/hooks/federation",
+    "unanswered_hours": 24,
+}
+CLOCK: dict[str, Any] = {
+    "title": "Exfiltration de données (démonstration)",
+    "regimes": ["nis2", "gdpr"],
+    "aware_at": "2026-01-15T08:30:00Z",
+    "done": [{"step": "nis2-early-warning", "at": "2026-01-15T17:00:00Z", "reference": "2026-0042"}],
+}
+
 REGISTRATION: dict[str, Any] = {
     "operator": "megalis",
     "client_name": "Mégalis Bretagne",

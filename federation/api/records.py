@@ -12,6 +12,7 @@ from litestar import Controller, Request, Router, delete, get, patch, post, put,
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
+from federation import exposure
 from federation.api.answers import (
     JSON,
     MERGE_PATCH,
@@ -26,7 +27,7 @@ from federation.api.answers import (
     written,
 )
 from federation.api.guard import body_of, caller_of, pieces
-from federation.domain.deployment import Deployment
+from federation.domain.deployment import Deployment, NewVersion
 from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
 from federation.domain.feed import Lines
@@ -170,6 +171,19 @@ class Solutions(Collection):
 class Deployments(Collection):
     path = "/v1/deployments"
     kind = Deployment
+
+    @post("/{origin:str}/{key:str}/version", opt={"act": "set_version", "reads": (JSON,)}, status_code=200)
+    async def set_version(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Tell which version a deployment of yours runs now: for a probe or a CI job, after an update."""
+        node = _node(request)
+        node.check_origin(origin, key)
+        found = read_draft(await body_of(request), NewVersion)
+        outcome = await exposure.set_version(
+            node, found, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        )
+        return written(outcome, self._location(node, outcome))
 
 
 class Incidents(Collection):

@@ -86,6 +86,17 @@ class Offer(Part, frozen=True, kw_only=True):
     price_bands: Annotated[tuple[PriceBand, ...], Meta(max_length=50)] = ()
 
 
+class NewVersion(Part, frozen=True, kw_only=True):
+    """What a probe or a CI job found running. Without a version it is not known, or changes all the time."""
+
+    moments: ClassVar = ("as_of",)
+
+    version: Version | None = None
+    version_state: VersionState | None = None
+    as_of: Instant | None = None
+    attestation: Literal["declared", "confirmed-by-beneficiary", "probed"] | None = None
+
+
 class Deployment(Content, frozen=True, kw_only=True):
     """A solution in use: for whom, by whom, in which version."""
 

@@ -11,6 +11,10 @@ SCOPES: dict[str, str] = {
         for verb, does in (("read", "Read"), ("write", "Publish, revise and retract"))
     },
     "exposure.read": "Ask who is hit: incidents, deployments and statements added up",
+    "subscriptions.read": "See who is told of what, and what became of it",
+    "subscriptions.write": "Have somebody told of events, by webhook or e-mail",
+    "clocks.read": "See by when authorities are to be told",
+    "clocks.write": "Keep the regulatory clocks",
     "changes.read": "Follow everything this node holds, of every operator",
     "feeds.read": "Read the feeds of this node",
     "peers.read": "See the peers of this node and how their feeds are doing",

@@ -15,8 +15,10 @@ import asyncpg
 import msgspec
 
 from federation.domain.errors import Broken, Raced, Unavailable
+from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
+from federation.store.clocks import ClocksReader, ClocksWriter
 from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
@@ -43,7 +45,7 @@ AWAY = (
 class Reading:
     """What can be read."""
 
-    __slots__ = ("audit", "clients", "exposure", "feeds", "peers", "records")
+    __slots__ = ("alerts", "audit", "clients", "clocks", "exposure", "feeds", "peers", "records")
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
@@ -52,12 +54,14 @@ class Reading:
         self.clients: ClientsReader = ClientsReader(session)
         self.audit: AuditReader = AuditReader(session)
         self.exposure: ExposureReader = ExposureReader(session)
+        self.alerts: AlertsReader = AlertsReader(session)
+        self.clocks: ClocksReader = ClocksReader(session)
 
 
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("audit", "clients", "exposure", "feeds", "peers", "records")
+    __slots__ = ("alerts", "audit", "clients", "clocks", "exposure", "feeds", "peers", "records")
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
@@ -66,6 +70,8 @@ class Writing:
         self.clients = ClientsWriter(session)
         self.audit = AuditWriter(session)
         self.exposure = ExposureWriter(session)
+        self.alerts = AlertsWriter(session)
+        self.clocks = ClocksWriter(session)
 
 
 class Claims:

@@ -365,3 +365,67 @@ bodies_elsewhere = Table(
     Column("name", Text, primary_key=True, comment="scheme:value of a body that is in no register here."),
     Column("number", Integer, Identity(always=True), nullable=False, unique=True, comment="Its number."),
 )
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("key", Text, primary_key=True, comment="The operator's own key."),
+    Column("clock", LargeBinary, nullable=False, comment="Canonical JSON. Never in a feed."),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7."),
+    Column("events", ARRAY(Text), nullable=False, comment="What it is told of."),
+    Column("webhook", Text, comment="URL, or null when it is told by e-mail."),
+    Column("email", Text, comment="Mailbox, or null."),
+    Column("secret", Text, nullable=False, comment="Signs webhooks (Standard Webhooks); kept to sign with."),
+    Column("unanswered_hours", Integer, nullable=False, comment="Of incident.unanswered."),
+    Column("private", Boolean, nullable=False, comment="Whether the webhook may be at a private address."),
+    Column("active", Boolean, nullable=False, server_default=text("true"), comment="False after a 410."),
+    Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7; webhook-id of every attempt."),
+    Column(
+        "subscription",
+        Text,
+        ForeignKey("subscriptions.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="Whose.",
+    ),
+    Column("name", Text, nullable=False, comment="The event; one alert of a name for each subscription."),
+    Column("event", Text, nullable=False, comment="Its kind."),
+    Column("subject", Text, nullable=False, comment="What it is about."),
+    Column(
+        "data", LargeBinary, nullable=False, comment="JSON: what is told. Above GREEN ids and links only."
+    ),
+    Column("at", Moment, nullable=False, comment="When it was noticed."),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="So far."),
+    Column("next_try_at", Moment, comment="Not before; null when delivered or parked."),
+    Column("delivered_at", Moment, comment="When it was taken."),
+    Column("parked_at", Moment, comment="When it was given up."),
+    Column("failure", Text, comment="Why the last attempt failed."),
+    UniqueConstraint("subscription", "name"),
+    Index("ix_alerts_due", "next_try_at", postgresql_where=text("next_try_at is not null")),
+    Index("ix_alerts_at", "at"),
+)
+
+alerting = Table(
+    "alerting",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column(
+        "arrival",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Arrivals up to this number have made their alerts. Its row is the lock of making them.",
+    ),
+    CheckConstraint("one", name="one"),
+)

@@ -1,4 +1,4 @@
-"""Deployments added up for exposure; incidents are found by the operators whose deployments they name.
+"""Deployments added up for exposure, alerts, clocks; incidents are found by whose deployments they name.
 
 Revision ID: 0004
 Revises: 0002
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0004"
 down_revision = "0002"
@@ -137,6 +138,105 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_bodies_elsewhere")),
         sa.UniqueConstraint("number", name=op.f("uq_bodies_elsewhere_number")),
     )
+    op.create_table(
+        "clocks",
+        sa.Column("key", sa.Text(), nullable=False, comment="The operator's own key."),
+        sa.Column("clock", sa.LargeBinary(), nullable=False, comment="Canonical JSON. Never in a feed."),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="When.",
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_clocks")),
+    )
+    op.create_table(
+        "subscriptions",
+        sa.Column("id", sa.Text(), nullable=False, comment="UUIDv7."),
+        sa.Column("events", ARRAY(sa.Text()), nullable=False, comment="What it is told of."),
+        sa.Column("webhook", sa.Text(), nullable=True, comment="URL, or null when it is told by e-mail."),
+        sa.Column("email", sa.Text(), nullable=True, comment="Mailbox, or null."),
+        sa.Column(
+            "secret",
+            sa.Text(),
+            nullable=False,
+            comment="Signs webhooks (Standard Webhooks); kept to sign with.",
+        ),
+        sa.Column("unanswered_hours", sa.Integer(), nullable=False, comment="Of incident.unanswered."),
+        sa.Column(
+            "private",
+            sa.Boolean(),
+            nullable=False,
+            comment="Whether the webhook may be at a private address.",
+        ),
+        sa.Column(
+            "active",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="False after a 410.",
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="When.",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions")),
+    )
+    moment = sa.DateTime(timezone=True)
+    op.create_table(
+        "alerts",
+        sa.Column("id", sa.Text(), nullable=False, comment="UUIDv7; webhook-id of every attempt."),
+        sa.Column("subscription", sa.Text(), nullable=False, comment="Whose."),
+        sa.Column(
+            "name", sa.Text(), nullable=False, comment="The event; one alert of a name for each subscription."
+        ),
+        sa.Column("event", sa.Text(), nullable=False, comment="Its kind."),
+        sa.Column("subject", sa.Text(), nullable=False, comment="What it is about."),
+        sa.Column(
+            "data",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="JSON: what is told. Above GREEN ids and links only.",
+        ),
+        sa.Column("at", moment, nullable=False, comment="When it was noticed."),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False, comment="So far."),
+        sa.Column("next_try_at", moment, nullable=True, comment="Not before; null when delivered or parked."),
+        sa.Column("delivered_at", moment, nullable=True, comment="When it was taken."),
+        sa.Column("parked_at", moment, nullable=True, comment="When it was given up."),
+        sa.Column("failure", sa.Text(), nullable=True, comment="Why the last attempt failed."),
+        sa.ForeignKeyConstraint(
+            ["subscription"],
+            ["subscriptions.id"],
+            name=op.f("fk_alerts_subscription_subscriptions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
+        sa.UniqueConstraint("subscription", "name", name=op.f("uq_alerts_subscription_name")),
+    )
+    op.create_index(
+        "ix_alerts_due", "alerts", ["next_try_at"], postgresql_where=sa.text("next_try_at is not null")
+    )
+    op.create_index("ix_alerts_at", "alerts", ["at"])
+    op.create_table(
+        "alerting",
+        sa.Column(
+            "one", sa.Boolean(), server_default=sa.text("true"), nullable=False, comment="There is one row."
+        ),
+        sa.Column(
+            "arrival",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="Arrivals up to this number have made their alerts. Its row is the lock of making them.",
+        ),
+        sa.CheckConstraint("one", name=op.f("ck_alerting_one")),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_alerting")),
+    )
+    op.execute("INSERT INTO alerting DEFAULT VALUES")
     # What new incidents are found by since this version, for those that are held already.
     op.execute(
         "UPDATE records SET facets = facets || named.operators FROM ("

@@ -102,6 +102,9 @@ _SETTINGS = {
     "port": "Port the API listens on, 1 to 65535.",
     "connections": "Database connections of one process, at most; 4 to 200.",
     "log_level": "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+    "smtp_url": "The mail server for alerts: `smtps://user:password@mail.example.org:465`, or `smtp://` with "
+    "STARTTLS. `smtp+plain://` is for the loopback interface.",
+    "mail_from": "The mailbox that alerts are sent from; needed with `FEDERATION_SMTP_URL`.",
     "rate": "Requests a second that one client or peer may make; for a moment twice as many. 0: no limit.",
     "rate_anonymous": "Requests a second without a token that one address may make (IPv6: the /64 around "
     "it); for a moment twice as many. 0: no limit that goes by addresses, on token requests neither.",
@@ -114,6 +117,8 @@ _OTHERWISE = {
     "name": "the operator's id",
     "data_dir": "`federation-data` in the working directory",
     "database_url": "the node runs its own PostgreSQL",
+    "smtp_url": "none: alerts go by webhook only",
+    "mail_from": "none",
     "proxies": "nobody: a request came from where its connection did",
 }
 
