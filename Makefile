@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test mutants attack check format schemas lock clean
+.PHONY: help demo test mutants attack bench check format schemas lock clean
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -23,8 +23,9 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## Run four operators' nodes with demonstration data (CHECK=1: assert it and stop; SCALE=..., PORT=...)
 	@$(BIN)/federation demo $(if $(CHECK),--check) --scale $(SCALE) --port $(PORT)
 
-test: $(STAMP) ## Run every test
-	@$(BIN)/python -m pytest
+WORKERS ?= 2
+test: $(STAMP) ## Run every test (WORKERS=... processes, each with PostgreSQL servers of its own)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 SAMPLE ?= 0
 mutants: $(STAMP) ## Break each security check once and see a test turn red (an hour or two; SAMPLE=100 for fewer)
@@ -35,6 +36,11 @@ SEED ?= 1
 CASE ?=
 attack: $(STAMP) ## Try forged OAuth requests against a node that serves (N=..., SEED=..., CASE=... for one of them)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
+
+QUICK ?=
+PARTS ?=
+bench: $(STAMP) ## Measure the node beside its limits, on a quiet machine (QUICK=1: minutes; PARTS="sync reading")
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(foreach part,$(PARTS),--part $(part))
 
 check: $(STAMP) ## Format, lint, types, layers
 	@$(BIN)/ruff format --check .

@@ -30,6 +30,7 @@ from federation.domain.incident import Incident
 from federation.domain.register.bodies import bodies
 from federation.domain.visibility import itself
 from federation.node import Node
+from federation.observe import Metrics, Observed
 from federation.settings import Settings
 from federation.store import embedded, schema
 from federation.store.database import opened
@@ -139,7 +140,7 @@ async def run(many: int, asked: int) -> None:
 
 
 async def _measure(node: Node, asked: int) -> None:
-    transport = httpx2.ASGITransport(app=api(node))
+    transport = httpx2.ASGITransport(app=Observed(api(node), Metrics()))
     async with httpx2.AsyncClient(transport=transport, base_url=node.url) as client:
         credentials = (await admin.add_client(node, "bench"))[:2]
         got = await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)

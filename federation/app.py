@@ -8,18 +8,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from federation import housekeeping
-from federation.api import openapi
+from federation import housekeeping, notary
 from federation.api.advisories import Advisories
 from federation.api.alerts import Alerts, Clocks
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
+from federation.api.direct import Direct
 from federation.api.exposure import Exposure
-from federation.api.feeds import Arrivals, Feeds
+from federation.api.feeds import Answers, Arrivals, Feeds
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
 from federation.api.oauth import OAuth
@@ -61,6 +60,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         keyring=keyring,
         state=state,
         outside=Network(settings.operator, keyring, _mailer(settings)),
+        tombstones_days=settings.tombstones_days,
     )
     async with node.watch.running():
         yield node
@@ -92,6 +92,7 @@ def api(
             Exposure,
             Feeds,
             Arrivals,
+            Answers,
             Peers,
             OAuth,
             WellKnown,
@@ -115,7 +116,6 @@ def attach(app: Litestar, node: Node) -> None:
     """Give the HTTP edge its node."""
     app.state.node = node
     app.state.tokens = Tokens(node)
-    app.state.openapi = msgspec.json.encode(openapi.document(app, node.url))
 
 
 def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
@@ -128,6 +128,9 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
             store = await stack.enter_async_context(opened(dsn, connections=settings.connections))
             node = await stack.enter_async_context(node_of(settings, store))
             attach(app, node)
+            # A restored database is known as such, and signed, before anybody is answered.
+            await notary.recognise(node)
+            await notary.prove(node)
             await stack.enter_async_context(housekeeping.running(node))
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())
@@ -141,5 +144,6 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
 
     limits = Limits(rate=settings.rate, anonymous=settings.rate_anonymous, proxies=settings.proxies)
     https = settings.url.startswith("https://")
-    observed = Observed(api(metrics=metrics, lifespan=lifespan, limits=limits), metrics, https=https)
+    app = Direct(api(metrics=metrics, lifespan=lifespan, limits=limits))
+    observed = Observed(app, metrics, https=https)
     return observed

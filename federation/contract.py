@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from federation.api.examples import DRAFTS, KEYS
 from federation.app import api
 from federation.domain.document import Draft, check_draft, write_down
 from federation.domain.registry import TYPES
+from federation.vectors import WRITTEN_AT, vectors
 
 BASE = "https://node.example.org"
-WRITTEN_AT = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
 
 
 def contract() -> Iterator[tuple[str, bytes]]:
@@ -26,6 +25,8 @@ def contract() -> Iterator[tuple[str, bytes]]:
     for kind in TYPES.values():
         yield f"{kind.type}.schema.json", pretty(openapi.json_schema(kind))
         yield f"examples/{federation.__version__}/{kind.type}.json", example(kind.type)
+    for name, cases in vectors():
+        yield f"vectors/{name}", pretty(cases)
 
 
 def example(type_name: str) -> bytes:

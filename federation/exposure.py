@@ -41,7 +41,7 @@ from federation.domain.solution import Solution
 from federation.domain.statement import Statement
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
-from federation.node import NONE, Node, Outcome, Preconditions
+from federation.node import NONE, Node, Outcome, Preconditions, feed_view
 from federation.store.database import Reading
 from federation.store.exposure import Covering, Group, Single, covering
 
@@ -184,21 +184,33 @@ _statement = msgspec.json.Decoder(Document[Statement])
 async def copies(node: Node, tx: Reading) -> dict[str, Copy]:
     """How old and how verified the copy of each operator's records is.
 
-    The one place where exposure learns of it: by when a peer last answered, for as long as nothing stronger
-    is known of its feeds.
+    The one place where exposure learns of it: from what is proved of each feed of an operator's, the worst of
+    them; and by when it last answered, where nothing is proved yet.
     """
     now = node.clock()
     found = {node.operator: Copy("own", 0)}
+    held, proved = await tx.feeds.all(), await tx.digests.copies()
     for peer in await tx.peers.all():
-        age = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
-        state: CopyState
-        match peer.state:
-            case "suspended" | "left":
-                state = peer.state
-            case _:
-                state = "stale" if age is None or age > STALE_AFTER else "unverified"
+        views = [
+            feed_view(place, copy, now)
+            for place in held
+            if place.origin == peer.operator and (copy := proved.get(place.name)) is not None
+        ]
+        contacted = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
+        state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER else "unproved"
+        age = contacted
+        if peer.state in ("suspended", "left"):
+            state = peer.state
+        elif known := [_STATES[view.state] for view in views if view.state in _STATES]:
+            state = max((state, *known) if state == "stale" else known, key=WORST.index)
+            ages = [view.age_seconds for view in views if view.age_seconds is not None]
+            age = max(ages) if ages else contacted
         found[peer.operator] = Copy(state, age)
     return found
+
+
+WORST: tuple[CopyState, ...] = ("verified", "unproved", "stale", "diverged")
+_STATES: dict[str, CopyState] = {state: state for state in WORST}
 
 
 UNKNOWN_COPY = Copy("unknown", None)

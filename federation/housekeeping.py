@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 import federation
-from federation import alerts, exposure, trust
+from federation import alerts, exposure, notary, trust
 from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
@@ -31,6 +31,7 @@ from federation.domain.audit import (
     read_claims,
 )
 from federation.domain.errors import Broken, Refused
+from federation.domain.feed import FeedName
 from federation.domain.peer import OwnKey
 from federation.keys import Keyring, verified
 from federation.node import Node
@@ -49,6 +50,14 @@ FORGET_ALERTS_SECONDS = 3_600.0
 """Seconds between looks for alerts that were delivered long ago."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
+PROVE_SECONDS = 0.05
+"""Seconds between two signatures of a feed, at least."""
+PROVE_AGAIN_SECONDS = 60.0
+"""Seconds between looks for signatures that grow old."""
+ALARM_SECONDS = 60.0
+"""Seconds between looks at the copies' proofs."""
+EXPIRE_SECONDS = 3_600.0
+"""Seconds between looks for tombstones that have been kept for long enough."""
 LAST_SECONDS = 10.0
 """Seconds that the last entries of a process may take: a database that is gone must not hold it up."""
 
@@ -156,8 +165,50 @@ async def _forget(node: Node) -> None:
     await trust.retire_keys(node)
 
 
+async def prove_for_ever(node: Node) -> None:
+    """Sign what the node's own feeds hold, soon after it has changed, and before a signature grows old.
+
+    After a signature that took long (all of a large feed has changed) the next one waits ten times as long:
+    what is written meanwhile is proved a little later, and does not pay for it.
+    """
+    while True:
+        arrival, began = node.watch.state.arrival, time.monotonic()
+        try:
+            await notary.prove(node)
+        except Refused as error:
+            log.warning("signing has to wait", extra={"reason": str(error)})
+        except Exception:
+            log.exception("signing failed")
+        await asyncio.sleep(max(PROVE_SECONDS, 9 * (time.monotonic() - began)))
+        await node.watch.beyond(arrival, PROVE_AGAIN_SECONDS, patient=True)
+
+
+class Alarms:
+    """Tells the log once of each copy that an administrator should look at."""
+
+    def __init__(self) -> None:
+        self._told: dict[FeedName, str] = {}
+
+    async def look(self, node: Node) -> None:
+        """Tell what is new."""
+        now: dict[FeedName, str] = {}
+        for name, copy in (await node.copies()).items():
+            if copy.alarm is None:
+                continue
+            now[name] = copy.state
+            if self._told.get(name) != copy.state:
+                log.warning(
+                    "a copy raises an alarm",
+                    extra={"feed": str(name), "state": copy.state, "reason": copy.alarm},
+                )
+        self._told = now
+
+
 async def _keep_house(node: Node) -> None:
     await asyncio.gather(
+        prove_for_ever(node),
+        _every(ALARM_SECONDS, Alarms().look, node),
+        _every(EXPIRE_SECONDS, notary.drop_expired, node),
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
         _every(KEEP_UP_SECONDS, exposure.keep_up, node),

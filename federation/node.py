@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ from federation.domain.document import (
 from federation.domain.errors import (
     AudienceRevoked,
     Conflict,
+    CursorExpired,
     CursorInFuture,
     EpochChanged,
     Invalid,
@@ -44,22 +45,35 @@ from federation.domain.errors import (
     Unreachable,
 )
 from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
-from federation.domain.group import Group, group_changes
+from federation.domain.group import Group, group_changes, members_changed
 from federation.domain.incident import Incident, NewUpdate, Update
 from federation.domain.joining import code
 from federation.domain.peer import Outside
+from federation.domain.proof import (
+    HALF_LIFE,
+    MOST_ASKED,
+    CopyState,
+    Leaves,
+    ProofOfFeed,
+    copy_state,
+)
 from federation.domain.query import Place, Query
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.keys import Keyring
-from federation.store.database import Store, Writing
+from federation.store.database import Reading, Store, Writing
+from federation.store.digests import Copy
 from federation.store.feeds import NodeState
+from federation.store.feeds import Place as FeedPlace
 from federation.store.records import Held, Leaving, Stored
 
 log = logging.getLogger("federation.node")
 
 MANY = 1_000
 """Records that come at once, from which on the planner is told."""
+
+TOMBSTONES_DAYS = 90
+"""Days that a tombstone is kept, unless the settings say otherwise."""
 
 RACES = 20
 """How often a write that another one overtook is begun again."""
@@ -114,7 +128,7 @@ class FeedPage(msgspec.Struct, frozen=True):
 
 
 class FeedView(msgspec.Struct, frozen=True):
-    """How far a peer's feed has been taken."""
+    """How far a peer's feed has been taken, and what is proved of the copy."""
 
     audience: str
     taken: int
@@ -123,6 +137,18 @@ class FeedView(msgspec.Struct, frozen=True):
     """Number the peer last told as its end; null before a first contact."""
     count: int
     """Records held, tombstones not counted."""
+    state: CopyState
+    verified_at: str | None
+    """When the origin signed what the copy was last found equal to."""
+    verified_seq: int | None
+    age_seconds: int | None
+    """How old that proof is now."""
+    alarm: str | None
+    """What an administrator should look at; null when all is well."""
+    via: str | None
+    """The peer that the last entries were relayed by; null for the origin itself."""
+    waits: str | None
+    """Removals that wait for `federation peer confirm`."""
 
 
 class PeerView(msgspec.Struct, frozen=True):
@@ -174,6 +200,58 @@ class PeersView(msgspec.Struct, frozen=True):
     set_aside: tuple[AsideView, ...]
 
 
+class Certified(msgspec.Struct, frozen=True):
+    """What the part of an answer rests on that comes from one feed."""
+
+    operator: str
+    audience: str
+    epoch: str
+    seq: int
+    """Number up to which this node has the feed."""
+    state: Literal["own", "unproved", "verified", "stale", "diverged"]
+    checkpoint_at: str | None
+    """When the origin signed what the copy was last found equal to."""
+    checkpoint_seq: int | None
+    """The number at which it was."""
+    checkpoint: str | None
+    """The origin's signature over the state that this node has; null while that has moved on."""
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """What a change would do to a record at other operators."""
+
+    type: str
+    key: str
+    appears_at: tuple[str, ...]
+    """Peers that would get it; ``*`` stands for everybody, without a token."""
+    disappears_from: tuple[str, ...]
+    """Peers that would have to drop it."""
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a change would do at other operators; nothing was changed."""
+
+    dry_run: bool
+    effects: tuple[Effect, ...]
+    records: int
+    """How many records appear or disappear; the first ``MOST_SHOWN`` of them are named."""
+
+    @classmethod
+    def nothing(cls) -> Preview:
+        """A change that changes nothing."""
+        return cls(dry_run=True, effects=(), records=0)
+
+
+class DryRun(Exception):
+    """Nothing was changed, as asked; holds what would have been."""
+
+    def __init__(self, preview: Preview) -> None:
+        super().__init__("a dry run")
+        self.preview = preview
+
+
+MOST_SHOWN = 1_000
+
 Wish = Callable[[str, "Held | None"], "Draft[Any] | Retract | None"]
 """Given a key and what is held, what the writer wants; None to leave it. May raise Refused."""
 
@@ -192,6 +270,7 @@ class Node:
         state: NodeState,
         outside: Outside | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tombstones_days: int = TOMBSTONES_DAYS,
     ) -> None:
         self.operator = operator
         self.url = url
@@ -199,6 +278,8 @@ class Node:
         self.store = store
         self.keyring = keyring
         self.clock = clock
+        self.tombstones_days = tombstones_days
+        """For how long tombstones and withdrawals are kept."""
         self._outside = outside
         self.watch = Watch(store, state)
         self._reading_keys = asyncio.Lock()
@@ -237,19 +318,25 @@ class Node:
         *,
         by: Caller,
         preconditions: Preconditions = NONE,
+        dry_run: bool = False,
     ) -> Outcome:
-        """Publish a record or revise it; the same content again changes nothing."""
+        """Publish a record or revise it; the same content again changes nothing.
+
+        With ``dry_run`` nothing is changed, and DryRun says what would become of it at other operators.
+        """
         self._check_writer(by, origin, key)
 
         def wish(key: str, held: Held | None) -> Draft[Any]:
             preconditions.check(f"{origin}/{key}", held)
             return draft
 
-        return await self._one(kind, key, wish, by=by)
+        return await self._one(kind, key, wish, by=by, dry_run=dry_run)
 
-    async def publish_new(self, kind: type[Content], draft: Draft[Any], *, by: Caller) -> Outcome:
+    async def publish_new(
+        self, kind: type[Content], draft: Draft[Any], *, by: Caller, dry_run: bool = False
+    ) -> Outcome:
         """Publish a record under a key minted for it."""
-        return await self.publish(kind, draft, self.operator, mint_key(), by=by)
+        return await self.publish(kind, draft, self.operator, mint_key(), by=by, dry_run=dry_run)
 
     async def patch(
         self,
@@ -260,6 +347,7 @@ class Node:
         *,
         by: Caller,
         preconditions: Preconditions = NONE,
+        dry_run: bool = False,
     ) -> Outcome:
         """Revise a record by JSON Merge Patch (RFC 7396)."""
         self._check_writer(by, origin, key)
@@ -270,7 +358,7 @@ class Node:
             shape: Any = Draft
             return check_draft(merge_patch(draft_of(current), patch), shape[kind])  # type: ignore[no-any-return]
 
-        return await self._one(kind, key, wish, by=by)
+        return await self._one(kind, key, wish, by=by, dry_run=dry_run)
 
     async def retract(
         self,
@@ -280,6 +368,7 @@ class Node:
         *,
         by: Caller,
         preconditions: Preconditions = NONE,
+        dry_run: bool = False,
     ) -> Outcome:
         """Retract a record: a tombstone takes its place, at every peer. Retracting again changes nothing."""
         self._check_writer(by, origin, key)
@@ -290,7 +379,7 @@ class Node:
                 raise NotFound(f"{kind.type} {origin}/{key} does not exist")
             return Retract()
 
-        return await self._one(kind, key, wish, by=by)
+        return await self._one(kind, key, wish, by=by, dry_run=dry_run)
 
     async def append_update(
         self,
@@ -328,8 +417,10 @@ class Node:
         self._check_writer(by, self.operator, "bulk")
         return await self._revise(kind, sorted(drafts), lambda key, _: drafts[key], by=by)
 
-    async def _one(self, kind: type[Content], key: str, wish: Wish, *, by: Caller) -> Outcome:
-        outcome = (await self._revise(kind, [key], wish, by=by))[key]
+    async def _one(
+        self, kind: type[Content], key: str, wish: Wish, *, by: Caller, dry_run: bool = False
+    ) -> Outcome:
+        outcome = (await self._revise(kind, [key], wish, by=by, dry_run=dry_run))[key]
         if isinstance(outcome, Refused):
             raise outcome
         return outcome
@@ -349,7 +440,7 @@ class Node:
             raise NotTheWriter(f"only {origin}'s own clients write the records of {origin}")
 
     async def _revise(
-        self, kind: type[Content], keys: Sequence[str], wish: Wish, *, by: Caller
+        self, kind: type[Content], keys: Sequence[str], wish: Wish, *, by: Caller, dry_run: bool = False
     ) -> dict[str, Outcome | Refused]:
         """Carry out one wish per key in one transaction.
 
@@ -358,7 +449,7 @@ class Node:
         for _ in range(RACES):
             try:
                 async with self.store.write() as tx:
-                    outcomes, any_change = await self._try(tx, kind, keys, wish, by)
+                    outcomes, any_change = await self._try(tx, kind, keys, wish, by, dry_run=dry_run)
             except Raced:
                 continue
             if any_change:
@@ -367,7 +458,7 @@ class Node:
         raise Conflict("other writers were always first; try again")
 
     async def _try(
-        self, tx: Writing, kind: type[Content], keys: Sequence[str], wish: Wish, by: Caller
+        self, tx: Writing, kind: type[Content], keys: Sequence[str], wish: Wish, by: Caller, *, dry_run: bool
     ) -> tuple[dict[str, Outcome | Refused], bool]:
         held = await tx.records.held(kind.type, self.operator, keys)
         now = self.clock()
@@ -399,9 +490,50 @@ class Node:
             outcomes[key] = Outcome(
                 key, record.revision, record.document, record.hash, record.retracted, not was_live, True
             )
+        if dry_run and len(kept) == len(outcomes):
+            # Raised within the transaction, which undoes all of it.
+            raise DryRun(await self._preview(tx, [(held.get(record.key), record) for record, _, _ in kept]))
         if kept:
             await tx.records.keep(self.operator, kept, leaving)
         return outcomes, bool(kept)
+
+    async def _preview(self, tx: Writing, changes: list[tuple[Held | None, Record]]) -> Preview:
+        """What these changes do at the peers there are now."""
+        peers = frozenset(peer.operator for peer in await tx.peers.all() if peer.state == "active")
+        effects: list[Effect] = []
+        number = 0
+
+        async def readers(audience: str) -> frozenset[str]:
+            if audience == PUBLIC:
+                return peers | {"*"}
+            if audience in (FEDERATION, PRIVATE):
+                return peers if audience == FEDERATION else frozenset()
+            return peers & await tx.records.members_of(audience, node=self.operator)
+
+        for was, record in changes:
+            before: frozenset[str] = frozenset()
+            if was is not None and not was.retracted and was.document:
+                told = msgspec.json.decode(was.document, type=Envelope)
+                before = await readers(audience_of(told.tlp, told.audience))
+            after = frozenset() if record.retracted else await readers(record.audience)
+            if before != after:
+                effects.append(
+                    Effect(
+                        record.type, record.key, tuple(sorted(after - before)), tuple(sorted(before - after))
+                    )
+                )
+                number += 1
+            if record.type == Group.type:
+                held = was.document if was is not None and not was.retracted else None
+                came, went = members_changed(held, None if record.retracted else record.document)
+                if (came | went) & peers:
+                    names, total = await tx.records.live_names(self.operator, record.key, MOST_SHOWN)
+                    number += total
+                    effects += [
+                        Effect(type_, key, tuple(sorted(came & peers)), tuple(sorted(went & peers)))
+                        for type_, key in names
+                    ]
+        return Preview(dry_run=True, effects=tuple(effects[:MOST_SHOWN]), records=number)
 
     async def _note(self, tx: Writing, was: Held | None, record: Record, by: Caller) -> None:
         """Note what changes who may see: a record's audience, the members of a group."""
@@ -417,6 +549,11 @@ class Node:
                 )
         if record.type == Group.type:
             held = was.document if was is not None and not was.retracted else None
+            came, went = members_changed(held, None if record.retracted else record.document)
+            if went:
+                await tx.receipts.departed(self.operator, record.key, sorted(went))
+            if came:
+                await tx.receipts.returned(self.operator, record.key, sorted(came))
             for part in group_changes(held, None if record.retracted else record.document):
                 await tx.audit.note(
                     "group.changed",
@@ -502,26 +639,76 @@ class Node:
             total = await tx.records.count(query, seen_by=by) if query.total else None
         return documents, place, total
 
-    async def heads(self, *, by: Caller) -> tuple[Head, ...]:
-        """The heads of this node's feeds that the caller may read."""
+    async def heads(self, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
+        """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
         async with self.store.read() as tx:
-            return await tx.feeds.heads(seen_by=by)
+            return await tx.feeds.heads(origin or self.operator, seen_by=by)
 
     async def changes(
         self, feed: FeedName, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
     ) -> FeedPage:
-        """A page of a feed, by whom may read it."""
-        if feed.origin != self.operator:
-            raise NotFound(f"this node serves the feeds of {self.operator}")
-        if not may_see(feed.origin, feed.audience, by) or feed.audience == PRIVATE:
-            raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+        """A page of a feed, by whom may read it: one of this node, or another origin's as it is held here."""
         async with self.store.read() as tx:
-            place = await tx.feeds.find(feed)
-            if place is None or place.epoch is None:
-                raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+            place = await self._readable(tx, feed, by)
             rows, more = await tx.feeds.entries(place, after, limit)
         seq = rows[-1][0] if rows else after.seq if after else 0
-        return FeedPage(rows, place.epoch, place.head, Cursor(place.epoch, seq), more)
+        epoch = place.epoch or ""
+        return FeedPage(rows, epoch, place.head, Cursor(epoch, seq), more)
+
+    async def numbered(self, feed: FeedName, numbers: Sequence[int], *, by: Caller) -> FeedPage:
+        """The entries of a feed at these numbers, those that are still there, as many as a page holds."""
+        if len(numbers) > MOST_ASKED:
+            raise Invalid(f"at most {MOST_ASKED} entries are asked for at once", pointer="?numbers")
+        async with self.store.read() as tx:
+            place = await self._readable(tx, feed, by)
+            rows = await tx.feeds.numbered(place, numbers)
+        epoch = place.epoch or ""
+        return FeedPage(rows, epoch, place.head, Cursor(epoch, rows[-1][0] if rows else 0), False)
+
+    async def proof(self, feed: FeedName, *, by: Caller) -> ProofOfFeed:
+        """The digests of a feed, with its origin's checkpoint over them. Unavailable while there is none."""
+        async with self.store.read() as tx:
+            place = await self._readable(tx, feed, by)
+            held = await tx.digests.find(place.id)
+        if held is None or held.checkpoint is None:
+            raise Unavailable(f"there is no checkpoint of {feed} here at this moment; try again")
+        return ProofOfFeed(
+            epoch=place.epoch or "",
+            seq=held.seq,
+            retained_from=held.retained_from,
+            count=held.count,
+            root=held.state.root,
+            checkpoint=held.checkpoint,
+            buckets=tuple(held.buckets[at : at + 32].hex() for at in range(0, len(held.buckets), 32)),
+        )
+
+    async def leaves(self, feed: FeedName, bucket: int, *, by: Caller) -> Leaves:
+        """The leaves of one bucket of a feed, as they are now."""
+        async with self.store.read() as tx:
+            place = await self._readable(tx, feed, by)
+            seq, since, lines = await tx.digests.leaves(place.id, bucket)
+        return Leaves(
+            epoch=place.epoch or "",
+            seq=seq,
+            retained_from=since,
+            bucket=f"{bucket:02x}",
+            leaves=tuple(lines),
+        )
+
+    async def _readable(self, tx: Reading, feed: FeedName, by: Caller) -> FeedPlace:
+        """The feed, if the caller may read it here. Raises AudienceRevoked; for what is not there, too.
+
+        Feeds of other origins are relayed to whom may see their records here: those for everybody and for
+        the federation. Groups are their origin's own.
+        """
+        place = None
+        if may_see(feed.origin, feed.audience, by) and feed.audience != PRIVATE:
+            place = await tx.feeds.find(feed)
+        if place is None or place.epoch is None:
+            if feed.origin != self.operator and feed.audience in (PUBLIC, FEDERATION):
+                raise NotFound(f"this node holds nothing of {feed} that you may see")
+            raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+        return place
 
     async def arrivals(
         self, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
@@ -532,7 +719,7 @@ class Node:
             state = await tx.feeds.state()
             if after is not None:
                 # The same answers as a feed gives, so that a client has one way to go on.
-                check_arrival(after, epoch, state.arrival)
+                check_arrival(after, epoch, state)
             seq = after.seq if after else 0
             rows, more = await tx.records.arrivals(seq, state.arrival, limit, seen_by=by)
         return rows, Cursor(epoch, rows[-1][0] if more else max(seq, state.arrival)), more
@@ -541,7 +728,8 @@ class Node:
         """The peers of this node, how far their feeds have been taken, and what was set aside."""
         async with self.store.read() as tx:
             peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.set_aside()
-            invited = await tx.peers.invited()
+            invited, copies = await tx.peers.invited(), await tx.digests.copies()
+        now = self.clock()
         kid = self.keyring.kid
         codes = {
             # (Drawn slowly, so beside the loop.)
@@ -566,7 +754,7 @@ class Node:
                         max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator
                     ),
                     feeds=tuple(
-                        FeedView(audience=f.audience, taken=f.head, head=f.remote_head, count=f.live)
+                        feed_view(f, copies.get(f.name, Copy()), now)
                         for f in feeds
                         if f.origin == peer.operator
                     ),
@@ -597,18 +785,92 @@ class Node:
             ),
         )
 
+    async def certificate(self, *, by: Caller) -> tuple[Certified, ...]:
+        """What an answer rests on: for each operator's feed that the caller may see, how it is proved.
+
+        One's own feeds are as they are now; copies are as old as what was signed of them.
+        """
+        now = self.clock()
+        async with self.store.read() as tx:
+            places, copies = await tx.feeds.all(), await tx.digests.copies()
+            held = {place.id: await tx.digests.find(place.id) for place in places}
+        found = []
+        for place in places:
+            if place.epoch is None or not may_see(place.origin, place.audience, by):
+                continue
+            digest, own = held[place.id], place.origin == self.operator
+            copy = feed_view(place, copies.get(place.name, Copy()), now)
+            signed = digest.signed_at if digest else None
+            found.append(
+                Certified(
+                    operator=place.origin,
+                    audience=place.audience,
+                    epoch=place.epoch,
+                    seq=place.head,
+                    state="own" if own else copy.state,
+                    checkpoint_at=as_instant(signed) if own and signed else copy.verified_at,
+                    checkpoint_seq=(digest.seq if digest else None) if own else copy.verified_seq,
+                    checkpoint=digest.checkpoint if digest else None,
+                )
+            )
+        return tuple(found)
+
+    async def copies(self) -> dict[FeedName, FeedView]:
+        """The copies of other operators' feeds, and what is proved of each."""
+        async with self.store.read() as tx:
+            feeds, copies = await tx.feeds.all(), await tx.digests.copies()
+        now = self.clock()
+        return {
+            place.name: feed_view(place, copies.get(place.name, Copy()), now)
+            for place in feeds
+            if place.origin != self.operator and place.epoch is not None
+        }
+
     async def groups_of(self, operator: str) -> frozenset[str]:
         """The groups of this node that a peer is a member of, now."""
         async with self.store.read() as tx:
             return await tx.records.groups_of(operator, node=self.operator)
 
 
-def check_arrival(after: Cursor, epoch: str, arrival: int) -> None:
-    """Raises EpochChanged or CursorInFuture."""
+def check_arrival(after: Cursor, epoch: str, state: NodeState) -> None:
+    """Raises EpochChanged, CursorInFuture or CursorExpired."""
     if after.epoch != epoch:
         raise EpochChanged(f"this node is now of epoch {epoch}: begin without a cursor")
-    if after.seq > arrival:
-        raise CursorInFuture(f"the last change has number {arrival}, the cursor is at {after.seq}")
+    if after.seq > state.arrival:
+        raise CursorInFuture(f"the last change has number {state.arrival}, the cursor is at {after.seq}")
+    if 0 < after.seq < state.arrivals_from:
+        raise CursorExpired(
+            f"tombstones are kept from {state.arrivals_from} on: begin without a cursor, and drop what does"
+            " not come again"
+        )
+
+
+def feed_view(place: FeedPlace, copy: Copy, now: datetime) -> FeedView:
+    """A copy as an administrator sees it."""
+    state = copy_state(
+        copy.compared, copy.expires_at.timestamp() if copy.expires_at else None, now.timestamp()
+    )
+    age = max(0, int((now - copy.verified_at).total_seconds())) if copy.verified_at else None
+    alarm = None
+    if copy.braked:
+        alarm = f"waits to be confirmed: {copy.braked}"
+    elif state == "diverged":
+        alarm = copy.detail
+    elif age is not None and age >= HALF_LIFE:
+        alarm = f"the newest proof is {age // 60} minutes old"
+    return FeedView(
+        audience=place.audience,
+        taken=place.head,
+        head=place.remote_head,
+        count=place.live,
+        state=state,
+        verified_at=as_instant(copy.verified_at) if copy.verified_at else None,
+        verified_seq=copy.verified_seq,
+        age_seconds=age,
+        alarm=alarm,
+        via=copy.via,
+        waits=copy.braked,
+    )
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -642,6 +904,7 @@ class Watch:
         self._store = store
         self._nudged = asyncio.Event()
         self._moved: set[asyncio.Future[None]] = set()
+        self._patient: set[asyncio.Future[None]] = set()
         self._on_trust: list[Callable[[], Awaitable[None]]] = []
         self._looking = asyncio.Lock()
 
@@ -665,23 +928,28 @@ class Watch:
                 await task
             self.wake()
 
-    async def beyond(self, arrival: int, seconds: float) -> bool:
-        """Wait until something arrived after that number; False when the time is over."""
+    async def beyond(self, arrival: int, seconds: float, *, patient: bool = False) -> bool:
+        """Wait until something arrived after that number; False when the time is over.
+
+        Who is ``patient`` learns of what other processes did half a second later, and costs no looks.
+        """
+        waiting = self._patient if patient else self._moved
         deadline = asyncio.get_running_loop().time() + seconds
         while self.state.arrival <= arrival:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._moved.add(future)
-            self._nudged.set()
+            waiting.add(future)
+            if not patient:
+                self._nudged.set()
             try:
                 async with asyncio.timeout(left):
                     await future
             except TimeoutError:
                 return False
             finally:
-                self._moved.discard(future)
+                waiting.discard(future)
             if self.state.arrival <= arrival:
                 return False  # woken because the process is to stop
         return True
@@ -696,12 +964,12 @@ class Watch:
                     await then()
             # Last: a look that failed halfway has seen nothing, and the next one does all of it again.
             before, self.state = self.state, state
-        if state.arrival != before.arrival or state.trust != before.trust:
+        if (state.arrival, state.trust, state.proved) != (before.arrival, before.trust, before.proved):
             self.wake()
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
-        for future in self._moved:
+        for future in (*self._moved, *self._patient):
             if not future.done():
                 future.set_result(None)
 

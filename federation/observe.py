@@ -13,10 +13,13 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from federation.domain.proof import CopyState
 
 if TYPE_CHECKING:
     from federation.node import Node
@@ -79,6 +82,30 @@ class Metrics:
             ("peer", "reason"),
             registry=self.registry,
         )
+        self.repaired = Counter(
+            "federation_repaired_records",
+            "Records taken, moved or dropped since a copy was not what its origin had signed.",
+            ("peer",),
+            registry=self.registry,
+        )
+        self._state = Gauge(
+            "federation_copy_state",
+            "1 for the state that the copy of a peer's feed is in.",
+            ("origin", "audience", "state"),
+            registry=self.registry,
+        )
+        self._age = Gauge(
+            "federation_copy_proof_age_seconds",
+            "Age of the checkpoint that the copy of a peer's feed was last found equal to.",
+            ("origin", "audience"),
+            registry=self.registry,
+        )
+        self._waits = Gauge(
+            "federation_copy_waits",
+            "1 where removals wait for an administrator to confirm them.",
+            ("origin", "audience"),
+            registry=self.registry,
+        )
         self._head = Gauge(
             "federation_feed_head",
             "Number of the last entry held.",
@@ -98,11 +125,23 @@ class Metrics:
             "federation_peer_failures", "Failed attempts in a row.", ("peer",), registry=self.registry
         )
 
+        # Looking a counter up by its labels takes longer than counting.
+        self._counters = cache(lambda *labels: self.requests.labels(*labels).inc)
+        self._observers = cache(lambda operation: self.seconds.labels(operation).observe)
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._counters(operation, str(status))()
+        self._observers(operation)(seconds)
+
     async def page(self, node: Node) -> bytes:
         """The metrics of this process and of the database, as Prometheus reads them."""
         async with node.store.read() as tx:
             feeds, peers = await tx.feeds.all(), await tx.peers.all()
-        for gauge in (self._head, self._count, self._lag, self._failures):
+        copies = await node.copies()
+        for gauge in (
+            self._head, self._count, self._lag, self._failures, self._state, self._age, self._waits
+        ):  # fmt: skip
             gauge.clear()
         for feed in feeds:
             labels = (feed.origin, feed.audience)
@@ -110,6 +149,12 @@ class Metrics:
             self._count.labels(*labels).set(feed.live)
             if feed.origin != node.operator:
                 self._lag.labels(*labels).set(max((feed.remote_head or 0) - feed.head, 0))
+        for name, copy in copies.items():
+            for state in get_args(CopyState):
+                self._state.labels(name.origin, name.audience, state).set(copy.state == state)
+            if copy.age_seconds is not None:
+                self._age.labels(name.origin, name.audience).set(copy.age_seconds)
+            self._waits.labels(name.origin, name.audience).set(copy.waits is not None)
         for peer in peers:
             self._failures.labels(peer.operator).set(peer.failures)
         return generate_latest(self.registry)
@@ -178,8 +223,7 @@ class Observed:
                 handler = scope.get("route_handler")
                 operation = handler.opt.get("act", "unknown") if handler is not None else "unknown"
                 took = time.perf_counter() - began
-                self._metrics.requests.labels(operation, str(status)).inc()
-                self._metrics.seconds.labels(operation).observe(took)
+                self._metrics.answered(operation, status, took)
                 if status >= 500 or self._log.isEnabledFor(logging.DEBUG):
                     self._log.log(
                         logging.ERROR if status >= 500 else logging.DEBUG,

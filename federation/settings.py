@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests a second of one client or peer, at most; 0 for no limit."""
     rate_anonymous: int = 50
     """Requests a second of one address without a token, at most; 0 for no limit that goes by addresses."""
+    tombstones_days: int = 90
+    """Days that tombstones and withdrawals are kept: a peer that is away for longer compares everything."""
     proxies: tuple[Network, ...] = ()
     """Where the proxies are whose ``X-Forwarded-For`` is believed."""
 
@@ -105,6 +107,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         mail_from=mail_from,
         rate=number("RATE", 200, 0, 1_000_000),
         rate_anonymous=number("RATE_ANONYMOUS", 50, 0, 1_000_000),
+        tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
     )
 

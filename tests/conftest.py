@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +18,9 @@ OPERATORS = ("arnia", "megalis", "recia", "maximilien")
 
 Databases = Callable[[str], Awaitable[str]]
 
+WARM = os.environ.get("TEST_SERVERS")
+"""A directory of servers that run already, with their schema, for many short runs (``tests/mutants``)."""
+
 
 @pytest.fixture(scope="session")
 async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Databases]:
@@ -26,9 +30,10 @@ async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
 
         async def dsn(operator: str) -> str:
             if operator not in found:
-                directory: Path = tmp_path_factory.mktemp(operator)
-                started = await stack.enter_async_context(embedded.running(directory, exclusive=True))
-                await schema.migrate(started, operator)
+                directory = Path(WARM, operator) if WARM else tmp_path_factory.mktemp(operator)
+                started = await stack.enter_async_context(embedded.running(directory, exclusive=not WARM))
+                if not WARM:
+                    await schema.migrate(started, operator)
                 found[operator] = started
             return found[operator]
 
@@ -41,10 +46,10 @@ async def emptied(dsn: str) -> str:
     try:
         await connection.execute(
             "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys, invitations,"
-            " proofs, revoked_tokens, audit, audit_checkpoints, deployed, deployed_groups, bodies_elsewhere,"
-            " subscriptions, alerts, clocks;"
+            " proofs, revoked_tokens, audit, audit_checkpoints, digests, copies, receipts, departures,"
+            " feedback, deployed, deployed_groups, bodies_elsewhere, subscriptions, alerts, clocks;"
             "UPDATE exposure SET arrival = 0; UPDATE alerting SET arrival = 0;"
-            "UPDATE node SET arrival = 0;"
+            "UPDATE node SET arrival = 0, arrivals_from = 0, proved = 0;"
             "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"
             " OR audience NOT IN ('public', 'federation');"
             "UPDATE feeds SET head = 0, live = 0, retained_from = 0, remote_head = NULL"

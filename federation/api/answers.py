@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 from federation.domain import errors
 from federation.domain.audit import ANONYMOUS
 from federation.domain.visibility import Caller
-from federation.node import Outcome
+from federation.node import Outcome, Preview
 from federation.store.records import Stored
 
 log = logging.getLogger("federation.api")
@@ -78,11 +81,32 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     errors: tuple[Fault, ...] = ()
 
 
+class Bytes(ASGIResponse):
+    """An answer of bytes as they are. (Litestar's own makes a mapping of headers, and this makes none.)"""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, body: bytes, status: int, media_type: str, headers: Mapping[str, str]) -> None:
+        self.body = body
+        self.status_code = status
+        named = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        if status not in (204, 304):
+            if media_type.startswith("text/"):
+                media_type += "; charset=utf-8"
+            named.append((b"content-type", media_type.encode("latin-1")))
+            named.append((b"content-length", b"%d" % len(body)))
+        self._message = {"type": "http.response.start", "status": status, "headers": named}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send(self._message)  # type: ignore[arg-type]
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
 def answer(
     body: bytes, *, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
 ) -> ASGIResponse:
     """An answer of bytes as they are."""
-    return ASGIResponse(body=body, status_code=status, media_type=media_type, headers=dict(headers or {}))
+    return Bytes(body, status, media_type, headers or {})
 
 
 def encoded(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ASGIResponse:
@@ -112,7 +136,7 @@ def stored(found: Stored, wanted: frozenset[str] | None) -> ASGIResponse:
     """A record's own bytes, or 304 when the caller has them."""
     headers = {
         "etag": etag(found.hash),
-        "last-modified": format_datetime(found.updated_at, usegmt=True),
+        "last-modified": _http_date(found.updated_at),
         **REVALIDATE,
     }
     if wanted is not None and ("*" in wanted or found.hash.hex() in wanted):
@@ -120,14 +144,30 @@ def stored(found: Stored, wanted: frozenset[str] | None) -> ASGIResponse:
     return answer(found.document, headers=headers)
 
 
-def written(outcome: Outcome, location: str) -> ASGIResponse:
-    """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted."""
+@lru_cache(4096)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
+def written(outcome: Outcome, location: str, *, dry_run: bool = False) -> ASGIResponse:
+    """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted.
+
+    With ``dry_run``, that it would change nothing: else it would not have come so far.
+    """
+    if dry_run:
+        return encoded(Preview.nothing(), headers=NO_STORE)
     headers = {"etag": etag(outcome.hash), **NO_STORE}
     if outcome.retracted:
         return answer(b"", status=204, headers=headers)
     if outcome.created:
         headers["location"] = location
     return answer(outcome.document, status=201 if outcome.created else 200, headers=headers)
+
+
+def preferences_of(request: Request[Any, Any, Any]) -> frozenset[str]:
+    """What the caller prefers (RFC 7240), in small letters."""
+    said = ",".join(request.headers.getall("prefer", ()))
+    return frozenset(one.strip().lower() for one in said.split(",") if one.strip())
 
 
 def problem(

@@ -141,3 +141,17 @@ REGISTRATION: dict[str, Any] = {
     "software_statement": "eyJ…",
 }
 """What a newcomer's node sends with an invitation."""
+
+FEEDBACK: dict[str, Any] = {
+    "audience": "public",
+    "entries": [
+        {
+            "seq": 17,
+            "type": "solution",
+            "key": "glpi",
+            "revision": 3,
+            "reason": "bad-document",
+            "detail": "Invalid value at /content/licence",
+        }
+    ],
+}

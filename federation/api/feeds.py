@@ -9,21 +9,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, get
+from litestar import Controller, Request, get, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 
-from federation.api.answers import JSON, NDJSON, NO_STORE, answer, tags
+from federation import notary
+from federation.api.answers import JSON, NDJSON, NO_STORE, answer, encoded, tags
 from federation.api.caller import Tokens
-from federation.api.guard import caller_of
-from federation.domain.document import check_id
-from federation.domain.errors import Invalid, NotAcceptable, Refused
+from federation.api.guard import body_of, caller_of
+from federation.domain.document import check_id, read_draft
+from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName
+from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import FeedPage, Node
+from federation.notary import Feedback
 
 SSE = "text/event-stream"
+MOST_SAID = 16_384
+"""Bytes of a receipt's request, at most."""
 HEARTBEAT = 15.0
 """Seconds after which a silent stream of events says that it is there."""
 
@@ -35,17 +40,25 @@ class Feeds(Controller):
 
     @get("/", opt={"act": "heads"})
     async def heads(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the feeds you may read and where each ends. Wait for news with `Prefer: wait=25`."""
+        """List the feeds you may read, and what was signed of them. Wait for news with `Prefer: wait=25`."""
         node: Node = request.app.state.node
         tokens: Tokens = request.app.state.tokens
+        asked = only(request, "origin", "as")
         caller = caller_of(request)
+        origin, seen_as = asked.get("origin"), asked.get("as")
+        for name, operator in asked.items():
+            if not re.fullmatch(OPERATOR_PATTERN, operator):
+                raise Invalid("this is not an operator's id", pointer=f"?{name}")
+        if seen_as is not None and not (caller.own and "node.admin" in caller.scopes):
+            raise MissingScope("the token does not carry the scope node.admin")
         known = tags(request.headers.get("if-none-match"))
         # Who has no token is answered at once: a wait holds one of the places for requests under way.
         wait = wait_of(request) if caller.operator is not None else 0
         deadline = asyncio.get_running_loop().time() + wait
         while True:
             arrival = node.watch.state.arrival
-            body = msgspec.json.encode({"feeds": await node.heads(by=caller)})
+            seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
+            body = msgspec.json.encode({"feeds": await node.heads(by=seen_by, origin=origin)})
             tag = hashlib.sha256(body).hexdigest()[:32]
             headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache", "vary": "authorization"}
             if wait:
@@ -67,8 +80,13 @@ class Feeds(Controller):
         node: Node = request.app.state.node
         check_id(origin, audience)
         name = FeedName(origin, audience)
-        after, limit = paging(request)
         caller = caller_of(request)
+        if "numbers" in request.query_params:
+            numbers = numbers_of(only(request, "numbers")["numbers"])
+            page = await node.numbered(name, numbers, by=caller)
+            body = b"".join(entry_line(row) + b"\n" for row in page.rows)
+            return answer(body, media_type=NDJSON, headers={**NO_STORE, "federation-epoch": page.epoch})
+        after, limit = paging(request)
         match wanted(request, JSON, NDJSON):
             case "application/x-ndjson":
                 first = await node.changes(name, after, by=caller, limit=limit)
@@ -82,6 +100,49 @@ class Feeds(Controller):
                     b'],"cursor":"%s","more":%s}' % (str(page.cursor).encode(), _truth(page.more)),
                 ]
                 return answer(b"".join(parts), headers=NO_STORE)
+
+    @get("/{origin:str}/{audience:str}/digest", opt={"act": "proof"})
+    async def proof(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], audience: FromPath[str]
+    ) -> ASGIResponse:
+        """Prove a feed: the digests of its 256 buckets, signed by the origin, or the leaves of one."""
+        node: Node = request.app.state.node
+        check_id(origin, audience)
+        name, bucket = FeedName(origin, audience), only(request, "bucket").get("bucket")
+        if bucket is None:
+            return encoded(await node.proof(name, by=caller_of(request)), headers=NO_STORE)
+        if not re.fullmatch("[0-9a-f]{2}", bucket):
+            raise Invalid("a bucket is two hexadecimal digits, 00 to ff", pointer="?bucket")
+        return encoded(await node.leaves(name, int(bucket, 16), by=caller_of(request)), headers=NO_STORE)
+
+
+class Answers(Controller):
+    """What peers answer to this node's feeds."""
+
+    @post("/v1/receipts", opt={"act": "receipt", "reads": (JSON,), "limit": MOST_SAID}, status_code=200)
+    async def receipt(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Confirm to this node, as its peer, that you have dropped what was withdrawn."""
+        said = read_draft(await body_of(request, MOST_SAID), SignedReceipt)
+        await notary.take_receipt(request.app.state.node, said.receipt, by=caller_of(request))
+        return answer(b"", status=204, headers=NO_STORE)
+
+    @post("/v1/feedback", opt={"act": "feedback", "reads": (JSON,)}, status_code=200)
+    async def feedback(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Tell this node, as its peer, which entries of its feeds you could not take."""
+        said = read_draft(await body_of(request), Feedback)
+        await notary.take_feedback(request.app.state.node, said, by=caller_of(request))
+        return answer(b"", status=204, headers=NO_STORE)
+
+    @get("/v1/withdrawals", opt={"act": "withdrawals"})
+    async def withdrawals(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List what this node has taken back from its peers, and who has confirmed that it dropped it."""
+        return encoded(await notary.withdrawals(request.app.state.node), headers=NO_STORE)
+
+    @get("/v1/feedback", opt={"act": "refused"})
+    async def refused(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List the entries of this node that its peers could not take, and why."""
+        found = await notary.refused(request.app.state.node)
+        return encoded({"refused": found}, headers=NO_STORE)
 
 
 class Arrivals(Controller):
@@ -212,6 +273,33 @@ def _truth(value: bool) -> bytes:
     return b"true" if value else b"false"
 
 
+class SignedReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a peer signs when it has dropped what was withdrawn."""
+
+    receipt: str
+    """A JWS of type ``federation-receipt+jwt``."""
+
+
+def only(request: Request[Any, Any, Any], *names: str) -> dict[str, str]:
+    """The query parameters, which are none but these. Raises Invalid."""
+    parameters = request.query_params
+    for name in parameters:
+        if name not in names:
+            raise Invalid(
+                f"{name[:80]!r} cannot be asked here; {' and '.join(names)} can", pointer=f"?{name[:80]}"
+            )
+        if len(parameters.getall(name)) > 1:
+            raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+    return {name: str(parameters[name]) for name in parameters}
+
+
+def numbers_of(text: str) -> list[int]:
+    """Numbers of entries, separated by commas. Raises Invalid."""
+    if not re.fullmatch(r"[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*", text):
+        raise Invalid("these are not numbers of entries, separated by commas", pointer="?numbers")
+    return [int(number) for number in text.split(",")]
+
+
 def wait_of(request: Request[Any, Any, Any]) -> int:
     """Seconds the caller prefers to wait (RFC 7240, 4.3), at most ``LONGEST_WAIT``."""
     for preference in request.headers.get("prefer", "").split(","):
@@ -222,12 +310,7 @@ def wait_of(request: Request[Any, Any, Any]) -> int:
 
 def paging(request: Request[Any, Any, Any]) -> tuple[Cursor | None, int]:
     """``after`` and ``limit``. Raises Invalid for anything else."""
-    parameters = request.query_params
-    for name in parameters:
-        if name not in ("after", "limit"):
-            raise Invalid(f"{name[:80]!r} cannot be asked here; after and limit can", pointer=f"?{name[:80]}")
-        if len(parameters.getall(name)) > 1:
-            raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+    parameters = only(request, "after", "limit")
     limit = parameters.get("limit", str(PAGE_ENTRIES))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= PAGE_ENTRIES):
         raise Invalid(f"limit is a number from 1 to {PAGE_ENTRIES}", pointer="?limit")

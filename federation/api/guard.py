@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import Headers, State
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from federation.api.caller import Presented, Tokens
@@ -75,7 +77,12 @@ RIGHTS: dict[str, Right] = {
     # Feeds
     "heads": Right("feeds.read", open=True),
     "changes": Right("feeds.read", open=True),
+    "proof": Right("feeds.read", open=True),
     "arrivals": Right("changes.read"),
+    "receipt": Right("feeds.read"),
+    "feedback": Right("feeds.read"),
+    "withdrawals": Right("peers.read"),
+    "refused": Right("peers.read"),
     # Peers
     "peers": Right("peers.read"),
     "join": Right(None, open=True, counted="credentials"),
@@ -83,6 +90,7 @@ RIGHTS: dict[str, Right] = {
     "suspend": Right("node.admin"),
     "resume": Right("node.admin"),
     "leave": Right("node.admin"),
+    "confirm": Right("node.admin"),
     "farewell": Right("feeds.read"),
     # The node
     "descriptor": Right(None, open=True),
@@ -110,9 +118,11 @@ WHOLE_BODY = 30.0
 """Seconds within which a body must have come that is no bulk upload."""
 
 
+@lru_cache(512)
 def right_of(handler: BaseRouteHandler) -> Right:
     """The right an operation asks for. KeyError when the table does not name it."""
-    right = RIGHTS[handler.opt["act"]]
+    # Litestar's own answers to OPTIONS are in no table.
+    right = RIGHTS[handler.opt["act"]] if "act" in handler.opt else RIGHTS["options"]
     kind = handler.opt.get("kind")
     if right.scope and kind is not None:
         return Right(right.scope.format(plural=kind.plural), right.open, right.counted)
@@ -143,16 +153,19 @@ def check_reads(path: str, handler: HTTPRouteHandler) -> None:
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """As the framework calls :func:`admit`."""
+    await admit(connection.app.state, connection.scope, connection.headers, handler)
+
+
+async def admit(state: State, scope: Any, headers: Headers, handler: BaseRouteHandler) -> Caller:
     """Check caller, rate, form, size and right of a request. Raises an error of the domain."""
-    tokens: Tokens = connection.app.state.tokens
-    limits: Limits = connection.app.state.limits
-    # Litestar's own answers to OPTIONS are in no table.
-    right = right_of(handler) if "act" in handler.opt else RIGHTS["options"]
-    scope: Any = connection.scope
-    authorization = connection.headers.get("authorization")
+    tokens: Tokens = state.tokens
+    limits: Limits = state.limits
+    right = right_of(handler)
+    authorization = headers.get("authorization")
     scope["caller"] = caller = anonymous(tokens.operator)
     if right.scope is not None and authorization is not None:
-        proofs = tuple(connection.headers.getall("dpop", ()))
+        proofs = tuple(headers.getall("dpop", ()))
         try:
             method = scope.get("asked_method", scope["method"])
             caller = await tokens.caller(Presented(authorization, proofs, method, scope["path"]))
@@ -165,21 +178,21 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             limits.count(caller, scope)
         case "credentials":
             limits.count_credentials(authorization, scope)
-    check_size(connection, handler)
+    check_size(scope, headers, handler)
     if right.scope is not None:
         if authorization is None and not right.open:
             raise Unauthenticated(f"a token with the scope {right.scope} is needed", presented=False)
         if authorization is not None and right.scope not in caller.scopes:
             raise MissingScope(f"the token does not carry the scope {right.scope}")
+    return caller
 
 
-def check_size(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def check_size(scope: Any, headers: Headers, handler: BaseRouteHandler) -> None:
     """Refuse by its headers what must not be read: too long, of another form, a body where none belongs.
 
     Raises TooLarge, UnsupportedMediaType, Invalid.
     """
-    headers = connection.headers
-    if len(connection.scope["query_string"]) > MAX_QUERY:
+    if len(scope["query_string"]) > MAX_QUERY:
         raise TooLarge(f"the query string is longer than {MAX_QUERY} bytes")
     if len(headers.getall("authorization", ())) > 1:
         raise Invalid("there is more than one Authorization header")  # a proxy may have read the other

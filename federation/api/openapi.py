@@ -19,10 +19,11 @@ import federation
 from federation.alerts import Subscribed
 from federation.api.alerts import CALENDAR, AlertsView, ClocksView, ClockView, SubscriptionsView
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
-from federation.api.examples import CLOCK, DRAFTS, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.api.examples import CLOCK, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
 from federation.api.exposure import ExposedBodies
+from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
-from federation.api.peers import Code, Decided
+from federation.api.peers import Code, Confirmed, Decided
 from federation.api.records import Refusal, Summary
 from federation.domain.alert import NewSubscription
 from federation.domain.clock import Clock
@@ -31,6 +32,7 @@ from federation.domain.document import Document, Draft, KeyedDraft
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Entry, Head
 from federation.domain.incident import NewUpdate
 from federation.domain.joining import Registered, Registration
+from federation.domain.proof import MOST_ASKED, Leaves, ProofOfFeed
 from federation.domain.query import CONTROLS, LONGEST_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
@@ -38,7 +40,8 @@ from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTER
 from federation.domain.visibility import TLPS
 from federation.exposure import IncidentExposure, OwnExposure, SolutionExposure
 from federation.importing import ImportReport
-from federation.node import PeersView
+from federation.node import Certified, PeersView, Preview
+from federation.notary import Feedback, RefusedView, WithdrawalsView
 
 NAMES = {
     "get": "get{Type}",
@@ -67,13 +70,19 @@ NAMES = {
     "own_exposure": "getOwnExposure",
     "heads": "listFeeds",
     "changes": "readFeed",
+    "proof": "proveFeed",
     "arrivals": "followChanges",
+    "receipt": "sendReceipt",
+    "feedback": "sendFeedback",
+    "withdrawals": "listWithdrawals",
+    "refused": "listFeedback",
     "peers": "listPeers",
     "join": "joinFederation",
     "activate": "activatePeer",
     "suspend": "suspendPeer",
     "resume": "resumePeer",
     "leave": "leavePeer",
+    "confirm": "confirmRemovals",
     "farewell": "sayFarewell",
     "descriptor": "getDescriptor",
     "authorization_server": "getAuthorizationServer",
@@ -135,7 +144,13 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "exposed_bodies": (400, 401, 403, 404, 410, 413, 503),
     "solution_exposure": (400, 401, 403, 404, 413, 503),
     "own_exposure": (400, 401, 403, 413, 503),
-    "heads": (401, 403, 413, 503),
+    "heads": (400, 401, 403, 404, 413, 503),
+    "proof": (400, 401, 403, 404, 413, 503),
+    "receipt": (400, 401, 403, 408, 413, 415, 503),
+    "feedback": (400, 401, 403, 408, 413, 415, 503),
+    "withdrawals": (401, 403, 413, 503),
+    "refused": (401, 403, 413, 503),
+    "confirm": (401, 403, 404, 413, 503),
     "changes": (400, 401, 403, 404, 406, 409, 410, 413, 503),
     "arrivals": (400, 401, 403, 406, 409, 413, 503),
     "peers": (401, 403, 413, 503),
@@ -225,15 +240,13 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
 def components() -> dict[str, Any]:
     """Schemas of everything that is sent and received, by name."""
     read: list[Any] = [_of(Document, kind) for kind in TYPES.values()]
-    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided]
+    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided, Confirmed]
+    read += [ProofOfFeed, Leaves, WithdrawalsView, RefusedView, Preview, Certified]
     read += [shape for _, _, shape in TOLD.values() if shape is not None]
     sent: list[Any] = [_of(shape, kind) for kind in TYPES.values() for shape in (Draft, KeyedDraft)]
+    sent += [NewUpdate, NewVersion, NewSubscription, Clock, Registration, Code, SignedReceipt, Feedback]
     _, tolerant = msgspec.json.schema_components([*read], ref_template=_REF, schema_hook=_raw)
-    _, strict = msgspec.json.schema_components(
-        [*sent, NewUpdate, NewVersion, NewSubscription, Clock, Registration, Code],
-        ref_template=_REF,
-        schema_hook=_raw,
-    )
+    _, strict = msgspec.json.schema_components(sent, ref_template=_REF, schema_hook=_raw)
     schemas = {_name(name): _renamed(schema, "") for name, schema in tolerant.items()}
     for name, schema in strict.items():
         schemas[_input(name)] = _closed(_renamed(schema, "Input"))
@@ -253,6 +266,11 @@ def components() -> dict[str, Any]:
                     "items": {"$ref": f"#/components/schemas/{kind.__name__}Document"},
                 },
                 "next": {"type": "string", "format": "uri", "description": "Where the next page is."},
+                "certificate": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/Certified"},
+                    "description": "What the answer rests on; with `Prefer: certificate`.",
+                },
                 "total": {"type": "integer", "minimum": 0},
                 "total_is_exact": {
                     "type": "boolean",
@@ -306,7 +324,7 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
 
 
 def _tag(act: str, path: str) -> str:
-    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "farewell"):
+    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "confirm", "farewell"):
         return "peers"
     if act == "import_advisories":
         return "incidents"
@@ -369,7 +387,14 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
     anything = body(JSON, {"type": "object"})
     if kind is not None:
         record = {"headers": _ETAG, "content": body(JSON, ref(f"{kind.__name__}Document"))}
-        revised = {"description": "Revised, or unchanged", **record}
+        preview = body(JSON, ref("Preview"))
+        either = body(JSON, {"anyOf": [ref(f"{kind.__name__}Document"), ref("Preview")]})
+        revised = {
+            "description": "Revised, or unchanged; with `dry_run`, what would change at other operators",
+            "headers": {"ETag": {**_ETAG["ETag"], "required": False}},
+            "content": either,
+        }
+        previewed = {"description": "What would change at other operators (`dry_run`)", "content": preview}
         created = {
             "description": "Published",
             **record,
@@ -396,17 +421,17 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             case "publish" | "patch" | "append_update" | "set_version":
                 return {"200": revised, "201": created} if act == "publish" else {"200": revised}
             case "publish_new":
-                return {"201": created}
+                return {"200": previewed, "201": created}
             case "retract":
-                return {"204": {"description": "Retracted", "headers": _ETAG}}
+                return {"200": previewed, "204": {"description": "Retracted", "headers": _ETAG}}
             case "upload":
                 line = {
                     "anyOf": [ref("Refusal"), {"type": "object", "properties": {"summary": ref("Summary")}}]
                 }
                 return {"200": {"description": "A line for each record refused, then a summary", "content": {
                     NDJSON: {"schema": line}}}}  # fmt: skip
-    if told := TOLD.get(act):
-        status, description, shape = told
+    if found := TOLD.get(act):
+        status, description, shape = found
         content = {"content": body(JSON, ref(shape.__name__))} if shape else {}
         return {str(status): {"description": description, **content}}
     paged = {"cursor": {"type": "string"}, "more": {"type": "boolean"}}
@@ -426,6 +451,19 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             return {"200": {"description": "Entries after the cursor, in order", "content": content}}
         case "calendar":
             return {"200": {"description": "A calendar", "content": body(CALENDAR, {"type": "string"})}}
+        case "proof":
+            either = body(JSON, {"anyOf": [ref("ProofOfFeed"), ref("Leaves")]})
+            return {"200": {"description": "The digests, or the leaves of one bucket", "content": either}}
+        case "receipt" | "feedback":
+            return {"204": {"description": "Noted"}}
+        case "withdrawals":
+            return {"200": {"description": "Withdrawals", "content": body(JSON, ref("WithdrawalsView"))}}
+        case "refused":
+            several = {"type": "array", "items": ref("RefusedView")}
+            told = {"type": "object", "required": ["refused"], "properties": {"refused": several}}
+            return {"200": {"description": "What peers could not take", "content": body(JSON, told)}}
+        case "confirm":
+            return {"200": {"description": "They go on", "content": body(JSON, ref("Confirmed"))}}
         case "peers":
             return {"200": {"description": "The peers", "content": body(JSON, ref("PeersView"))}}
         case "join":
@@ -495,6 +533,10 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
         return {JSON: {"schema": {"type": "object"}}, NDJSON: {"schema": {"type": "object"}}}
     if act == "activate":
         return {JSON: {"schema": ref("Code"), "example": {"code": "4821 9033 1177 2604"}}}
+    if act == "receipt":
+        return {JSON: {"schema": ref("SignedReceipt"), "example": {"receipt": "eyJ0eXAiOi….eyJpc3Mi….MEUC…"}}}
+    if act == "feedback":
+        return {JSON: {"schema": ref("Feedback"), "example": FEEDBACK}}
     if act in ("revoke", "introspect"):
         form = {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
         return {"application/x-www-form-urlencoded": {"schema": form}}
@@ -524,9 +566,11 @@ _HEADERS: dict[str, tuple[str, str]] = {
         f"`wait=25`: answer when a head moves, within so many seconds (at most {LONGEST_WAIT}).",
         "string",
     ),
+    "Prefer: certificate": ("`certificate`: say what the answer rests on, feed by feed.", "string"),
     "Last-Event-ID": ("The cursor to go on from, for server-sent events.", "string"),
 }
 _HEADERS_OF = {
+    "list": ("Prefer: certificate",),
     "get": ("If-None-Match",),
     "publish": ("If-Match", "If-None-Match"),
     "patch": ("If-Match", "If-None-Match"),
@@ -568,6 +612,14 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     if act == "own_exposure":
         parameters.append({"name": "mine", "in": "query", "required": True, "schema": {"const": "true"}})
         parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in ("limit", "after")]
+    if act in ("publish", "publish_new", "patch", "retract"):
+        parameters += [_QUERIED["dry_run"]]
+    if act == "heads":
+        parameters += [_QUERIED["origin"], _QUERIED["as"]]
+    if act == "proof":
+        parameters += [_QUERIED["bucket"]]
+    if act == "changes":
+        parameters += [_QUERIED["numbers"]]
     if act in ("changes", "arrivals"):
         parameters += [
             {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "A cursor."},
@@ -579,7 +631,7 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
         ]
     parameters += [
         {
-            "name": name,
+            "name": name.partition(":")[0],
             "in": "header",
             "description": _HEADERS[name][0],
             "schema": {"type": _HEADERS[name][1]},
@@ -589,6 +641,32 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     return parameters
 
 
+_QUERIED: dict[str, dict[str, Any]] = {
+    name: {"name": name, "in": "query", "description": description, "schema": schema}
+    for name, description, schema in (
+        ("dry_run", "Change nothing, and say what would appear and disappear where.", {"type": "boolean"}),
+        (
+            "origin",
+            "Feeds of this operator, as far as they are held here; this node's own without.",
+            {"type": "string", "pattern": OPERATOR_PATTERN},
+        ),
+        (
+            "as",
+            "What this peer sees here; for administrators (`node.admin`).",
+            {"type": "string", "pattern": OPERATOR_PATTERN},
+        ),
+        (
+            "bucket",
+            "The leaves of this bucket instead of all digests.",
+            {"type": "string", "pattern": "^[0-9a-f]{2}$"},
+        ),
+        (
+            "numbers",
+            f"The entries at these numbers, at most {MOST_ASKED}, as NDJSON; instead of `after` and `limit`.",
+            {"type": "string", "pattern": "^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$"},
+        ),
+    )
+}
 _NAMED = {
     "origin": OPERATOR_PATTERN,
     "operator": OPERATOR_PATTERN,
@@ -676,7 +754,9 @@ def _name(name: str) -> str:
     return name
 
 
-_ONLY_SENT = frozenset({"NewUpdate", "NewVersion", "NewSubscription", "Registration", "Code"})
+_ONLY_SENT = frozenset(
+    {"NewUpdate", "NewVersion", "NewSubscription", "Registration", "Code", "SignedReceipt", "Feedback"}
+)
 
 
 def _input(name: str) -> str:

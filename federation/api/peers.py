@@ -9,7 +9,7 @@ from litestar import Controller, Request, get, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import trust
+from federation import notary, trust
 from federation.api.answers import JSON, NO_STORE, answer, encoded
 from federation.api.guard import body_of, caller_of
 from federation.api.limits import Limits
@@ -27,6 +27,14 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     state: PeerState
     detail: str | None = None
     """Why a peer could not be told that we leave."""
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """Removals that go on."""
+
+    operator: str
+    audiences: tuple[str, ...]
+    """The peer's feeds that waited."""
 
 
 class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +92,12 @@ class Peers(Controller):
         """End it with a peer: it is told, and copies of what was not public are dropped on both sides."""
         peer, why = await trust.leave(_node(request), operator, by=caller_of(request).client or "")
         return _decided(peer, f"it could not be told: {why}" if why else None)
+
+    @post("/v1/peers/{operator:str}/confirm", opt={"act": "confirm", "reads": ()}, status_code=200)
+    async def confirm(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
+        """Let the removals of a peer's records happen that wait for an administrator."""
+        found = await notary.confirm(_node(request), operator, by=caller_of(request).client or "")
+        return encoded(Confirmed(operator, found), headers=NO_STORE)
 
     @post("/v1/farewell", opt={"act": "farewell", "reads": ()}, status_code=200)
     async def farewell(self, request: Request[Any, Any, Any]) -> ASGIResponse:

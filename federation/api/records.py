@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
@@ -21,7 +22,9 @@ from federation.api.answers import (
     REVALIDATE,
     STATUS,
     answer,
+    encoded,
     etag,
+    preferences_of,
     stored,
     tags,
     written,
@@ -38,7 +41,8 @@ from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.solution import Solution
 from federation.domain.statement import Statement
 from federation.domain.values import Content
-from federation.node import MANY, Node, Outcome, Preconditions
+from federation.domain.visibility import Caller
+from federation.node import MANY, DryRun, Node, Outcome, Preconditions, Preview
 
 log = logging.getLogger("federation.api")
 
@@ -76,6 +80,9 @@ class Collection(Controller):
             following = f"{node.url}{self.path}?{urlencode([*asked, ('after', str(place))])}"
             headers["link"] = f'<{following}>; rel="next"'
             parts += [b',"next":', msgspec.json.encode(following)]
+        if "certificate" in preferences_of(request):
+            headers["preference-applied"] = "certificate"
+            parts += [b',"certificate":', msgspec.json.encode(await node.certificate(by=caller_of(request)))]
         if total is not None:
             parts.append(b',"total":%d,"total_is_exact":%s' % (
                 min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
@@ -87,57 +94,87 @@ class Collection(Controller):
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Get one {type}, as its operator wrote it down."""
-        found = await _node(request).find(self.kind, origin, key, by=caller_of(request))
-        if found.retracted:
-            raise Retracted(f"{self.kind.type} {origin}/{key} has been retracted by {origin}")
-        return stored(found, tags(request.headers.get("if-none-match")))
+        known = request.headers.get("if-none-match")
+        return await one_record(_node(request), self.kind, origin, key, by=caller_of(request), known=known)
 
     @put("/{origin:str}/{key:str}", opt={"act": "publish", "reads": (JSON,)})
     async def publish(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Publish a {type} under a key of yours, or revise it. The same content again changes nothing."""
-        node = _node(request)
+        node, dry_run = _node(request), dry_run_of(request)
         node.check_origin(origin, key)
         shape: Any = Draft
         draft = read_draft(await body_of(request), shape[self.kind])
-        outcome = await node.publish(
-            self.kind, draft, origin, key, by=caller_of(request), preconditions=_preconditions(request)
-        )
-        return written(outcome, self._location(node, outcome))
+        try:
+            outcome = await node.publish(
+                self.kind,
+                draft,
+                origin,
+                key,
+                by=caller_of(request),
+                preconditions=_preconditions(request),
+                dry_run=dry_run,
+            )
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        return written(outcome, self._location(node, outcome), dry_run=dry_run)
 
     @post("/", opt={"act": "publish_new", "reads": (JSON,)})
     async def publish_new(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Publish a {type} under a key that the node mints (UUIDv7)."""
-        node = _node(request)
+        node, dry_run = _node(request), dry_run_of(request)
         shape: Any = Draft
         draft = read_draft(await body_of(request), shape[self.kind])
-        outcome = await node.publish_new(self.kind, draft, by=caller_of(request))
-        return written(outcome, self._location(node, outcome))
+        try:
+            outcome = await node.publish_new(self.kind, draft, by=caller_of(request), dry_run=dry_run)
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        return written(outcome, self._location(node, outcome), dry_run=dry_run)
 
     @patch("/{origin:str}/{key:str}", opt={"act": "patch", "reads": (MERGE_PATCH,)})
     async def patch(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Revise members of a {type} by JSON Merge Patch (RFC 7396)."""
-        node = _node(request)
+        node, dry_run = _node(request), dry_run_of(request)
         node.check_origin(origin, key)
         change = decode_json(await body_of(request))
         if not isinstance(change, dict):
             raise Invalid("a merge patch of a record is a JSON object", pointer="")
-        outcome = await node.patch(
-            self.kind, change, origin, key, by=caller_of(request), preconditions=_preconditions(request)
-        )
-        return written(outcome, self._location(node, outcome))
+        try:
+            outcome = await node.patch(
+                self.kind,
+                change,
+                origin,
+                key,
+                by=caller_of(request),
+                preconditions=_preconditions(request),
+                dry_run=dry_run,
+            )
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        return written(outcome, self._location(node, outcome), dry_run=dry_run)
 
     @delete("/{origin:str}/{key:str}", opt={"act": "retract"}, status_code=200)
     async def retract(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Retract a {type}: a tombstone takes its place, at every peer."""
-        outcome = await _node(request).retract(
-            self.kind, origin, key, by=caller_of(request), preconditions=_preconditions(request)
-        )
+        dry_run = dry_run_of(request)
+        try:
+            outcome = await _node(request).retract(
+                self.kind,
+                origin,
+                key,
+                by=caller_of(request),
+                preconditions=_preconditions(request),
+                dry_run=dry_run,
+            )
+        except DryRun as run:
+            return encoded(run.preview, headers=NO_STORE)
+        if dry_run:
+            return encoded(Preview.nothing(), headers=NO_STORE)
         return answer(b"", status=204, headers={"etag": etag(outcome.hash), **NO_STORE})
 
     # Litestar's own answer names the methods of the first handler of a path only, and it is made unless
@@ -260,7 +297,7 @@ class Upload:
 
     Each batch is a transaction of its own, so a broken connection loses nothing that was kept, and a
     repeated upload finds it unchanged. When a batch cannot be kept as a whole, each of its lines is
-    reported and the upload ends there.
+    reported and the upload ends there. While the database keeps one batch, the next one is read.
     """
 
     def __init__(self, node: Node, kind: type[Content], request: Request[Any, Any, Any]) -> None:
@@ -273,6 +310,7 @@ class Upload:
         self._batch: dict[str, tuple[int, Draft[Any]]] = {}
         self._lines: dict[str, int] = {}
         self._bytes = 0
+        self._keeping: tuple[asyncio.Task[dict[str, Outcome | Refused]], dict[str, int]] | None = None
 
     async def lines(self) -> AsyncIterator[bytes]:
         """The report, line by line."""
@@ -281,6 +319,11 @@ class Upload:
                 yield told
         except CutShort:
             return
+        finally:
+            if self._keeping is not None:
+                # The connection broke, or the process is to end: what is being kept is kept or not.
+                self._keeping[0].cancel()
+                await asyncio.gather(self._keeping[0], return_exceptions=True)
         await self._refresh_statistics()
         yield msgspec.json.encode({"summary": self._summary}) + b"\n"
 
@@ -292,17 +335,18 @@ class Upload:
                 if refusal is not None:
                     yield self._refuse(refusal)
                 if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
-                    async for told in self._keep():
+                    async for told in self._kept():
                         yield told
+                    self._keep()
         except (TooLarge, TooSlow) as error:
             # What is good before the line at fault is kept.
-            async for told in self._keep():
+            async for told in self._all_kept():
                 yield told
             yield self._refuse(_refusal(self._summary.received + 1, error))
             if isinstance(error, TooSlow):
                 raise CutShort from None
         else:
-            async for told in self._keep():
+            async for told in self._all_kept():
                 yield told
 
     async def _refresh_statistics(self) -> None:
@@ -355,20 +399,39 @@ class Upload:
         self._bytes += len(line)
         return None
 
-    async def _keep(self) -> AsyncIterator[bytes]:
+    def _keep(self) -> None:
+        """Begin to keep what has been read."""
         batch, self._batch, self._bytes = self._batch, {}, 0
-        if not batch:
+        if batch:
+            drafts = {key: draft for key, (_, draft) in batch.items()}
+            keeping = self._node.upload(self._kind, drafts, by=caller_of(self._request))
+            numbers = {key: number for key, (number, _) in batch.items()}
+            self._keeping = asyncio.create_task(keeping, name="upload"), numbers
+
+    async def _all_kept(self) -> AsyncIterator[bytes]:
+        """The report of everything that has been read."""
+        async for told in self._kept():
+            yield told
+        self._keep()
+        async for told in self._kept():
+            yield told
+
+    async def _kept(self) -> AsyncIterator[bytes]:
+        """The report of the batch that is being kept, when that has ended."""
+        if self._keeping is None:
             return
-        drafts = {key: draft for key, (_, draft) in batch.items()}
+        keeping, numbers = self._keeping
         try:
-            outcomes = await self._node.upload(self._kind, drafts, by=caller_of(self._request))
+            outcomes = await keeping
         except Refused as error:
-            for key, (number, _) in batch.items():
+            for key, number in numbers.items():
                 yield self._refuse(_refusal(number, error, key))
             raise CutShort from None
+        finally:
+            self._keeping = None
         for key, outcome in outcomes.items():
             if isinstance(outcome, Refused):
-                yield self._refuse(_refusal(batch[key][0], outcome, key))
+                yield self._refuse(_refusal(numbers[key], outcome, key))
             elif not outcome.changed:
                 self._summary.unchanged += 1
             elif outcome.created:
@@ -381,11 +444,32 @@ class Upload:
         return msgspec.json.encode(refusal) + b"\n"
 
 
+def dry_run_of(request: Request[Any, Any, Any]) -> bool:
+    """Whether the caller only asks what a change would do (``?dry_run=true``). Raises Invalid."""
+    for name in request.query_params:
+        if name != "dry_run":
+            raise Invalid(f"{name[:80]!r} cannot be asked here; dry_run can", pointer=f"?{name[:80]}")
+    said = request.query_params.getall("dry_run", ["false"])
+    if said not in (["true"], ["false"]):
+        raise Invalid("dry_run is true or false", pointer="?dry_run")
+    return said == ["true"]
+
+
 def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:
     return Refusal(
         line=line, status=STATUS[type(error)], title=error.title, detail=error.detail, key=key,
         pointer=error.pointer,
     )  # fmt: skip
+
+
+async def one_record(
+    node: Node, kind: type[Content], origin: str, key: str, *, by: Caller, known: str | None
+) -> ASGIResponse:
+    """The answer to a GET of one record; ``known``: its ``If-None-Match``. Raises NotFound, Retracted."""
+    found = await node.find(kind, origin, key, by=by)
+    if found.retracted:
+        raise Retracted(f"{kind.type} {origin}/{key} has been retracted by {origin}")
+    return stored(found, tags(known))
 
 
 def _node(request: Request[Any, Any, Any]) -> Node:

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from federation.api.answers import NO_STORE, answer, encoded
+from federation.api.openapi import document
 from federation.api.problems import PROBLEMS
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
@@ -49,8 +50,8 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     token_endpoint: str
     jwks_uri: str
     types: tuple[str, ...]
-    tombstones_kept_days: int | None
-    """Null: they are kept for ever."""
+    tombstones_kept_days: int
+    """Who was away for longer gets 410 for its cursor, and compares what it holds by digest."""
     limits: dict[str, int]
     contact: str | None = None
     security_contact: str | None = None
@@ -81,7 +82,7 @@ class WellKnown(Controller):
             token_endpoint=f"{node.url}/oauth2/token",
             jwks_uri=f"{node.url}/.well-known/jwks.json",
             types=tuple(name for name in TYPES if name != "group"),
-            tombstones_kept_days=None,
+            tombstones_kept_days=node.tombstones_days,
             limits={
                 "document_bytes": MAX_DOCUMENT,
                 "page_entries": PAGE_ENTRIES,
@@ -96,7 +97,10 @@ class WellKnown(Controller):
     @get("/v1/openapi.json", opt={"act": "openapi"})
     async def openapi(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Get this document."""
-        return answer(request.app.state.openapi)
+        state = request.app.state
+        if state.get("openapi") is None:  # it takes a tenth of a second: not when a node starts
+            state.openapi = msgspec.json.encode(document(request.app, state.node.url))
+        return answer(state.openapi)
 
     @get(["/", "/docs"], opt={"act": "docs"})
     async def docs(self, request: Request[Any, Any, Any]) -> ASGIResponse:

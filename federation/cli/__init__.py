@@ -11,6 +11,7 @@ from federation.cli.exposure import exposure_of
 from federation.cli.importing import import_
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
 from federation.cli.peers import key, peer
+from federation.cli.proof import feedback, restore_check, verify, withdrawals
 
 
 @click.group(epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,6 +30,10 @@ for one in (
     key,
     exposure_of,
     import_,
+    verify,
+    withdrawals,
+    feedback,
+    restore_check,
     audit,
     export_schema,
     demo,

@@ -30,6 +30,7 @@ Settings are read from the environment:
   FEDERATION_CONNECTIONS   database connections of a process, at most (10)
   FEDERATION_RATE          requests a second of one client or peer, 0 for no limit (200)
   FEDERATION_RATE_ANONYMOUS  the same of one address without a token (50)
+  FEDERATION_TOMBSTONES_DAYS  days that deletions are kept for peers that are away (90)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
   FEDERATION_LOG_LEVEL     DEBUG, INFO, WARNING or ERROR (INFO)
   FEDERATION_SMTP_URL      mail server for alerts: smtps://user:password@host:465 (none)

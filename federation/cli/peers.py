@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from federation import trust
+from federation import notary, trust
 from federation.cli.console import command, json_option, node_here, told
 from federation.domain.joining import Invitation
 
@@ -128,6 +128,25 @@ async def peer_leave(operator: str, as_json: bool) -> None:
     _decided(found.operator, found.state, as_json)
 
 
+@peer.command("confirm")
+@click.argument("operator")
+@json_option
+@command
+async def peer_confirm(operator: str, as_json: bool) -> None:
+    """Let many removals of a peer's records happen, which wait since nobody was asked.
+
+    More than a fifth of a feed, and more than 100 records, are not removed at once: `peer list` says what
+    waits. Ask the peer's administrator first whether it is meant.
+    """
+    async with node_here() as node:
+        found = await notary.confirm(node, operator)
+    told(
+        {"operator": operator, "audiences": found},
+        as_json,
+        lambda: click.echo(f"{operator}: what waited in {', '.join(found)} goes on"),
+    )
+
+
 @peer.command("forget")
 @click.argument("operator")
 @command
@@ -166,7 +185,14 @@ def show_peers(view: Any) -> None:
             f"last contact {one.contacted_at or 'never'}{failing}"
         )
         for feed in one.feeds:
-            click.echo(f"    {feed.audience}: {feed.count} records, {feed.taken} of {feed.head or 0} taken")
+            age = f", signed {_ago(feed.age_seconds)} ago" if feed.age_seconds is not None else ""
+            via = f", through {feed.via}" if feed.via else ""
+            click.echo(
+                f"    {feed.audience}: {feed.count} records, {feed.taken} of {feed.head or 0} taken,"
+                f" {feed.state}{age}{via}"
+            )
+            if feed.alarm:
+                click.echo(f"        look at this: {feed.alarm}")
     for one in view.invitations:
         click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
     for one in view.set_aside:
@@ -174,6 +200,16 @@ def show_peers(view: Any) -> None:
             f"set aside: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
             f" {one.reason}: {one.detail}"
         )
+
+
+def _ago(seconds: int) -> str:
+    return (
+        f"{seconds} s"
+        if seconds < 120
+        else f"{seconds // 60} min"
+        if seconds < 7_200
+        else f"{seconds // 3600} h"
+    )
 
 
 @click.group(invoke_without_command=True)

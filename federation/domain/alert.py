@@ -54,7 +54,6 @@ class NewSubscription(Part, frozen=True, kw_only=True):
     """Whether the webhook may be at an address that is not public."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if (self.webhook is None) == (self.email is None):
             raise RuleBroken("a subscription has a webhook or an email, and one of them")
 

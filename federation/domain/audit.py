@@ -40,6 +40,8 @@ Event = Literal[
     "visibility.changed",
     "token.revoked",
     "access.refused",
+    "epoch.minted",
+    "removal.confirmed",
     "node.started",
     "node.stopped",
 ]
@@ -61,6 +63,8 @@ EVENTS: dict[Event, str] = {
     "visibility.changed": "A record was moved to another audience.",
     "token.revoked": "An access token was revoked before its time.",
     "access.refused": "Requests were refused (401, 403, 429): how often since the last such entry.",
+    "epoch.minted": "A new epoch began: the database was restored or promoted, or an administrator said so.",
+    "removal.confirmed": "An administrator let many removals of a peer's records happen.",
     "node.started": "A process of the node began to serve.",
     "node.stopped": "A process of the node ended in order.",
 }

@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from federation.domain.values import Id, Instant, Line, Part, RuleBroken, Text, as_instant, instant
+from federation.domain.values import Dated, Id, Instant, Line, RuleBroken, Text, as_instant, instant
 
 Regime = Literal["nis2", "gdpr"]
 Step = Literal["nis2-early-warning", "nis2-notification", "nis2-final-report", "gdpr-notification"]
@@ -30,7 +30,7 @@ STEPS: dict[Step, tuple[Regime, str]] = {
 }
 
 
-class Done(Part, frozen=True, kw_only=True):
+class Done(Dated, frozen=True, kw_only=True):
     """A step that has been taken."""
 
     moments: ClassVar = ("at",)
@@ -41,7 +41,7 @@ class Done(Part, frozen=True, kw_only=True):
     """What the authority calls it."""
 
 
-class Clock(Part, frozen=True, kw_only=True):
+class Clock(Dated, frozen=True, kw_only=True):
     """What the operator became aware of, and under which rules it has to be told."""
 
     moments: ClassVar = ("aware_at",)

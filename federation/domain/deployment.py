@@ -14,6 +14,7 @@ from federation.domain.values import (
     Count,
     Country,
     Currency,
+    Dated,
     Day,
     Id,
     Instant,
@@ -55,7 +56,7 @@ class Area(Part, frozen=True, kw_only=True, tag_field="kind", tag="territory"):
     territory: Annotated[tuple[Territory, ...], Meta(min_length=1, max_length=200)]
 
 
-class Number(Part, frozen=True, kw_only=True, tag_field="kind", tag="count"):
+class Number(Dated, frozen=True, kw_only=True, tag_field="kind", tag="count"):
     """So many bodies, when they cannot be listed."""
 
     moments: ClassVar = ("as_of",)
@@ -86,7 +87,7 @@ class Offer(Part, frozen=True, kw_only=True):
     price_bands: Annotated[tuple[PriceBand, ...], Meta(max_length=50)] = ()
 
 
-class NewVersion(Part, frozen=True, kw_only=True):
+class NewVersion(Dated, frozen=True, kw_only=True):
     """What a probe or a CI job found running. Without a version it is not known, or changes all the time."""
 
     moments: ClassVar = ("as_of",)

@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, NoReturn, TypeVar
 
 import msgspec
 from msgspec import Meta, inspect
@@ -30,6 +30,7 @@ from federation.domain.values import (
     SAFE_INTEGER,
     TYPE_PATTERN,
     Content,
+    Dated,
     Group,
     Instant,
     Key,
@@ -59,7 +60,7 @@ SameAs = Annotated[
 ]
 
 
-class Envelope(Part, frozen=True, kw_only=True):
+class Envelope(Dated, frozen=True, kw_only=True):
     """The part of every document that feeds, sync and storage understand."""
 
     moments = ("created_at", "updated_at")
@@ -227,7 +228,7 @@ def draft_of(stored: bytes) -> dict[str, Any]:
 def _project(content: Content, type_name: str, origin: str, tlp: str) -> Projection:
     found = content.project()
     always = (f"{type_name}.origin={origin}", f"{type_name}.tlp={tlp}")
-    return msgspec.structs.replace(found, facets=always + found.facets)
+    return Projection(always + found.facets, found.beneficiaries, found.french, found.other)
 
 
 # Reading what a writer sent
@@ -239,10 +240,38 @@ def read_draft(body: bytes, shape: Any) -> Any:
     ``shape`` is a ``Draft[...]`` or another struct of the schema. Unknown members, duplicate members,
     members that the node owns, wrong types and rules broken are each refused with a pointer.
     """
+    draft = _nothing_left_out(body, shape)
+    if draft is not None:
+        return _checked(draft)
     value = decode_json(body)
     if not isinstance(value, dict):
         raise Invalid("the body must be a JSON object")
     return check_draft(value, shape)
+
+
+def _nothing_left_out(body: bytes, shape: Any) -> Any:
+    """The draft, where a quick look shows that every member of the body is in it once; else None.
+
+    What it says is what the body says, member by member, and what the body says is as long as the body
+    without white space: so nothing is unknown, there twice, nested too deep or owned by the node. Bodies
+    that say a default, or a number or a letter in another way than we write it, are looked at slowly: the
+    one place where errors are told is :func:`check_draft`.
+    """
+    if getattr(shape, "__origin__", None) not in (Draft, KeyedDraft):
+        return None
+    try:
+        draft = _decoder(shape).decode(body)
+        said = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        if canonical(draft) == said and len(msgspec.json.format(body, indent=-1)) == len(said):
+            return draft
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return None
+
+
+@lru_cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
 
 
 def check_draft(value: dict[str, Any], shape: Any) -> Any:
@@ -259,15 +288,19 @@ def check_draft(value: dict[str, Any], shape: Any) -> Any:
     for pointer, name, allowed in unknown_members(value, draft):
         known_here = ", ".join(sorted(allowed))
         raise Invalid(f"{name} is not a member here; {known_here} are", pointer=pointer)
-    if is_draft:
-        tlp = draft.tlp or draft.content.default_tlp()
-        audience_of(tlp, draft.audience)
-        try:
-            draft.content.check_as_writer(tlp)
-        except Invalid as error:
-            raise Invalid(error.detail, pointer=f"/content{error.pointer}") from None
-        except ValueError as error:
-            raise Invalid(str(error), pointer="/content") from None
+    return _checked(draft) if is_draft else draft
+
+
+def _checked(draft: Any) -> Any:
+    """The same draft, when it keeps the rules that are not those of a single member."""
+    tlp = draft.tlp or draft.content.default_tlp()
+    audience_of(tlp, draft.audience)
+    try:
+        draft.content.check_as_writer(tlp)
+    except Invalid as error:
+        raise Invalid(error.detail, pointer=f"/content{error.pointer}") from None
+    except ValueError as error:
+        raise Invalid(str(error), pointer="/content") from None
     return draft
 
 
@@ -371,7 +404,8 @@ def check_text(raw: bytes) -> None:
     text = raw.decode()
     if (
         (text.isascii() or unicodedata.is_normalized("NFC", text))
-        and not _FORBIDDEN.search(text)
+        # (What can be printed holds none of them, and that is quicker to know.)
+        and (text.isprintable() or not _FORBIDDEN.search(text))
         and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(text))
     ):
         return
@@ -418,15 +452,19 @@ def _invalid(error: msgspec.ValidationError) -> Invalid:
 # Reading what a peer sent
 
 
-def read_record(raw: bytes, *, type_name: str, origin: str, key: str, revision: int) -> Record:
+def read_record(
+    raw: bytes, *, type_name: str, origin: str, key: str, revision: int, digest: bytes | None = None
+) -> Record:
     """Verify a document that a peer's feed holds, and find what it is found by.
+
+    ``digest``: its SHA-256, where that has been computed already.
 
     Known types must keep the schema; unknown types and unknown members are kept as they are. Raises
     Invalid, whose message is the reason noted when the entry is set aside: it is made of the schema's
     words and of numbers, and holds nothing of the document.
     """
     try:
-        return _read_record(raw, type_name, origin, key, revision)
+        return _read_record(raw, type_name, origin, key, revision, digest)
     except Invalid as error:
         raise Invalid(error.detail, pointer=_known_part(error.pointer or "", known(type_name))) from None
 
@@ -486,35 +524,21 @@ def _within(type_: inspect.Type, step: str) -> list[inspect.Type]:
     return []
 
 
-def _read_record(raw: bytes, type_name: str, origin: str, key: str, revision: int) -> Record:
+def _read_record(
+    raw: bytes, type_name: str, origin: str, key: str, revision: int, digest: bytes | None
+) -> Record:
     if len(raw) > MAX_DOCUMENT:
         raise Invalid(f"the document is {len(raw)} bytes long; {MAX_DOCUMENT} are allowed")
-    check_depth(raw)
     kind = known(type_name)
-    shape: Any = Document
-    try:
-        value = msgspec.json.decode(raw)
-        if msgspec.json.encode(value, order="sorted") != raw:
-            raise Invalid("the document is not canonical JSON")
-        if _SUSPECT.search(raw):
-            _check_subset(value)
-        if isinstance(value, dict) and value.get("content", ...) is None:
-            raise Invalid("content is null; a tombstone has none", pointer="/content")
-        document: Any = msgspec.json.decode(raw, type=shape[kind] if kind else Sealed)
-    except UnicodeDecodeError:
-        raise Invalid("the document is not UTF-8") from None
-    except msgspec.ValidationError as error:
-        raise untold(error) from None
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        raise Invalid("the document is not JSON that is read here") from None
+    document: Any = _as_we_write(raw, kind) or _as_others_may(raw, kind)
     check_text(raw)
-    for name, told in (("type", type_name), ("origin", origin), ("key", key), ("revision", revision)):
-        if getattr(document, name) != told:
-            raise Invalid(
-                f"the entry is for {type_name} {origin}/{key} at revision {revision},"
-                f" the document has another {name}",
-                pointer=f"/{name}",
-            )
+    if (document.type, document.origin, document.key, document.revision) != (
+        type_name,
+        origin,
+        key,
+        revision,
+    ):
+        _refuse_another(document, type_name, origin, key, revision)
     try:
         audience = audience_of(document.tlp, document.audience)
     except Invalid:
@@ -531,13 +555,60 @@ def _read_record(raw: bytes, type_name: str, origin: str, key: str, revision: in
         created_at=instant(document.created_at),
         updated_at=instant(document.updated_at),
         document=raw,
-        hash=hashlib.sha256(raw).digest(),
+        hash=digest or hashlib.sha256(raw).digest(),
         projection=(
             _project(content, type_name, origin, document.tlp)
             if isinstance(content, Content)
             else Projection(facets=(f"{type_name}.origin={origin}", f"{type_name}.tlp={document.tlp}"))
         ),
     )
+
+
+def _refuse_another(document: Any, type_name: str, origin: str, key: str, revision: int) -> NoReturn:
+    for name, told in (("type", type_name), ("origin", origin), ("key", key), ("revision", revision)):
+        if getattr(document, name) != told:
+            raise Invalid(
+                f"the entry is for {type_name} {origin}/{key} at revision {revision},"
+                f" the document has another {name}",
+                pointer=f"/{name}",
+            )
+    raise AssertionError("the entry and the document name the same record")
+
+
+def _as_we_write(raw: bytes, kind: Any) -> Any:
+    """The document of a known type, if this program would have written down these very bytes; else None.
+
+    Then they are canonical, of the subset, not too deep, and hold nothing that the schema does not know.
+    """
+    if kind is None:
+        return None
+    shape: Any = Document
+    try:
+        document = _decoder(shape[kind]).decode(raw)
+        return document if canonical(document) == raw else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None  # why is found out slowly
+
+
+def _as_others_may(raw: bytes, kind: Any) -> Any:
+    """The document, also of unknown type or with unknown members. Raises Invalid."""
+    check_depth(raw)
+    shape: Any = Document
+    try:
+        value = msgspec.json.decode(raw)
+        if msgspec.json.encode(value, order="sorted") != raw:
+            raise Invalid("the document is not canonical JSON")
+        if _SUSPECT.search(raw):
+            _check_subset(value)
+        if isinstance(value, dict) and value.get("content", ...) is None:
+            raise Invalid("content is null; a tombstone has none", pointer="/content")
+        return _decoder(shape[kind] if kind else Sealed).decode(raw)
+    except UnicodeDecodeError:
+        raise Invalid("the document is not UTF-8") from None
+    except msgspec.ValidationError as error:
+        raise untold(error) from None
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise Invalid("the document is not JSON that is read here") from None
 
 
 # Numbers with a fraction or an exponent, long ones, and names that are not ASCII; or texts that look so.

@@ -18,7 +18,7 @@ from federation.domain.coverage import Tally, reached, tally
 from federation.domain.matching import REASONS, Reason, Verdict
 from federation.domain.statement import Statement, StatementStatus
 
-CopyState = Literal["own", "verified", "unverified", "stale", "diverged", "suspended", "left", "unknown"]
+CopyState = Literal["own", "verified", "unproved", "stale", "diverged", "suspended", "left", "unknown"]
 """How far the copy of an operator's records can be relied on: ``own`` is no copy; ``unknown``: it is no peer
 of ours, and never was or was forgotten."""
 

@@ -93,6 +93,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ]
     count: Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="Records held, tombstones not counted.")]
+    checkpoint: (
+        Annotated[
+            str,
+            Meta(
+                max_length=4_000,
+                description="What the origin signed last of this feed (JWS): its digest, number and time.",
+            ),
+        ]
+        | None
+    ) = None
 
     @property
     def name(self) -> FeedName:
@@ -259,11 +269,17 @@ def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
     if entry.op == "withdraw":
         return Verified(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=None)
     raw = bytes(entry.document)
-    if hashlib.sha256(raw).hexdigest() != entry.hash:
+    digest = hashlib.sha256(raw).digest()
+    if digest.hex() != entry.hash:
         return refuse("bad-hash", "the document's bytes do not have the hash that the entry names")
     try:
         record = read_record(
-            raw, type_name=entry.type, origin=feed.origin, key=entry.key, revision=entry.revision
+            raw,
+            type_name=entry.type,
+            origin=feed.origin,
+            key=entry.key,
+            revision=entry.revision,
+            digest=digest,
         )
     except Invalid as error:
         at = f" at {error.pointer}" if error.pointer else ""

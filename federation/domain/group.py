@@ -82,5 +82,11 @@ def group_changes(was: bytes | None, now: bytes | None) -> Iterator[dict[str, st
         }
 
 
+def members_changed(was: bytes | None, now: bytes | None) -> tuple[frozenset[str], frozenset[str]]:
+    """Who came into a group and who went: its documents before and after, None where there is none."""
+    before, after = _members(was), _members(now)
+    return after - before, before - after
+
+
 def _members(document: bytes | None) -> frozenset[str]:
     return frozenset(msgspec.json.decode(document)["content"]["members"]) if document else frozenset()

@@ -12,6 +12,7 @@ from federation.domain.errors import Invalid
 from federation.domain.values import (
     END,
     Content,
+    Dated,
     Id,
     IdOrUri,
     Instant,
@@ -75,7 +76,7 @@ class Remediation(Part, frozen=True, kw_only=True):
     version: Version | None = None
 
 
-class Update(Part, frozen=True, kw_only=True):
+class Update(Dated, frozen=True, kw_only=True):
     """One line of the incident's timeline."""
 
     moments: ClassVar = ("at",)
@@ -203,7 +204,7 @@ class Incident(Content, frozen=True, kw_only=True):
             yield False, alias
 
 
-class NewUpdate(Part, frozen=True, kw_only=True):
+class NewUpdate(Dated, frozen=True, kw_only=True):
     """What is sent to append to the timeline of an incident; the node notes the time if none is given."""
 
     moments: ClassVar = ("at",)

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from federation.domain.feed import Head
+
 PeerState = Literal["pending", "active", "suspended", "left"]
 """``pending``: it has registered and waits for an administrator to compare codes; ``left``: it is no peer
 any more, and its id stays bound to its key. (``invited`` is an invitation nobody has used yet.)"""
@@ -91,6 +93,10 @@ class Outside(Protocol):
 
     async def farewell(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
+        ...
+
+    async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
+        """What a peer holds of an origin's feeds. Raises Unreachable."""
         ...
 
 

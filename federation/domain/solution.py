@@ -15,6 +15,7 @@ from federation.domain.values import (
     END,
     Content,
     Country,
+    Dated,
     Day,
     Id,
     LanguageMap,
@@ -82,7 +83,7 @@ class Package(Part, frozen=True, kw_only=True):
             raise RuleBroken("a package needs a purl or a cpe")
 
 
-class Release(Part, frozen=True, kw_only=True):
+class Release(Dated, frozen=True, kw_only=True):
     """A version that was released, and until when it is looked after."""
 
     moments: ClassVar = ("released_at", "eol_at")
@@ -104,7 +105,7 @@ class Ai(Part, frozen=True, kw_only=True):
     register_url: Url | None = None
 
 
-class Assurance(Part, frozen=True, kw_only=True):
+class Assurance(Dated, frozen=True, kw_only=True):
     """A certificate or qualification that somebody independent has given."""
 
     moments: ClassVar = ("valid_until",)
@@ -116,7 +117,7 @@ class Assurance(Part, frozen=True, kw_only=True):
     valid_until: Day | None = None
 
 
-class Accessibility(Part, frozen=True, kw_only=True):
+class Accessibility(Dated, frozen=True, kw_only=True):
     """How far it can be used by everybody."""
 
     moments: ClassVar = ("audited_at",)

@@ -8,7 +8,7 @@ is canonical.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
@@ -146,6 +146,7 @@ Version = Annotated[str, Meta(min_length=1, max_length=100)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END)]
 
 
+@lru_cache(maxsize=4096)
 def day(text: str) -> date:
     """The date a ``Day`` names. Raises ValueError for 30 February and its like."""
     try:
@@ -165,7 +166,7 @@ def instant(text: str) -> datetime:
 
 def as_instant(moment: datetime) -> str:
     """An ``Instant`` with microseconds, as nodes write it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _moment(text: str) -> datetime | date:
@@ -187,8 +188,15 @@ class RuleBroken(ValueError):
 class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A group of members. Absent and default are one thing: neither is written down."""
 
+
+class Dated(Part, frozen=True, kw_only=True):
+    """A group of members some of which are instants or days: they must name a real one.
+
+    Apart from :class:`Part`, since what is checked here costs a call of Python for each group there is.
+    """
+
     moments: ClassVar[tuple[str, ...]] = ()
-    """Members that are instants or days: they must name a real one."""
+    """Members that are instants or days."""
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Pairs of members where the first may not be later than the second."""
 
@@ -264,7 +272,7 @@ def texts(*maps: dict[str, str] | None) -> Iterator[tuple[bool, str]]:
             yield tag.split("-")[0] == "fr", text
 
 
-class Content(Part, frozen=True, kw_only=True):
+class Content(Dated, frozen=True, kw_only=True):
     """The typed part of a document; feeds, sync and storage do not look inside.
 
     A new record type is a subclass of this in a file of its own, a line in ``registry.py`` and a
@@ -316,15 +324,19 @@ class Content(Part, frozen=True, kw_only=True):
     def project(self) -> Projection:
         """What this content is found by."""
         words = tuple(self.words())
+        # Lists and not generators: this is done for every record that is written or comes.
         return Projection(
-            facets=tuple(dict.fromkeys(f"{self.type}.{name}={value}" for name, value in self.found_by())),
+            facets=tuple(dict.fromkeys([f"{self.type}.{name}={value}" for name, value in self.found_by()])),
             beneficiaries=tuple(
-                dict.fromkeys(f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers)
+                dict.fromkeys([f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers])
             ),
-            french=_searched(text for _, text in words),
-            other=_searched(text for is_french, text in words if not is_french),
+            french=_searched([text for _, text in words]),
+            other=_searched([text for is_french, text in words if not is_french]),
         )
 
 
-def _searched(texts: Iterable[str]) -> str:
-    return " ".join(texts).encode()[:MOST_SEARCHED].decode(errors="ignore")
+def _searched(texts: list[str]) -> str:
+    text = " ".join(texts)
+    if len(text) * 4 <= MOST_SEARCHED:
+        return text  # no character has more than four bytes
+    return text.encode()[:MOST_SEARCHED].decode(errors="ignore")

@@ -7,9 +7,9 @@ statement (see ``records.py``), so nothing slow and nothing of the network belon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 import msgspec
@@ -19,11 +19,15 @@ from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.clocks import ClocksReader, ClocksWriter
+from federation.store.digests import DigestsReader, DigestsWriter
 from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
+from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.records import RecordsReader, RecordsWriter
 from federation.store.statements import Session
+
+Seen = TypeVar("Seen")
 
 STATEMENT_TIMEOUT = 30_000
 """Milliseconds after which PostgreSQL ends a statement."""
@@ -42,10 +46,21 @@ AWAY = (
 """What asyncpg raises when there is no database (any more) at the other end."""
 
 
+_BEGIN = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+"""What writes finds by whole keys, and is planned once: planning anew would cost more than running it.
+
+A plan that was made while a table was empty must not be one to read all of it. In one message with the BEGIN,
+for that is a round trip as well. Lists are planned for what they ask, see below.
+"""
+
+
 class Reading:
     """What can be read."""
 
-    __slots__ = ("alerts", "audit", "clients", "clocks", "exposure", "feeds", "peers", "records")
+    __slots__ = (
+        "alerts", "audit", "clients", "clocks", "digests", "exposure", "feeds", "peers", "receipts",
+        "records",
+    )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
@@ -56,12 +71,17 @@ class Reading:
         self.exposure: ExposureReader = ExposureReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
         self.clocks: ClocksReader = ClocksReader(session)
+        self.digests: DigestsReader = DigestsReader(session)
+        self.receipts: ReceiptsReader = ReceiptsReader(session)
 
 
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("alerts", "audit", "clients", "clocks", "exposure", "feeds", "peers", "records")
+    __slots__ = (
+        "alerts", "audit", "clients", "clocks", "digests", "exposure", "feeds", "peers", "receipts",
+        "records",
+    )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
@@ -72,6 +92,8 @@ class Writing:
         self.exposure = ExposureWriter(session)
         self.alerts = AlertsWriter(session)
         self.clocks = ClocksWriter(session)
+        self.digests = DigestsWriter(session)
+        self.receipts = ReceiptsWriter(session)
 
 
 class Claims:
@@ -102,18 +124,50 @@ class Claims:
             raise Unavailable("the database went away") from error
 
 
+class _Lent(Generic[Seen]):
+    """A connection for the time of a block, as what the block is to see of it.
+
+    Whatever the database does is told in errors of the domain. (A class, since it is in the way of every
+    request, and two generators in one another cost as much as asking.)
+    """
+
+    __slots__ = ("_connection", "_see", "_store")
+
+    def __init__(self, store: Store, see: Callable[[Session], Seen]) -> None:
+        self._store = store
+        self._see = see
+
+    async def __aenter__(self) -> Seen:
+        self._connection = await self._store.lend()
+        return self._see(Session(self._connection))
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        await self._store.take_back(self._connection)
+        match error:
+            case None:
+                return
+            case asyncpg.DeadlockDetectedError():
+                raise Raced from None
+            case asyncpg.QueryCanceledError():
+                raise Unavailable("the database took too long; ask for less, or try again") from None
+            case ConnectionError():
+                raise Unavailable("the database went away during the request; try again") from error
+            case _ if isinstance(error, AWAY):
+                raise Unavailable("the database went away during the request; try again") from error
+
+
 class Store:
     """The node's database."""
 
-    def __init__(self, pool: Any, dsn: str) -> None:
+    def __init__(self, pool: Any, dsn: str, connections: int) -> None:
         self._pool = pool
         self._dsn = dsn
+        self._connections = connections
+        self._lent = 0
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Reading]:
+    def read(self) -> _Lent[Reading]:
         """A connection to read with. Each statement sees the state at its own time."""
-        async with self._connection() as connection:
-            yield Reading(Session(connection))
+        return _Lent(self, Reading)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Writing]:
@@ -122,10 +176,16 @@ class Store:
         What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
-        async with self._connection() as connection, connection.transaction():
-            tx = Writing(Session(connection))
-            yield tx
-            await tx.audit.append()
+        async with self._connection() as connection:
+            await connection.execute(_BEGIN)
+            try:
+                tx = Writing(Session(connection))
+                yield tx
+                await tx.audit.append()
+            except BaseException:
+                await _undo(connection)
+                raise
+            await connection.execute("COMMIT")
 
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.
@@ -150,24 +210,33 @@ class Store:
         finally:
             connection.terminate()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
+    def _connection(self) -> _Lent[Any]:
+        return _Lent(self, lambda session: session.connection)
+
+    async def lend(self) -> Any:
+        """A connection of the pool, to be given back. Raises Unavailable."""
+        self._lent += 1
         try:
-            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            if self._lent <= self._connections:
+                # There is one, or room for one: nothing to wait for, and so no clock to set.
+                return await self._pool.acquire()
+            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except TimeoutError:
+            self._lent -= 1
             raise Unavailable("no connection to the database was free in time; try again") from None
         except (*AWAY, OSError) as error:
+            self._lent -= 1
             raise Unavailable("the database cannot be reached; try again") from error
+        except BaseException:
+            self._lent -= 1
+            raise
+
+    async def take_back(self, connection: Any) -> None:
+        """The end of a loan."""
         try:
-            yield connection
-        except asyncpg.DeadlockDetectedError:
-            raise Raced from None
-        except asyncpg.QueryCanceledError:
-            raise Unavailable("the database took too long; ask for less, or try again") from None
-        except (*AWAY, ConnectionError) as error:
-            raise Unavailable("the database went away during the request; try again") from error
-        finally:
             await self._pool.release(connection)
+        finally:
+            self._lent -= 1
 
     async def close(self) -> None:
         """Wait for what is under way, then close."""
@@ -201,7 +270,7 @@ async def opened(dsn: str, *, connections: int = 10) -> AsyncIterator[Store]:
         )
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise Broken(f"the database cannot be reached: {error}") from error
-    store = Store(pool, dsn)
+    store = Store(pool, dsn, connections)
     try:
         yield store
     finally:
@@ -215,6 +284,17 @@ async def _prepare(connection: Any) -> None:
         encoder=lambda value: msgspec.json.encode(value).decode(),
         decoder=msgspec.json.decode,
     )
+
+
+async def _undo(connection: Any) -> None:
+    """End a transaction that is not to be kept; a connection that cannot is not lent again."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute("ROLLBACK")
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _leave(connection: Any) -> None:

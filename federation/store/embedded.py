@@ -313,8 +313,6 @@ def _keeper_command(room: Path, account: str | None) -> list[str]:
     uid, gid = _account(data, account)
     me = _name_of(os.geteuid())
     if os.geteuid() == 0:
-        if not _passable(binaries / "postgres"):
-            binaries = _copied(binaries, version)
         if sys.platform != "linux" and not _passable(room.parent):
             raise DirectoryUnusable(
                 f"{room.parent} is closed to the account that runs PostgreSQL: choose another"
@@ -323,7 +321,23 @@ def _keeper_command(room: Path, account: str | None) -> list[str]:
         raise NoAccount(
             f"{me} has no name on this system and PostgreSQL needs one: set FEDERATION_DATABASE_URL"
         )
+    binaries = _reachable(binaries, version)
     return [sys.executable, "-I", "-S", str(KEEPER), str(room), str(binaries), str(uid), str(gid), me]
+
+
+def programs(data: Path) -> tuple[Path, int, int]:
+    """Where PostgreSQL's programs are, and the account (uid, gid) that can run them on a cluster in `data`.
+
+    For tools that run a PostgreSQL of their own; raises NotInstalled and NoAccount.
+    """
+    return _reachable(*_binaries()), *_account(data, None)
+
+
+def _reachable(binaries: Path, version: str) -> Path:
+    """The programs where the account that runs them can reach them."""
+    if os.geteuid() == 0 and not _passable(binaries / "postgres"):
+        return _copied(binaries, version)
+    return binaries
 
 
 def _binaries() -> tuple[Path, str]:

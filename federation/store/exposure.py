@@ -163,9 +163,10 @@ class ExposureReader:
     async def behind(self) -> int:
         """How many arrivals are not in the groups yet."""
         row = await self._session.connection.fetchrow(
-            "SELECT node.arrival - exposure.arrival, exposure.register FROM node, exposure"
+            "SELECT node.arrival - exposure.arrival, exposure.register, 0 < exposure.arrival"
+            " AND exposure.arrival < node.arrivals_from FROM node, exposure"
         )
-        return int(row[0]) if row[1] == edition() else max(int(row[0]), 1)
+        return int(row[0]) if row[1] == edition() and not row[2] else max(int(row[0]), 1)
 
     async def of_solutions(self, solutions: Sequence[str], *, seen_by: Caller) -> tuple[Group, ...]:
         """The groups of these solutions."""
@@ -334,11 +335,12 @@ class ExposureWriter(ExposureReader):
         """
         connection = self._session.connection
         arrival, register = await connection.fetchrow(_LOCK)
-        if register != edition():
-            # The numbers of another edition mean other bodies: everything is brought in anew.
+        last, arrivals_from = await connection.fetchrow("SELECT arrival, arrivals_from FROM node")
+        if register != edition() or 0 < arrival < arrivals_from:
+            # The numbers of another edition mean other bodies; and that something left is not seen when its
+            # withdrawal has been dropped meanwhile. Everything is brought in anew.
             await connection.execute("TRUNCATE deployed, deployed_groups")
             arrival = 0
-        last = await connection.fetchval("SELECT arrival FROM node")
         until = min(last, arrival + WINDOW)
         rows = await connection.fetch(_ARRIVED, arrival, until)
         for names in _sliced(rows):

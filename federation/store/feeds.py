@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Text, case, cast, delete, func, literal, select, union_all, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Text, case, cast, delete, func, literal, select, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
 from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
 from federation.domain.visibility import Caller, may_see
+from federation.store.digests import FORGOTTEN
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import feeds, node, records, set_aside, withdrawals
+from federation.store.tables import copies, digests, feeds, node, records, set_aside, withdrawals
 
 MOST_ASIDE = 10_000
 """Entries of one feed that are kept as set aside; of more, only the number is known, by the metrics."""
@@ -32,6 +33,8 @@ class Place(msgspec.Struct, frozen=True):
     live: int
     retained_from: int
     remote_head: int | None
+    checkpoint: str | None = None
+    """What its origin signed of it last; read for heads only."""
 
     @property
     def name(self) -> FeedName:
@@ -48,7 +51,12 @@ _COLUMNS = (
     feeds.c.head, feeds.c.live, feeds.c.retained_from, feeds.c.remote_head,
 )  # fmt: skip
 _ALL = Statement(select(*_COLUMNS).order_by(feeds.c.origin, feeds.c.audience))
-_OF = Statement(select(*_COLUMNS).where(feeds.c.origin == param("origin", Text)).order_by(feeds.c.audience))
+_OF = Statement(
+    select(*_COLUMNS, digests.c.checkpoint)
+    .outerjoin(digests, digests.c.feed == feeds.c.id)
+    .where(feeds.c.origin == param("origin", Text))
+    .order_by(feeds.c.audience)
+)
 _ONE = Statement(
     select(*_COLUMNS).where(
         feeds.c.origin == param("origin", Text), feeds.c.audience == param("audience", Text)
@@ -59,6 +67,7 @@ _OPEN = Statement(
     .values(origin=param("origin", Text), audience=param("audience", Text), epoch=param("epoch", Text))
     .on_conflict_do_nothing()
 )
+_OPEN_COPY = Statement(insert(copies).values(feed=param("feed")).on_conflict_do_nothing())
 _ADVANCE = Statement(
     update(feeds)
     .where(
@@ -106,12 +115,14 @@ clock AS (
 INSERT INTO withdrawals AS w (feed, type, key, seq, arrived, revision)
 SELECT $1, type, key, -(clock.base + n), clock.base + n, revision FROM numbered CROSS JOIN clock
 ON CONFLICT (feed, type, key) DO UPDATE
-SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 """
 _PURGED = (
     Statement(delete(set_aside).where(set_aside.c.feed == param("feed"))),
     Statement(
-        update(feeds).where(feeds.c.id == param("feed")).values(epoch=None, head=0, live=0, remote_head=None)
+        update(feeds)
+        .where(feeds.c.id == param("feed"))
+        .values(epoch=None, head=0, live=0, remote_head=None, retained_from=0)
     ),
 )
 _ENTRIES = Statement(
@@ -153,9 +164,28 @@ _ENTRIES = Statement(
         "seq",
     )
 )
+_NUMBERED = Statement(
+    bounded(
+        select(
+            records.c.seq,
+            records.c.retracted,
+            records.c.type,
+            records.c.key,
+            records.c.revision,
+            records.c.hash,
+            records.c.document,
+        )
+        .where(records.c.feed == param("feed"), records.c.seq == param("numbers", ARRAY(BigInteger)).any_())
+        .order_by(records.c.seq)
+        .limit(param("one_more")),
+        "seq",
+    )
+)
 _WITHDRAWN = Statement(
     select(withdrawals.c.type, withdrawals.c.key, withdrawals.c.revision).where(
         withdrawals.c.feed == param("feed"),
+        # (A stub without a number of the feed says nothing of what may still come in it.)
+        withdrawals.c.seq > 0,
         withdrawals.c.key == param("keys", _ARRAY := records.c.facets.type).any_(),
     )
 )
@@ -166,6 +196,54 @@ _RETURNED = Statement(
         (withdrawals.c.type + literal("/", Text) + withdrawals.c.key) == param("names", _ARRAY).any_(),
     )
 )
+_DROP_TOMBSTONES = """
+WITH gone AS (
+    DELETE FROM records WHERE feed = $1 AND retracted AND seq <= $2 RETURNING bucket, arrived
+),
+stubs AS (
+    DELETE FROM withdrawals WHERE feed = $1 AND seq BETWEEN 1 AND $2 RETURNING arrived
+),
+clock AS (
+    -- The lock of numbering first, as whoever writes takes it.
+    UPDATE node SET arrivals_from = greatest(
+        arrivals_from,
+        (SELECT max(arrived) FROM (SELECT arrived FROM gone UNION ALL SELECT arrived FROM stubs) AS dropped)
+    )
+    RETURNING true AS held
+),
+noted AS (
+    UPDATE feeds SET retained_from = greatest(retained_from, $2) FROM clock WHERE id = $1 AND clock.held
+)
+SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets FROM gone
+"""
+_EXPIRED = """
+SELECT max(seq) FROM (
+    SELECT max(seq) AS seq FROM records WHERE feed = $1 AND retracted AND updated_at < $2
+    UNION ALL
+    SELECT max(seq) FROM withdrawals WHERE feed = $1 AND seq > 0 AND at < $2
+) AS several
+"""
+_DROP_UNSEEN = """
+WITH gone AS (DELETE FROM records WHERE feed IS NULL AND retracted AND updated_at < $1 RETURNING arrived),
+stubs AS (DELETE FROM withdrawals WHERE seq < 0 AND at < $1 RETURNING arrived),
+dropped AS (SELECT arrived FROM gone UNION ALL SELECT arrived FROM stubs)
+UPDATE node SET arrivals_from = (SELECT max(arrived) FROM dropped)
+WHERE arrivals_from < (SELECT max(arrived) FROM dropped)
+"""
+_UNSEAT = """
+UPDATE records SET seq = NULL
+WHERE feed = $1 AND seq = ANY($2::bigint[])
+"""
+_SEAT = """
+UPDATE records SET seq = seats.seq
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS seats(type, key, seq)
+WHERE records.feed = $1 AND records.type = seats.type AND records.key = seats.key
+"""
+_SETTLE = """
+UPDATE feeds SET epoch = $2, head = $3, retained_from = $4,
+    live = (SELECT count(*) FROM records WHERE feed = $1 AND NOT retracted), remote_head = $3
+WHERE id = $1
+"""
 _SET_ASIDE = """
 WITH coming AS (
     SELECT a.*, count(*) FILTER (WHERE was.key IS NULL) OVER (ORDER BY a.n) AS new
@@ -179,7 +257,7 @@ WHERE new <= $8 - (SELECT count(*) FROM set_aside WHERE feed = $1)
    OR (type, key) IN (SELECT type, key FROM set_aside WHERE feed = $1)
 ON CONFLICT (feed, type, key) DO UPDATE
 SET seq = excluded.seq, revision = excluded.revision, reason = excluded.reason, detail = excluded.detail,
-    at = now()
+    at = now(), told = set_aside.told AND set_aside.seq = excluded.seq
 RETURNING seq
 """
 _ASIDE_COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
@@ -189,6 +267,20 @@ _CLEARED = Statement(
         (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", _ARRAY).any_(),
     )
 )
+_UNTOLD = Statement(
+    select(
+        set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
+        set_aside.c.revision, set_aside.c.reason, set_aside.c.detail,
+    )
+    .join(feeds, feeds.c.id == set_aside.c.feed)
+    .where(feeds.c.origin == param("origin", Text), ~set_aside.c.told)
+    .order_by(set_aside.c.feed, set_aside.c.seq)
+    .limit(param("most"))
+)  # fmt: skip
+_WAS_TOLD = """
+UPDATE set_aside SET told = true FROM unnest($2::text[], $3::text[], $4::bigint[]) AS t(type, key, seq)
+WHERE set_aside.feed = $1 AND set_aside.type = t.type AND set_aside.key = t.key AND set_aside.seq = t.seq
+"""
 _ASIDE = Statement(
     select(
         feeds.c.origin,
@@ -205,7 +297,20 @@ _ASIDE = Statement(
     .order_by(set_aside.c.at.desc())
     .limit(1_000)
 )
-_STATE = Statement(select(node.c.epoch, node.c.arrival, node.c.trust))
+_STATE = Statement(select(node.c.epoch, node.c.arrival, node.c.trust, node.c.proved, node.c.arrivals_from))
+
+
+_ADOPT_NODE = Statement(update(node).values(epoch=param("epoch", Text), minted_at=func.now()))
+_ADOPT = Statement(
+    update(feeds).where(feeds.c.origin == param("origin", Text)).values(epoch=param("epoch", Text))
+)
+_DATABASE = """
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
+           || (SELECT oid FROM pg_database WHERE datname = current_database()),
+       ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
+"""
+_KNOWN_DATABASE = "SELECT system_id, timeline FROM node FOR UPDATE"
+_KNOW_DATABASE = "UPDATE node SET system_id = $1, timeline = $2"
 
 
 class NodeState(msgspec.Struct, frozen=True):
@@ -214,6 +319,8 @@ class NodeState(msgspec.Struct, frozen=True):
     epoch: str
     arrival: int
     trust: int
+    proved: int
+    arrivals_from: int
 
 
 class Aside(msgspec.Struct, frozen=True):
@@ -245,8 +352,8 @@ class FeedsReader:
         """Every feed held here, own and others'."""
         return tuple(Place(*row) for row in await self._session.all(_ALL))
 
-    async def heads(self, *, seen_by: Caller) -> tuple[Head, ...]:
-        """Heads of this node's own feeds that the caller may read."""
+    async def heads(self, origin: str, *, seen_by: Caller) -> tuple[Head, ...]:
+        """Heads of the feeds of an origin that are held here and that the caller may read."""
         return tuple(
             Head(
                 origin=place.origin,
@@ -255,8 +362,9 @@ class FeedsReader:
                 seq=place.head,
                 retained_from=place.retained_from,
                 count=place.live,
+                checkpoint=place.checkpoint,
             )
-            for place in (Place(*row) for row in await self._session.all(_OF, origin=seen_by.node))
+            for place in (Place(*row) for row in await self._session.all(_OF, origin=origin))
             if place.epoch and may_see(place.origin, place.audience, seen_by)
         )
 
@@ -293,9 +401,36 @@ class FeedsReader:
         )
         return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 
+    async def numbered(self, place: Place, numbers: Sequence[int]) -> list[Any]:
+        """Rows as of ``entries``, of the records at these numbers; as many as ``PAGE_BYTES`` allow."""
+        rows = await self._session.all(
+            _NUMBERED,
+            feed=place.id,
+            numbers=list(numbers),
+            limit=len(numbers),
+            one_more=len(numbers) + 1,
+            most=PAGE_BYTES,
+        )
+        return [row[:-1] for row in rows]
+
     async def set_aside(self) -> tuple[Aside, ...]:
         """The thousand entries set aside last, newest first."""
         return tuple(Aside(*row) for row in await self._session.all(_ASIDE))
+
+    async def untold(self, origin: str, most: int) -> dict[tuple[int, str], list[SetAside]]:
+        """What was set aside of an origin's feeds and it was not told, by feed and audience."""
+        found: dict[tuple[int, str], list[SetAside]] = {}
+        for row in await self._session.all(_UNTOLD, origin=origin, most=most):
+            aside = SetAside(
+                seq=row["seq"],
+                type=row["type"],
+                key=row["key"],
+                revision=row["revision"],
+                reason=row["reason"],
+                detail=row["detail"],
+            )
+            found.setdefault((row["feed"], row["audience"]), []).append(aside)
+        return found
 
 
 class FeedsWriter(FeedsReader):
@@ -309,6 +444,8 @@ class FeedsWriter(FeedsReader):
             await self._session.connection.execute("SELECT pg_advisory_xact_lock(20261125)")
             await self._session.run(_OPEN, origin=name.origin, audience=name.audience, epoch=epoch)
             place = await self.find(name)
+            if place is not None and place.epoch is None:
+                await self._session.run(_OPEN_COPY, feed=place.id)
         assert place is not None  # noqa: S101 - made two lines above
         return place
 
@@ -343,11 +480,62 @@ class FeedsWriter(FeedsReader):
 
         The feed is as if it had never been taken. Returns how many records were dropped.
         """
+        for statement in FORGOTTEN:
+            # Before the lock of numbering: who signs or compares takes them in that order.
+            await self._session.run(statement, feed=place.id)
         tag: str = await self._session.connection.execute(_PURGE, place.id)
         await self._session.run(_FORGET_NUMBERS[1], feed=place.id)
         for statement in _PURGED:
             await self._session.run(statement, feed=place.id)
         return int(tag.rsplit(" ", 1)[-1])
+
+    async def expired(self, feed: int, before: datetime) -> int:
+        """Number of the last tombstone or withdrawal of a feed from before that time; 0 if there is none."""
+        return await self._session.connection.fetchval(_EXPIRED, feed, before) or 0
+
+    async def drop_tombstones(self, feed: int, until: int) -> list[int]:
+        """Drop tombstones and withdrawals up to a number; later cursors alone are good from then on.
+
+        Returns the buckets that change by it.
+        """
+        return list(await self._session.connection.fetchval(_DROP_TOMBSTONES, feed, until))
+
+    async def drop_unseen(self, before: datetime) -> None:
+        """Drop tombstones that are in no feed, and stubs without a number, from before that time."""
+        await self._session.connection.execute(_DROP_UNSEEN, before)
+
+    async def unseat(self, feed: int, numbers: Sequence[int]) -> None:
+        """Records at these numbers have them no longer; those that take their place come next."""
+        await self._session.connection.execute(_UNSEAT, feed, list(numbers))
+
+    async def seat(self, feed: int, seats: Sequence[tuple[str, str, int]]) -> None:
+        """Records that are held already are at other numbers: (type, key, number)."""
+        await self._session.connection.execute(_SEAT, feed, *([one[i] for one in seats] for i in range(3)))
+
+    async def settle(self, feed: int, at: Cursor, retained_from: int) -> None:
+        """The feed is held as its origin has it at that place."""
+        await self._session.connection.execute(_SETTLE, feed, at.epoch, at.seq, retained_from)
+
+    async def adopt(self, epoch: str, origin: str) -> None:
+        """The node's own feeds are of another epoch from now on."""
+        await self._session.run(_ADOPT_NODE, epoch=epoch)
+        await self._session.run(_ADOPT, epoch=epoch, origin=origin)
+
+    async def database(self) -> tuple[str, int]:
+        """PostgreSQL's system identifier with the database's own, and its timeline.
+
+        A dump that is loaded elsewhere changes the first, recovery and promotion the second.
+        """
+        row = await self._session.connection.fetchrow(_DATABASE)
+        return row[0], row[1]
+
+    async def known_database(self) -> tuple[str | None, int | None]:
+        """Both as they were when the epoch was minted; the node's row is locked until the commit."""
+        row = await self._session.connection.fetchrow(_KNOWN_DATABASE)
+        return row[0], row[1]
+
+    async def know_database(self, system_id: str, timeline: int) -> None:
+        await self._session.connection.execute(_KNOW_DATABASE, system_id, timeline)
 
     async def withdrawn(self, place: Place, keys: list[str]) -> dict[tuple[str, str], int]:
         """Revisions with which records left this feed, by (type, key)."""
@@ -370,6 +558,12 @@ class FeedsWriter(FeedsReader):
             MOST_ASIDE,
         )
         return frozenset(row["seq"] for row in rows)
+
+    async def was_told(self, feed: int, several: Sequence[SetAside]) -> None:
+        """The origin knows of these."""
+        await self._session.connection.execute(
+            _WAS_TOLD, feed, *([getattr(one, name) for one in several] for name in ("type", "key", "seq"))
+        )
 
     async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""

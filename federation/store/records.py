@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
-from sqlalchemy import Text, case, cast, column, func, literal_column, select, tuple_, union_all
+from sqlalchemy import Text, case, cast, column, func, literal_column, select, true, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.document import Record
@@ -103,12 +103,19 @@ _asked = (
     .table_valued(column("type", Text), column("key", Text), name="asked")
     .render_derived()
 )
-_OTHERS_HELD = Statement(
+# Each is looked up by its whole key, whatever the planner believes of the table: a plan made while it was
+# empty would read all of an origin's records for every slice.
+_each = (
     _HELD.where(
+        records.c.type == _asked.c.type,
         records.c.origin == param("origin", Text),
-        tuple_(records.c.type, records.c.key).in_(select(_asked.c.type, _asked.c.key)),
+        records.c.key == _asked.c.key,
     )
+    .limit(literal_column("1"))
+    .correlate(_asked)
+    .lateral("held")
 )
+_OTHERS_HELD = Statement(select(*_each.c).select_from(_asked.join(_each, true())))
 
 
 # Listing
@@ -291,9 +298,9 @@ leaving AS (
     WITH ORDINALITY AS l(type, key, feed, revision, live, n)
 ),
 places AS (
-    SELECT feed, live, n, true AS enters FROM incoming WHERE feed IS NOT NULL
+    SELECT feed, live, true AS enters FROM incoming WHERE feed IS NOT NULL
     UNION ALL
-    SELECT feed, live, n + cardinality($1::text[]), false FROM leaving
+    SELECT feed, live, false FROM leaving
 ),
 clock AS (
     UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[])
@@ -301,13 +308,12 @@ clock AS (
 ),
 heads AS (
     UPDATE feeds SET head = feeds.head + moved.entries, live = feeds.live + moved.live
-    FROM (SELECT feed, count(*) AS entries, sum(live) AS live FROM places GROUP BY feed) AS moved, clock
+    FROM (
+        SELECT feed, count(*) AS entries, count(*) FILTER (WHERE enters) AS entering, sum(live) AS live
+        FROM places GROUP BY feed
+    ) AS moved, clock
     WHERE feeds.id = moved.feed
-    RETURNING feeds.id, feeds.head - moved.entries AS base
-),
-numbered AS (
-    SELECT places.n, heads.base + row_number() OVER (PARTITION BY places.feed ORDER BY places.n) AS seq
-    FROM places JOIN heads ON heads.id = places.feed
+    RETURNING feeds.id, feeds.head - moved.entries AS base, moved.entering
 ),
 returned AS (
     DELETE FROM withdrawals USING incoming
@@ -316,15 +322,18 @@ returned AS (
 ),
 left_behind AS (
     INSERT INTO withdrawals AS w (feed, type, key, seq, arrived, revision)
-    SELECT l.feed, l.type, l.key, numbered.seq, clock.base + cardinality($1::text[]) + l.n, l.revision
-    FROM leaving AS l JOIN numbered ON numbered.n = l.n + cardinality($1::text[]) CROSS JOIN clock
+    SELECT l.feed, l.type, l.key,
+           heads.base + heads.entering + row_number() OVER (PARTITION BY l.feed ORDER BY l.n),
+           clock.base + cardinality($1::text[]) + l.n, l.revision
+    FROM leaving AS l JOIN heads ON heads.id = l.feed CROSS JOIN clock
     ON CONFLICT (feed, type, key) DO UPDATE
-    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 )"""
     + _INSERT.format(
-        seq="numbered.seq",
+        # By a window and not by a join on n: whatever the plan, each record is looked at once.
+        seq="heads.base + row_number() OVER (PARTITION BY i.feed ORDER BY i.n)",
         french=_endings(literal_column("i.french")),
-        source="FROM incoming AS i CROSS JOIN clock LEFT JOIN numbered ON numbered.n = i.n",
+        source="FROM incoming AS i CROSS JOIN clock LEFT JOIN heads ON heads.id = i.feed",
         condition="held.revision = excluded.revision - 1",
     )
 )
@@ -349,8 +358,8 @@ clock AS (
 
 _PURGE = """
 WITH gone AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-    WITH ORDINALITY AS g(type, key, seq, revision, n)
+    SELECT g.*, feeds.origin FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+    WITH ORDINALITY AS g(type, key, seq, revision, n) JOIN feeds ON feeds.id = $1
 ),
 clock AS (
     UPDATE node SET arrival = arrival + cardinality($2::text[])
@@ -358,17 +367,38 @@ clock AS (
 ),
 purged AS (
     DELETE FROM records USING gone
-    WHERE records.feed = $1 AND records.type = gone.type AND records.key = gone.key
+    WHERE records.type = gone.type AND records.origin = gone.origin AND records.key = gone.key
+      AND coalesce(records.feed, 0) = $1  -- looked at, and not looked up by: a feed is long
     RETURNING records.retracted
 ),
 stubs AS (
     INSERT INTO withdrawals (feed, type, key, seq, arrived, revision)
     SELECT $1, gone.type, gone.key, gone.seq, clock.base + gone.n, gone.revision FROM gone CROSS JOIN clock
     ON CONFLICT (feed, type, key) DO UPDATE
-    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
+    SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 )
 SELECT count(*) FROM purged WHERE NOT retracted
 """
+
+_DROP = """
+WITH gone AS (
+    DELETE FROM records USING unnest($2::text[], $3::text[]) AS named(type, key)
+    WHERE records.feed = $1 AND records.type = named.type AND records.key = named.key
+    RETURNING records.type, records.key, records.revision
+),
+numbered AS (
+    SELECT type, key, revision, row_number() OVER (ORDER BY type, key) AS n FROM gone
+),
+clock AS (
+    UPDATE node SET arrival = arrival + (SELECT count(*) FROM gone)
+    RETURNING arrival - (SELECT count(*) FROM gone) AS base
+)
+INSERT INTO withdrawals (feed, type, key, seq, arrived, revision)
+SELECT $1, type, key, -(clock.base + n), clock.base + n, revision FROM numbered CROSS JOIN clock
+ON CONFLICT (feed, type, key) DO UPDATE
+SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
+"""
+"""Drop what a feed no longer has, without a number of the feed that says so."""
 
 _MEMBERSHIPS = Statement(
     select(records.c.key).where(
@@ -386,6 +416,17 @@ _GROUP_EXISTS = Statement(
         ~records.c.retracted,
     )
 )
+
+
+_MEMBERS = """
+SELECT substr(facet, length('group.member=') + 1) FROM records CROSS JOIN unnest(facets) AS facet
+WHERE type = 'group' AND origin = $1 AND key = $2 AND NOT retracted AND facet LIKE 'group.member=%'
+"""
+_LIVE_NAMES = """
+SELECT type, key FROM records JOIN feeds ON feeds.id = records.feed
+WHERE feeds.origin = $1 AND feeds.audience = $2 AND NOT retracted ORDER BY seq LIMIT $3
+"""
+_LIVE = "SELECT live FROM feeds WHERE origin = $1 AND audience = $2"
 
 
 class RecordsReader:
@@ -437,6 +478,16 @@ class RecordsReader:
         """The groups of this node that an operator is a member of."""
         rows = await self._session.all(_MEMBERSHIPS, node=node, member=[f"group.member={operator}"])
         return frozenset(row[0] for row in rows)
+
+    async def members_of(self, name: str, *, node: str) -> frozenset[str]:
+        """The members of a group of this node."""
+        return frozenset(row[0] for row in await self._session.connection.fetch(_MEMBERS, node, name))
+
+    async def live_names(self, origin: str, audience: str, most: int) -> tuple[list[tuple[str, str]], int]:
+        """The first records of a feed, as (type, key), and how many there are."""
+        rows = await self._session.connection.fetch(_LIVE_NAMES, origin, audience, most)
+        total = await self._session.connection.fetchval(_LIVE, origin, audience)
+        return [(row[0], row[1]) for row in rows], total or 0
 
     async def has_group(self, name: str, *, node: str) -> bool:
         """Whether this node has such a group."""
@@ -514,6 +565,16 @@ class RecordsWriter(RecordsReader):
             # Not in PostgreSQL's words: they may quote the record.
             raise Invalid(f"{which} cannot be stored: SQLSTATE {error.sqlstate}") from error
         return tag
+
+    async def drop(self, feed: int, names: Sequence[tuple[str, str]]) -> int:
+        """Drop records that the feed's origin does not have in it any more; stubs tell who follows arrivals.
+
+        Returns how many there were.
+        """
+        tag: str = await self._session.connection.execute(
+            _DROP, feed, [type_ for type_, _ in names], [key for _, key in names]
+        )
+        return int(tag.rsplit(" ", 1)[-1])
 
     async def purge(self, feed: int, gone: Sequence[tuple[str, str, int, int]]) -> int:
         """Drop what was withdrawn, (type, key, seq, revision), and keep stubs. Returns how many were live."""

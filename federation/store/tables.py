@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKey,
     Identity,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -54,6 +56,22 @@ node = Table(
         comment="Counts changes of clients and peers: processes forget what they know of tokens.",
     ),
     Column("minted_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column("system_id", Text, comment="PostgreSQL's system identifier and the database's oid, then."),
+    Column("timeline", BigInteger, comment="PostgreSQL's timeline, then."),
+    Column(
+        "proved",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Counts checkpoints signed here: who waits at the heads is told of them.",
+    ),
+    Column(
+        "arrivals_from",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Cursors in the order of arrival before it have missed tombstones.",
+    ),
     CheckConstraint("one", name="one"),
 )
 
@@ -109,6 +127,13 @@ records = Table(
     Column("facets", ARRAY(Text), nullable=False, comment="type.filter=value: what lists filter on."),
     Column("beneficiaries", ARRAY(Text), nullable=False, comment="scheme:value of the bodies served."),
     Column("search", TSVECTOR, nullable=False, comment="Words, stemmed in French, without accents."),
+    Column(
+        "bucket",
+        SmallInteger,
+        Computed("get_byte(sha256(((type || '/') || key)::bytea), 0)", persisted=True),
+        nullable=False,
+        comment="Bucket of the feed's digest: the first byte of SHA-256(type/key).",
+    ),
     # The numbers of one feed are dense and unique: two records at one place would hide one of them.
     Index("uq_records_feed_seq", "feed", "seq", unique=True),
     Index("uq_records_arrived", "arrived", unique=True),
@@ -123,6 +148,8 @@ records = Table(
         "key",
         postgresql_where=text("not retracted and audience = 'public'"),
     ),
+    Index("ix_records_bucket", "feed", "bucket"),
+    Index("ix_records_tombstones", "feed", "seq", postgresql_where=text("retracted")),
     # One index for all filters and for search, so that a write maintains one pending list.
     Index(
         "ix_records_found",
@@ -145,6 +172,7 @@ withdrawals = Table(
     Column("seq", BigInteger, nullable=False, comment="Number of the withdrawal in the feed."),
     Column("arrived", BigInteger, nullable=False, comment="Its number among all changes held here."),
     Column("revision", BigInteger, nullable=False, comment="The revision with which it left."),
+    Column("at", Moment, nullable=False, server_default=text("now()"), comment="When it was noted here."),
     UniqueConstraint("feed", "seq"),
     UniqueConstraint("arrived"),
 )
@@ -160,6 +188,107 @@ set_aside = Table(
     Column("reason", Text, nullable=False, comment="Why, in a word."),
     Column("detail", Text, nullable=False, comment="Why, in a sentence. Never the content."),
     Column("at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column(
+        "told",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Whether the origin has been told.",
+    ),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="Whose digest it is."),
+    Column("seq", BigInteger, nullable=False, comment="Number of the feed up to which it was made."),
+    Column("retained_from", BigInteger, nullable=False, comment="Tombstones up to it are not in it."),
+    Column("count", BigInteger, nullable=False, comment="Records that are no tombstones."),
+    Column("buckets", LargeBinary, nullable=False, comment="256 SHA-256 digests, one after the other."),
+    Column(
+        "marked",
+        ARRAY(SmallInteger),
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="Buckets that changed without a new number of the feed.",
+    ),
+    Column("checkpoint", Text, comment="JWS of the origin over just this state; null when there is none."),
+    Column("signed_at", Moment, comment="When the origin signed it."),
+    Column("expires_at", Moment, comment="Until when it proves that the state is fresh."),
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="Another operator's feed."),
+    Column("compared", Text, comment="verified or diverged, as the last comparison found; null before one."),
+    Column("detail", Text, comment="Why it has diverged, in a sentence."),
+    Column("tried", Text, comment="Roots, theirs and ours, that a repair has left unequal."),
+    Column("tried_at", Moment, comment="When."),
+    Column("verified_seq", BigInteger, comment="Number at which it was last found equal."),
+    Column("verified_at", Moment, comment="When the origin signed what it was last found equal to."),
+    Column("expires_at", Moment, comment="Until when that proves that the copy is fresh."),
+    Column("newest", Moment, comment="Signing time of the newest checkpoint that came: none older is taken."),
+    Column("via", Text, comment="The peer that the last entries came from; null for the origin itself."),
+    Column("withdrawn_epoch", Text, comment="Epoch of what was withdrawn and dropped here."),
+    Column("withdrawn", BigInteger, comment="Number of the last withdrawal that was carried out."),
+    Column(
+        "purged",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Whether all of it was dropped, since it may not be read any more.",
+    ),
+    Column(
+        "receipted",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="Whether the origin has our receipt for that.",
+    ),
+    Column("braked", Text, comment="Why nothing more is taken until an administrator confirms."),
+    Column("braked_at", Moment, comment="Since when."),
+    Column(
+        "confirmed",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Whether an administrator has confirmed the removals that are to come.",
+    ),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="A feed of our own."),
+    Column("operator", Text, primary_key=True, comment="The peer that signed it."),
+    Column("epoch", Text, nullable=False, comment="Epoch of the number."),
+    Column("seq", BigInteger, nullable=False, comment="It has carried out every withdrawal up to it."),
+    Column("purged", Boolean, nullable=False, comment="It has dropped the whole feed."),
+    Column("jws", Text, nullable=False, comment="The receipt itself."),
+    Column("at", Moment, nullable=False, server_default=text("now()"), comment="When it came."),
+)
+
+departures = Table(
+    "departures",
+    metadata,
+    Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="A feed of our own."),
+    Column("operator", Text, primary_key=True, comment="The peer that was taken out of its audience."),
+    Column("at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("operator", Text, primary_key=True, comment="The peer that could not take the entry."),
+    Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="A feed of our own."),
+    Column("type", Text, primary_key=True, comment="Type the entry named."),
+    Column("key", Text, primary_key=True, comment="Key the entry named."),
+    Column("seq", BigInteger, nullable=False, comment="Number of the entry."),
+    Column("revision", BigInteger, nullable=False, comment="Revision the entry named."),
+    Column("reason", Text, nullable=False, comment="Why, in a word."),
+    Column("detail", Text, nullable=False, comment="Why, in a sentence."),
+    Column("at", Moment, nullable=False, server_default=text("now()"), comment="When it was told."),
 )
 
 peers = Table(

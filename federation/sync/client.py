@@ -6,10 +6,12 @@ client credentials with ``private_key_jwt`` (RFC 7523), through Authlib.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
@@ -39,6 +41,7 @@ from federation.domain.feed import (
     unreadable,
 )
 from federation.domain.peer import Introduced, Peer
+from federation.domain.proof import Leaves, ProofOfFeed
 from federation.domain.values import OPERATOR_PATTERN
 from federation.keys import Keyring, Prover
 from federation.sync import outbound
@@ -48,7 +51,7 @@ WAIT = 25
 """Seconds a head is waited for."""
 LINE_BYTES = 2 * 1_048_576
 """Bytes of one entry, at most."""
-SLICE = 500
+SLICE = 1_000
 """Entries stored in one transaction."""
 SLICE_BYTES = 4 * 1_048_576
 
@@ -57,6 +60,24 @@ _REFUSALS: dict[str, type[Refused]] = {
     error.code: error for error in (AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged)
 }
 _heads = msgspec.json.Decoder(dict[str, tuple[Head, ...]])
+_proofs = msgspec.json.Decoder(ProofOfFeed)
+_leaves = msgspec.json.Decoder(Leaves)
+SMALL = outbound.SMALL_BYTES
+LARGE = 64 * 1_048_576
+"""Bytes of the leaves of a bucket, or of entries asked for by number, at most."""
+T = TypeVar("T")
+
+
+def _path(feed: FeedName) -> str:
+    return f"/v1/feeds/{feed.origin}/{feed.audience}"
+
+
+def _read(what: str, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """What a peer answered. Raises Unreachable when it cannot be read."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreachable(f"{what} cannot be read: {error}"[:300]) from None
 
 
 def check_url(url: str, *, private: bool = False) -> str:
@@ -207,11 +228,23 @@ class Network:
 
     async def farewell(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
-        source = PeerSource(self._operator, peer, self._keyring)
-        try:
+        async with peer_source(self._operator, peer, self._keyring) as source:
             await source.farewell()
-        finally:
-            await source.close()
+
+    async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
+        """What a peer holds of an origin's feeds. Raises Unreachable."""
+        async with peer_source(self._operator, peer, self._keyring) as source:
+            return await source.relayed(origin)
+
+
+@asynccontextmanager
+async def peer_source(operator: str, peer: Peer, keyring: Keyring) -> AsyncIterator[PeerSource]:
+    """The feeds of a peer, as long as the block lasts."""
+    source = PeerSource(operator, peer, keyring)
+    try:
+        yield source
+    finally:
+        await source.close()
 
 
 class PeerSource:
@@ -265,12 +298,64 @@ class PeerSource:
             if response.status_code == 304:
                 return None
             body = await self._checked(response)
-        try:
-            heads = _heads.decode(body)["feeds"]
-        except (msgspec.MsgspecError, KeyError, UnicodeDecodeError) as error:
-            raise Unreachable(f"its list of feeds cannot be read: {error}") from None
+        heads = _read("its list of feeds", _heads, body).get("feeds")
+        if heads is None:
+            raise Unreachable("its list of feeds cannot be read: there is none")
         self._tag = response.headers.get("etag")
         return heads
+
+    async def relayed(self, origin: str) -> tuple[Head, ...]:
+        """The heads of another origin's feeds that the peer holds."""
+        body = await self._get(f"/v1/feeds?origin={origin}", SMALL)
+        return _read("its list of feeds", _heads, body).get("feeds", ())
+
+    async def proof(self, feed: FeedName) -> ProofOfFeed:
+        """The digests of a feed, and the origin's checkpoint over them."""
+        return _read("the digests", _proofs, await self._get(f"{_path(feed)}/digest", SMALL))
+
+    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
+        """The leaves of one bucket, as they are now."""
+        return _read(
+            "the leaves", _leaves, await self._get(f"{_path(feed)}/digest?bucket={bucket:02x}", LARGE)
+        )
+
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        """The entries at these numbers, those that are still there, as many as the peer sends at once."""
+        asked = ",".join(map(str, numbers))
+        body = await self._get(f"{_path(feed)}/changes?numbers={asked}", LARGE, accept="application/x-ndjson")
+        return tuple(self._entry_or_aside(line) for line in body.splitlines())
+
+    async def receipt(self, jws: str) -> None:
+        """Confirm what was dropped."""
+        await self._post("/v1/receipts", {"receipt": jws})
+
+    async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
+        """Tell what could not be taken."""
+        await self._post("/v1/feedback", {"audience": audience, "entries": several})
+
+    async def _get(self, path: str, most: int, *, accept: str = "application/json") -> bytes:
+        """The body of a 200, of so many bytes at most."""
+        stream = most > SMALL
+        async with self._request("GET", path, {"accept": accept}, stream=stream) as response:
+            if response.status_code != 200 or not stream:
+                return await self._checked(response)
+            parts, size = [], 0
+            try:
+                async with asyncio.timeout(outbound.DEADLINE):
+                    async for piece in response.aiter_raw():
+                        size += len(piece)
+                        if size > most:
+                            raise Unreachable(f"an answer is longer than {most} bytes")
+                        parts.append(piece)
+            except TimeoutError:
+                raise Unreachable("an answer did not come to its end in time") from None
+            return b"".join(parts)
+
+    async def _post(self, path: str, said: object) -> None:
+        headers = {"content-type": "application/json"}
+        async with self._request("POST", path, headers, content=msgspec.json.encode(said)) as response:
+            if response.status_code != 204:
+                await self._checked(response)
 
     async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
         """The entries after a cursor, in slices small enough to be stored in one transaction.
@@ -278,7 +363,7 @@ class PeerSource:
         An entry that cannot be read is passed over by its number, and comes as set aside. Raises
         CursorRefused and AudienceRevoked as the peer says; Unreachable for everything else.
         """
-        path = f"/v1/feeds/{feed.origin}/{feed.audience}/changes"
+        path = f"{_path(feed)}/changes"
         if after is not None:
             path += f"?after={after}"
         headers = {"accept": "application/x-ndjson"}
@@ -290,11 +375,7 @@ class PeerSource:
             entries: list[Entry | SetAside] = []
             size = 0
             async for line in _lines(response):
-                entry: Entry | SetAside
-                try:
-                    entry = self._entry(line)
-                except Invalid as why:
-                    entry = self._unreadable(line, why)
+                entry = self._entry_or_aside(line)
                 if entry.seq <= last:
                     raise Unreachable(f"the feed {feed} is not in order: {entry.seq} after {last}")
                 last = entry.seq
@@ -304,6 +385,12 @@ class PeerSource:
                     yield Page(entries=tuple(entries), cursor=Cursor(epoch, last), more=True)
                     entries, size = [], 0
             yield Page(entries=tuple(entries), cursor=Cursor(epoch, last), more=False)
+
+    def _entry_or_aside(self, line: bytes) -> Entry | SetAside:
+        try:
+            return self._entry(line)
+        except Invalid as why:
+            return self._unreadable(line, why)
 
     _entry = staticmethod(read_entry)
 
@@ -321,7 +408,14 @@ class PeerSource:
                 await self._checked(response)
 
     def _request(
-        self, method: str, path: str, headers: dict[str, str], *, wait: float = 0.0, stream: bool = False
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        *,
+        wait: float = 0.0,
+        stream: bool = False,
+        content: bytes | None = None,
     ) -> _Answer:
         return _Answer(
             self._client,
@@ -331,6 +425,7 @@ class PeerSource:
             headers,
             silence=outbound.SILENCE + wait,
             extensions=outbound.STREAM if stream else {"federation.wait": wait},
+            content=content,
         )
 
     async def _checked(self, response: Any) -> bytes:
@@ -379,9 +474,11 @@ class _Answer:
         *,
         silence: float,
         extensions: dict[str, Any],
+        content: bytes | None = None,
     ) -> None:
         self._client, self._prover, self._method, self._url = client, prover, method, url
         self._headers, self._silence, self._extensions = headers, silence, extensions
+        self._content = content
 
     async def __aenter__(self) -> Any:
         try:
@@ -396,6 +493,7 @@ class _Answer:
                 self._url,
                 # Authlib knows bearer tokens only: the header is ours.
                 withhold_token=True,
+                content=self._content,
                 headers={
                     **self._headers,
                     "authorization": f"DPoP {token}",

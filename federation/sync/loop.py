@@ -23,8 +23,9 @@ from federation.domain.visibility import PRIVATE
 from federation.node import Node
 from federation.observe import Metrics
 from federation.store.database import Claims
-from federation.sync.client import PeerSource
-from federation.sync.pull import Overtaken, Taken, pull
+from federation.sync.client import PeerSource, peer_source
+from federation.sync.follow import answer, follow, follow_relayed
+from federation.sync.pull import Overtaken, Taken
 
 log = logging.getLogger("federation.sync")
 
@@ -36,6 +37,12 @@ LONGEST_PULL = 3_600.0
 """Seconds after which a pull is given up; what it has stored is kept, and the next one goes on from there."""
 PAUSE = 0.5
 """Seconds before a peer that answered at once, without news, is asked again."""
+RELAYED_AFTER = 2
+"""Failures in a row after which other members are asked for what they hold of a peer's feeds."""
+RELAYED_EVERY = 30.0
+"""Seconds between two such questions, at least."""
+MOST_RELAYS = 3
+"""Members that are asked each time, at most."""
 NOTED = 30.0
 """Seconds between notes that a peer still answers."""
 
@@ -47,6 +54,7 @@ class Loop:
         self._node = node
         self._metrics = metrics
         self._following: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._urged: frozenset[str] = frozenset()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -77,6 +85,13 @@ class Loop:
         while claims.hold():
             async with self._node.store.read() as tx:
                 active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
+                confirmed = await tx.digests.confirmed()
+            # What an administrator has confirmed is taken now: whoever waits at that peer begins anew.
+            urged = [name for name in self._following if name[0] in confirmed - self._urged]
+            self._urged = confirmed
+            await self._stop(urged)
+            for operator, _ in urged:
+                await claims.release(f"peer {operator}")
             ended = [name for name, task in self._following.items() if name not in active or task.done()]
             await self._stop(ended)
             for operator, _ in ended:
@@ -96,7 +111,7 @@ class Loop:
 
     async def _follow(self, peer: Peer) -> None:
         """Take a peer's feeds for as long as it is one."""
-        failures = peer.failures
+        failures, relayed = peer.failures, -RELAYED_EVERY
         if peer.next_try_at is not None:
             await asyncio.sleep(max(0.0, min((peer.next_try_at - self._node.clock()).total_seconds(), 5.0)))
         while True:
@@ -112,6 +127,9 @@ class Loop:
                 asked = error.retry_after if isinstance(error, Unreachable) else None
                 wait = back_off(failures, asked=asked)
                 await self._failed(peer, printable(str(error)) or type(error).__name__, failures, wait)
+                if failures >= RELAYED_AFTER and time.monotonic() - relayed > RELAYED_EVERY:
+                    await self._take_relayed(peer)
+                    relayed = time.monotonic()
                 await asyncio.sleep(wait.total_seconds())
             except Exception as error:
                 failures += 1
@@ -161,21 +179,64 @@ class Loop:
                     retained_from=0,
                     count=0,
                 )
+        refused: Exception | None = None
         for name, head in own.items():
             try:
                 async with asyncio.timeout(LONGEST_PULL):
-                    taken = await pull(self._node, head, source)
+                    taken = await follow(self._node, peer, head, source)
             except TimeoutError:
                 raise Unreachable(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
             except CursorRefused as error:
-                # With an unchanged epoch this is an alarm and not for us to reset.
                 log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
-                raise Unreachable(f"{error.code}: {error.detail}") from None
+                refused = refused or Unreachable(f"{error.code}: {error.detail}")
+                continue
+            except (Refused, Overtaken) as error:
+                refused = refused or error  # the other feeds are not to wait for this one
+                continue
             self._count(peer, name, taken)
             brought += taken.entries
+        try:
+            await answer(self._node, peer, source)
+        except Refused as error:
+            # Both are owed until it takes them; it may be of a version that does not know them.
+            log.warning(
+                "a peer did not take our receipts", extra={"peer": peer.operator, "reason": str(error)}
+            )
+        if refused is not None:
+            raise refused
         return brought
 
+    async def _take_relayed(self, origin: Peer) -> None:
+        """Take what other members hold of an origin that does not answer, as far as it has signed it."""
+        async with self._node.store.read() as tx:
+            others = [
+                one
+                for one in await tx.peers.all()
+                # (Who does not answer us has nothing to relay.)
+                if one.state == "active"
+                and one.operator != origin.operator
+                and not one.failures
+                and one.contacted_at is not None
+            ]
+        random.shuffle(others)
+        for relay in others[:MOST_RELAYS]:
+            try:
+                async with (
+                    asyncio.timeout(LONGEST_PULL),
+                    peer_source(self._node.operator, relay, self._node.keyring) as source,
+                ):
+                    for head in await source.relayed(origin.operator):
+                        taken = await follow_relayed(self._node, origin, relay, head, source)
+                        self._count(relay, head.name, taken)
+            except (Refused, Overtaken, TimeoutError) as error:
+                log.warning(
+                    "a member did not relay as it should",
+                    extra={"peer": relay.operator, "origin": origin.operator, "reason": str(error)},
+                )
+
     def _count(self, peer: Peer, name: FeedName, taken: Taken) -> None:
+        if taken.repaired:
+            self._metrics.repaired.labels(peer.operator).inc(taken.repaired)
         if taken.entries:
             self._metrics.pulled.labels(peer.operator).inc(taken.entries)
             log.info("took a feed", extra={"feed": str(name), "entries": taken.entries})

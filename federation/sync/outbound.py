@@ -230,8 +230,10 @@ class Outbound(httpx2.AsyncHTTPTransport):
         verify: ssl.SSLContext | None = None,
     ) -> None:
         self._origin = origin_of(base)
-        trust = verify or httpx2.create_ssl_context(trust_env=False)
-        trust.hostname_checks_common_name = False  # RFC 9525: a subject is no host name
+        trust = None
+        if self._origin[0] == "https":  # to read the authorities of the system takes 20 ms
+            trust = verify or httpx2.create_ssl_context(trust_env=False)
+            trust.hostname_checks_common_name = False  # RFC 9525: a subject is no host name
         # Not the parent's __init__: it has no parameter for the network.
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trust,

@@ -17,8 +17,10 @@ import msgspec
 from federation.domain.document import Record, supersedes
 from federation.domain.errors import AudienceRevoked, EpochChanged, Invalid
 from federation.domain.feed import Cursor, FeedName, Head, Page, SetAside, Source, Verified, verify
+from federation.domain.proof import brakes, bucket_of
 from federation.node import MANY, Node
 from federation.store.database import Writing
+from federation.store.digests import Copy
 from federation.store.feeds import Place
 from federation.store.records import Held
 
@@ -31,6 +33,18 @@ class Taken(msgspec.Struct):
     entries: int = 0
     set_aside: Counter[str] = msgspec.field(default_factory=Counter)
     purged: int = 0
+    removed: int = 0
+    """Live records that were retracted."""
+    held: int = 0
+    """Live records of the feed before it."""
+    confirmed: bool = False
+    """Whether an administrator has confirmed what is to be removed."""
+    repaired: int = 0
+    """Records that were taken, moved or dropped since the copy was not what the origin had signed."""
+
+
+class Braked(Exception):
+    """More is to be removed than happens without being asked; the message says how much."""
 
 
 class Overtaken(Exception):
@@ -48,6 +62,8 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
     taken = Taken()
     async with node.store.read() as reading:
         place = await reading.feeds.find(name)
+        copy = await reading.digests.copy(place.id) if place else Copy()
+    taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
     if place is None or head.seq - place.head >= MANY:
         # A long pull: the lag is to be seen while it lasts. Short ones note the head with their records.
         async with node.store.write() as tx:
@@ -61,11 +77,18 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         async for page, checked in ahead(source.changes(name, place.cursor), name):
             if page.cursor.epoch != head.epoch:
                 raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
-            await keep(node, name, page.cursor, checked, taken)
+            if checked or place.epoch is None:  # an empty feed has a place, too
+                await keep(node, name, page.cursor, checked, taken)
         if taken.entries >= MANY:
             await node.store.refresh_statistics()
+        if copy.confirmed or copy.braked:
+            async with node.store.write() as tx:
+                await tx.digests.done(place.id)
     except AudienceRevoked:
         taken.purged = await purge(node, name)
+    except Braked as error:
+        await brake(node, name, str(error))
+        await withdraw_only(node, name, source)
     except EpochChanged:
         # It changed between the head and the first page; the next head says to what.
         log.warning("the feed was minted anew", extra={"feed": str(name)})
@@ -103,6 +126,7 @@ async def begin_epoch(node: Node, place: Place, epoch: str) -> Place:
     )
     async with node.store.write() as tx:
         await tx.feeds.forget_numbers(place)
+        await tx.digests.forget(place.id)
         if not await tx.feeds.advance(place, Cursor(epoch, 0), delta=0):
             raise Overtaken
         fresh = await tx.feeds.find(place.name)
@@ -118,8 +142,6 @@ async def keep(
     Where the database does not take a record, the slice is halved until that one is alone; it is set
     aside, and the rest is kept.
     """
-    if not checked:
-        return
     try:
         await _keep(node, name, cursor, checked, taken)
     except Invalid as error:
@@ -128,7 +150,7 @@ async def keep(
             await keep(node, name, Cursor(cursor.epoch, checked[half - 1].seq), checked[:half], taken)
             await keep(node, name, cursor, checked[half:], taken)
         elif isinstance(one := checked[0], Verified):
-            await _keep(node, name, cursor, [_aside(one, "not-storable", error.detail)], taken)
+            await _keep(node, name, cursor, [aside(one, "not-storable", error.detail)], taken)
         else:
             raise
 
@@ -146,11 +168,17 @@ async def _keep(
         decided = Decided(place.id, held, withdrawn)
         for one in checked:
             decided.add(one)
+        removed = decided.removed()
+        if not taken.confirmed and brakes(taken.removed + removed, taken.held):
+            raise Braked(_much(taken.removed + removed, taken.held))
         if not await tx.feeds.advance(place, cursor, delta=decided.delta()):
             raise Overtaken
+        if withdrawn_to := max((one.seq for one in decided.last.values() if one.record is None), default=0):
+            await tx.digests.withdrew(place.id, cursor.epoch, withdrawn_to)
         noted = await _store(tx, place, decided)
     node.watch.nudge()
     taken.entries += len(checked)
+    taken.removed += removed
     for aside in decided.aside:
         taken.set_aside[aside.reason] += 1
         if aside.seq not in noted:
@@ -257,7 +285,7 @@ class Decided:
         return (type_name, key) in self._held or (type_name, key) in self.withdrawn
 
     def _refuse(self, one: Verified, reason: str, detail: str) -> None:
-        self.aside.append(_aside(one, reason, detail))
+        self.aside.append(aside(one, reason, detail))
 
     def delta(self) -> int:
         """By how much the number of live records of this feed changes."""
@@ -267,6 +295,18 @@ class Decided:
             was_live = was is not None and was.feed == self._feed and not was.retracted
             change += _live(one.record) - was_live
         return change
+
+    def removed(self) -> int:
+        """How many live records of this feed are retracted. (What is withdrawn must go in any case.)"""
+        return sum(
+            1
+            for name, one in self.last.items()
+            if one.record is not None
+            and one.record.retracted
+            and (was := self._held.get(name)) is not None
+            and was.feed == self._feed
+            and not was.retracted
+        )
 
     def losses(self) -> Counter[int]:
         """How many live records other feeds lose to this one."""
@@ -278,7 +318,8 @@ class Decided:
         return lost
 
 
-def _aside(one: Verified, reason: str, detail: str) -> SetAside:
+def aside(one: Verified, reason: str, detail: str) -> SetAside:
+    """An entry that is set aside, for that reason."""
     return SetAside(
         seq=one.seq, type=one.type, key=one.key, revision=one.revision, reason=reason, detail=detail
     )
@@ -288,11 +329,62 @@ def _live(record: Record | None) -> bool:
     return record is not None and not record.retracted
 
 
+def _much(removed: int, held: int) -> str:
+    return f"{removed} of {held} records are to be removed"
+
+
+async def brake(node: Node, name: FeedName, why: str) -> None:
+    """Take nothing more of a feed until an administrator confirms."""
+    log.error("many records are to be removed: confirm it", extra={"feed": str(name), "reason": why})
+    async with node.store.write() as tx:
+        if place := await tx.feeds.find(name):
+            await tx.digests.brake(place.id, why)
+
+
+async def withdraw_only(node: Node, name: FeedName, source: Source) -> int:
+    """Carry out the withdrawals of a feed that waits for an administrator, and nothing else of it.
+
+    What may not be seen any more must go, whatever else is to be confirmed. The cursor stays: all of it is
+    read again when the feed goes on. Returns how many records were dropped.
+    """
+    async with node.store.read() as reading:
+        place = await reading.feeds.find(name)
+    dropped = 0
+    if place is None or place.epoch is None:
+        return dropped
+    async for page, checked in ahead(source.changes(name, place.cursor), name):
+        gone = [one for one in checked if isinstance(one, Verified) and one.record is None]
+        if not gone:
+            continue
+        async with node.store.write() as tx:
+            held = await tx.records.held_of(name.origin, [(one.type, one.key) for one in gone])
+            told = [
+                (one.type, one.key, one.seq, one.revision)
+                for one in gone
+                if (was := held.get((one.type, one.key))) is not None
+                and was.feed == place.id
+                and not supersedes(was.revision, one.revision)
+            ]
+            if told:
+                lost = await tx.records.purge(place.id, told)
+                await tx.feeds.loses(place.id, lost)
+                await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])
+                await tx.digests.withdrew(place.id, page.cursor.epoch, max(seq for _, _, seq, _ in told))
+                dropped += len(told)
+    if dropped:
+        node.watch.nudge()
+    return dropped
+
+
 async def purge(node: Node, name: FeedName) -> int:
-    """Drop every copy of a feed that we may no longer read."""
+    """Drop every copy of a feed that we may no longer read. The origin is owed a receipt."""
     async with node.store.write() as tx:
         place = await tx.feeds.find(name)
-        dropped = await tx.feeds.purge(place) if place else 0
+        dropped = 0
+        if place is not None:
+            if place.epoch is not None:
+                await tx.digests.withdrew(place.id, place.epoch, place.head, purged=True)
+            dropped = await tx.feeds.purge(place)
     log.warning(
         "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,9 +15,10 @@ from litestar.handlers import HTTPRouteHandler
 from federation.api.guard import right_of
 from federation.app import api
 from federation.domain.errors import Unreachable
+from federation.domain.feed import Head
 from federation.domain.peer import Introduced, Peer
 from federation.node import Node
-from tests.nodes import a_client, a_node, served
+from tests.nodes import NO_TLS, a_client, a_node, served
 
 JSON = {"content-type": "application/json"}
 PATCH = {"content-type": "application/merge-patch+json"}
@@ -146,6 +146,10 @@ class NextDoor:
     async def farewell(self, peer: Peer) -> None:
         await self.introduced(peer.url, private=peer.private)
 
+    async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
+        await self.introduced(peer.url, private=peer.private)
+        return ()
+
 
 class Operation:
     """One operation of the API, as the application's own routes have it."""
@@ -178,13 +182,18 @@ class Operation:
         return f"{self.method} {self.template}"
 
 
-def operations() -> Iterator[Operation]:
-    """Every operation there is; a new route is among them by itself."""
-    for route in sorted(api().routes, key=lambda route: route.path):
-        for handler in getattr(route, "route_handlers", ()):
-            if isinstance(handler, HTTPRouteHandler) and "act" in handler.opt:
-                for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
-                    yield Operation(method, route.path, handler)
+def operations() -> list[Operation]:
+    """Every operation there is, in one order; a new route is among them by itself."""
+    return sorted(
+        (
+            Operation(method, route.path, handler)
+            for route in api().routes
+            for handler in getattr(route, "route_handlers", ())
+            if isinstance(handler, HTTPRouteHandler) and "act" in handler.opt
+            for method in handler.http_methods - {"OPTIONS", "HEAD"}
+        ),
+        key=lambda operation: (operation.template, operation.method),
+    )
 
 
 @asynccontextmanager
@@ -193,7 +202,7 @@ async def on_the_wire(dsn: str) -> AsyncIterator[tuple[Node, httpx2.AsyncClient]
     async with (
         served("arnia", dsn, sync=False) as url,
         a_node("arnia", dsn, url=url) as node,
-        httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as client,
+        httpx2.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=30) as client,
     ):
         credentials = await a_client(node)
         got = await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)
@@ -202,20 +211,15 @@ async def on_the_wire(dsn: str) -> AsyncIterator[tuple[Node, httpx2.AsyncClient]
 
 
 class Stopwatch:
-    """Seconds that a block took."""
+    """Seconds that a block took, and how many of them this process has worked, whoever else is at work."""
 
     seconds = 0.0
+    worked = 0.0
 
     def __enter__(self) -> Stopwatch:
-        self._began = time.perf_counter()
+        self._began, self._idle = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._began
-
-
-async def until(asked: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
-    """Wait until an async question is answered with yes."""
-    async with asyncio.timeout(seconds):
-        while not await asked():
-            await asyncio.sleep(0.02)
+        self.worked = time.process_time() - self._idle

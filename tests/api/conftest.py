@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
-import msgspec
 import pytest
 from litestar import Litestar
 
-from federation.api import openapi
 from federation.api.caller import Tokens
+from federation.api.direct import Direct
 from federation.app import api
 from federation.node import Node
 from federation.observe import Metrics, Observed
@@ -22,9 +21,7 @@ from tests.nodes import Proving, a_token, introduce
 @pytest.fixture(scope="session")
 def unattached() -> Litestar:
     """The application, made once: the tests give it their node, as a process does at its start."""
-    app = api()
-    app.state.openapi = msgspec.json.encode(openapi.document(app, "http://arnia.test"))
-    return app
+    return api()
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def app(unattached: Litestar, arnia: Node) -> Litestar:
 
 @asynccontextmanager
 async def clicking(app: Litestar) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=Observed(Direct(app), Metrics()), raise_app_exceptions=False)
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://arnia.test", auth=Proving()
     ) as client:

@@ -14,8 +14,9 @@ import pytest
 
 from federation.api import records
 from federation.node import Node
-from tests.api.asking import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, until, upload
+from tests.api.asking import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
 from tests.domain.builders import a_solution
+from tests.waiting import PATIENCE, until
 
 
 def a_line(key: str, **members: Any) -> dict[str, Any]:
@@ -218,7 +219,7 @@ async def test_a_client_may_send_everything_before_it_reads(dsn: str) -> None:
 
 async def test_uploads_at_the_same_time_do_not_wait_for_each_other_for_ever(own: httpx2.AsyncClient) -> None:
     names = [f"s{n}" for n in range(200)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(
             upload(own, ndjson(*(a_line(name, name="one") for name in names))),
             upload(own, ndjson(*(a_line(name, name="two") for name in reversed(names)))),

@@ -16,6 +16,8 @@ from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put,
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish
 
+PROMPT = 10.0
+"""Seconds within which something has woken who would wait for twenty, on a machine with other work too."""
 PUBLIC = "/v1/feeds/arnia/public/changes"
 NDJSON = {"accept": "application/x-ndjson"}
 
@@ -66,7 +68,7 @@ async def test_who_waits_is_answered_as_soon_as_something_is_published(
         assert not waiting.done()
         await publish(arnia, "solution", "one", a_solution())
         answer = await waiting
-    assert watch.seconds < 2
+    assert watch.seconds < PROMPT
     assert answer.headers["preference-applied"] == "wait=20"
     assert {"public": 1}.items() <= {f["audience"]: f["seq"] for f in fine(answer, 200)["feeds"]}.items()
 
@@ -83,7 +85,7 @@ async def test_who_waits_is_answered_when_another_process_publishes(
             await asyncio.sleep(0.1)
             await publish(other, "solution", "one", a_solution())
             assert (await waiting).status_code == 200
-    assert watch.seconds < 2
+    assert watch.seconds < PROMPT
 
 
 async def test_who_waits_in_vain_is_told_after_the_time(own: httpx2.AsyncClient, arnia: Node) -> None:
@@ -95,7 +97,7 @@ async def test_who_waits_in_vain_is_told_after_the_time(own: httpx2.AsyncClient,
         await asyncio.sleep(0.1)
         await publish(arnia, "solution", "hidden", a_solution(), tlp="RED")  # moves no feed
         assert (await waiting).status_code == 304
-    assert 0.9 < watch.seconds < 3
+    assert 0.9 < watch.seconds < PROMPT
 
 
 async def test_a_wait_ends_when_the_node_stops(own: httpx2.AsyncClient, arnia: Node) -> None:
@@ -107,22 +109,21 @@ async def test_a_wait_ends_when_the_node_stops(own: httpx2.AsyncClient, arnia: N
         await asyncio.sleep(0.1)
         arnia.stop()
         assert (await waiting).status_code == 304
-    assert watch.seconds < 2
+    assert watch.seconds < PROMPT
 
 
 async def test_a_preference_that_is_none_is_ignored(own: httpx2.AsyncClient) -> None:
     tag = (await own.get("/v1/feeds")).headers["etag"]
     for prefer in ("wait=", "wait=x", "wait=-1", "wait=1.5", "return=minimal"):
-        with Stopwatch() as watch:
-            answer = await own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": prefer})
-        assert (answer.status_code, watch.seconds < 0.9) == (304, True)
+        answer = await own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": prefer})
+        assert (answer.status_code, "preference-applied" in answer.headers) == (304, False)
 
 
 async def test_who_has_no_token_is_answered_at_once(anyone: httpx2.AsyncClient) -> None:
     tag = (await anyone.get("/v1/feeds")).headers["etag"]
     with Stopwatch() as watch:
         answer = await anyone.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=20"})
-    assert (answer.status_code, watch.seconds < 2) == (304, True)
+    assert (answer.status_code, watch.seconds < PROMPT) == (304, True)
     assert "preference-applied" not in answer.headers
 
 
@@ -137,7 +138,7 @@ async def test_a_peer_that_joins_a_group_while_it_waits_is_shown_the_feed(
     )
     await asyncio.sleep(0.1)
     await put(own, "groups/close", {"name": "Close", "members": ["megalis"]})
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PROMPT):
         feeds = fine(await waiting, 200)["feeds"]
     assert "close" in {feed["audience"] for feed in feeds}
 

@@ -260,7 +260,7 @@ async def test_depth_is_looked_at_in_a_time_that_grows_with_the_body(own: httpx2
                 "/v1/solutions/arnia/one", content=start + b'"' + b'\\"' * 20_000, headers=JSON
             )
         refused(answer, 400, "invalid")
-        assert watch.seconds < 1
+        assert watch.worked < 1
 
 
 async def test_bad_input_over_a_real_connection_is_refused_alike(dsn: str) -> None:

@@ -357,7 +357,7 @@ async def test_a_request_that_waits_for_news_counts_once(
     too_many(await own.get("/v1/feeds"), after=1)
 
 
-@pytest.mark.parametrize("operation", list(operations()), ids=repr)
+@pytest.mark.parametrize("operation", operations(), ids=repr)
 async def test_every_operation_is_limited_but_health(
     limited: Litestar, clock: Clock, operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

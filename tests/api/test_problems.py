@@ -17,6 +17,7 @@ from federation.node import Node
 from tests.api.asking import JSON, executed, fine, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import browsing
+from tests.waiting import until
 
 
 def kinds(kind: type[errors.Refused] = errors.Refused) -> Iterator[type[errors.Refused]]:
@@ -118,14 +119,17 @@ async def test_a_request_whose_connection_the_database_ends_can_be_tried_again(
         async with blocker.transaction():
             await blocker.execute("SELECT 1 FROM records FOR UPDATE")
             writing = asyncio.ensure_future(put(own, "solutions/x", a_solution(status="beta")))
-            for _ in range(100):
-                await asyncio.sleep(0.05)
-                ended = await blocker.fetchval(
-                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                    " WHERE application_name = 'federation' AND wait_event_type = 'Lock'"
+
+            async def ended() -> bool:
+                await blocker.execute("SELECT pg_stat_clear_snapshot()")
+                return bool(
+                    await blocker.fetchval(
+                        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                        " WHERE application_name = 'federation' AND wait_event_type = 'Lock'"
+                    )
                 )
-                if ended:
-                    break
+
+            await until(ended)
             answer = await writing
     finally:
         await blocker.close()

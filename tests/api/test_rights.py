@@ -23,9 +23,10 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.keys import Keyring, mint
 from federation.node import Node
-from tests.api.asking import Operation, fine, operations, put, refused, until
+from tests.api.asking import Operation, fine, operations, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce, publish
+from tests.waiting import within_a_second
 
 GUARDED = [operation for operation in operations() if operation.right.scope]
 OPEN = [operation for operation in operations() if not operation.right.scope]
@@ -334,11 +335,11 @@ async def test_a_token_has_what_rfc_9068_asks_for(own: httpx2.AsyncClient, arnia
     assert claims["exp"] - claims["iat"] == LIFETIME == 300
 
 
-async def gone_within_a_second(client: httpx2.AsyncClient) -> None:
+async def gone_within_a_second(client: httpx2.AsyncClient, node: Node) -> None:
     async def is_refused() -> bool:
         return (await client.get("/v1/solutions")).status_code == 401
 
-    await until(is_refused, seconds=1)
+    await within_a_second(node, is_refused)
 
 
 async def test_a_revoked_clients_token_is_refused_within_a_second(
@@ -348,7 +349,7 @@ async def test_a_revoked_clients_token_is_refused_within_a_second(
     assert (await own.get("/v1/solutions")).status_code == 200
     async with arnia.store.write() as tx:
         assert await tx.clients.revoke("own")
-    await gone_within_a_second(own)
+    await gone_within_a_second(own, arnia)
     assert (await anyone.get("/v1/solutions", headers={"authorization": other})).status_code == 200
 
 
@@ -364,7 +365,7 @@ async def test_a_peer_that_is_no_more_is_refused_within_a_second(
             connection = tx.peers._session.connection
             await connection.execute(how)
             await connection.execute("UPDATE node SET trust = trust + 1")
-    await gone_within_a_second(peer)
+    await gone_within_a_second(peer, arnia)
 
 
 async def test_a_check_that_a_revocation_overtakes_is_not_remembered(
@@ -388,4 +389,4 @@ async def test_a_check_that_a_revocation_overtakes_is_not_remembered(
     await arnia.watch.look()
     go_on.set()
     await first
-    await gone_within_a_second(own)
+    await gone_within_a_second(own, arnia)

@@ -21,7 +21,7 @@ from federation.node import Node
 from federation.observe import JsonLines
 from federation.settings import Settings
 from tests.attack.forging import ASSERTION, Party
-from tests.nodes import answers, free_port
+from tests.nodes import NO_TLS, answers, free_port
 
 GRANT = {"grant_type": "client_credentials"}
 HTTP_CLIENTS = ("httpx2", "httpcore2", "asyncio")
@@ -175,7 +175,7 @@ async def running(
     under_way = asyncio.ensure_future(server.serve())
     try:
         await answers(f"{at}/health/ready")
-        async with httpx2.AsyncClient(base_url=at, trust_env=False, timeout=60) as client:
+        async with httpx2.AsyncClient(base_url=at, verify=NO_TLS, trust_env=False, timeout=60) as client:
             yield Running(url or at, at, app._app.state.node, client)
     finally:
         await app.drain(5)

@@ -21,6 +21,7 @@ from tests.attack.running import GRANT, Running
 from tests.attack.test_joining import invited
 from tests.domain.builders import a_solution, nested
 from tests.nodes import a_client
+from tests.waiting import PATIENCE
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -52,9 +53,10 @@ def status_of(answer: bytes) -> int:
 
 
 async def still_serves(node: Running, credentials: tuple[str, str]) -> None:
-    began = time.monotonic()
-    assert (await node.client.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 200
-    assert time.monotonic() - began < 2
+    """Sooner than a silent body is given up, so it does not wait for one."""
+    async with asyncio.timeout(0.8 * guard.SILENCE):
+        answer = await node.client.post("/oauth2/token", data=GRANT, auth=credentials)
+    assert answer.status_code == 200
 
 
 async def test_a_compressed_body_is_not_unpacked(target: Running, secrets_shown: Secrets) -> None:
@@ -85,12 +87,12 @@ async def test_depth_is_no_lever_anywhere(target: Running, secrets_shown: Secret
     deep = [nested(30_000), b'{"a":' * 10_000, b'{"jwks":' + nested(30_000) + b"}"]
     deep.append(json.dumps({**good, "jwks": "HERE"}).encode().replace(b'"HERE"', nested(20_000)))
     for body in deep:
-        began = time.monotonic()
+        began = time.process_time()  # what the node has worked, whoever else is at work
         answer = await target.client.post(
             "/v1/join", content=body, headers={**JSON, "authorization": f"Bearer {secret}"}
         )
         assert answer.status_code == 400, answer.text
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
     assert (await target.join(good, secret)).status_code == 201
 
 
@@ -159,33 +161,33 @@ async def test_more_silent_bodies_than_there_are_places_are_given_up(
     monkeypatch.setattr(guard, "SILENCE", 1.0)
     credentials = await a_client(target.node)
     head = b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
-    silent = [raw(target, head + b"content-length: 100\r\n\r\ng") for _ in range(serving.CONCURRENT)]
-    asked = asyncio.gather(*silent)
+    half = head + b"content-length: 100\r\n\r\ng"
+    asked = asyncio.gather(*(raw(target, half, seconds=PATIENCE) for _ in range(serving.CONCURRENT)))
     await asyncio.sleep(0.5)
-    began = time.monotonic()
-    assert (await target.client.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 200
-    assert time.monotonic() - began < 5
+    async with asyncio.timeout(PATIENCE):
+        answer = await target.client.post("/oauth2/token", data=GRANT, auth=credentials)
+    assert answer.status_code == 200
     assert {status_of(answer) for answer in await asked} == {408}
 
 
 async def test_a_body_that_drips_is_given_up(target: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "WHOLE_BODY", 1.0)
+    monkeypatch.setattr(guard, "WHOLE_BODY", 2.0)
     credentials = await a_client(target.node)
     pair = base64.b64encode(":".join(credentials).encode())
     head = b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
     head += b"authorization: Basic " + pair + b"\r\ncontent-length: 29\r\n\r\n"
     form = [bytes([byte]) for byte in b"grant_type=client_credentials"]
-    assert status_of(await raw(target, head, *form[:9], pause=0.1, seconds=3)) == 408
-    assert status_of(await raw(target, head, *form, pause=0.005, seconds=1)) == 200
+    assert status_of(await raw(target, head, *form[:9], pause=0.2)) == 408
+    assert status_of(await raw(target, head, *form, pause=0.002)) == 200
 
 
 async def test_many_small_fields_cost_nothing(target: Running) -> None:
     credentials = await a_client(target.node)
     for body in (b"&".join(b"a%d=" % n for n in range(2_000)), b"=&" * 8_000, b"%" * 16_000, b"%41" * 5_000):
-        began = time.monotonic()
+        began = time.process_time()
         answer = await target.client.post("/oauth2/token", content=body, headers=FORM, auth=credentials)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
-        assert time.monotonic() - began < 0.5
+        assert time.process_time() - began < 0.5
     headers = [("authorization", "Bearer x"), *(("dpop", "x" * 100) for _ in range(50))]
     assert (await target.client.get("/v1/solutions", headers=headers)).status_code == 401
     assert (await target.client.get("/v1/solutions", params={"q": "x" * 9_000})).status_code == 413

@@ -21,7 +21,7 @@ from federation.node import Node
 from federation.store.database import opened
 from tests.audit.trails import entries, holds, noted, trail
 from tests.nodes import a_node, served
-from tests.store.steps import until
+from tests.waiting import PATIENCE, until
 
 PROJECT = Path(__file__).parents[2]
 
@@ -147,7 +147,7 @@ async def test_a_database_that_is_gone_does_not_hold_up_the_end(
     from federation.store.audit import _LOCK
 
     monkeypatch.setattr(housekeeping, "LAST_SECONDS", 0.2)
-    async with asyncio.timeout(10), look.transaction(), housekeeping.running(arnia):
+    async with asyncio.timeout(PATIENCE), look.transaction(), housekeeping.running(arnia):
         await look.execute(_LOCK)
     assert [entry.event for entry in await entries(arnia)] == ["node.started"]
 

@@ -19,6 +19,7 @@ from federation.store.audit import AuditWriter
 from tests.audit.trails import entries, holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_token, browsing, publish
+from tests.store.steps import waits
 
 
 def told(entry: Entry) -> tuple[str, str, str, dict[str, Any]]:
@@ -176,12 +177,7 @@ async def test_counts_are_kept_when_noting_them_is_cut_short(arnia: Node, look: 
     async with look.transaction():
         await look.execute(_LOCK)
         task = asyncio.create_task(housekeeping.flush(arnia))
-        from tests.store.steps import WAITING, until
-
-        async def waiting() -> bool:
-            return bool(await look.fetchval(WAITING))
-
-        await until(waiting)
+        await waits(look)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

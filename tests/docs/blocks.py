@@ -15,13 +15,14 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation import keys, serving
+from federation import housekeeping, keys, serving
+from federation import node as node_
 from federation.api import caller, feeds, guard, oauth, openapi, records
 from federation.api import limits as limits_
 from federation.api.problems import PROBLEMS
 from federation.app import api
 from federation.cli import main
-from federation.domain import audit, document, feed, peer, query, values
+from federation.domain import audit, document, feed, peer, proof, query, values
 from federation.domain.document import Draft, Envelope
 from federation.domain.incident import STATUSES, NewUpdate
 from federation.domain.registry import TYPES
@@ -30,8 +31,9 @@ from federation.domain.solution import THEMES
 from federation.domain.values import Content
 from federation.observe import Metrics
 from federation.settings import Settings, read
-from federation.store import database
-from federation.sync import client, loop, outbound
+from federation.store import database, receipts
+from federation.store import feeds as stored
+from federation.sync import client, follow, loop, outbound, repair
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -110,6 +112,8 @@ _SETTINGS = {
     "it); for a moment twice as many. 0: no limit that goes by addresses, on token requests neither.",
     "proxies": "Addresses and networks, separated by commas, of the proxies whose `X-Forwarded-For` is "
     "believed, such as `127.0.0.1,172.16.0.0/12`.",
+    "tombstones_days": "Days that tombstones and withdrawals are kept, 1 to 36500. Who was away for longer "
+    "compares all it holds, instead of reading on from its cursor.",
 }
 _OTHERWISE = {
     "operator": "none: it must be set",
@@ -270,6 +274,15 @@ def limits() -> str:
         ("Entries of a page of a feed or of changes", number(feed.PAGE_ENTRIES), "400"),
         ("Bytes of a page of a feed", f"{size(feed.PAGE_BYTES)}, but at least one entry", "`more` is true"),
         ("`Prefer: wait`", seconds(feed.LONGEST_WAIT), "304"),
+        ("Entries asked for by number at once, or told in one feedback", number(proof.MOST_ASKED), "400"),
+        ("Body of a receipt", size(feeds.MOST_SAID), "413"),
+        ("Entries that one peer could not take, kept", number(receipts.MOST_FEEDBACK), "not kept"),
+        ("Records named by `dry_run`", number(node_.MOST_SHOWN), "`records` counts them"),
+        (
+            "Withdrawals, departures, receipts, entries of feedback that are listed, of each",
+            number(receipts.MOST_SHOWN),
+            "the newest",
+        ),
         ("Silence in a stream of events, before a comment line", seconds(feeds.HEARTBEAT), "–"),
         ("Life of an access token", seconds(caller.LIFETIME), "401"),
         ("Length of an access token", size(caller.MAX_TOKEN), "401"),
@@ -289,7 +302,7 @@ def limits() -> str:
         ("Requests under way in one process", number(serving.CONCURRENT), "they wait"),
         ("Connections that wait to be accepted", number(serving.BACKLOG), "refused by the system"),
         ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
-        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "500"),
+        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "503"),
         ("Requests under way when the node is told to stop", seconds(serving.DRAIN_SECONDS), "closed"),
     )
     return table(("what", "limit", "beyond it"), iter(rows))
@@ -308,9 +321,45 @@ def patience() -> str:
         ),
         ("One entry of a feed", size(client.LINE_BYTES)),
         ("Any other answer of a peer", size(outbound.SMALL_BYTES)),
+        ("Leaves of a bucket, and an answer with them", f"{number(proof.MOST_LEAVES)}, {size(client.LARGE)}"),
+        ("Entries asked for by number at once", number(proof.MOST_ASKED)),
         (
             "Entries stored in one transaction",
             f"{number(client.SLICE)} or {size(client.SLICE_BYTES)}",
+        ),
+        ("Records dropped in one transaction of a repair", number(repair.SLICE)),
+        ("Entries of a feed that are kept as set aside", number(stored.MOST_ASIDE)),
+        ("One pull or repair of a feed", seconds(loop.LONGEST_PULL)),
+        ("Proof of a feed that moves meanwhile", f"{repair.TRIES} times, {seconds(repair.PAUSE)} apart"),
+        ("A repair that changed nothing", f"again after {seconds(follow.AGAIN.total_seconds())}"),
+        (
+            "Failures in a row after which other members are asked",
+            f"{loop.RELAYED_AFTER}; then {loop.MOST_RELAYS} of them, every {seconds(loop.RELAYED_EVERY)}",
+        ),
+    )
+    return table(("what", "limit"), iter(rows))
+
+
+# Proof
+
+
+def proofs() -> str:
+    rows: tuple[tuple[str, str], ...] = (
+        ("Buckets of a feed", number(proof.BUCKETS)),
+        ("Life of a checkpoint", seconds(proof.LIFETIME)),
+        ("Age at which a checkpoint is renewed, though nothing has changed", seconds(proof.RENEWED)),
+        ("Age of the last proof at which a copy raises an alarm", seconds(proof.HALF_LIFE)),
+        ("Time that the clock of a signer may be ahead", seconds(proof.CLOCKS_DIFFER)),
+        ("Pause between two signatures of changes, at least", seconds(housekeeping.PROVE_SECONDS)),
+        ("Looks for checkpoints that grow old", f"every {seconds(housekeeping.PROVE_AGAIN_SECONDS)}"),
+        (
+            "Removals that happen without being asked, in one round",
+            f"{number(proof.MOST_REMOVED)} records, or {proof.SHARE_REMOVED:.0%} of the feed if that is more",
+        ),
+        (
+            "Tombstones and withdrawals are kept",
+            f"{node_.TOMBSTONES_DAYS} days (`FEDERATION_TOMBSTONES_DAYS`); looked at every "
+            f"{seconds(housekeeping.EXPIRE_SECONDS)}",
         ),
     )
     return table(("what", "limit"), iter(rows))
@@ -535,6 +584,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "controls": controls,
     "limits": limits,
     "patience": patience,
+    "proofs": proofs,
     "metrics": metrics,
     "forms": forms,
     "envelope": envelope,

@@ -21,7 +21,7 @@ from tests.docs.blocks import DOCS, ROOT
 from tests.nodes import free_port
 
 _FENCE = re.compile(r"^```(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-LONGEST = 30.0
+LONGEST = 60.0
 """Seconds a block may take."""
 
 

@@ -22,7 +22,9 @@ from federation.domain.values import (
     END,
     MOST_SEARCHED,
     Content,
+    Dated,
     Identifier,
+    Part,
     as_instant,
     day,
     instant,
@@ -339,3 +341,16 @@ def test_a_line_feed_after_the_end_matches_no_pattern(pattern: str) -> None:
             break
     else:
         pytest.fail(f"no example for {pattern}")
+
+
+def test_whoever_names_moments_has_them_checked() -> None:
+    """`Part` does not look at them: it would cost every group of members that has none."""
+
+    def below(kind: type[Any]) -> Iterator[type[Any]]:
+        for one in kind.__subclasses__():
+            yield one
+            yield from below(one)
+
+    naming = [one for one in below(Part) if getattr(one, "moments", ()) or getattr(one, "ordered", ())]
+    assert len(naming) > 5
+    assert all(issubclass(one, Dated) for one in naming)

@@ -29,7 +29,7 @@ async def test_a_killed_node_takes_its_server_along_and_loses_no_row(lived: Path
     node = Node(lived)
     last = node.keeps(20)
     node.kill()
-    until(lambda: not living(lived), 5)
+    until(lambda: not living(lived))
     assert not (lived / "postgresql" / "data" / ".s.PGSQL.5432").exists()
 
     again = Node(lived)
@@ -91,7 +91,7 @@ async def test_node_and_postmaster_killed_together_lose_no_row(lived: Path) -> N
     last = node.keeps(20)
     kill(postmaster(lived), node.process.pid)
     node.close()
-    until(lambda: not living(lived), 5)
+    until(lambda: not living(lived))
     again = Node(lived)
     assert again.keeps(1) > last
     assert again.leave() == "left"
@@ -190,7 +190,7 @@ async def test_a_cluster_half_made_leaves_no_process_and_is_made_again(directory
     node = Node(directory)
     until(lambda: list(room.glob("new-*/global")))
     node.kill()
-    until(lambda: not living(directory), 5)
+    until(lambda: not living(directory))
     assert not list(room.glob("new-*"))
 
     node = Node(directory)

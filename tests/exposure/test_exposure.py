@@ -321,7 +321,7 @@ async def test_the_age_and_the_state_of_each_copy_are_told(arnia: Node, megalis:
     async with arnia.store.write() as tx:
         await tx.peers.answered("megalis")
     copy_ = (await hits(arnia))["megalis"].copy
-    assert copy_.state == "unverified"
+    assert copy_.state == "unproved"
     assert copy_.age_seconds is not None
     assert copy_.age_seconds < 60
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)

@@ -16,7 +16,7 @@ from federation.domain import registry
 from federation.domain.errors import Unavailable
 from federation.domain.visibility import itself
 from federation.node import Node
-from tests.api.asking import PATCH, NextDoor, until
+from tests.api.asking import PATCH, NextDoor
 from tests.domain.builders import a_group
 from tests.matrix import rules
 from tests.matrix.rules import HERE
@@ -33,6 +33,7 @@ from tests.matrix.world import (
     told,
 )
 from tests.nodes import publish
+from tests.waiting import until, within_a_second
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ async def test_who_is_cut_off_is_refused_within_a_second_whatever_it_asks(world:
     async def refused() -> bool:
         return (await member.get(ASKS[0])).status_code == 401
 
-    await until(refused, seconds=1)
+    await within_a_second(world.node, refused)
     for ask in ASKS:
         assert (await member.get(ask)).status_code == (await member.head(ask)).status_code == 401
     assert [(await others.get(ask)).status_code for ask in ASKS] == statuses
@@ -161,12 +162,12 @@ async def test_a_look_that_fails_halfway_does_not_forget_who_was_cut_off(world: 
     assert not await refused()
     world.node.watch._on_trust.insert(0, fail_once)
     await trust.suspend(world.node, "nivernais")
-    await until(refused, seconds=1)
+    await within_a_second(world.node, refused)
 
     async def sees_again() -> bool:
         return bool(failed) and not world.node.watch.blind
 
-    await until(sees_again, seconds=5)
+    await until(sees_again)
     assert await refused()
 
 

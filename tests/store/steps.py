@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,17 +11,7 @@ import asyncpg
 from federation.domain.feed import FeedName
 from federation.node import Node
 from federation.store.database import Store, Writing
-
-PATIENCE = 20.0
-"""Seconds after which something that happens soon will not: for a broken program, not a busy machine."""
-
-
-async def until(true: Callable[[], Awaitable[Any]], seconds: float = PATIENCE) -> Any:
-    """Ask until the answer is true, and return it."""
-    async with asyncio.timeout(seconds):
-        while not (answer := await true()):
-            await asyncio.sleep(0.005)
-        return answer
+from tests.waiting import until as until
 
 
 @asynccontextmanager
@@ -45,6 +34,7 @@ async def waits(look: Any, writers: int = 1) -> None:
     """Wait until so many connections wait for a lock that another one holds."""
 
     async def so_many() -> bool:
+        await look.execute("SELECT pg_stat_clear_snapshot()")  # or a transaction sees the same each time
         return bool(await look.fetchval(WAITING) >= writers)
 
     await until(so_many)

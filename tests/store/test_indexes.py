@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,8 @@ from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import read_query
 from federation.domain.visibility import Caller, anonymous, itself
+from federation.store import database
+from federation.store import records as store_records
 from federation.store.exposure import ExposureWriter
 from federation.store.feeds import FeedsReader
 from federation.store.records import RecordsReader, RecordsWriter
@@ -208,6 +211,38 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
     explaining.found_by_index()
 
 
+WRITES = {
+    "keep": store_records.KEEP,
+    "take": store_records.TAKE,
+    "purge": store_records._PURGE,
+    "own held": store_records._OWN_HELD.text,
+    "others held": store_records._OTHERS_HELD.text,
+}
+
+
+@pytest.mark.parametrize("statement", WRITES.values(), ids=WRITES)
+async def test_a_write_is_planned_once_and_finds_by_whole_keys(full: str, statement: str) -> None:
+    """Transactions that write plan for any value, see ``store/database.py``.
+
+    An index of which only the type or the origin is asked is read as the table would be.
+    """
+    many = max(int(number) for number in re.findall(r"\$([0-9]+)", statement))
+    async with looking(full) as look:
+        for emptied in (False, True):
+            await look.execute(database._BEGIN)
+            if emptied:
+                await look.execute("TRUNCATE records")
+            await look.execute(f"PREPARE written AS {statement}")
+            rows = await look.fetch(f"EXPLAIN EXECUTE written ({', '.join(['NULL'] * many)})")
+            await look.execute("ROLLBACK; DEALLOCATE written")
+            plan = "\n".join(row[0] for row in rows)
+            assert "records" in plan
+            assert "Seq Scan on records" not in plan
+            assert "Seq Scan on withdrawals" not in plan
+            for found in re.findall(r"Scan .*on (?:pk_)?records.*\n.*Cond: (.*)", plan):
+                assert "key = " in found, plan
+
+
 async def test_a_plan_that_reads_the_whole_table_would_be_noticed(explaining: Explaining) -> None:
     """The control."""
     await explaining.fetch("SELECT key FROM records WHERE document = $1", b"")
@@ -222,7 +257,9 @@ async def test_a_prepared_statement_stays_quick_when_it_has_been_run_often(full:
             query = read_query(Deployment, asked)
             for _ in range(8):
                 await node.collect(query, by=itself("recia"))
-            began = time.perf_counter()
-            for _ in range(5):
+            took = []
+            for _ in range(8):
+                began = time.perf_counter()
                 await node.collect(query, by=itself("recia"))
-            assert (time.perf_counter() - began) / 5 < 0.1
+                took.append(time.perf_counter() - began)
+            assert min(took) < 0.1  # the machine may be slow at once, a bad plan is slow each time

@@ -30,6 +30,7 @@ from tests.store.steps import (
     until,
     waits,
 )
+from tests.waiting import PATIENCE
 
 PUBLIC = FeedName("arnia", "public")
 
@@ -148,7 +149,7 @@ async def test_slow_work_of_one_writer_does_not_hold_up_another(arnia: Node) -> 
     slow = await begun(arnia.store)
     await slow.tx.records.held("solution", "arnia", ["slow"])
     await slow.tx.feeds.open(PUBLIC, None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await publish(arnia, "solution", "quick", a_solution())
     await slow.tx.records.keep("arnia", [(a_record(key="slow"), feed, 1)])
     await slow.commit()
@@ -309,7 +310,7 @@ async def test_bulk_uploads_of_the_same_keys_in_opposite_order_do_not_wait_for_e
     single = asyncio.create_task(publish(arnia, "solution", keys[-1], a_solution(name="C")))
     await waits(look, writers=2)
     await gate.commit()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(forwards, backwards, single)
     revisions = await look.fetch("SELECT key, revision FROM records")
     assert {row["key"]: row["revision"] for row in revisions} == {
@@ -335,7 +336,7 @@ async def test_locks_are_taken_in_one_order_whatever_order_the_keys_are_named_in
     free = await look.fetch("SELECT key FROM records WHERE key <> 'a' ORDER BY key FOR UPDATE SKIP LOCKED")
     assert [row["key"] for row in free] == ["b", "c"], "nobody holds what comes after what they wait for"
     await gate.commit()
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
     first = one if tasks[0] in done else two
     assert len(done) == 1
     await first.commit()
@@ -504,11 +505,10 @@ async def test_nobody_but_the_operator_follows_arrivals(arnia: Node) -> None:
 
 
 async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:
-    waiting = asyncio.create_task(arnia.watch.beyond(0, 10))
+    waiting = asyncio.create_task(arnia.watch.beyond(0, PATIENCE))
     async with a_node("arnia", dsn) as beside:
         await publish(beside, "solution", "glpi", a_solution())
-        async with asyncio.timeout(1):
-            assert await waiting
+        assert await waiting, "it was woken, and not told that the time is over"
 
     async def seen() -> bool:
         return arnia.watch.state.arrival == 1

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx2
 import pytest
 
-from federation.domain.feed import FeedName
+from federation.domain.feed import LONGEST_WAIT, FeedName
 from federation.domain.peer import back_off as peer_back_off
 from federation.node import Node, PeerView
 from federation.observe import Metrics
@@ -71,6 +72,17 @@ async def failed(node: Node, operator: str, times: int = 1) -> PeerView:
     return found
 
 
+async def delay(node: Node, origin: Node) -> float:
+    """Seconds until a node holds what is published: the median, since a machine may be busy for a while."""
+    took = []
+    for n in range(5):
+        began = time.monotonic()
+        await publish(origin, "solution", f"delayed-{n}", a_solution())
+        await has(node, f"delayed-{n}")
+        took.append(time.monotonic() - began)
+    return median(took)
+
+
 async def has(node: Node, key: str) -> None:
     async def there() -> bool:
         return key in await held(node)
@@ -91,11 +103,7 @@ async def test_a_publication_is_held_by_a_waiting_peer_within_a_second(arnia: No
     await publish(origin, "solution", "first", a_solution())
     async with following(arnia):
         await has(arnia, "first")
-        for n in range(3):
-            began = time.monotonic()
-            await publish(origin, "solution", f"k{n}", a_solution())
-            await has(arnia, f"k{n}")
-            assert time.monotonic() - began < 1.0
+        assert await delay(arnia, origin) < 1.0
     seen = await view(arnia, "megalis")
     assert (seen.failures, seen.failure, seen.lag) == (0, None, 0)
     assert seen.contacted_at
@@ -110,10 +118,9 @@ async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
     waiting = asyncio.create_task(source.heads(wait=True))
     done, _ = await asyncio.wait([waiting], timeout=0.5)
     assert not done, "nothing has moved"
-    began = time.monotonic()
     await publish(origin, "solution", "glpi", a_solution())
-    heads = await waiting
-    assert time.monotonic() - began < 1.0
+    async with asyncio.timeout(LONGEST_WAIT / 2):
+        heads = await waiting
     assert first is not None
     assert heads is not None
     assert {h.audience: h.seq for h in heads} == {h.audience: h.seq for h in first} | {"public": 1}
@@ -156,7 +163,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
 async def test_peers_that_fail_harm_no_other_and_each_shows_its_reason(
     arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound, "SILENCE", 0.5)
+    monkeypatch.setattr(outbound, "SILENCE", 2.0)
     await introduce(arnia, origin)
     await publish(origin, "solution", "first", a_solution())
     async with AsyncExitStack() as stack:
@@ -177,10 +184,7 @@ async def test_peers_that_fail_harm_no_other_and_each_shows_its_reason(
             assert seen.next_try_at
             assert seen.contacted_at is None
             assert seen.state == "active"
-        began = time.monotonic()
-        await publish(origin, "solution", "second", a_solution())
-        await has(arnia, "second")
-        assert time.monotonic() - began < 2.0
+        assert await delay(arnia, origin) < 1.0
     assert (await view(arnia, "megalis")).failures == 0
 
 

@@ -28,7 +28,7 @@ class Federation:
 
     async def converged(self) -> None:
         """Wait until every node has taken what it may read of every other."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await self._is_converged():
                 await asyncio.sleep(0.05)
 

@@ -32,8 +32,10 @@ from tests.sync.peers import Answer, Tiny, reply, tiny
 NAME = "node.example"
 PUBLIC = "93.184.215.14"
 OTHER = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Trusts nobody. To read the system's authorities takes 20 ms, for each client."""
+PATIENCE = 20.0
+"""Seconds after which what did not happen never will, on a machine that has other work too."""
+DEADLINE = 2.0
+"""Seconds of a deadline that no such machine misses before the connection is made."""
 
 
 class Names:
@@ -71,9 +73,12 @@ class Wire(httpcore2.AsyncNetworkBackend):
         self.sockets.append(stream.get_extra_info("socket"))
         return stream
 
-    async def all_closed(self) -> bool:
-        await asyncio.sleep(0.01)
-        return [one.fileno() for one in self.sockets] == [-1] * len(self.called)
+    async def closed(self) -> None:
+        """Returns when every connection that was made is closed; raises TimeoutError if one is left open."""
+        assert self.sockets, "no connection was made: nothing is shown"
+        async with asyncio.timeout(PATIENCE):
+            while any(one.fileno() != -1 for one in self.sockets):
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -83,7 +88,7 @@ async def client(
     private: bool = False,
     names: Any = None,
     wire: Wire | None = None,
-    verify: ssl.SSLContext | None = NO_TLS,
+    verify: ssl.SSLContext | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client as ``settings`` makes it, with the names and the network of the test."""
     made = outbound.settings(base, private=private)
@@ -343,11 +348,9 @@ async def test_a_name_that_is_not_resolved_is_said_to_be_so(monkeypatch: pytest.
         await asyncio.sleep(30)
         return [PUBLIC]
 
-    began = time.monotonic()
-    async with client(f"http://{NAME}", names=slow) as one:
+    async with asyncio.timeout(PATIENCE), client(f"http://{NAME}", names=slow) as one:
         with pytest.raises(Broke, match=r"node\.example was not resolved in time"):
             await one.get(f"http://{NAME}/")
-    assert time.monotonic() - began < 5
     label = "a" * 70
     async with client(f"http://{label}.example", names=addresses_of) as one:
         with pytest.raises(Broke, match="cannot be resolved"):
@@ -473,7 +476,7 @@ async def test_a_certificate_for_something_else_than_the_name_is_refused(
     async with tls(ca.server(name)) as (url, _), client(url, wire=wire, verify=ca.trusted()) as one:
         with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
             await one.get(url)
-        assert await wire.all_closed()
+        await wire.closed()
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused_whatever_the_environment_says(
@@ -484,7 +487,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_whatever_the_env
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, str(ca.pem))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
-    async with tls(ca.server(x509.DNSName(NAME))) as (url, _), client(url, verify=None) as one:
+    async with tls(ca.server(x509.DNSName(NAME))) as (url, _), client(url) as one:
         with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
             await one.get(url)
 
@@ -554,7 +557,7 @@ async def test_cookies_are_neither_kept_nor_sent_back() -> None:
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
 
-async def refused(answer: Answer, because: str, *, within: float = 10.0, **said: Any) -> None:
+async def refused(answer: Answer, because: str, **said: Any) -> None:
     """The answer is refused, and its connection closed while the client is still there."""
     wire = Wire()
 
@@ -567,10 +570,10 @@ async def refused(answer: Answer, because: str, *, within: float = 10.0, **said:
         await asyncio.sleep(30)  # it does not hang up: we do
 
     async with saying(tell) as peer, client(at(peer), wire=wire) as one:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(httpx2.TransportError, match=because):
                 await one.get(at(peer), **said)
-        assert await wire.all_closed()
+        await wire.closed()
 
 
 def times(piece: bytes, before: bytes = HEAD + b"\r\n", *, pause: float = 0.0) -> Answer:
@@ -622,7 +625,7 @@ async def test_a_body_without_end_is_given_up() -> None:
 async def test_a_body_in_the_smallest_pieces_costs_little() -> None:
     """A million of them would be within the bytes that were agreed, and 13 s of a core."""
     chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n"
-    await refused(times(b"1\r\na\r\n" * 5_000, chunked), "too many small pieces", within=2)
+    await refused(times(b"1\r\na\r\n" * 5_000, chunked), "too many small pieces")
     some = b"".join(b"%x\r\n" % 60 + b" " * 60 + b"\r\n" for _ in range(1_000)) + b"0\r\n\r\n"
     async with saying(chunked + some) as peer, client(at(peer)) as one:
         assert len((await one.get(at(peer))).content) == 60_000
@@ -675,8 +678,8 @@ async def test_headers_have_a_size_and_an_end(monkeypatch: pytest.MonkeyPatch) -
     chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n"
     await refused(times(b"a" * 65_536, chunked + b"1;"), "too long")
     await refused(times(b"x: y\r\n" * 1_000, chunked + b"0\r\n"), "too long")
-    monkeypatch.setattr(outbound, "DEADLINE", 0.5)
-    await refused(times(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, b""), "did not answer in time", within=3)
+    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    await refused(times(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, b""), "did not answer in time")
 
 
 DRIPS = {
@@ -689,27 +692,28 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS)
-async def test_an_answer_that_drips_is_given_up_at_its_deadline(
-    answer: Answer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each byte comes long before the silence is too long."""
-    monkeypatch.setattr(outbound, "DEADLINE", 0.3)
-    await refused(answer, "in time", within=3)
-    await refused(answer, "in time", within=3, extensions={"federation.wait": 0.3})
+async def test_an_answer_that_drips_is_given_up_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes long before the silence is too long. All at once, to wait for one deadline only."""
+    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    waited = {"extensions": {"federation.wait": 0.3}}
+    cases = [(name, answer, said) for name, answer in DRIPS.items() for said in ({}, waited)]
+    ended = await asyncio.gather(
+        *(refused(answer, "in time", **said) for _, answer, said in cases), return_exceptions=True
+    )
+    assert [(name, end) for (name, _, _), end in zip(cases, ended, strict=True) if end is not None] == []
 
 
 async def test_the_wait_that_was_asked_for_is_beyond_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "DEADLINE", 0.2)
+    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
 
     async def late(writer: asyncio.StreamWriter, _: bytes) -> None:
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(DEADLINE + 0.5)
         writer.write(OK)
 
-    async with saying(late) as peer, client(at(peer)) as one:
-        answer = await one.get(at(peer), extensions={"federation.wait": 5.0})
+    async with saying(late) as peer, client(at(peer)) as one, asyncio.TaskGroup() as together:
+        together.create_task(refused(late, "did not answer in time"))
+        answer = await one.get(at(peer), extensions={"federation.wait": PATIENCE})
         assert answer.status_code == 200
-    await refused(late, "did not answer in time")
 
 
 async def test_a_connection_that_is_never_made_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -726,7 +730,7 @@ async def test_a_connection_that_is_never_made_ends_at_the_deadline(monkeypatch:
     async with client(f"http://{NAME}", [PUBLIC, OTHER] * 10, wire=wire) as one:
         with pytest.raises(Broke, match="did not answer in time"):
             await one.get(f"http://{NAME}/")
-    assert len(wire.called) <= 4
+    assert len(wire.called) <= 4 < outbound.TRIED
 
 
 async def test_a_stream_has_its_own_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -735,38 +739,38 @@ async def test_a_stream_has_its_own_bounds(monkeypatch: pytest.MonkeyPatch) -> N
         for _turn in range(6):
             writer.write(b"a" * 400_000)
             await writer.drain()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(DEADLINE / 5)
         writer.close()
 
-    monkeypatch.setattr(outbound, "DEADLINE", 0.3)
+    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
     async with saying(slowly) as peer, client(at(peer)) as one:
         async with one.stream("GET", at(peer), extensions=outbound.STREAM) as answer:
             size = sum([len(piece) async for piece in answer.aiter_raw()])
         assert size == 2_400_000, "more, and for longer, than any other answer"
-    monkeypatch.setattr(outbound, "STREAM_BYTES", 2_000_000)
-    await refused(slowly, "longer than 2000000", extensions=outbound.STREAM)
-    length = HEAD + b"content-length: 2000001\r\n\r\n"
-    await refused(length, "longer than 2000000", extensions=outbound.STREAM)
+    monkeypatch.setattr(outbound, "STREAM_BYTES", 1_000_000)
+    await refused(slowly, "longer than 1000000", extensions=outbound.STREAM)
+    length = HEAD + b"content-length: 1000001\r\n\r\n"
+    await refused(length, "longer than 1000000", extensions=outbound.STREAM)
     await refused(times(b"a", HEAD, pause=0.02), "in time", extensions=outbound.STREAM)
 
 
 async def test_a_refusal_of_a_stream_is_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "DEADLINE", 0.3)
+    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
     head = b"HTTP/1.1 500 Sorry\r\n\r\n"
     await refused(times(b"a" * 65_536, head), "longer than 1048576", extensions=outbound.STREAM)
     await refused(times(b"a", head, pause=0.02), "in time", extensions=outbound.STREAM)
 
 
 async def test_a_flood_of_small_things_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "DEADLINE", 1.0)
+    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
     longest = 0.0
 
     async def watch() -> None:
         nonlocal longest
         while True:
-            began = time.perf_counter()
+            began = time.thread_time()  # what this loop has worked meanwhile, whoever else is at work
             await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.thread_time() - began)
 
     for flood in (
         times(b"HTTP/1.1 100 \r\n\r\n" * 4_000, b""),

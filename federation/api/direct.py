@@ -1,0 +1,79 @@
+"""GET of one record, past the framework: the request that is made most, and the one that does least.
+
+Nothing is decided here. Route handler, guard, answer and refusals are those that the framework would have
+come to, and whatever is out of the ordinary goes its way: other methods, other paths, odd host names.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.datastructures import Headers
+from litestar.handlers import HTTPRouteHandler
+
+from federation.api.answers import on_bug, on_refused
+from federation.api.guard import admit
+from federation.api.records import one_record
+from federation.domain.errors import Refused
+
+_HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+
+
+class Direct:
+    """ASGI, around the framework's application."""
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+        self._handlers: dict[tuple[str, str], HTTPRouteHandler] = {}
+        for route in app.routes:
+            for handler in getattr(route, "route_handlers", ()):
+                if handler.opt.get("act") == "get":
+                    _, version, plural, *_ = route.path.split("/")
+                    self._handlers[version, plural] = handler
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        handler = self._handler(scope)
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = scope["litestar_app"] = self._app
+        scope["route_handler"] = handler
+        _, _, _, origin, key = scope["path"].split("/")
+        try:
+            headers = Headers.from_scope(scope)
+            caller = await admit(self._app.state, scope, headers, handler)
+            answer = await one_record(
+                self._app.state.node,
+                handler.opt["kind"],
+                origin,
+                key,
+                by=caller,
+                known=headers.get("if-none-match"),
+            )
+        except Refused as refused:
+            request: Request[Any, Any, Any] = Request(scope, receive, send)
+            answer = on_refused(request, refused).to_asgi_response(None, request)
+        except Exception as error:
+            request = Request(scope, receive, send)
+            answer = on_bug(request, error).to_asgi_response(None, request)
+        await answer(scope, receive, send)
+
+    def _handler(self, scope: Any) -> HTTPRouteHandler | None:
+        """The handler of one record, when this is a plain request for one."""
+        if scope["type"] != "http" or scope["method"] != "GET" or scope.get("root_path"):
+            return None
+        parts = scope["path"].split("/")
+        if len(parts) != 5 or parts[0] or not (parts[3] and parts[4]):
+            return None
+        for name, value in scope["headers"]:
+            if name == b"host" and not _is_plain(value):
+                return None
+        return self._handlers.get((parts[1], parts[2]))
+
+
+@lru_cache(256)
+def _is_plain(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None

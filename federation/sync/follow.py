@@ -1,0 +1,254 @@
+"""Follow one feed of a peer: take it to its head, prove the copy, repair it, and answer its origin.
+
+One round, whatever tells it to begin: the loop after a head has moved, a command, or a simulation.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from federation import trust
+from federation.domain.errors import CursorExpired
+from federation.domain.feed import FeedName, Head, SetAside
+from federation.domain.peer import Peer
+from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
+from federation.domain.values import as_instant
+from federation.domain.visibility import FEDERATION, PUBLIC
+from federation.keys import kid_of
+from federation.node import Node
+from federation.notary import moment
+from federation.store.digests import Copy
+from federation.store.feeds import Place
+from federation.sync.pull import Braked, Overtaken, Taken, brake, pull, withdraw_only
+from federation.sync.repair import Forged, Proof, Repair, Sender, compare, verified_checkpoint
+
+log = logging.getLogger("federation.sync")
+
+OLD = timedelta(minutes=10)
+"""A copy that was proved so long ago is worth a question for another signature."""
+AGAIN = timedelta(minutes=10)
+"""A repair that changed nothing is tried again after that time, or when something has changed."""
+
+
+class Answering(Proving, Protocol):
+    """A peer that can be read, and told what became of it."""
+
+    async def receipt(self, jws: str) -> None:
+        """Confirm what was dropped."""
+        ...
+
+    async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
+        """Tell what could not be taken."""
+        ...
+
+
+async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken:
+    """Bring the copy of a feed to what its origin, which tells us itself, has and signs."""
+    name = head.name
+    sender = Sender(source, await _with_key(node, origin, head))
+    proof = _proof(node, head, sender)
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(name)
+        copy = await tx.digests.copy(place.id) if place else Copy()
+    if place is not None and copy.braked is not None and not copy.confirmed:
+        if place.epoch == head.epoch and place.head >= head.retained_from:
+            # (Else what is gone and what was withdrawn cannot be told apart: all of it waits.)
+            await withdraw_only(node, name, source)
+        return Taken()
+    trusting = await _must_be_repaired(node, place, head, proof)
+    if trusting is None:
+        return Taken()
+    if not trusting:
+        try:
+            taken = await pull(node, head, source)
+        except CursorExpired:
+            if proof is None:
+                raise
+            trusting = True
+    if trusting:
+        taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
+    if proof is not None:
+        await _prove(node, name, proof, sender, taken, trusting=trusting)
+    return taken
+
+
+async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, source: Proving) -> Taken:
+    """Bring the copy of a feed to what another member holds of it, as far as the origin's signature reaches.
+
+    Nothing is taken that the origin did not sign, or that is older than what we hold. Raises Forged, which
+    names the relay, when it shows something else.
+    """
+    name, sender, taken = head.name, Sender(source, origin, via=relay.operator), Taken()
+    if name.origin != origin.operator or name.audience not in (PUBLIC, FEDERATION):
+        raise Forged(f"{relay.operator} relays {name}, which is not for it to relay")
+    if head.checkpoint is None:
+        return taken
+    said = verified_checkpoint(node, name, head.checkpoint, sender)
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(name)
+        copy = await tx.digests.copy(place.id) if place else Copy()
+    if copy.braked is not None and not copy.confirmed:
+        return taken
+    if copy.newest is not None and said.iat < copy.newest.timestamp():
+        if node.clock().timestamp() < said.exp:
+            return taken  # it is a little behind us
+        raise Forged(
+            f"{relay.operator} relays an old state of {name}, of {as_instant(moment(said.iat))},"
+            f" and we have seen one of {as_instant(copy.newest)}"
+        )
+    if place is not None and place.epoch == said.epoch and place.head > said.seq:
+        return taken
+    taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
+    trusting = place is None or place.epoch != said.epoch or place.head < said.retained_from
+    await _prove(node, name, Proof(said, head.checkpoint), sender, taken, trusting=trusting)
+    return taken
+
+
+async def _with_key(node: Node, origin: Peer, head: Head) -> Peer:
+    """The peer with the key that signed the checkpoint, where it has changed keys since we asked."""
+    kid = kid_of(head.checkpoint) if head.checkpoint else None
+    if kid is None or kid in origin.kids:
+        return origin
+    return await trust.reread_keys(node, origin.operator, kid=kid) or origin
+
+
+def _proof(node: Node, head: Head, sender: Sender) -> Proof | None:
+    if head.checkpoint is None:
+        return None
+    return Proof(verified_checkpoint(node, head.name, head.checkpoint, sender), head.checkpoint)
+
+
+async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: Proof | None) -> bool | None:
+    """Whether entries cannot bring our copy there; None when nothing can now.
+
+    In a new epoch nothing is taken that is not signed: revisions may have gone back, and only the signature
+    tells what is right. A copy that is ahead of its origin in one epoch is an alarm, not for us to reset.
+    """
+    if place is None or place.epoch is None:
+        return False
+    if place.epoch != head.epoch:
+        return True if proof is not None and proof.said.epoch == head.epoch else None
+    if place.head > head.seq:
+        why = f"cursor-in-future: its feed ends at {head.seq} and was taken to {place.head}, in one epoch"
+        log.error("an origin has gone back", extra={"feed": str(head.name), "reason": why})
+        await _diverged(node, head.name, why, "")
+        return None
+    return 0 < place.head < head.retained_from and proof is not None
+
+
+async def _prove(
+    node: Node,
+    name: FeedName,
+    proof: Proof,
+    sender: Sender,
+    taken: Taken,
+    *,
+    trusting: bool,
+    asked: bool = False,
+) -> None:
+    """Compare the copy with a checkpoint, and repair it where they differ.
+
+    ``asked``: the checkpoint was asked for just now. While the origin writes without a pause, those that come
+    with the heads are seldom of the number that we are at.
+    """
+    async with node.store.write() as tx:
+        place = await tx.feeds.open(name, None)
+        before = await tx.digests.copy(place.id)
+        await tx.digests.saw(place.id, moment(proof.said.iat))
+    ours: State | None = None
+    try:
+        ours = await compare(node, name, proof, adopting=trusting)
+        if ours is None:
+            await _verified(node, name, sender, taken)
+            return
+    except Overtaken:
+        if not trusting and sender.via is None:
+            # It has moved since: there is nothing to compare, and the next head comes soon.
+            if not asked and _is_old(before, node.clock()):
+                jws = (await sender.source.proof(name)).checkpoint
+                newer = Proof(verified_checkpoint(node, name, jws, sender), jws)
+                await _prove(node, name, newer, sender, taken, trusting=False, asked=True)
+            return
+    tried = f"{proof.said.root} {ours.root if ours else ''}"
+    if before.tried == tried and before.tried_at and node.clock() - before.tried_at < AGAIN:
+        return
+    log.warning(
+        "the copy is not what its origin has signed, and is repaired",
+        extra={"feed": str(name), "seq": proof.said.seq},
+    )
+    try:
+        newer = await Repair(node, name, sender, trusting=trusting, taken=taken).run()
+        left = await compare(node, name, newer)
+    except Overtaken:
+        return
+    except Braked as error:
+        await brake(node, name, str(error))
+        return
+    except Forged as error:
+        if sender.via is None:
+            await _diverged(node, name, error.detail, tried)
+        raise
+    if left is None:
+        await _verified(node, name, sender, taken)
+        log.info("a copy was repaired", extra={"feed": str(name), "records": taken.repaired})
+        return
+    why = ", ".join(sorted(taken.set_aside)) or "of what was set aside"
+    await _diverged(
+        node,
+        name,
+        f"it differs from what was signed at {newer.said.seq}: {why}",
+        f"{newer.said.root} {left.root}",
+    )
+
+
+def _is_old(copy: Copy, now: datetime) -> bool:
+    """Whether a copy was compared, and so long ago that another signature is worth a question."""
+    return copy.verified_at is not None and now - copy.verified_at > OLD
+
+
+async def _verified(node: Node, name: FeedName, sender: Sender, taken: Taken) -> None:
+    async with node.store.write() as tx:
+        place = await tx.feeds.find(name)
+        if place is not None and (sender.via is None or taken.repaired):
+            await tx.digests.came_by(place.id, sender.via)
+
+
+async def _diverged(node: Node, name: FeedName, why: str, tried: str) -> None:
+    log.error("a copy has diverged", extra={"feed": str(name), "reason": why})
+    async with node.store.write() as tx:
+        if place := await tx.feeds.find(name):
+            await tx.digests.diverged(place.id, why, tried=tried, tried_at=node.clock())
+
+
+# What the origin is told
+
+
+async def answer(node: Node, origin: Peer, source: Answering) -> None:
+    """Confirm to an origin what was dropped of its feeds, and tell what could not be taken.
+
+    What it does not take now is owed until it does: both are kept with the copies.
+    """
+    async with node.store.read() as tx:
+        owed = await tx.digests.owed(origin.operator)
+        untold = await tx.feeds.untold(origin.operator, MOST_ASKED)
+    for one in owed:
+        receipt = Receipt(
+            iss=node.operator,
+            aud=origin.operator,
+            feed=f"{origin.operator}/{one.audience}",
+            epoch=one.epoch,
+            seq=one.seq,
+            iat=int(node.clock().timestamp()),
+            purged=one.purged,
+        )
+        await source.receipt(node.keyring.sign(msgspec.structs.asdict(receipt), typ=RECEIPT))
+        async with node.store.write() as writing:
+            await writing.digests.receipted(one.feed, one.epoch, one.seq, purged=one.purged)
+    for (feed, audience), several in untold.items():
+        await source.feedback(audience, tuple(several))
+        async with node.store.write() as writing:
+            await writing.feeds.was_told(feed, several)

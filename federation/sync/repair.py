@@ -1,0 +1,355 @@
+"""Prove a copy, and repair it where it is not what its origin signed.
+
+A copy is compared by its root. Where the roots differ, the digests of the buckets say where, and the leaves
+of those buckets say what: each step is held against the one before, up to the origin's signature, so that
+it does not matter who tells it. Only the records that differ are fetched, each known by its hash before it
+comes. That is how a copy is repaired, how a feed is taken after its cursor has expired or its epoch has
+changed, and how it is taken from another member while the origin is down.
+
+Nothing is dropped first. Each bucket is made right in transactions of its own; a crash leaves a copy that
+is nearer to the origin's than before, and the next comparison goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import NamedTuple
+
+from federation import notary
+from federation.domain.document import Record, supersedes
+from federation.domain.errors import Invalid, Refused, Unauthenticated, Unreachable
+from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
+from federation.domain.peer import Peer
+from federation.domain.proof import (
+    MOST_ASKED,
+    Checkpoint,
+    Leaf,
+    Proving,
+    State,
+    brakes,
+    bucket_digest,
+    bucket_of,
+    read_leaf,
+    root_of,
+    unequal,
+)
+from federation.node import Node
+from federation.store.feeds import Place
+from federation.store.records import Held
+from federation.sync.pull import Braked, Overtaken, Taken, aside
+
+log = logging.getLogger("federation.sync")
+
+TRIES = 4
+"""How often the proof of a feed that moves meanwhile is asked for, at most."""
+PAUSE = 0.25
+"""Seconds before it is asked for again: its origin signs what has changed within that time."""
+SLICE = 500
+"""Records dropped in one transaction."""
+
+
+class Forged(Refused):
+    """What came is not what the origin signed; the message names who sent it."""
+
+    code = "forged"
+    title = "What came is not what its origin signed"
+
+
+class Proof(NamedTuple):
+    """A checkpoint, verified, and its JWS."""
+
+    said: Checkpoint
+    jws: str
+
+
+class Sender(NamedTuple):
+    """Who tells us of a feed, and whose feed it is."""
+
+    source: Proving
+    origin: Peer
+    """The operator whose feed it is, with its keys."""
+    via: str | None = None
+    """The peer that relays it; None for the origin itself."""
+
+    @property
+    def name(self) -> str:
+        return self.via or self.origin.operator
+
+
+async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = False) -> State | None:
+    """Hold a copy against a checkpoint: None when it is equal, and is noted as verified; else our state.
+
+    With ``adopting`` a copy that is equal but for its epoch is of the checkpoint's epoch from then on.
+    Raises Overtaken when the copy is at another number: there is nothing to compare.
+    """
+    said = proof.said
+    async with node.store.write() as tx:
+        place = await tx.feeds.find(name)
+        if place is None or place.head != said.seq or not (adopting or place.epoch == said.epoch):
+            raise Overtaken
+        if said.retained_from > place.retained_from:
+            await notary.drop_tombstones(tx, place.id, said.retained_from)
+        was = await tx.digests.lock(place.id)
+        if was is None:
+            raise Overtaken
+        _, state = await tx.digests.bring_up(was)
+        if not said.says(state):
+            return state
+        if place.epoch != said.epoch:
+            await tx.feeds.advance(place, said.cursor, delta=0)
+        signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
+        await tx.digests.sign(place.id, proof.jws, signed_at, expires_at)
+        await tx.digests.verified(place.id, said.seq, signed_at, expires_at)
+    return None
+
+
+class Repair:
+    """One repair of a copy of a feed.
+
+    ``trusting``: the copy is too old, or of another epoch, so what the origin has is right even where its
+    revisions are lower than ours. Else such records are set aside, as in any entry.
+    """
+
+    def __init__(self, node: Node, name: FeedName, sender: Sender, *, trusting: bool, taken: Taken) -> None:
+        self._node = node
+        self._name = name
+        self._sender = sender
+        self._trusting = trusting
+        self._taken = taken
+        self._gone: set[tuple[str, str]] = set()
+        """What is held, and not in the feed any more."""
+        self._buried: dict[int, Leaf] = {}
+        """What is held, and has been retracted."""
+        self._removed = 0
+        """Live records among both."""
+
+    async def run(self) -> Proof:
+        """Make the copy what the newest checkpoint says, as far as it is right. Returns that checkpoint.
+
+        Raises Forged when what comes does not fit it, Unreachable when the feed moves too fast, Braked when
+        more would be dropped than happens without being asked.
+        """
+        async with self._node.store.write() as tx:
+            await tx.feeds.open(self._name, None)
+        for turn in range(TRIES):
+            if turn:
+                await asyncio.sleep(PAUSE)
+            proof, digests = await self._shown()
+            place, ours = await self._ours()
+            if place.epoch == proof.said.epoch and place.head > proof.said.seq:
+                raise Overtaken
+            self._gone.clear()
+            self._buried.clear()
+            self._removed = 0
+            fits = True
+            for bucket in unequal(ours.buckets, digests):
+                fits = await self._bucket(place, bucket, digests, proof.said) and fits
+            if fits and await self._remove(place):
+                await self._settle(place, proof.said)
+                return proof
+        raise Unreachable(
+            f"{self._sender.name} does not give what it lists of {self._name}, or the feed moves faster than"
+            " it can be compared"
+        )
+
+    async def _shown(self) -> tuple[Proof, bytes]:
+        """What the sender shows of the feed: the checkpoint, and digests that fit it."""
+        shown = await self._sender.source.proof(self._name)
+        said = verified_checkpoint(self._node, self._name, shown.checkpoint, self._sender)
+        if root_of(shown.joined).hex() != said.root:
+            raise Forged(f"{self._sender.name} shows digests of {self._name} that do not fit the checkpoint")
+        return Proof(said, shown.checkpoint), shown.joined
+
+    async def _ours(self) -> tuple[Place, State]:
+        async with self._node.store.write() as tx:
+            place = await tx.feeds.find(self._name)
+            was = await tx.digests.lock(place.id) if place else None
+            if place is None or was is None:
+                raise Overtaken
+            _, state = await tx.digests.bring_up(was)
+        return place, state
+
+    async def _bucket(self, place: Place, bucket: int, digests: bytes, said: Checkpoint) -> bool:
+        """Make one bucket right, but for what is to be dropped. False when it moves meanwhile."""
+        listed = await self._sender.source.leaves(self._name, bucket)
+        if bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
+            if (listed.epoch, listed.seq, listed.retained_from) == (said.epoch, said.seq, said.retained_from):
+                raise self._forged("leaves")
+            return False
+        try:
+            told = {(leaf.type, leaf.key): leaf for leaf in map(read_leaf, listed.leaves)}
+        except Invalid:
+            told = {}
+        if len(told) != len(listed.leaves) or any(bucket_of(*name) != bucket for name in told):
+            raise Forged(f"{self._name.origin} signed what are no leaves of {self._name}")
+        async with self._node.store.read() as tx:
+            held = await tx.digests.held(place.id, bucket, said.retained_from)
+        gone = held.keys() - told.keys()
+        self._gone |= gone
+        self._removed += sum(held[name].op == "upsert" for name in gone)
+        seats, wanted = [], {}
+        for name, leaf in told.items():
+            was = held.get(name)
+            if was is not None and (was.op, leaf.op) == ("upsert", "delete"):
+                self._removed += 1
+                self._buried[leaf.seq] = leaf
+            elif was is None or was._replace(seq=leaf.seq) != leaf:
+                wanted[leaf.seq] = leaf
+            elif was.seq != leaf.seq:
+                seats.append((leaf.type, leaf.key, leaf.seq))
+        if seats:
+            async with self._node.store.write() as tx:
+                await tx.digests.mark(place.id, [bucket])
+                await tx.feeds.unseat(place.id, [seq for _, _, seq in seats])
+                await tx.feeds.seat(place.id, seats)
+            self._taken.repaired += len(seats)
+        return await self._fetch(place, wanted)
+
+    async def _fetch(self, place: Place, wanted: dict[int, Leaf]) -> bool:
+        """Take the records of these leaves. False when some are not there any more."""
+        left = sorted(wanted)
+        while left:
+            entries = await self._sender.source.numbered(self._name, left[:MOST_ASKED])
+            came = {entry.seq for entry in entries}
+            if not came & set(left):
+                return False
+            await self._keep(place, [self._checked(entry, wanted) for entry in entries])
+            left = [seq for seq in left if seq not in came]
+        return True
+
+    def _checked(self, entry: Entry | SetAside, wanted: dict[int, Leaf]) -> Verified | SetAside:
+        """The entry, known by its leaf. Raises Forged when another one was signed at its number."""
+        leaf = wanted.get(entry.seq)
+        if leaf is None or (entry.type, entry.key, entry.revision) != (leaf.type, leaf.key, leaf.revision):
+            raise self._forged("entries")
+        if isinstance(entry, Entry):
+            if (entry.op, entry.hash) != (leaf.op, leaf.hash):
+                raise self._forged("entries")
+            entry_or_reason = verify(entry, self._name)
+        else:
+            entry_or_reason = entry
+        if (
+            self._sender.via is not None
+            and isinstance(entry_or_reason, SetAside)
+            and entry_or_reason.reason in ("bad-hash", "unreadable")
+        ):
+            raise self._forged("entries")  # that of the leaf has that hash, and the origin has its bytes
+        return entry_or_reason
+
+    def _forged(self, what: str) -> Forged:
+        return Forged(
+            f"{self._sender.name} shows {what} of {self._name} that {self._name.origin} did not sign"
+        )
+
+    async def _keep(self, place: Place, several: list[Verified | SetAside]) -> None:
+        """Keep records, halving them where the database does not take one, as a pull does."""
+        try:
+            await self._store(place, several)
+        except Invalid as error:
+            if len(several) > 1:
+                half = len(several) // 2
+                await self._keep(place, several[:half])
+                await self._keep(place, several[half:])
+            elif isinstance(one := several[0], Verified):
+                await self._store(place, [aside(one, "not-storable", error.detail)])
+            else:
+                raise
+
+    async def _store(self, place: Place, several: list[Verified | SetAside]) -> None:
+        refused = [one for one in several if isinstance(one, SetAside)]
+        good = [one for one in several if isinstance(one, Verified)]
+        async with self._node.store.write() as tx:
+            names = [(one.type, one.key) for one in good]
+            held = await tx.records.held_of(place.origin, names)
+            withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
+            kept: list[tuple[Record, int]] = []
+            lost: Counter[int] = Counter()
+            for one in good:
+                was = held.get((one.type, one.key))
+                decided = self._decided(place, one, was)
+                if isinstance(decided, SetAside):
+                    refused.append(decided)
+                elif decided and one.record is not None:
+                    kept.append((one.record, one.seq))
+                    if was and was.feed not in (None, place.id) and not was.retracted:
+                        lost[was.feed or 0] += 1
+            names = [(record.type, record.key) for record, _ in kept]
+            if refused:
+                await tx.feeds.put_aside(place, refused)
+            if withdrawn:
+                await tx.feeds.returned(place, names)
+            await tx.feeds.cleared(place, names)
+            for feed, number in lost.items():
+                await tx.feeds.loses(feed, number)
+                await tx.digests.mark(feed, [bucket_of(type_, key) for type_, key in names])
+            await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in names])
+            await tx.feeds.unseat(place.id, [seq for _, seq in kept])
+            if kept:
+                await tx.records.take(place.origin, place.id, kept)
+        self._node.watch.nudge()
+        self._taken.repaired += len(kept)
+        for bad in refused:
+            self._taken.set_aside[bad.reason] += 1
+
+    def _decided(self, place: Place, one: Verified, was: Held | None) -> bool | SetAside:
+        """Whether a record is taken; False when it has moved on to another feed.
+
+        What an origin signed is right in an epoch that we did not know. But a relay may be behind: what the
+        record was before it moved must not come back by it, for its audience was another one then.
+        """
+        if was is None or supersedes(one.revision, was.revision):
+            return True
+        if self._trusting:
+            return self._sender.via is None or was.feed == place.id
+        if was.feed != place.id:
+            return False
+        if one.revision < was.revision:
+            return aside(one, "regressing-revision", f"revision {was.revision} is held, {one.revision} came")
+        if one.record is not None and was.hash != one.record.hash:
+            return aside(
+                one, "changed-at-same-revision", f"revision {was.revision} is held with another hash"
+            )
+        return True
+
+    async def _remove(self, place: Place) -> bool:
+        """Drop what the origin does not have any more, last of all. Raises Braked when that is much.
+
+        False when the tombstones that are to be taken move meanwhile.
+        """
+        if not self._taken.confirmed and brakes(self._removed, place.live):
+            raise Braked(f"{self._removed} of {place.live} records are to be removed")
+        if not await self._fetch(place, self._buried):
+            return False
+        names = sorted(self._gone)
+        for start in range(0, len(names), SLICE):
+            some = names[start : start + SLICE]
+            async with self._node.store.write() as tx:
+                await tx.feeds.cleared(place, some)
+                await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in some])
+                self._taken.repaired += await tx.records.drop(place.id, some)
+        if names:
+            self._node.watch.nudge()
+        return True
+
+    async def _settle(self, place: Place, said: Checkpoint) -> None:
+        """The copy is at the checkpoint's place from now on."""
+        async with self._node.store.write() as tx:
+            if said.retained_from > place.retained_from:
+                await notary.drop_tombstones(tx, place.id, said.retained_from)
+            await tx.digests.done(place.id)
+            # Whatever was withdrawn up to there is not held any more.
+            await tx.digests.withdrew(place.id, said.epoch, said.seq)
+            await tx.feeds.settle(place.id, said.cursor, said.retained_from)
+
+
+def verified_checkpoint(node: Node, name: FeedName, jws: str, sender: Sender) -> Checkpoint:
+    """A checkpoint, held against the keys of the feed's origin. Raises Forged, which names who sent it."""
+    try:
+        said = notary.proved_by(jws, sender.origin.keys, name, node.clock())
+    except (Unauthenticated, Invalid) as error:
+        raise Forged(
+            f"{sender.name} shows a checkpoint of {name} that does not hold: {error.detail}"
+        ) from None
+    return said

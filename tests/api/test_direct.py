@@ -1,0 +1,144 @@
+"""GET of one record goes past the framework, and nobody can tell by the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from federation.api.direct import Direct
+from federation.api.limits import Limits
+from federation.app import api
+from federation.domain.solution import Solution
+from federation.domain.visibility import itself
+from federation.node import Node
+from federation.observe import Metrics, Observed
+from tests.domain.builders import a_deployment, a_solution
+from tests.nodes import a_token, publish
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+async def token(arnia: Node) -> dict[str, str]:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=Direct(api(arnia))), base_url=arnia.url
+    ) as client:
+        return await a_token(arnia, client)
+
+
+@pytest.fixture
+async def both(arnia: Node) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
+    """Clients of the application around which the direct way is, and of the framework's alone."""
+
+    def client(app: Any) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
+        return httpx2.AsyncClient(transport=transport, base_url=arnia.url)
+
+    def limits() -> Limits:
+        return Limits(rate=10, anonymous=10)
+
+    async with (
+        client(Direct(api(arnia, limits=limits()))) as direct,
+        client(api(arnia, limits=limits())) as framework,
+    ):
+        yield direct, framework
+
+
+REQUESTS: dict[str, tuple[str, str, dict[str, str], int]] = {
+    "a record": ("GET", "/v1/solutions/arnia/glpi", {}, 200),
+    "its head": ("HEAD", "/v1/solutions/arnia/glpi", {}, 200),
+    "a record that is had": ("GET", "/v1/solutions/arnia/glpi", {"if-none-match": "*"}, 304),
+    "a record that is not there": ("GET", "/v1/solutions/arnia/none", {}, 404),
+    "a record of nobody": ("GET", "/v1/solutions/nobody/glpi", {}, 404),
+    "a retracted record": ("GET", "/v1/solutions/arnia/gone", {}, 410),
+    "no key": ("GET", "/v1/solutions/arnia/%20", {}, 400),
+    "no origin": ("GET", "/v1/solutions//glpi", {}, 404),
+    "a slash at the end": ("GET", "/v1/solutions/arnia/glpi/", {}, 200),
+    "an encoded slash": ("GET", "/v1/solutions/arnia%2Fglpi", {}, 200),
+    "no collection": ("GET", "/v1/nothing/arnia/glpi", {}, 404),
+    "another method": ("PATCH", "/v1/solutions/arnia/glpi", {}, 415),
+    "a body": ("GET", "/v1/solutions/arnia/glpi", {"content-length": "3"}, 400),
+    "a long query": ("GET", f"/v1/solutions/arnia/glpi?{'x' * 9_000}", {}, 413),
+    "a token that is none": ("GET", "/v1/solutions/arnia/glpi", {"authorization": "Bearer x"}, 401),
+    "another scheme": ("GET", "/v1/solutions/arnia/glpi", {"authorization": "Basic x"}, 401),
+    "a host that is none": ("GET", "/v1/solutions/arnia/glpi", {"host": "a b"}, 400),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("own", [True, False], ids=["own", "anonymous"])
+async def test_the_direct_way_answers_as_the_framework_does(
+    arnia: Node,
+    both: tuple[httpx2.AsyncClient, httpx2.AsyncClient],
+    token: dict[str, str],
+    own: bool,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution())
+    await publish(arnia, "solution", "gone", a_solution())
+    await arnia.retract(Solution, "arnia", "gone", by=itself("arnia"))
+    direct, framework = [
+        await client.request(method, path, headers={**(token if own else {}), **headers}) for client in both
+    ]
+    assert told(direct) == told(framework)
+    if own or method == "GET":
+        assert direct.status_code == status
+
+
+def told(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    return answer.status_code, sorted(answer.headers.items()), answer.content
+
+
+async def test_what_may_not_be_seen_is_not_there(
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], token: dict[str, str]
+) -> None:
+    await publish(arnia, "deployment", "d1", a_deployment())
+    for client in both:
+        hidden = await client.get("/v1/deployments/arnia/d1")
+        absent = await client.get("/v1/deployments/arnia/d2")
+        assert (hidden.status_code, absent.status_code) == (404, 404)
+        assert hidden.text.replace("d1", "d2") == absent.text
+        assert (await client.get("/v1/deployments/arnia/d1", headers=token)).status_code == 200
+
+
+async def test_a_token_without_the_scope_is_refused(
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
+) -> None:
+    weak = await a_token(arnia, both[1], "deployments.read", name="weak")
+    direct, framework = [await client.get("/v1/solutions/arnia/glpi", headers=weak) for client in both]
+    assert direct.status_code == 403
+    assert told(direct) == told(framework)
+
+
+async def test_the_rate_is_limited(
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], token: dict[str, str]
+) -> None:
+    """The two are two processes to the limiter: each allows as many."""
+    await publish(arnia, "solution", "glpi", a_solution())
+    for client in both:
+        statuses = [
+            (await client.get("/v1/solutions/arnia/glpi", headers=token)).status_code for _ in range(40)
+        ]
+        assert statuses[0] == 200
+        assert 429 in statuses
+
+
+async def test_a_bug_is_told_without_internals(
+    arnia: Node,
+    both: tuple[httpx2.AsyncClient, httpx2.AsyncClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("what nobody should read")
+
+    monkeypatch.setattr(arnia, "find", broken)
+    direct, framework = [await client.get("/v1/solutions/arnia/glpi") for client in both]
+    assert direct.status_code == 500
+    assert b"nobody" not in direct.content
+    assert told(direct) == told(framework)

@@ -1,0 +1,153 @@
+"""Peers in this process, which answer with the bytes that the API would send and as a test wants them to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+
+from federation import notary
+from federation.api.feeds import entry_line
+from federation.domain.errors import Invalid
+from federation.domain.feed import (
+    Cursor,
+    Entry,
+    FeedName,
+    Head,
+    Page,
+    SetAside,
+    read_entry,
+    unreadable,
+)
+from federation.domain.proof import Leaves, ProofOfFeed
+from federation.node import Node
+from federation.notary import Feedback, Unheld
+from federation.sync.follow import answer, follow, follow_relayed
+from federation.sync.pull import Taken
+from tests.nodes import as_peer, introduce, peer_of
+
+
+class Near:
+    """A node as one of its peers reads it. A test makes one that lies by overriding what it answers."""
+
+    def __init__(self, node: Node, reader: str, *, limit: int = 1_000) -> None:
+        self.node, self.reader, self.limit = node, reader, limit
+        self.asked: list[str] = []
+
+    async def heads(self, origin: str | None = None) -> tuple[Head, ...]:
+        return await self.node.heads(by=await as_peer(self.node, self.reader), origin=origin)
+
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+        self.asked.append("changes")
+        more = True
+        while more:
+            caller = await as_peer(self.node, self.reader)
+            page = await self.node.changes(feed, after, by=caller, limit=self.limit)
+            yield Page(
+                entries=tuple(self.entry(entry_line(row)) for row in page.rows),
+                cursor=page.cursor,
+                more=page.more,
+            )
+            after, more = page.cursor, page.more
+
+    async def proof(self, feed: FeedName) -> ProofOfFeed:
+        self.asked.append("proof")
+        return await self.node.proof(feed, by=await as_peer(self.node, self.reader))
+
+    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
+        self.asked.append("leaves")
+        return await self.node.leaves(feed, bucket, by=await as_peer(self.node, self.reader))
+
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        self.asked.append("numbered")
+        page = await self.node.numbered(feed, numbers, by=await as_peer(self.node, self.reader))
+        return tuple(self.entry(entry_line(row)) for row in page.rows)
+
+    async def receipt(self, jws: str) -> None:
+        self.asked.append("receipt")
+        await notary.take_receipt(self.node, jws, by=await as_peer(self.node, self.reader))
+
+    async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
+        self.asked.append("feedback")
+        said = Feedback(
+            audience=audience,
+            entries=tuple(msgspec.convert(msgspec.structs.asdict(one), Unheld) for one in several),
+        )
+        await notary.take_feedback(self.node, said, by=await as_peer(self.node, self.reader))
+
+    @staticmethod
+    def entry(line: bytes) -> Entry | SetAside:
+        try:
+            return read_entry(line)
+        except Invalid as why:
+            return unreadable(line, why)
+
+
+async def round_of(reader: Node, origin: Node, source: Near | None = None) -> Taken:
+    """What the loop does when the origin's heads have moved: follow each feed, then answer."""
+    source = source or Near(origin, reader.operator)
+    total = Taken()
+    seen = await source.heads()
+    async with reader.store.read() as tx:
+        held = [p for p in await tx.feeds.all() if p.origin == origin.operator and p.epoch is not None]
+    gone = [place for place in held if place.audience not in {head.audience for head in seen}]
+    shown = [
+        Head(
+            origin=p.origin,
+            audience=p.audience,
+            epoch=p.epoch or "",
+            seq=p.head + 1,
+            retained_from=0,
+            count=0,
+        )
+        for p in gone
+    ]
+    for head in (*seen, *shown):
+        taken = await follow(reader, peer_of(origin), head, source)
+        total.entries += taken.entries
+        total.repaired += taken.repaired
+        total.purged += taken.purged
+        total.set_aside += taken.set_aside
+    await answer(reader, peer_of(origin), source)
+    return total
+
+
+async def relayed_round(reader: Node, origin: Node, relay: Node, source: Near | None = None) -> Taken:
+    """What the loop does when the origin is down and another member is asked."""
+    source = source or Near(relay, reader.operator)
+    total = Taken()
+    for head in await source.heads(origin.operator):
+        taken = await follow_relayed(reader, peer_of(origin), peer_of(relay), head, source)
+        total.repaired += taken.repaired
+    return total
+
+
+async def acquainted(*nodes: Node) -> None:
+    """Peers of one another, whose feeds are signed."""
+    await introduce(*nodes)
+    for node in nodes:
+        await notary.prove(node)
+
+
+async def state_of(reader: Node, origin: Node, audience: str = "public") -> str:
+    copy = (await reader.copies()).get(FeedName(origin.operator, audience))
+    return copy.state if copy else "unproved"
+
+
+async def sql(node: Node, statement: str, *arguments: Any) -> list[Any]:
+    """What somebody with the database's password could do."""
+    async with node.store.write() as tx:
+        rows: list[Any] = await tx.feeds._session.connection.fetch(statement, *arguments)
+    return rows
+
+
+async def rows_of(node: Node, origin: str) -> set[Any]:
+    """Every record of an origin that a node holds in a feed: bytes, number and all."""
+    found = await sql(
+        node,
+        "SELECT r.type, r.key, r.revision, r.seq, f.audience, r.retracted, r.hash, r.document FROM records r"
+        " JOIN feeds f ON f.id = r.feed WHERE r.origin = $1",
+        origin,
+    )
+    return {tuple(row) for row in found}

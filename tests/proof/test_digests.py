@@ -1,0 +1,267 @@
+"""Digests and checkpoints: what a node signs of its feeds, and what a copy is held against."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from federation import notary
+from federation.domain.errors import Invalid, Unauthenticated
+from federation.domain.feed import FeedName
+from federation.domain.proof import (
+    CHECKPOINT,
+    EMPTY,
+    HALF_LIFE,
+    LIFETIME,
+    RENEWED,
+    Checkpoint,
+    Leaf,
+    bucket_of,
+    copy_state,
+    read_leaf,
+)
+from federation.domain.visibility import itself
+from federation.keys import verified
+from federation.node import Node
+from federation.trust import rotate
+from tests.domain.builders import a_solution
+from tests.nodes import publish
+from tests.proof.near import Near, acquainted, round_of, sql, state_of
+
+PUBLIC = FeedName("arnia", "public")
+
+
+async def retract(node: Node, key: str) -> None:
+    from federation.domain.registry import TYPES
+
+    await node.retract(TYPES["solution"], node.operator, key, by=itself(node.operator))
+
+
+async def signed(node: Node, audience: str = "public") -> Checkpoint:
+    """What a node signs of a feed now."""
+    await notary.prove(node)
+    for head in await node.heads(by=itself(node.operator)):
+        if head.audience == audience:
+            assert head.checkpoint
+            return notary.proved_by(head.checkpoint, node.keyring.public(), head.name, node.clock())
+    raise AssertionError(f"there is no feed {audience}")
+
+
+async def by_hand(node: Node, audience: str = "public") -> str:
+    """The root of a feed, from its records by the words of the specification alone."""
+    rows = await sql(
+        node,
+        "SELECT r.type, r.key, r.revision, r.retracted, encode(r.hash, 'hex') AS hash, r.seq, f.retained_from"
+        " FROM records r JOIN feeds f ON f.id = r.feed WHERE f.origin = $1 AND f.audience = $2",
+        node.operator,
+        audience,
+    )
+    buckets: list[list[bytes]] = [[] for _ in range(256)]
+    for row in rows:
+        if row["retracted"] and row["seq"] <= row["retained_from"]:
+            continue
+        op = "delete" if row["retracted"] else "upsert"
+        line = f"{row['type']}/{row['key']} {row['revision']} {op} {row['hash']} {row['seq']}\n"
+        name = f"{row['type']}/{row['key']}".encode()
+        buckets[hashlib.sha256(name).digest()[0]].append(line.encode())
+    digests = b"".join(hashlib.sha256(b"".join(sorted(lines))).digest() for lines in buckets)
+    return hashlib.sha256(digests).hexdigest()
+
+
+async def test_a_checkpoint_says_what_the_feed_holds(arnia: Node) -> None:
+    empty = await signed(arnia)
+    assert (empty.seq, empty.count) == (0, 0)
+    assert empty.root == hashlib.sha256(EMPTY * 256).hexdigest()
+    for n in range(300):
+        await publish(arnia, "solution", f"k{n}", a_solution(name=f"Été n° {n}"))
+    some = await signed(arnia)
+    assert (some.seq, some.count, some.root) == (300, 300, await by_hand(arnia))
+    assert (some.iss, some.feed, some.exp - some.iat) == ("arnia", "arnia/public", LIFETIME)
+
+
+async def test_every_kind_of_change_moves_the_root_to_what_it_should_be(arnia: Node) -> None:
+    await publish(arnia, "group", "g", {"name": "g", "members": []})
+    roots = set()
+    for change in (
+        lambda: publish(arnia, "solution", "a", a_solution()),
+        lambda: publish(arnia, "solution", "b", a_solution()),
+        lambda: publish(arnia, "solution", "a", a_solution(name="Other")),
+        lambda: publish(arnia, "solution", "b", a_solution(), tlp="GREEN"),
+        lambda: publish(arnia, "solution", "a", a_solution(name="Other"), tlp="AMBER", audience="g"),
+        lambda: publish(arnia, "solution", "b", a_solution()),
+        lambda: retract(arnia, "b"),
+        lambda: publish(arnia, "solution", "b", a_solution(), tlp="RED"),
+    ):
+        await change()
+        for audience in ("public", "federation", "g"):
+            assert (await signed_or_none(arnia, audience)) == await by_hand(arnia, audience), audience
+        roots.add(await by_hand(arnia))
+    assert len(roots) == 7  # the AMBER record left nothing to see, and so did the RED one
+
+
+async def signed_or_none(node: Node, audience: str) -> str:
+    try:
+        return (await signed(node, audience)).root
+    except AssertionError:
+        return hashlib.sha256(EMPTY * 256).hexdigest()
+
+
+async def test_what_has_not_changed_is_neither_computed_nor_signed_again(arnia: Node) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    assert await notary.prove(arnia) == 2
+    assert await notary.prove(arnia) == 0
+    await publish(arnia, "solution", "a", a_solution(name="Other"))
+    assert await notary.prove(arnia) == 1
+
+
+async def test_only_the_buckets_that_changed_are_read(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(200):
+        await publish(arnia, "solution", f"k{n}", a_solution())
+    await notary.prove(arnia)
+    # A leaf that was altered in another bucket stays unseen: nobody has looked at it.
+    other = next(f"k{n}" for n in range(200) if bucket_of("solution", f"k{n}") != bucket_of("solution", "k0"))
+    before = (await signed(arnia)).root
+    await sql(arnia, "UPDATE records SET revision = 77 WHERE key = $1", other)
+    await publish(arnia, "solution", "k0", a_solution(name="Other"))
+    now = await signed(arnia)
+    assert now.root != before
+    assert now.root != await by_hand(arnia)
+    await sql(arnia, "UPDATE records SET revision = 1 WHERE key = $1", other)
+    assert now.root == await by_hand(arnia)
+
+
+async def test_a_checkpoint_is_renewed_before_it_grows_old_and_when_the_key_changes(arnia: Node) -> None:
+    now = arnia.clock()
+    arnia.clock = lambda: now
+    first = await signed(arnia)
+    arnia.clock = lambda: now + timedelta(seconds=RENEWED - 5)
+    assert await signed(arnia) == first
+    arnia.clock = lambda: now + timedelta(seconds=RENEWED + 5)
+    second = await signed(arnia)
+    assert (second.root, second.seq) == (first.root, first.seq)
+    assert second.iat == first.iat + RENEWED + 5
+    arnia.clock = lambda: now
+    assert (await signed(arnia)).iat == first.iat, (
+        "a clock that was set back: what was signed is of the future"
+    )
+    kid = arnia.keyring.kid
+    await rotate(arnia, after=timedelta(0))
+    assert arnia.keyring.kid != kid
+    await signed(arnia)
+    (head, *_) = await arnia.heads(by=itself("arnia"))
+    assert head.checkpoint
+    assert verified(
+        head.checkpoint, {"keys": [arnia.keyring.public_jwk(arnia.keyring.kid)]}, frozenset({CHECKPOINT})
+    )
+
+
+async def test_a_checkpoint_of_another_feed_key_or_time_is_not_believed(arnia: Node, megalis: Node) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    await notary.prove(arnia)
+    heads = {head.audience: head for head in await arnia.heads(by=itself("arnia"))}
+    jws, keys, now = heads["public"].checkpoint or "", arnia.keyring.public(), arnia.clock()
+    assert notary.proved_by(jws, keys, PUBLIC, now).seq == 1
+    with pytest.raises(Invalid, match="another feed"):
+        notary.proved_by(heads["federation"].checkpoint or "", keys, PUBLIC, now)
+    with pytest.raises(Unauthenticated):
+        notary.proved_by(jws, megalis.keyring.public(), PUBLIC, now)
+    with pytest.raises(Invalid, match="clocks differ"):
+        notary.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=400))
+    assert notary.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=200)).seq == 1
+    said: dict[str, Any] = {
+        "iss": "arnia", "feed": "arnia/public", "epoch": "0" * 16, "seq": 1, "retained_from": 0, "count": 1,
+        "root": "0" * 64, "iat": int(now.timestamp()), "exp": int(now.timestamp()) + LIFETIME,
+    }  # fmt: skip
+    assert notary.proved_by(arnia.keyring.sign(said, typ=CHECKPOINT), keys, PUBLIC, now).count == 1
+    for wrong in ({"exp": said["exp"] + 1}, {"iss": "megalis"}, {"root": "x"}, {"seq": -1}, {"exp": 0}):
+        with pytest.raises(Invalid):
+            notary.proved_by(arnia.keyring.sign({**said, **wrong}, typ=CHECKPOINT), keys, PUBLIC, now)
+    for typ in ("at+jwt", "JWT", "federation-receipt+jwt"):
+        with pytest.raises(Unauthenticated):
+            notary.proved_by(arnia.keyring.sign(said, typ=typ), keys, PUBLIC, now)
+
+
+async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
+    arnia: Node, megalis: Node
+) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    assert await state_of(megalis, arnia) == "verified"
+    copy = (await megalis.copies())[PUBLIC]
+    assert (copy.verified_seq, copy.alarm, copy.via) == (1, None, None)
+    now = megalis.clock()
+    megalis.clock = lambda: now + timedelta(seconds=HALF_LIFE + 60)
+    copy = (await megalis.copies())[PUBLIC]
+    assert copy.state == "verified"
+    assert "31 minutes old" in (copy.alarm or "")
+    megalis.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
+    assert await state_of(megalis, arnia) == "stale"
+    arnia.clock = megalis.clock
+    await notary.prove(arnia)
+    source = Near(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    assert await state_of(megalis, arnia) == "verified"
+    assert source.asked == [], "a renewed signature is enough: nothing of the feed is asked for"
+
+
+async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it(
+    arnia: Node, megalis: Node
+) -> None:
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    await publish(arnia, "solution", "a", a_solution())
+    await round_of(megalis, arnia)  # the head has moved, the signature comes later
+    copy = (await megalis.copies())[PUBLIC]
+    assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 1, 0)
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert (await megalis.copies())[PUBLIC].verified_seq == 1
+
+
+async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: Node, megalis: Node) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    now = arnia.clock()
+    for node in (arnia, megalis):
+        node.clock = lambda: now + timedelta(minutes=15)
+
+    class Writes(Near):
+        """Goes on writing and signing while its entries are read."""
+
+        async def changes(self, feed, after):  # type: ignore[no-untyped-def]
+            if feed.audience == "public":
+                await publish(arnia, "solution", "b", a_solution())
+                await notary.prove(arnia)
+            async for page in super().changes(feed, after):
+                yield page
+
+    await publish(arnia, "solution", "c", a_solution())
+    await notary.prove(arnia)
+    source = Writes(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    copy = (await megalis.copies())[PUBLIC]
+    assert (copy.state, copy.verified_seq, copy.taken) == ("verified", 3, 3)
+    assert source.asked == ["changes", "proof"]
+
+
+def test_a_leaf_is_read_as_it_is_written() -> None:
+    leaf = Leaf("solution", "a.b_c~d-e", 12, "delete", "ab" * 32, 99)
+    assert read_leaf(str(leaf)) == leaf
+    said = str(leaf)
+    for wrong in (f"{said} ", f" {said}", said.replace("delete", "withdraw"), said.replace(" 12 ", " 0 "),
+                  said.upper(), f"{said}\n", "", "solution/a 1 upsert"):  # fmt: skip
+        with pytest.raises(Invalid):
+            read_leaf(wrong)
+
+
+def test_states_of_a_copy() -> None:
+    assert copy_state(None, None, 0) == "unproved"
+    assert copy_state("verified", 10, 9) == "verified"
+    assert copy_state("verified", 10, 10) == "stale"
+    assert copy_state("verified", None, 0) == "stale"
+    assert copy_state("diverged", 10, 9) == "diverged"

@@ -1,0 +1,181 @@
+"""A copy that is not what its origin signed is repaired, and nothing else is fetched for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from federation import notary
+from federation.domain.feed import Entry, FeedName, SetAside
+from federation.node import Node
+from federation.sync.repair import Forged
+from tests.domain.builders import a_solution
+from tests.nodes import publish
+from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of
+from tests.proof.test_digests import retract
+
+PUBLIC = FeedName("arnia", "public")
+MANY = 40
+
+
+async def copied(arnia: Node, megalis: Node) -> None:
+    """Arnia's records, tombstones among them, at megalis."""
+    for n in range(MANY):
+        await publish(arnia, "solution", f"k{n:02}", a_solution(name=f"Number {n}"))
+    await retract(arnia, "k00")
+    await retract(arnia, "k01")
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    assert await state_of(megalis, arnia) == "verified"
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+
+
+TAMPERING = {
+    "a body": "UPDATE records SET document = 'x', hash = sha256('x') WHERE key = 'k07'",
+    "a revision": "UPDATE records SET revision = 9 WHERE key = 'k07'",
+    "a number": "UPDATE records SET seq = 900 WHERE key = 'k07'",
+    "two numbers": "UPDATE records SET seq = -seq WHERE key IN ('k07', 'k08')",
+    "a record that is gone": "DELETE FROM records WHERE key = 'k07'",
+    "ten records that are gone": "DELETE FROM records WHERE key BETWEEN 'k10' AND 'k19'",
+    "a tombstone that is gone": "DELETE FROM records WHERE key = 'k00'",
+    "a record of one's own making": "UPDATE records SET key = 'zzz' WHERE key = 'k07'",
+    "a record that lives again": "UPDATE records SET retracted = false WHERE key = 'k00'",
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERING.values(), ids=TAMPERING)
+async def test_a_copy_that_was_altered_is_repaired(arnia: Node, megalis: Node, tampering: str) -> None:
+    await copied(arnia, megalis)
+    await sql(megalis, tampering)
+    await sql(megalis, "UPDATE digests SET marked = (SELECT array_agg(n) FROM generate_series(0, 255) n)")
+    assert await rows_of(megalis, "arnia") != await rows_of(arnia, "arnia")
+    source = Near(arnia, "megalis")
+    taken = await round_of(megalis, arnia, source)
+    if taken.set_aside:
+        # A revision that is higher here than there, in one epoch, is not for us to undo.
+        assert dict(taken.set_aside) in ({"regressing-revision": 1}, {"changed-at-same-revision": 1})
+        assert await state_of(megalis, arnia) == "diverged"
+        return
+    assert await state_of(megalis, arnia) == "verified"
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+    assert "changes" not in source.asked, "what is right already is not read again"
+    assert taken.repaired <= 12
+    async with megalis.store.read() as tx:
+        place = await tx.feeds.find(PUBLIC)
+    assert place
+    assert place.live == MANY - 2
+
+
+async def test_nothing_is_fetched_for_a_copy_that_is_right(arnia: Node, megalis: Node) -> None:
+    await copied(arnia, megalis)
+    source = Near(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    assert source.asked == []
+
+
+async def test_an_entry_that_was_lost_on_its_way_is_noticed_and_fetched(arnia: Node, megalis: Node) -> None:
+    await copied(arnia, megalis)
+
+    class Loses(Near):
+        async def changes(self, feed, after):  # type: ignore[no-untyped-def]
+            async for page in super().changes(feed, after):
+                yield msgspec.structs.replace(page, entries=tuple(e for e in page.entries if e.key != "lost"))
+
+    await publish(arnia, "solution", "lost", a_solution())
+    await publish(arnia, "solution", "kept", a_solution())
+    await notary.prove(arnia)
+    taken = await round_of(megalis, arnia, Loses(arnia, "megalis"))
+    assert (taken.entries, taken.repaired) == (1, 1)
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+
+
+async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
+    arnia: Node, megalis: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that cannot read a record: it is set aside, said so, and told to the origin."""
+    await copied(arnia, megalis)
+
+    class Newer(Near):
+        """Sends what megalis's version does not understand."""
+
+        async def changes(self, feed, after):  # type: ignore[no-untyped-def]
+            async for page in super().changes(feed, after):
+                yield msgspec.structs.replace(page, entries=tuple(map(unread, page.entries)))
+
+        async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+            return tuple(map(unread, await super().numbered(feed, numbers)))
+
+    def unread(entry: Entry | SetAside) -> Entry | SetAside:
+        if entry.key != "new":
+            return entry
+        return SetAside(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision,
+                        reason="unreadable", detail="of a newer version")  # fmt: skip
+
+    await publish(arnia, "solution", "new", a_solution())
+    await publish(arnia, "solution", "other", a_solution())
+    await notary.prove(arnia)
+    source = Newer(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    copy = (await megalis.copies())[PUBLIC]
+    assert copy.state == "diverged"
+    assert "unreadable" in (copy.alarm or "")
+    told = await notary.refused(arnia)
+    assert [(one.operator, one.key, one.reason) for one in told] == [("megalis", "new", "unreadable")]
+    asked = len(source.asked)
+    await round_of(megalis, arnia, source)
+    assert source.asked[asked:] == [], "the same again would be found"
+    await publish(arnia, "solution", "new", a_solution(name="Readable"))
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert await state_of(megalis, arnia) == "verified"
+    assert (await megalis.peers()).set_aside == (), "a later good revision clears it"
+    assert await notary.refused(arnia) == (), "and the origin knows that it was revised"
+
+
+async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
+    arnia: Node, megalis: Node
+) -> None:
+    await copied(arnia, megalis)
+
+    class Lies(Near):
+        async def proof(self, feed: FeedName):  # type: ignore[no-untyped-def]
+            shown = await super().proof(feed)
+            return msgspec.structs.replace(shown, buckets=(*shown.buckets[1:], shown.buckets[0]))
+
+    await sql(megalis, "DELETE FROM records WHERE key = 'k07'")
+    await sql(megalis, "UPDATE digests SET marked = (SELECT array_agg(n) FROM generate_series(0, 255) n)")
+    with pytest.raises(Forged, match="arnia shows digests of arnia/public that do not fit"):
+        await round_of(megalis, arnia, Lies(arnia, "megalis"))
+    assert await state_of(megalis, arnia) == "diverged"
+    await publish(arnia, "solution", "more", a_solution())
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert await state_of(megalis, arnia) == "verified"
+
+
+async def test_a_repair_that_was_broken_off_is_ended_by_the_next(arnia: Node, megalis: Node) -> None:
+    await copied(arnia, megalis)
+    await sql(megalis, "DELETE FROM records WHERE key >= 'k05'")
+    await sql(megalis, "UPDATE digests SET marked = (SELECT array_agg(n) FROM generate_series(0, 255) n)")
+    await sql(megalis, "UPDATE feeds SET live = 0 WHERE origin = 'arnia'")
+
+    class Dies(Near):
+        left = 5
+
+        async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+            self.left -= 1
+            if self.left < 0:
+                raise ConnectionError("the line went dead")
+            return await super().numbered(feed, numbers)
+
+    with pytest.raises(ConnectionError):
+        await round_of(megalis, arnia, Dies(arnia, "megalis"))
+    some = await rows_of(megalis, "arnia")
+    assert 5 < len(some) < MANY
+    assert await state_of(megalis, arnia) != "diverged"
+    taken = await round_of(megalis, arnia)
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+    assert taken.repaired == MANY - len(some)
+    assert await state_of(megalis, arnia) == "verified"

@@ -1,0 +1,171 @@
+"""What is taken back: the receiver drops it and signs that; the origin lists who has and who has not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from federation import notary
+from federation.domain.errors import Forbidden, Invalid
+from federation.domain.feed import FeedName
+from federation.domain.proof import RECEIPT
+from federation.domain.visibility import itself
+from federation.node import Node
+from tests.domain.builders import a_solution
+from tests.nodes import as_peer, publish
+from tests.proof.near import Near, acquainted, round_of, rows_of
+from tests.sync.test_four_nodes import everything_in
+
+
+async def outstanding(node: Node) -> dict[tuple[str, str], tuple[str, ...]]:
+    return {(one.audience, one.key): one.outstanding for one in (await notary.withdrawals(node)).withdrawals}
+
+
+async def test_a_receipt_says_who_has_dropped_what_was_withdrawn(
+    arnia: Node, megalis: Node, recia: Node
+) -> None:
+    await publish(arnia, "group", "g", {"name": "g", "members": ["megalis"]})
+    await publish(arnia, "solution", "s", a_solution(name="canary"))
+    await acquainted(arnia, megalis, recia)
+    for reader in (megalis, recia):
+        await round_of(reader, arnia)
+    await publish(arnia, "solution", "s", a_solution(name="canary"), tlp="AMBER", audience="g")
+    await notary.prove(arnia)
+    assert await outstanding(arnia) == {("public", "s"): ("megalis", "recia")}
+    await round_of(recia, arnia)
+    assert await rows_of(recia, "arnia") == set()
+    (one,) = (await notary.withdrawals(arnia)).withdrawals
+    assert (one.confirmed, one.outstanding) == (("recia",), ("megalis",))
+    await round_of(megalis, arnia)
+    assert await outstanding(arnia) == {("public", "s"): ()}
+    assert len(await rows_of(megalis, "arnia")) == 1, "it is in the group, and holds it there"
+    receipts = (await notary.withdrawals(arnia)).receipts
+    assert {(r.operator, r.audience) for r in receipts} == {("megalis", "public"), ("recia", "public")}
+
+
+async def test_a_receipt_is_owed_until_the_origin_has_it(arnia: Node, megalis: Node) -> None:
+    await publish(arnia, "solution", "s", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    await publish(arnia, "solution", "s", a_solution(), tlp="RED")
+    await notary.prove(arnia)
+
+    class Deaf(Near):
+        async def receipt(self, jws: str) -> None:
+            raise ConnectionError("the line went dead")
+
+    with pytest.raises(ConnectionError):
+        await round_of(megalis, arnia, Deaf(arnia, "megalis"))
+    assert await rows_of(megalis, "arnia") == set()
+    assert await outstanding(arnia) == {("public", "s"): ("megalis",)}
+    source = Near(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    assert source.asked == ["receipt"]
+    assert await outstanding(arnia) == {("public", "s"): ()}
+    source.asked.clear()
+    await round_of(megalis, arnia, source)
+    assert source.asked == []
+
+
+async def test_who_is_taken_out_of_a_group_confirms_that_it_dropped_everything(
+    arnia: Node, megalis: Node, dsn: str
+) -> None:
+    await publish(arnia, "group", "g", {"name": "g", "members": ["megalis"]})
+    await publish(arnia, "solution", "s", a_solution(name="canary-of-the-group"), tlp="AMBER", audience="g")
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    assert len(await rows_of(megalis, "arnia")) == 1
+    await publish(arnia, "group", "g", {"name": "g", "members": []})
+    (gone,) = (await notary.withdrawals(arnia)).departures
+    assert (gone.audience, gone.operator, gone.confirmed_at) == ("g", "megalis", None)
+    await round_of(megalis, arnia)
+    assert await rows_of(megalis, "arnia") == set()
+    (gone,) = (await notary.withdrawals(arnia)).departures
+    assert gone.confirmed_at is not None
+    await publish(arnia, "group", "g", {"name": "g", "members": ["megalis"]})
+    assert (await notary.withdrawals(arnia)).departures == ()
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert len(await rows_of(megalis, "arnia")) == 1, "who is let in again gets all of it"
+
+
+async def test_nothing_of_a_withdrawn_record_is_left(arnia: Node, megalis: Node) -> None:
+    await publish(arnia, "solution", "s", a_solution(name="canary-withdrawn"), tlp="GREEN")
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    dsn = megalis.store._dsn
+    assert "canary-withdrawn" in await everything_in(dsn)
+    assert (await megalis.find(kind("solution"), "arnia", "s", by=itself("megalis"))).document
+    await publish(arnia, "solution", "s", a_solution(name="canary-withdrawn"), tlp="RED")
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert "canary-withdrawn" not in await everything_in(dsn)
+    rows, _, _ = await megalis.arrivals(None, by=itself("megalis"))
+    assert [(row[1], row[4]) for row in rows] == [(None, "s")], "a stub tells the operator's own systems"
+
+
+def kind(name: str):  # type: ignore[no-untyped-def]
+    from federation.domain.registry import TYPES
+
+    return TYPES[name]
+
+
+async def test_only_the_peer_itself_confirms_for_itself(arnia: Node, megalis: Node, recia: Node) -> None:
+    await publish(arnia, "solution", "s", a_solution())
+    await acquainted(arnia, megalis, recia)
+    await round_of(megalis, arnia)
+    await publish(arnia, "solution", "s", a_solution(), tlp="RED")
+    caller = await as_peer(arnia, "megalis")
+    said: dict[str, Any] = {
+        "iss": "megalis", "aud": "arnia", "feed": "arnia/public", "epoch": arnia.watch.state.epoch, "seq": 2,
+        "iat": int(arnia.clock().timestamp()), "purged": False,
+    }  # fmt: skip
+    sign = megalis.keyring.sign
+    for wrong in (
+        recia.keyring.sign(said, typ=RECEIPT),
+        sign(said, typ="JWT"),
+        sign({**said, "iss": "recia"}, typ=RECEIPT),
+        sign({**said, "aud": "recia"}, typ=RECEIPT),
+        sign({**said, "feed": "recia/public"}, typ=RECEIPT),
+        sign({**said, "seq": "2"}, typ=RECEIPT),
+        sign({**said, "iat": said["iat"] - 400}, typ=RECEIPT),
+        "x" * 9_000,
+        "",
+    ):
+        with pytest.raises(Invalid, match="receipt"):
+            await notary.take_receipt(arnia, wrong, by=caller)
+    with pytest.raises(Forbidden):
+        await notary.take_receipt(arnia, sign(said, typ=RECEIPT), by=itself("arnia"))
+    assert "megalis" in (await outstanding(arnia))["public", "s"]
+    # Of a feed that there is not, nothing is kept, and nothing is told.
+    await notary.take_receipt(arnia, sign({**said, "feed": "arnia/hidden"}, typ=RECEIPT), by=caller)
+    assert "megalis" in (await outstanding(arnia))["public", "s"]
+    await notary.take_receipt(arnia, sign(said, typ=RECEIPT), by=caller)
+    assert "megalis" not in (await outstanding(arnia))["public", "s"]
+
+
+async def test_a_withdrawal_is_carried_out_on_a_copy_that_waits_for_an_administrator(
+    arnia: Node, megalis: Node
+) -> None:
+    for n in range(150):
+        await publish(arnia, "solution", f"k{n:03}", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    from tests.proof.test_digests import retract
+
+    for n in range(120):
+        await retract(arnia, f"k{n:03}")
+    await publish(arnia, "solution", "k149", a_solution(name="secret"), tlp="RED")
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    copy = (await megalis.copies())[FeedName("arnia", "public")]
+    assert copy.waits
+    held = {row[1] for row in await rows_of(megalis, "arnia")}
+    assert "k149" not in held
+    assert "k000" in held
+    assert await outstanding(arnia) == {("public", "k149"): ()}
+    await notary.confirm(megalis, "arnia")
+    await round_of(megalis, arnia)
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+    assert (await megalis.copies())[FeedName("arnia", "public")].state == "verified"

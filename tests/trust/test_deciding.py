@@ -1,0 +1,772 @@
+"""What is decided about peers and keys, by one node over its database; only the network is made up.
+
+Each bound is tried on both sides of it, and each refusal leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from federation import trust
+from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
+from federation.domain.feed import FeedName, Head
+from federation.domain.joining import HOLDS, Invitation, Inviter, Registered, Registration, fingerprint
+from federation.domain.peer import Introduced, Peer, PeerState
+from federation.keys import Keyring, followed, verified
+from federation.node import Node
+from tests.api.asking import NextDoor
+from tests.attack.forging import Key, Party
+from tests.audit.trails import entries
+from tests.domain.builders import a_document, a_solution
+from tests.nodes import publish
+from tests.store.steps import begun
+from tests.sync.peers import an_entry, held, take
+
+NOW = 1_800_000_000
+
+
+class Next(NextDoor):
+    """An ``Outside`` in which one node stands, that says what the test wants."""
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+        self.told = Introduced(party.operator, party.operator.title(), party.url, party.jwks)
+        self.down = False
+        self.asked: list[str] = []
+        self.sent: dict[str, Any] = {}
+        self.proof: dict[str, Any] = {}
+        """What is other than it should be in the proof of its answer to a registration."""
+        self.signer = party.key
+        self.before_answering: Callable[[], Awaitable[Any]] | None = None
+
+    def check_url(self, url: str, *, private: bool) -> str:
+        if not private and "example" not in url:
+            raise Unreachable(f"{url} is not public")
+        return url
+
+    async def introduced(self, url: str, *, private: bool) -> Introduced:
+        self.asked.append(f"introduced {url} {private}")
+        if self.down:
+            raise Unreachable("it does not answer")
+        return self.told
+
+    async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
+        self.asked.append(f"register {url} {private}")
+        self.sent = {**json.loads(request), "secret": secret}
+        if self.before_answering:
+            await self.before_answering()
+        claims = {
+            "iss": self.party.operator, "aud": self.sent["client_uri"], "newcomer":
+            self.sent["jwks"]["keys"][0]["kid"], "iat": NOW, **self.proof,
+        }  # fmt: skip
+        head = {"alg": "ES256", "typ": "federation-welcome+jwt", "kid": self.party.key.kid}
+        inviter = Inviter(
+            operator=self.party.operator, name="x", url=url, jwks=self.party.jwks,
+            proof=self.signer.jws(head, claims),
+        )  # fmt: skip
+        return msgspec.json.encode(
+            Registered(
+                client_id=self.sent["operator"],
+                client_id_issued_at=NOW,
+                client_name="x",
+                client_uri=self.sent["client_uri"],
+                jwks=self.sent["jwks"],
+                inviter=inviter,
+            )
+        )
+
+    async def farewell(self, peer: Peer) -> None:
+        self.asked.append(f"farewell {peer.operator}")
+        if self.down:
+            raise Unreachable("it does not answer")
+
+    async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
+        return ()
+
+
+@pytest.fixture
+def outside(arnia: Node) -> Next:
+    """Megalis, next door."""
+    arnia._outside = found = Next(Party("megalis"))
+    return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ``NOW``, and stays so, for whoever asks what time it is by the second."""
+    monkeypatch.setattr("federation.trust.time.time", lambda: float(NOW))
+
+
+async def peer(node: Node, operator: str = "megalis") -> Peer | None:
+    async with node.store.read() as tx:
+        return await tx.peers.find(operator)
+
+
+async def knows(node: Node, party: Party, state: PeerState = "active") -> Party:
+    async with node.store.write() as tx:
+        await tx.peers.add(party.known(state))
+    return party
+
+
+async def noted(node: Node) -> list[tuple[str, str, str]]:
+    return [(one.event, one.actor, one.subject) for one in await entries(node)]
+
+
+def is_nudged(node: Node) -> bool:
+    """Whether the watch was told to look now. (Nothing else has run since.)"""
+    return node.watch._nudged.is_set()
+
+
+# Inviting
+
+
+async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia: Node) -> None:
+    made = await trust.invite(arnia, "for Megalis", by="client-erp")
+    assert (made.url, made.thumbprint) == (arnia.url, arnia.keyring.kid)
+    async with arnia.store.read() as tx:
+        rows = await tx.peers._session.connection.fetch("SELECT * FROM invitations")
+    (row,) = rows
+    assert row["secret_hash"] == fingerprint(made.secret)
+    assert (row["note"], row["private"]) == ("for Megalis", False)
+    assert abs(row["expires_at"] - datetime.now(UTC) - HOLDS) < timedelta(minutes=5)
+    assert await noted(arnia) == [("peer.invited", "client-erp", "for Megalis")]
+    await trust.invite(arnia, "", private=True)
+    async with arnia.store.read() as tx:
+        assert (
+            await tx.peers._session.connection.fetchval("SELECT count(*) FROM invitations WHERE private") == 1
+        )
+    assert (await noted(arnia))[1] == ("peer.invited", "operator", "somebody")
+
+
+@pytest.mark.parametrize("note", ["x" * 201, "a\nb", "\x07", "x" * 200 + "\n"])
+async def test_a_note_is_short_and_printable(arnia: Node, note: str) -> None:
+    with pytest.raises(Invalid, match="at most 200 printable"):
+        await trust.invite(arnia, note)
+    assert await noted(arnia) == []
+    for good in ("x" * 200, "", "pour Mégalis, n° 1"):
+        await trust.invite(arnia, good)
+
+
+# Joining, as the newcomer
+
+
+def invitation(outside: Next, **changes: str) -> Invitation:
+    good = Invitation(outside.party.url, outside.party.key.kid, "s" * 43)
+    return msgspec.structs.replace(good, **changes)
+
+
+@pytest.mark.usefixtures("clock")
+async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: Node, outside: Next) -> None:
+    found = await trust.join(arnia, invitation(outside))
+    assert found == msgspec.structs.replace(await peer(arnia) or found, added_at=found.added_at)
+    assert (found.operator, found.state, found.private) == ("megalis", "pending", False)
+    assert (found.url, found.name) == (outside.party.url, "Megalis")
+    assert found.thumbprint == outside.party.key.kid
+    assert outside.asked == [f"introduced {found.url} False", f"register {found.url} False"]
+    sent = outside.sent
+    assert (sent["operator"], sent["client_name"], sent["client_uri"]) == ("arnia", "Arnia", arnia.url)
+    assert sent["secret"] == "s" * 43
+    claims = verified(sent["software_statement"], sent["jwks"], frozenset({"federation-registration+jwt"}))
+    assert claims == {
+        "iss": "arnia", "aud": outside.party.url, "iat": NOW, "exp": NOW + 300, "url": arnia.url,
+        "invitation": fingerprint("s" * 43).hex(),
+    }  # fmt: skip
+    assert await noted(arnia) == [("peer.registered", "operator", "megalis")]
+    await trust.join(arnia, invitation(outside), private=True)
+    again = await peer(arnia)
+    assert again is not None
+    assert again.private
+
+
+async def test_an_inviter_with_another_key_is_not_even_asked_to_register_us(
+    arnia: Node, outside: Next
+) -> None:
+    with pytest.raises(Unreachable, match="does not have the key that the invitation names"):
+        await trust.join(arnia, invitation(outside, thumbprint=Key().kid))
+    assert [asked.split()[0] for asked in outside.asked] == ["introduced"]
+    assert await peer(arnia) is None
+
+
+async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not_used_up(
+    arnia: Node, outside: Next
+) -> None:
+    await knows(arnia, outside.party)
+    with pytest.raises(Conflict, match="is a peer already"):
+        await trust.join(arnia, invitation(outside))
+    assert [asked.split()[0] for asked in outside.asked] == ["introduced"]
+    assert await noted(arnia) == []
+
+
+async def test_who_became_a_peer_meanwhile_is_not_written_over(arnia: Node, outside: Next) -> None:
+    outside.before_answering = lambda: knows(arnia, outside.party)
+    with pytest.raises(Conflict, match="is a peer already"):
+        await trust.join(arnia, invitation(outside))
+    found = await peer(arnia)
+    assert found is not None
+    assert found.state == "active"
+    assert await noted(arnia) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"aud": "https://other.example"}, {"newcomer": Key().kid}, {"aud": None}, {"newcomer": None},
+        {"signer": Key()}, {"garbage": b"{}"}, {"garbage": b"\xff"},
+    ],
+    ids="node, key, no node, no key, signer, no proof, no JSON".split(", "),
+)  # fmt: skip
+async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
+    arnia: Node, outside: Next, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    garbage = wrong.pop("garbage", None)
+    outside.signer = wrong.pop("signer", outside.signer)
+    outside.proof = wrong
+
+    async def answers(*_: Any, **__: Any) -> bytes:
+        return bytes(garbage)
+
+    if garbage is not None:
+        monkeypatch.setattr(outside, "register", answers)
+    with pytest.raises(Unreachable, match=r"cannot be read, or is not its own|is for somebody else"):
+        await trust.join(arnia, invitation(outside))
+    assert await peer(arnia) is None
+    assert await noted(arnia) == []
+
+
+# Registering, as the inviter
+
+
+async def registered(node: Node, party: Party, made: Invitation | None = None, **changes: Any) -> Registered:
+    """Let a party register with an invitation of the node's."""
+    made = made or await trust.invite(node, "", private=False)
+    statement = changes.pop("statement", {})
+    body = party.registration(node.url, made.secret, **changes)
+    if statement:
+        body["software_statement"] = party.statement(node.url, made.secret, **statement)
+    return await trust.register(node, msgspec.convert(body, Registration), made.secret)
+
+
+@pytest.mark.usefixtures("clock", "outside")
+async def test_a_newcomer_is_pending_and_told_who_we_are(arnia: Node) -> None:
+    party = Party("megalis")
+    said = await registered(arnia, party, statement={"iat": NOW, "exp": NOW + 300})
+    assert (said.client_id, said.client_name, said.client_uri) == ("megalis", "Megalis", party.url)
+    assert said.jwks == party.jwks
+    assert abs(said.client_id_issued_at - arnia.clock().timestamp()) < 300
+    assert (said.inviter.operator, said.inviter.name, said.inviter.url) == ("arnia", "Arnia", arnia.url)
+    assert said.inviter.jwks == {"keys": arnia.keyring.public()["keys"]}
+    claims = verified(said.inviter.proof, said.inviter.jwks, frozenset({"federation-welcome+jwt"}))
+    assert claims == {"iss": "arnia", "aud": party.url, "newcomer": party.key.kid, "iat": NOW}
+    found = await peer(arnia)
+    assert found is not None
+    assert (found.state, found.thumbprint, found.private) == ("pending", party.key.kid, False)
+    assert (await noted(arnia))[1:] == [("peer.registered", "megalis", "megalis")]
+
+
+@pytest.mark.usefixtures("outside")
+async def test_an_invitation_says_whether_the_newcomer_may_be_at_any_address(arnia: Node) -> None:
+    inside = Party("megalis", url="http://10.0.0.3:8470")
+    with pytest.raises(Invalid, match="not public") as refused:
+        await registered(arnia, inside)
+    assert refused.value.pointer == "/client_uri"
+    assert await peer(arnia) is None
+    await registered(arnia, inside, await trust.invite(arnia, "", private=True))
+    found = await peer(arnia)
+    assert found is not None
+    assert found.private
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(
+    ("member", "wrong"),
+    [
+        ("operator", "Megalis"), ("operator", ""), ("operator", "a b"), ("client_name", ""),
+        ("client_name", "x" * 201), ("client_name", "a\x07"), ("token_endpoint_auth_method", "none"),
+        ("token_endpoint_auth_method", "client_secret_basic"),
+    ],
+)  # fmt: skip
+async def test_a_registration_has_a_name_an_id_and_the_one_method(
+    arnia: Node, member: str, wrong: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await registered(arnia, Party("megalis"), None, **{member: wrong})
+    assert refused.value.pointer == f"/{member}"
+    assert await peer(arnia) is None
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize("name", ["x", "x" * 200])
+async def test_a_name_may_be_as_short_and_as_long_as_is_said(arnia: Node, name: str) -> None:
+    assert (await registered(arnia, Party("megalis"), client_name=name)).client_name == name
+
+
+@pytest.mark.usefixtures("clock", "outside")
+@pytest.mark.parametrize(
+    ("statement", "good"),
+    [
+        ({"exp": NOW + 330}, True), ({"exp": NOW + 331}, False), ({"exp": NOW - 29}, True),
+        ({"exp": NOW - 30}, False), ({"exp": str(NOW + 60)}, False), ({"exp": ...}, False),
+        ({"exp": NOW + 60.0}, False), ({"iss": "recia"}, False), ({"iss": ...}, False),
+        ({"aud": "https://other.example"}, False), ({"aud": ...}, False),
+        ({"url": "https://other.example"}, False), ({"url": ...}, False),
+        ({"invitation": fingerprint("x").hex()}, False), ({"invitation": ...}, False), ({}, True),
+    ],
+)  # fmt: skip
+async def test_the_proof_is_for_this_inviter_this_invitation_this_url_and_now(
+    arnia: Node, statement: dict[str, Any], good: bool
+) -> None:
+    made = await trust.invite(arnia, "")
+    said = {"iat": NOW, "exp": NOW + 300, **statement}
+    if good:
+        await registered(arnia, Party("megalis"), made, statement=said)
+        return
+    with pytest.raises(Unauthenticated, match="does not prove that it holds the key"):
+        await registered(arnia, Party("megalis"), made, statement=said)
+    assert await peer(arnia) is None
+    await registered(arnia, Party("megalis"), made, statement={"iat": NOW, "exp": NOW + 300})
+
+
+@pytest.mark.usefixtures("outside")
+async def test_a_proof_is_by_the_key_that_is_kept_and_names_it(arnia: Node) -> None:
+    party = Party("megalis")
+    made = await trust.invite(arnia, "")
+    nameless = party.key.jws(
+        {"alg": "ES256", "typ": "federation-registration+jwt"},
+        json.loads(base64.urlsafe_b64decode(party.statement(arnia.url, made.secret).split(".")[1] + "==")),
+    )
+    for wrong in (party.statement(arnia.url, made.secret, by=Key()), nameless, "a.b.c", ""):
+        with pytest.raises(Unauthenticated, match="does not prove"):
+            await registered(arnia, party, made, software_statement=wrong)
+    await registered(arnia, party, made)
+
+
+@pytest.mark.usefixtures("outside")
+async def test_an_invitation_that_does_not_hold_changes_nothing(arnia: Node) -> None:
+    party = Party("megalis")
+    unknown = Invitation(arnia.url, arnia.keyring.kid, "never given")
+    with pytest.raises(Unauthenticated, match="the invitation does not hold"):
+        await registered(arnia, party, unknown)
+    assert await peer(arnia) is None
+    used = await trust.invite(arnia, "")
+    await registered(arnia, party, used)
+    with pytest.raises(Unauthenticated, match="the invitation does not hold"):
+        await registered(arnia, Party("recia"), used)
+    assert await peer(arnia, "recia") is None
+
+
+@pytest.mark.usefixtures("outside")
+async def test_who_comes_back_with_a_key_that_its_old_one_endorsed_is_known(arnia: Node) -> None:
+    before, now = Party("megalis"), Party("megalis")
+    await knows(arnia, before, "left")
+    with pytest.raises(Conflict, match="bound to another key"):
+        await registered(arnia, now)
+    found = await peer(arnia)
+    assert found is not None
+    assert (found.state, found.thumbprint) == ("left", before.key.kid)
+    succession = {"keys": now.jwks["keys"], "succession": [before.endorsement(before.key, now.key)]}
+    await registered(arnia, now, jwks=succession)
+    found = await peer(arnia)
+    assert found is not None
+    assert (found.state, found.thumbprint) == ("pending", now.key.kid)
+
+
+# Who can be a peer
+
+
+PLACES = {
+    "https://a.example": ("https", "a.example", 443, ""),
+    "https://a.example:443/": ("https", "a.example", 443, ""),
+    "https://A.Example.": ("https", "a.example", 443, ""),
+    "http://a.example": ("http", "a.example", 80, ""),
+    "https://a.example:8470": ("https", "a.example", 8470, ""),
+    "https://a.example/b/": ("https", "a.example", 443, "/b"),
+    "x": ("", "", None, "x"),
+}
+
+
+@pytest.mark.parametrize(("url", "place"), PLACES.items())
+def test_a_url_is_one_place_however_it_is_spelled(url: str, place: Any) -> None:
+    assert trust._place(url) == place
+
+
+async def test_an_id_and_a_place_are_one_nodes(arnia: Node) -> None:
+    megalis, recia = Party("megalis").known("pending"), Party("recia").known()
+    trust.refuse(arnia, megalis, None, ())
+    trust.refuse(arnia, megalis, None, (recia,))
+    for state in ("pending", "left"):
+        known = msgspec.structs.replace(megalis, state=state)
+        trust.refuse(arnia, megalis, known, (known, recia))
+    for state in ("active", "suspended"):
+        with pytest.raises(Conflict, match="is a peer already"):
+            trust.refuse(arnia, megalis, msgspec.structs.replace(megalis, state=state), ())
+    with pytest.raises(Conflict, match="bound to another key"):
+        trust.refuse(arnia, megalis, Party("megalis").known("left"), ())
+    with pytest.raises(Conflict, match="the operator of this node"):
+        trust.refuse(arnia, Party("arnia").known("pending"), None, ())
+    there = msgspec.structs.replace(recia, url=megalis.url + ":443/")
+    with pytest.raises(Conflict, match="the node of another peer"):
+        trust.refuse(arnia, megalis, None, (there,))
+    with pytest.raises(Conflict, match="is this node"):
+        trust.refuse(arnia, msgspec.structs.replace(megalis, url=f"{arnia.url}:80"), None, ())
+
+
+async def test_there_is_a_code_while_there_is_something_to_compare(arnia: Node) -> None:
+    party = await knows(arnia, Party("megalis"), "pending")
+    known = party.known("pending")
+    assert await trust.code_shown(arnia, "megalis") == trust.code_of(arnia, known)
+    for state in ("active", "suspended", "left"):
+        async with arnia.store.write() as tx:
+            await tx.peers.be("megalis", state)
+        assert await trust.code_shown(arnia, "megalis") is None
+    with pytest.raises(NotFound, match="there is no peer nobody"):
+        await trust.code_shown(arnia, "nobody")
+
+
+# States
+
+
+async def test_a_pending_peer_is_activated_when_it_is_who_it_was(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party, "pending")
+    shown = await trust.code_shown(arnia, "megalis") or ""
+    found = await trust.activate(arnia, "megalis", code=shown.replace(" ", " - "), by="client-erp")
+    assert is_nudged(arnia)
+    assert found.state == "active"
+    assert outside.asked == [f"introduced {outside.party.url} True"]
+    assert await noted(arnia) == [("peer.activated", "client-erp", "megalis")]
+    assert (await trust.activate(arnia, "megalis", code="0")).state == "active"
+    assert len(outside.asked) == len(await noted(arnia)) == 1, "it is one already: nothing is done"
+
+
+async def test_without_a_code_an_administrator_vouches_for_it(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party, "pending")
+    assert (await trust.activate(arnia, "megalis")).state == "active"
+    assert await noted(arnia) == [("peer.activated", "operator", "megalis")]
+
+
+@pytest.mark.parametrize("state", ["suspended", "left"])
+async def test_only_a_pending_peer_is_activated(arnia: Node, outside: Next, state: PeerState) -> None:
+    await knows(arnia, outside.party, state)
+    with pytest.raises(Conflict, match=f"is {state}, not pending"):
+        await trust.activate(arnia, "megalis")
+    assert outside.asked == []
+
+
+async def test_who_is_not_who_it_was_is_not_activated(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party, "pending")
+    with pytest.raises(Conflict, match="the codes differ"):
+        await trust.activate(arnia, "megalis", code="1234 5678 9012 3456")
+    with pytest.raises(Conflict, match="the codes differ"):
+        await trust.activate(arnia, "megalis", code="")
+    assert outside.asked == []
+    good = outside.told
+    for wrong, why in (
+        (msgspec.structs.replace(good, jwks=Party("megalis").jwks), "does not have the key"),
+        (msgspec.structs.replace(good, operator="recia"), "is that of recia, not of megalis"),
+    ):
+        outside.told = wrong
+        with pytest.raises(Unreachable, match=why):
+            await trust.activate(arnia, "megalis")
+    found = await peer(arnia)
+    assert found is not None
+    assert found.state == "pending"
+    assert await noted(arnia) == []
+
+
+async def test_a_peer_is_suspended_and_resumed(arnia: Node) -> None:
+    await knows(arnia, Party("megalis"))
+    for verb, state, event in (
+        (trust.suspend, "suspended", "peer.suspended"), (trust.resume, "active", "peer.resumed")
+    ):  # fmt: skip
+        arnia.watch._nudged.clear()
+        found = await verb(arnia, "megalis", by="client-erp")
+        assert is_nudged(arnia)
+        kept = await peer(arnia)
+        assert kept is not None
+        assert found.state == kept.state == state
+        assert (await noted(arnia))[-1] == (event, "client-erp", "megalis")
+        before = len(await noted(arnia))
+        assert (await verb(arnia, "megalis")).state == state
+        assert len(await noted(arnia)) == before, "it was so already: nothing is noted"
+    await trust.suspend(arnia, "megalis")
+    assert (await noted(arnia))[-1] == ("peer.suspended", "operator", "megalis")
+    await trust.resume(arnia, "megalis")
+    assert (await noted(arnia))[-1] == ("peer.resumed", "operator", "megalis")
+
+
+@pytest.mark.parametrize("state", ["pending", "left"])
+async def test_who_is_no_peer_is_neither_suspended_nor_resumed(arnia: Node, state: PeerState) -> None:
+    await knows(arnia, Party("megalis"), state)
+    for verb, from_ in ((trust.suspend, "active"), (trust.resume, "suspended")):
+        with pytest.raises(Conflict, match=f"megalis is {state}, not {from_}"):
+            await verb(arnia, "megalis")
+        with pytest.raises(NotFound, match="there is no peer nobody"):
+            await verb(arnia, "nobody")
+    assert await noted(arnia) == []
+
+
+async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party)
+    await knows(arnia, Party("recia"))
+    for origin, audience, said in (
+        ("megalis", "public", {}),
+        ("megalis", "federation", {"tlp": "GREEN"}),
+        ("megalis", "close", {"tlp": "AMBER", "audience": "close"}),
+        ("recia", "federation", {"tlp": "GREEN"}),
+    ):
+        entry = an_entry(1, a_document(origin=origin, key=f"{origin}-{audience}", **said))
+        await take(arnia, entry, name=FeedName(origin, audience))
+    await publish(arnia, "solution", "own", a_solution(), tlp="GREEN")
+    assert set(await held(arnia)) == {"megalis-public", "megalis-federation", "megalis-close"}
+    arnia.watch._nudged.clear()
+    found, why = await trust.leave(arnia, "megalis", by="client-erp")
+    assert is_nudged(arnia)
+    assert (found.state, why) == ("left", None)
+    assert outside.asked == ["farewell megalis"]
+    assert (await noted(arnia))[-1] == ("peer.left", "client-erp", "megalis")
+    assert set(await held(arnia)) == {"megalis-public"}
+    assert set(await held(arnia, "recia")) == {"recia-federation"}
+    assert set(await held(arnia, "arnia")) == {"own"}
+    before = await noted(arnia)
+    assert (await trust.leave(arnia, "megalis"))[0].state == "left"
+    await trust.told_farewell(arnia, "megalis")
+    assert outside.asked == ["farewell megalis"]
+    assert await noted(arnia) == before, "it has left already: nothing is done"
+
+
+@pytest.mark.parametrize("state", ["pending", "suspended"])
+async def test_who_would_not_listen_is_left_without_a_word(
+    arnia: Node, outside: Next, state: PeerState
+) -> None:
+    await knows(arnia, outside.party, state)
+    found, why = await trust.leave(arnia, "megalis")
+    assert (found.state, why) == ("left", None)
+    assert outside.asked == []
+    assert await noted(arnia) == [("peer.left", "operator", "megalis")]
+
+
+async def test_who_cannot_be_reached_is_left_and_why_is_said(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party)
+    outside.down = True
+    found, why = await trust.leave(arnia, "megalis")
+    assert (found.state, why) == ("left", "it does not answer")
+
+
+async def test_who_says_farewell_has_left_by_itself(arnia: Node) -> None:
+    await knows(arnia, Party("megalis"))
+    arnia.watch._nudged.clear()
+    await trust.told_farewell(arnia, "megalis")
+    assert is_nudged(arnia)
+    assert await noted(arnia) == [("peer.left", "megalis", "megalis")]
+
+
+@pytest.mark.parametrize("state", ["left", "pending"])
+async def test_who_is_no_peer_is_forgotten(arnia: Node, state: PeerState) -> None:
+    party = await knows(arnia, Party("megalis"), state)
+    await trust.forget(arnia, "megalis", by="client-erp")
+    assert await peer(arnia) is None
+    (entry,) = await entries(arnia)
+    assert (entry.event, entry.actor, entry.subject) == ("peer.forgotten", "client-erp", "megalis")
+    assert entry.detail == {"key": party.key.kid}
+    with pytest.raises(NotFound, match="there is no peer megalis"):
+        await trust.forget(arnia, "megalis")
+
+
+@pytest.mark.parametrize("state", ["active", "suspended"])
+async def test_a_peer_is_not_forgotten(arnia: Node, state: PeerState) -> None:
+    await knows(arnia, Party("megalis"), state)
+    with pytest.raises(Conflict, match=f"megalis is {state}; first: federation peer leave megalis"):
+        await trust.forget(arnia, "megalis")
+    assert await peer(arnia) is not None
+
+
+# Our own keys
+
+
+async def test_a_new_key_is_published_for_ten_minutes_before_it_signs(arnia: Node) -> None:
+    first, now = arnia.keyring.kid, arnia.clock()
+    arnia.clock = lambda: now
+    key = await trust.rotate(arnia, by="client-erp")
+    assert key.use_from == now + timedelta(minutes=10)
+    assert {one["kid"] for one in arnia.keyring.public()["keys"]} == {first, key.jwk["kid"]}
+    assert arnia.keyring.kid == first
+    assert followed({first}, arnia.keyring.public(), "arnia")["keys"][0]["kid"] == key.jwk["kid"]
+    (entry,) = await entries(arnia)
+    assert (entry.event, entry.actor, entry.subject) == ("key.rotated", "client-erp", key.jwk["kid"])
+    assert entry.detail == {"from": first}
+    arnia.clock = lambda: key.use_from - timedelta(microseconds=1)
+    with pytest.raises(Conflict, match="does not sign yet"):
+        await trust.rotate(arnia)
+    arnia.clock = lambda: key.use_from
+    await trust.rotate(arnia)
+    assert (await entries(arnia))[-1].actor == "operator"
+
+
+async def test_a_key_is_endorsed_by_the_one_that_signs_whichever_process_made_that(
+    arnia: Node, dsn: str
+) -> None:
+    from tests.nodes import a_node
+
+    async with a_node("arnia", dsn) as other:
+        first = arnia.keyring.kid
+        second = await trust.rotate(other, after=timedelta(0))
+        third = await trust.rotate(arnia, after=timedelta(0))
+        assert (await entries(arnia))[-1].detail == {"from": second.jwk["kid"]}
+        told = arnia.keyring.public()
+    assert followed({second.jwk["kid"]}, told, "arnia")["keys"][0]["kid"] == third.jwk["kid"]
+    assert third.jwk["kid"] in {key["kid"] for key in followed({first}, told, "arnia")["keys"]}
+
+
+@pytest.mark.parametrize("verb", [trust.rotate, trust.replace_key])
+async def test_keys_are_changed_one_after_the_other(arnia: Node, verb: Any) -> None:
+    """By hand: somebody holds the keys, and who comes second waits for it."""
+    holding = await begun(arnia.store)
+    await holding.tx.clients.lock_keys()
+    coming = asyncio.create_task(verb(arnia))
+    done, _ = await asyncio.wait([coming], timeout=0.3)
+    assert not done
+    await holding.commit()
+    await coming
+
+
+async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(arnia: Node) -> None:
+    first = arnia.keyring.kid
+    now = arnia.clock()
+    arnia.clock = lambda: now
+    key = await trust.replace_key(arnia, by="client-erp")
+    assert key.use_from == now
+    assert arnia.keyring.kid == key.jwk["kid"] != first
+    assert [one["kid"] for one in arnia.keyring.public()["keys"]] == [key.jwk["kid"]]
+    (entry,) = await entries(arnia)
+    assert (entry.event, entry.actor, entry.subject) == ("key.rotated", "client-erp", key.jwk["kid"])
+    assert entry.detail == {"replaces": first}
+    async with arnia.store.read() as tx:
+        kept = {one.jwk["kid"]: one for one in await tx.clients.keys()}
+    assert kept[first].retired
+    assert "d" not in kept[first].jwk
+    await trust.replace_key(arnia)
+    assert (await entries(arnia))[-1].actor == "operator"
+
+
+async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Node) -> None:
+    await trust.rotate(arnia, after=timedelta(minutes=1))
+    async with arnia.store.read() as tx:
+        newer, older = await tx.clients.keys()
+    for after, retired in ((-1, 0), (0, 1), (1, 0)):
+        arnia.clock = lambda after=after: newer.use_from + timedelta(minutes=10, microseconds=after)  # type: ignore[misc]
+        assert await trust.retire_keys(arnia) == retired
+    async with arnia.store.read() as tx:
+        assert [key.retired for key in await tx.clients.keys()] == [False, True]
+    assert older.jwk["kid"] != newer.jwk["kid"]
+
+
+# A peer's keys
+
+
+async def follows(node: Node, outside: Next, kid: str | None = None) -> Peer:
+    found = await trust.reread_keys(node, "megalis", kid=kid)
+    assert found is not None
+    return found
+
+
+async def test_a_peers_new_key_is_followed_and_noted(arnia: Node, outside: Next) -> None:
+    old, new = await knows(arnia, outside.party), Key()
+    jwks = {"keys": [new.public, old.key.public], "succession": [old.endorsement(old.key, new)]}
+    outside.told = msgspec.structs.replace(outside.told, jwks=jwks)
+    assert (await follows(arnia, outside, old.key.kid)).thumbprint == old.key.kid
+    assert outside.asked == [], "that key is known"
+    found = await follows(arnia, outside, new.kid)
+    assert (found.thumbprint, found.kids) == (new.kid, frozenset((new.kid, old.key.kid)))
+    assert outside.asked == [f"introduced {old.url} True"]
+    kept = await peer(arnia)
+    assert kept is not None
+    assert (kept.thumbprint, kept.kids) == (new.kid, frozenset((new.kid, old.key.kid)))
+    (entry,) = await entries(arnia)
+    assert (entry.event, entry.actor, entry.subject) == ("peer.keys-changed", "megalis", "megalis")
+    assert entry.detail == {"key": new.kid}
+
+
+async def test_a_peer_is_asked_for_its_keys_once_a_minute(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party)
+    began = arnia.clock()
+    asked = []
+    for seconds in (0, 1, 59, 60.001, 61, 119, 120.1):
+        arnia.clock = lambda seconds=seconds: began + timedelta(seconds=seconds)  # type: ignore[misc]
+        await follows(arnia, outside)
+        asked.append(len(outside.asked))
+    assert asked == [1, 1, 1, 2, 2, 2, 3]
+    assert await noted(arnia) == [], "nothing has changed"
+
+
+@pytest.mark.parametrize("state", ["pending", "suspended", "left"])
+async def test_only_of_a_peer_are_keys_read(arnia: Node, outside: Next, state: PeerState) -> None:
+    await knows(arnia, outside.party, state)
+    assert (await follows(arnia, outside, "x")).state == state
+    assert await trust.reread_keys(arnia, "nobody") is None
+    assert outside.asked == []
+
+
+async def test_a_key_set_that_is_another_nodes_or_cannot_be_had_changes_nothing(
+    arnia: Node, outside: Next, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "KEYS_EVERY", timedelta(0))
+    old, new = await knows(arnia, outside.party), Key()
+    good = msgspec.structs.replace(
+        outside.told, jwks={"keys": [new.public], "succession": [old.endorsement(old.key, new)]}
+    )
+    for wrong in (
+        msgspec.structs.replace(good, jwks={"keys": [new.public]}),
+        msgspec.structs.replace(good, operator="recia"),
+    ):
+        outside.told = wrong
+        assert (await follows(arnia, outside)).thumbprint == old.key.kid
+    outside.down = True
+    assert (await follows(arnia, outside)).thumbprint == old.key.kid
+    kept = await peer(arnia)
+    assert kept is not None
+    assert kept.thumbprint == old.key.kid
+    assert await noted(arnia) == []
+    outside.down, outside.told = False, good
+    assert (await follows(arnia, outside)).thumbprint == new.kid
+
+
+@pytest.mark.parametrize("how", ["suspended", "other keys", "forgotten"])
+async def test_keys_that_come_after_something_else_has_changed_are_not_kept(
+    arnia: Node, outside: Next, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: while the key set is under way the peer is cut off, or another process has followed it."""
+    old, new = await knows(arnia, outside.party), Key()
+    jwks = {"keys": [new.public], "succession": [old.endorsement(old.key, new)]}
+    ring = Keyring.of(Key().private)
+
+    async def introduced(url: str, *, private: bool) -> Introduced:
+        async with arnia.store.write() as tx:
+            if how == "suspended":
+                await tx.peers.be("megalis", "suspended")
+            elif how == "forgotten":
+                await tx.peers.remove("megalis")
+            else:
+                await tx.peers.keep_keys("megalis", ring.public(), ring.kid)
+        return msgspec.structs.replace(outside.told, jwks=jwks)
+
+    monkeypatch.setattr(outside, "introduced", introduced)
+    found = await trust.reread_keys(arnia, "megalis")
+    kept = await peer(arnia)
+    assert found == kept
+    match how:
+        case "forgotten":
+            assert kept is None
+        case "suspended":
+            assert kept is not None
+            assert (kept.state, kept.thumbprint) == ("suspended", old.key.kid)
+        case _:
+            assert kept is not None
+            assert kept.thumbprint == ring.kid
+    assert await noted(arnia) == []
