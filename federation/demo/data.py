@@ -17,6 +17,8 @@ from federation.domain.register.bodies import Body
 NAMES = tuple(entry.origin for entry in OPERATORS)
 """The four operators of the demonstration."""
 
+IMPORTED = "arnia/CVE-2025-24799"
+"""The incident that is not loaded with the others: the story imports it as an advisory."""
 GROUP = "security"
 MEMBERS = {"arnia": ("megalis", "recia")}
 """Who is in the group of an operator, for records that not everybody may see."""
@@ -45,7 +47,7 @@ def drafts(operator: str, scale: int) -> Iterator[tuple[str, dict[str, Any]]]:
         )
     for plural, entries in (("operators", OPERATORS), ("solutions", SOLUTIONS), ("incidents", INCIDENTS)):
         for entry in entries:
-            if entry.origin == operator:
+            if entry.origin == operator and entry.id != IMPORTED:
                 draft: dict[str, Any] = {"key": entry.key, "content": entry.content}
                 if entry.same_as:
                     draft["same_as"] = list(entry.same_as)
