@@ -23,6 +23,7 @@ from federation import admin, trust
 from federation.app import node_of
 from federation.demo.catalogue import OPERATORS
 from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
+from federation.demo.exposed import tell_exposure
 from federation.domain.errors import Broken
 from federation.serving import database
 from federation.settings import Settings
@@ -30,7 +31,7 @@ from federation.store.database import opened
 
 READY_SECONDS = 60.0
 CONVERGE_SECONDS = 300.0
-SCOPES = ("solutions", "deployments", "incidents", "operators", "groups")
+SCOPES = ("solutions", "deployments", "incidents", "statements", "operators", "groups", "subscriptions")
 
 
 class Running:
@@ -102,6 +103,7 @@ async def _story(check: bool, scale: int, ports: list[int], began: float, stop: 
         delays = await _publish_and_read(nodes)
         await _show(nodes, counts, delays)
         await _assert(nodes, counts)
+        await tell_exposure(nodes)
         click.echo(
             f"\nEverything above was checked against the nodes, {time.perf_counter() - began:.1f} s in all."
         )
@@ -173,7 +175,9 @@ async def _introduce(nodes: list[Running]) -> None:
         for node in nodes:
             scopes = tuple(f"{plural}.{verb}" for plural in SCOPES for verb in ("read", "write"))
             client_id, secret, _ = await admin.add_client(
-                here[node.operator], "demonstration", (*scopes, "feeds.read", "changes.read", "peers.read")
+                here[node.operator],
+                "demonstration",
+                (*scopes, "exposure.read", "feeds.read", "changes.read", "peers.read"),
             )
             node.credentials = (client_id, secret)
         # Each pair joins as the tutorial says; who would phone in life compares the codes here.
