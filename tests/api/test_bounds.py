@@ -118,6 +118,24 @@ async def test_a_client_is_known_by_an_id_of_at_most_128_characters_and_either_s
     assert await token_of(anyone, f"{'c' * 128}:former") == 401
 
 
+async def test_credentials_are_a_pair_in_base64_behind_the_word_basic(
+    anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    nothing = hashlib.sha256(b"").digest()
+    async with arnia.store.write() as tx:
+        await tx.clients.add("erp", "erp", nothing, ("solutions.read",))
+
+    async def status(authorization: str) -> int:
+        headers = {"authorization": authorization}
+        return (await anyone.post("/oauth2/token", data=GRANT, headers=headers)).status_code
+
+    good = base64.b64encode(b"erp:").decode()
+    assert await status(f"Basic {good}") == await status(f"bASIC {good}") == 200
+    for wrong in (f"Bearer {good}", f"Basic {good[:3]}!{good[3:]}", f"Basic {good} ", good, f"Basi {good}"):
+        assert await status(wrong) == 401, wrong
+    assert await status(f"Basic {base64.b64encode(b'erp').decode()}") == 401, "a name alone is no pair"
+
+
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ``NOW``, and stays so."""
