@@ -541,6 +541,25 @@ async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
     assert (entry.actor, entry.subject) == (erp[0], erp[0])
 
 
+async def test_a_client_of_a_peers_name_has_nothing_to_do_with_its_tokens(
+    anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    namesake = ("megalis", "secret")
+    async with arnia.store.write() as tx:
+        await tx.clients.add("megalis", "erp", hashlib.sha256(b"secret").digest(), ("solutions.read",))
+        await tx.peers.add(Party("megalis").known())
+    theirs = Tokens(arnia).mint("megalis", "megalis", PEER_SCOPES, jkt="k")
+    mine = Tokens(arnia).mint("megalis", "arnia", frozenset({"solutions.read"}))
+    for token, active in ((mine, True), (theirs, False)):
+        answer = await about(anyone, "introspect", namesake, f"token={token}".encode())
+        assert answer.json()["active"] is active
+    assert (await about(anyone, "revoke", namesake, f"token={theirs}".encode())).status_code == 200
+    assert await Tokens(arnia).holder(theirs), "it still holds"
+    assert (await about(anyone, "revoke", namesake, f"token={mine}".encode())).status_code == 200
+    with pytest.raises(Unauthenticated):
+        await Tokens(arnia).holder(mine)
+
+
 async def test_joining_needs_an_invitation_before_anything_is_read(anyone: httpx2.AsyncClient) -> None:
     async def status(authorization: str | None, body: bytes = b"{}") -> tuple[int, bool]:
         headers = JSON if authorization is None else {**JSON, "authorization": authorization}
