@@ -553,6 +553,8 @@ async def test_a_client_of_a_peers_name_has_nothing_to_do_with_its_tokens(
     for token, active in ((mine, True), (theirs, False)):
         answer = await about(anyone, "introspect", namesake, f"token={token}".encode())
         assert answer.json()["active"] is active
+        assert answer.json().get("token_type") == ("Bearer" if active else None)
+        assert "cnf" not in answer.json()
     assert (await about(anyone, "revoke", namesake, f"token={theirs}".encode())).status_code == 200
     assert await Tokens(arnia).holder(theirs), "it still holds"
     assert (await about(anyone, "revoke", namesake, f"token={mine}".encode())).status_code == 200
