@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test mutants attack bench check format schemas lock clean
+.PHONY: help demo test simulate chaos mutants attack bench check format schemas lock clean
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -27,12 +27,22 @@ WORKERS ?= 2
 test: $(STAMP) ## Run every test (WORKERS=... processes, each with PostgreSQL servers of its own)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
+SEED ?= 1
+FAULTS ?= 2000
+VERBOSE ?=
+simulate: $(STAMP) ## Let things go wrong between simulated nodes and see them recover (FAULTS=..., SEED=..., VERBOSE=1)
+	@$(BIN)/python -m tests.simulation --faults $(FAULTS) --seed $(SEED) $(if $(VERBOSE),--verbose)
+
+KILLS ?= 50
+chaos: $(STAMP) ## Kill nodes and their PostgreSQL with -9 and compare everything (KILLS=..., SEED=...)
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
+
 SAMPLE ?= 0
-mutants: $(STAMP) ## Break each security check once and see a test turn red (an hour or two; SAMPLE=100 for fewer)
-	@$(BIN)/python -m tests.mutants --sample $(SAMPLE)
+KEEP ?=
+mutants: $(STAMP) ## Break each security check once and see a test turn red (SAMPLE=100 for fewer, KEEP=file to go on later)
+	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(KEEP),--keep $(KEEP))
 
 N ?= 10000
-SEED ?= 1
 CASE ?=
 attack: $(STAMP) ## Try forged OAuth requests against a node that serves (N=..., SEED=..., CASE=... for one of them)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))

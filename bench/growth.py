@@ -196,7 +196,7 @@ async def _waiting(run: Run) -> None:
                 await asyncio.sleep(1.0 if run.quick else 5.0)
                 run.noise.probe()
                 # So seldom that all of them have been answered, and wait again, before the next one.
-                took = await one_by_one(run, arnia, here, first, every=max(EVERY, many * 0.005), most=SEEN)
+                took = await one_by_one(run, arnia, here, first, every=max(EVERY, many * 0.005))
                 first += 1_000_000
             for share in (0.50, 0.99):
                 work = f"publish at one node, readable at the other, {many} others wait"

@@ -12,9 +12,12 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from federation import housekeeping, notary
+from federation.api.advisories import Advisories
+from federation.api.alerts import Alerts, Clocks
 from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.direct import Direct
+from federation.api.exposure import Exposure
 from federation.api.feeds import Answers, Arrivals, Feeds
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
@@ -31,6 +34,7 @@ from federation.settings import Settings
 from federation.store.database import Store, opened
 from federation.sync.client import Network
 from federation.sync.loop import Loop
+from federation.sync.mail import Mailer
 
 log = logging.getLogger("federation")
 
@@ -55,11 +59,17 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         store=store,
         keyring=keyring,
         state=state,
-        outside=Network(settings.operator, keyring),
+        outside=Network(settings.operator, keyring, _mailer(settings)),
         tombstones_days=settings.tombstones_days,
     )
     async with node.watch.running():
         yield node
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    return Mailer(settings.smtp_url, settings.mail_from)
 
 
 def api(
@@ -74,7 +84,19 @@ def api(
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[*COLLECTIONS, Feeds, Arrivals, Answers, Peers, OAuth, WellKnown],
+        route_handlers=[
+            *COLLECTIONS,
+            Advisories,
+            Alerts,
+            Clocks,
+            Exposure,
+            Feeds,
+            Arrivals,
+            Answers,
+            Peers,
+            OAuth,
+            WellKnown,
+        ],
         guards=[guard],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
         lifespan=[lifespan] if lifespan else [],

@@ -1,7 +1,7 @@
 """What a node does from time to time of its own accord, as long as it serves.
 
 Refused access is noted, the audit trail gets its checkpoints, what has expired is forgotten, and the private
-parts of keys that nothing rests on any more are dropped.
+parts of keys that nothing rests on any more are dropped. What has arrived is brought in for exposure.
 Every process does it all: each chore is one that several may do at once.
 """
 
@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 import federation
-from federation import notary, trust
+from federation import alerts, exposure, notary, trust
 from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
@@ -42,6 +42,12 @@ FLUSH_SECONDS = 5.0
 """Seconds between looks at what access was refused."""
 FORGET_SECONDS = 60.0
 """Seconds between looks for assertions that have expired."""
+KEEP_UP_SECONDS = 2.0
+"""Seconds between looks at what has arrived and is not in the groups of exposure."""
+ALERT_SECONDS = 0.25
+"""Seconds between looks for alerts to be made, and to be delivered."""
+FORGET_ALERTS_SECONDS = 3_600.0
+"""Seconds between looks for alerts that were delivered long ago."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
 PROVE_SECONDS = 0.05
@@ -205,6 +211,10 @@ async def _keep_house(node: Node) -> None:
         _every(EXPIRE_SECONDS, notary.drop_expired, node),
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
+        _every(KEEP_UP_SECONDS, exposure.keep_up, node),
+        _every(ALERT_SECONDS, alerts.Noticing().notice, node),
+        _every(ALERT_SECONDS, alerts.deliver, node),
+        _every(FORGET_ALERTS_SECONDS, alerts.forget, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
     )
 

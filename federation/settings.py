@@ -37,6 +37,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 10
     """Database connections of one process, at most."""
     log_level: str = "INFO"
+    smtp_url: str | None = None
+    """``smtps://user:password@host:465``: the mail server for alerts; without it none are sent by e-mail."""
+    mail_from: str | None = None
+    """Mailbox that alerts are sent from."""
     rate: int = 200
     """Requests a second of one client or peer, at most; 0 for no limit."""
     rate_anonymous: int = 50
@@ -84,6 +88,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     database = environment.get("FEDERATION_DATABASE_URL", "").strip() or None
     if database:
         check_database_url(database)
+    smtp_url = environment.get("FEDERATION_SMTP_URL", "").strip() or None
+    mail_from = environment.get("FEDERATION_MAIL_FROM", "").strip() or None
+    if smtp_url and not (mail_from and re.fullmatch(r"[^\s@\"<>]+@[^\s@\"<>]+", mail_from)):
+        raise Broken("FEDERATION_MAIL_FROM must be the mailbox that alerts are sent from")
     proxies = environment.get("FEDERATION_PROXIES", "").strip()
     return Settings(
         operator=operator,
@@ -95,6 +103,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         port=port,
         connections=number("CONNECTIONS", 10, 4, 200),
         log_level=level,
+        smtp_url=smtp_url,
+        mail_from=mail_from,
         rate=number("RATE", 200, 0, 1_000_000),
         rate_anonymous=number("RATE_ANONYMOUS", 50, 0, 1_000_000),
         tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),

@@ -79,6 +79,18 @@ DRAFTS: dict[str, dict[str, Any]] = {
             ],
         },
     },
+    "statement": {
+        "content": {
+            "incident": "arnia/CVE-2025-24799",
+            "status": "known_affected",
+            "deployments": ["arnia/glpi-mutualise"],
+            "action": {
+                "fr": "Mise à jour vers 10.0.18 pendant la nuit (démonstration).",
+                "en": "Update to 10.0.18 during the night (demonstration).",
+            },
+            "planned_at": "2025-03-20T22:00:00Z",
+        },
+    },
     "operator": {
         "content": {
             "name": "L'ARNia (démonstration)",
@@ -100,12 +112,25 @@ KEYS = {
     "solution": "glpi",
     "deployment": "glpi-mutualise",
     "incident": "CVE-2025-24799",
+    "statement": "CVE-2025-24799",
     "operator": "arnia",
     "group": "security",
 }
 UPDATE = {
     "status": "mitigated",
     "text": {"fr": "Accès à l'inventaire coupé.", "en": "Access to the inventory was cut."},
+}
+
+SUBSCRIPTION: dict[str, Any] = {
+    "events": ["incident.hits-mine", "incident.unanswered"],
+    "webhook": "https://itsm.example.org/hooks/federation",
+    "unanswered_hours": 24,
+}
+CLOCK: dict[str, Any] = {
+    "title": "Exfiltration de données (démonstration)",
+    "regimes": ["nis2", "gdpr"],
+    "aware_at": "2026-01-15T08:30:00Z",
+    "done": [{"step": "nis2-early-warning", "at": "2026-01-15T17:00:00Z", "reference": "2026-0042"}],
 }
 
 REGISTRATION: dict[str, Any] = {

@@ -39,9 +39,9 @@ class Right(msgspec.Struct, frozen=True):
     """Who may carry out an operation."""
 
     scope: str | None
-    """Scope the token must carry; ``{plural}`` stands for the collection."""
+    """Scope the token must carry; ``{plural}`` stands for the collection. None: everybody may."""
     open: bool = False
-    """Whether callers without a token may, too."""
+    """Whether callers without a token may, too, where there is a scope."""
     counted: Literal["caller", "credentials", "not"] = "caller"
     """As whose request it counts (``api/limits.py``); ``credentials``: the client's that it claims to be."""
 
@@ -56,6 +56,24 @@ RIGHTS: dict[str, Right] = {
     "retract": Right("{plural}.write"),
     "upload": Right("{plural}.write"),
     "append_update": Right("{plural}.write"),
+    "set_version": Right("{plural}.write"),
+    "import_advisories": Right("incidents.write"),
+    # Exposure
+    "incident_exposure": Right("exposure.read", open=True),
+    "exposed_bodies": Right("exposure.read", open=True),
+    "solution_exposure": Right("exposure.read", open=True),
+    "own_exposure": Right("exposure.read"),
+    # Alerts and clocks: the operator's own
+    "subscriptions": Right("subscriptions.read"),
+    "subscribe": Right("subscriptions.write"),
+    "unsubscribe": Right("subscriptions.write"),
+    "alerts": Right("subscriptions.read"),
+    "replay": Right("subscriptions.write"),
+    "clocks": Right("clocks.read"),
+    "clock": Right("clocks.read"),
+    "calendar": Right("clocks.read"),
+    "keep_clock": Right("clocks.write"),
+    "drop_clock": Right("clocks.write"),
     # Feeds
     "heads": Right("feeds.read", open=True),
     "changes": Right("feeds.read", open=True),
@@ -67,7 +85,7 @@ RIGHTS: dict[str, Right] = {
     "refused": Right("peers.read"),
     # Peers
     "peers": Right("peers.read"),
-    "join": Right(None, open=True, counted="credentials"),
+    "join": Right(None, counted="credentials"),
     "activate": Right("node.admin"),
     "suspend": Right("node.admin"),
     "resume": Right("node.admin"),
@@ -75,19 +93,19 @@ RIGHTS: dict[str, Right] = {
     "confirm": Right("node.admin"),
     "farewell": Right("feeds.read"),
     # The node
-    "descriptor": Right(None, open=True),
-    "authorization_server": Right(None, open=True),
-    "jwks": Right(None, open=True),
-    "token": Right(None, open=True, counted="credentials"),
-    "revoke": Right(None, open=True, counted="credentials"),
-    "introspect": Right(None, open=True, counted="credentials"),
-    "openapi": Right(None, open=True),
-    "docs": Right(None, open=True),
-    "asset": Right(None, open=True),
-    "problem": Right(None, open=True),
-    "options": Right(None, open=True),
-    "live": Right(None, open=True, counted="not"),
-    "ready": Right(None, open=True, counted="not"),
+    "descriptor": Right(None),
+    "authorization_server": Right(None),
+    "jwks": Right(None),
+    "token": Right(None, counted="credentials"),
+    "revoke": Right(None, counted="credentials"),
+    "introspect": Right(None, counted="credentials"),
+    "openapi": Right(None),
+    "docs": Right(None),
+    "asset": Right(None),
+    "problem": Right(None),
+    "options": Right(None),
+    "live": Right(None, counted="not"),
+    "ready": Right(None, counted="not"),
     "metrics": Right("node.admin"),
 }
 

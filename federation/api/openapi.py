@@ -16,12 +16,18 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 import federation
+from federation.alerts import Subscribed
+from federation.api.alerts import CALENDAR, AlertsView, ClocksView, ClockView, SubscriptionsView
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
-from federation.api.examples import DRAFTS, FEEDBACK, KEYS, REGISTRATION, UPDATE
+from federation.api.examples import CLOCK, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.api.exposure import ExposedBodies
 from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
 from federation.api.peers import Code, Confirmed, Decided
 from federation.api.records import Refusal, Summary
+from federation.domain.alert import NewSubscription
+from federation.domain.clock import Clock
+from federation.domain.deployment import NewVersion
 from federation.domain.document import Document, Draft, KeyedDraft
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Entry, Head
 from federation.domain.incident import NewUpdate
@@ -32,6 +38,8 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
+from federation.exposure import IncidentExposure, OwnExposure, SolutionExposure
+from federation.importing import ImportReport
 from federation.node import Certified, PeersView, Preview
 from federation.notary import Feedback, RefusedView, WithdrawalsView
 
@@ -44,6 +52,22 @@ NAMES = {
     "retract": "retract{Type}",
     "upload": "upload{Types}",
     "append_update": "append{Type}Update",
+    "set_version": "set{Type}Version",
+    "subscriptions": "listSubscriptions",
+    "subscribe": "addSubscription",
+    "unsubscribe": "removeSubscription",
+    "alerts": "listAlerts",
+    "replay": "replayAlert",
+    "clocks": "listClocks",
+    "clock": "getClock",
+    "calendar": "getCalendar",
+    "keep_clock": "keepClock",
+    "drop_clock": "dropClock",
+    "import_advisories": "importAdvisories",
+    "incident_exposure": "getIncidentExposure",
+    "exposed_bodies": "listExposedBodies",
+    "solution_exposure": "getSolutionExposure",
+    "own_exposure": "getOwnExposure",
     "heads": "listFeeds",
     "changes": "readFeed",
     "proof": "proveFeed",
@@ -75,6 +99,24 @@ NAMES = {
 }
 """operationIds, from which client generators make method names."""
 
+TOLD: dict[str, tuple[int, str, Any]] = {
+    "subscriptions": (200, "Who is told of what", SubscriptionsView),
+    "subscribe": (201, "Subscribed", Subscribed),
+    "unsubscribe": (204, "Removed", None),
+    "alerts": (200, "The last alerts", AlertsView),
+    "replay": (204, "It will be delivered again", None),
+    "clocks": (200, "The clocks", ClocksView),
+    "clock": (200, "The clock", ClockView),
+    "keep_clock": (200, "The clock as it is now", ClockView),
+    "drop_clock": (204, "Removed", None),
+    "import_advisories": (200, "What became of each", ImportReport),
+    "incident_exposure": (200, "Who is hit, as far as the caller may see", IncidentExposure),
+    "exposed_bodies": (200, "The bodies, in the order of the register", ExposedBodies),
+    "solution_exposure": (200, "The open incidents and who is hit", SolutionExposure),
+    "own_exposure": (200, "A page", OwnExposure),
+}
+"""Answers of one struct: status, description and the struct, None without a body."""
+
 HIDDEN = frozenset({"asset"})
 _WRITE = (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 503)
 ERRORS: dict[str, tuple[int, ...]] = {
@@ -86,6 +128,22 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "append_update": _WRITE,
     "retract": (400, 401, 403, 404, 409, 412, 413, 503),
     "upload": (401, 403, 408, 413, 415, 503),
+    "set_version": _WRITE,
+    "subscriptions": (401, 403, 413, 503),
+    "subscribe": (400, 401, 403, 408, 413, 415, 503),
+    "unsubscribe": (401, 403, 404, 413, 503),
+    "alerts": (400, 401, 403, 413, 503),
+    "replay": (401, 403, 404, 413, 503),
+    "clocks": (401, 403, 413, 503),
+    "clock": (400, 401, 403, 404, 413, 503),
+    "calendar": (401, 403, 413, 503),
+    "keep_clock": (400, 401, 403, 408, 413, 415, 503),
+    "drop_clock": (401, 403, 404, 413, 503),
+    "import_advisories": (400, 401, 403, 404, 408, 413, 415, 503),
+    "incident_exposure": (400, 401, 403, 404, 410, 413, 503),
+    "exposed_bodies": (400, 401, 403, 404, 410, 413, 503),
+    "solution_exposure": (400, 401, 403, 404, 413, 503),
+    "own_exposure": (400, 401, 403, 413, 503),
     "heads": (400, 401, 403, 404, 413, 503),
     "proof": (400, 401, 403, 404, 413, 503),
     "receipt": (400, 401, 403, 408, 413, 415, 503),
@@ -158,6 +216,8 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
         "servers": [{"url": base}],
         "tags": [
             *({"name": kind.plural, "description": _first(kind)} for kind in TYPES.values()),
+            {"name": "exposure", "description": "Who is hit by an incident, and who has answered"},
+            {"name": "alerts", "description": "Who is told of what, and by when authorities are to be told"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
             {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},
             {"name": "node", "description": "The node itself: tokens, keys, health, documentation"},
@@ -182,11 +242,11 @@ def components() -> dict[str, Any]:
     read: list[Any] = [_of(Document, kind) for kind in TYPES.values()]
     read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided, Confirmed]
     read += [ProofOfFeed, Leaves, WithdrawalsView, RefusedView, Preview, Certified]
+    read += [shape for _, _, shape in TOLD.values() if shape is not None]
     sent: list[Any] = [_of(shape, kind) for kind in TYPES.values() for shape in (Draft, KeyedDraft)]
+    sent += [NewUpdate, NewVersion, NewSubscription, Clock, Registration, Code, SignedReceipt, Feedback]
     _, tolerant = msgspec.json.schema_components([*read], ref_template=_REF, schema_hook=_raw)
-    _, strict = msgspec.json.schema_components(
-        [*sent, NewUpdate, Registration, Code, SignedReceipt, Feedback], ref_template=_REF, schema_hook=_raw
-    )
+    _, strict = msgspec.json.schema_components(sent, ref_template=_REF, schema_hook=_raw)
     schemas = {_name(name): _renamed(schema, "") for name, schema in tolerant.items()}
     for name, schema in strict.items():
         schemas[_input(name)] = _closed(_renamed(schema, "Input"))
@@ -266,6 +326,12 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
 def _tag(act: str, path: str) -> str:
     if act in ("peers", "join", "activate", "suspend", "resume", "leave", "confirm", "farewell"):
         return "peers"
+    if act == "import_advisories":
+        return "incidents"
+    if "exposure" in path:
+        return "exposure"
+    if path.startswith(("/v1/subscriptions", "/v1/alerts", "/v1/clocks")):
+        return "alerts"
     return "feeds" if path.startswith("/v1/") else "node"
 
 
@@ -352,7 +418,7 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
                         "content": body(JSON, ref(f"{kind.__name__}Page")),
                     }
                 }
-            case "publish" | "patch" | "append_update":
+            case "publish" | "patch" | "append_update" | "set_version":
                 return {"200": revised, "201": created} if act == "publish" else {"200": revised}
             case "publish_new":
                 return {"200": previewed, "201": created}
@@ -364,6 +430,10 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
                 }
                 return {"200": {"description": "A line for each record refused, then a summary", "content": {
                     NDJSON: {"schema": line}}}}  # fmt: skip
+    if found := TOLD.get(act):
+        status, description, shape = found
+        content = {"content": body(JSON, ref(shape.__name__))} if shape else {}
+        return {str(status): {"description": description, **content}}
     paged = {"cursor": {"type": "string"}, "more": {"type": "boolean"}}
     match act:
         case "heads":
@@ -379,6 +449,8 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             if act == "arrivals":
                 content["text/event-stream"] = {"schema": {"type": "string"}}
             return {"200": {"description": "Entries after the cursor, in order", "content": content}}
+        case "calendar":
+            return {"200": {"description": "A calendar", "content": body(CALENDAR, {"type": "string"})}}
         case "proof":
             either = body(JSON, {"anyOf": [ref("ProofOfFeed"), ref("Leaves")]})
             return {"200": {"description": "The digests, or the leaves of one bucket", "content": either}}
@@ -449,8 +521,16 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
                 }
             case "append_update":
                 return {JSON: {"schema": ref("NewUpdate"), "example": UPDATE}}
+            case "set_version":
+                return {JSON: {"schema": ref("NewVersion"), "example": {"version": "10.0.18"}}}
     if act == "join":
         return {JSON: {"schema": ref("Registration"), "example": REGISTRATION}}
+    if act == "subscribe":
+        return {JSON: {"schema": ref("NewSubscription"), "example": SUBSCRIPTION}}
+    if act == "keep_clock":
+        return {JSON: {"schema": ref("ClockInput"), "example": CLOCK}}
+    if act == "import_advisories":
+        return {JSON: {"schema": {"type": "object"}}, NDJSON: {"schema": {"type": "object"}}}
     if act == "activate":
         return {JSON: {"schema": ref("Code"), "example": {"code": "4821 9033 1177 2604"}}}
     if act == "receipt":
@@ -495,6 +575,7 @@ _HEADERS_OF = {
     "publish": ("If-Match", "If-None-Match"),
     "patch": ("If-Match", "If-None-Match"),
     "append_update": ("If-Match", "If-None-Match"),
+    "set_version": ("If-Match", "If-None-Match"),
     "retract": ("If-Match",),
     "heads": ("If-None-Match", "Prefer"),
     "arrivals": ("Last-Event-ID",),
@@ -514,6 +595,23 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
     if act == "list" and kind is not None:
         parameters += [_filter(kind, name) for name in filters_of(kind)]
         parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in CONTROLS]
+    if act == "import_advisories":
+        parameters += [
+            {"name": "dry_run", "in": "query", "schema": {"enum": ["true", "false"]}},
+            {
+                "name": "solution",
+                "in": "query",
+                "description": "What the advisories are about (origin/key), when it is not to be found out.",
+                "schema": {"type": "array", "items": {"type": "string"}},
+                "style": "form",
+                "explode": True,
+            },
+        ]
+    if act == "alerts":
+        parameters.append({"name": "parked", "in": "query", "schema": {"enum": ["true", "false"]}})
+    if act == "own_exposure":
+        parameters.append({"name": "mine", "in": "query", "required": True, "schema": {"const": "true"}})
+        parameters += [{"name": name, "in": "query", **_CONTROL[name]} for name in ("limit", "after")]
     if act in ("publish", "publish_new", "patch", "retract"):
         parameters += [_QUERIED["dry_run"]]
     if act == "heads":
@@ -575,6 +673,8 @@ _NAMED = {
     "key": KEY_PATTERN,
     "audience": GROUP_PATTERN,
     "code": r"^[a-z-]+$",
+    "id": r"^[0-9a-f-]{36}$",
+    "form": "^(cve|osv|csaf)$",
 }
 """What parameters of a path look like."""
 _CONTROL: dict[str, dict[str, Any]] = {
@@ -654,7 +754,9 @@ def _name(name: str) -> str:
     return name
 
 
-_ONLY_SENT = frozenset({"NewUpdate", "Registration", "Code", "SignedReceipt", "Feedback"})
+_ONLY_SENT = frozenset(
+    {"NewUpdate", "NewVersion", "NewSubscription", "Registration", "Code", "SignedReceipt", "Feedback"}
+)
 
 
 def _input(name: str) -> str:

@@ -13,6 +13,7 @@ from litestar import Controller, Request, Router, delete, get, patch, post, put,
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
+from federation import exposure
 from federation.api.answers import (
     JSON,
     MERGE_PATCH,
@@ -29,7 +30,7 @@ from federation.api.answers import (
     written,
 )
 from federation.api.guard import body_of, caller_of, pieces
-from federation.domain.deployment import Deployment
+from federation.domain.deployment import Deployment, NewVersion
 from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
 from federation.domain.feed import Lines
@@ -38,6 +39,7 @@ from federation.domain.incident import Incident, NewUpdate
 from federation.domain.operator import Operator
 from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.solution import Solution
+from federation.domain.statement import Statement
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import MANY, DryRun, Node, Outcome, Preconditions, Preview
@@ -207,6 +209,19 @@ class Deployments(Collection):
     path = "/v1/deployments"
     kind = Deployment
 
+    @post("/{origin:str}/{key:str}/version", opt={"act": "set_version", "reads": (JSON,)}, status_code=200)
+    async def set_version(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
+        """Tell which version a deployment of yours runs now: for a probe or a CI job, after an update."""
+        node = _node(request)
+        node.check_origin(origin, key)
+        found = read_draft(await body_of(request), NewVersion)
+        outcome = await exposure.set_version(
+            node, found, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        )
+        return written(outcome, self._location(node, outcome))
+
 
 class Incidents(Collection):
     path = "/v1/incidents"
@@ -226,6 +241,11 @@ class Incidents(Collection):
         return written(outcome, self._location(node, outcome))
 
 
+class Statements(Collection):
+    path = "/v1/statements"
+    kind = Statement
+
+
 class Operators(Collection):
     path = "/v1/operators"
     kind = Operator
@@ -236,7 +256,14 @@ class Groups(Collection):
     kind = Group
 
 
-COLLECTIONS: tuple[type[Collection], ...] = (Solutions, Deployments, Incidents, Operators, Groups)
+COLLECTIONS: tuple[type[Collection], ...] = (
+    Solutions,
+    Deployments,
+    Incidents,
+    Statements,
+    Operators,
+    Groups,
+)
 
 
 class Refusal(msgspec.Struct, omit_defaults=True):

@@ -7,6 +7,8 @@ import click
 import federation
 from federation.cli.audit import audit
 from federation.cli.clients import client, group
+from federation.cli.exposure import exposure_of
+from federation.cli.importing import import_
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
 from federation.cli.peers import key, peer
 from federation.cli.proof import feedback, restore_check, verify, withdrawals
@@ -26,6 +28,8 @@ for one in (
     group,
     peer,
     key,
+    exposure_of,
+    import_,
     verify,
     withdrawals,
     feedback,

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS
-from federation.demo.communes import REGIONS, Beneficiary, beneficiaries
+from federation.demo.communes import REGIONS, beneficiaries
+from federation.domain.register.bodies import Body
 
 NAMES = tuple(entry.origin for entry in OPERATORS)
 """The four operators of the demonstration."""
 
+IMPORTED = "arnia/CVE-2025-24799"
+"""The incident that is not loaded with the others: the story imports it as an advisory."""
 GROUP = "security"
 MEMBERS = {"arnia": ("megalis", "recia")}
 """Who is in the group of an operator, for records that not everybody may see."""
@@ -44,7 +47,7 @@ def drafts(operator: str, scale: int) -> Iterator[tuple[str, dict[str, Any]]]:
         )
     for plural, entries in (("operators", OPERATORS), ("solutions", SOLUTIONS), ("incidents", INCIDENTS)):
         for entry in entries:
-            if entry.origin == operator:
+            if entry.origin == operator and entry.id != IMPORTED:
                 draft: dict[str, Any] = {"key": entry.key, "content": entry.content}
                 if entry.same_as:
                     draft["same_as"] = list(entry.same_as)
@@ -123,8 +126,7 @@ def _coverage(chance: random.Random, region: str) -> dict[str, Any]:
     return {"kind": kind, "beneficiaries": [_organisation(body) for body in chosen]}
 
 
-def _organisation(body: Beneficiary) -> dict[str, Any]:
-    identifiers = [{"scheme": "0002", "value": body.siren}]
-    if body.cog:
-        identifiers.append({"scheme": "cog", "value": body.cog})
+def _organisation(body: Body) -> dict[str, Any]:
+    numbers = (("0002", body.siren), ("cog", body.cog))
+    identifiers = [{"scheme": scheme, "value": value} for scheme, value in numbers if value]
     return {"identifiers": identifiers, "name": body.name, "type": body.kind}

@@ -30,6 +30,8 @@ from federation.domain.values import (
     texts,
 )
 
+VersionState = Literal["exact", "rolling", "unknown"]
+
 
 class Hosting(Part, frozen=True, kw_only=True):
     """Where it runs, and in whose hands."""
@@ -85,6 +87,17 @@ class Offer(Part, frozen=True, kw_only=True):
     price_bands: Annotated[tuple[PriceBand, ...], Meta(max_length=50)] = ()
 
 
+class NewVersion(Dated, frozen=True, kw_only=True):
+    """What a probe or a CI job found running. Without a version it is not known, or changes all the time."""
+
+    moments: ClassVar = ("as_of",)
+
+    version: Version | None = None
+    version_state: VersionState | None = None
+    as_of: Instant | None = None
+    attestation: Literal["declared", "confirmed-by-beneficiary", "probed"] | None = None
+
+
 class Deployment(Content, frozen=True, kw_only=True):
     """A solution in use: for whom, by whom, in which version."""
 
@@ -103,7 +116,7 @@ class Deployment(Content, frozen=True, kw_only=True):
     hosting: Hosting
     coverage: Coverage
     version: Version | None = None
-    version_state: Literal["exact", "rolling", "unknown"] | None = None
+    version_state: VersionState | None = None
     version_as_of: Instant | None = None
     since: Day | None = None
     until: Day | None = None

@@ -57,6 +57,8 @@ class Affected(Part, frozen=True, kw_only=True):
             examples=["vers:generic/>=10.0.0|<10.0.18"],
         ),
     ] | None = None  # fmt: skip
+    range_text: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    """The range in words, as its source tells it, when it cannot be told as ``range``: it answers unknown."""
     fixed_in: Annotated[tuple[Version, ...], Meta(max_length=50)] = ()
     deployments: Annotated[tuple[Id, ...], Meta(max_length=1_000)] = ()
 
@@ -96,7 +98,16 @@ class Incident(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "incident"
     plural: ClassVar = "incidents"
-    filters: ClassVar = ("kind", "status", "severity", "solution", "deployment", "alias", "exploitation")
+    filters: ClassVar = (
+        "kind",
+        "status",
+        "severity",
+        "solution",
+        "deployment",
+        "operator",
+        "alias",
+        "exploitation",
+    )
     moments: ClassVar = ("started_at", "detected_at", "resolved_at", "scheduled_for", "scheduled_until")
     ordered: ClassVar = (
         ("started_at", "resolved_at"),
@@ -185,6 +196,7 @@ class Incident(Content, frozen=True, kw_only=True):
                 yield "solution", affected.solution
             for deployment in affected.deployments:
                 yield "deployment", deployment
+                yield "operator", deployment.partition("/")[0]
 
     def words(self) -> Iterator[tuple[bool, str]]:
         yield from texts(self.title, self.summary)

@@ -74,6 +74,23 @@ class Outside(Protocol):
         """Use an invitation at its node; the answer to it. Raises Unreachable with what it refused with."""
         ...
 
+    def check_webhook(self, url: str, *, private: bool) -> None:
+        """Whether a webhook may be called. Raises Unreachable."""
+        ...
+
+    async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        """Call a webhook; the status it answers. Raises Unreachable."""
+        ...
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether this node has a mail server."""
+        ...
+
+    async def mail(self, to: str, subject: str, text: str) -> None:
+        """Send an e-mail. Raises Unreachable."""
+        ...
+
     async def farewell(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
         ...

@@ -59,6 +59,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: type[Content]
     facets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    either: tuple[tuple[str, str], ...] = ()
+    """Pairs of filter and value of which one is demanded."""
     beneficiaries: tuple[str, ...] = ()
     words: str | None = None
     updated_since: datetime | None = None

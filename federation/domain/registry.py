@@ -9,10 +9,11 @@ from federation.domain.group import Group
 from federation.domain.incident import Incident
 from federation.domain.operator import Operator
 from federation.domain.solution import Solution
+from federation.domain.statement import Statement
 from federation.domain.values import Content
 
 TYPES: dict[str, type[Content]] = {
-    content.type: content for content in (Solution, Deployment, Incident, Operator, Group)
+    content.type: content for content in (Solution, Deployment, Incident, Statement, Operator, Group)
 }
 
 

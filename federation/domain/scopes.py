@@ -10,6 +10,11 @@ SCOPES: dict[str, str] = {
         for kind in TYPES.values()
         for verb, does in (("read", "Read"), ("write", "Publish, revise and retract"))
     },
+    "exposure.read": "Ask who is hit: incidents, deployments and statements added up",
+    "subscriptions.read": "See who is told of what, and what became of it",
+    "subscriptions.write": "Have somebody told of events, by webhook or e-mail",
+    "clocks.read": "See by when authorities are to be told",
+    "clocks.write": "Keep the regulatory clocks",
     "changes.read": "Follow everything this node holds, of every operator",
     "feeds.read": "Read the feeds of this node",
     "peers.read": "See the peers of this node and how their feeds are doing",
@@ -18,6 +23,10 @@ SCOPES: dict[str, str] = {
 """Every scope there is, and what it lets a client do."""
 
 PEER_SCOPES = frozenset(
-    {"feeds.read", *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group")}
+    {
+        "feeds.read",
+        "exposure.read",
+        *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group"),
+    }
 )
 """What a peer's token carries. Whom it may see records of is decided at each request, not here."""

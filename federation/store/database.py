@@ -15,9 +15,12 @@ import asyncpg
 import msgspec
 
 from federation.domain.errors import Broken, Raced, Unavailable
+from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
+from federation.store.clocks import ClocksReader, ClocksWriter
 from federation.store.digests import DigestsReader, DigestsWriter
+from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
@@ -39,6 +42,8 @@ AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    # What a connection says whose other end goes away while it is about to ask.
+    asyncpg.InternalClientError,
 )
 """What asyncpg raises when there is no database (any more) at the other end."""
 
@@ -54,7 +59,10 @@ for that is a round trip as well. Lists are planned for what they ask, see below
 class Reading:
     """What can be read."""
 
-    __slots__ = ("audit", "clients", "digests", "feeds", "peers", "receipts", "records")
+    __slots__ = (
+        "alerts", "audit", "clients", "clocks", "digests", "exposure", "feeds", "peers", "receipts",
+        "records",
+    )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
         self.records: RecordsReader = RecordsReader(session)
@@ -62,6 +70,9 @@ class Reading:
         self.peers: PeersReader = PeersReader(session)
         self.clients: ClientsReader = ClientsReader(session)
         self.audit: AuditReader = AuditReader(session)
+        self.exposure: ExposureReader = ExposureReader(session)
+        self.alerts: AlertsReader = AlertsReader(session)
+        self.clocks: ClocksReader = ClocksReader(session)
         self.digests: DigestsReader = DigestsReader(session)
         self.receipts: ReceiptsReader = ReceiptsReader(session)
 
@@ -69,7 +80,10 @@ class Reading:
 class Writing:
     """What can be read and written, in one transaction."""
 
-    __slots__ = ("audit", "clients", "digests", "feeds", "peers", "receipts", "records")
+    __slots__ = (
+        "alerts", "audit", "clients", "clocks", "digests", "exposure", "feeds", "peers", "receipts",
+        "records",
+    )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
         self.records = RecordsWriter(session)
@@ -77,6 +91,9 @@ class Writing:
         self.peers = PeersWriter(session)
         self.clients = ClientsWriter(session)
         self.audit = AuditWriter(session)
+        self.exposure = ExposureWriter(session)
+        self.alerts = AlertsWriter(session)
+        self.clocks = ClocksWriter(session)
         self.digests = DigestsWriter(session)
         self.receipts = ReceiptsWriter(session)
 

@@ -23,9 +23,9 @@ from federation.store.tables import Moment, copies, digests, feeds, node, record
 
 _LINE = (
     "type || '/' || key || ' ' || revision || ' ' || CASE WHEN retracted THEN 'delete' ELSE 'upsert' END"
-    " || ' ' || encode(hash, 'hex') || ' ' || seq"
+    " || ' ' || encode(hash, 'hex') || ' ' || coalesce(seq, 0)"
 )
-"""A leaf, as ``domain.proof.Leaf`` writes it."""
+"""A leaf, as ``domain.proof.Leaf`` writes it; what has no number has 0, and so is no leaf of any origin."""
 _BRING_UP = f"""
 WITH place AS MATERIALIZED (SELECT id, head, live, retained_from, epoch FROM feeds WHERE id = $1),
 changed AS MATERIALIZED (
@@ -38,7 +38,7 @@ changed AS MATERIALIZED (
 lines AS (
     SELECT r.bucket, {_LINE} AS line
     FROM records AS r JOIN changed ON changed.bucket = r.bucket CROSS JOIN place
-    WHERE r.feed = $1 AND (NOT r.retracted OR r.seq > place.retained_from)
+    WHERE r.feed = $1 AND (NOT r.retracted OR r.seq > place.retained_from OR r.seq IS NULL)
 )
 SELECT place.epoch, place.head, place.live, place.retained_from, changed.bucket, made.digest
 FROM place
@@ -133,7 +133,8 @@ _LEAVES = f"""
 SELECT head, since, line FROM (
     SELECT place.head, place.retained_from AS since, {_LINE} AS line
     FROM feeds AS place LEFT JOIN records AS r
-        ON r.feed = place.id AND r.bucket = $2 AND (NOT r.retracted OR r.seq > place.retained_from)
+        ON r.feed = place.id AND r.bucket = $2
+            AND (NOT r.retracted OR r.seq > place.retained_from OR r.seq IS NULL)
     WHERE place.id = $1
 ) AS listed
 ORDER BY line COLLATE "C"
@@ -343,7 +344,7 @@ class DigestsReader:
         """The leaves of a bucket by (type, key)."""
         found = {}
         for row in await self._session.all(_HELD_LEAVES, feed=feed, bucket=bucket):
-            if not row["retracted"] or row["seq"] > retained_from:
+            if not row["retracted"] or row["seq"] is None or row["seq"] > retained_from:
                 found[row["type"], row["key"]] = Leaf(
                     row["type"],
                     row["key"],

@@ -124,7 +124,6 @@ _PURGED = (
         .where(feeds.c.id == param("feed"))
         .values(epoch=None, head=0, live=0, remote_head=None, retained_from=0)
     ),
-    *FORGOTTEN,
 )
 _ENTRIES = Statement(
     bounded(
@@ -202,7 +201,8 @@ WITH gone AS (
     DELETE FROM records WHERE feed = $1 AND retracted AND seq <= $2 RETURNING bucket, arrived
 ),
 stubs AS (
-    DELETE FROM withdrawals WHERE feed = $1 AND seq BETWEEN 1 AND $2 RETURNING arrived
+    DELETE FROM withdrawals WHERE feed = $1 AND seq BETWEEN 1 AND $2
+    RETURNING arrived, get_byte(sha256((type || '/' || key)::bytea), 0)::smallint AS bucket
 ),
 clock AS (
     -- The lock of numbering first, as whoever writes takes it.
@@ -215,7 +215,9 @@ clock AS (
 noted AS (
     UPDATE feeds SET retained_from = greatest(retained_from, $2) FROM clock WHERE id = $1 AND clock.held
 )
-SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets FROM gone
+-- (A withdrawal that goes before a digest was made of it leaves no number either.)
+SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets
+FROM (SELECT bucket FROM gone UNION ALL SELECT bucket FROM stubs) AS changed
 """
 _EXPIRED = """
 SELECT max(seq) FROM (
@@ -268,6 +270,7 @@ _CLEARED = Statement(
         (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", _ARRAY).any_(),
     )
 )
+_PROVED = Statement(delete(set_aside).where(set_aside.c.feed == param("feed")))
 _UNTOLD = Statement(
     select(
         set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
@@ -481,6 +484,9 @@ class FeedsWriter(FeedsReader):
 
         The feed is as if it had never been taken. Returns how many records were dropped.
         """
+        for statement in FORGOTTEN:
+            # Before the lock of numbering: who signs or compares takes them in that order.
+            await self._session.run(statement, feed=place.id)
         tag: str = await self._session.connection.execute(_PURGE, place.id)
         await self._session.run(_FORGET_NUMBERS[1], feed=place.id)
         for statement in _PURGED:
@@ -562,6 +568,13 @@ class FeedsWriter(FeedsReader):
         await self._session.connection.execute(
             _WAS_TOLD, feed, *([getattr(one, name) for one in several] for name in ("type", "key", "seq"))
         )
+
+    async def proved(self, feed: int) -> int:
+        """All that the feed has is held as its origin signed it: nothing of it is set aside any more.
+
+        Returns how many entries were.
+        """
+        return await self._session.run(_PROVED, feed=feed)
 
     async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""

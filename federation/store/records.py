@@ -607,7 +607,7 @@ def _shape(query: Query, through: Eyes, *, counted: bool) -> Statement:
         through,
         query.sort,
         every=any(len(values) == 1 for _, values in query.facets),
-        either=sum(len(values) > 1 for _, values in query.facets),
+        either=sum(len(values) > 1 for _, values in query.facets) + bool(query.either),
         beneficiaries=bool(query.beneficiaries),
         words=query.words is not None,
         since=query.updated_since is not None,
@@ -622,6 +622,8 @@ def _values(query: Query) -> dict[str, Any]:
     facets = [[f"{query.kind.type}.{name}={value}" for value in several] for name, several in query.facets]
     if every := [several[0] for several in facets if len(several) == 1]:
         values["every"] = every
+    if query.either:
+        facets.append([f"{query.kind.type}.{name}={value}" for name, value in query.either] * 2)
     for index, several in enumerate(several for several in facets if len(several) > 1):
         values[f"either{index}"] = several
     if query.beneficiaries:

@@ -414,3 +414,147 @@ audit_checkpoints = Table(
     Column("n", BigInteger, primary_key=True, autoincrement=False, comment="The last entry it covers."),
     Column("jws", Text, nullable=False, comment="Signed by the node: n, hash and time."),
 )
+
+exposure = Table(
+    "exposure",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column(
+        "arrival",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Arrivals up to this number are in the groups. Its row is the lock of bringing in.",
+    ),
+    Column(
+        "register",
+        Text,
+        nullable=False,
+        server_default=text("''"),
+        comment="Edition of the register of communes that the numbers are of.",
+    ),
+    CheckConstraint("one", name="one"),
+)
+
+deployed_groups = Table(
+    "deployed_groups",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True, comment="Stands for the group."),
+    Column("origin", Text, nullable=False, comment="The operator of these deployments."),
+    Column("audience", Text, nullable=False, comment="As that of the records: who may know of the group."),
+    Column("solution", Text, nullable=False, comment="origin/key of the solution."),
+    Column("version", Text, nullable=False, comment="As the deployments say; empty for none."),
+    Column("version_state", Text, nullable=False, comment="As the deployments say; empty for none."),
+    Column("in_use", Boolean, nullable=False, comment="False for planned and retired deployments."),
+    Column("deployments", Integer, nullable=False, server_default=text("0"), comment="How many."),
+    Column("counted", BigInteger, nullable=False, server_default=text("0"), comment="Bodies told as number."),
+    Column("areas", Integer, nullable=False, server_default=text("0"), comment="Territories not known here."),
+    Column(
+        "bodies",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="Set of bodies and territories covered: bit n of a little-endian number.",
+    ),
+    Column(
+        "others",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="Set of bodies that are not in the register, in the same form.",
+    ),
+    Column(
+        "counts",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="How many of the deployments cover each: numbers, then counts, each of four bytes.",
+    ),
+    UniqueConstraint(
+        "solution", "origin", "audience", "version", "version_state", "in_use", name="uq_deployed_groups_name"
+    ),
+    Index("ix_deployed_groups_origin", "origin"),
+)
+
+deployed = Table(
+    "deployed",
+    metadata,
+    Column("origin", Text, primary_key=True, comment="The operator that writes the deployment."),
+    Column("key", Text, primary_key=True, comment="Its key."),
+    Column("grouped", Integer, nullable=False, comment="The group it is counted in."),
+    Column("numbers", LargeBinary, nullable=False, comment="Whom it covers: numbers of four bytes."),
+    Column("counted", BigInteger, nullable=False, comment="Bodies told as a number."),
+    Column("areas", Integer, nullable=False, comment="Territories that are not known here."),
+    Index("ix_deployed_grouped", "grouped", "origin", "key"),
+)
+
+bodies_elsewhere = Table(
+    "bodies_elsewhere",
+    metadata,
+    Column("name", Text, primary_key=True, comment="scheme:value of a body that is in no register here."),
+    Column("number", Integer, Identity(always=True), nullable=False, unique=True, comment="Its number."),
+)
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("key", Text, primary_key=True, comment="The operator's own key."),
+    Column("clock", LargeBinary, nullable=False, comment="Canonical JSON. Never in a feed."),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7."),
+    Column("events", ARRAY(Text), nullable=False, comment="What it is told of."),
+    Column("webhook", Text, comment="URL, or null when it is told by e-mail."),
+    Column("email", Text, comment="Mailbox, or null."),
+    Column("secret", Text, nullable=False, comment="Signs webhooks (Standard Webhooks); kept to sign with."),
+    Column("unanswered_hours", Integer, nullable=False, comment="Of incident.unanswered."),
+    Column("private", Boolean, nullable=False, comment="Whether the webhook may be at a private address."),
+    Column("active", Boolean, nullable=False, server_default=text("true"), comment="False after a 410."),
+    Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7; webhook-id of every attempt."),
+    Column(
+        "subscription",
+        Text,
+        ForeignKey("subscriptions.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="Whose.",
+    ),
+    Column("name", Text, nullable=False, comment="The event; one alert of a name for each subscription."),
+    Column("event", Text, nullable=False, comment="Its kind."),
+    Column("subject", Text, nullable=False, comment="What it is about."),
+    Column(
+        "data", LargeBinary, nullable=False, comment="JSON: what is told. Above GREEN ids and links only."
+    ),
+    Column("at", Moment, nullable=False, comment="When it was noticed."),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="So far."),
+    Column("next_try_at", Moment, comment="Not before; null when delivered or parked."),
+    Column("delivered_at", Moment, comment="When it was taken."),
+    Column("parked_at", Moment, comment="When it was given up."),
+    Column("failure", Text, comment="Why the last attempt failed."),
+    UniqueConstraint("subscription", "name"),
+    Index("ix_alerts_due", "next_try_at", postgresql_where=text("next_try_at is not null")),
+    Index("ix_alerts_at", "at"),
+)
+
+alerting = Table(
+    "alerting",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column(
+        "arrival",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Arrivals up to this number have made their alerts. Its row is the lock of making them.",
+    ),
+    CheckConstraint("one", name="one"),
+)

@@ -45,6 +45,7 @@ from federation.domain.proof import Leaves, ProofOfFeed
 from federation.domain.values import OPERATOR_PATTERN
 from federation.keys import Keyring, Prover
 from federation.sync import outbound
+from federation.sync.mail import Mailer
 
 WAIT = 25
 """Seconds a head is waited for."""
@@ -96,6 +97,20 @@ def check_url(url: str, *, private: bool = False) -> str:
     if not private and _is_address(host) and not outbound.public(host):
         raise Unreachable(f"{url} is at an address that is not public; --private allows it, if you trust it")
     return url.rstrip("/")
+
+
+def check_webhook(url: str, *, private: bool) -> None:
+    """Whether a webhook may be called: as a node's URL, but for its path and query. Raises Unreachable."""
+    try:
+        scheme, host, _ = outbound.origin_of(url)
+    except (outbound.Broke, ValueError) as error:
+        raise Unreachable(f"{printable(url, 200)} cannot be called: {_said(error)}") from None
+    if scheme != "https" and not is_loopback(host):
+        raise Unreachable("a webhook is https (plain http is for the loopback interface only)")
+    if not private and (is_loopback(host) or (_is_address(host) and not outbound.public(host))):
+        raise Unreachable(
+            "the webhook is at an address that is not public; private allows it, if you trust it"
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -151,9 +166,33 @@ def _problem(body: bytes) -> tuple[str, str]:
 class Network:
     """Other nodes as they are: an ``Outside`` over HTTP."""
 
-    def __init__(self, operator: str, keyring: Keyring) -> None:
+    def __init__(self, operator: str, keyring: Keyring, mailer: Mailer | None = None) -> None:
         self._operator = operator
         self._keyring = keyring
+        self._mailer = mailer
+
+    def check_webhook(self, url: str, *, private: bool) -> None:
+        """As the function of this name."""
+        check_webhook(url, private=private)
+
+    async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        """Call a webhook; the status it answers. Raises Unreachable."""
+        check_webhook(url, private=private)
+        try:
+            async with httpx2.AsyncClient(**outbound.settings(url, private=private)) as client:
+                return (await client.post(url, content=body, headers=headers)).status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            raise Unreachable(f"the webhook cannot be called: {_said(error)}") from None
+
+    @property
+    def sends_mail(self) -> bool:
+        return self._mailer is not None
+
+    async def mail(self, to: str, subject: str, text: str) -> None:
+        """Send an e-mail. Raises Unreachable."""
+        if self._mailer is None:
+            raise Unreachable("this node sends no e-mail")
+        await self._mailer.send(to, subject, text)
 
     def check_url(self, url: str, *, private: bool) -> str:
         """As the function of this name."""

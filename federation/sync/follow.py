@@ -6,7 +6,7 @@ One round, whatever tells it to begin: the loop after a head has moved, a comman
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -28,6 +28,8 @@ from federation.sync.repair import Forged, Proof, Repair, Sender, compare, verif
 
 log = logging.getLogger("federation.sync")
 
+OLD = timedelta(minutes=10)
+"""A copy that was proved so long ago is worth a question for another signature."""
 AGAIN = timedelta(minutes=10)
 """A repair that changed nothing is tried again after that time, or when something has changed."""
 
@@ -61,6 +63,11 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
     if trusting is None:
         return Taken()
     if not trusting:
+        if proof is not None and place is not None and place.head < proof.said.seq < head.seq:
+            # While the origin writes without a pause, its head is seldom signed: what is not can wait, once
+            # the last proof is of some time ago.
+            until = proof.said.seq if _is_old(copy, node.clock()) else head.seq
+            head = msgspec.structs.replace(head, seq=until)
         try:
             taken = await pull(node, head, source)
         except CursorExpired:
@@ -153,7 +160,7 @@ async def _prove(
             await _verified(node, name, sender, taken)
             return
     except Overtaken:
-        if not trusting and sender.via is None:
+        if not trusting and sender.via is None and not await _ends_short(node, name, proof):
             return  # it has moved since: there is nothing to compare, and the next head comes soon
     tried = f"{proof.said.root} {ours.root if ours else ''}"
     if before.tried == tried and before.tried_at and node.clock() - before.tried_at < AGAIN:
@@ -185,6 +192,24 @@ async def _prove(
         f"it differs from what was signed at {newer.said.seq}: {why}",
         f"{newer.said.root} {left.root}",
     )
+
+
+async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
+    """Whether what came ends before what was signed: the last entries are kept no longer, or were lost."""
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(name)
+        copy = await tx.digests.copy(place.id) if place else Copy()
+    return (
+        place is not None
+        and place.epoch == proof.said.epoch
+        and place.head < proof.said.seq
+        and (copy.braked is None or copy.confirmed)
+    )
+
+
+def _is_old(copy: Copy, now: datetime) -> bool:
+    """Whether a copy was compared, and so long ago that another signature is worth a question."""
+    return copy.verified_at is not None and now - copy.verified_at > OLD
 
 
 async def _verified(node: Node, name: FeedName, sender: Sender, taken: Taken) -> None:

@@ -77,6 +77,7 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         async for page, checked in ahead(source.changes(name, place.cursor), name):
             if page.cursor.epoch != head.epoch:
                 raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
+            page, checked = _up_to(head.seq, page, checked)
             if checked or place.epoch is None:  # an empty feed has a place, too
                 await keep(node, name, page.cursor, checked, taken)
         if taken.entries >= MANY:
@@ -93,6 +94,24 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         # It changed between the head and the first page; the next head says to what.
         log.warning("the feed was minted anew", extra={"feed": str(name)})
     return taken
+
+
+def _up_to(
+    seq: int, page: Page, checked: list[Verified | SetAside]
+) -> tuple[Page, list[Verified | SetAside]]:
+    """What of a page is not beyond a number.
+
+    What came since the head was told is left to the next head, so that no entry alone, garbled on its way,
+    leads the cursor to where its origin has never been.
+    """
+    if page.cursor.seq <= seq:
+        return page, checked
+    cut = Page(
+        entries=tuple(one for one in page.entries if one.seq <= seq),
+        cursor=Cursor(page.cursor.epoch, seq),
+        more=page.more,
+    )
+    return cut, [one for one in checked if one.seq <= seq]
 
 
 async def ahead(
@@ -216,7 +235,9 @@ async def _store(tx: Writing, place: Place, decided: Decided) -> frozenset[int]:
         if told := [one for one in gone if decided.was_held(one[0], one[1])]:
             await tx.records.purge(place.id, told)
     for feed, lost in decided.losses().items():
-        await tx.feeds.loses(feed, lost)
+        await tx.feeds.loses(feed, sum(not was.retracted for was in lost))
+        # (What is withdrawn there later may be gone from here by then, and leave no number.)
+        await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in lost])
     standing = [
         aside
         for aside in decided.aside
@@ -308,13 +329,13 @@ class Decided:
             and not was.retracted
         )
 
-    def losses(self) -> Counter[int]:
-        """How many live records other feeds lose to this one."""
-        lost: Counter[int] = Counter()
+    def losses(self) -> dict[int, list[Held]]:
+        """The records that other feeds lose to this one."""
+        lost: dict[int, list[Held]] = {}
         for name, one in self.last.items():
             was = self._held.get(name)
-            if one.record and was and was.feed not in (None, self._feed) and not was.retracted:
-                lost[was.feed or 0] += 1
+            if one.record and was and was.feed not in (None, self._feed):
+                lost.setdefault(was.feed or 0, []).append(was)
         return lost
 
 

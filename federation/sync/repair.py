@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from typing import NamedTuple
 
 from federation import notary
 from federation.domain.document import Record, supersedes
-from federation.domain.errors import Invalid, Refused, Unauthenticated, Unreachable
+from federation.domain.errors import Invalid, Unauthenticated, Unreachable
 from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
 from federation.domain.peer import Peer
 from federation.domain.proof import (
@@ -50,11 +49,8 @@ SLICE = 500
 """Records dropped in one transaction."""
 
 
-class Forged(Refused):
+class Forged(Unreachable):
     """What came is not what the origin signed; the message names who sent it."""
-
-    code = "forged"
-    title = "What came is not what its origin signed"
 
 
 class Proof(NamedTuple):
@@ -102,6 +98,10 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
         signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
         await tx.digests.sign(place.id, proof.jws, signed_at, expires_at)
         await tx.digests.verified(place.id, said.seq, signed_at, expires_at)
+        # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
+        # aside may have been a withdrawal that could not be read.
+        if await tx.feeds.proved(place.id) or place.epoch != said.epoch:
+            await tx.digests.withdrew(place.id, said.epoch, said.seq)
     return None
 
 
@@ -124,6 +124,9 @@ class Repair:
         """What is held, and has been retracted."""
         self._removed = 0
         """Live records among both."""
+        self._disowned: set[tuple[str, str]] = set()
+        """What the origin has in another form, one that cannot be taken, at a revision that ours would shut
+        out: ours is of a past that the origin has lost."""
 
     async def run(self) -> Proof:
         """Make the copy what the newest checkpoint says, as far as it is right. Returns that checkpoint.
@@ -132,7 +135,9 @@ class Repair:
         more would be dropped than happens without being asked.
         """
         async with self._node.store.write() as tx:
-            await tx.feeds.open(self._name, None)
+            place = await tx.feeds.open(self._name, None)
+            # Whatever was reckoned before: a repair begins with what is really held.
+            await tx.digests.forget(place.id)
         for turn in range(TRIES):
             if turn:
                 await asyncio.sleep(PAUSE)
@@ -142,6 +147,7 @@ class Repair:
                 raise Overtaken
             self._gone.clear()
             self._buried.clear()
+            self._disowned.clear()
             self._removed = 0
             fits = True
             for bucket in unequal(ours.buckets, digests):
@@ -212,10 +218,10 @@ class Repair:
         left = sorted(wanted)
         while left:
             entries = await self._sender.source.numbered(self._name, left[:MOST_ASKED])
-            came = {entry.seq for entry in entries}
-            if not came & set(left):
+            came = {entry.seq: entry for entry in entries}
+            if not came.keys() & set(left):
                 return False
-            await self._keep(place, [self._checked(entry, wanted) for entry in entries])
+            await self._keep(place, [self._checked(entry, wanted) for entry in came.values()])
             left = [seq for seq in left if seq not in came]
         return True
 
@@ -265,25 +271,34 @@ class Repair:
             held = await tx.records.held_of(place.origin, names)
             withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
             kept: list[tuple[Record, int]] = []
-            lost: Counter[int] = Counter()
+            lost: dict[int, list[Held]] = {}
             for one in good:
                 was = held.get((one.type, one.key))
-                decided = self._trusting or self._decided(place, one, was)
+                decided = self._decided(place, one, was)
                 if isinstance(decided, SetAside):
                     refused.append(decided)
                 elif decided and one.record is not None:
                     kept.append((one.record, one.seq))
-                    if was and was.feed not in (None, place.id) and not was.retracted:
-                        lost[was.feed or 0] += 1
+                    if was and was.feed not in (None, place.id):
+                        lost.setdefault(was.feed or 0, []).append(was)
             names = [(record.type, record.key) for record, _ in kept]
             if refused:
                 await tx.feeds.put_aside(place, refused)
+                if self._trusting:
+                    ours = await tx.records.held_of(place.origin, [(bad.type, bad.key) for bad in refused])
+                    self._disowned |= {
+                        (bad.type, bad.key)
+                        for bad in refused
+                        if (was := ours.get((bad.type, bad.key))) is not None
+                        and was.feed == place.id
+                        and was.revision >= bad.revision
+                    }
             if withdrawn:
                 await tx.feeds.returned(place, names)
             await tx.feeds.cleared(place, names)
-            for feed, number in lost.items():
-                await tx.feeds.loses(feed, number)
-                await tx.digests.mark(feed, [bucket_of(type_, key) for type_, key in names])
+            for feed, theirs in lost.items():
+                await tx.feeds.loses(feed, sum(not was.retracted for was in theirs))
+                await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in theirs])
             await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in names])
             await tx.feeds.unseat(place.id, [seq for _, seq in kept])
             if kept:
@@ -293,11 +308,16 @@ class Repair:
         for bad in refused:
             self._taken.set_aside[bad.reason] += 1
 
-    @staticmethod
-    def _decided(place: Place, one: Verified, was: Held | None) -> bool | SetAside:
-        """Whether a record is taken in an unchanged epoch; False when it has moved on to another feed."""
+    def _decided(self, place: Place, one: Verified, was: Held | None) -> bool | SetAside:
+        """Whether a record is taken; False when it has moved on to another feed.
+
+        What an origin signed is right in an epoch that we did not know. But a relay may be behind: what the
+        record was before it moved must not come back by it, for its audience was another one then.
+        """
         if was is None or supersedes(one.revision, was.revision):
             return True
+        if self._trusting:
+            return self._sender.via is None or was.feed == place.id
         if was.feed != place.id:
             return False
         if one.revision < was.revision:
@@ -313,15 +333,16 @@ class Repair:
 
         False when the tombstones that are to be taken move meanwhile.
         """
-        if not self._taken.confirmed and brakes(self._removed, place.live):
-            raise Braked(f"{self._removed} of {place.live} records are to be removed")
+        removed = self._removed + len(self._disowned)
+        if not self._taken.confirmed and brakes(removed, place.live):
+            raise Braked(f"{removed} of {place.live} records are to be removed")
         if not await self._fetch(place, self._buried):
             return False
-        names = sorted(self._gone)
+        names = sorted(self._gone | self._disowned)
         for start in range(0, len(names), SLICE):
             some = names[start : start + SLICE]
             async with self._node.store.write() as tx:
-                await tx.feeds.cleared(place, some)
+                await tx.feeds.cleared(place, [name for name in some if name in self._gone])
                 await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in some])
                 self._taken.repaired += await tx.records.drop(place.id, some)
         if names:

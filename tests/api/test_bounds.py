@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -22,6 +23,7 @@ from federation.node import Node
 from tests.api.asking import FORM, JSON, fine
 from tests.attack.forging import Key, Party, part
 from tests.nodes import a_client
+from tests.waiting import PATIENCE
 
 NOW = 1_800_000_000
 GRANT = {"grant_type": "client_credentials"}
@@ -320,6 +322,9 @@ async def test_the_scheme_and_the_key_are_those_of_the_token(arnia: Node) -> Non
     tokens = Tokens(arnia)
     own = tokens.mint("client-erp", "arnia", frozenset({"solutions.read"}))
     theirs = tokens.mint("megalis", "megalis", PEER_SCOPES, jkt=party.prover.kid)
+    said = json.loads(base64.urlsafe_b64decode(own.split(".")[1] + "=="))
+    assert len(base64.urlsafe_b64decode(said["jti"] + "==")) == 16
+    assert said["exp"] - said["iat"] == 300
     url = f"{arnia.url}/v1/feeds"
 
     async def shown(scheme: str, token: str, *proofs: str) -> str | None:
@@ -375,6 +380,19 @@ def test_headers_say_what_may_be_read() -> None:
         )
 
 
+def test_a_request_has_one_authorization() -> None:
+    from litestar.datastructures import Headers
+
+    for times in range(4):
+        headers = Headers([(b"authorization", b"Bearer %d" % n) for n in range(times)])
+        handler: Any = SimpleNamespace(opt={})
+        if times < 2:
+            guard.check_size({"query_string": b""}, headers, handler)
+        else:
+            with pytest.raises(Invalid, match="more than one Authorization"):
+                guard.check_size({"query_string": b""}, headers, handler)
+
+
 def test_a_body_is_of_a_form_that_is_read() -> None:
     reads = ("application/json", "application/merge-patch+json")
     for good in (
@@ -413,8 +431,6 @@ async def test_a_body_is_read_to_its_bound_and_not_beyond() -> None:
 
 
 async def test_a_body_that_stops_is_given_up_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     async def stuck() -> Any:
         yield b"x"
         await asyncio.sleep(60)
@@ -429,8 +445,23 @@ async def test_a_body_that_stops_is_given_up_and_says_why(monkeypatch: pytest.Mo
         await guard.body_of(SimpleNamespace(stream=stuck))  # type: ignore[arg-type]
 
 
+async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def dripping() -> Any:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(guard, "WHOLE_BODY", 0.1)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(TooSlow, match="did not come within"):
+            await guard.body_of(SimpleNamespace(stream=dripping))  # type: ignore[arg-type]
+
+
 async def test_the_bounds_are_those_that_are_published(app: Litestar) -> None:
     assert (guard.SILENCE, guard.WHOLE_BODY, guard.MAX_QUERY) == (10, 30, 8_192)
+    assert len(oauth._NOBODY) == hashlib.sha256().digest_size
     assert (oauth.MAX_FORM, oauth.LONGEST_ASSERTION, callers.MAX_TOKEN) == (16_384, 300, 8_192)
     limits = {route.path: handler.opt.get("limit") for route in app.routes for handler in _handlers(route)}
     assert {limits[f"/oauth2/{verb}"] for verb in ("token", "revoke", "introspect")} == {16_384}

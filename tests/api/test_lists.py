@@ -20,6 +20,7 @@ from tests.domain.builders import (
     a_deployment,
     a_group,
     a_solution,
+    a_statement,
     an_incident,
     an_operator,
 )
@@ -59,8 +60,14 @@ FOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
         an_incident(exploitation="none", aliases=["CVE-2026-0002"]),
         {
             "kind": "vulnerability", "severity": "critical", "exploitation": "active", "alias": "GHSA-1",
-            "status": "mitigated", "solution": "recia/ent", "deployment": "recia/ent-1", "tlp": "RED",
+            "status": "mitigated", "solution": "recia/ent", "deployment": "recia/ent-1", "operator": "recia",
+            "tlp": "RED",
         },
+    ),
+    "statement": (
+        a_statement(incident="recia/i", status="fixed", deployments=["recia/ent-1"]),
+        a_statement(),
+        {"incident": "recia/i", "status": "fixed", "deployment": "recia/ent-1", "tlp": "RED"},
     ),
     "operator": (
         an_operator(country="BE", territory=["BE", "BE-VLG"]),

@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation import trust
-from federation.api.examples import DRAFTS, KEYS, REGISTRATION, UPDATE
+from federation import alerts, trust
+from federation.api.examples import CLOCK, DRAFTS, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.node import Node
@@ -207,6 +207,9 @@ async def test_what_is_answered_is_what_is_described(
         await own.delete(f"{every}/arnia/none")
         await own.delete(one)
         await own.get(one)
+    await exposure_is_asked(anyone, own)
+    await advisories_are_taken(anyone, own)
+    await alerts_and_clocks(anyone, own, arnia)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
     for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
@@ -251,6 +254,74 @@ async def test_what_is_answered_is_what_is_described(
     arnia.stop()
     await anyone.get("/health/ready")
     assert sorted(held.faults) == []
+
+
+async def exposure_is_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Of what is there and hit, what is not there, and wrongly."""
+    for plural in ("solutions", "deployments", "incidents", "statements"):
+        draft = DRAFTS[plural[:-1]]
+        assert (await own.put(f"/v1/{plural}/arnia/hit", json=draft)).status_code in (200, 201)
+    for path in (
+        "/v1/incidents/arnia/hit/exposure", "/v1/incidents/arnia/hit/exposure/bodies",
+        "/v1/incidents/arnia/none/exposure", "/v1/incidents/arnia/none/exposure/bodies",
+        "/v1/incidents/arnia/A!/exposure", "/v1/incidents/arnia/CVE-2025-24799/exposure",
+        "/v1/solutions/arnia/glpi/exposure", "/v1/solutions/arnia/none/exposure",
+        "/v1/solutions/arnia/A!/exposure", "/v1/exposure?mine=true", "/v1/exposure",
+    ):  # fmt: skip
+        for client in (own, anyone):
+            await client.get(path)
+            await client.get(path, headers={"authorization": "Bearer x"})
+            await client.get(path, params={"x": "y"})
+
+
+async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Of each form, of none, and what is no advisory."""
+    for client in (own, anyone):
+        for form in ("cve", "osv", "csaf", "xml"):
+            for asked in ("", "?dry_run=true", "?x=y"):
+                await client.post(f"/v1/advisories/{form}{asked}", json={})
+        await client.post("/v1/advisories/cve", content=b"x")
+
+
+async def alerts_and_clocks(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node) -> None:
+    """Subscribed, told, replayed, removed; and what is not there."""
+    arnia._outside = NextDoor(arnia, asking=anyone)
+    for client in (anyone, own):
+        for json_ in (
+            {**SUBSCRIPTION, "webhook": "ftp://x"},
+            {**SUBSCRIPTION, "events": ["incident.published"]},
+            {},
+        ):
+            made = await client.post("/v1/subscriptions", json=json_)
+            if made.status_code == 201:
+                kept = made.json()["id"]
+        await client.post("/v1/subscriptions", content=b"x")
+        await client.post("/v1/subscriptions", content=b"x" * 1_048_577, headers=JSON)
+    await own.put("/v1/incidents/arnia/told", json=DRAFTS["incident"])
+    await alerts.notice(arnia)
+    (one,) = (await own.get("/v1/alerts")).json()["alerts"]
+    for client in (anyone, own):
+        for path in ("/v1/alerts", "/v1/alerts?parked=true", "/v1/alerts?x=y", "/v1/subscriptions"):
+            await client.get(path)
+        for id_ in (one["id"], "none"):
+            await client.post(f"/v1/alerts/{id_}/replay")
+        for id_ in (kept, "none"):
+            await client.delete(f"/v1/subscriptions/{id_}")
+        for body in (CLOCK, {}):
+            for key in ("2026-1", "A!"):
+                await client.put(f"/v1/clocks/{key}", json=body)
+        await client.put("/v1/clocks/2026-1", content=b"x")
+        for path in ("/v1/clocks", "/v1/clocks.ics", "/v1/clocks/2026-1", "/v1/clocks/A!", "/v1/clocks/none"):
+            await client.get(path)
+        for key in ("2026-1", "none"):
+            await client.delete(f"/v1/clocks/{key}")
+    deployment = f"/v1/deployments/arnia/{KEYS['deployment']}x"
+    await own.put(deployment, json=DRAFTS["deployment"])
+    for client in (anyone, own):
+        for body in ({"version": "10.0.18"}, {"version": 1}):
+            for path in (deployment, "/v1/deployments/arnia/none", "/v1/deployments/megalis/x"):
+                await client.post(f"{path}/version", json=body)
+        await client.post(f"{deployment}/version", content=b"x")
 
 
 async def peers_come_and_go(

@@ -34,6 +34,12 @@ OPEN = [operation for operation in operations() if not operation.right.scope]
 
 WITHOUT_PEER = {
     "activate": (400, "invalid"),
+    "subscribe": (400, "invalid"),
+    "unsubscribe": (404, "not-found"),
+    "replay": (404, "not-found"),
+    "clock": (404, "not-found"),
+    "keep_clock": (400, "invalid"),
+    "drop_clock": (404, "not-found"),
     "suspend": (404, "not-found"),
     "resume": (404, "not-found"),
     "leave": (404, "not-found"),
@@ -55,9 +61,12 @@ async def asked(client: httpx2.AsyncClient, operation: Operation, **headers: str
                 example = {"same_as": ["https://example.org/one"]}
             case "append_update":
                 example = UPDATE
+            case "set_version":
+                example = {"version": "10.0.18"}
         body = json.dumps(example).encode()
         headers["content-type"] = operation.reads[0]
-    return await client.request(operation.method, operation.path, content=body, headers=headers)
+    path = operation.path + ("?mine=true" if operation.act == "own_exposure" else "")
+    return await client.request(operation.method, path, content=body, headers=headers)
 
 
 async def token(client: httpx2.AsyncClient, credentials: tuple[str, str], *scopes: str) -> str:

@@ -1,22 +1,27 @@
-"""The test vectors keep the rules of ``docs/reference/protocol.md``, which are told here a second time.
-
-Nothing of the rules is imported: JSON, SHA-256 and ECDSA of libraries alone, as another team would begin.
-"""
+"""The test vectors keep the rules of the protocol, as ``rules.py`` tells them a second time."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from federation.vectors import vectors
+from tests.contract.rules import (
+    bucket,
+    digest,
+    kid,
+    leaves,
+    root,
+    sha256,
+    signed,
+    unpadded,
+    verdict,
+    written,
+)
 
 VECTORS = Path(__file__).parents[2] / "schemas" / "vectors"
 DOCUMENTS, DIGESTS, CHECKPOINT, RECEIPT = (
@@ -36,15 +41,6 @@ def test_every_file_is_read_here() -> None:
 
 
 # Documents
-
-
-def written(value: Any) -> bytes:
-    """RFC 8785, for names in ASCII and integers."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def sha256(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()
 
 
 @cases(DOCUMENTS["canonical"])
@@ -109,10 +105,6 @@ def test_every_verdict_on_an_entry_is_there() -> None:
 # Digests
 
 
-def bucket(type_name: str, key: str) -> str:
-    return sha256(f"{type_name}/{key}".encode())[:2]
-
-
 @cases(DIGESTS["buckets"])
 def test_the_bucket_of_a_record(case: dict[str, Any]) -> None:
     assert sha256(f"{case['type']}/{case['key']}".encode()) == case["sha256"]
@@ -121,23 +113,14 @@ def test_the_bucket_of_a_record(case: dict[str, Any]) -> None:
 
 @cases(DIGESTS["feeds"])
 def test_leaves_digests_and_the_root_of_a_feed(case: dict[str, Any]) -> None:
-    lines: dict[str, list[str]] = {f"{number:02x}": [] for number in range(256)}
-    for record in case["records"]:
-        if record["op"] == "delete" and record["seq"] <= case["retained_from"]:
-            continue
-        lines[bucket(record["type"], record["key"])].append(
-            "{type}/{key} {revision} {op} {hash} {seq}".format(**record)
-        )
-    assert {number: sorted(some) for number, some in lines.items() if some} == case["leaves"]
-    digests = {
-        number: hashlib.sha256(b"".join(sorted(line.encode() + b"\n" for line in some)))
-        for number, some in lines.items()
-    }
-    assert {number: digests[number].hexdigest() for number in case["buckets"]} == case["buckets"]
-    assert {digests[n].hexdigest() for n in digests.keys() - case["buckets"].keys()} == {
+    lines = leaves(case["records"], case["retained_from"])
+    assert {number: some for number, some in lines.items() if some} == case["leaves"]
+    digests = {number: digest(some) for number, some in lines.items()}
+    assert {number: digests[number] for number in case["buckets"]} == case["buckets"]
+    assert {digests[number] for number in digests.keys() - case["buckets"].keys()} == {
         case["every_other_bucket"]
     }
-    assert sha256(b"".join(digests[number].digest() for number in sorted(digests))) == case["root"]
+    assert root(digests.values()) == case["root"]
     assert case["count"] == sum(record["op"] == "upsert" for record in case["records"])
 
 
@@ -155,53 +138,10 @@ def test_what_the_digest_tells_apart() -> None:
 # Signatures
 
 
-def unpadded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def kid(jwk: dict[str, str]) -> str:
-    """RFC 7638."""
-    required = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
-    return base64.urlsafe_b64encode(hashlib.sha256(written(required)).digest()).rstrip(b"=").decode()
-
-
-def signed(jws: str, typ: str, jwks: dict[str, Any]) -> dict[str, Any] | None:
-    """The claims, if one of these keys signed them (RFC 7515; ES256 of RFC 7518, 3.4)."""
-    head, claims, signature = jws.split(".")
-    said, raw = json.loads(unpadded(head)), unpadded(signature)
-    keys = {kid(key): key for key in jwks["keys"]}
-    if (said["alg"], said["typ"]) != ("ES256", typ) or said.get("kid") not in keys or len(raw) != 64:
-        return None
-    key = keys[said["kid"]]
-    point = ec.EllipticCurvePublicNumbers(
-        int.from_bytes(unpadded(key["x"])), int.from_bytes(unpadded(key["y"])), ec.SECP256R1()
-    )
-    der = utils.encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:]))
-    try:
-        point.public_key().verify(der, f"{head}.{claims}".encode(), ec.ECDSA(SHA256()))
-    except InvalidSignature:
-        return None
-    found: dict[str, Any] = json.loads(unpadded(claims))
-    return found
-
-
-CLAIMS = {"iss", "feed", "epoch", "seq", "retained_from", "count", "root", "iat", "exp"}
-
-
 @cases(CHECKPOINT["cases"])
 def test_checkpoints_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
-    said = signed(case["jws"], "federation-checkpoint+jwt", CHECKPOINT["jwks"])
-    verdict = "refused"
-    if (
-        said is not None
-        and said.keys() >= CLAIMS
-        and said["feed"] == case["feed"]
-        and said["iss"] == case["feed"].partition("/")[0]
-        and said["iat"] <= said["exp"] <= said["iat"] + 3_600
-        and said["iat"] <= case["now"] + 300
-    ):
-        verdict = "valid" if case["now"] < said["exp"] else "expired"
-    assert verdict == case["verdict"]
+    judged = verdict(case["jws"], case["feed"], CHECKPOINT["jwks"], case["now"])
+    assert judged == case["verdict"]
 
 
 def test_every_verdict_on_a_checkpoint_is_there() -> None:

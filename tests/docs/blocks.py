@@ -104,6 +104,9 @@ _SETTINGS = {
     "port": "Port the API listens on, 1 to 65535.",
     "connections": "Database connections of one process, at most; 4 to 200.",
     "log_level": "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+    "smtp_url": "The mail server for alerts: `smtps://user:password@mail.example.org:465`, or `smtp://` with "
+    "STARTTLS. `smtp+plain://` is for the loopback interface.",
+    "mail_from": "The mailbox that alerts are sent from; needed with `FEDERATION_SMTP_URL`.",
     "rate": "Requests a second that one client or peer may make; for a moment twice as many. 0: no limit.",
     "rate_anonymous": "Requests a second without a token that one address may make (IPv6: the /64 around "
     "it); for a moment twice as many. 0: no limit that goes by addresses, on token requests neither.",
@@ -118,6 +121,8 @@ _OTHERWISE = {
     "name": "the operator's id",
     "data_dir": "`federation-data` in the working directory",
     "database_url": "the node runs its own PostgreSQL",
+    "smtp_url": "none: alerts go by webhook only",
+    "mail_from": "none",
     "proxies": "nobody: a request came from where its connection did",
 }
 
@@ -164,14 +169,15 @@ def operations() -> str:
                     f"`{operation['operationId']}`",
                 )
                 # The collections differ in nothing but their name and the timeline of incidents.
-                if path.startswith("/v1/solutions"):
+                if path.startswith("/v1/solutions") and not path.endswith(OF_ONE_COLLECTION):
                     yield tuple(_of_any_collection(cell) for cell in row)
-                elif not path.startswith(_COLLECTIONS) or path.endswith("/updates"):
+                elif not path.startswith(_COLLECTIONS) or path.endswith(OF_ONE_COLLECTION):
                     yield row
 
     return table(("request", "what it does", "scope", "operationId"), rows())
 
 
+OF_ONE_COLLECTION = ("/updates", "/exposure", "/bodies", "/version")
 _COLLECTIONS = tuple(f"/v1/{kind.plural}" for kind in TYPES.values())
 
 
@@ -542,6 +548,7 @@ _LABELS = {
     "solution": "CLEAR",
     "deployment": "GREEN",
     "incident": "GREEN; AMBER when its kind is `security` (a group must then be named)",
+    "statement": "GREEN",
     "operator": "CLEAR",
     "group": "RED, and no other",
 }

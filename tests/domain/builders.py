@@ -64,6 +64,10 @@ def an_incident(**members: Any) -> dict[str, Any]:
     }
 
 
+def a_statement(**members: Any) -> dict[str, Any]:
+    return {"incident": "arnia/CVE-2025-24799", "status": "known_affected", **members}
+
+
 def an_operator(**members: Any) -> dict[str, Any]:
     return {
         "name": "L'ARNia",

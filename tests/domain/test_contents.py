@@ -16,6 +16,7 @@ from federation.domain.operator import Operator
 from federation.domain.registry import TYPES, known
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.solution import THEMES, Solution, licence_problem
+from federation.domain.statement import Statement
 from federation.domain.values import Content
 from tests.domain.builders import (
     COMMUNE,
@@ -24,6 +25,7 @@ from tests.domain.builders import (
     a_group,
     a_record,
     a_solution,
+    a_statement,
     an_incident,
     an_operator,
     refused_draft,
@@ -35,6 +37,7 @@ OF_TYPE = {
     Solution: a_solution,
     Deployment: a_deployment,
     Incident: an_incident,
+    Statement: a_statement,
     Operator: an_operator,
     Group: a_group,
 }
@@ -178,6 +181,11 @@ TAKEN: list[tuple[type[Content], str, list[Any]]] = [
     (Incident, "source", [{"url": "https://example.org"}, {"url": "https://example.org", "sha256": HASH}]),
     (Incident, "duplicate_of", ["arnia/1"]),
     (Incident, "related_to", [["arnia/1", "https://example.org", "urn:x:y"]]),
+    (Incident, "affects", [[{"solution": "arnia/glpi", "range_text": "before the patch of March"}]]),
+    (Statement, "status", ["under_investigation", "known_affected", "fixed"]),
+    (Statement, "deployments", [[], ["arnia/1", "arnia/2"]]),
+    (Statement, "action", [{"fr": "Mise à jour"}]),
+    (Statement, "planned_at", [MOMENT]),
     (Operator, "country", ["FR", "BE"]),
     (Operator, "territory", [["FR-BFC"], ["71"], ["2B"], ["FR"]]),
     (Operator, "contact", ["contact@arnia.example.org", "a+b@example.org"]),
@@ -358,6 +366,9 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
     ),
     (Incident, "duplicate_of", [("1", "")]),
     (Incident, "related_to", [(["no reference"], "/0")]),
+    (Statement, "status", [("affected", ""), ("", "")]),
+    (Statement, "deployments", [(["x"], "/0"), (["arnia/1"] * 1_001, "")]),
+    (Statement, "planned_at", [(DAY, "")]),
     (Operator, "country", [("fr", ""), ("FRA", ""), ("France", "")]),
     (Operator, "territory", [([], ""), (["FR-BFCX"], "/0"), (["fr-bfc"], "/0")]),
     (
@@ -642,6 +653,7 @@ def test_an_incident_is_found_by_what_it_hits_and_what_others_call_it() -> None:
         "incident.kind=outage", "incident.status=investigating", "incident.severity=high",
         "incident.exploitation=active",
         "incident.alias=CVE-2025-24799", "incident.solution=arnia/glpi", "incident.deployment=arnia/1",
+        "incident.operator=arnia",
         "incident.deployment=arnia/2",
     }  # fmt: skip
 
@@ -707,6 +719,7 @@ def test_what_cannot_name_a_group_does_not(name: str) -> None:
         (Incident, an_incident(kind="degradation"), "GREEN", "federation"),
         (Incident, an_incident(kind="maintenance"), "GREEN", "federation"),
         (Incident, an_incident(kind="vulnerability"), "GREEN", "federation"),
+        (Statement, a_statement(), "GREEN", "federation"),
         (Group, a_group(), "RED", "private"),
     ],
 )
@@ -729,6 +742,26 @@ def test_a_label_that_the_writer_names_wins_over_the_default() -> None:
     assert a_record(an_incident(kind="security"), Incident, tlp="GREEN").audience == "federation"
 
 
+# Statements
+
+
+JUSTIFIED = "vulnerable_code_not_present"
+
+
+def test_who_says_not_affected_says_why_and_nobody_else_does() -> None:
+    said = a_statement(status="known_not_affected", justification=JUSTIFIED)
+    assert a_record(said, Statement).op == "upsert"
+    refusal = refused_draft(a_statement(status="known_not_affected"), Statement)
+    assert refusal.detail == "known_not_affected needs a justification"
+    for status in ("fixed", "known_affected", "under_investigation"):
+        refusal = refused_draft(a_statement(status=status, justification=JUSTIFIED), Statement)
+        assert refusal.detail == (
+            f"a justification says why something is not affected, and the status is {status}"
+        )
+    unheard = a_statement(status="known_not_affected", justification="we are careful")
+    assert refused_draft(unheard, Statement).pointer == "/content/justification"
+
+
 # The registry
 
 
@@ -737,6 +770,7 @@ def test_the_types_are_known_by_their_names() -> None:
         "solution": "solutions",
         "deployment": "deployments",
         "incident": "incidents",
+        "statement": "statements",
         "operator": "operators",
         "group": "groups",
     }
@@ -754,6 +788,7 @@ def test_every_filter_but_the_beneficiary_is_something_its_type_is_found_by() ->
         ],
         Incident: [an_incident(exploitation="poc", aliases=["CVE-1"], affects=[{"solution": "a/b",
             "deployments": ["a/c"]}])],
+        Statement: [a_statement(deployments=["arnia/1"])],
         Operator: [an_operator()],
         Group: [a_group()],
     }  # fmt: skip

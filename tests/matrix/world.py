@@ -25,7 +25,16 @@ from federation.keys import Keyring, mint, proved
 from federation.node import Node
 from federation.observe import Metrics, Observed
 from tests.api.asking import ASSERTION
-from tests.domain.builders import NOW, a_deployment, a_group, a_record, a_solution, an_incident, an_operator
+from tests.domain.builders import (
+    NOW,
+    a_deployment,
+    a_group,
+    a_record,
+    a_solution,
+    a_statement,
+    an_incident,
+    an_operator,
+)
 from tests.matrix import rules
 from tests.matrix.rules import HERE, THERE
 from tests.nodes import Proving, a_token, publish
@@ -87,6 +96,8 @@ def content_of(type_name: str, word: str) -> dict[str, Any]:
             return a_deployment(solution=f"arnia/{word}", hosting={"model": "operator", "provider": word})
         case "incident":
             return an_incident(title={"fr": word}, affects=[{"solution": f"arnia/{word}"}])
+        case "statement":
+            return a_statement(incident=f"arnia/{word}", action={"fr": word})
         case "operator":
             return an_operator(name=word)
     return a_group(name=word, members=[word])

@@ -2,8 +2,9 @@
 
 The tests of each module are run once as they are, which must be green, and it is noted which of them run
 which statement. Then each statement is broken, one change after the other, and those tests are run that run
-it, the quickest first and until one is red. An outcome is written down as soon as it is known (``--keep``):
-when the run is stopped and begun again, what was noticed is not tried again unless its module has changed.
+it, until one is red: first those that are quick and run little else of the module. An outcome is written
+down as soon as it is known (``--keep``): when the run is stopped and begun again, what was noticed is not
+tried again unless its module has changed.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/api/test_bounds.py",
         "tests/api/test_rights.py",
         "tests/api/test_tokens.py",
+        "tests/api/test_arrivals.py",
+        "tests/api/test_feeds.py",
         "tests/attack",
         "tests/trust/test_under_traffic.py",
     ),
@@ -85,7 +88,7 @@ BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")
 LONGEST = 120.0
 """Seconds after which a mutant that hangs counts as noticed; ten times what its tests take besides."""
 KILLERS = 12
-"""Tests that have noticed most in a module, which are run before all others."""
+"""Tests that have noticed most in a module: they are run sooner."""
 
 
 class Unusable(Exception):
@@ -133,8 +136,7 @@ class Nest:
             env={**os.environ, "PYTHONPATH": str(self.copy), "TEST_SERVERS": str(self._servers)},
         )  # fmt: skip
         stack.push_async_callback(self._process.wait)
-        assert self._process.stdin
-        stack.callback(self._process.stdin.close)
+        stack.callback(self._process.terminate)
 
     async def run(self, **asked: Any) -> dict[str, Any]:
         assert self._process.stdin
@@ -161,20 +163,35 @@ class Kept:
         self._path = path
         lines = path.read_text().splitlines() if path and path.exists() else []
         self._known = {row["digest"]: row for row in map(json.loads, lines)}
+        program = b"".join(file.read_bytes() for file in sorted((ROOT / "federation").rglob("*.py")))
+        self._program = hashlib.sha256(program + Path(ROOT, "tests/conftest.py").read_bytes()).digest()
 
     def find(self, module: str, mutant: Mutant) -> Outcome | None:
         row = self._known.get(_digest(module, mutant))
         return Outcome(module, mutant, row["noticed"], row["ran"], row["seconds"]) if row else None
 
+    def tests(self, file: str) -> dict[str, Any] | None:
+        """What is known of the tests of a file that were green; None if they or the program have changed."""
+        row = self._known.get(self._digest_of(file))
+        return row["tests"] if row else None
+
+    def add_tests(self, file: str, tests: dict[str, Any]) -> None:
+        self._write({"digest": self._digest_of(file), "tests": tests})
+
+    def _digest_of(self, file: str) -> str:
+        return hashlib.sha256(self._program + Path(ROOT, file).read_bytes()).hexdigest()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
     def add(self, one: Outcome) -> None:
-        if self._path is None:
-            return
         row = {
             "digest": _digest(one.module, one.mutant), "module": one.module, "where": one.mutant.where,
             "what": one.mutant.what, "noticed": one.noticed, "ran": one.ran, "seconds": one.seconds,
         }  # fmt: skip
-        with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        self._write(row)
 
 
 def _digest(module: str, mutant: Mutant) -> str:
@@ -184,9 +201,10 @@ def _digest(module: str, mutant: Mutant) -> str:
 class Trying:
     """The mutants that are still to be tried, and what has come of the others."""
 
-    def __init__(self, kept: Kept, *, again: bool) -> None:
+    def __init__(self, kept: Kept, *, again: bool, budget: float) -> None:
         self.kept = kept
         self.again = again
+        self.budget = budget
         self.outcomes: list[Outcome] = []
         self._tests: dict[str, Test] = {}
         self._killers: dict[str, Counter[str]] = {module: Counter() for module in TESTS}
@@ -200,11 +218,15 @@ class Trying:
         async def work(nest: Nest) -> None:
             nest.count(TESTS)
             for file in left:
-                told = await nest.run(files=[file], tests=None, counts=True, limit=1_800)
-                if told["code"] or told["hung"]:
-                    raise Unusable(f"{file} is red as it is, so nothing can be shown:\n{nest.said()}")
-                print(f"{file}: {told['ran']} tests are green in {told['seconds']:.0f} s", flush=True)
-                for name, test in told["tests"].items():
+                tests = self.kept.tests(file)
+                if tests is None:
+                    told = await nest.run(files=[file], tests=None, counts=True, limit=1_800)
+                    if told["code"] or told["hung"]:
+                        raise Unusable(f"{file} is red as it is, so nothing can be shown:\n{nest.said()}")
+                    tests = told["tests"]
+                    self.kept.add_tests(file, tests)
+                    print(f"{file}: {told['ran']} tests are green in {told['seconds']:.0f} s", flush=True)
+                for name, test in tests.items():
                     lines = {module: frozenset(lines) for module, lines in test["lines"].items()}
                     self._tests[name] = Test(test["seconds"], lines)
             nest.restore(TESTS)
@@ -229,23 +251,28 @@ class Trying:
         await asyncio.gather(*map(work, nests))
 
     def tests_for(self, module: str, mutant: Mutant) -> list[str]:
-        """The tests that run the broken statement, in the order they are tried in."""
+        """The tests that run the broken statement: first those that are quick and run little else of it."""
         inside = (*TESTS[module], *BESIDES)
         able = [
             name
             for name, test in self._tests.items()
             if name.startswith(inside) and self._may_notice(name, test, module, mutant)
         ]
-        killers = [name for name, _ in self._killers[module].most_common(KILLERS)]
-        file_seconds: Counter[str] = Counter()
-        for name in able:
-            file_seconds[name.split("::")[0]] += self._tests[name].seconds  # type: ignore[assignment]
+        killers = {name for name, _ in self._killers[module].most_common(KILLERS)}
 
-        def order(name: str) -> tuple[Any, ...]:
-            file = name.split("::")[0]
-            return (name not in killers, file_seconds[file], file, self._tests[name].seconds)
+        def order(name: str) -> float:
+            test = self._tests[name]
+            cost = (test.seconds + 0.05) * len(test.lines.get(module, ()))
+            return cost / 10 if name in killers else cost
 
-        return sorted(able, key=order)
+        chosen: list[str] = []
+        left = self.budget
+        for name in sorted(able, key=order):
+            left -= self._tests[name].seconds
+            if left < 0 and chosen:
+                break
+            chosen.append(name)
+        return chosen
 
     def _may_notice(self, name: str, test: Test, module: str, mutant: Mutant) -> bool:
         if mutant.line:
@@ -319,7 +346,7 @@ async def run(asked: argparse.Namespace) -> list[Outcome]:
     if asked.sample:
         found = random.Random(asked.seed).sample(found, min(asked.sample, total))
     print(f"{len(found)} of {total} mutants, {asked.jobs} at a time", flush=True)
-    trying = Trying(Kept(asked.keep), again=asked.again)
+    trying = Trying(Kept(asked.keep), again=asked.again, budget=asked.budget)
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="mutants-") as room:
@@ -343,6 +370,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="Write each outcome there, and go on from those there are.")
     parser.add_argument("--again", action="store_true", help="Try those again that nothing has noticed.")
+    parser.add_argument(
+        "--budget", type=float, default=float("inf"),
+        help="Seconds of tests for each; what they do not notice in it counts as not noticed.",
+    )  # fmt: skip
     asked = parser.parse_args()
     began = time.monotonic()
     try:

@@ -135,6 +135,7 @@ def forked(asked: Asked, copy: str) -> dict[str, Any]:
     began = time.monotonic()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         heard = os.open(os.devnull, os.O_RDONLY)
         output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -149,11 +150,13 @@ def forked(asked: Asked, copy: str) -> dict[str, Any]:
             sys.stderr.flush()
             os._exit(0)  # whatever threads and processes the tests have left
     gone = os.pidfd_open(child)
-    hung = not select.select([gone], [], [], asked.limit)[0]
-    os.close(gone)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    try:
+        hung = not select.select([gone], [], [], asked.limit)[0]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(gone)
     said: dict[str, Any]
     try:
         said = json.loads(result.read_text())
@@ -164,6 +167,7 @@ def forked(asked: Asked, copy: str) -> dict[str, Any]:
 
 def main() -> None:
     copy = os.getcwd()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     for name in LIBRARIES:
         importlib.import_module(name)
     for line in sys.stdin:

@@ -222,6 +222,34 @@ async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it
     assert (await megalis.copies())[PUBLIC].verified_seq == 1
 
 
+async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: Node, megalis: Node) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    now = arnia.clock()
+    for node in (arnia, megalis):
+        node.clock = lambda: now + timedelta(minutes=15)
+
+    class Writes(Near):
+        """Goes on writing and signing while its entries are read."""
+
+        async def changes(self, feed, after):  # type: ignore[no-untyped-def]
+            if feed.audience == "public":
+                await publish(arnia, "solution", "b", a_solution())
+                await notary.prove(arnia)
+            async for page in super().changes(feed, after):
+                yield page
+
+    await publish(arnia, "solution", "c", a_solution())
+    await notary.prove(arnia)
+    await publish(arnia, "solution", "d", a_solution())  # it is not signed yet when the heads are told
+    source = Writes(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    copy = (await megalis.copies())[PUBLIC]
+    assert (copy.state, copy.verified_seq, copy.taken) == ("verified", 2, 2)
+    assert source.asked == ["changes"]
+
+
 def test_a_leaf_is_read_as_it_is_written() -> None:
     leaf = Leaf("solution", "a.b_c~d-e", 12, "delete", "ab" * 32, 99)
     assert read_leaf(str(leaf)) == leaf

@@ -210,6 +210,26 @@ async def test_a_relay_that_signs_for_the_origin_is_named_and_not_believed(
     assert await rows_of(recia, "arnia") == set()
 
 
+async def test_a_record_that_moved_to_a_group_does_not_come_back_by_a_relay_that_is_behind(
+    arnia: Node, relay: Node, recia: Node
+) -> None:
+    await round_of(recia, arnia)
+    await publish(arnia, "deployment", "d07", a_deployment(), tlp="AMBER", audience="g")
+    await notary.prove(arnia)
+    await round_of(recia, arnia)
+    held = {row[1]: row[4] for row in await rows_of(recia, "arnia")}
+    assert held["d07"] == "g"
+    # Recia lost its copy of the feed for all, and has only a member to ask, which has not heard of it.
+    async with recia.store.write() as tx:
+        place = await tx.feeds.find(FeedName("arnia", "federation"))
+        assert place
+        await tx.feeds.purge(place)
+    await relayed_round(recia, arnia, relay)
+    held = {row[1]: row[4] for row in await rows_of(recia, "arnia")}
+    assert held["d07"] == "g", "its audience was another one then"
+    assert held["d08"] == "federation"
+
+
 async def test_what_is_not_for_others_is_not_relayed(arnia: Node, relay: Node, recia: Node) -> None:
     heads = await Near(relay, "recia").heads("arnia")
     assert {head.audience for head in heads} == {"public", "federation"}

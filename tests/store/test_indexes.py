@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from federation import exposure
 from federation.domain.deployment import Deployment
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, FeedName
@@ -16,12 +17,13 @@ from federation.domain.query import read_query
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.store import database
 from federation.store import records as store_records
+from federation.store.exposure import ExposureWriter
 from federation.store.feeds import FeedsReader
 from federation.store.records import RecordsReader, RecordsWriter
 from federation.store.statements import Session
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_deployment
-from tests.nodes import a_node
+from tests.nodes import a_node, publish
 from tests.store.steps import looking
 
 MANY = 20_000
@@ -55,10 +57,15 @@ class Explaining:
         await self._explain(statement, *arguments)
         return await self._connection.fetchval(statement, *arguments)
 
+    async def execute(self, statement: str, *arguments: Any) -> Any:
+        await self._explain(statement, *arguments)
+        return await self._connection.execute(statement, *arguments)
+
     def found_by_index(self) -> None:
         assert self.plans
         for plan in self.plans:
             assert "Seq Scan on records" not in plan, plan
+            assert "Seq Scan on deployed " not in plan, plan
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +187,27 @@ async def test_what_is_held_is_found_by_an_index(explaining: Explaining, many: i
     writer = RecordsWriter(Session(explaining))
     assert len(await writer.held("deployment", "recia", keys)) == many
     assert len(await writer.held_of("recia", [("deployment", key) for key in keys])) == many
+    explaining.found_by_index()
+
+
+async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_records(
+    full: str, explaining: Explaining
+) -> None:
+    async with a_node("recia", full) as node:
+        await exposure.bring_in(node, within=60)
+        async with looking(full) as look:
+            await look.execute("ANALYZE deployed, deployed_groups")
+        await publish(node, "deployment", "d00010", a_deployment(version="10.10"), tlp="CLEAR")
+    writer = ExposureWriter(Session(explaining))
+    assert await writer.bring_in() == 0
+    for caller in CALLERS.values():
+        groups = await writer.of_solutions(["arnia/glpi"], seen_by=caller)
+        assert sum(group.deployments for group in groups) in (MANY, MANY // 10)
+        await writer.of_operator("recia", seen_by=caller)
+        await writer.covering([group.id for group in groups], seen_by=caller)
+        singles = await writer.singles(["recia/d00010", "recia/d00020"], seen_by=caller)
+        await writer.covering_without(singles, seen_by=caller)
+        await writer.listed([group.id for group in groups[:5]], 100, seen_by=caller)
     explaining.found_by_index()
 
 

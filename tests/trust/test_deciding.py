@@ -22,6 +22,7 @@ from federation.domain.joining import HOLDS, Invitation, Inviter, Registered, Re
 from federation.domain.peer import Introduced, Peer, PeerState
 from federation.keys import Keyring, followed, verified
 from federation.node import Node
+from tests.api.asking import NextDoor
 from tests.attack.forging import Key, Party
 from tests.audit.trails import entries
 from tests.domain.builders import a_document, a_solution
@@ -32,7 +33,7 @@ from tests.sync.peers import an_entry, held, take
 NOW = 1_800_000_000
 
 
-class Next:
+class Next(NextDoor):
     """An ``Outside`` in which one node stands, that says what the test wants."""
 
     def __init__(self, party: Party) -> None:

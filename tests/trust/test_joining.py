@@ -139,9 +139,14 @@ async def test_who_does_not_have_the_key_of_the_invitation_is_not_joined(two: Tw
     await trust.join(two.megalis, invitation, private=True)
 
 
-async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(two: Two, databases: Databases) -> None:
+async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await two.active()
     stranger = Keyring.of(mint())
+    monkeypatch.setattr(
+        stranger, "reload", lambda keys: None
+    )  # whenever a key was changed, they are read anew
     for left in (False, True):
         invitation = await trust.invite(two.arnia, "", private=True)
         two.megalis.keyring, mine = stranger, two.megalis.keyring

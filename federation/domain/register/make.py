@@ -1,4 +1,4 @@
-"""Make `communes.tsv.gz` anew: `python -m federation.demo.make_communes [--package PATH.tgz]`.
+"""Make `communes.tsv.gz` anew: `python -m federation.domain.register.make [--package PATH.tgz]`.
 
 Without `--package` the npm client of this machine fetches the package, from wherever it is configured to.
 The same package gives the same text, and with the same zlib the same bytes.
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from federation.demo.communes import COLUMNS, REGIONS, Beneficiary, parse
+from federation.domain.register.bodies import COLUMNS, Body, parse
 
 PACKAGE = "@etalab/decoupage-administratif"
 VERSION = "6.0.0"
@@ -52,8 +52,11 @@ def fetch_package(place: Path) -> Path:
     return place / Path(json.loads(done.stdout)[0]["filename"]).name
 
 
-def read_package(package: Path, regions: Iterable[str] = tuple(REGIONS.values())) -> Iterator[Beneficiary]:
-    """The bodies of the regions (INSEE codes), in no order; ValueError on another package or version."""
+def read_package(package: Path, regions: Iterable[str] | None = None) -> Iterator[Body]:
+    """The bodies of France or of some regions (INSEE codes), in no order.
+
+    ValueError on another package or version.
+    """
     with tarfile.open(package) as tar:
         about = _read_json(tar, "package.json")
         if (about["name"], about["version"]) != (PACKAGE, VERSION):
@@ -62,38 +65,38 @@ def read_package(package: Path, regions: Iterable[str] = tuple(REGIONS.values())
         with_taxation = _read_json(tar, "data/epci.json")
         without = _read_json(tar, "data/ept.json")
 
-    wanted = frozenset(regions)
+    wanted = frozenset(regions) if regions is not None else None
     epci_of = {member["code"]: epci["code"] for epci in with_taxation for member in epci["membres"]}
+    ept_of = {member["code"]: ept["code"] for ept in without for member in ept["membres"]}
     for code, commune in communes.items():
-        # 94 overseas communes have no SIREN. What has no number of a register cannot be named in a record.
-        if commune["region"] in wanted and "siren" in commune:
-            yield Beneficiary(
-                siren=commune["siren"],
+        if wanted is None or commune["region"] in wanted:
+            yield Body(
+                kind="commune",
+                siren=commune.get("siren"),
                 cog=code,
                 name=commune["nom"],
-                population=commune["population"],
+                population=commune.get("population", 0),  # six territories that nobody lives in
                 departement=commune["departement"],
                 region=commune["region"],
                 epci=epci_of.get(code),
-                kind="commune",
+                ept=ept_of.get(code),
             )
     for epci in (*with_taxation, *without):
         members = [communes[member["code"]] for member in epci["membres"]]
         region = _most_common(commune["region"] for commune in members)
-        if region in wanted:
-            yield Beneficiary(
+        if wanted is None or region in wanted:
+            yield Body(
+                kind="epci",
                 siren=epci["code"],
                 cog=None,
                 name=epci["nom"],
                 population=epci["populationMunicipale"],
                 departement=_most_common(commune["departement"] for commune in members),
                 region=region,
-                epci=None,
-                kind="epci",
             )
 
 
-def pack(bodies: Iterable[Beneficiary]) -> bytes:
+def pack(bodies: Iterable[Body]) -> bytes:
     """The shipped file: sorted, and no date or name inside, so that it depends on the bodies alone."""
     ordered = sorted(bodies, key=lambda body: (body.region, body.kind, body.cog or body.siren))
     lines = ["\t".join(COLUMNS), *(_line(body) for body in ordered)]
@@ -106,7 +109,7 @@ def pack(bodies: Iterable[Beneficiary]) -> bytes:
     return out.getvalue()
 
 
-def _line(body: Beneficiary) -> str:
+def _line(body: Body) -> str:
     values = (getattr(body, column) for column in COLUMNS)
     return "\t".join("" if value is None else str(value) for value in values)
 

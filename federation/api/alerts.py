@@ -1,0 +1,183 @@
+"""Subscriptions, alerts and regulatory clocks: the operator's own, over HTTP."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, delete, get, post, put
+from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+
+from federation import alerts
+from federation.api.answers import JSON, NO_STORE, answer, encoded
+from federation.api.guard import body_of, caller_of
+from federation.domain.alert import NewSubscription
+from federation.domain.clock import Clock, Deadline, calendar_of, deadlines, next_due
+from federation.domain.document import check_id, read_draft
+from federation.domain.errors import Forbidden, Invalid, NotFound
+from federation.node import Node
+from federation.store.alerts import AlertState
+
+CALENDAR = "text/calendar"
+
+
+class SubscriptionView(msgspec.Struct, frozen=True):
+    """A subscription; its secret is not shown again."""
+
+    id: str
+    events: tuple[str, ...]
+    webhook: str | None
+    email: str | None
+    unanswered_hours: int
+    private: bool
+    active: bool
+    """False when its receiver answered 410: it is told of nothing more."""
+
+
+class SubscriptionsView(msgspec.Struct, frozen=True):
+    subscriptions: tuple[SubscriptionView, ...]
+
+
+class AlertsView(msgspec.Struct, frozen=True):
+    """The last alerts, newest first."""
+
+    alerts: tuple[AlertState, ...]
+
+
+class ClockView(msgspec.Struct, frozen=True):
+    """A clock, and what is due."""
+
+    key: str
+    clock: Clock
+    deadlines: tuple[Deadline, ...]
+    next: Deadline | None
+
+
+class ClocksView(msgspec.Struct, frozen=True):
+    """Every clock, the one due next first."""
+
+    clocks: tuple[ClockView, ...]
+
+
+class Alerts(Controller):
+    """Who is told of what."""
+
+    @get("/v1/subscriptions", opt={"act": "subscriptions"})
+    async def subscriptions(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List who is told of what."""
+        async with _node(request).store.read() as tx:
+            found = await tx.alerts.subscriptions()
+        shown = tuple(
+            SubscriptionView(
+                one.id, one.events, one.webhook, one.email, one.unanswered_hours, one.private, one.active
+            )
+            for one in found
+        )
+        return encoded(SubscriptionsView(shown), headers=NO_STORE)
+
+    @post("/v1/subscriptions", opt={"act": "subscribe", "reads": (JSON,)}, status_code=201)
+    async def subscribe(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Have somebody told of events, by webhook (Standard Webhooks) or e-mail."""
+        wanted = read_draft(await body_of(request), NewSubscription)
+        return encoded(await alerts.subscribe(_node(request), wanted), status=201, headers=NO_STORE)
+
+    @delete("/v1/subscriptions/{id:str}", opt={"act": "unsubscribe"}, status_code=200)
+    async def unsubscribe(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
+        """Remove a subscription, and its alerts."""
+        await alerts.unsubscribe(_node(request), id)
+        return answer(b"", status=204, headers=NO_STORE)
+
+    @get("/v1/alerts", opt={"act": "alerts"})
+    async def alerts(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List the last alerts and what became of them; with parked=true those that were given up."""
+        asked = list(request.query_params.multi_items())
+        if any(pair not in (("parked", "true"), ("parked", "false")) for pair in asked):
+            raise Invalid("parked=true or parked=false is what can be asked", pointer="?parked")
+        async with _node(request).store.read() as tx:
+            found = await tx.alerts.listed(parked=("parked", "true") in asked)
+        return encoded(AlertsView(found), headers=NO_STORE)
+
+    @post("/v1/alerts/{id:str}/replay", opt={"act": "replay", "reads": ()}, status_code=200)
+    async def replay(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
+        """Deliver an alert again."""
+        await alerts.replay(_node(request), id)
+        return answer(b"", status=204, headers=NO_STORE)
+
+
+class Clocks(Controller):
+    """By when an authority is to be told. Never part of a feed."""
+
+    @get("/v1/clocks", opt={"act": "clocks"})
+    async def clocks(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List the regulatory clocks, the one due next first."""
+        node = _node(request)
+        async with node.store.read() as tx:
+            found = await tx.clocks.all()
+        shown = [_shown(key, clock, node) for key, clock in found]
+        shown.sort(key=lambda one: (one.next is None, one.next.due_at if one.next else ""))
+        return encoded(ClocksView(tuple(shown)), headers=NO_STORE)
+
+    @get("/v1/clocks.ics", opt={"act": "calendar"})
+    async def calendar(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Download what is due as a calendar (RFC 5545)."""
+        node = _node(request)
+        async with node.store.read() as tx:
+            found = await tx.clocks.all()
+        return _calendar(node, found)
+
+    @get("/v1/clocks/{key:str}", opt={"act": "clock"})
+    async def clock(self, request: Request[Any, Any, Any], key: FromPath[str]) -> ASGIResponse:
+        """Get one clock and what is due."""
+        node = _node(request)
+        return encoded(_shown(key, await _found(node, key), node), headers=NO_STORE)
+
+    @put("/v1/clocks/{key:str}", opt={"act": "keep_clock", "reads": (JSON,)}, status_code=200)
+    async def keep_clock(self, request: Request[Any, Any, Any], key: FromPath[str]) -> ASGIResponse:
+        """Start a clock, or note what has been done: NIS2 24 h, 72 h and one month, GDPR 72 h."""
+        node = _node(request)
+        check_id(node.operator, key)
+        if not caller_of(request).own:
+            raise Forbidden("the clocks of an operator are its own")
+        clock = read_draft(await body_of(request), Clock)
+        async with node.store.write() as tx:
+            await tx.clocks.keep(key, clock)
+        return encoded(_shown(key, clock, node), headers=NO_STORE)
+
+    @delete("/v1/clocks/{key:str}", opt={"act": "drop_clock"}, status_code=200)
+    async def drop_clock(self, request: Request[Any, Any, Any], key: FromPath[str]) -> ASGIResponse:
+        """Remove a clock."""
+        async with _node(request).store.write() as tx:
+            if not await tx.clocks.drop(key):
+                raise _no_clock(key)
+        return answer(b"", status=204, headers=NO_STORE)
+
+
+async def _found(node: Node, key: str) -> Clock:
+    check_id(node.operator, key)
+    async with node.store.read() as tx:
+        clock = await tx.clocks.find(key)
+    if clock is None:
+        raise _no_clock(key)
+    return clock
+
+
+def _no_clock(key: str) -> NotFound:
+    return NotFound(f"there is no clock {key[:80]}")
+
+
+def _shown(key: str, clock: Clock, node: Node) -> ClockView:
+    due = deadlines(clock, node.clock())
+    return ClockView(key, clock, due, next_due(due))
+
+
+def _calendar(node: Node, found: tuple[tuple[str, Clock], ...]) -> ASGIResponse:
+    host = re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
+    headers = {**NO_STORE, "content-disposition": 'attachment; filename="clocks.ics"'}
+    return answer(calendar_of(found, node.clock(), host=host), media_type=CALENDAR, headers=headers)
+
+
+def _node(request: Request[Any, Any, Any]) -> Node:
+    node: Node = request.app.state.node
+    return node

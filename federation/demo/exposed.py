@@ -1,0 +1,164 @@
+"""The demonstration's vulnerability: imported at one node, answered at another, seen by all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import click
+import httpx2
+import msgspec
+
+from federation.demo.catalogue import INCIDENTS
+from federation.demo.data import IMPORTED
+from federation.domain.errors import Broken
+
+SECONDS = 30.0
+"""What does not happen within this does not happen."""
+SETTLED = 1.0
+"""Seconds in which a second call of a webhook would come."""
+
+
+class Asked(Protocol):
+    """A node of the demonstration, as its operator's IT system sees it."""
+
+    http: httpx2.AsyncClient
+
+    @property
+    def operator(self) -> str: ...
+
+    async def found(self, path: str) -> Any: ...
+
+
+def cve_record() -> bytes:
+    """CVE-2025-24799 as a CVE record, from the facts of the catalogue."""
+    content = next(entry.content for entry in INCIDENTS if entry.id == IMPORTED)
+    affected = {
+        "vendor": "glpi-project",
+        "product": "glpi",
+        "versions": [{"version": ">= 10.0.0, < 10.0.18", "status": "affected"}],
+    }
+    return msgspec.json.encode(
+        {
+            "dataType": "CVE_RECORD",
+            "cveMetadata": {
+                "cveId": "CVE-2025-24799",
+                "state": "PUBLISHED",
+                "datePublished": content["detected_at"],
+            },
+            "containers": {
+                "cna": {
+                    "title": content["title"]["en"],
+                    "descriptions": [{"lang": "en", "value": content["summary"]["en"]}],
+                    "affected": [affected],
+                    "metrics": [
+                        {"cvssV3_1": {"vectorString": content["cvss"], "baseSeverity": "HIGH"}},
+                    ],
+                    "references": [{"url": content["remediations"][0]["url"]}],
+                }
+            },
+        }
+    )
+
+
+@asynccontextmanager
+async def listening(taken: list[dict[str, str]]) -> AsyncIterator[str]:
+    """What stands for the ticket system of an operator: notes what it is told of the vulnerability."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
+        body = msgspec.json.decode(await reader.readexactly(int(headers.get("content-length", "0"))))
+        if body["data"]["id"] == IMPORTED:
+            taken.append(headers)
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/tickets"
+
+
+async def tell_exposure(nodes: Sequence[Asked]) -> None:
+    """Import a vulnerability at arnia, and follow what it does. Raises Broken when something is not so."""
+    by_name = {node.operator: node for node in nodes}
+    arnia, megalis, recia = by_name["arnia"], by_name["megalis"], by_name["recia"]
+    calls: list[dict[str, str]] = []
+    async with listening(calls) as url:
+        wanted = {"events": ["incident.hits-mine"], "webhook": url, "private": True}
+        (await recia.http.post("/v1/subscriptions", json=wanted)).raise_for_status()
+        began = time.perf_counter()
+        answer = await arnia.http.post(
+            "/v1/advisories/cve", content=cve_record(), headers={"content-type": "application/json"}
+        )
+        answer.raise_for_status()
+        _must(answer.json()["summary"]["published"] == 1, "arnia publishes CVE-2025-24799")
+        click.echo("\nCVE-2025-24799 was imported at arnia. Listed among its own, after the import began:")
+        delays = await asyncio.gather(*(_until_listed(node, began) for node in nodes))
+        for node, (milliseconds, hit) in zip(nodes, delays, strict=True):
+            click.echo(
+                f"  at {node.operator:<11} {milliseconds:7.1f} ms:"
+                f" {hit['affected']['deployments']} deployments, {hit['affected']['communes']} communes"
+            )
+        await _until(lambda: bool(calls), "recia's webhook is called")
+        await asyncio.sleep(SETTLED)
+        _must(len(calls) == 1, "recia's webhook is called once")
+        click.echo(f"  recia's webhook was called once, signed: {calls[-1]['webhook-signature'][:20]}…")
+    await _answer_fixed(megalis)
+    await _show(arnia)
+
+
+async def _until_listed(node: Asked, began: float) -> tuple[float, Any]:
+    while time.perf_counter() - began < SECONDS:
+        own = await node.found("/v1/exposure?mine=true")
+        for line in own["incidents"]:
+            if line["incident"]["id"] == IMPORTED:
+                return (time.perf_counter() - began) * 1000, line["hit"]
+        await asyncio.sleep(0.02)
+    raise Broken(f"{node.operator} does not list {IMPORTED} among what hits it")
+
+
+async def _answer_fixed(megalis: Asked) -> None:
+    """Its probes tell the new versions, and it answers."""
+    own = await megalis.found("/v1/exposure?mine=true")
+    hit = next(line["hit"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
+    for one in hit["deployments"]:
+        if one["verdict"] == "affected":
+            path = f"/v1/deployments/{one['id']}/version"
+            (await megalis.http.post(path, json={"version": "10.0.18"})).raise_for_status()
+    said = {"content": {"incident": IMPORTED, "status": "fixed", "action": {"fr": "Passage en 10.0.18"}}}
+    (await megalis.http.put("/v1/statements/megalis/CVE-2025-24799", json=said)).raise_for_status()
+
+
+async def _show(arnia: Asked) -> None:
+    found: Any = {}
+    began = time.perf_counter()
+    while found.get("total", {}).get("answers", {}).get("fixed") != 1:
+        _must(time.perf_counter() - began < SECONDS, "arnia sees that megalis has answered")
+        found = await arnia.found(f"/v1/incidents/{IMPORTED}/exposure")
+        await asyncio.sleep(0.02)
+    click.echo(f"\nWhat arnia sees: {found['summary']['en']}")
+    for one in found["operators"]:
+        copy = one["copy"]
+        age = f"{copy['state']}, {copy['age_seconds']} s" if copy["age_seconds"] else copy["state"]
+        click.echo(
+            f"  {one['operator']:<11} {one['answer'] or 'no answer':<12}"
+            f" {one['affected']['deployments']:>4} affected, {one['affected']['communes']:>5} communes,"
+            f" {one['affected']['inhabitants']:>9} inhabitants; copy: {age}"
+        )
+
+
+async def _until(so: Callable[[], bool], what: str) -> None:
+    began = time.perf_counter()
+    while not so():
+        _must(time.perf_counter() - began < SECONDS, what)
+        await asyncio.sleep(0.02)
+
+
+def _must(so: bool, what: str) -> None:
+    if not so:
+        raise Broken(f"this should be so and is not: {what}")

@@ -1,0 +1,153 @@
+"""Regulatory clocks: by when an authority is to be told, from when the operator became aware.
+
+NIS2 (Directive (EU) 2022/2555), Article 23(4): an early warning within 24 hours, a notification within 72
+hours, a final report one month after that notification. GDPR (Regulation (EU) 2016/679), Article 33(1): a
+notification of a breach of personal data within 72 hours. Hours and months are counted as the clock runs;
+what days of rest do to them (Regulation (EEC) 1182/71) is for the operator's lawyers.
+
+A clock is the operator's own business: it is no record, and no feed has it.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from federation.domain.values import Dated, Id, Instant, Line, RuleBroken, Text, as_instant, instant
+
+Regime = Literal["nis2", "gdpr"]
+Step = Literal["nis2-early-warning", "nis2-notification", "nis2-final-report", "gdpr-notification"]
+STEPS: dict[Step, tuple[Regime, str]] = {
+    "nis2-early-warning": ("nis2", "NIS2, Article 23(4)(a): early warning within 24 hours"),
+    "nis2-notification": ("nis2", "NIS2, Article 23(4)(b): notification within 72 hours"),
+    "nis2-final-report": ("nis2", "NIS2, Article 23(4)(d): final report one month after the notification"),
+    "gdpr-notification": ("gdpr", "GDPR, Article 33(1): notification within 72 hours"),
+}
+
+
+class Done(Dated, frozen=True, kw_only=True):
+    """A step that has been taken."""
+
+    moments: ClassVar = ("at",)
+
+    step: Step
+    at: Instant
+    reference: Line | None = None
+    """What the authority calls it."""
+
+
+class Clock(Dated, frozen=True, kw_only=True):
+    """What the operator became aware of, and under which rules it has to be told."""
+
+    moments: ClassVar = ("aware_at",)
+
+    title: Line
+    regimes: Annotated[tuple[Regime, ...], Meta(min_length=1, max_length=2)]
+    aware_at: Instant
+    incident: Id | None = None
+    done: Annotated[tuple[Done, ...], Meta(max_length=4)] = ()
+    note: Text | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for one in self.done:
+            if STEPS[one.step][0] not in self.regimes:
+                raise RuleBroken(
+                    "{step} is not a step of {regimes}", step=one.step, regimes=", ".join(self.regimes)
+                )
+        if len({one.step for one in self.done}) != len(self.done):
+            raise RuleBroken("a step is done once")
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """A step and by when it is due."""
+
+    step: Step
+    rule: str
+    due_at: str
+    done_at: str | None
+    overdue: bool
+
+
+def deadlines(clock: Clock, now: datetime) -> tuple[Deadline, ...]:
+    """The steps of a clock, the one due first first."""
+    return tuple(sorted(_deadlines(clock, now), key=lambda one: one.due_at))
+
+
+def _deadlines(clock: Clock, now: datetime) -> Iterator[Deadline]:
+    aware = instant(clock.aware_at)
+    done = {one.step: one.at for one in clock.done}
+    notified = done.get("nis2-notification")
+    due: dict[Step, datetime] = {
+        "nis2-early-warning": aware + timedelta(hours=24),
+        "nis2-notification": aware + timedelta(hours=72),
+        # From when it was sent; while it was not, from when it is to be.
+        "nis2-final-report": a_month_after(instant(notified) if notified else aware + timedelta(hours=72)),
+        "gdpr-notification": aware + timedelta(hours=72),
+    }
+    for step, (regime, rule) in STEPS.items():
+        if regime in clock.regimes:
+            at = done.get(step)
+            yield Deadline(step, rule, as_instant(due[step]), at, at is None and due[step] < now)
+
+
+def a_month_after(moment: datetime) -> datetime:
+    """The same day of the next month, or its last one."""
+    year, month = moment.year + moment.month // 12, moment.month % 12 + 1
+    return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))
+
+
+def next_due(several: tuple[Deadline, ...]) -> Deadline | None:
+    """What is to be done next."""
+    return next((one for one in several if one.done_at is None), None)
+
+
+# iCalendar (RFC 5545)
+
+
+def calendar_of(clocks: tuple[tuple[str, Clock], ...], now: datetime, *, host: str) -> bytes:
+    """A calendar of every step that is still to be done; each has an alarm two hours before."""
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//clocks//EN"]
+    for key, clock in clocks:
+        for one in deadlines(clock, now):
+            if one.done_at is None:
+                lines += [
+                    "BEGIN:VEVENT",
+                    f"UID:{key}-{one.step}@{host}",
+                    f"DTSTAMP:{_stamp(now)}",
+                    f"DTSTART:{_stamp(instant(one.due_at))}",
+                    f"SUMMARY:{_escaped(f'{one.step}: {clock.title}')}",
+                    f"DESCRIPTION:{_escaped(one.rule)}",
+                    "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-PT2H",
+                    f"DESCRIPTION:{_escaped(one.rule)}",
+                    "END:VALARM", "END:VEVENT",
+                ]  # fmt: skip
+    lines.append("END:VCALENDAR")
+    return "".join(f"{part}\r\n" for line in lines for part in _folded(line)).encode()
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _escaped(text: str) -> str:
+    for char in "\\;,":
+        text = text.replace(char, f"\\{char}")
+    return text.replace("\n", "\\n")
+
+
+def _folded(line: str) -> Iterator[str]:
+    """A line in parts of 75 octets, continued after a space (RFC 5545, 3.1)."""
+    part, size = "", 0
+    for char in line:
+        length = len(char.encode())
+        if size + length > 75:
+            yield part
+            part, size = " ", 1
+        part, size = part + char, size + length
+    yield part

@@ -1,0 +1,239 @@
+"""Subscriptions and alerts at rest. An alert is made once for each event and subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Text, delete, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from federation.domain.alert import LEASE, Alert, NewSubscription
+from federation.store.statements import Session, Statement, param
+from federation.store.tables import Moment, alerts, subscriptions
+
+MOST_LISTED = 500
+WINDOW = 1_000
+"""Arrivals that make their alerts in one transaction."""
+DUE = 20
+"""Alerts that a process delivers at once."""
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A subscription as it is stored."""
+
+    id: str
+    events: tuple[str, ...]
+    webhook: str | None
+    email: str | None
+    unanswered_hours: int
+    private: bool
+    active: bool
+    created_at: datetime
+    secret: str
+
+
+class AlertState(msgspec.Struct, frozen=True):
+    """An alert and what became of it."""
+
+    id: str
+    subscription: str
+    event: str
+    subject: str
+    at: datetime
+    attempts: int
+    next_try_at: datetime | None
+    delivered_at: datetime | None
+    parked_at: datetime | None
+    failure: str | None
+
+
+class Due(msgspec.Struct, frozen=True):
+    """An alert that is to be delivered now, and to whom."""
+
+    alert: Alert
+    attempts: int
+    subscription: Subscription
+
+
+_s, _a = subscriptions.c, alerts.c
+_SUBSCRIPTION = (
+    _s.id, _s.events, _s.webhook, _s.email, _s.unanswered_hours, _s.private, _s.active, _s.created_at,
+    _s.secret,
+)  # fmt: skip
+_ALL = Statement(select(*_SUBSCRIPTION).order_by(_s.id))
+_ADD = Statement(
+    insert(subscriptions).values(
+        id=param("id", Text), events=param("events", ARRAY(Text)), webhook=param("webhook", Text),
+        email=param("email", Text), secret=param("secret", Text),
+        unanswered_hours=param("unanswered_hours"), private=param("private"),
+    )
+)  # fmt: skip
+_REMOVE = Statement(delete(subscriptions).where(_s.id == param("id", Text)))
+_SILENCE = Statement(update(subscriptions).where(_s.id == param("id", Text)).values(active=False))
+_LISTED = (
+    _a.id, _a.subscription, _a.event, _a.subject, _a.at, _a.attempts, _a.next_try_at, _a.delivered_at,
+    _a.parked_at, _a.failure,
+)  # fmt: skip
+_RECENT = Statement(select(*_LISTED).order_by(_a.at.desc(), _a.id.desc()).limit(MOST_LISTED))
+_PARKED = Statement(
+    select(*_LISTED).where(_a.parked_at.is_not(None)).order_by(_a.at.desc(), _a.id.desc()).limit(MOST_LISTED)
+)
+_MAKE = """
+INSERT INTO alerts (id, subscription, name, event, subject, data, at, next_try_at)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+    $7::timestamptz[], $7::timestamptz[]
+)
+ON CONFLICT (subscription, name) DO NOTHING
+"""
+_CLAIM = """
+WITH due AS (
+    SELECT a.id FROM alerts AS a
+    WHERE a.next_try_at <= $1 ORDER BY a.next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE alerts AS a SET attempts = a.attempts + 1, next_try_at = $1 + $3::interval
+FROM due, subscriptions AS s
+WHERE a.id = due.id AND s.id = a.subscription
+RETURNING a.id, a.event, a.subject, a.at, a.data, a.attempts,
+    s.id AS sid, s.events, s.webhook, s.email, s.unanswered_hours, s.private, s.active, s.created_at, s.secret
+"""
+_DELIVERED = Statement(
+    update(alerts)
+    .where(_a.id == param("id", Text))
+    .values(delivered_at=func.now(), next_try_at=None, parked_at=None, failure=None)
+)
+_FAILED = Statement(
+    update(alerts)
+    .where(_a.id == param("id", Text))
+    .values(
+        next_try_at=param("next_try_at", Moment),
+        parked_at=param("parked_at", Moment),
+        failure=param("why", Text),
+    )
+)
+_REPLAY = Statement(
+    update(alerts)
+    .where(_a.id == param("id", Text))
+    .values(
+        next_try_at=func.now(), at=func.now(), delivered_at=None, parked_at=None, attempts=0, failure=None
+    )
+)
+_FORGET = Statement(
+    delete(alerts).where(_a.at < param("before", Moment), _a.next_try_at.is_(None), _a.parked_at.is_(None))
+)
+_ARRIVED = """
+SELECT r.origin, r.key, r.type, r.revision, r.retracted, r.tlp, r.document
+FROM records AS r WHERE r.arrived > $1 AND r.arrived <= $2 AND r.type IN ('incident', 'deployment')
+ORDER BY r.arrived
+"""
+
+
+class AlertsReader:
+    """Subscriptions and alerts of this operator; who asks has been found to be its own."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        return tuple(_subscription(row) for row in await self._session.all(_ALL))
+
+    async def behind(self) -> bool:
+        """Whether something has arrived that made no alerts yet, and somebody wants to be told."""
+        return bool(
+            await self._session.connection.fetchval(
+                "SELECT node.arrival <> alerting.arrival AND EXISTS (SELECT FROM subscriptions WHERE active)"
+                " FROM node, alerting"
+            )
+        )
+
+    async def listed(self, *, parked: bool) -> tuple[AlertState, ...]:
+        """The last alerts, newest first; or those that were given up."""
+        return tuple(AlertState(*row) for row in await self._session.all(_PARKED if parked else _RECENT))
+
+
+class AlertsWriter(AlertsReader):
+    """Subscriptions and alerts of this operator, in a transaction that may change them."""
+
+    async def subscribe(self, id_: str, wanted: NewSubscription, secret: str) -> None:
+        await self._session.run(
+            _ADD,
+            id=id_,
+            events=list(wanted.events),
+            webhook=wanted.webhook,
+            email=wanted.email,
+            secret=secret,
+            unanswered_hours=wanted.unanswered_hours,
+            private=wanted.private,
+        )
+
+    async def unsubscribe(self, id_: str) -> bool:
+        return await self._session.run(_REMOVE, id=id_) == 1
+
+    async def silence(self, id_: str) -> None:
+        """Make no more alerts for it: its receiver said that it is gone."""
+        await self._session.run(_SILENCE, id=id_)
+
+    async def lock(self) -> int:
+        """The number of the last arrival that has made its alerts; nobody else makes any until the commit."""
+        return int(await self._session.connection.fetchval("SELECT arrival FROM alerting FOR UPDATE"))
+
+    async def last_arrival(self) -> int:
+        return int(await self._session.connection.fetchval("SELECT arrival FROM node"))
+
+    async def arrived(self, after: int, until: int) -> list[Any]:
+        """Incidents and deployments that arrived: origin, key, type, revision, retracted, tlp, document."""
+        rows: list[Any] = await self._session.connection.fetch(_ARRIVED, after, until)
+        return rows
+
+    async def advance(self, arrival: int) -> None:
+        await self._session.connection.execute("UPDATE alerting SET arrival = $1", arrival)
+
+    async def make(self, several: Sequence[tuple[str, str, Alert]]) -> int:
+        """Make alerts: (subscription, name of the event, alert). Those that were made before are left."""
+        if not several:
+            return 0
+        tag = await self._session.connection.execute(
+            _MAKE,
+            [one.id for _, _, one in several],
+            [subscription for subscription, _, _ in several],
+            [name for _, name, _ in several],
+            [one.event for _, _, one in several],
+            [one.subject for _, _, one in several],
+            [msgspec.json.encode(one.data) for _, _, one in several],
+            [one.at for _, _, one in several],
+        )
+        return int(tag.rsplit(" ", 1)[-1])
+
+    async def claim(self, now: datetime) -> tuple[Due, ...]:
+        """Alerts to be delivered now; for a while nobody else takes them."""
+        rows = await self._session.connection.fetch(_CLAIM, now, DUE, LEASE)
+        return tuple(
+            Due(
+                Alert(id=row[0], event=row[1], subject=row[2], at=row[3], data=msgspec.json.decode(row[4])),
+                row[5],
+                _subscription(row[6:]),
+            )
+            for row in rows
+        )
+
+    async def delivered(self, id_: str) -> None:
+        await self._session.run(_DELIVERED, id=id_)
+
+    async def failed(self, id_: str, why: str, *, again: datetime | None, parked: datetime | None) -> None:
+        await self._session.run(_FAILED, id=id_, why=why[:500], next_try_at=again, parked_at=parked)
+
+    async def replay(self, id_: str) -> bool:
+        """Deliver an alert again, from now on as if it were new."""
+        return await self._session.run(_REPLAY, id=id_) == 1
+
+    async def forget(self, before: datetime) -> None:
+        """Drop what was delivered so long ago that nobody asks."""
+        await self._session.run(_FORGET, before=before)
+
+
+def _subscription(row: Any) -> Subscription:
+    id_, events, *rest = row
+    return Subscription(id_, tuple(events), *rest)

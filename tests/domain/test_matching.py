@@ -1,0 +1,274 @@
+"""Every cell of the matching table: what a version and a range make, and why."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from packaging.version import InvalidVersion
+from packaging.version import Version as Pep440
+
+from federation.domain.deployment import VersionState
+from federation.domain.incident import Affected
+from federation.domain.matching import (
+    REASONS,
+    Reason,
+    in_range,
+    matched,
+    range_problem,
+    solutions_of,
+)
+
+GLPI = "vers:generic/>=10.0.0|<10.0.18"
+POSTGRESQL = "vers:generic/<13.19|>=14|<14.16|>=15|<15.11|>=16|<16.7|>=17|<17.3"
+XWIKI = "vers:generic/>=5.3-milestone-2|<15.10.11|>=16.0.0-rc-1|<16.4.1"
+ADVISORIES = Path(__file__).parents[3] / "shared" / "data" / "advisories"
+
+CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
+    # Bounds, on both sides and on them
+    (GLPI, "10.0.0", "exact", "in-range"),
+    (GLPI, "10.0.17", "exact", "in-range"),
+    (GLPI, "10.0.17", None, "in-range"),
+    (GLPI, "10.0.18", "exact", "outside-range"),
+    (GLPI, "9.5.13", "exact", "outside-range"),
+    (GLPI, "10.0.9", "exact", "in-range"),  # as text it would come after 10.0.18
+    (GLPI, "v10.0.17", None, "in-range"),
+    (GLPI, " 10.0.17 ", None, "in-range"),
+    ("vers:generic/10.0.17", "10.0.17", None, "in-range"),
+    ("vers:generic/10.0.17", "10.0.16", None, "outside-range"),
+    ("vers:generic/<=10.0.17", "10.0.17", None, "in-range"),
+    ("vers:generic/>10.0.17", "10.0.17", None, "outside-range"),
+    ("vers:generic/!=10.0.17", "10.0.17", None, "outside-range"),
+    ("vers:generic/!=10.0.17", "10.0.16", None, "in-range"),
+    (POSTGRESQL, "14.15", None, "in-range"),
+    (POSTGRESQL, "14.16", None, "outside-range"),
+    (POSTGRESQL, "17.2", "exact", "in-range"),
+    (XWIKI, "15.10.8", None, "in-range"),
+    (XWIKI, "15.10.11", None, "outside-range"),
+    (XWIKI, "16.0.0", None, "in-range"),
+    (XWIKI, "16.4.1", None, "outside-range"),
+    ("vers:deb/<2.4.58-1", "2.4.57-2+deb12u1", None, "in-range"),
+    ("vers:pypi/>=2.16.0|<2.16.3", "2.16.3rc1", None, "in-range"),
+    ("vers:npm/>=1.0.0|<1.2.0", "1.2.0-beta.1", None, "in-range"),
+    # Everything and nothing
+    ("vers:all/*", None, None, "every-version"),
+    ("vers:generic/*", "Distribution", "rolling", "every-version"),
+    ("vers:none/*", "1.0", None, "no-version-hit"),
+    # What the deployment does not tell
+    (GLPI, None, None, "no-version"),
+    (GLPI, None, "unknown", "no-version"),
+    (GLPI, None, "rolling", "rolling"),
+    (GLPI, "10.0.17", "rolling", "rolling"),
+    (GLPI, "10.0.17", "unknown", "version-unsure"),
+    # What is no version (24 % of 432 real ones)
+    *((GLPI, text, None, "version-unreadable") for text in ("Distribution", "N/A", "Dernière stable", "-")),
+    ("vers:maven/<2", "Distribution", "exact", "version-unreadable"),
+    ("vers:deb/<2", "N/A", None, "version-unreadable"),
+    (GLPI, "1:10.0.17", None, "version-unreadable"),
+    # A series is not one version
+    (GLPI, "10.0", None, "version-coarse"),
+    (GLPI, "10", None, "version-coarse"),
+    (GLPI, "10.0.x", "exact", "version-coarse"),
+    (GLPI, "10.x", None, "version-coarse"),
+    (GLPI, "10.0", "exact", "in-range"),
+    (GLPI, "9", None, "outside-range"),
+    (GLPI, "9.x", None, "outside-range"),
+    (POSTGRESQL, "12", None, "in-range"),
+    (POSTGRESQL, "17", None, "version-coarse"),
+    ("vers:generic/>=17.0|<18", "17", None, "in-range"),
+    ("vers:generic/>=1.2|<1.4|>=1.5|<2", "1", None, "version-coarse"),
+    ("vers:generic/!=1.4", "1", None, "version-coarse"),
+    # What the library orders wrongly: number by number, or not at all
+    ("vers:intdot/>=17|<17.3", "17.2", "exact", "in-range"),
+    ("vers:intdot/>=10.0.0|<10.0.18", "10.0.9", None, "in-range"),
+    ("vers:generic/<10.0.9.10", "10.0.9.9", None, "in-range"),
+    ("vers:generic/<10.0.9.9", "10.0.9.10", None, "outside-range"),
+    ("vers:generic/<=1.0-rc9", "1.0-rc10", None, "order-unsure"),
+    (GLPI, "10.0.18-2", None, "order-unsure"),
+    (GLPI, "10.0.18-rc1", None, "in-range"),
+    (GLPI, "10.0.18RC1", None, "in-range"),
+    (GLPI, "10.0.19-rc1", None, "outside-range"),
+    # Ranges that are none
+    ("vers:semver/>=1|<2", "1.5", None, "scheme-unknown"),
+    ("vers:lexicographic/>=1|<2", "1.5", None, "scheme-unknown"),
+    ("vers:generic/>=10.0.0, <10.0.18", "10.0.17", None, "range-unreadable"),
+    ("vers:generic/>=1|<1", "1", None, "range-unreadable"),
+    ("vers:generic/<1|<2", "1", None, "range-unreadable"),
+    ("vers:generic/<<1", "1", None, "range-unreadable"),
+    ("vers:generic/latest", "1", None, "range-unreadable"),
+    ("vers:generic/", "1", None, "range-unreadable"),
+    ("vers:generic", "1", None, "range-unreadable"),
+    (">=1|<2", "1", None, "range-unreadable"),
+    ("vers:generic/<1é", "1", None, "range-unreadable"),
+    ("vers:generic/" + "|".join(f">={n}" for n in range(600)), "1", None, "range-unreadable"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("range_", "version", "state", "reason"), CELLS, ids=lambda v: repr(v)[:40])
+def test_a_version_and_a_range_make_one_answer(
+    range_: str, version: str | None, state: VersionState | None, reason: Reason
+) -> None:
+    assert in_range(range_, version, state) == reason
+
+
+def test_every_reason_that_a_range_can_give_has_its_cell() -> None:
+    elsewhere = {"named", "stated", "no-range", "range-as-text", "fixed-version", "not-in-use"}
+    assert {cell[3] for cell in CELLS} == set(REASONS) - elsewhere
+
+
+SOME = Affected(solution="arnia/glpi", range=GLPI, fixed_in=("10.0.18", "10.0.10-1"))
+
+
+def test_several_entries_of_a_solution_are_alternatives() -> None:
+    hit = (SOME, Affected(solution="arnia/glpi", range="vers:generic/<9.5.14"))
+    for version, reason in (("10.0.17", "in-range"), ("9.5.13", "in-range"), ("9.5.14", "outside-range")):
+        found = matched(hit, "arnia/glpi", version, None)
+        assert found
+        assert found.reason == reason
+
+
+def test_unknown_is_told_before_not_affected_and_affected_before_unknown() -> None:
+    words = Affected(solution="arnia/glpi", range_text="some of them")
+    safe = Affected(solution="arnia/glpi", range="vers:generic/<1")
+    hit = Affected(solution="arnia/glpi", range="vers:all/*")
+    found = [matched(several, "arnia/glpi", "10.0.1", None) for several in ((words, safe), (words, hit))]
+    assert [one.verdict for one in found if one] == ["unknown", "affected"]
+
+
+def test_a_solution_that_is_not_spoken_of_has_no_answer() -> None:
+    assert matched((SOME,), "arnia/xwiki", "10.0.17", None) is None
+    assert matched((Affected(deployments=("arnia/one",)),), "arnia/glpi", "1", None) is None
+
+
+def test_what_is_named_as_fixed_is_not_affected_whatever_the_range() -> None:
+    for version, state, reason in (
+        ("10.0.10-1", "exact", "fixed-version"),
+        ("10.0.10-1", None, "fixed-version"),
+        ("10.0.18", None, "fixed-version"),
+        ("10.0.18", "rolling", "rolling"),
+    ):
+        found = matched((SOME,), "arnia/glpi", version, state)  # type: ignore[arg-type]
+        assert found
+        assert found.reason == reason
+
+
+def test_without_a_range_the_answer_is_unknown() -> None:
+    assert _reason(Affected(solution="arnia/glpi")) == "no-range"
+    assert _reason(Affected(solution="arnia/glpi", range_text="before March")) == "range-as-text"
+
+
+def _reason(one: Affected) -> str:
+    found = matched((one,), "arnia/glpi", "10.0.17", "exact")
+    assert found
+    assert found.verdict == "unknown"
+    return found.reason
+
+
+def test_an_outage_that_names_deployments_says_nothing_of_the_same_software_elsewhere() -> None:
+    there = Affected(solution="arnia/glpi", deployments=("arnia/one",))
+    assert list(solutions_of("outage", (there,))) == []
+    assert list(solutions_of("vulnerability", (there,))) == [there]
+    assert list(solutions_of("outage", (Affected(solution="arnia/glpi"),))) != []
+    ranged = Affected(solution="arnia/glpi", deployments=("arnia/one",), range=GLPI)
+    assert list(solutions_of("outage", (ranged,))) == [ranged]
+
+
+def test_a_range_that_is_not_understood_says_why() -> None:
+    assert range_problem(GLPI) is None
+    assert range_problem("vers:all/*") is None
+    assert range_problem("vers:semver/1") == "the scheme of the incident's range is not known here"
+    assert range_problem("vers:generic/>=1|<1") == "the incident's range cannot be read"
+
+
+# Whatever comes
+
+
+SCHEMES = ("generic", "pypi", "deb", "rpm", "maven", "npm", "nuget", "gem", "intdot", "apk", "openssl", "x")
+PIECES = (
+    ">=", "<", "<=", "=", "!=", ">", "|", "*", "1", "10", "0", ".", "-rc1", "alpha", "+b", "~", ":", "N/A",
+    " ", "é", "%2B", "(55)SE", "v", "999999999999999999", "\x00", "/",
+)  # fmt: skip
+
+
+def test_nothing_makes_it_fail() -> None:
+    chance = random.Random(6)
+    states: tuple[VersionState | None, ...] = (None, "exact", "rolling", "unknown")
+    for _ in range(4_000):
+        range_ = f"vers:{chance.choice(SCHEMES)}/" + "".join(chance.choices(PIECES, k=chance.randint(0, 8)))
+        version = "".join(chance.choices(PIECES, k=chance.randint(0, 5)))
+        assert in_range(range_, version, chance.choice(states)) in REASONS
+
+
+def test_more_precision_never_turns_an_answer_round() -> None:
+    """If a series is answered, every version of it has the same answer."""
+    chance = random.Random(7)
+    for _ in range(1_500):
+        bounds = sorted(
+            {(chance.randint(0, 4), chance.randint(0, 4), chance.randint(0, 4)) for _ in range(4)}
+        )
+        said = [".".join(map(str, one[: chance.randint(2, 3)])) for one in bounds]
+        range_ = "vers:generic/" + "|".join(f"{'>=' if n % 2 == 0 else '<'}{v}" for n, v in enumerate(said))
+        series = f"{chance.randint(0, 4)}.{chance.randint(0, 4)}"
+        of_series = in_range(range_, series, None)
+        if REASONS[of_series][0] == "unknown":
+            continue
+        for last in range(6):
+            assert in_range(range_, f"{series}.{last}", "exact") == of_series, (range_, series, last)
+
+
+def _osv() -> Iterator[tuple[str, list[str], str, list[str]]]:
+    file = ADVISORIES / "osv-pysec-selected.jsonl"
+    if not file.exists():
+        pytest.skip("the shared advisories are not beside the project: nothing to compare with")
+    for line in file.read_text().splitlines():
+        advisory = json.loads(line)
+        for affected in advisory["affected"]:
+            for ranged in affected.get("ranges", ()):
+                if ranged["type"] == "ECOSYSTEM":
+                    # (Some advisories name an event twice.)
+                    bounds = dict.fromkeys(
+                        f"{'>=' if name == 'introduced' else '<'}{value}"
+                        for event in ranged["events"]
+                        for name, value in event.items()
+                    )
+                    fixed = [event["fixed"] for event in ranged["events"] if "fixed" in event]
+                    yield advisory["id"], affected.get("versions", []), f"vers:pypi/{'|'.join(bounds)}", fixed
+
+
+def test_real_advisories_say_of_their_own_versions_what_they_list() -> None:
+    """Every version that an advisory lists is affected, every version it names as fixed is not."""
+    answered = hit = 0
+    for name, versions, range_, fixed in _osv():
+        if range_problem(range_) is not None:
+            continue
+        for version in versions:
+            if not _is_pep440(version):
+                continue
+            answered += 1
+            hit += in_range(range_, version, "exact") == "in-range"
+        for version in fixed:
+            assert in_range(range_, version, "exact") == "outside-range", (name, range_, version)
+    # (An advisory may list a few versions that its own range leaves out.)
+    assert answered > 15_000
+    assert hit / answered > 0.99
+
+
+def test_real_ranges_keep_the_order_of_their_versions() -> None:
+    """Between two versions that are both hit, with no bound between them, everything is hit."""
+    for name, versions, range_, _ in _osv():
+        ordered = sorted({Pep440(v) for v in versions if _is_pep440(v)})
+        answers = [in_range(range_, str(version), "exact") for version in ordered]
+        turns = sum(one != other for one, other in pairwise(answers))
+        assert turns <= range_.count("|") + 1, name
+
+
+def _is_pep440(version: str) -> bool:
+    try:
+        Pep440(version)
+    except InvalidVersion:
+        return False
+    return True

@@ -1,0 +1,345 @@
+"""Alerts: one for each event and subscription, signed, delivered with patience."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from federation import alerts
+from federation.domain.alert import NewSubscription, next_wait, signature
+from federation.domain.errors import Invalid, Unreachable
+from federation.domain.incident import Incident
+from federation.domain.visibility import itself
+from federation.node import Node
+from federation.store.alerts import AlertState
+from federation.sync.client import Network
+from tests.api.asking import NextDoor, fine, refused
+from tests.conftest import Databases
+from tests.domain.builders import a_group, a_statement, an_incident
+from tests.exposure.world import copy, cve, running
+from tests.nodes import a_node, a_token, browsing, introduce, publish
+
+
+class Receiver(NextDoor):
+    """Takes webhooks in this process, and answers what it was told to."""
+
+    def __init__(self) -> None:
+        self.status = 204
+        self.taken: list[tuple[dict[str, str], dict[str, Any]]] = []
+        self.down = False
+        self.nodes = {}
+
+    async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        if self.down:
+            raise Unreachable("the webhook cannot be called: it is down")
+        self.taken.append((headers, json.loads(body)))
+        return self.status
+
+    def events(self) -> list[tuple[str, str]]:
+        return sorted((body["type"], body["data"]["id"]) for _, body in self.taken)
+
+
+@pytest.fixture
+def receiver(arnia: Node) -> Receiver:
+    arnia._outside = found = Receiver()
+    return found
+
+
+async def subscribed(node: Node, *events: str, **more: Any) -> alerts.Subscribed:
+    wanted = NewSubscription(events=events, webhook="https://itsm.example.org/hook?x=1", **more)  # type: ignore[arg-type]
+    return await alerts.subscribe(node, wanted)
+
+
+async def listed(node: Node, *, parked: bool = False) -> tuple[AlertState, ...]:
+    async with node.store.read() as tx:
+        return await tx.alerts.listed(parked=parked)
+
+
+async def settle(node: Node) -> None:
+    """Notice and deliver, as often as there is something."""
+    await alerts.notice(node)
+    while await alerts.deliver(node):
+        pass
+
+
+async def test_each_event_makes_one_alert_however_often_it_is_looked_for(
+    arnia: Node, megalis: Node, receiver: Receiver
+) -> None:
+    elsewhere = an_incident(affects=[{"solution": "arnia/other"}])
+    await publish(arnia, "incident", "old", elsewhere)
+    await subscribed(arnia, *("incident.published", "incident.changed", "incident.hits-mine", "peer.stale"))
+    await introduce(arnia, megalis)
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running())
+    await copy(arnia, "incident", "megalis/out", elsewhere)
+    for _ in range(3):
+        await settle(arnia)
+    assert receiver.events() == [
+        ("incident.hits-mine", "arnia/cve"),
+        ("incident.published", "arnia/cve"),
+        ("incident.published", "megalis/out"),
+    ], "what was there before is no news"
+    await cve(arnia, severity="critical")
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
+    await settle(arnia)
+    await settle(arnia)
+    assert receiver.events()[0] == ("incident.changed", "arnia/cve")
+    assert ("peer.stale", "megalis") in receiver.events()
+    assert len(receiver.taken) == 5
+
+
+async def test_processes_that_look_at_once_make_one_alert(arnia: Node, dsn: str, receiver: Receiver) -> None:
+    await subscribed(arnia, "incident.published")
+    async with a_node("arnia", dsn) as other:
+        other._outside = receiver
+        for number in range(5):
+            await publish(arnia, "incident", f"i{number}", an_incident())
+            await asyncio.gather(*(alerts.notice(node) for node in (arnia, other, arnia, other)))
+            await asyncio.gather(*(alerts.deliver(node) for node in (arnia, other, arnia, other)))
+    assert receiver.events() == [("incident.published", f"arnia/i{number}") for number in range(5)]
+
+
+async def test_an_incident_without_my_statement_is_told_after_so_many_hours(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "incident.unanswered", unanswered_hours=24)
+    await publish(arnia, "deployment", "one", running())
+    await cve(arnia)
+    await settle(arnia)
+    assert receiver.taken == []
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=25)
+    await settle(arnia)
+    await settle(arnia)
+    assert receiver.events() == [("incident.unanswered", "arnia/cve")]
+    assert receiver.taken[0][1]["data"]["deployments"] == ["arnia/one"]
+
+
+async def test_who_has_answered_in_time_is_not_reminded(arnia: Node, receiver: Receiver) -> None:
+    await subscribed(arnia, "incident.unanswered", unanswered_hours=1)
+    await publish(arnia, "deployment", "one", running())
+    await cve(arnia)
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve"))
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=25)
+    await settle(arnia)
+    assert receiver.taken == []
+
+
+async def test_above_green_an_alert_holds_ids_and_links_and_no_content(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "incident.published", "incident.hits-mine")
+    await publish(arnia, "group", "close", a_group(members=["megalis"]))
+    await publish(arnia, "deployment", "one", running())
+    labels = {"GREEN": {}, "AMBER": {"audience": "close"}, "AMBER+STRICT": {"audience": "close"}, "RED": {}}
+    for number, (tlp, more) in enumerate(labels.items()):
+        content = an_incident(
+            kind="vulnerability", title={"fr": f"canari-{tlp}"}, aliases=[f"CVE-2099-{number}"],
+            affects=[{"solution": "arnia/glpi", "range": "vers:all/*"}],
+        )  # fmt: skip
+        await publish(arnia, "incident", f"i{number}", content, tlp=tlp, **more)
+    await settle(arnia)
+    told = json.dumps([body for _, body in receiver.taken])
+    assert len(receiver.taken) == 8
+    assert "canari-GREEN" in told
+    for tlp in ("AMBER", "RED"):
+        assert f"canari-{tlp}" not in told
+    assert "CVE-2099-1" not in told
+
+
+async def test_a_webhook_is_signed_and_its_identifier_stays_the_same(arnia: Node, receiver: Receiver) -> None:
+    made = await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    receiver.status = 500
+    await settle(arnia)
+    (one,) = await listed(arnia)
+    assert (one.attempts, one.failure, one.delivered_at) == (1, "the webhook answered 500", None)
+    assert await alerts.deliver(arnia) == 0, "not before its time"
+    receiver.status = 200
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(minutes=5)
+    assert await alerts.deliver(arnia) == 1
+    (first, _), (second, body) = receiver.taken
+    assert first["webhook-id"] == second["webhook-id"] == one.id
+    raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    assert second["webhook-signature"] == signature(
+        made.secret, one.id, int(second["webhook-timestamp"]), raw
+    )
+    (one,) = await listed(arnia)
+    assert one.delivered_at
+
+
+def test_the_signature_is_that_of_standard_webhooks() -> None:
+    """The example of the reference implementation."""
+    secret, id_ = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek"
+    assert (
+        signature(secret, id_, 1614265330, b'{"test": 2432232314}')
+        == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    )
+
+
+async def test_what_is_not_taken_for_a_day_is_parked_and_can_be_replayed(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    receiver.down = True
+    moment = [datetime.now(UTC)]
+    arnia.clock = lambda: moment[0]
+    await alerts.notice(arnia)
+    attempts = 0
+    while not await listed(arnia, parked=True):
+        await alerts.deliver(arnia)
+        attempts += 1
+        moment[0] += timedelta(hours=2)
+        assert attempts < 20
+    assert attempts >= 11, "tried for a day"
+    assert await alerts.deliver(arnia) == 0
+    receiver.down = False
+    (one,) = await listed(arnia, parked=True)
+    await alerts.replay(arnia, one.id)
+    assert await alerts.deliver(arnia) == 1
+    assert await listed(arnia, parked=True) == ()
+
+
+async def test_a_process_that_dies_before_it_noted_the_delivery_leaves_it_to_the_next(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    await alerts.notice(arnia)
+    async with arnia.store.write() as tx:
+        (due,) = await tx.alerts.claim(arnia.clock())  # and no more is heard of it
+    assert await alerts.deliver(arnia) == 0
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(minutes=3)
+    assert await alerts.deliver(arnia) == 1
+    assert receiver.taken[0][0]["webhook-id"] == due.alert.id
+
+
+async def test_a_receiver_that_is_gone_is_told_of_nothing_more(arnia: Node, receiver: Receiver) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    receiver.status = 410
+    await settle(arnia)
+    (one,) = await listed(arnia, parked=True)
+    assert one.failure == "the receiver is gone (410)"
+    await arnia.retract(Incident, "arnia", "cve", by=itself("arnia"))
+    await publish(arnia, "incident", "other", an_incident())
+    await settle(arnia)
+    assert len(receiver.taken) == 1
+
+
+def test_waits_grow_and_are_not_the_same_for_all() -> None:
+    waits = [next_wait(attempt).total_seconds() for attempt in range(1, 30)]
+    assert 2.5 <= waits[0] <= 5
+    assert all(3_600 <= wait <= 7_200 for wait in waits[15:])
+    assert len({next_wait(9) for _ in range(9)}) > 5
+
+
+# Where a webhook may be
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://itsm.example.org/", "https://user:secret@itsm.example.org/", "https://127.0.0.1/", "http://localhost/x",
+        "https://10.0.0.1/", "https://169.254.169.254/latest", "https://[::1]/", "ftp://itsm.example.org/",
+    ],
+)  # fmt: skip
+async def test_a_webhook_is_at_a_public_address_over_https(arnia: Node, url: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await alerts.subscribe(arnia, NewSubscription(events=("peer.stale",), webhook=url))
+    assert refusal.value.pointer == "/webhook"
+    with pytest.raises(Unreachable):
+        await _network(arnia).post_webhook(url, b"{}", {}, private=False)
+
+
+async def test_where_it_is_allowed_a_webhook_of_ones_own_network_is_called(arnia: Node) -> None:
+    seen: list[bytes] = []
+    async with _listening(seen) as url:
+        sent = {"webhook-id": "x"}
+        assert await _network(arnia).post_webhook(f"{url}/hook?a=b", b'{"a":1}', sent, private=True) == 204
+    assert seen[0].startswith(b"POST /hook?a=b HTTP/1.1\r\n")
+    assert b"webhook-id: x" in seen[0]
+    assert seen[0].endswith(b'{"a":1}')
+
+
+def _network(node: Node) -> Network:
+    return Network(node.operator, node.keyring)
+
+
+@asynccontextmanager
+async def _listening(seen: list[bytes]) -> AsyncIterator[str]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(head + await reader.read(7))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_an_email_needs_a_mail_server(arnia: Node) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await alerts.subscribe(arnia, NewSubscription(events=("peer.stale",), email="soc@arnia.example.org"))
+    assert refusal.value.pointer == "/email"
+
+
+async def test_over_http_subscriptions_alerts_and_clocks_are_ones_own(
+    arnia: Node, receiver: Receiver, databases: Databases
+) -> None:
+    async with browsing(arnia) as own, browsing(arnia) as anyone:
+        own.headers.update(await a_token(arnia, own))
+        wanted = {"events": ["incident.published"], "webhook": "https://itsm.example.org/"}
+        made = fine(await own.post("/v1/subscriptions", json=wanted), 201)
+        assert made["secret"].startswith("whsec_")
+        shown = (await own.get("/v1/subscriptions")).text
+        assert made["id"] in shown
+        assert made["secret"] not in shown
+        await cve(arnia)
+        await settle(arnia)
+        (one,) = fine(await own.get("/v1/alerts"), 200)["alerts"]
+        assert one["delivered_at"]
+        assert (await own.post(f"/v1/alerts/{one['id']}/replay")).status_code == 204
+        assert await alerts.deliver(arnia) == 1
+        clock = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
+        kept = fine(await own.put("/v1/clocks/2026-1", json=clock), 200)
+        assert kept["next"]["due_at"].startswith("2026-02-02T08:30:00")
+        assert fine(await own.get("/v1/clocks"), 200)["clocks"][0]["key"] == "2026-1"
+        ics = await own.get("/v1/clocks.ics")
+        assert ics.headers["content-type"].startswith("text/calendar")
+        assert b"gdpr-notification" in ics.content
+        for path in ("/v1/subscriptions", "/v1/alerts", "/v1/clocks", "/v1/clocks/2026-1", "/v1/clocks.ics"):
+            refused(await anyone.get(path), 401, "unauthenticated")
+        assert (await own.delete("/v1/clocks/2026-1")).status_code == 204
+        refused(await own.get("/v1/clocks/2026-1"), 404, "not-found")
+        assert (await own.delete(f"/v1/subscriptions/{made['id']}")).status_code == 204
+        refused(await own.delete(f"/v1/subscriptions/{made['id']}"), 404, "not-found")
+        refused(await own.post("/v1/subscriptions", json={"events": ["x"]}), 400, "invalid")
+
+
+async def test_the_version_that_a_probe_found_is_noted(arnia: Node) -> None:
+    moment = [datetime(2026, 3, 1, tzinfo=UTC)]
+    arnia.clock = lambda: moment[0]
+    await publish(arnia, "deployment", "one", running("10.0.17"))
+    async with browsing(arnia) as own:
+        own.headers.update(await a_token(arnia, own))
+        path = "/v1/deployments/arnia/one/version"
+        found = fine(await own.post(path, json={"version": "10.0.18", "attestation": "probed"}), 200)
+        assert (found["revision"], found["content"]["version_state"]) == (2, "exact")
+        assert found["content"]["version_as_of"].startswith("2026-03-01")
+        again = {"version": "10.0.18", "attestation": "probed"}
+        assert fine(await own.post(path, json=again), 200)["revision"] == 2, "an hourly probe makes no news"
+        moment[0] += timedelta(days=2)
+        assert fine(await own.post(path, json=again), 200)["revision"] == 3
+        assert fine(await own.post(path, json={}), 200)["content"]["version_state"] == "unknown"
+        refused(await own.post("/v1/deployments/arnia/none/version", json=again), 404, "not-found")
+        refused(await own.post("/v1/deployments/megalis/x/version", json=again), 403, "not-the-writer")
+        refused(await own.post(path, json={"version": 1}), 400, "invalid", pointer="/version")

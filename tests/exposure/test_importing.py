@@ -1,0 +1,399 @@
+"""Advisories in: CVE, OSV and CSAF documents become incidents, once, and are revised when they change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from federation import importing
+from federation.cli import main
+from federation.cli.importing import import_
+from federation.domain.advisories import READERS
+from federation.domain.advisories.cve import read_cve
+from federation.domain.advisories.finding import severity_of, text
+from federation.domain.errors import Invalid
+from federation.domain.incident import Incident
+from federation.domain.matching import range_problem
+from federation.domain.visibility import itself
+from federation.importing import ImportLine
+from federation.node import Node
+from tests.api.asking import JSON, NDJSON, fine, refused
+from tests.domain.builders import a_solution
+from tests.nodes import a_token, browsing, publish
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "advisories"
+needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared advisories are not beside the project")
+
+GLPI = {"packages": [{"cpe": "cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*"}]}
+
+
+def a_cve(*versions: dict[str, Any], number: int = 24799, **cna: Any) -> bytes:
+    """A CVE record about GLPI that names these versions."""
+    affected = {"vendor": "glpi-project", "product": "glpi", "versions": list(versions)}
+    if "defaultStatus" in cna:
+        affected["defaultStatus"] = cna.pop("defaultStatus")
+    return json.dumps(
+        {
+            "dataType": "CVE_RECORD",
+            "cveMetadata": {
+                "cveId": f"CVE-2025-{number}",
+                "state": cna.pop("state", "PUBLISHED"),
+                "datePublished": "2025-03-18T18:27:54.631Z",
+            },
+            "containers": {
+                "cna": {
+                    "title": "GLPI allows SQL injection",
+                    "descriptions": [{"lang": "en", "value": "An injection."}],
+                    "affected": [affected],
+                    **cna,
+                }
+            },
+        }
+    ).encode()
+
+
+async def take(node: Node, raw: bytes, form: str = "cve", **more: Any) -> list[ImportLine]:
+    known = await importing.catalogue(node)
+    return await importing.take(node, form, raw, known, source="test", by=itself("arnia"), **more)
+
+
+async def content_of(node: Node, key: str) -> dict[str, Any]:
+    stored = await node.find(Incident, "arnia", key, by=itself("arnia"))
+    content: dict[str, Any] = json.loads(stored.document)["content"]
+    return content
+
+
+RANGES: list[tuple[tuple[dict[str, Any], ...], list[str], list[str]]] = [
+    # As GitHub writes them: the range inside the version.
+    (({"version": ">= 10.0.0, < 10.0.18"},), ["vers:generic/>=10.0.0|<10.0.18"], []),
+    (
+        ({"version": "< 9.5.14"}, {"version": ">= 10.0.0, < 10.0.18"}),
+        ["vers:generic/<9.5.14|>=10.0.0|<10.0.18"],
+        [],
+    ),
+    (({"version": "<= 9.5.14"},), ["vers:generic/<=9.5.14"], []),
+    (({"version": "= 9.5.14"},), ["vers:generic/9.5.14"], []),
+    (({"version": "9.5.14"},), ["vers:generic/9.5.14"], []),
+    (({"version": "*"},), ["vers:generic/*"], []),
+    # As the schema means them.
+    (
+        ({"version": "10.0", "lessThan": "10.0.18", "versionType": "semver"},),
+        ["vers:generic/>=10.0|<10.0.18"],
+        [],
+    ),
+    (({"version": "0", "lessThan": "10.0.18"},), ["vers:generic/<10.0.18"], []),
+    (({"version": "unspecified", "lessThanOrEqual": "10"},), ["vers:generic/<=10"], []),
+    (({"version": "10", "lessThan": "*"},), ["vers:generic/>=10"], []),
+    (
+        ({"version": "10", "lessThan": "11", "changes": [{"at": "10.5", "status": "unaffected"}]},),
+        ["vers:generic/>=10|<10.5"],
+        [],
+    ),
+    # What cannot be told.
+    (({"version": "n/a"},), [], ["n/a"]),
+    (({"version": "before the patch of March"},), [], ["before the patch of March"]),
+    (({"version": "abc", "lessThan": "def", "versionType": "git"},), [], ["abc before def (git)"]),
+    (({"version": "10"}, {"version": "a word"}), ["vers:generic/10"], ["a word"]),
+]
+
+
+@pytest.mark.parametrize(("versions", "ranges", "texts"), RANGES, ids=lambda v: str(v)[:50])
+def test_the_versions_of_a_cve_record_are_ranges_or_words(
+    versions: tuple[dict[str, Any], ...], ranges: list[str], texts: list[str]
+) -> None:
+    (finding,) = read_cve(a_cve(*versions))
+    (product,) = finding.products
+    assert (list(product.ranges), list(product.texts)) == (ranges, texts)
+
+
+def test_what_is_affected_by_default_is_all_but_what_is_named() -> None:
+    def ranges(*versions: dict[str, Any]) -> tuple[str, ...]:
+        (finding,) = read_cve(a_cve(*versions, defaultStatus="affected"))
+        return finding.products[0].ranges
+
+    assert ranges() == ("vers:generic/*",)
+    assert ranges({"version": "2", "status": "unaffected", "lessThan": "*"}) == ("vers:generic/<2",)
+    assert ranges({"version": "1.9", "status": "unaffected"}) == ("vers:generic/!=1.9",)
+
+
+async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": ">= 10.0.0, < 10.0.18"})
+    (line,) = await take(arnia, raw, dry_run=True)
+    assert line.outcome == "published"
+    (line,) = await take(arnia, raw)
+    assert (line.outcome, line.incident, line.id) == ("published", "arnia/CVE-2025-24799", "CVE-2025-24799")
+    assert line.defaulted == ("severity: not told, taken as medium",)
+    content = await content_of(arnia, "CVE-2025-24799")
+    assert content["affects"] == [
+        {"solution": "arnia/glpi", "range": "vers:generic/>=10.0.0|<10.0.18", "fixed_in": ["10.0.18"]}
+    ]
+    assert content["source"]["url"].endswith("CVE-2025-24799")
+    assert len(content["source"]["sha256"]) == 64
+    assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
+    # What the operator has done since stays, also when the advisory changes.
+    await arnia.patch(
+        Incident,
+        {"content": {"status": "mitigated", "related_to": ["arnia/x"]}},
+        "arnia",
+        "CVE-2025-24799",
+        by=itself("arnia"),
+    )
+    assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
+    newer = a_cve({"version": ">= 10.0.0, < 10.0.19"})
+    assert [one.outcome for one in await take(arnia, newer)] == ["revised"]
+    content = await content_of(arnia, "CVE-2025-24799")
+    assert content["affects"][0]["fixed_in"] == ["10.0.19"]
+    assert (content["status"], content["related_to"]) == ("mitigated", ["arnia/x"])
+    rejected = a_cve(state="REJECTED")
+    assert [one.outcome for one in await take(arnia, rejected)] == ["revised"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn"
+    await arnia.retract(Incident, "arnia", "CVE-2025-24799", by=itself("arnia"))
+    (line,) = await take(arnia, raw)
+    assert (line.outcome, line.detail) == ("skipped", "arnia/CVE-2025-24799 was retracted here")
+
+
+async def test_what_no_solution_here_is_is_skipped_and_a_name_alone_is_told(arnia: Node) -> None:
+    raw = a_cve({"version": "< 10"})
+    (line,) = await take(arnia, raw)
+    assert (line.outcome, line.detail) == ("skipped", "no solution that is known here is glpi-project:glpi")
+    await publish(arnia, "solution", "parc", a_solution(name="GLPI"))
+    (line,) = await take(arnia, raw, dry_run=True)
+    assert line.outcome == "published"
+    assert "solution: arnia/parc was found by its name only" in line.defaulted
+    known = await importing.catalogue(arnia, ["arnia/other"])
+    (line,) = await importing.take(arnia, "cve", raw, known, source="x", by=itself("arnia"))
+    assert (await content_of(arnia, "CVE-2025-24799"))["affects"][0]["solution"] == "arnia/other"
+
+
+async def test_a_range_that_cannot_be_expressed_is_kept_as_text(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    (line,) = await take(arnia, a_cve({"version": "every one before March"}))
+    assert line.as_text == 1
+    content = await content_of(arnia, "CVE-2025-24799")
+    assert content["affects"] == [{"solution": "arnia/glpi", "range_text": "every one before March"}]
+
+
+BAD: list[tuple[str, bytes, str]] = [
+    ("cve", b"{", "it is not an advisory of this form"),
+    ("cve", b"[]", "Expected `object`"),
+    ("cve", b'{"cveMetadata": {"cveId": 1}, "containers": {}}', "at `$.cveMetadata.cveId`"),
+    ("cve", a_cve().replace(b"CVE-2025-24799", b"CVE-x"), "is not a CVE id"),
+    ("osv", b'{"id": "PYSEC-1", "affected": 1}', "at `$.affected`"),
+    ("osv", b'{"id": "../x"}', "is not the id of an advisory"),
+    ("csaf", b'{"document": {}}', "missing required field `category`"),
+    ("csaf", b"\xff\xfe", "it is not an advisory of this form"),
+    ("cve", b"[" * 100 + b"]" * 100, "nested deeper"),
+]
+
+
+@pytest.mark.parametrize(("form", "raw", "why"), BAD, ids=lambda v: str(v)[:30])
+async def test_what_is_no_advisory_is_refused_with_the_member_at_fault(
+    arnia: Node, form: str, raw: bytes, why: str
+) -> None:
+    (line,) = await take(arnia, raw, form)
+    assert line.outcome == "refused"
+    assert why in (line.detail or "")
+
+
+def test_the_severity_of_a_vector_is_worked_out() -> None:
+    assert severity_of("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H") == "critical"
+    assert severity_of("CVSS:4.0/AV:L/AC:H/AT:P/PR:H/UI:A/VC:L/VI:N/VA:N/SC:N/SI:N/SA:N") == "low"
+    assert severity_of("AV:N/AC:L/Au:N/C:P/I:P/A:P") == "high"
+    assert severity_of("nonsense") is None
+
+
+def test_texts_are_made_such_as_a_record_may_hold() -> None:
+    assert text("a\u0301 \u202e b\u200b\r\n", 20) == "á  b"
+    assert text("x" * 30, 10) == "x" * 9 + "…"
+    assert text("\u200b", 10) == "-"
+
+
+@needs_data
+async def test_the_real_cve_records_are_understood(arnia: Node) -> None:
+    for key, name in (
+        ("glpi", "GLPI"),
+        ("xwiki", "XWiki"),
+        ("nextcloud", "Nextcloud"),
+        ("postgresql", "PostgreSQL"),
+    ):
+        repository = {"xwiki": {"repository": "https://github.com/xwiki/xwiki-platform"}}.get(key, {})
+        await publish(arnia, "solution", key, a_solution(name=name, **repository))
+    lines = [
+        line
+        for file in sorted((DATA / "cve").glob("*.json"))
+        for line in await take(arnia, file.read_bytes())
+    ]
+    assert [(line.outcome, line.id, line.as_text) for line in lines] == [
+        ("published", name, 0)
+        for name in ("CVE-2023-28849", "CVE-2024-37313", "CVE-2025-1094", "CVE-2025-24799", "CVE-2025-24893")
+    ]
+    xwiki = await content_of(arnia, "CVE-2025-24893")
+    assert (xwiki["exploitation"], xwiki["severity"]) == ("active", "critical")
+    assert xwiki["affects"][0]["range"] == ("vers:generic/>=5.3-milestone-2|<15.10.11|>=16.0.0-rc-1|<16.4.1")
+    postgresql = await content_of(arnia, "CVE-2025-1094")
+    assert postgresql["affects"][0]["fixed_in"] == ["17.3", "16.7", "15.11", "14.16", "13.19"]
+    assert "GHSA-jv89-g7f7-jwfg" in (await content_of(arnia, "CVE-2025-24799"))["aliases"]
+
+
+@needs_data
+def test_the_real_osv_advisories_are_understood() -> None:
+    """Every one of 508, and nearly every range of theirs."""
+    findings = [
+        finding
+        for line in (DATA / "osv-pysec-selected.jsonl").read_bytes().splitlines()
+        for finding in READERS["osv"](line)
+    ]
+    assert len(findings) == 508
+    ranges = [range_ for one in findings for product in one.products for range_ in product.ranges]
+    texts = [said for one in findings for product in one.products for said in product.texts]
+    assert all(range_problem(range_) is None for range_ in ranges)
+    assert len(texts) <= 5, texts
+    assert sum(one.withdrawn for one in findings) == 2
+    assert all(one.published for one in findings)
+
+
+@needs_data
+def test_the_real_csaf_documents_are_understood() -> None:
+    found: dict[str, int] = {}
+    refusals: list[str] = []
+    for file in sorted((DATA / "csaf" / "examples" / "csaf").rglob("*.json")):
+        try:
+            findings = READERS["csaf"](file.read_bytes())
+        except Invalid as error:
+            refusals.append(error.detail)
+            continue
+        for finding in findings:
+            assert finding.key
+            found[finding.key] = sum(len(product.ranges) for product in finding.products)
+    assert len(found) > 20
+    assert set(refusals) <= {"it names no vulnerability"}
+    assert found["2022-EVD-UC-01-A-001"] == 1
+    assert found["2022-EVD-UC-04-001"] >= 1
+    assert found["BSI-2022-0001"] == 1
+    assert sum(found.values()) > 15
+
+
+@needs_data
+async def test_real_advisories_are_published_and_found_unchanged(arnia: Node) -> None:
+    await publish(
+        arnia, "solution", "django", a_solution(name="Django", packages=[{"purl": "pkg:pypi/django"}])
+    )
+    await publish(arnia, "solution", "def", a_solution(name="DEF"))
+    lines = [
+        line for line in (DATA / "osv-pysec-selected.jsonl").read_bytes().splitlines()
+        if b'"pkg:pypi/django"' in line
+    ][:20]  # fmt: skip
+    for expected in ("published", "unchanged"):
+        outcomes = {one.outcome for line in lines for one in await take(arnia, line, "osv")}
+        assert outcomes == {expected}
+    vex = (DATA / "csaf/examples/csaf/csaf_vex/2022-evd-uc-01-a-001.json").read_bytes()
+    (line,) = await take(arnia, vex, "csaf")
+    assert (line.outcome, line.incident) == ("published", "arnia/2022-EVD-UC-01-A-001")
+
+
+async def test_over_http_advisories_are_taken_and_reported_on(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    async with browsing(arnia) as own:
+        own.headers.update(await a_token(arnia, own))
+        path = "/v1/advisories/cve"
+        raw = a_cve({"version": ">= 10.0.0, < 10.0.18"})
+        told = fine(await own.post(f"{path}?dry_run=true", content=raw, headers=JSON), 200)
+        assert (told["dry_run"], told["summary"]["published"]) == (True, 1)
+        assert (await own.get("/v1/incidents/arnia/CVE-2025-24799")).status_code == 404
+        lines = raw + b"\n" + a_cve({"version": "< 9"}, number=1_0000) + b"\n{}\n"
+        told = fine(await own.post(path, content=lines, headers=NDJSON), 200)
+        assert told["summary"] == {"published": 2, "revised": 0, "unchanged": 0, "skipped": 0, "refused": 1}
+        assert told["advisories"][2]["source"] == "line 3"
+        await _refuses(own, path, raw)
+
+
+async def _refuses(own: httpx2.AsyncClient, path: str, raw: bytes) -> None:
+    refused(await own.post("/v1/advisories/xml", content=raw, headers=JSON), 404, "not-found")
+    refused(await own.post(f"{path}?x=1", content=raw, headers=JSON), 400, "invalid", pointer="?x")
+    refused(
+        await own.post(f"{path}?dry_run=1", content=raw, headers=JSON), 400, "invalid", pointer="?dry_run"
+    )
+    refused(
+        await own.post(path, content=raw, headers={"content-type": "text/xml"}), 415, "unsupported-media-type"
+    )
+    refused(await own.post(f"{path}?solution=glpi", content=raw, headers=JSON), 400, "invalid")
+
+
+def test_a_report_counts_each_outcome() -> None:
+    lines = [
+        ImportLine("published", "a"),
+        ImportLine("published", "b"),
+        ImportLine("refused", "c", detail="why"),
+    ]
+    told = msgspec.to_builtins(importing.report(lines, dry_run=False))
+    assert told["summary"] == {"published": 2, "revised": 0, "unchanged": 0, "skipped": 0, "refused": 1}
+
+
+@pytest.fixture
+def here(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command finds the node of the test."""
+
+    @asynccontextmanager
+    async def node_here() -> AsyncIterator[Node]:
+        yield arnia
+
+    monkeypatch.setattr("federation.cli.importing.node_here", node_here)
+
+
+async def _said(form: str, *files: Path, **flags: Any) -> tuple[int, str]:
+    callback: Any = import_.commands[form].callback
+    chosen = {
+        "dry_run": False,
+        "solutions": (),
+        "tlp": None,
+        "audience": None,
+        "verbose": False,
+        "as_json": False,
+    }
+    with CliRunner().isolation() as (out, *_):
+        try:
+            await callback.__wrapped__(files=files, **{**chosen, **flags})
+        except SystemExit as stop:
+            return int(stop.code or 0), out.getvalue().decode()
+        return 0, out.getvalue().decode()
+
+
+async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: None, tmp_path: Path) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "one.json").write_bytes(a_cve({"version": "< 9"}, number=10001))
+    (tmp_path / "deep" / "notes.txt").write_text("no advisory")
+    lines = [a_cve({"version": "< 9"}, number=10002), a_cve({"version": "every one"}, number=10003)]
+    (tmp_path / "many.jsonl").write_bytes(b"\n".join(lines))
+    status, text_ = await _said("cve", tmp_path, dry_run=True)
+    assert (status, text_.splitlines()[-2]) == (
+        0,
+        "would be published 3, revised 0, unchanged 0, skipped 0, refused 0",
+    )
+    status, text_ = await _said("cve", tmp_path, tlp="CLEAR")
+    assert "published  CVE-2025-10003  arnia/CVE-2025-10003  1 ranges kept as text" in text_
+    stored = await arnia.find(Incident, "arnia", "CVE-2025-10001", by=itself("arnia"))
+    assert json.loads(stored.document)["tlp"] == "CLEAR"
+    (tmp_path / "bad.json").write_text("{}")
+    status, text_ = await _said("cve", tmp_path, as_json=True)
+    assert status == 1
+    assert json.loads(text_)["summary"] == {
+        "published": 0, "revised": 0, "unchanged": 3, "skipped": 0, "refused": 1,
+    }  # fmt: skip
+
+
+def test_the_command_explains_itself() -> None:
+    for form in READERS:
+        told = CliRunner().invoke(main, ["import", form, "--help"])
+        assert told.exit_code == 0
+        assert "--dry-run" in told.output
+        assert "standard input" in " ".join(told.output.split())
