@@ -25,8 +25,6 @@ SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (1_000, 5_000, 10_000)
 FEEDS, QUICK_FEEDS = (4, 40, 400), (4, 40)
 WAITING, QUICK_WAITING = (10, 100), (10,)
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 4.0
-SEEN = 60
-"""Records published one by one while others wait."""
 CLIENTS = 4
 """Who ask at once while answers of a large table are timed."""
 

@@ -297,3 +297,16 @@ class Outside:
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
         return await Wire(self._nodes[peer.operator], self._operator).relayed(origin)
+
+    def check_webhook(self, url: str, *, private: bool) -> None:
+        raise Unreachable("nobody is called here")
+
+    async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        raise Unreachable("nobody is called here")
+
+    @property
+    def sends_mail(self) -> bool:
+        return False
+
+    async def mail(self, to: str, subject: str, text: str) -> None:
+        raise Unreachable("nobody is written to here")
