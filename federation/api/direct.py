@@ -26,7 +26,7 @@ class Direct:
     """ASGI, around the framework's application."""
 
     def __init__(self, app: Litestar) -> None:
-        self._app = app
+        self.framework = app
         self._handlers: dict[tuple[str, str], HTTPRouteHandler] = {}
         for route in app.routes:
             for handler in getattr(route, "route_handlers", ()):
@@ -37,16 +37,16 @@ class Direct:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         handler = self._handler(scope)
         if handler is None:
-            await self._app(scope, receive, send)
+            await self.framework(scope, receive, send)
             return
-        scope["app"] = scope["litestar_app"] = self._app
+        scope["app"] = scope["litestar_app"] = self.framework
         scope["route_handler"] = handler
         _, _, _, origin, key = scope["path"].split("/")
         try:
             headers = Headers.from_scope(scope)
-            caller = await admit(self._app.state, scope, headers, handler)
+            caller = await admit(self.framework.state, scope, headers, handler)
             answer = await one_record(
-                self._app.state.node,
+                self.framework.state.node,
                 handler.opt["kind"],
                 origin,
                 key,

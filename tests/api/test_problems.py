@@ -84,7 +84,7 @@ async def test_a_bug_is_told_without_internals(
         async def boom() -> None:
             raise RuntimeError("secret inside /etc/passwd")
 
-        observed._app.register(boom)  # type: ignore[attr-defined]
+        observed._app.framework.register(boom)  # type: ignore[attr-defined]
         answer = await client.get("/boom")
         refused(answer, 500, "internal-error")
         for inside in ("secret", "passwd", "RuntimeError", "Traceback", "boom"):

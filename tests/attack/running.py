@@ -176,7 +176,7 @@ async def running(
     try:
         await answers(f"{at}/health/ready")
         async with httpx2.AsyncClient(base_url=at, verify=NO_TLS, trust_env=False, timeout=60) as client:
-            yield Running(url or at, at, app._app.state.node, client)
+            yield Running(url or at, at, app._app.framework.state.node, client)
     finally:
         await app.drain(5)
         server.stop()  # type: ignore[no-untyped-call]
