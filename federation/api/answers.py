@@ -46,6 +46,7 @@ STATUS: dict[type[errors.Refused], int] = {
     errors.UnsupportedMediaType: 415,
     errors.TooManyRequests: 429,
     errors.Unreachable: 502,
+    errors.Forged: 502,
     errors.Unavailable: 503,
     errors.Raced: 503,
 }

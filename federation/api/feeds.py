@@ -27,8 +27,6 @@ from federation.node import FeedPage, Node
 from federation.notary import Feedback
 
 SSE = "text/event-stream"
-MOST_SAID = 16_384
-"""Bytes of a receipt's request, at most."""
 HEARTBEAT = 15.0
 """Seconds after which a silent stream of events says that it is there."""
 
@@ -119,10 +117,10 @@ class Feeds(Controller):
 class Answers(Controller):
     """What peers answer to this node's feeds."""
 
-    @post("/v1/receipts", opt={"act": "receipt", "reads": (JSON,), "limit": MOST_SAID}, status_code=200)
+    @post("/v1/receipts", opt={"act": "receipt", "reads": (JSON,)}, status_code=200)
     async def receipt(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Confirm to this node, as its peer, that you have dropped what was withdrawn."""
-        said = read_draft(await body_of(request, MOST_SAID), SignedReceipt)
+        said = read_draft(await body_of(request), SignedReceipt)
         await notary.take_receipt(request.app.state.node, said.receipt, by=caller_of(request))
         return answer(b"", status=204, headers=NO_STORE)
 

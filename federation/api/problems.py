@@ -89,6 +89,11 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Another operator's node, which this needs, could not be reached or did not answer as it should.",
         "The detail says which and how. Nothing was changed here.",
     ),
+    "forged": (
+        "What another operator's node showed of a feed is not what its origin signed: a record was altered, "
+        "left out, put in another order, or an old state was shown as the newest. The detail names the node.",
+        "Nothing of it was kept. Tell its administrator, and that of the origin.",
+    ),
     "raced": (
         "Other writers of the same records came first. Nothing was changed.",
         "Try again after the time that Retry-After names.",

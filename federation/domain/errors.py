@@ -18,6 +18,7 @@
     ├── TooLarge, TooSlow, UnsupportedMediaType, NotAcceptable
     ├── TooManyRequests    the caller asks more often than it may; says when to ask again
     ├── Unreachable        another node, which this needs, did not answer as it should
+    │   └── Forged           what it showed is not what its origin signed
     └── Unavailable        not now: the database cannot be reached, or the node is stopping
         └── Raced            somebody else wrote in between
 
@@ -143,6 +144,13 @@ class Unreachable(Refused):
         super().__init__(detail)
         self.retry_after = retry_after
         """Seconds the other node asked to be left alone, where it did."""
+
+
+class Forged(Unreachable):
+    """What came is not what the origin signed; the message names who sent it."""
+
+    code = "forged"
+    title = "What another node showed is not what its origin signed"
 
 
 class NotAcceptable(Refused):

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from federation import trust
-from federation.domain.errors import CursorExpired
+from federation.domain.errors import CursorExpired, Forged
 from federation.domain.feed import FeedName, Head, SetAside
 from federation.domain.peer import Peer
 from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
@@ -24,7 +24,7 @@ from federation.notary import moment
 from federation.store.digests import Copy
 from federation.store.feeds import Place
 from federation.sync.pull import Braked, Overtaken, Taken, brake, pull, withdraw_only
-from federation.sync.repair import Forged, Proof, Repair, Sender, compare, verified_checkpoint
+from federation.sync.repair import Proof, Repair, Sender, compare, verified_checkpoint
 
 log = logging.getLogger("federation.sync")
 

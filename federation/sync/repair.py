@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from federation import notary
 from federation.domain.document import Record, supersedes
-from federation.domain.errors import Invalid, Unauthenticated, Unreachable
+from federation.domain.errors import Forged, Invalid, Unauthenticated, Unreachable
 from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
 from federation.domain.peer import Peer
 from federation.domain.proof import (
@@ -47,10 +47,6 @@ PAUSE = 0.25
 """Seconds before it is asked for again: its origin signs what has changed within that time."""
 SLICE = 500
 """Records dropped in one transaction."""
-
-
-class Forged(Unreachable):
-    """What came is not what the origin signed; the message names who sent it."""
 
 
 class Proof(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from federation.domain.errors import Refused, Unreachable
+from federation.domain.errors import Forged, Refused, Unreachable
 from federation.domain.feed import FeedName, printable
 from federation.domain.peer import Peer
 from federation.domain.proof import BUCKETS, Leaf, bucket_digest, read_leaf, root_of, unequal
@@ -16,7 +16,7 @@ from federation.domain.visibility import PRIVATE
 from federation.node import Node
 from federation.store.feeds import Place
 from federation.sync.client import PeerSource, peer_source
-from federation.sync.repair import Forged, Sender, verified_checkpoint
+from federation.sync.repair import Sender, verified_checkpoint
 
 PATIENCE = 20
 """How often a feed that moves is looked at again, half a second apart."""

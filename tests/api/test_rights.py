@@ -15,7 +15,7 @@ import pytest
 from litestar import Litestar, WebSocket, asgi, get, websocket
 
 from federation.api.caller import LIFETIME, Holder, Tokens
-from federation.api.examples import DRAFTS, UPDATE
+from federation.api.examples import DRAFTS, FEEDBACK, UPDATE
 from federation.api.guard import RIGHTS, check_rights
 from federation.app import api
 from federation.domain.errors import Broken
@@ -44,6 +44,10 @@ WITHOUT_PEER = {
     "resume": (404, "not-found"),
     "leave": (404, "not-found"),
     "farewell": (403, "forbidden"),
+    "confirm": (404, "not-found"),
+    "receipt": (403, "forbidden"),
+    "feedback": (403, "forbidden"),
+    "proof": (503, "unavailable"),
 }
 """What operations on a peer answer to who has the right to them, when there is no peer."""
 OF_THEIR_OWN = {"token", "revoke", "introspect", "join"}
@@ -61,6 +65,10 @@ async def asked(client: httpx2.AsyncClient, operation: Operation, **headers: str
                 example = {"same_as": ["https://example.org/one"]}
             case "append_update":
                 example = UPDATE
+            case "receipt":
+                example = {"receipt": "x"}
+            case "feedback":
+                example = FEEDBACK
             case "set_version":
                 example = {"version": "10.0.18"}
         body = json.dumps(example).encode()

@@ -15,7 +15,7 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation import housekeeping, keys, serving
+from federation import housekeeping, keys, notary, serving
 from federation import node as node_
 from federation.api import caller, feeds, guard, oauth, openapi, records
 from federation.api import limits as limits_
@@ -275,7 +275,7 @@ def limits() -> str:
         ("Bytes of a page of a feed", f"{size(feed.PAGE_BYTES)}, but at least one entry", "`more` is true"),
         ("`Prefer: wait`", seconds(feed.LONGEST_WAIT), "304"),
         ("Entries asked for by number at once, or told in one feedback", number(proof.MOST_ASKED), "400"),
-        ("Body of a receipt", size(feeds.MOST_SAID), "413"),
+        ("A receipt", size(notary.MOST_RECEIPT), "400"),
         ("Entries that one peer could not take, kept", number(receipts.MOST_FEEDBACK), "not kept"),
         ("Records named by `dry_run`", number(node_.MOST_SHOWN), "`records` counts them"),
         (

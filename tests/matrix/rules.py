@@ -60,6 +60,13 @@ FEEDS: dict[str, tuple[str, ...]] = {
 }
 """Who may read each feed of this node's; there is no feed of what is RED."""
 
+RELAYED: dict[str, tuple[str, ...]] = {
+    "public": (OWN, *PEERS, ANYONE),
+    "federation": (OWN, *PEERS),
+    "close": (OWN,),
+}
+"""Who may read, at this node, the copies of another operator's feeds. (Its groups: nobody but ourselves.)"""
+
 FEED_OF = {"CLEAR": "public", "GREEN": "federation", "AMBER": "close", "AMBER+STRICT": "close"}
 
 Asked = Literal["reads", "writes", "feeds", "arrivals"]

@@ -279,7 +279,7 @@ def entries_of(answer: httpx2.Response, form: str) -> list[dict[str, Any]]:
 
 
 async def test_every_cell_of_feeds(world: World) -> None:
-    """A feed is read by its audience; what is RED, and what others told us, is in no feed of ours."""
+    """A feed is read by its audience, and relayed to whom may see its records; what is RED is in none."""
     cells = Cells()
     audiences = [*rules.FEEDS, "private", "c9ose"]
     for caller, client in world.callers.items():
@@ -300,9 +300,16 @@ async def test_every_cell_of_feeds(world: World) -> None:
                     cell = f"{caller} / {form} / {origin}/{audience}"
                     if turned_away is not None:
                         cells.hold(cell, turned_away, answer.status_code)
-                    elif origin != HERE:
+                    elif origin == rules.THERE and caller in rules.RELAYED.get(audience, ()):
+                        # What others told us for everybody, or for the federation. (Groups are theirs alone,
+                        # and what our own systems see of them is in no feed for others.)
+                        shown = {entry["key"] for entry in entries_of(answer, form)}
+                        for thing in world.things:
+                            there = thing.origin == rules.THERE and rules.FEED_OF.get(thing.tlp) == audience
+                            cells.hold(f"{cell} / {thing}", there, thing.key in shown)
+                    elif origin != HERE and audience in ("public", "federation"):
                         cells.hold(cell, 404, answer.status_code)
-                    elif audience not in may:
+                    elif origin != HERE or audience not in may:
                         cells.hold(cell, 403, answer.status_code)
                         hidden.add(answer.content.replace(audience.encode(), b"A"))
                     else:

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 
 from federation import notary
-from federation.domain.errors import Unreachable
+from federation.domain.errors import Forged, Unreachable
 from federation.domain.feed import Entry, FeedName, Head, SetAside
 from federation.domain.proof import CHECKPOINT, LIFETIME, Leaves
 from federation.node import Node
-from federation.sync.repair import Forged
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from federation import notary
+from federation.domain.errors import Forged
 from federation.domain.feed import Entry, FeedName, SetAside
 from federation.node import Node
-from federation.sync.repair import Forged
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of

@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey
 import federation.domain.proof
 from federation import notary, trust
 from federation.domain.document import Draft, check_draft
-from federation.domain.errors import CursorRefused, NotFound, Refused
+from federation.domain.errors import CursorRefused, Forged, NotFound, Refused
 from federation.domain.group import Group
 from federation.domain.peer import OwnKey
 from federation.domain.solution import Solution
@@ -32,7 +32,6 @@ from federation.sync import client, repair
 from federation.sync.follow import follow_relayed
 from federation.sync.loop import Loop
 from federation.sync.pull import Overtaken
-from federation.sync.repair import Forged
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
 from tests.simulation import wire
