@@ -38,8 +38,10 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
     assert await decide(own, "resume") == {"operator": "megalis", "state": "active"}
     door.down = True
     assert await decide(own, "leave") == {
-        "operator": "megalis", "state": "left", "detail": f"it could not be told: {megalis.url} does not answer"
-    }  # fmt: skip
+        "operator": "megalis",
+        "state": "left",
+        "detail": f"it could not be told: {megalis.url} does not answer",
+    }
     assert await decide(own, "leave") == {"operator": "megalis", "state": "left"}
     assert [(one.event, one.actor) for one in await entries(arnia)] == [
         (event, "client-own")
