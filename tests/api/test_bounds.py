@@ -75,7 +75,9 @@ def test_an_assertion_names_its_issuer_if_that_can_be_one(text: str, issuer: str
 
 @pytest.mark.parametrize("padding", range(4))
 def test_an_issuer_is_read_whatever_the_length_of_the_claims(padding: int) -> None:
-    assert oauth.claimed_issuer(assertion({"iss": "megalis", "x": "x" * padding})) == "megalis"
+    claims = part({"iss": "megalis", "x": "x" * padding})
+    for signature in ("s", "ss", "sss", "ssss"):
+        assert oauth.claimed_issuer(f"h.{claims}.{signature}") == "megalis"
 
 
 @pytest.mark.parametrize(
@@ -536,6 +538,17 @@ async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
     assert row["expires_at"].timestamp() == expires + 60
     (entry,) = await entries(arnia, "token.revoked")
     assert (entry.actor, entry.subject) == (erp[0], erp[0])
+
+
+async def test_who_got_no_token_is_counted_for_the_trail(anyone: httpx2.AsyncClient, arnia: Node) -> None:
+    from federation import housekeeping
+    from tests.audit.trails import entries
+
+    for _ in range(3):
+        assert (await anyone.post("/oauth2/token", data=GRANT, auth=("nobody", "x"))).status_code == 401
+    await housekeeping.flush(arnia, last=True)
+    (entry,) = await entries(arnia, "access.refused")
+    assert (entry.subject, entry.detail["reason"], entry.detail["count"]) == ("token", "invalid_client", 3)
 
 
 async def test_a_client_of_a_peers_name_has_nothing_to_do_with_its_tokens(

@@ -43,6 +43,7 @@ from federation.node import Node
 from federation.observe import Metrics, Observed
 from federation.settings import read
 from tests.api.asking import Operation, on_the_wire, operations, refused
+from tests.attack.forging import Party
 from tests.domain.builders import a_solution, nested
 from tests.nodes import a_client, publish
 
@@ -455,6 +456,37 @@ def test_an_address_where_too_much_failed_has_to_wait(clock: Clock) -> None:
     clock.now += 1
     for _ in range(100):
         limits.may_try("192.0.2.1")  # to ask is not to fail
+
+
+DOORS = ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/v1/join")
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_who_fails_too_often_at_one_door_has_to_wait_at_each(
+    limited: Litestar, clock: Clock, arnia: Node, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    monkeypatch.setattr(limits_module, "FAILURES", Rate(1, 3))
+    limited.state.limits = Limits(rate=1_000, anonymous=1_000, clock=clock)
+    credentials = await a_client(arnia)
+    newcomer = Party("megalis")
+
+    async def asked(where: httpx2.AsyncClient, at: str) -> int:
+        """The status of an attempt that fails."""
+        if at == "/v1/join":
+            said = newcomer.registration(arnia.url, "never given")
+            return (
+                await where.post(at, json=said, headers={"authorization": "Bearer never given"})
+            ).status_code
+        form = {**GRANT, "token": "x"}
+        return (await where.post(at, data=form, auth=(credentials[0], "wrong"))).status_code
+
+    async with asking_from(limited, "192.0.2.66") as guessing, asking_from(limited, "192.0.2.1") as other:
+        assert [await asked(guessing, door) for _ in range(4)] == [401, 401, 401, 429]
+        assert [await asked(guessing, at) for at in DOORS] == [429] * 4
+        assert (await guessing.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 429
+        assert (await other.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 200
+        clock.now += 1
+        assert (await guessing.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 200
 
 
 def test_what_was_tried_at_once_before_it_failed_is_paid_for(clock: Clock) -> None:

@@ -1,0 +1,62 @@
+"""What an administrator decides about peers, over the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from federation import trust
+from federation.node import Node
+from tests.api.asking import NextDoor, fine, refused
+from tests.audit.trails import entries
+from tests.nodes import peer_of
+
+
+async def decide(client: httpx2.AsyncClient, verb: str, **body: str) -> dict[str, str]:
+    said = {"json": body} if body else {}
+    answer = await client.post(f"/v1/peers/megalis/{verb}", **said)  # type: ignore[arg-type]
+    assert answer.headers["cache-control"] == "no-store"
+    told: dict[str, str] = fine(answer, 200)
+    return told
+
+
+async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
+    own: httpx2.AsyncClient, arnia: Node, megalis: Node
+) -> None:
+    arnia._outside = door = NextDoor(megalis, asking=own)
+    async with arnia.store.write() as tx:
+        await tx.peers.add(peer_of(megalis))
+        await tx.peers.be("megalis", "pending")
+    code = await trust.code_shown(arnia, "megalis") or ""
+    refused(await own.post("/v1/peers/megalis/activate", json={"code": "1"}), 409, "conflict")
+    wrong: list[Any] = [{}, {"code": code, "more": 1}, {"code": 5}, []]
+    for body in wrong:
+        refused(await own.post("/v1/peers/megalis/activate", json=body), 400, "invalid")
+    assert await decide(own, "activate", code=code) == {"operator": "megalis", "state": "active"}
+    assert await decide(own, "suspend") == {"operator": "megalis", "state": "suspended"}
+    assert await decide(own, "resume") == {"operator": "megalis", "state": "active"}
+    door.down = True
+    assert await decide(own, "leave") == {
+        "operator": "megalis",
+        "state": "left",
+        "detail": f"it could not be told: {megalis.url} does not answer",
+    }
+    assert await decide(own, "leave") == {"operator": "megalis", "state": "left"}
+    assert [(one.event, one.actor) for one in await entries(arnia)] == [
+        (event, "client-own")
+        for event in ("peer.activated", "peer.suspended", "peer.resumed", "peer.left")
+    ]  # fmt: skip
+    refused(await own.post("/v1/peers/nobody/suspend"), 404, "not-found")
+
+
+async def test_only_a_peer_says_farewell(
+    own: httpx2.AsyncClient, peer: httpx2.AsyncClient, arnia: Node
+) -> None:
+    refused(await own.post("/v1/farewell"), 403, "forbidden")
+    answer = await peer.post("/v1/farewell")
+    assert (answer.status_code, answer.content) == (204, b"")
+    async with arnia.store.read() as tx:
+        megalis = await tx.peers.find("megalis")
+    assert megalis is not None
+    assert megalis.state == "left"
