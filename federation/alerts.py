@@ -230,6 +230,9 @@ async def _set_aside(node: Node, tx: Writing) -> list[Named]:
 
 async def deliver(node: Node) -> int:
     """Deliver the alerts that are due. Returns how many were taken."""
+    async with node.store.read() as reading:
+        if not await reading.alerts.any_due(node.clock()):
+            return 0
     async with node.store.write() as tx:
         due = await tx.alerts.claim(node.clock())
     taken = await asyncio.gather(*(_deliver(node, one) for one in due))

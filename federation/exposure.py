@@ -236,7 +236,8 @@ async def keep_up(node: Node) -> None:
     A first sync is not to share its processor with this for longer than a window in each chore.
     """
     arrival = node.watch.state.arrival
-    left = 1
+    async with node.store.read() as reading:
+        left = await reading.exposure.behind()
     while left and node.watch.state.arrival == arrival:
         async with node.store.write() as tx:
             left = await tx.exposure.bring_in()

@@ -13,6 +13,7 @@ from federation.api.answers import JSON, NDJSON, NO_STORE, encoded
 from federation.api.guard import body_of, caller_of
 from federation.domain.advisories import READERS
 from federation.domain.advisories.finding import MAX_ADVISORY
+from federation.domain.document import decode_json
 from federation.domain.errors import Forbidden, Invalid, NotFound, TooLarge
 from federation.node import Node
 
@@ -44,6 +45,8 @@ class Advisories(Controller):
             if len(parts) > MOST_LINES:
                 raise TooLarge(f"an upload has at most {MOST_LINES} advisories; send the rest in another one")
         else:
+            if not isinstance(decode_json(body), dict):
+                raise Invalid("the body must be a JSON object")
             parts = [(1, body)]
         known = await importing.catalogue(node, solutions)
         lines = []

@@ -15,7 +15,7 @@ from federation.api.answers import JSON, NO_STORE, answer, encoded
 from federation.api.guard import body_of, caller_of
 from federation.domain.alert import NewSubscription
 from federation.domain.clock import Clock, Deadline, calendar_of, deadlines, next_due
-from federation.domain.document import check_id, read_draft
+from federation.domain.document import read_draft
 from federation.domain.errors import Forbidden, Invalid, NotFound
 from federation.node import Node
 from federation.store.alerts import AlertState
@@ -127,17 +127,21 @@ class Clocks(Controller):
             found = await tx.clocks.all()
         return _calendar(node, found)
 
-    @get("/v1/clocks/{key:str}", opt={"act": "clock"})
-    async def clock(self, request: Request[Any, Any, Any], key: FromPath[str]) -> ASGIResponse:
+    @get("/v1/clocks/{origin:str}/{key:str}", opt={"act": "clock"})
+    async def clock(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
         """Get one clock and what is due."""
         node = _node(request)
-        return encoded(_shown(key, await _found(node, key), node), headers=NO_STORE)
+        return encoded(_shown(key, await _found(node, origin, key), node), headers=NO_STORE)
 
-    @put("/v1/clocks/{key:str}", opt={"act": "keep_clock", "reads": (JSON,)}, status_code=200)
-    async def keep_clock(self, request: Request[Any, Any, Any], key: FromPath[str]) -> ASGIResponse:
+    @put("/v1/clocks/{origin:str}/{key:str}", opt={"act": "keep_clock", "reads": (JSON,)}, status_code=200)
+    async def keep_clock(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
         """Start a clock, or note what has been done: NIS2 24 h, 72 h and one month, GDPR 72 h."""
         node = _node(request)
-        check_id(node.operator, key)
+        node.check_origin(origin, key)
         if not caller_of(request).own:
             raise Forbidden("the clocks of an operator are its own")
         clock = read_draft(await body_of(request), Clock)
@@ -145,17 +149,21 @@ class Clocks(Controller):
             await tx.clocks.keep(key, clock)
         return encoded(_shown(key, clock, node), headers=NO_STORE)
 
-    @delete("/v1/clocks/{key:str}", opt={"act": "drop_clock"}, status_code=200)
-    async def drop_clock(self, request: Request[Any, Any, Any], key: FromPath[str]) -> ASGIResponse:
+    @delete("/v1/clocks/{origin:str}/{key:str}", opt={"act": "drop_clock"}, status_code=200)
+    async def drop_clock(
+        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
+    ) -> ASGIResponse:
         """Remove a clock."""
-        async with _node(request).store.write() as tx:
+        node = _node(request)
+        node.check_origin(origin, key)
+        async with node.store.write() as tx:
             if not await tx.clocks.drop(key):
                 raise _no_clock(key)
         return answer(b"", status=204, headers=NO_STORE)
 
 
-async def _found(node: Node, key: str) -> Clock:
-    check_id(node.operator, key)
+async def _found(node: Node, origin: str, key: str) -> Clock:
+    node.check_origin(origin, key)
     async with node.store.read() as tx:
         clock = await tx.clocks.find(key)
     if clock is None:

@@ -121,6 +121,17 @@ UPDATE = {
     "text": {"fr": "Accès à l'inventaire coupé.", "en": "Access to the inventory was cut."},
 }
 
+ADVISORY: dict[str, Any] = {
+    "id": "PYSEC-2013-1",
+    "published": "2013-09-16T19:14:00Z",
+    "details": "Ansible before 1.2.3 allows local users to redirect a ssh session by a symbolic link.",
+    "affected": [
+        {
+            "package": {"name": "ansible", "ecosystem": "PyPI", "purl": "pkg:pypi/ansible"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.2.3"}]}],
+        }
+    ],
+}
 SUBSCRIPTION: dict[str, Any] = {
     "events": ["incident.hits-mine", "incident.unanswered"],
     "webhook": "https://itsm.example.org/hooks/federation",

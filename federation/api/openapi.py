@@ -19,7 +19,16 @@ import federation
 from federation.alerts import Subscribed
 from federation.api.alerts import CALENDAR, AlertsView, ClocksView, ClockView, SubscriptionsView
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
-from federation.api.examples import CLOCK, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.api.examples import (
+    ADVISORY,
+    CLOCK,
+    DRAFTS,
+    FEEDBACK,
+    KEYS,
+    REGISTRATION,
+    SUBSCRIPTION,
+    UPDATE,
+)
 from federation.api.exposure import ExposedBodies
 from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
@@ -138,7 +147,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "clock": (400, 401, 403, 404, 413, 503),
     "calendar": (401, 403, 413, 503),
     "keep_clock": (400, 401, 403, 408, 413, 415, 503),
-    "drop_clock": (401, 403, 404, 413, 503),
+    "drop_clock": (400, 401, 403, 404, 413, 503),
     "import_advisories": (400, 401, 403, 404, 408, 413, 415, 503),
     "incident_exposure": (400, 401, 403, 404, 410, 413, 503),
     "exposed_bodies": (400, 401, 403, 404, 410, 413, 503),
@@ -530,7 +539,7 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
     if act == "keep_clock":
         return {JSON: {"schema": ref("ClockInput"), "example": CLOCK}}
     if act == "import_advisories":
-        return {JSON: {"schema": {"type": "object"}}, NDJSON: {"schema": {"type": "object"}}}
+        return {form: {"schema": {"type": "object"}, "example": ADVISORY} for form in (JSON, NDJSON)}
     if act == "activate":
         return {JSON: {"schema": ref("Code"), "example": {"code": "4821 9033 1177 2604"}}}
     if act == "receipt":

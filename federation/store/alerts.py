@@ -149,6 +149,14 @@ class AlertsReader:
             )
         )
 
+    async def any_due(self, now: datetime) -> bool:
+        """Whether there is an alert to be delivered now."""
+        return bool(
+            await self._session.connection.fetchval(
+                "SELECT EXISTS (SELECT FROM alerts WHERE next_try_at <= $1)", now
+            )
+        )
+
     async def listed(self, *, parked: bool) -> tuple[AlertState, ...]:
         """The last alerts, newest first; or those that were given up."""
         return tuple(AlertState(*row) for row in await self._session.all(_PARKED if parked else _RECENT))

@@ -118,6 +118,24 @@ async def test_a_client_is_known_by_an_id_of_at_most_128_characters_and_either_s
     assert await token_of(anyone, f"{'c' * 128}:former") == 401
 
 
+async def test_credentials_are_a_pair_in_base64_behind_the_word_basic(
+    anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    nothing = hashlib.sha256(b"").digest()
+    async with arnia.store.write() as tx:
+        await tx.clients.add("erp", "erp", nothing, ("solutions.read",))
+
+    async def status(authorization: str) -> int:
+        headers = {"authorization": authorization}
+        return (await anyone.post("/oauth2/token", data=GRANT, headers=headers)).status_code
+
+    good = base64.b64encode(b"erp:").decode()
+    assert await status(f"Basic {good}") == await status(f"bASIC {good}") == 200
+    for wrong in (f"Bearer {good}", f"Basic {good[:3]}!{good[3:]}", f"Basic {good} ", good, f"Basi {good}"):
+        assert await status(wrong) == 401, wrong
+    assert await status(f"Basic {base64.b64encode(b'erp').decode()}") == 401, "a name alone is no pair"
+
+
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ``NOW``, and stays so."""
@@ -518,6 +536,27 @@ async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
     assert row["expires_at"].timestamp() == expires + 60
     (entry,) = await entries(arnia, "token.revoked")
     assert (entry.actor, entry.subject) == (erp[0], erp[0])
+
+
+async def test_a_client_of_a_peers_name_has_nothing_to_do_with_its_tokens(
+    anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    namesake = ("megalis", "secret")
+    async with arnia.store.write() as tx:
+        await tx.clients.add("megalis", "erp", hashlib.sha256(b"secret").digest(), ("solutions.read",))
+        await tx.peers.add(Party("megalis").known())
+    theirs = Tokens(arnia).mint("megalis", "megalis", PEER_SCOPES, jkt="k")
+    mine = Tokens(arnia).mint("megalis", "arnia", frozenset({"solutions.read"}))
+    for token, active in ((mine, True), (theirs, False)):
+        answer = await about(anyone, "introspect", namesake, f"token={token}".encode())
+        assert answer.json()["active"] is active
+        assert answer.json().get("token_type") == ("Bearer" if active else None)
+        assert "cnf" not in answer.json()
+    assert (await about(anyone, "revoke", namesake, f"token={theirs}".encode())).status_code == 200
+    assert await Tokens(arnia).holder(theirs), "it still holds"
+    assert (await about(anyone, "revoke", namesake, f"token={mine}".encode())).status_code == 200
+    with pytest.raises(Unauthenticated):
+        await Tokens(arnia).holder(mine)
 
 
 async def test_joining_needs_an_invitation_before_anything_is_read(anyone: httpx2.AsyncClient) -> None:

@@ -309,12 +309,18 @@ async def alerts_and_clocks(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient,
             await client.delete(f"/v1/subscriptions/{id_}")
         for body in (CLOCK, {}):
             for key in ("2026-1", "A!"):
-                await client.put(f"/v1/clocks/{key}", json=body)
-        await client.put("/v1/clocks/2026-1", content=b"x")
-        for path in ("/v1/clocks", "/v1/clocks.ics", "/v1/clocks/2026-1", "/v1/clocks/A!", "/v1/clocks/none"):
+                await client.put(f"/v1/clocks/arnia/{key}", json=body)
+        await client.put("/v1/clocks/arnia/2026-1", content=b"x")
+        for path in (
+            "/v1/clocks",
+            "/v1/clocks.ics",
+            "/v1/clocks/arnia/2026-1",
+            "/v1/clocks/arnia/A!",
+            "/v1/clocks/arnia/none",
+        ):
             await client.get(path)
         for key in ("2026-1", "none"):
-            await client.delete(f"/v1/clocks/{key}")
+            await client.delete(f"/v1/clocks/arnia/{key}")
     deployment = f"/v1/deployments/arnia/{KEYS['deployment']}x"
     await own.put(deployment, json=DRAFTS["deployment"])
     for client in (anyone, own):

@@ -310,16 +310,22 @@ async def test_over_http_subscriptions_alerts_and_clocks_are_ones_own(
         assert (await own.post(f"/v1/alerts/{one['id']}/replay")).status_code == 204
         assert await alerts.deliver(arnia) == 1
         clock = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
-        kept = fine(await own.put("/v1/clocks/2026-1", json=clock), 200)
+        kept = fine(await own.put("/v1/clocks/arnia/2026-1", json=clock), 200)
         assert kept["next"]["due_at"].startswith("2026-02-02T08:30:00")
         assert fine(await own.get("/v1/clocks"), 200)["clocks"][0]["key"] == "2026-1"
         ics = await own.get("/v1/clocks.ics")
         assert ics.headers["content-type"].startswith("text/calendar")
         assert b"gdpr-notification" in ics.content
-        for path in ("/v1/subscriptions", "/v1/alerts", "/v1/clocks", "/v1/clocks/2026-1", "/v1/clocks.ics"):
+        for path in (
+            "/v1/subscriptions",
+            "/v1/alerts",
+            "/v1/clocks",
+            "/v1/clocks/arnia/2026-1",
+            "/v1/clocks.ics",
+        ):
             refused(await anyone.get(path), 401, "unauthenticated")
-        assert (await own.delete("/v1/clocks/2026-1")).status_code == 204
-        refused(await own.get("/v1/clocks/2026-1"), 404, "not-found")
+        assert (await own.delete("/v1/clocks/arnia/2026-1")).status_code == 204
+        refused(await own.get("/v1/clocks/arnia/2026-1"), 404, "not-found")
         assert (await own.delete(f"/v1/subscriptions/{made['id']}")).status_code == 204
         refused(await own.delete(f"/v1/subscriptions/{made['id']}"), 404, "not-found")
         refused(await own.post("/v1/subscriptions", json={"events": ["x"]}), 400, "invalid")
