@@ -233,10 +233,10 @@ dropped AS (SELECT arrived FROM gone UNION ALL SELECT arrived FROM stubs)
 UPDATE node SET arrivals_from = (SELECT max(arrived) FROM dropped)
 WHERE arrivals_from < (SELECT max(arrived) FROM dropped)
 """
-_UNSEAT = """
-UPDATE records SET seq = NULL
-WHERE feed = $1 AND seq = ANY($2::bigint[])
-"""
+_UNSEAT = (
+    "UPDATE records SET seq = NULL WHERE feed = $1 AND seq = ANY($2::bigint[])",
+    "UPDATE withdrawals SET seq = -arrived WHERE feed = $1 AND seq = ANY($2::bigint[])",
+)
 _SEAT = """
 UPDATE records SET seq = seats.seq
 FROM unnest($2::text[], $3::text[], $4::bigint[]) AS seats(type, key, seq)
@@ -509,8 +509,9 @@ class FeedsWriter(FeedsReader):
         await self._session.connection.execute(_DROP_UNSEEN, before)
 
     async def unseat(self, feed: int, numbers: Sequence[int]) -> None:
-        """Records at these numbers have them no longer; those that take their place come next."""
-        await self._session.connection.execute(_UNSEAT, feed, list(numbers))
+        """What is at these numbers has them no longer; what takes its place comes next."""
+        for statement in _UNSEAT:
+            await self._session.connection.execute(statement, feed, list(numbers))
 
     async def seat(self, feed: int, seats: Sequence[tuple[str, str, int]]) -> None:
         """Records that are held already are at other numbers: (type, key, number)."""

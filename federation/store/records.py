@@ -52,6 +52,11 @@ class Held(msgspec.Struct, frozen=True):
     """Read for one's own records only, which may be compared or patched."""
 
 
+class Occupied(Exception):
+    """Something else is held at a number that an entry has: it is of a past that its origin has lost, or came
+    garbled. See ``feeds.unseat``."""
+
+
 class Leaving(NamedTuple):
     """A record that leaves a feed for another audience."""
 
@@ -551,10 +556,13 @@ class RecordsWriter(RecordsReader):
     async def take(self, origin: str, feed: int, taken: Sequence[tuple[Record, int]]) -> None:
         """Keep records of another origin: (record, its number in the feed).
 
-        Raises Invalid when the database does not take one of them; nothing of the transaction may then be
-        committed.
+        Raises Invalid when the database does not take one of them, and Occupied when something else has one
+        of the numbers; nothing of the transaction may then be committed.
         """
-        await self._insert(TAKE, *_columns((record, feed, seq, 0) for record, seq in taken), origin)
+        try:
+            await self._insert(TAKE, *_columns((record, feed, seq, 0) for record, seq in taken), origin)
+        except asyncpg.UniqueViolationError as error:
+            raise Occupied from error
 
     async def _insert(self, statement: str, *arguments: Any) -> str:
         try:
@@ -577,10 +585,16 @@ class RecordsWriter(RecordsReader):
         return int(tag.rsplit(" ", 1)[-1])
 
     async def purge(self, feed: int, gone: Sequence[tuple[str, str, int, int]]) -> int:
-        """Drop what was withdrawn, (type, key, seq, revision), and keep stubs. Returns how many were live."""
-        live: int = await self._session.connection.fetchval(
-            _PURGE, feed, *([one[i] for one in gone] for i in range(4))
-        )
+        """Drop what was withdrawn, (type, key, seq, revision), and keep stubs. Returns how many were live.
+
+        Raises Occupied when something else has one of the numbers.
+        """
+        try:
+            live: int = await self._session.connection.fetchval(
+                _PURGE, feed, *([one[i] for one in gone] for i in range(4))
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Occupied from error
         return live
 
 

@@ -22,7 +22,7 @@ from federation.node import MANY, Node
 from federation.store.database import Writing
 from federation.store.digests import Copy
 from federation.store.feeds import Place
-from federation.store.records import Held
+from federation.store.records import Held, Occupied
 
 log = logging.getLogger("federation.sync")
 
@@ -159,10 +159,14 @@ async def keep(
     """Store one slice and the cursor after it, in one transaction.
 
     Where the database does not take a record, the slice is halved until that one is alone; it is set
-    aside, and the rest is kept.
+    aside, and the rest is kept. What is held at the numbers of others loses its own.
     """
     try:
-        await _keep(node, name, cursor, checked, taken)
+        try:
+            await _keep(node, name, cursor, checked, taken)
+        except Occupied:
+            await _vacate(node, name, [one.seq for one in checked])
+            await _keep(node, name, cursor, checked, taken)
     except Invalid as error:
         if len(checked) > 1:
             half = len(checked) // 2
@@ -172,6 +176,15 @@ async def keep(
             await _keep(node, name, cursor, [aside(one, "not-storable", error.detail)], taken)
         else:
             raise
+
+
+async def _vacate(node: Node, name: FeedName, numbers: list[int]) -> None:
+    """What is at these numbers is not what its origin has there: the next comparison looks at all of it."""
+    log.warning("numbers of a feed are taken anew", extra={"feed": str(name)})
+    async with node.store.write() as tx:
+        if place := await tx.feeds.find(name):
+            await tx.feeds.unseat(place.id, numbers)
+            await tx.digests.forget(place.id)
 
 
 async def _keep(
@@ -387,6 +400,7 @@ async def withdraw_only(node: Node, name: FeedName, source: Source) -> int:
                 and not supersedes(was.revision, one.revision)
             ]
             if told:
+                await tx.feeds.unseat(place.id, [seq for _, _, seq, _ in told])
                 lost = await tx.records.purge(place.id, told)
                 await tx.feeds.loses(place.id, lost)
                 await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])

@@ -179,3 +179,36 @@ async def test_a_repair_that_was_broken_off_is_ended_by_the_next(arnia: Node, me
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
     assert taken.repaired == MANY - len(some)
     assert await state_of(megalis, arnia) == "verified"
+
+
+async def test_what_is_held_at_the_number_of_another_record_makes_room_and_all_is_right(
+    arnia: Node, megalis: Node
+) -> None:
+    """Numbers of a past that its origin has lost, left by a repair that broke off."""
+    for key in ("a", "b"):
+        await publish(arnia, "solution", key, a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    await sql(megalis, "UPDATE records SET seq = seq + 2")
+    await publish(arnia, "solution", "c", a_solution())
+    await publish(arnia, "solution", "d", a_solution())
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+    assert await state_of(megalis, arnia) == "verified"
+
+
+async def test_a_withdrawal_makes_room_for_the_record_that_has_its_number(arnia: Node, megalis: Node) -> None:
+    for key in ("a", "b", "c"):
+        await publish(arnia, "solution", key, a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    await publish(arnia, "solution", "a", a_solution(), tlp="RED")
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    await sql(megalis, "UPDATE withdrawals SET seq = 5")  # as if it had come garbled
+    await publish(arnia, "solution", "b", a_solution(), tlp="RED")
+    await notary.prove(arnia)
+    await round_of(megalis, arnia)
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
+    assert await state_of(megalis, arnia) == "verified"

@@ -115,6 +115,11 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
         assert (await client.post("/v1/feedback", json=entry)).status_code == 400
         page = (await client.get("/metrics")).text
     assert 'federation_copy_state{audience="public",origin="recia",state="verified"} 1.0' in page
+
+    async def diverged() -> bool:
+        return (await recia.copies())[name].state == "diverged"
+
+    await until(diverged)  # it is compared when the signature comes, which may be later
     async with httpx2.AsyncClient(base_url=recia.url, headers=await token_of(recia)) as client:
         shown = (await client.get("/v1/peers")).json()["peers"]
         (feed,) = [f for f in shown[0]["feeds"] if f["audience"] == "public"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -68,11 +69,14 @@ class Database:
 
     async def everything(self) -> bytes:
         """All that the node holds: every column of every table."""
-        parts: list[bytes] = []
-        for table in TABLES:
-            for row in await self.connection.fetch(f'SELECT * FROM "{table}"'):
-                parts += [value if isinstance(value, bytes) else str(value).encode() for value in row]
-        return b"\n".join(parts)
+        rows = await self.connection.fetch(_EVERYTHING)
+        text = "\n".join(row[0] for row in rows)
+        return b"\n".join([text.encode(), *(bytes.fromhex(found) for found in _BYTES.findall(text))])
+
+
+_EVERYTHING = " UNION ALL ".join(f'SELECT t::text FROM "{table}" AS t' for table in TABLES)
+_BYTES = re.compile(r"\\x((?:[0-9a-f]{2})+)")
+"""Bytes as they stand in a row that is told as text."""
 
 
 @asynccontextmanager

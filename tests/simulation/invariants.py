@@ -34,6 +34,11 @@ async def always(world: World) -> list[str]:
 async def at_rest(world: World) -> list[str]:
     """What is wrong when nothing is under way any more."""
     wrong = await always(world)
+    words = {
+        operator: set(CANARY.findall(await database.everything()))
+        for operator, database in world.databases.items()
+    }
+    views = {operator: await node.peers() for operator, node in world.nodes.items()}
     for origin in world.operators:
         wrong += await _kept(world, origin)
         there = await _held(world.databases[origin], origin)
@@ -55,12 +60,7 @@ async def at_rest(world: World) -> list[str]:
                 continue
             may = {PUBLIC, FEDERATION} | {name for name, members in groups.items() if reader in members}
             here = await _held(world.databases[reader], origin)
-            copies = {
-                v.audience: v
-                for p in (await world.nodes[reader].peers()).peers
-                if p.operator == origin
-                for v in p.feeds
-            }
+            copies = {v.audience: v for p in views[reader].peers if p.operator == origin for v in p.feeds}
             for audience in sorted(there.feeds.keys() | here.feeds.keys()):
                 name = f"{reader}'s copy of {origin}/{audience}"
                 if audience in may and audience in there.feeds:
@@ -75,12 +75,12 @@ async def at_rest(world: World) -> list[str]:
             for row in here.records:
                 if row["feed"] not in {place["id"] for place in here.feeds.values()}:
                     wrong.append(f"{reader} holds {origin}/{row['key']} in no feed of its origin")
-            for found in set(CANARY.findall(await world.databases[reader].everything())):
+            for found in sorted(words[reader]):
                 if f"-{origin}-" in found.decode() and live.get(found) not in may:
                     wrong.append(f"{reader} holds {found.decode()}, which it may not (any more)")
         wrong += await _answered(world, origin)
     for reader in world.operators:
-        view = await world.nodes[reader].peers()
+        view = views[reader]
         wrong += [
             f"{reader} has set aside {one.origin}/{one.audience} {one.type}/{one.key} {one.seq}: {one.reason}"
             for one in view.set_aside

@@ -14,6 +14,9 @@ RUN = 125
 LOOK = 40
 """Steps between looks at what must always hold."""
 
+SETTLES = 3
+"""Rounds without faults, of everybody with everybody, after which all must be well."""
+
 
 class Wrong(AssertionError):
     """Something does not hold; ``log`` says all that happened before."""
@@ -35,10 +38,12 @@ async def run(databases: dict[str, Database], seed: int, faults: int = RUN) -> W
                 if steps % LOOK == 0 and (found := await always(world)):
                     raise Wrong(found, world.log)
             await world.quiesce()
+            for _ in range(SETTLES):
+                await world.settle()
+                if not (found := await at_rest(world)):
+                    return world
         except Wrong:
             raise
         except Exception as error:
-            raise Wrong(["".join(traceback.format_exception(error)[-3:])], world.log) from error
-        if found := await at_rest(world):
-            raise Wrong(found, world.log)
-    return world
+            raise Wrong(["".join(traceback.format_exception(error)[-14:])], world.log) from error
+        raise Wrong(found, world.log)

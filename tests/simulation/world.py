@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey
 import federation.domain.proof
 from federation import notary, trust
 from federation.domain.document import Draft, check_draft
-from federation.domain.errors import CursorRefused, Forged, NotFound, Refused
+from federation.domain.errors import Forged, NotFound, Refused
 from federation.domain.group import Group
 from federation.domain.peer import OwnKey
 from federation.domain.solution import Solution
@@ -99,7 +99,6 @@ class World:
         self.unnoticed: set[str] = set()
         """Who went back to a backup and does not know it."""
         self.log: list[str] = []
-        self.quiet = False
 
     def say(self, what: str) -> None:
         self.log.append(what)
@@ -294,8 +293,6 @@ class World:
             assert heads is not None
             await Loop(node, _METRICS)._take(peer, source, heads)
         except (Refused, Overtaken) as error:
-            if not faulty and not nested and not isinstance(error, CursorRefused) and self.quiet:
-                self.say(f"{reader} < {origin}: {error!r}")
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")
 
@@ -416,7 +413,6 @@ class World:
 
     async def quiesce(self) -> None:
         """Nothing goes wrong any more, operators look after their nodes, and time passes."""
-        self.quiet = True
         self.say("quiet")
         self.skew = dict.fromkeys(self.operators, 0)
         self.now += timedelta(seconds=2 * SKEW)
@@ -427,16 +423,17 @@ class World:
             if not found.minted:
                 await notary.restore_check(self.nodes[operator], force=True)
         self.unnoticed.clear()
-        for _ in range(3):
-            self.now += timedelta(minutes=11)
-            for operator in self.operators:
-                await notary.prove(self.nodes[operator])
-            for reader in self.operators:
-                for origin in self.operators:
-                    if reader != origin:
-                        await self.round(reader, origin, faulty=False)
-                        await self.confirm(reader, origin)
-        self.quiet = False
+
+    async def settle(self) -> None:
+        """Some minutes in which all goes well: every node follows every other one."""
+        self.now += timedelta(minutes=11)
+        for operator in self.operators:
+            await notary.prove(self.nodes[operator])
+        for reader in self.operators:
+            for origin in self.operators:
+                if reader != origin:
+                    await self.round(reader, origin, faulty=False)
+                    await self.confirm(reader, origin)
 
 
 _METRICS = Metrics()
