@@ -16,7 +16,7 @@ MOST_PRODUCTS = 20_000
 """Products of one document, at most."""
 
 
-class _Helper(msgspec.Struct):
+class _Identification(msgspec.Struct):
     cpe: str = ""
     purl: str = ""
 
@@ -24,7 +24,7 @@ class _Helper(msgspec.Struct):
 class _Named(msgspec.Struct):
     product_id: str
     name: str = ""
-    product_identification_helper: _Helper | None = None
+    product_identification_helper: _Identification | None = None
 
 
 class _Branch(msgspec.Struct):
