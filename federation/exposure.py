@@ -47,6 +47,10 @@ from federation.store.exposure import Covering, Group, Single, covering
 
 PATIENCE = 10.0
 """Seconds that a question waits for what has arrived to be brought in, at most."""
+HURRY = 2_000
+"""Records that arrive between two looks when a first sync or a bulk upload is under way."""
+MOST_PASSED = 30
+"""Looks in a row at which nothing is brought in for that, at most."""
 NOTED_AGAIN = timedelta(days=1)
 """After this the same version is noted anew."""
 STALE_AFTER = 600.0
@@ -230,17 +234,29 @@ async def bring_in(node: Node, *, within: float = PATIENCE) -> None:
             left = await writing.exposure.bring_in()
 
 
-async def keep_up(node: Node) -> None:
-    """Bring in what has arrived before somebody asks: all of it, or a part while more is arriving.
+class KeepingUp:
+    """Brings in what has arrived before somebody asks, but not while much is arriving.
 
-    A first sync is not to share its processor with this for longer than a window in each chore.
+    A first sync or a bulk upload is not to share its processor with this: who asks meanwhile waits for it.
     """
-    arrival = node.watch.state.arrival
-    async with node.store.read() as reading:
-        left = await reading.exposure.behind()
-    while left and node.watch.state.arrival == arrival:
-        async with node.store.write() as tx:
-            left = await tx.exposure.bring_in()
+
+    def __init__(self) -> None:
+        self._arrival = 0
+        self._passed = 0
+
+    async def keep_up(self, node: Node) -> None:
+        """Bring in all of it, or leave it for the next time, which is not to be for ever."""
+        arrival = node.watch.state.arrival
+        moved, self._arrival = arrival - self._arrival, arrival
+        if moved > HURRY and self._passed < MOST_PASSED:
+            self._passed += 1
+            return
+        self._passed = 0
+        async with node.store.read() as reading:
+            left = await reading.exposure.behind()
+        while left and node.watch.state.arrival - arrival <= HURRY:
+            async with node.store.write() as tx:
+                left = await tx.exposure.bring_in()
 
 
 # What is asked

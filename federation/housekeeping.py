@@ -211,7 +211,7 @@ async def _keep_house(node: Node) -> None:
         _every(EXPIRE_SECONDS, notary.drop_expired, node),
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
-        _every(KEEP_UP_SECONDS, exposure.keep_up, node),
+        _every(KEEP_UP_SECONDS, exposure.KeepingUp().keep_up, node),
         _every(ALERT_SECONDS, alerts.Noticing().notice, node),
         _every(ALERT_SECONDS, alerts.deliver, node),
         _every(FORGET_ALERTS_SECONDS, alerts.forget, node),

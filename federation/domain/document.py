@@ -390,6 +390,7 @@ _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
 )
+_FORBIDDEN_LATIN = bytes(code for code in range(256) if _FORBIDDEN.match(chr(code)))
 # In canonical JSON the only escapes are \" \\ \n \t and those of forbidden control characters. A line
 # feed may not be last in a text: to Python's regular expressions `$` matches before it.
 _FORBIDDEN_ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\([^"\\nt]|n")')
@@ -402,12 +403,7 @@ def check_text(raw: bytes) -> None:
     Raises Invalid with a pointer to the member at fault.
     """
     text = raw.decode()
-    if (
-        (text.isascii() or unicodedata.is_normalized("NFC", text))
-        # (What can be printed holds none of them, and that is quicker to know.)
-        and (text.isprintable() or not _FORBIDDEN.search(text))
-        and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(text))
-    ):
+    if _is_plain(text) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(text)):
         return
     for pointer, string in _strings(msgspec.json.decode(raw)):
         if found := _FORBIDDEN.search(string):
@@ -417,6 +413,17 @@ def check_text(raw: bytes) -> None:
         if string.endswith("\n"):
             raise Invalid("the text ends with a line feed", pointer=pointer)
     raise Invalid("the text holds characters that are not allowed")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is NFC and holds none of the forbidden characters; the quickest way first."""
+    try:
+        latin = text.encode("latin-1")
+    except UnicodeEncodeError:
+        # (What can be printed holds none of them, and that is quicker to know.)
+        return unicodedata.is_normalized("NFC", text) and (text.isprintable() or not _FORBIDDEN.search(text))
+    # Nothing below U+0300 changes under NFC (Unicode Standard Annex 15, 5.1).
+    return len(latin.translate(None, _FORBIDDEN_LATIN)) == len(latin)
 
 
 def _strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:

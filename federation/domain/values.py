@@ -207,7 +207,8 @@ class Dated(Part, frozen=True, kw_only=True):
                 day(value) if len(value) == 10 else instant(value)
         for first, second in self.ordered:
             one, two = getattr(self, first), getattr(self, second)
-            if one is not None and two is not None and _moment(one) > _moment(two):
+            # (All are in UTC: what is the same text is the same moment, and that is quicker to know.)
+            if one != two and one is not None and two is not None and _moment(one) > _moment(two):
                 raise RuleBroken(f"{second} ({{two}}) is before {first} ({{one}})", one=one, two=two)
 
 
@@ -325,13 +326,14 @@ class Content(Dated, frozen=True, kw_only=True):
         """What this content is found by."""
         words = tuple(self.words())
         # Lists and not generators: this is done for every record that is written or comes.
+        start = f"{self.type}."
         return Projection(
-            facets=tuple(dict.fromkeys([f"{self.type}.{name}={value}" for name, value in self.found_by()])),
-            beneficiaries=tuple(
+            tuple(dict.fromkeys([f"{start}{name}={value}" for name, value in self.found_by()])),
+            tuple(
                 dict.fromkeys([f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers])
             ),
-            french=_searched([text for _, text in words]),
-            other=_searched([text for is_french, text in words if not is_french]),
+            _searched([text for _, text in words]),
+            _searched([text for is_french, text in words if not is_french]),
         )
 
 

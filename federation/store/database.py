@@ -54,6 +54,9 @@ _BEGIN = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enabl
 A plan that was made while a table was empty must not be one to read all of it. In one message with the BEGIN,
 for that is a round trip as well. Lists are planned for what they ask, see below.
 """
+_MANY = f"{_BEGIN}; SET LOCAL gin_pending_list_limit = '64MB'"
+"""For many records at once: what makes them findable waits in a list that is read by every search, and is put
+in its place by ``refresh_statistics`` when all are there, or by autovacuum."""
 
 
 class Reading:
@@ -172,14 +175,16 @@ class Store:
         return _Lent(self, Reading)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Writing]:
+    async def write(self, *, many: bool = False) -> AsyncIterator[Writing]:
         """A transaction. It commits when the block ends and rolls back when the block raises.
+
+        With ``many`` records to keep, ``refresh_statistics`` is owed after the last of such transactions.
 
         What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
         async with self._connection() as connection:
-            await connection.execute(_BEGIN)
+            await connection.execute(_MANY if many else _BEGIN)
             try:
                 tx = Writing(Session(connection))
                 yield tx

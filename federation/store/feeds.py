@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, Text, case, cast, delete, func, literal, select, union_all, update
+from sqlalchemy import BigInteger, Text, cast, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
@@ -15,6 +15,7 @@ from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
 from federation.domain.visibility import Caller, may_see
 from federation.store.digests import FORGOTTEN
 from federation.store.pages import bounded
+from federation.store.records import ADVANCE, Held
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import copies, digests, feeds, node, records, set_aside, withdrawals
 
@@ -68,24 +69,22 @@ _OPEN = Statement(
     .on_conflict_do_nothing()
 )
 _OPEN_COPY = Statement(insert(copies).values(feed=param("feed")).on_conflict_do_nothing())
-_ADVANCE = Statement(
-    update(feeds)
-    .where(
-        feeds.c.id == param("feed"),
-        feeds.c.head == param("seen"),
-        feeds.c.epoch.is_not_distinct_from(param("seen_epoch", Text)),
-    )
-    .values(
-        head=param("new_head"),
-        epoch=param("new_epoch", Text),
-        live=feeds.c.live + param("delta"),
-        # A head told in another epoch says nothing about this one.
-        remote_head=case(
-            (feeds.c.epoch.is_distinct_from(param("new_epoch", Text)), param("new_head")),
-            else_=func.greatest(feeds.c.remote_head, param("new_head")),
-        ),
-    )
+_ADVANCE = ADVANCE.format(feed="$1", seen="$2", seen_epoch="$3", to="$4", epoch="$5", delta="$6")
+_STANDING = f"""
+WITH place AS (
+    SELECT {", ".join(column.name for column in _COLUMNS)} FROM feeds WHERE origin = $1 AND audience = $2
 )
+SELECT place.*,
+    EXISTS (SELECT FROM withdrawals WHERE feed = place.id AND seq > 0) AS withdrew,
+    EXISTS (SELECT FROM set_aside WHERE feed = place.id) AS set_aside,
+    held.*
+FROM place LEFT JOIN (
+    unnest($3::text[], $4::text[]) AS asked(type, key) CROSS JOIN LATERAL (
+        SELECT type, key, revision, feed, seq, retracted, hash, created_at FROM records
+        WHERE type = asked.type AND origin = $1 AND key = asked.key LIMIT 1
+    ) AS held
+) ON true
+"""
 _TOLD = Statement(
     update(feeds)
     .where(feeds.c.id == param("feed"), feeds.c.remote_head.is_distinct_from(param("told")))
@@ -317,6 +316,18 @@ _KNOWN_DATABASE = "SELECT system_id, timeline FROM node FOR UPDATE"
 _KNOW_DATABASE = "UPDATE node SET system_id = $1, timeline = $2"
 
 
+class Standing(NamedTuple):
+    """What is held before a slice of a feed is kept."""
+
+    place: Place
+    held: dict[tuple[str, str], Held]
+    """Of the records in it, by (type, key)."""
+    withdrew: bool
+    """Whether any record has left the feed."""
+    set_aside: bool
+    """Whether any of its entries is set aside."""
+
+
 class NodeState(msgspec.Struct, frozen=True):
     """What every process looks at to learn of what others did."""
 
@@ -375,6 +386,17 @@ class FeedsReader:
     async def find(self, name: FeedName) -> Place | None:
         row = await self._session.one(_ONE, origin=name.origin, audience=name.audience)
         return Place(*row) if row else None
+
+    async def standing(self, name: FeedName, names: Sequence[tuple[str, str]]) -> Standing | None:
+        """A feed, and what is held of these records of its origin: (type, key). None if there is no feed."""
+        rows = await self._session.connection.fetch(
+            _STANDING, name.origin, name.audience, [type_ for type_, _ in names], [key for _, key in names]
+        )
+        if not rows:
+            return None
+        ends = len(_COLUMNS)
+        held = {(row["type"], row["key"]): Held(*row[ends + 2 :]) for row in rows if row["type"] is not None}
+        return Standing(Place(*rows[0][:ends]), held, rows[0]["withdrew"], rows[0]["set_aside"])
 
     async def entries(self, place: Place, after: Cursor | None, limit: int) -> tuple[list[Any], bool]:
         """Rows (seq, retracted or None for a withdrawal, type, key, revision, hash, document) in order.
@@ -455,16 +477,10 @@ class FeedsWriter(FeedsReader):
 
     async def advance(self, place: Place, to: Cursor, *, delta: int) -> bool:
         """Move the place up to which a feed was taken; False if somebody else did in between."""
-        touched = await self._session.run(
-            _ADVANCE,
-            feed=place.id,
-            seen=place.head,
-            seen_epoch=place.epoch,
-            new_head=to.seq,
-            new_epoch=to.epoch,
-            delta=delta,
+        tag: str = await self._session.connection.execute(
+            _ADVANCE, place.id, place.head, place.epoch, to.seq, to.epoch, delta
         )
-        return touched == 1
+        return tag == "UPDATE 1"
 
     async def told(self, place: Place, head: int) -> None:
         """Note what the origin says its head is, for the lag."""

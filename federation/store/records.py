@@ -7,7 +7,7 @@ been done before. The lock is held until the commit is visible, so who reads num
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -55,6 +55,19 @@ class Held(msgspec.Struct, frozen=True):
 class Occupied(Exception):
     """Something else is held at a number that an entry has: it is of a past that its origin has lost, or came
     garbled. See ``feeds.unseat``."""
+
+
+class Advance(NamedTuple):
+    """How the place of a feed that is followed moves on."""
+
+    feed: int
+    seen: int
+    """Where it is."""
+    seen_epoch: str | None
+    to: int
+    epoch: str
+    delta: int
+    """Change of the number of live records."""
 
 
 class Leaving(NamedTuple):
@@ -262,26 +275,29 @@ _ARRIVALS = Statement(
 
 # Keeping. Written as text: it is one act, and Core's form of it would be four times as long.
 
-_INCOMING = """
-incoming AS (
-    SELECT * FROM unnest(
-        $1::text[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bool[],
-        $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[], $13::text[], $14::text[],
-        $15::text[], $16::text[], $17::int[]
-    ) WITH ORDINALITY AS i(
-        type, key, feed, seq, revision, tlp, audience, retracted,
-        created_at, updated_at, hash, document, facets, beneficiaries,
-        french, other, live, n
-    )
-)"""
+_COLUMNS = (
+    "type text", "key text", "revision bigint", "tlp text", "audience text", "retracted bool",
+    "created_at timestamptz", "updated_at timestamptz", "hash bytea", "document bytea",
+    "facets text", "beneficiaries text", "french text", "other text",
+)  # fmt: skip
+"""What a record is written down with, each an array with a value for each record."""
+
+
+def _incoming(*further: str) -> str:
+    """The records that come, as rows: the first parameters of a statement are their columns."""
+    columns = [column.split(" ") for column in (*_COLUMNS, *further)]
+    arrays = ", ".join(f"${n}::{type_}[]" for n, (_, type_) in enumerate(columns, 1))
+    names = ", ".join(name for name, _ in columns)
+    return f"incoming AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS i({names}, n))"
+
 
 _INSERT = """
 INSERT INTO records AS held (
     type, origin, key, feed, seq, arrived, revision, tlp, audience, retracted,
     created_at, updated_at, hash, document, facets, beneficiaries, search
 )
-SELECT i.type, $18::text, i.key, i.feed, {seq}, clock.base + i.n, i.revision, i.tlp, i.audience, i.retracted,
-       i.created_at, i.updated_at, i.hash, i.document,
+SELECT i.type, {origin}::text, i.key, {feed}, {seq}, clock.base + i.n,
+       i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
        string_to_array(i.facets, E'\\x1f'), string_to_array(i.beneficiaries, E'\\x1f'),
        to_tsvector('federation_french', {french}) || to_tsvector('federation_simple', i.other)
 {source}
@@ -295,11 +311,10 @@ WHERE {condition}
 """
 
 KEEP = (
-    "WITH"
-    + _INCOMING
+    f"WITH {_incoming('feed int', 'live int')}"
     + """,
 leaving AS (
-    SELECT * FROM unnest($19::text[], $20::text[], $21::int[], $22::bigint[], $23::int[])
+    SELECT * FROM unnest($18::text[], $19::text[], $20::int[], $21::bigint[], $22::int[])
     WITH ORDINALITY AS l(type, key, feed, revision, live, n)
 ),
 places AS (
@@ -308,8 +323,8 @@ places AS (
     SELECT feed, live, false FROM leaving
 ),
 clock AS (
-    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[])
-    RETURNING arrival - cardinality($1::text[]) - cardinality($19::text[]) AS base
+    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($18::text[])
+    RETURNING arrival - cardinality($1::text[]) - cardinality($18::text[]) AS base
 ),
 heads AS (
     UPDATE feeds SET head = feeds.head + moved.entries, live = feeds.live + moved.live
@@ -335,6 +350,8 @@ left_behind AS (
     SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 )"""
     + _INSERT.format(
+        origin="$17",
+        feed="i.feed",
         # By a window and not by a join on n: whatever the plan, each record is looked at once.
         seq="heads.base + row_number() OVER (PARTITION BY i.feed ORDER BY i.n)",
         french=_endings(literal_column("i.french")),
@@ -344,22 +361,53 @@ left_behind AS (
 )
 """Number and keep records of one's own. The row of ``node`` is the lock, taken here and nowhere earlier."""
 
+_TAKEN = _INSERT.format(
+    origin="$16",
+    feed="$17::int",
+    seq="i.seq",
+    french=_endings(literal_column("i.french")),
+    source="FROM incoming AS i CROSS JOIN clock",
+    condition="true",
+)
 TAKE = (
-    "WITH"
-    + _INCOMING
+    f"WITH {_incoming('seq bigint')}"
     + """,
 clock AS (
     UPDATE node SET arrival = arrival + cardinality($1::text[])
     RETURNING arrival - cardinality($1::text[]) AS base
 )"""
-    + _INSERT.format(
-        seq="i.seq",
-        french=_endings(literal_column("i.french")),
-        source="FROM incoming AS i CROSS JOIN clock",
-        condition="true",
-    )
+    + _TAKEN
 )
 """Keep records of another origin at the numbers it gave them."""
+
+ADVANCE = """
+UPDATE feeds SET head = {to}, epoch = {epoch}, live = feeds.live + {delta},
+    -- A head told in another epoch says nothing about this one.
+    remote_head = CASE WHEN epoch IS DISTINCT FROM {epoch} THEN {to} ELSE greatest(remote_head, {to}) END
+WHERE id = {feed} AND head = {seen} AND epoch IS NOT DISTINCT FROM {seen_epoch}
+RETURNING true AS moved
+"""
+"""Move the place up to which a feed was taken, unless somebody else did in between."""
+
+TAKE_ON = (
+    f"WITH {_incoming('seq bigint')}, advanced AS ("
+    + ADVANCE.format(
+        feed="$17::int",
+        seen="$18::bigint",
+        seen_epoch="$19::text",
+        to="$20::bigint",
+        epoch="$21::text",
+        delta="$22::bigint",
+    )
+    + """),
+clock AS (
+    -- After the feed's row, as whoever signs or compares takes them.
+    UPDATE node SET arrival = arrival + cardinality($1::text[]) FROM advanced WHERE advanced.moved
+    RETURNING arrival - cardinality($1::text[]) AS base
+)"""
+    + _TAKEN
+)
+"""The same of a feed that is followed: its place moves on with the records, or none is kept."""
 
 _PURGE = """
 WITH gone AS (
@@ -542,7 +590,9 @@ class RecordsWriter(RecordsReader):
         """
         tag = await self._insert(
             KEEP,
-            *_columns((record, feed, None, live) for record, feed, live in kept),
+            *_columns([record for record, _, _ in kept]),
+            [feed for _, feed, _ in kept],
+            [live for _, _, live in kept],
             origin,
             [one.type for one in leaving],
             [one.key for one in leaving],
@@ -559,8 +609,20 @@ class RecordsWriter(RecordsReader):
         Raises Invalid when the database does not take one of them, and Occupied when something else has one
         of the numbers; nothing of the transaction may then be committed.
         """
+        await self._take(TAKE, taken, origin, feed)
+
+    async def take_on(self, origin: str, advance: Advance, taken: Sequence[tuple[Record, int]]) -> bool:
+        """The same of a feed that is followed, and its place moves on with them.
+
+        False if somebody else moved it in between; then nothing is kept.
+        """
+        tag = await self._take(TAKE_ON, taken, origin, *advance)
+        return not tag.endswith(" 0")
+
+    async def _take(self, statement: str, taken: Sequence[tuple[Record, int]], *arguments: Any) -> str:
+        columns = _columns([record for record, _ in taken])
         try:
-            await self._insert(TAKE, *_columns((record, feed, seq, 0) for record, seq in taken), origin)
+            return await self._insert(statement, *columns, [seq for _, seq in taken], *arguments)
         except asyncpg.UniqueViolationError as error:
             raise Occupied from error
 
@@ -598,22 +660,25 @@ class RecordsWriter(RecordsReader):
         return live
 
 
-def _columns(rows: Iterable[tuple[Record, int | None, int | None, int]]) -> tuple[list[Any], ...]:
-    """The arrays of ``_INCOMING``."""
-    columns: tuple[list[Any], ...] = tuple([] for _ in range(17))
-    for record, feed, seq, live in rows:
-        found = record.projection
-        for values, value in zip(
-            columns,
-            (
-                record.type, record.key, feed, seq, record.revision, record.tlp, record.audience,
-                record.retracted, record.created_at, record.updated_at, record.hash, record.document,
-                "\x1f".join(found.facets), "\x1f".join(found.beneficiaries), found.french, found.other, live,
-            ),
-            strict=True,
-        ):  # fmt: skip
-            values.append(value)
-    return columns
+def _columns(records: Sequence[Record]) -> tuple[list[Any], ...]:
+    """The arrays of ``_COLUMNS``. (One column after the other: this is done for every record that comes.)"""
+    found = [record.projection for record in records]
+    return (
+        [record.type for record in records],
+        [record.key for record in records],
+        [record.revision for record in records],
+        [record.tlp for record in records],
+        [record.audience for record in records],
+        [record.retracted for record in records],
+        [record.created_at for record in records],
+        [record.updated_at for record in records],
+        [record.hash for record in records],
+        [record.document for record in records],
+        ["\x1f".join(one.facets) for one in found],
+        ["\x1f".join(one.beneficiaries) for one in found],
+        [one.french for one in found],
+        [one.other for one in found],
+    )
 
 
 def _shape(query: Query, through: Eyes, *, counted: bool) -> Statement:

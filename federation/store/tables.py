@@ -113,7 +113,8 @@ records = Table(
     Column("type", Text, primary_key=True, comment="Type; it may be one this version does not know."),
     Column("origin", Text, primary_key=True, comment="The operator that writes it."),
     Column("key", Text, primary_key=True, comment="The origin's key."),
-    Column("feed", Integer, ForeignKey("feeds.id"), comment="The feed it is in; null for TLP:RED."),
+    # (No foreign key: feeds are never deleted, and to look each up again costs a twentieth of a first sync.)
+    Column("feed", Integer, comment="The feed it is in; null for TLP:RED."),
     Column("seq", BigInteger, comment="Its number in the feed, given at commit."),
     Column("arrived", BigInteger, nullable=False, comment="Its number among all changes held here."),
     Column("revision", BigInteger, nullable=False, comment="1, 2, 3..."),

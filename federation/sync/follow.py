@@ -19,11 +19,11 @@ from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
 from federation.keys import kid_of
-from federation.node import Node
+from federation.node import MANY, Node
 from federation.notary import moment
 from federation.store.digests import Copy
 from federation.store.feeds import Place
-from federation.sync.pull import Braked, Overtaken, Taken, brake, pull, withdraw_only
+from federation.sync.pull import Braked, Overtaken, Taken, brake, copy_of, pull, withdraw_only
 from federation.sync.repair import Proof, Repair, Sender, compare, verified_checkpoint
 
 log = logging.getLogger("federation.sync")
@@ -51,9 +51,7 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
     name = head.name
     sender = Sender(source, await _with_key(node, origin, head))
     proof = _proof(node, head, sender)
-    async with node.store.read() as tx:
-        place = await tx.feeds.find(name)
-        copy = await tx.digests.copy(place.id) if place else Copy()
+    place, copy = await copy_of(node, name)
     if place is not None and copy.braked is not None and not copy.confirmed:
         if place.epoch == head.epoch and place.head >= head.retained_from:
             # (Else what is gone and what was withdrawn cannot be told apart: all of it waits.)
@@ -69,7 +67,7 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
             until = proof.said.seq if _is_old(copy, node.clock()) else head.seq
             head = msgspec.structs.replace(head, seq=until)
         try:
-            taken = await pull(node, head, source)
+            taken = await pull(node, head, source, (place, copy))
         except CursorExpired:
             if proof is None:
                 raise
@@ -78,6 +76,8 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
         taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
     if proof is not None:
         await _prove(node, name, proof, sender, taken, trusting=trusting)
+    if taken.entries >= MANY:
+        await node.store.refresh_statistics()
     return taken
 
 
@@ -93,9 +93,7 @@ async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, sour
     if head.checkpoint is None:
         return taken
     said = verified_checkpoint(node, name, head.checkpoint, sender)
-    async with node.store.read() as tx:
-        place = await tx.feeds.find(name)
-        copy = await tx.digests.copy(place.id) if place else Copy()
+    place, copy = await copy_of(node, name)
     if copy.braked is not None and not copy.confirmed:
         return taken
     if copy.newest is not None and said.iat < copy.newest.timestamp():
@@ -196,9 +194,7 @@ async def _prove(
 
 async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
     """Whether what came ends before what was signed: the last entries are kept no longer, or were lost."""
-    async with node.store.read() as tx:
-        place = await tx.feeds.find(name)
-        copy = await tx.digests.copy(place.id) if place else Copy()
+    place, copy = await copy_of(node, name)
     return (
         place is not None
         and place.epoch == proof.said.epoch

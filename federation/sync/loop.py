@@ -37,6 +37,9 @@ LONGEST_PULL = 3_600.0
 """Seconds after which a pull is given up; what it has stored is kept, and the next one goes on from there."""
 PAUSE = 0.5
 """Seconds before a peer that answered at once, without news, is asked again."""
+PROOFS_EACH_SECOND = 50.0
+"""Answers that brought a new head but no entry (a signature of what came before), and after which the peer
+is asked again at once."""
 RELAYED_AFTER = 2
 """Failures in a row after which other members are asked for what they hold of a peer's feeds."""
 RELAYED_EVERY = 30.0
@@ -45,6 +48,23 @@ MOST_RELAYS = 3
 """Members that are asked each time, at most."""
 NOTED = 30.0
 """Seconds between notes that a peer still answers."""
+
+
+class Patience:
+    """Bears so many events each second in the long run, and a second's worth of them at once."""
+
+    def __init__(self, each_second: float) -> None:
+        self._rate = self._left = each_second
+        self._at = 0.0
+
+    def bears(self, now: float) -> bool:
+        """Whether one more at this time (in seconds) is borne."""
+        self._left = min(self._rate, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 class Loop:
@@ -141,12 +161,16 @@ class Loop:
     async def _listen(self, peer: Peer, source: PeerSource, *, failing: bool) -> None:
         noted, swept = 0.0, time.monotonic()
         sweep = SWEEP * random.uniform(2 / 3, 4 / 3)
+        before: tuple[Head, ...] | None = None
+        patience = Patience(PROOFS_EACH_SECOND)
         while True:
             asked = time.monotonic()
             heads = await source.heads(wait=True)
             brought = await self._take(peer, source, heads) if heads is not None else 0
             now = time.monotonic()
-            if not brought and source.answered and now - asked < PAUSE:
+            news = heads is not None and heads != before
+            before = heads or before
+            if not brought and source.answered and now - asked < PAUSE and not (news and patience.bears(now)):
                 # It does not wait: it may not know how, or it is about to stop and ends all waits.
                 await asyncio.sleep(PAUSE)
             if failing or now - noted > NOTED:

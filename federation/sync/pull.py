@@ -21,10 +21,16 @@ from federation.domain.proof import brakes, bucket_of
 from federation.node import MANY, Node
 from federation.store.database import Writing
 from federation.store.digests import Copy
-from federation.store.feeds import Place
-from federation.store.records import Held, Occupied
+from federation.store.feeds import Place, Standing
+from federation.store.records import Advance, Held, Occupied
 
 log = logging.getLogger("federation.sync")
+
+
+AHEAD = 2
+"""Pages that are verified before they can be stored, at most."""
+AT_ONCE = 20
+"""Entries verified before others have a turn: a millisecond or two."""
 
 
 class Taken(msgspec.Struct):
@@ -51,8 +57,10 @@ class Overtaken(Exception):
     """Another process has advanced the feed meanwhile; whoever it is goes on with it."""
 
 
-async def pull(node: Node, head: Head, source: Source) -> Taken:
-    """Take a peer's feed to its head.
+async def pull(
+    node: Node, head: Head, source: Source, held: tuple[Place | None, Copy] | None = None
+) -> Taken:
+    """Take a peer's feed to its head. ``held``: what is known of our copy, where that was just read.
 
     Nothing is asked of the network when we are there already. A feed of a new epoch is taken from zero:
     what we hold and what comes are compared by revision and hash, record by record. A feed we may no
@@ -60,9 +68,7 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
     """
     name = head.name
     taken = Taken()
-    async with node.store.read() as reading:
-        place = await reading.feeds.find(name)
-        copy = await reading.digests.copy(place.id) if place else Copy()
+    place, copy = held or await copy_of(node, name)
     taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
     if place is None or head.seq - place.head >= MANY:
         # A long pull: the lag is to be seen while it lasts. Short ones note the head with their records.
@@ -80,8 +86,6 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
             page, checked = _up_to(head.seq, page, checked)
             if checked or place.epoch is None:  # an empty feed has a place, too
                 await keep(node, name, page.cursor, checked, taken)
-        if taken.entries >= MANY:
-            await node.store.refresh_statistics()
         if copy.confirmed or copy.braked:
             async with node.store.write() as tx:
                 await tx.digests.done(place.id)
@@ -94,6 +98,13 @@ async def pull(node: Node, head: Head, source: Source) -> Taken:
         # It changed between the head and the first page; the next head says to what.
         log.warning("the feed was minted anew", extra={"feed": str(name)})
     return taken
+
+
+async def copy_of(node: Node, name: FeedName) -> tuple[Place | None, Copy]:
+    """What is held of a feed, and what is known of that copy."""
+    async with node.store.read() as tx:
+        place = await tx.feeds.find(name)
+        return place, await tx.digests.copy(place.id) if place else Copy()
 
 
 def _up_to(
@@ -117,22 +128,36 @@ def _up_to(
 async def ahead(
     pages: AsyncIterator[Page], name: FeedName
 ) -> AsyncIterator[tuple[Page, list[Verified | SetAside]]]:
-    """Pages with their entries verified, one read ahead of the one being stored."""
+    """Pages with their entries verified, while the one before them is being stored.
 
-    async def following() -> tuple[Page, list[Verified | SetAside]] | None:
-        page = await anext(pages, None)
-        if page is None:
-            return None
-        return page, [entry if isinstance(entry, SetAside) else verify(entry, name) for entry in page.entries]
+    ``AHEAD`` pages wait at most. Verification gives way often: the database's answers to whoever stores
+    are not to wait for a page of it.
+    """
+    ready: asyncio.Queue[tuple[Page, list[Verified | SetAside]] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(AHEAD)
 
-    coming = asyncio.ensure_future(following())
+    async def read() -> None:
+        async for page in pages:
+            checked: list[Verified | SetAside] = []
+            for start in range(0, len(page.entries), AT_ONCE):
+                checked += [
+                    entry if isinstance(entry, SetAside) else verify(entry, name)
+                    for entry in page.entries[start : start + AT_ONCE]
+                ]
+                await asyncio.sleep(0)
+            await room.acquire()
+            ready.put_nowait((page, checked))
+
+    reading = asyncio.ensure_future(read())
+    reading.add_done_callback(lambda _: ready.put_nowait(None))
     try:
-        while (now := await coming) is not None:
-            coming = asyncio.ensure_future(following())
+        while (now := await ready.get()) is not None:
             yield now
+            room.release()
+        await reading
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
         if closing := getattr(pages, "aclose", None):
             await closing()
 
@@ -190,24 +215,20 @@ async def _vacate(node: Node, name: FeedName, numbers: list[int]) -> None:
 async def _keep(
     node: Node, name: FeedName, cursor: Cursor, checked: list[Verified | SetAside], taken: Taken
 ) -> None:
-    async with node.store.write() as tx:
-        place = await tx.feeds.find(name)
-        if place is None:
-            raise Overtaken
+    async with node.store.write(many=len(checked) >= MANY) as tx:
         names = [(one.type, one.key) for one in checked]
-        held = await tx.records.held_of(name.origin, names)
-        withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
-        decided = Decided(place.id, held, withdrawn)
+        standing = await tx.feeds.standing(name, names)
+        if standing is None:
+            raise Overtaken
+        place = standing.place
+        withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names]) if standing.withdrew else {}
+        decided = Decided(place.id, standing.held, withdrawn)
         for one in checked:
             decided.add(one)
         removed = decided.removed()
         if not taken.confirmed and brakes(taken.removed + removed, taken.held):
             raise Braked(_much(taken.removed + removed, taken.held))
-        if not await tx.feeds.advance(place, cursor, delta=decided.delta()):
-            raise Overtaken
-        if withdrawn_to := max((one.seq for one in decided.last.values() if one.record is None), default=0):
-            await tx.digests.withdrew(place.id, cursor.epoch, withdrawn_to)
-        noted = await _store(tx, place, decided)
+        noted = await _store(tx, standing, decided, cursor)
     node.watch.nudge()
     taken.entries += len(checked)
     taken.removed += removed
@@ -232,31 +253,37 @@ async def _keep(
         )
 
 
-async def _store(tx: Writing, place: Place, decided: Decided) -> frozenset[int]:
+async def _store(tx: Writing, standing: Standing, decided: Decided, cursor: Cursor) -> frozenset[int]:
     """Returns the numbers of the entries that are noted as set aside."""
+    place, epoch = standing.place, cursor.epoch
     kept = [(one.record, one.seq) for one in decided.last.values() if one.record is not None]
     gone = [(one.type, one.key, one.seq, one.revision) for one in decided.last.values() if one.record is None]
+    if standing.set_aside and decided.last:
+        await tx.feeds.cleared(place, list(decided.last))
+    if gone:  # before the lock of numbering, as whoever signs or compares takes them
+        await tx.digests.withdrew(place.id, epoch, max(seq for _, _, seq, _ in gone))
     if kept:
-        names = [(record.type, record.key) for record, _ in kept]
         if decided.withdrawn:
-            await tx.feeds.returned(place, names)
-        await tx.feeds.cleared(place, names)
-        await tx.records.take(place.origin, place.id, kept)
-    if gone:
-        await tx.feeds.cleared(place, [(type_, key) for type_, key, _, _ in gone])
-        # Of what was never held there is nothing to tell, and a peer could name records without end.
-        if told := [one for one in gone if decided.was_held(one[0], one[1])]:
-            await tx.records.purge(place.id, told)
+            await tx.feeds.returned(place, [(record.type, record.key) for record, _ in kept])
+        advance = Advance(place.id, place.head, place.epoch, cursor.seq, epoch, decided.delta())
+        moved = await tx.records.take_on(place.origin, advance, kept)
+    else:
+        moved = await tx.feeds.advance(place, cursor, delta=decided.delta())
+    if not moved:
+        raise Overtaken
+    # Of what was never held there is nothing to tell, and a peer could name records without end.
+    if told := [one for one in gone if decided.was_held(one[0], one[1])]:
+        await tx.records.purge(place.id, told)
     for feed, lost in decided.losses().items():
         await tx.feeds.loses(feed, sum(not was.retracted for was in lost))
         # (What is withdrawn there later may be gone from here by then, and leave no number.)
         await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in lost])
-    standing = [
+    left = [
         aside
         for aside in decided.aside
         if (good := decided.last.get((aside.type, aside.key))) is None or good.seq < aside.seq
     ]
-    return await tx.feeds.put_aside(place, standing) if standing else frozenset()
+    return await tx.feeds.put_aside(place, left) if left else frozenset()
 
 
 class Decided:

@@ -62,8 +62,8 @@ class FusedStore(Store):
     """Points that are left: two for each transaction, just before its commit and just after it."""
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Writing]:
-        async with super().write() as tx:
+    async def write(self, *, many: bool = False) -> AsyncIterator[Writing]:
+        async with super().write(many=many) as tx:
             yield tx
             self._burn()
         self._burn()

@@ -16,6 +16,7 @@ from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import read_query
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.store import database
+from federation.store import feeds as store_feeds
 from federation.store import records as store_records
 from federation.store.exposure import ExposureWriter
 from federation.store.feeds import FeedsReader
@@ -214,6 +215,8 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
 WRITES = {
     "keep": store_records.KEEP,
     "take": store_records.TAKE,
+    "take on": store_records.TAKE_ON,
+    "standing": store_feeds._STANDING,
     "purge": store_records._PURGE,
     "own held": store_records._OWN_HELD.text,
     "others held": store_records._OTHERS_HELD.text,

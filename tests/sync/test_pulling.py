@@ -247,8 +247,8 @@ class Between:
     def read(self) -> Any:
         return self._store.read()
 
-    def write(self) -> Any:
-        return _Between(self, self._store.write())
+    def write(self, *, many: bool = False) -> Any:
+        return _Between(self, self._store.write(many=many))
 
 
 class _Between:
@@ -257,14 +257,15 @@ class _Between:
 
     async def __aenter__(self) -> Any:
         tx = await self._block.__aenter__()
-        between, taking = self._between, tx.records.take
+        between, taking = self._between, tx.records.take_on
 
-        async def take_then(*arguments: Any) -> None:
-            await taking(*arguments)
+        async def take_then(*arguments: Any) -> bool:
+            taken: bool = await taking(*arguments)
             if between.at is not None:
                 await between.at(await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()"))
+            return taken
 
-        tx.records.take = take_then
+        tx.records.take_on = take_then
         return tx
 
     async def __aexit__(self, *error: Any) -> Any:
