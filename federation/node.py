@@ -448,7 +448,7 @@ class Node:
         """
         for _ in range(RACES):
             try:
-                async with self.store.write() as tx:
+                async with self.store.write(many=len(keys) >= MANY) as tx:
                     outcomes, any_change = await self._try(tx, kind, keys, wish, by, dry_run=dry_run)
             except Raced:
                 continue

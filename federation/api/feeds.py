@@ -20,13 +20,17 @@ from federation.api.caller import Tokens
 from federation.api.guard import body_of, caller_of
 from federation.domain.document import check_id, read_draft
 from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
-from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName
+from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import FeedPage, Node
 from federation.notary import Feedback
 
 SSE = "text/event-stream"
+NEWS = 100
+"""Entries of a feed that are told with the heads, at most."""
+NEWS_BYTES = 262_144
+"""Bytes of all such entries, at most."""
 HEARTBEAT = 15.0
 """Seconds after which a silent stream of events says that it is there."""
 
@@ -38,7 +42,10 @@ class Feeds(Controller):
 
     @get("/", opt={"act": "heads"})
     async def heads(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the feeds you may read, and what was signed of them. Wait for news with `Prefer: wait=25`."""
+        """List the feeds you may read, and what was signed of them. Wait for news with `Prefer: wait=25`.
+
+        As NDJSON the list is the first line, and what is new since the state you hold follows it.
+        """
         node: Node = request.app.state.node
         tokens: Tokens = request.app.state.tokens
         asked = only(request, "origin", "as")
@@ -53,16 +60,27 @@ class Feeds(Controller):
         # Who has no token is answered at once: a wait holds one of the places for requests under way.
         wait = wait_of(request) if caller.operator is not None else 0
         deadline = asyncio.get_running_loop().time() + wait
+        lines = wanted(request, JSON, NDJSON) == NDJSON
+        held: tuple[Head, ...] = ()
         while True:
             arrival = node.watch.state.arrival
             seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
-            body = msgspec.json.encode({"feeds": await node.heads(by=seen_by, origin=origin)})
+            heads = await node.heads(by=seen_by, origin=origin)
+            body = msgspec.json.encode({"feeds": heads})
             tag = hashlib.sha256(body).hexdigest()[:32]
-            headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache", "vary": "authorization"}
+            headers = {
+                "etag": f'"{tag}"',
+                "cache-control": "private, no-cache",
+                "vary": "authorization, accept",
+            }
             if wait:
                 headers["preference-applied"] = f"wait={wait}"
             if known is None or tag not in known:
-                return answer(body, headers=headers)
+                if not lines:
+                    return answer(body, headers=headers)
+                news = b"" if origin else await _news(node, held, heads, seen_by)
+                return answer(body + b"\n" + news, media_type=NDJSON, headers=headers)
+            held = heads
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or node.stopping.is_set():
                 return answer(b"", status=304, headers=headers)
@@ -171,6 +189,31 @@ class Arrivals(Controller):
                     b'],"cursor":"%s","more":%s}' % (str(cursor).encode(), _truth(more)),
                 ]
                 return answer(b"".join(parts), headers=NO_STORE)
+
+
+async def _news(node: Node, held: tuple[Head, ...], heads: tuple[Head, ...], caller: Caller) -> bytes:
+    """The entries between two states of the heads, feed by feed, where there are few of them.
+
+    It spares who follows us a question; who held another state than we think asks all the same.
+    """
+    before = {head.name: head for head in held}
+    parts: list[bytes] = []
+    room = NEWS_BYTES
+    for head in heads:
+        was = before.get(head.name)
+        if was is None or was.epoch != head.epoch or not 0 < head.seq - was.seq <= NEWS:
+            continue
+        after = Cursor(was.epoch, was.seq)
+        try:
+            page = await node.changes(head.name, after, by=caller, limit=NEWS)
+        except Refused:
+            continue  # who asks for that feed is told why
+        entries = b"".join(entry_line(row) + b"\n" for row in page.rows)
+        if not page.more and len(entries) <= room:
+            room -= len(entries)
+            parts.append(b'{"feed":"%s","after":"%s"}\n' % (str(head.name).encode(), str(after).encode()))
+            parts.append(entries)
+    return b"".join(parts)
 
 
 Again = Callable[[], Awaitable[Caller]]

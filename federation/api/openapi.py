@@ -448,7 +448,11 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
         case "heads":
             feeds = {"type": "object", "properties": {"feeds": {"type": "array", "items": ref("Head")}}}
             return {
-                "200": {"description": "The feeds", "headers": _ETAG, "content": body(JSON, feeds)},
+                "200": {
+                    "description": "The feeds. As NDJSON they are the first line; lines of news may follow.",
+                    "headers": _ETAG,
+                    "content": {**body(JSON, feeds), NDJSON: {"schema": feeds}},
+                },
                 "304": {"description": "No head has moved", "headers": _ETAG},
             }
         case "changes" | "arrivals":

@@ -54,6 +54,8 @@ BULK_LINE = 1_048_576
 """Bytes of one line, at most."""
 BATCH = 1_000
 """Records kept in one transaction."""
+AT_ONCE = 50
+"""Lines read before others have a turn."""
 BATCH_BYTES = 8 * 1_048_576
 
 
@@ -334,6 +336,8 @@ class Upload:
                 refusal = self._read(number, line)
                 if refusal is not None:
                     yield self._refuse(refusal)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)  # what the database answers meanwhile is not to wait for a batch
                 if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
                     async for told in self._kept():
                         yield told

@@ -34,20 +34,22 @@ changed AS MATERIALIZED (
     SELECT get_byte(sha256((type || '/' || key)::bytea), 0) FROM withdrawals WHERE feed = $1 AND seq > $2
     UNION
     SELECT unnest($3::smallint[])
-),
-lines AS (
-    SELECT r.bucket, {_LINE} AS line
-    FROM records AS r JOIN changed ON changed.bucket = r.bucket CROSS JOIN place
-    WHERE r.feed = $1 AND (NOT r.retracted OR r.seq > place.retained_from OR r.seq IS NULL)
 )
 SELECT place.epoch, place.head, place.live, place.retained_from, changed.bucket, made.digest
 FROM place
 LEFT JOIN changed ON true
-LEFT JOIN (
-    SELECT bucket,
-           sha256(convert_to(string_agg(line, E'\\n' ORDER BY line COLLATE "C") || E'\\n', 'UTF8')) AS digest
-    FROM lines GROUP BY bucket
-) AS made USING (bucket)
+-- Bucket by bucket: joined as a whole, the plan for any number of changes would read all of the feed for one.
+LEFT JOIN LATERAL (
+    SELECT
+        CASE WHEN count(*) > 0 THEN
+            sha256(convert_to(string_agg(line, E'\\n' ORDER BY line COLLATE "C") || E'\\n', 'UTF8'))
+        END AS digest
+    FROM (
+        SELECT {_LINE} AS line FROM records AS r
+        WHERE r.feed = $1 AND r.bucket = changed.bucket
+          AND (NOT r.retracted OR r.seq > place.retained_from OR r.seq IS NULL)
+    ) AS lines
+) AS made ON true
 """
 _BEGIN = Statement(
     insert(digests)

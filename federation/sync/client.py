@@ -60,6 +60,16 @@ _REFUSALS: dict[str, type[Refused]] = {
     error.code: error for error in (AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged)
 }
 _heads = msgspec.json.Decoder(dict[str, tuple[Head, ...]])
+
+
+class _Place(msgspec.Struct):
+    """Before the entries of a feed that come with the heads: which feed, and after which place of it."""
+
+    feed: str
+    after: str
+
+
+_place = msgspec.json.Decoder(_Place)
 _proofs = msgspec.json.Decoder(ProofOfFeed)
 _leaves = msgspec.json.Decoder(Leaves)
 SMALL = outbound.SMALL_BYTES
@@ -266,6 +276,7 @@ class PeerSource:
         )
         self._client.register_compliance_hook("access_token_response", _refuse_no_token)
         self._tag: str | None = None
+        self._news: dict[FeedName, tuple[Cursor, list[Entry | SetAside]]] = {}
         self.answered = False
         """Whether it has answered as it should since we began."""
 
@@ -290,19 +301,47 @@ class PeerSource:
         return uri, headers, form
 
     async def heads(self, *, wait: bool = False) -> tuple[Head, ...] | None:
-        """The heads of the peer's feeds; None when they have not moved since the last answer."""
-        headers = {}
+        """The heads of the peer's feeds; None when they have not moved since the last answer.
+
+        What is new since then may have come with them: ``changes`` has it ready.
+        """
+        self._news = {}
+        headers = {"accept": "application/x-ndjson, application/json;q=0.5"}
         if wait and self._tag:
-            headers = {"if-none-match": self._tag, "prefer": f"wait={WAIT}"}
+            headers |= {"if-none-match": self._tag, "prefer": f"wait={WAIT}"}
         async with self._request("GET", "/v1/feeds", headers, wait=WAIT) as response:
             if response.status_code == 304:
                 return None
             body = await self._checked(response)
-        heads = _read("its list of feeds", _heads, body).get("feeds")
+        first, _, news = body.partition(b"\n")
+        heads = _read("its list of feeds", _heads, first).get("feeds")
         if heads is None:
             raise Unreachable("its list of feeds cannot be read: there is none")
         self._tag = response.headers.get("etag")
+        self._news = self._told(news)
         return heads
+
+    def _told(self, lines: bytes) -> dict[FeedName, tuple[Cursor, list[Entry | SetAside]]]:
+        """What is new, by feed, and after which place; what is not as it should be is asked for later."""
+        told: dict[FeedName, tuple[Cursor, list[Entry | SetAside]]] = {}
+        found: list[Entry | SetAside] | None = None
+        last = 0
+        try:
+            for line in lines.splitlines():
+                if line.startswith(b'{"feed":'):
+                    place = _place.decode(line)
+                    after, found = Cursor.parse(place.after), []
+                    last = after.seq
+                    told[FeedName(*place.feed.split("/", 1))] = after, found
+                    continue
+                entry = self._entry_or_aside(line)
+                if found is None or entry.seq <= last:
+                    return {}
+                last = entry.seq
+                found.append(entry)
+        except (Refused, msgspec.MsgspecError, TypeError):
+            return {}
+        return told
 
     async def relayed(self, origin: str) -> tuple[Head, ...]:
         """The heads of another origin's feeds that the peer holds."""
@@ -364,6 +403,10 @@ class PeerSource:
         CursorRefused and AudienceRevoked as the peer says; Unreachable for everything else.
         """
         path = f"{_path(feed)}/changes"
+        told_after, told = self._news.pop(feed, (None, []))
+        if told and told_after is not None and told_after == after:
+            yield Page(entries=tuple(told), cursor=Cursor(told_after.epoch, told[-1].seq), more=False)
+            return
         if after is not None:
             path += f"?after={after}"
         headers = {"accept": "application/x-ndjson"}

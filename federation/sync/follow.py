@@ -13,7 +13,7 @@ import msgspec
 
 from federation import trust
 from federation.domain.errors import CursorExpired, Forged
-from federation.domain.feed import FeedName, Head, SetAside
+from federation.domain.feed import Cursor, FeedName, Head, SetAside
 from federation.domain.peer import Peer
 from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
 from federation.domain.values import as_instant
@@ -48,7 +48,7 @@ class Answering(Proving, Protocol):
 
 async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken:
     """Bring the copy of a feed to what its origin, which tells us itself, has and signs."""
-    name = head.name
+    name, told = head.name, head
     sender = Sender(source, await _with_key(node, origin, head))
     proof = _proof(node, head, sender)
     place, copy = await copy_of(node, name)
@@ -76,6 +76,7 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
         taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
     if proof is not None:
         await _prove(node, name, proof, sender, taken, trusting=trusting)
+        taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
     if taken.entries >= MANY:
         await node.store.refresh_statistics()
     return taken
@@ -155,7 +156,9 @@ async def _prove(
     try:
         ours = await compare(node, name, proof, adopting=trusting)
         if ours is None:
-            await _verified(node, name, sender, taken)
+            taken.verified = True
+            if before.via != sender.via:
+                await _verified(node, name, sender, taken)
             return
     except Overtaken:
         if not trusting and sender.via is None and not await _ends_short(node, name, proof):

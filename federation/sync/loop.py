@@ -162,11 +162,14 @@ class Loop:
         noted, swept = 0.0, time.monotonic()
         sweep = SWEEP * random.uniform(2 / 3, 4 / 3)
         before: tuple[Head, ...] | None = None
+        settled: dict[FeedName, Head] = {}
         patience = Patience(PROOFS_EACH_SECOND)
         while True:
             asked = time.monotonic()
             heads = await source.heads(wait=True)
-            brought = await self._take(peer, source, heads) if heads is not None else 0
+            brought = 0
+            if heads is not None:
+                brought = await self._take(peer, source, heads, settled)
             now = time.monotonic()
             news = heads is not None and heads != before
             before = heads or before
@@ -183,14 +186,20 @@ class Loop:
                 await trust.reread_keys(self._node, peer.operator)
                 swept, sweep = now, SWEEP * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
+                settled.clear()
 
-    async def _take(self, peer: Peer, source: PeerSource, heads: tuple[Head, ...]) -> int:
+    async def _take(
+        self, peer: Peer, source: PeerSource, heads: tuple[Head, ...], settled: dict[FeedName, Head]
+    ) -> int:
         """Pull every feed of the peer's own, also those that it no longer shows us: to learn why.
 
+        ``settled``: the heads that we have proved to be at already; there is nothing to ask of those.
         Returns how many entries came.
         """
         brought = 0
         own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
+        for name in settled.keys() - own.keys():
+            del settled[name]  # shown again, it is to be taken again
         async with self._node.store.read() as tx:
             held = [place for place in await tx.feeds.all() if place.origin == peer.operator]
         for place in held:
@@ -205,6 +214,8 @@ class Loop:
                 )
         refused: Exception | None = None
         for name, head in own.items():
+            if settled.get(name) == head:
+                continue
             try:
                 async with asyncio.timeout(LONGEST_PULL):
                     taken = await follow(self._node, peer, head, source)
@@ -219,6 +230,8 @@ class Loop:
                 continue
             self._count(peer, name, taken)
             brought += taken.entries
+            if taken.verified:
+                settled[name] = head
         try:
             await answer(self._node, peer, source)
         except Refused as error:

@@ -45,6 +45,8 @@ class Taken(msgspec.Struct):
     """Live records of the feed before it."""
     confirmed: bool = False
     """Whether an administrator has confirmed what is to be removed."""
+    verified: bool = False
+    """Whether the copy was found to be at that head and what its origin signed."""
     repaired: int = 0
     """Records that were taken, moved or dropped since the copy was not what the origin had signed."""
 

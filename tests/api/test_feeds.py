@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from federation.api import feeds as api_feeds
 from federation.domain.feed import mint_epoch
 from federation.node import Node
 from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put, refused
@@ -141,6 +142,83 @@ async def test_a_peer_that_joins_a_group_while_it_waits_is_shown_the_feed(
     async with asyncio.timeout(PROMPT):
         feeds = fine(await waiting, 200)["feeds"]
     assert "close" in {feed["audience"] for feed in feeds}
+
+
+# News with the heads
+
+
+WAITING = {"prefer": "wait=20", **NDJSON}
+
+
+async def told_while_waiting(client: httpx2.AsyncClient, act: Any) -> list[dict[str, Any]]:
+    """The lines that who waits at the heads is answered with when this is done."""
+    tag = (await client.get("/v1/feeds")).headers["etag"]
+    waiting = asyncio.ensure_future(client.get("/v1/feeds", headers={"if-none-match": tag, **WAITING}))
+    await asyncio.sleep(0.1)
+    await act
+    async with asyncio.timeout(PROMPT):
+        answer = await waiting
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.content.splitlines()]
+
+
+async def test_what_is_new_comes_with_the_heads_to_who_waits_for_lines(
+    peer: httpx2.AsyncClient, arnia: Node
+) -> None:
+    await publish(arnia, "solution", "before", a_solution())
+    heads, place, entry = await told_while_waiting(peer, publish(arnia, "solution", "one", a_solution()))
+    (head,) = (head for head in heads["feeds"] if head["audience"] == "public")
+    assert place == {"feed": "arnia/public", "after": f"{head['epoch']}.1"}
+    assert (entry["seq"], entry["key"], head["seq"]) == (2, "one", 2)
+    (asked,) = fine(await peer.get(PUBLIC, params={"after": place["after"]}), 200)["entries"]
+    assert entry == asked
+
+
+async def test_who_does_not_wait_is_told_the_heads_alone(peer: httpx2.AsyncClient, arnia: Node) -> None:
+    await publish(arnia, "solution", "one", a_solution())
+    answer = await peer.get("/v1/feeds", headers=NDJSON)
+    (line,) = answer.content.splitlines()
+    assert json.loads(line) == fine(await peer.get("/v1/feeds"), 200)
+    assert answer.headers["etag"] == (await peer.get("/v1/feeds")).headers["etag"]
+
+
+async def test_more_than_a_page_of_news_is_left_to_be_asked_for(
+    peer: httpx2.AsyncClient, own: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_feeds, "NEWS", 2)
+
+    async def upload(keys: str) -> None:
+        body = b"".join(json.dumps({"key": key, "content": a_solution()}).encode() + b"\n" for key in keys)
+        headers = {"content-type": "application/x-ndjson"}
+        fine(await own.post("/v1/solutions/bulk", content=body, headers=headers), 200)
+
+    assert len(await told_while_waiting(peer, upload("abc"))) == 1
+    assert len(await told_while_waiting(peer, upload("de"))) == 1 + 1 + 2
+
+
+async def test_news_of_many_bytes_are_left_to_be_asked_for(
+    peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(await told_while_waiting(peer, publish(arnia, "solution", "one", a_solution()))) == 3
+    monkeypatch.setattr(api_feeds, "NEWS_BYTES", 100)
+    assert len(await told_while_waiting(peer, publish(arnia, "solution", "two", a_solution()))) == 1
+
+
+async def test_news_of_a_group_are_for_its_members(
+    peer: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node
+) -> None:
+    for group, members in (("close", []), ("near", ["megalis"])):
+        await put(own, f"groups/{group}", {"name": group, "members": members})
+        await put(own, "solutions/first", a_solution(), tlp="AMBER", audience=group)
+
+    async def in_both() -> None:
+        await put(own, "solutions/hidden", a_solution(name="canary"), tlp="AMBER", audience="close")
+        await put(own, "solutions/shown", a_solution(), tlp="AMBER", audience="near")
+
+    lines = await told_while_waiting(peer, in_both())
+    assert "canary" not in json.dumps(lines)
+    assert {line.get("feed") for line in lines if "feed" in line} <= {"arnia/near"}
+    assert {line["key"] for line in lines if "key" in line} == {"shown"}
 
 
 # Pages

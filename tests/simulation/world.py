@@ -291,7 +291,7 @@ class World:
             assert peer is not None
             heads = await source.heads()
             assert heads is not None
-            await Loop(node, _METRICS)._take(peer, source, heads)
+            await Loop(node, _METRICS)._take(peer, source, heads, {})
         except (Refused, Overtaken) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")

@@ -70,6 +70,63 @@ async def test_a_peer_that_answers_as_it_should_is_read() -> None:
     assert (pages[-1].cursor, pages[-1].more) == (Cursor(EPOCH, 5), False)
 
 
+def told(after: str, *entries: bytes, head: int = 9) -> bytes:
+    """Heads, and what is new with them."""
+    place = msgspec.json.encode({"feed": str(PUBLIC), "after": after}) + b"\n"
+    body = msgspec.json.encode({"feeds": (a_head(head),)}) + b"\n" + place + b"".join(entries)
+    return reply(body, media_type="application/x-ndjson", etag='"1"')
+
+
+async def test_what_came_with_the_heads_is_not_asked_for_again() -> None:
+    new = [line(an_entry(n)) for n in (8, 9)]
+    async with tiny(feeds=told(f"{EPOCH}.7", *new), changes=stream(OK)) as peer, asking(peer) as source:
+        assert await source.heads() == (a_head(9),)
+        (page,) = [page async for page in source.changes(PUBLIC, Cursor(EPOCH, 7))]
+        assert [entry.seq for entry in page.entries] == [8, 9]
+        assert (page.cursor, page.more) == (Cursor(EPOCH, 9), False)
+        assert not any("/changes" in asked for asked in peer.asked)
+        # It is told once: the next question is asked.
+        (page,) = [page async for page in source.changes(PUBLIC, None)]
+        assert [entry.seq for entry in page.entries] == [1]
+        assert any("/changes" in asked for asked in peer.asked)
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        told(f"{EPOCH}.6", line(an_entry(8))),
+        told("f" * 16 + ".7", line(an_entry(8))),
+        told(f"{EPOCH}.7", line(an_entry(9)), line(an_entry(8))),
+        told(f"{EPOCH}.7", line(an_entry(7))),
+        told(f"{EPOCH}.7", b"no entry\n"),
+        told(f"{EPOCH}.7"),
+        told("7", line(an_entry(8))),
+        reply(msgspec.json.encode({"feeds": (a_head(9),)}) + b"\n" + line(an_entry(8))),
+        reply(msgspec.json.encode({"feeds": (a_head(9),)}) + b'\n{"feed":"x","after":"y"}\n'),
+    ],
+    ids=[
+        "after another number", "in another epoch", "out of order", "not new", "garbled", "none",
+        "after what is no cursor", "of no feed", "of what is no feed",
+    ],
+)  # fmt: skip
+async def test_what_came_with_the_heads_and_does_not_fit_is_asked_for(news: bytes) -> None:
+    async with tiny(feeds=news, changes=stream(line(an_entry(8)))) as peer, asking(peer) as source:
+        assert await source.heads() == (a_head(9),)
+        (page,) = [page async for page in source.changes(PUBLIC, Cursor(EPOCH, 7))]
+        assert [entry.seq for entry in page.entries] == [8]
+        assert any("/changes" in asked for asked in peer.asked)
+
+
+async def test_an_entry_that_came_with_the_heads_and_cannot_be_read_is_passed_over() -> None:
+    bad = b'{"seq":8,"op":"upsert","type":"solution","key":"k8","revision":"x"}\n'
+    async with tiny(feeds=told(f"{EPOCH}.7", bad, line(an_entry(9)))) as peer, asking(peer) as source:
+        await source.heads()
+        (page,) = [page async for page in source.changes(PUBLIC, Cursor(EPOCH, 7))]
+    aside, entry = page.entries
+    assert isinstance(aside, SetAside)
+    assert (aside.seq, aside.reason, entry.seq) == (8, "unreadable", 9)
+
+
 async def test_a_long_stream_comes_in_slices_that_can_be_resumed_after_each() -> None:
     lines = [line(an_entry(n)) for n in range(1, 1_203)]
     async with tiny(changes=stream(*lines)) as peer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from federation.domain.feed import LONGEST_WAIT, FeedName
@@ -319,6 +321,40 @@ async def test_a_peer_that_does_not_wait_is_not_asked_without_a_pause(arnia: Nod
             await asyncio.sleep(1.0)
             often = len(peer.asked) - before
     assert often < 20, f"it was asked {often} times in a second"
+
+
+async def test_a_peer_with_a_new_head_and_no_entry_is_asked_at_once_but_not_without_end(arnia: Node) -> None:
+    """A signature follows what it is of; who sends ever new ones is given a bound."""
+    told = itertools.count(1)
+    answered = 0
+
+    async def ever_new(writer: asyncio.StreamWriter, head: bytes) -> None:
+        nonlocal answered
+        answered += 1
+        writer.write(heads_of(msgspec.structs.replace(a_head(1), count=next(told))))
+
+    async with tiny(feeds=ever_new, changes=stream(line(an_entry(1)))) as peer:
+        await befriend(arnia, megalis=peer.url)
+        async with following(arnia):
+            await has(arnia, "k1")
+
+            async def at_once() -> bool:
+                return answered > loop.PROOFS_EACH_SECOND / 2
+
+            await until(at_once)
+            began, before = time.monotonic(), answered
+            await asyncio.sleep(2.0)
+            often = answered - before
+            took = time.monotonic() - began
+    assert often < loop.PROOFS_EACH_SECOND * (took + 1) + 5, f"it was asked {often} times in {took:.1f} s"
+
+
+def test_patience_is_a_second_of_what_is_borne_in_the_long_run() -> None:
+    patience = loop.Patience(10)
+    assert sum(patience.bears(100.0) for _ in range(50)) == 10
+    assert not patience.bears(100.05)
+    assert patience.bears(100.2)
+    assert sum(patience.bears(200.0) for _ in range(50)) == 10
 
 
 CLAIMED = """
