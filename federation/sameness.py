@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 from itertools import zip_longest
+from typing import TypeVar
 
 from federation.domain.sameness import MOST_STEPS, Link, Links, is_record, links
 from federation.domain.visibility import Caller
@@ -13,6 +14,12 @@ MOST_SOLUTIONS = 2_000
 """Solutions whose records are looked at for one answer, at most."""
 MOST_NAMES = 5_000
 """Things they name of which it is looked up who else names them, at most."""
+
+
+MOST_LINKS = 5_000
+"""Pairs of solutions that are told to be the same for one answer, at most."""
+
+One = TypeVar("One", bound=Hashable)
 
 
 async def linked(tx: Reading, solutions: Iterable[str], *, seen_by: Caller) -> Links:
@@ -43,12 +50,19 @@ async def linked(tx: Reading, solutions: Iterable[str], *, seen_by: Caller) -> L
     for solution in asked:
         same[solution], beyond = links(solution, says, namers)
         more |= beyond
+    pairs, beyond = _in_turn(([(one, other) for other in found] for one, found in same.items()), MOST_LINKS)
+    if beyond:
+        more = True
+        kept: dict[str, dict[str, Link]] = {}
+        for one, other in pairs:
+            kept.setdefault(one, {})[other] = same[one][other]
+        same = kept
     return Links(same, more=more)
 
 
 def _in_turn(
-    several: Iterable[Sequence[str]], most: int, *, without: Container[str] = ()
-) -> tuple[list[str], bool]:
+    several: Iterable[Sequence[One]], most: int, *, without: Container[One] = ()
+) -> tuple[list[One], bool]:
     """The first of each, then the second of each, as many as that, and whether there are more.
 
     Whoever has a thousand does not keep others from having one.

@@ -232,8 +232,16 @@ async def test_as_much_is_looked_up_as_is_said_and_in_turn(
     found = await told(arnia)
     assert found.more_same_software
     assert found.total.affected.deployments == 1
-    monkeypatch.setattr(sameness, "MOST_NAMES", 2)
+    monkeypatch.setattr(sameness, "MOST_NAMES", 5)
     assert (await told(arnia)).total.affected.deployments == 2
+    await copy(arnia, "solution", "recia/glpi", a_solution(repository=REPOSITORY))
+    await copy(arnia, "deployment", "recia/a", runs("recia/glpi"))
+    assert (await told(arnia)).total.affected.deployments == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(sameness, "MOST_LINKS", 1)
+        found = await told(arnia)
+        assert found.more_same_software
+        assert found.total.affected.deployments == 2
     monkeypatch.setattr(sameness, "MOST_SOLUTIONS", 0)
     found = await told(arnia)
     assert found.more_same_software
