@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bench import growth, products, reading, sync, writing
+from bench import exposure, growth, products, reading, sync, writing
 from bench.report import written
 from bench.run import Run
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "reading": reading.measure,
     "writing": writing.measure,
     "growth": growth.measure,
+    "exposure": exposure.measure,
     "products": products.measure,
 }
 HERE = Path(__file__).parent.parent

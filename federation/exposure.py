@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -34,14 +34,17 @@ from federation.domain.exposure import (
 )
 from federation.domain.feed import printable
 from federation.domain.incident import Affected, Incident
-from federation.domain.matching import REASONS, Reason, matched, solutions_of
+from federation.domain.matching import Match, matched, solutions_of, spreading
 from federation.domain.query import LONGEST_PAGE, PAGE, Place, Query
 from federation.domain.register.bodies import Body
+from federation.domain.sameness import NONE as NO_LINKS
+from federation.domain.sameness import Links, SameSoftware
 from federation.domain.solution import Solution
 from federation.domain.statement import Statement
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import NONE, Node, Outcome, Preconditions, feed_view
+from federation.sameness import linked
 from federation.store.database import Reading
 from federation.store.exposure import Covering, Group, Single, covering
 
@@ -93,6 +96,11 @@ class IncidentExposure(msgspec.Struct, frozen=True):
     operators: tuple[OperatorHit, ...]
     not_here: tuple[str, ...]
     """Deployments that the incident names and that are not here to be seen, a hundred at most."""
+    same_software: tuple[SameSoftware, ...]
+    """Solutions that the incident does not name and whose deployments are counted, since they are the same
+    software; a hundred at most."""
+    more_same_software: bool
+    """Whether there are others that were not looked at, and are not counted."""
 
 
 class IncidentLine(msgspec.Struct, frozen=True):
@@ -113,6 +121,9 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     unknown: Extent
     more: bool
     """Whether there are open incidents beyond these."""
+    same_software: tuple[SameSoftware, ...]
+    """As of one incident, for all of these."""
+    more_same_software: bool
 
 
 class OwnLine(msgspec.Struct, frozen=True):
@@ -120,6 +131,8 @@ class OwnLine(msgspec.Struct, frozen=True):
 
     incident: IncidentShown
     hit: OperatorHit
+    same_software: tuple[SameSoftware, ...]
+    """One's own solutions that it does not name and that are the same software, with who says so."""
 
 
 class OwnExposure(msgspec.Struct, frozen=True):
@@ -128,6 +141,8 @@ class OwnExposure(msgspec.Struct, frozen=True):
     operator: str
     as_of: str
     incidents: tuple[OwnLine, ...]
+    more_same_software: bool
+    """Whether there are solutions that may be the same software as one's own and were not looked at."""
     next: str | None
     """Where the next page is."""
 
@@ -153,6 +168,11 @@ class Read(msgspec.Struct, frozen=True):
     @property
     def entries(self) -> tuple[Affected, ...]:
         return tuple(solutions_of(self.content.kind, self.content.affects))
+
+    @property
+    def spreading(self) -> tuple[str, ...]:
+        """The solutions of which the same software is hit, too."""
+        return tuple(sorted(set(spreading(self.content.kind, self.content.affects))))
 
     @property
     def named(self) -> frozenset[str]:
@@ -268,7 +288,9 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
     await bring_in(node)
     async with node.store.read() as tx:
         view = View(node, tx, by, await copies(node, tx))
-        (found,) = await view.ledgers([read], await view.of_solutions(read.solutions))
+        links = await view.links([read])
+        groups = await view.of_solutions({*read.solutions, *links.solutions})
+        (found,) = await view.ledgers([read], groups, links)
         own = await view.own_hits(found.get(by.operator or ""))
         not_here = await view.not_here(read)
     whole = total(found.values())
@@ -282,6 +304,8 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
             view.told(one, own if one.operator == by.operator else ()) for one in view.everybody(found)
         ),
         not_here=not_here,
+        same_software=links.told(view.through[read.id]),
+        more_same_software=links.more,
     )
 
 
@@ -291,7 +315,9 @@ async def bodies_of_incident(node: Node, origin: str, key: str, *, by: Caller) -
     await bring_in(node)
     async with node.store.read() as tx:
         view = View(node, tx, by)
-        (found,) = await view.ledgers([read], await view.of_solutions(read.solutions))
+        links = await view.links([read])
+        groups = await view.of_solutions({*read.solutions, *links.solutions})
+        (found,) = await view.ledgers([read], groups, links)
     whole = Sum()
     for ledger in found.values():
         whole.merge(ledger.affected)
@@ -305,14 +331,23 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
     await bring_in(node)
     async with node.store.read() as tx:
         view = View(node, tx, by)
-        incidents, place = await view.open_incidents([solution], limit=LONGEST_PAGE)
-        groups = await view.of_solutions([solution])
+        around = await view.alike([solution])
+        alike = around.solutions
+        incidents, place = await view.open_incidents(sorted({solution, *alike}), limit=LONGEST_PAGE)
+        links = await view.links(incidents, among={solution, *alike})
+        # What is the same as two solutions does not make these the same: this one must be spoken of.
+        incidents = [
+            read
+            for read in incidents
+            if solution in read.solutions or any(links.between(one, solution) for one in read.spreading)
+        ]
+        groups = await view.of_solutions({solution, *alike})
         if not incidents and not groups:
             record = await tx.records.find(Solution.type, origin, key, seen_by=by)
             if record is None or record.retracted:
                 raise NotFound(f"there is nothing of a solution {solution} that you may see")
         lines, affected, unknown = [], Sum(), Sum()
-        for read, found in zip(incidents, await view.ledgers(incidents, groups), strict=True):
+        for read, found in zip(incidents, await view.ledgers(incidents, groups, links), strict=True):
             for ledger in found.values():
                 affected.merge(ledger.affected)
                 unknown.merge(ledger.unknown)
@@ -324,6 +359,8 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         affected=affected.extent(),
         unknown=unknown.extent(),
         more=place is not None,
+        same_software=links.told(pair for read in incidents for pair in view.through[read.id]),
+        more_same_software=around.more or links.more,
     )
 
 
@@ -340,17 +377,30 @@ async def of_own(
     async with node.store.read() as tx:
         view = View(node, tx, by, await copies(node, tx))
         groups = await view.of_operator(by.operator)
-        solutions = sorted({group.solution for group in groups})
-        incidents, place = await view.open_incidents(solutions, naming=by.operator, limit=limit, after=after)
+        solutions = {group.solution for group in groups}
+        around = await view.alike(solutions)
+        alike = around.solutions
+        incidents, place = await view.open_incidents(
+            sorted({*solutions, *alike}), naming=by.operator, limit=limit, after=after
+        )
+        links = await view.links(incidents, among={*solutions, *alike})
         lines = []
         for read, of_each in zip(
-            incidents, await view.ledgers(incidents, groups, only=by.operator), strict=True
+            incidents, await view.ledgers(incidents, groups, links, only=by.operator), strict=True
         ):
             found = of_each.get(by.operator)
             if found is not None and (found.affected.deployments or found.unknown.deployments):
                 own = await view.own_hits(found)
-                lines.append(OwnLine(read.shown(), view.told(found, own)))
-    return OwnExposure(by.operator, as_of=as_instant(node.clock()), incidents=tuple(lines), next=None), place
+                same = links.told(view.through[read.id])
+                lines.append(OwnLine(read.shown(), view.told(found, own), same))
+    found_here = OwnExposure(
+        by.operator,
+        as_of=as_instant(node.clock()),
+        incidents=tuple(lines),
+        more_same_software=around.more or links.more,
+        next=None,
+    )
+    return found_here, place
 
 
 async def set_version(
@@ -413,9 +463,20 @@ class View:
         self._by = by
         self._copies = held or {}
         self._covering: dict[int, Covering] = {}
+        self.through: dict[str, set[tuple[str, str]]] = {}
+        """For each incident: solutions it names, and others that are counted as the same software."""
 
-    async def of_solutions(self, solutions: Sequence[str]) -> tuple[Group, ...]:
-        return await self._tx.exposure.of_solutions(solutions, seen_by=self._by) if solutions else ()
+    async def links(self, reads: Sequence[Read], *, among: Set[str] | None = None) -> Links:
+        """What is the same software as what incidents name; only of these where they are given."""
+        named = {one for read in reads for one in read.spreading}
+        return await self.alike(named if among is None else named & among)
+
+    async def alike(self, solutions: Iterable[str]) -> Links:
+        return await linked(self._tx, solutions, seen_by=self._by)
+
+    async def of_solutions(self, solutions: Iterable[str]) -> tuple[Group, ...]:
+        asked = sorted(solutions)
+        return await self._tx.exposure.of_solutions(asked, seen_by=self._by) if asked else ()
 
     async def of_operator(self, operator: str) -> tuple[Group, ...]:
         return await self._tx.exposure.of_operator(operator, seen_by=self._by)
@@ -437,7 +498,12 @@ class View:
         return [Read.of(document) for document in documents], place
 
     async def ledgers(
-        self, reads: Sequence[Read], groups: Sequence[Group], *, only: str | None = None
+        self,
+        reads: Sequence[Read],
+        groups: Sequence[Group],
+        links: Links = NO_LINKS,
+        *,
+        only: str | None = None,
     ) -> list[dict[str, Ledger]]:
         """What each incident means for each operator; of one that is withdrawn nothing is hit.
 
@@ -451,13 +517,18 @@ class View:
             if only is None or name.startswith(f"{only}/")
         }
         singles = await self._singles(named)
-        reasons = [self._reasons(read, (*groups, *(one.group for one in singles))) for read in reads]
+        matches = [self._matches(read, (*groups, *(one.group for one in singles)), links) for read in reads]
+        for read, of_each in zip(reads, matches, strict=True):
+            self.through[read.id] = {
+                (match.named, group.solution)
+                for group in groups
+                if (match := of_each.get(group.id)) is not None and match.named is not None
+                if read.content.status != "withdrawn"
+            }
         hit = [
             group
             for group in groups
-            if any(
-                REASONS[of_each[group.id]][0] != "not_affected" for of_each in reasons if group.id in of_each
-            )
+            if any(of_each[group.id].verdict != "not_affected" for of_each in matches if group.id in of_each)
         ]
         await self._cover(hit)
         return [
@@ -467,7 +538,7 @@ class View:
                 else (),
                 said[read.id],
             )
-            for read, of_each in zip(reads, reasons, strict=True)
+            for read, of_each in zip(reads, matches, strict=True)
         ]
 
     async def _statements(self, reads: Sequence[Read], only: str | None) -> dict[str, list[Said]]:
@@ -513,22 +584,22 @@ class View:
         return await self._tx.exposure.singles(chosen, seen_by=self._by) if chosen else ()
 
     @staticmethod
-    def _reasons(read: Read, groups: Iterable[Group]) -> dict[int, Reason]:
+    def _matches(read: Read, groups: Iterable[Group], links: Links) -> dict[int, Match]:
         """Why each group is hit or not, of those that the incident speaks of."""
-        entries = read.entries
-        found: dict[int, Reason] = {}
+        entries, same = read.entries, links.of(read.spreading)
+        found: dict[int, Match] = {}
         for group in groups:
-            match = matched(entries, group.solution, group.version, group.version_state)
+            match = matched(entries, group.solution, group.version, group.version_state, same)
             if match is not None:
-                found[group.id] = match.reason if group.in_use else "not-in-use"
+                found[group.id] = match if group.in_use else Match("not-in-use", match.named)
         return found
 
     async def _portions(
-        self, read: Read, groups: Sequence[Group], singles: Sequence[Single], reasons: Mapping[int, Reason]
+        self, read: Read, groups: Sequence[Group], singles: Sequence[Single], matches: Mapping[int, Match]
     ) -> list[Portion]:
         """What the incident hits and what not: whole groups, less what is told by itself."""
-        apart = [one for one in singles if one.id in read.named or one.group.id in reasons]
-        counted_in = {group.id for group in groups if group.id in reasons}
+        apart = [one for one in singles if one.id in read.named or one.group.id in matches]
+        counted_in = {group.id for group in groups if group.id in matches}
         taken: dict[int, list[Single]] = {}
         for one in apart:
             if one.group.id in counted_in:
@@ -539,16 +610,17 @@ class View:
         portions = [
             _of_group(
                 group,
-                reasons[group.id],
+                matches[group.id],
                 without[group.id] if group.id in without else self._covering.get(group.id, Covering()),
                 taken.get(group.id, ()),
             )
             for group in groups
-            if group.id in reasons
+            if group.id in matches
         ]
         for one in apart:
             hit = one.id in read.named and one.group.in_use
-            portions.append(_of_single(one, "named" if hit else reasons.get(one.group.id, "not-in-use")))
+            match = Match("named") if hit else matches.get(one.group.id, Match("not-in-use"))
+            portions.append(_of_single(one, match))
         return [portion for portion in portions if portion.deployments > 0]
 
     async def _cover(self, groups: Sequence[Group]) -> None:
@@ -582,7 +654,11 @@ class View:
         for id_, group in rows:
             portion, verdict, reason, stated = of_group[group]
             if id_ not in apart:
-                hits.append(DeploymentHit(id_, portion.solution, verdict, reason, portion.version, stated))
+                hits.append(
+                    DeploymentHit(
+                        id_, portion.solution, verdict, reason, portion.version, stated, portion.named
+                    )
+                )
         return hits
 
     def everybody(self, found: Mapping[str, Ledger]) -> list[Ledger]:
@@ -613,34 +689,36 @@ class View:
         return f"{self._node.url}/v1/deployments?{urlencode(asked)}"
 
 
-def _of_group(group: Group, reason: Reason, covers: Covering, apart: Sequence[Single]) -> Portion:
+def _of_group(group: Group, match: Match, covers: Covering, apart: Sequence[Single]) -> Portion:
     return Portion(
         origin=group.origin,
         solution=group.solution,
         version=group.version,
         version_state=group.version_state,
-        reason=reason,
+        reason=match.reason,
         deployments=group.deployments - len(apart),
         tokens=covers.tokens,
         others=covers.others,
         counted=group.counted - sum(one.counted for one in apart),
         areas=group.areas - sum(one.areas for one in apart),
         group=group.id,
+        named=match.named,
     )
 
 
-def _of_single(one: Single, reason: Reason) -> Portion:
+def _of_single(one: Single, match: Match) -> Portion:
     covers = covering(one.numbers)
     return Portion(
         origin=one.origin,
         solution=one.group.solution,
         version=one.group.version,
         version_state=one.group.version_state,
-        reason=reason,
+        reason=match.reason,
         deployments=1,
         tokens=covers.tokens,
         others=covers.others,
         counted=one.counted,
         areas=one.areas,
         id=one.id,
+        named=match.named,
     )

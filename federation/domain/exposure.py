@@ -73,6 +73,8 @@ class VersionHit(msgspec.Struct, frozen=True, omit_defaults=True):
     deployments: int
     version: str | None = None
     version_state: str | None = None
+    named: str | None = None
+    """The solution that the incident names, where it is the same software under another id."""
     list: str | None = None
     """Where these deployments can be listed."""
 
@@ -86,6 +88,8 @@ class DeploymentHit(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: Reason
     version: str | None = None
     stated: StatementStatus | None = None
+    named: str | None = None
+    """As of versions."""
 
 
 class OperatorHit(msgspec.Struct, frozen=True):
@@ -144,6 +148,8 @@ class Portion(msgspec.Struct, frozen=True):
     """The group that it is what is left of."""
     id: str | None = None
     """Of a deployment that is told by itself: named by the incident or by a statement."""
+    named: str | None = None
+    """The solution that the incident names, where this is the same software under another id."""
 
     @property
     def verdict(self) -> Verdict:
@@ -263,12 +269,12 @@ def told(
     own: Sequence[DeploymentHit] = (),
 ) -> OperatorHit:
     """The part of an answer that is one operator's."""
-    versions: dict[tuple[str, str | None, str | None, Verdict, Reason], int] = Counter()
+    versions: dict[tuple[str, str | None, str | None, str | None, Verdict, Reason], int] = Counter()
     for portion, verdict, reason, _ in ledger.portions:
         if portion.id is None:
-            versions[portion.solution, portion.version, portion.version_state, verdict, reason] += (
-                portion.deployments
-            )
+            versions[
+                portion.solution, portion.version, portion.version_state, portion.named, verdict, reason
+            ] += portion.deployments
     hits = sorted(versions.items(), key=lambda one: (-one[1], one[0][0], one[0][1] or ""))
     return OperatorHit(
         operator=ledger.operator,
@@ -281,8 +287,10 @@ def told(
         unconfirmed=ledger.unconfirmed,
         statements=tuple(_answer(one) for one in ledger.said[:MOST_STATEMENTS]),
         versions=tuple(
-            VersionHit(solution, verdict, reason, number, version, state, links.get((solution, version)))
-            for (solution, version, state, verdict, reason), number in hits[:MOST_VERSIONS]
+            VersionHit(
+                solution, verdict, reason, number, version, state, named, links.get((solution, version))
+            )
+            for (solution, version, state, named, verdict, reason), number in hits[:MOST_VERSIONS]
         ),
         deployments=(*_by_name(ledger), *own)[:MOST_LISTED],
     )
@@ -291,7 +299,9 @@ def told(
 def _by_name(ledger: Ledger) -> Iterable[DeploymentHit]:
     for portion, verdict, reason, stated in ledger.portions:
         if portion.id is not None:
-            yield DeploymentHit(portion.id, portion.solution, verdict, reason, portion.version, stated)
+            yield DeploymentHit(
+                portion.id, portion.solution, verdict, reason, portion.version, stated, portion.named
+            )
 
 
 def _answer(said: Said) -> Answer:

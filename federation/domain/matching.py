@@ -20,12 +20,13 @@ from univers.versions import MavenVersion, PypiVersion, SemverVersion
 
 from federation.domain.deployment import VersionState
 from federation.domain.incident import Affected
+from federation.domain.sameness import NONE, Links
 
 Verdict = Literal["affected", "unknown", "not_affected"]
 Reason = Literal[
     "in-range", "every-version", "named", "stated",
     "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
-    "no-range", "range-as-text", "range-unreadable", "scheme-unknown", "order-unsure",
+    "no-range", "range-as-text", "range-unreadable", "scheme-unknown", "order-unsure", "software-unsure",
     "outside-range", "fixed-version", "no-version-hit", "not-in-use",
 ]  # fmt: skip
 
@@ -44,6 +45,10 @@ REASONS: dict[Reason, tuple[Verdict, str]] = {
     "range-unreadable": ("unknown", "the incident's range cannot be read"),
     "scheme-unknown": ("unknown", "the scheme of the incident's range is not known here"),
     "order-unsure": ("unknown", "whether the version comes before a bound of the range cannot be told"),
+    "software-unsure": (
+        "unknown",
+        "only the record that the incident names says that this is the same software",
+    ),
     "fixed-version": ("not_affected", "the version is named as one that is fixed"),
     "outside-range": ("not_affected", "the version is outside the range that is hit"),
     "no-version-hit": ("not_affected", "no version is hit"),
@@ -57,6 +62,8 @@ class Match(msgspec.Struct, frozen=True):
     """Whether something is hit, and why."""
 
     reason: Reason
+    named: str | None = None
+    """The solution that the incident names, where it is the same software under another id."""
 
     @property
     def verdict(self) -> Verdict:
@@ -64,14 +71,28 @@ class Match(msgspec.Struct, frozen=True):
 
 
 def matched(
-    hit: Iterable[Affected], solution: str, version: str | None, state: VersionState | None
+    hit: Iterable[Affected],
+    solution: str,
+    version: str | None,
+    state: VersionState | None,
+    same: Links = NONE,
 ) -> Match | None:
     """Whether a version of a solution is hit by what an incident affects; None where it is not spoken of.
 
-    Several entries for one solution are alternatives: hit by one is hit.
+    Several entries for one solution are alternatives: hit by one is hit. What is said of a solution itself
+    outranks what is said of others that are the ``same`` software.
     """
-    reasons = [_by_entry(one, version, state) for one in hit if one.solution == solution]
-    return Match(min(reasons, key=_RANK.__getitem__)) if reasons else None
+    entries = tuple(hit)
+    found = [Match(_by_entry(one, version, state)) for one in entries if one.solution == solution]
+    if not found:
+        for one in entries:
+            link = same.between(one.solution, solution) if one.solution else None
+            if link is not None:
+                reason = _by_entry(one, version, state)
+                if REASONS[reason][0] == "affected" and not link.certain:
+                    reason = "software-unsure"
+                found.append(Match(reason, one.solution))
+    return min(found, key=lambda match: _RANK[match.reason]) if found else None
 
 
 def _by_entry(one: Affected, version: str | None, state: VersionState | None) -> Reason:
@@ -257,8 +278,20 @@ def solutions_of(kind: str, hit: Iterable[Affected]) -> Iterator[Affected]:
     question to everybody who runs it.
     """
     for one in hit:
-        if one.solution is None:
-            continue
-        happens_there = one.deployments and one.range is None and one.range_text is None
-        if not (happens_there and kind in ("outage", "degradation", "maintenance")):
+        if one.solution is not None and not (one.deployments and _happens_there(kind, one)):
             yield one
+
+
+def spreading(kind: str, hit: Iterable[Affected]) -> Iterator[str]:
+    """The solutions of which the same software is hit elsewhere, too.
+
+    What is wrong with the software is; that one operator's service is down is not.
+    """
+    for one in solutions_of(kind, hit):
+        if one.solution is not None and not _happens_there(kind, one):
+            yield one.solution
+
+
+def _happens_there(kind: str, one: Affected) -> bool:
+    """Whether it is where something runs, and not in the software."""
+    return kind in ("outage", "degradation", "maintenance") and one.range is None and one.range_text is None

@@ -5,6 +5,11 @@ operator's own systems do: whatever changes what is held here has an arrival num
 to the number of the last one makes the groups what the records are, and nothing of what was withdrawn is
 left in them. Who asks for groups brings them up to date first.
 
+What the records of solutions say they are (``domain/sameness.py``) follows the arrivals in the same way.
+
+How many deployments of a group cover each body is kept in parts of the register, so that a change rewrites
+those of its own bodies and not the whole country.
+
 Nothing here reads the whole table of records, and a group is as large as the register, not as its records.
 """
 
@@ -13,22 +18,25 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Integer, Text, column, func, select, tuple_
+from sqlalchemy import Integer, Text, column, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.coverage import Resolved, bits, resolved
-from federation.domain.deployment import Coverage, VersionState
+from federation.domain.deployment import Coverage, Deployment, VersionState
+from federation.domain.document import Document
 from federation.domain.matching import IN_USE
 from federation.domain.register.bodies import edition
+from federation.domain.sameness import MOST_OF_ONE, identifiers
+from federation.domain.solution import Solution
 from federation.domain.visibility import Caller
 from federation.store.seen import Eyes, arguments, eyes, seen
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import deployed, deployed_groups
+from federation.store.tables import deployed, deployed_counts, deployed_groups, solution_identifiers
 
 log = logging.getLogger("federation.store")
 
@@ -36,6 +44,8 @@ WINDOW = 5_000
 """Arrivals that are brought in by one transaction."""
 WINDOW_BYTES = 16 * 1_048_576
 """Bytes of documents that are read at once for it."""
+PART = 8
+"""Bits of a number that tell bodies of one part apart: 256 of them."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -107,20 +117,32 @@ def _covering(through: Eyes) -> Statement:
     )
 
 
-@lru_cache
-def _counts(through: Eyes) -> Statement:
-    return Statement(
-        select(_g.id, _g.counts).where(
-            _g.id == param("ids", ARRAY(Integer)).any_(), seen(deployed_groups, through)
-        )
-    )
-
-
 _asked = (
     func.unnest(param("origins", ARRAY(Text)), param("keys", ARRAY(Text)))
     .table_valued(column("origin", Text), column("key", Text), name="asked")
     .render_derived()
 )
+
+
+_parts_asked = (
+    func.unnest(param("ids", ARRAY(Integer)), param("parts", ARRAY(Integer)))
+    .table_valued(column("id", Integer), column("part", Integer), name="parts_asked")
+    .render_derived()
+)
+
+
+@lru_cache
+def _counts(through: Eyes) -> Statement:
+    return Statement(
+        select(deployed_counts.c.grouped, deployed_counts.c.counts)
+        .join(deployed_groups, _g.id == deployed_counts.c.grouped)
+        .where(
+            tuple_(deployed_counts.c.grouped, deployed_counts.c.part).in_(
+                select(_parts_asked.c.id, _parts_asked.c.part)
+            ),
+            seen(deployed_groups, through),
+        )
+    )
 
 
 @lru_cache
@@ -151,6 +173,76 @@ def _listed(through: Eyes) -> Statement:
         .where(deployed.c.grouped == param("ids", ARRAY(Integer)).any_(), seen(deployed_groups, through))
         .order_by(deployed.c.origin, deployed.c.key)
         .limit(param("limit"))
+    )
+
+
+# What is the same software
+
+_s = solution_identifiers.c
+
+
+@lru_cache
+def _identified(through: Eyes) -> Statement:
+    return Statement(
+        select(_s.origin, _s.key, _s.identifier)
+        .where(
+            tuple_(_s.origin, _s.key).in_(select(_asked.c.origin, _asked.c.key)),
+            seen(solution_identifiers, through),
+        )
+        .order_by(_s.origin, _s.key, _s.identifier)
+    )
+
+
+@lru_cache
+def _naming(through: Eyes) -> Statement:
+    """Solutions that name something: of each operator the first, whatever the number of another one's.
+
+    From one (origin, audience) of an identifier to the next, by the index: what one operator has written a
+    thousand times is passed over, and not read. So is what may not be seen.
+    """
+    asked = (
+        func.unnest(param("wanted", ARRAY(Text)))
+        .table_valued(column("identifier", Text), name="wanted")
+        .render_derived()
+    )
+    place = select(_s.origin, _s.audience).order_by(_s.origin, _s.audience).limit(1)
+    first = place.where(_s.identifier == asked.c.identifier).correlate(asked).lateral("first_place")
+    places = (
+        select(asked.c.identifier, first.c.origin, first.c.audience)
+        .select_from(asked.join(first, true()))
+        .cte("places", recursive=True)
+    )
+    following = (
+        place.where(
+            _s.identifier == places.c.identifier,
+            tuple_(_s.origin, _s.audience) > tuple_(places.c.origin, places.c.audience),
+        )
+        .correlate(places)
+        .lateral("next_place")
+    )
+    places = places.union_all(
+        select(places.c.identifier, following.c.origin, following.c.audience).select_from(
+            places.join(following, true())
+        )
+    )
+    there = (
+        select(_s.key)
+        .where(
+            _s.identifier == places.c.identifier,
+            _s.origin == places.c.origin,
+            _s.audience == places.c.audience,
+        )
+        .order_by(_s.key)
+        # One more than is taken, so that it can be told that there are more.
+        .limit(MOST_OF_ONE + 1)
+        .correlate(places)
+        .lateral("there")
+    )
+    return Statement(
+        select(places.c.identifier, places.c.origin, there.c.key)
+        .select_from(places.join(there, true()))
+        .where(seen(places, through))
+        .order_by(places.c.identifier, places.c.origin, there.c.key)
     )
 
 
@@ -193,11 +285,19 @@ class ExposureReader:
         taken: dict[int, Counter[int]] = {}
         for one in out:
             taken.setdefault(one.group.id, Counter()).update(one.numbers)
-        rows = await self._session.all(_counts(eyes(seen_by)), ids=list(taken), **arguments(seen_by))
-        return {
-            row[0]: covering(n for n, count in _read(row[1]).items() if count > taken[row[0]][n])
-            for row in rows
-        }
+        places = sorted({(id_, n >> PART) for id_, numbers in taken.items() for n in numbers})
+        rows = await self._session.all(
+            _counts(eyes(seen_by)),
+            ids=[id_ for id_, _ in places],
+            parts=[part for _, part in places],
+            **arguments(seen_by),
+        )
+        gone: dict[int, list[int]] = {}
+        for id_, counts in rows:
+            left_out = taken[id_]
+            gone.setdefault(id_, []).extend(n for n, count in _read(counts).items() if count <= left_out[n])
+        whole = await self.covering(list(taken), seen_by=seen_by)
+        return {id_: _less(covers, covering(gone.get(id_, ()))) for id_, covers in whole.items()}
 
     async def singles(self, ids: Sequence[str], *, seen_by: Caller) -> tuple[Single, ...]:
         """Deployments by their ids, those of them that the caller may see."""
@@ -219,6 +319,35 @@ class ExposureReader:
         )
         return tuple((f"{origin}/{key}", group) for origin, key, group in rows)
 
+    async def identified(self, solutions: Iterable[str], *, seen_by: Caller) -> dict[str, tuple[str, ...]]:
+        """What the records of solutions say they are; of those the caller may see that name something."""
+        names = [one.partition("/") for one in solutions]
+        rows = await self._session.all(
+            _identified(eyes(seen_by)),
+            origins=[origin for origin, _, _ in names],
+            keys=[key for _, _, key in names],
+            **arguments(seen_by),
+        )
+        found: dict[str, list[str]] = {}
+        for origin, key, identifier in rows:
+            found.setdefault(f"{origin}/{key}", []).append(identifier)
+        return {solution: tuple(several) for solution, several in found.items()}
+
+    async def naming(self, wanted: Iterable[str], *, seen_by: Caller) -> dict[str, tuple[str, ...]]:
+        """The solutions whose records name something, as far as the caller may see them.
+
+        Of each operator and audience ``MOST_OF_ONE`` and one, at most.
+        """
+        rows = await self._session.all(_naming(eyes(seen_by)), wanted=sorted(wanted), **arguments(seen_by))
+        found: dict[str, list[str]] = {}
+        for identifier, origin, key in rows:
+            found.setdefault(identifier, []).append(f"{origin}/{key}")
+        return {identifier: tuple(several) for identifier, several in found.items()}
+
+
+def _less(one: Covering, other: Covering) -> Covering:
+    return Covering(one.tokens & ~other.tokens, one.others & ~other.others)
+
 
 def _group(row: Any) -> Group:
     id_, origin, solution, version, state, in_use, deployments, counted, areas = row
@@ -230,20 +359,29 @@ def _group(row: Any) -> Group:
 
 _LOCK = "SELECT arrival, register FROM exposure FOR UPDATE"
 _ARRIVED = """
-SELECT changed.origin, changed.key, octet_length(r.document) AS size FROM (
-    SELECT origin, key FROM records WHERE arrived > $1 AND arrived <= $2 AND type = 'deployment'
+SELECT changed.type, changed.origin, changed.key, octet_length(r.document) AS size FROM (
+    SELECT type, origin, key FROM records
+    WHERE arrived > $1 AND arrived <= $2 AND type IN ('deployment', 'solution')
     UNION
-    SELECT feeds.origin, w.key FROM withdrawals AS w JOIN feeds ON feeds.id = w.feed
-    WHERE w.arrived > $1 AND w.arrived <= $2 AND w.type = 'deployment'
+    SELECT w.type, feeds.origin, w.key FROM withdrawals AS w JOIN feeds ON feeds.id = w.feed
+    WHERE w.arrived > $1 AND w.arrived <= $2 AND w.type IN ('deployment', 'solution')
 ) AS changed
 LEFT JOIN records AS r
-    ON r.type = 'deployment' AND r.origin = changed.origin AND r.key = changed.key AND NOT r.retracted
+    ON r.type = changed.type AND r.origin = changed.origin AND r.key = changed.key AND NOT r.retracted
 """
 _DOCUMENTS = """
 SELECT r.origin, r.key, r.audience, r.document
-FROM unnest($1::text[], $2::text[]) AS asked(origin, key)
-JOIN records AS r ON r.type = 'deployment' AND r.origin = asked.origin AND r.key = asked.key
+FROM unnest($2::text[], $3::text[]) AS asked(origin, key)
+JOIN records AS r ON r.type = $1 AND r.origin = asked.origin AND r.key = asked.key
 WHERE NOT r.retracted
+"""
+_FORGET = """
+DELETE FROM solution_identifiers AS s USING unnest($1::text[], $2::text[]) AS asked(origin, key)
+WHERE s.origin = asked.origin AND s.key = asked.key
+"""
+_IDENTIFY = """
+INSERT INTO solution_identifiers (origin, key, identifier, audience)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
 """
 _HELD = """
 SELECT d.origin, d.key, d.grouped, d.numbers, d.counted, d.areas
@@ -276,14 +414,27 @@ made AS (
 )
 SELECT name, number FROM made UNION ALL SELECT name, number FROM asked JOIN bodies_elsewhere USING (name)
 """
-_GROUPS_TO_CHANGE = "SELECT id, deployments, counted, areas, counts FROM deployed_groups WHERE id = ANY($1)"
+_GROUPS_TO_CHANGE = (
+    "SELECT id, deployments, counted, areas, bodies, others FROM deployed_groups WHERE id = ANY($1)"
+)
 _CHANGE_GROUPS = """
 UPDATE deployed_groups AS g
-SET deployments = c.deployments, counted = c.counted, areas = c.areas, bodies = c.bodies, others = c.others,
-    counts = c.counts
-FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::bytea[], $6::bytea[], $7::bytea[])
-    AS c(id, deployments, counted, areas, bodies, others, counts)
+SET deployments = c.deployments, counted = c.counted, areas = c.areas, bodies = c.bodies, others = c.others
+FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::bytea[], $6::bytea[])
+    AS c(id, deployments, counted, areas, bodies, others)
 WHERE g.id = c.id
+"""
+_COUNTS_TO_CHANGE = """
+SELECT c.grouped, c.part, c.counts FROM unnest($1::int[], $2::int[]) AS asked(grouped, part)
+JOIN deployed_counts AS c ON c.grouped = asked.grouped AND c.part = asked.part
+"""
+_CHANGE_COUNTS = """
+INSERT INTO deployed_counts (grouped, part, counts) SELECT * FROM unnest($1::int[], $2::int[], $3::bytea[])
+ON CONFLICT (grouped, part) DO UPDATE SET counts = excluded.counts
+"""
+_DROP_COUNTS = """
+DELETE FROM deployed_counts AS c USING unnest($1::int[], $2::int[]) AS gone(grouped, part)
+WHERE c.grouped = gone.grouped AND c.part = gone.part
 """
 _KEEP = """
 INSERT INTO deployed (origin, key, grouped, numbers, counted, areas)
@@ -323,6 +474,7 @@ class _Deployment(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Deployment)
+_solution_decoder = msgspec.json.Decoder(Document[Solution])
 
 
 class ExposureWriter(ExposureReader):
@@ -339,12 +491,16 @@ class ExposureWriter(ExposureReader):
         if register != edition() or 0 < arrival < arrivals_from:
             # The numbers of another edition mean other bodies; and that something left is not seen when its
             # withdrawal has been dropped meanwhile. Everything is brought in anew.
-            await connection.execute("TRUNCATE deployed, deployed_groups")
+            await connection.execute(
+                "TRUNCATE deployed, deployed_groups, deployed_counts, solution_identifiers"
+            )
             arrival = 0
         until = min(last, arrival + WINDOW)
         rows = await connection.fetch(_ARRIVED, arrival, until)
-        for names in _sliced(rows):
+        for names in _sliced([row[1:] for row in rows if row[0] == "deployment"]):
             await self._change(names)
+        for names in _sliced([row[1:] for row in rows if row[0] == "solution"]):
+            await self._identify(names)
         await connection.execute("UPDATE exposure SET arrival = $1, register = $2", until, edition())
         return int(last - until)
 
@@ -352,7 +508,7 @@ class ExposureWriter(ExposureReader):
         connection = self._session.connection
         columns = [origin for origin, _ in names], [key for _, key in names]
         before = {(row[0], row[1]): Share(*row[2:]) for row in await connection.fetch(_HELD, *columns)}
-        after = await self._shares(await connection.fetch(_DOCUMENTS, *columns))
+        after = await self._shares(await connection.fetch(_DOCUMENTS, Deployment.type, *columns))
         changed = [name for name in names if before.get(name) != after.get(name)]
         if not changed:
             return
@@ -364,6 +520,22 @@ class ExposureWriter(ExposureReader):
             await connection.execute(_DROP, [origin for origin, _ in gone], [key for _, key in gone])
         if kept := [(*name, *after[name]) for name in changed if name in after]:
             await connection.execute(_KEEP, *(list(values) for values in zip(*kept, strict=True)))
+
+    async def _identify(self, names: Sequence[Name]) -> None:
+        """Note what the records of solutions say they are, as they are now."""
+        connection = self._session.connection
+        columns = [origin for origin, _ in names], [key for _, key in names]
+        said = []
+        for origin, key, audience, document in await connection.fetch(_DOCUMENTS, Solution.type, *columns):
+            try:
+                said += [
+                    (origin, key, one, audience) for one in identifiers(_solution_decoder.decode(document))
+                ]
+            except msgspec.MsgspecError:
+                log.exception("a solution cannot be read", extra={"record": f"solution {origin}/{key}"})
+        await connection.execute(_FORGET, *columns)
+        if said:
+            await connection.execute(_IDENTIFY, *(list(values) for values in zip(*said, strict=True)))
 
     async def _shares(self, rows: Sequence[Any]) -> dict[Name, Share]:
         """What these records add, as they are now."""
@@ -408,28 +580,66 @@ class ExposureWriter(ExposureReader):
     async def _change_groups(self, taken: Sequence[Share], added: Sequence[Share]) -> None:
         connection = self._session.connection
         ids = sorted({one.group for one in (*taken, *added)})
-        groups = {
-            row[0]: [row[1], row[2], row[3], _read(row[4])]
-            for row in await connection.fetch(_GROUPS_TO_CHANGE, ids)
-        }
+        rows = await connection.fetch(_GROUPS_TO_CHANGE, ids)
+        groups = {row[0]: [row[1], row[2], row[3]] for row in rows}
+        sets = {row[0]: (bytearray(row[4]), bytearray(row[5])) for row in rows}
+        moved: dict[tuple[int, int], Counter[int]] = {}
         for sign, shares in ((-1, taken), (1, added)):
             for one in shares:
                 group = groups[one.group]
                 group[0] += sign
                 group[1] += sign * one.counted
                 group[2] += sign * one.areas
-                counts = group[3]
                 for number in _numbers(one.numbers):
-                    counts[number] = counts.get(number, 0) + sign
-        changed = []
-        for id_, (deployments, counted, areas, counts) in groups.items():
-            left = {number: count for number, count in counts.items() if count}
-            sets = covering(left)
-            changed.append(
-                (id_, deployments, counted, areas, _bytes(sets.tokens), _bytes(sets.others), _written(left))
-            )
+                    moved.setdefault((one.group, number >> PART), Counter())[number] += sign
+        for (id_, number), covers in (await self._change_counts(moved)).items():
+            _mark(sets[id_][number < 0], number if number >= 0 else ~number, covers)
+        changed = [(id_, *sums, *map(bytes, sets[id_])) for id_, sums in groups.items()]
         await connection.execute(_CHANGE_GROUPS, *(list(values) for values in zip(*changed, strict=True)))
         await connection.execute("DELETE FROM deployed_groups WHERE id = ANY($1) AND deployments = 0", ids)
+
+    async def _change_counts(
+        self, moved: Mapping[tuple[int, int], Counter[int]]
+    ) -> dict[tuple[int, int], bool]:
+        """Count who covers whom. Returns (group, number) of those covered now and not before, or no more."""
+        connection = self._session.connection
+        places = sorted(moved)
+        rows = await connection.fetch(
+            _COUNTS_TO_CHANGE, [id_ for id_, _ in places], [part for _, part in places]
+        )
+        before = {(row[0], row[1]): _read(row[2]) for row in rows}
+        kept: list[tuple[int, int, bytes]] = []
+        gone: list[tuple[int, int]] = []
+        turned: dict[tuple[int, int], bool] = {}
+        for place in places:
+            counts = before.get(place, {})
+            for number, change in moved[place].items():
+                was = counts.get(number, 0)
+                counts[number] = was + change
+                if bool(was) != bool(counts[number]):
+                    turned[place[0], number] = bool(counts[number])
+            left = {number: count for number, count in counts.items() if count}
+            if left:
+                kept.append((*place, _written(left)))
+            elif place in before:
+                gone.append(place)
+        if kept:
+            await connection.execute(_CHANGE_COUNTS, *(list(values) for values in zip(*kept, strict=True)))
+        if gone:
+            await connection.execute(_DROP_COUNTS, *(list(values) for values in zip(*gone, strict=True)))
+        return turned
+
+
+def _mark(found: bytearray, number: int, is_in: bool) -> None:
+    """Put a number into a set, as it is stored, or take it out; the set stays as short as can be."""
+    if number >> 3 >= len(found):
+        found.extend(bytes((number >> 3) + 1 - len(found)))
+    if is_in:
+        found[number >> 3] |= 1 << (number & 7)
+    else:
+        found[number >> 3] &= ~(1 << (number & 7))
+    while found and not found[-1]:
+        found.pop()
 
 
 def _sliced(rows: Sequence[Any]) -> Iterable[list[Name]]:
@@ -460,7 +670,3 @@ def _read(stored: bytes) -> dict[int, int]:
 
 def _written(counts: dict[int, int]) -> bytes:
     return array("i", counts).tobytes() + array("i", counts.values()).tobytes()
-
-
-def _bytes(found: int) -> bytes:
-    return found.to_bytes((found.bit_length() + 7) // 8, "little")

@@ -464,17 +464,25 @@ deployed_groups = Table(
         server_default=text("''"),
         comment="Set of bodies that are not in the register, in the same form.",
     ),
-    Column(
-        "counts",
-        LargeBinary,
-        nullable=False,
-        server_default=text("''"),
-        comment="How many of the deployments cover each: numbers, then counts, each of four bytes.",
-    ),
     UniqueConstraint(
         "solution", "origin", "audience", "version", "version_state", "in_use", name="uq_deployed_groups_name"
     ),
     Index("ix_deployed_groups_origin", "origin"),
+)
+
+deployed_counts = Table(
+    "deployed_counts",
+    metadata,
+    Column("grouped", Integer, primary_key=True, autoincrement=False, comment="The group."),
+    Column(
+        "part", Integer, primary_key=True, autoincrement=False, comment="Numbers without their last bits."
+    ),
+    Column(
+        "counts",
+        LargeBinary,
+        nullable=False,
+        comment="How many of the deployments cover each: numbers, then counts, each of four bytes.",
+    ),
 )
 
 deployed = Table(
@@ -494,6 +502,16 @@ bodies_elsewhere = Table(
     metadata,
     Column("name", Text, primary_key=True, comment="scheme:value of a body that is in no register here."),
     Column("number", Integer, Identity(always=True), nullable=False, unique=True, comment="Its number."),
+)
+
+solution_identifiers = Table(
+    "solution_identifiers",
+    metadata,
+    Column("origin", Text, primary_key=True, comment="The operator that writes the solution."),
+    Column("key", Text, primary_key=True, comment="Its key."),
+    Column("identifier", Text, primary_key=True, comment="What it says it is: a URI, or another solution."),
+    Column("audience", Text, nullable=False, comment="As that of the record: who may know that it says so."),
+    Index("ix_solution_identifiers_naming", "identifier", "origin", "audience", "key"),
 )
 
 clocks = Table(

@@ -13,7 +13,7 @@ from federation.domain.registry import TYPES
 from federation.domain.visibility import Caller, itself
 from federation.exposure import IncidentExposure
 from federation.node import Node
-from tests.domain.builders import NOW, a_deployment, a_record, an_incident
+from tests.domain.builders import NOW, a_deployment, a_record, a_solution, an_incident
 from tests.nodes import publish
 
 GLPI = "arnia/glpi"
@@ -60,7 +60,12 @@ async def copy(
     origin, _, key = id_.partition("/")
     revision = envelope.pop("revision", 1)
     record = a_record(
-        content or running(), TYPES[type_name], origin=origin, key=key, revision=revision, **envelope
+        content or (a_solution() if type_name == "solution" else running()),
+        TYPES[type_name],
+        origin=origin,
+        key=key,
+        revision=revision,
+        **envelope,
     )
     if content is None:
         record = tombstone(record.document, updated_at=NOW)

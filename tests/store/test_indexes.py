@@ -14,6 +14,7 @@ from federation.domain.deployment import Deployment
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import read_query
+from federation.domain.sameness import MOST_OF_ONE
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.store import database
 from federation.store import feeds as store_feeds
@@ -23,7 +24,7 @@ from federation.store.feeds import FeedsReader
 from federation.store.records import RecordsReader, RecordsWriter
 from federation.store.statements import Session
 from tests.conftest import Databases, emptied
-from tests.domain.builders import a_deployment
+from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
 from tests.store.steps import looking
 
@@ -67,6 +68,7 @@ class Explaining:
         for plan in self.plans:
             assert "Seq Scan on records" not in plan, plan
             assert "Seq Scan on deployed " not in plan, plan
+            assert "Seq Scan on solution_identifiers" not in plan, plan
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +212,31 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
         await writer.covering_without(singles, seen_by=caller)
         await writer.listed([group.id for group in groups[:5]], 100, seen_by=caller)
     explaining.found_by_index()
+
+
+async def test_the_same_software_is_found_by_what_records_name_whatever_there_is(
+    full: str, explaining: Explaining
+) -> None:
+    async with a_node("recia", full) as node, looking(full) as look:
+        await exposure.bring_in(node, within=60)
+        await look.execute(
+            "INSERT INTO solution_identifiers (origin, key, identifier, audience)"
+            " SELECT 'op' || n % 3, 's' || n, 'https://forge/' || n % 7, 'public'"
+            " FROM generate_series(1, 20000) AS n"
+        )
+        await look.execute("ANALYZE solution_identifiers")
+        try:
+            await publish(node, "solution", "glpi", a_solution(repository="https://forge/1"))
+            writer = ExposureWriter(Session(explaining))
+            assert await writer.bring_in() == 0
+            for caller in CALLERS.values():
+                said = await writer.identified(["recia/glpi", "op1/s1"], seen_by=caller)
+                assert said == {"recia/glpi": ("https://forge/1",), "op1/s1": ("https://forge/1",)}
+                found = await writer.naming(["https://forge/1", "recia/glpi"], seen_by=caller)
+                assert len(found["https://forge/1"]) == 3 * (MOST_OF_ONE + 1) + 1
+            explaining.found_by_index()
+        finally:
+            await look.execute("TRUNCATE solution_identifiers")
 
 
 WRITES = {

@@ -12,10 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Text
 
+from federation import exposure
 from federation.domain.errors import Broken
+from federation.domain.register.bodies import edition
+from federation.domain.visibility import itself
 from federation.store import embedded, schema
 from federation.store.database import opened
 from federation.store.tables import metadata
+from tests.domain.builders import a_deployment, a_solution
+from tests.nodes import a_node, publish
 from tests.store.steps import looking
 
 
@@ -155,6 +160,33 @@ async def test_a_schema_that_is_older_is_refused_until_it_is_migrated(
     async with looking(fresh) as look:
         assert await look.fetchval("SELECT state FROM peers WHERE NOT private") == "active"
         assert await look.fetchval("SELECT kid FROM keys WHERE NOT retired AND use_from <= now()") == "k"
+
+
+async def test_an_upgrade_brings_in_anew_what_exposure_is_told_from(
+    fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0004"))
+        await schema.migrate(fresh, "arnia")
+    async with looking(fresh) as look:
+        await look.execute("UPDATE exposure SET arrival = 1, register = $1", edition())
+        await look.execute("UPDATE node SET arrival = 1")
+        await look.execute(
+            "INSERT INTO deployed_groups (origin, audience, solution, version, version_state, in_use,"
+            " deployments, counts) VALUES ('arnia', 'federation', 'arnia/glpi', '', '', true, 7, '\\x00')"
+        )
+    await schema.migrate(fresh, "arnia")
+    async with a_node("arnia", fresh) as node:
+        async with node.store.read() as tx:
+            assert await tx.exposure.behind()
+        await publish(node, "solution", "glpi", a_solution(repository="https://forge.test/glpi"))
+        await publish(node, "deployment", "one", a_deployment())
+        await exposure.bring_in(node)
+        async with node.store.read() as tx:
+            (group,) = await tx.exposure.of_solutions(["arnia/glpi"], seen_by=itself("arnia"))
+            assert group.deployments == 1
+            assert await tx.exposure.identified(["arnia/glpi"], seen_by=itself("arnia"))
 
 
 async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
