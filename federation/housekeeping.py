@@ -212,8 +212,8 @@ async def _keep_house(node: Node) -> None:
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
         _every(KEEP_UP_SECONDS, exposure.keep_up, node),
-        _every(ALERT_SECONDS, alerts.Noticing().notice, node),
-        _every(ALERT_SECONDS, alerts.deliver, node),
+        _every(ALERT_SECONDS, alerts.Noticing(node).notice, node),
+        *(_every(ALERT_SECONDS, alerts.deliver, node) for _ in range(alerts.DELIVERING)),
         _every(FORGET_ALERTS_SECONDS, alerts.forget, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
     )

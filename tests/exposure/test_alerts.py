@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from federation import alerts
-from federation.domain.alert import NewSubscription, next_wait, signature
+from federation.domain.alert import ATTEMPT, LEASE, NewSubscription, next_wait, signature
 from federation.domain.errors import Invalid, Unreachable
 from federation.domain.incident import Incident
 from federation.domain.visibility import itself
@@ -22,7 +22,7 @@ from federation.sync.client import Network
 from tests.api.asking import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
-from tests.exposure.world import copy, cve, running
+from tests.exposure.world import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
 
 
@@ -53,7 +53,7 @@ def receiver(arnia: Node) -> Receiver:
 
 async def subscribed(node: Node, *events: str, **more: Any) -> alerts.Subscribed:
     wanted = NewSubscription(events=events, webhook="https://itsm.example.org/hook?x=1", **more)  # type: ignore[arg-type]
-    return await alerts.subscribe(node, wanted)
+    return await alerts.subscribe(node, wanted, by="operator")
 
 
 async def listed(node: Node, *, parked: bool = False) -> tuple[AlertState, ...]:
@@ -77,7 +77,8 @@ async def test_each_event_makes_one_alert_however_often_it_is_looked_for(
     await introduce(arnia, megalis)
     await cve(arnia)
     await publish(arnia, "deployment", "one", running())
-    await copy(arnia, "incident", "megalis/out", elsewhere)
+    lately = datetime.now(UTC)
+    await copy(arnia, "incident", "megalis/out", elsewhere, created_at=lately, updated_at=lately)
     for _ in range(3):
         await settle(arnia)
     assert receiver.events() == [
@@ -252,7 +253,7 @@ def test_waits_grow_and_are_not_the_same_for_all() -> None:
 )  # fmt: skip
 async def test_a_webhook_is_at_a_public_address_over_https(arnia: Node, url: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        await alerts.subscribe(arnia, NewSubscription(events=("peer.stale",), webhook=url))
+        await alerts.subscribe(arnia, NewSubscription(events=("peer.stale",), webhook=url), by="operator")
     assert refusal.value.pointer == "/webhook"
     with pytest.raises(Unreachable):
         await _network(arnia).post_webhook(url, b"{}", {}, private=False)
@@ -288,7 +289,9 @@ async def _listening(seen: list[bytes]) -> AsyncIterator[str]:
 
 async def test_an_email_needs_a_mail_server(arnia: Node) -> None:
     with pytest.raises(Invalid) as refusal:
-        await alerts.subscribe(arnia, NewSubscription(events=("peer.stale",), email="soc@arnia.example.org"))
+        await alerts.subscribe(
+            arnia, NewSubscription(events=("peer.stale",), email="soc@arnia.example.org"), by="operator"
+        )
     assert refusal.value.pointer == "/email"
 
 
@@ -349,3 +352,311 @@ async def test_the_version_that_a_probe_found_is_noted(arnia: Node) -> None:
         refused(await own.post("/v1/deployments/arnia/none/version", json=again), 404, "not-found")
         refused(await own.post("/v1/deployments/megalis/x/version", json=again), 403, "not-the-writer")
         refused(await own.post(path, json={"version": 1}), 400, "invalid", pointer="/version")
+
+
+# Who is told of what, and of what not
+
+
+@pytest.fixture
+def moment(arnia: Node) -> list[datetime]:
+    """The time at arnia's node, which the test moves."""
+    found = [datetime.now(UTC)]
+    arnia.clock = lambda: found[0]
+    return found
+
+
+async def test_who_subscribes_when_the_only_receiver_is_gone_hears_no_old_news(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    receiver.status = 410
+    await settle(arnia)
+    await publish(arnia, "incident", "meanwhile", an_incident())
+    receiver.status, receiver.taken = 204, []
+    await subscribed(arnia, "incident.published")
+    await publish(arnia, "incident", "now", an_incident())
+    await settle(arnia)
+    assert receiver.events() == [("incident.published", "arnia/now")]
+
+
+async def test_who_subscribes_while_alerts_are_made_misses_nothing(
+    arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at who is to be told and the making of alerts somebody subscribes, another leaves."""
+    leaves = await subscribed(arnia, "incident.published", "incident.hits-mine")
+    await subscribed(arnia, "incident.changed")
+    looked = alerts._own
+
+    async def meanwhile(node: Node) -> Any:
+        found = await looked(node)
+        monkeypatch.setattr(alerts, "_own", looked)
+        await alerts.unsubscribe(arnia, leaves.id, by="operator")
+        await subscribed(arnia, "incident.published")
+        await publish(arnia, "incident", "after", an_incident())
+        return found
+
+    await publish(arnia, "incident", "before", an_incident())
+    monkeypatch.setattr(alerts, "_own", meanwhile)
+    await settle(arnia)
+    await settle(arnia)
+    assert ("incident.published", "arnia/after") in receiver.events()
+
+
+async def test_an_incident_whose_first_revision_never_came_is_published_once(
+    arnia: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    """A feed has the last revision only: what was corrected at once arrives as revision 2."""
+    await subscribed(arnia, "incident.published", "incident.changed")
+    made = {"created_at": moment[0] + timedelta(minutes=1)}
+    for revision in (2, 3):
+        updated = {"updated_at": moment[0] + timedelta(minutes=revision)}
+        await copy(arnia, "incident", "megalis/out", an_incident(), revision=revision, **made, **updated)
+        await settle(arnia)
+    assert receiver.events() == [
+        ("incident.changed", "megalis/out"),
+        ("incident.changed", "megalis/out"),
+        ("incident.published", "megalis/out"),
+    ]
+
+
+async def test_what_a_new_peer_brings_of_long_ago_is_no_news(
+    arnia: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "incident.published", "incident.changed", "incident.hits-mine")
+    await publish(arnia, "deployment", "one", running())
+    long_ago, lately = moment[0] - timedelta(days=31), moment[0] - timedelta(days=29)
+    ages = {"old": (long_ago, long_ago), "touched": (long_ago, lately), "new": (lately, lately)}
+    for key, (created, updated) in ages.items():
+        await copy(
+            arnia, "incident", f"megalis/{key}", an_incident(affects=[{"solution": "x/y"}]),
+            revision=1 if created == updated else 4, created_at=created, updated_at=updated,
+        )  # fmt: skip
+    await copy(arnia, "incident", "megalis/hits", a_vulnerability(), created_at=long_ago, updated_at=long_ago)
+    await settle(arnia)
+    assert receiver.events() == [
+        ("incident.changed", "megalis/touched"),
+        ("incident.hits-mine", "megalis/hits"),
+        ("incident.published", "megalis/new"),
+    ]
+
+
+async def test_what_goes_on_is_not_told_again_when_its_alert_is_forgotten(
+    arnia: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    events = ("incident.published", "incident.changed", "incident.hits-mine", "incident.unanswered")
+    await subscribed(arnia, *events)
+    await publish(arnia, "deployment", "one", running())
+    await cve(arnia)
+    await cve(arnia, severity="low")
+    here = [{"deployments": ["arnia/one"]}]
+    await publish(arnia, "incident", "over", an_incident(affects=here))
+    await settle(arnia)
+    await publish(arnia, "incident", "over", an_incident(affects=here, status="resolved"))
+    moment[0] += timedelta(days=2)
+    await settle(arnia)
+    told = receiver.events()
+    moment[0] += timedelta(days=91)
+    await alerts.forget(arnia)
+    assert sorted(one.event for one in await listed(arnia)) == ["incident.hits-mine", "incident.unanswered"]
+    await settle(arnia)
+    assert receiver.events() == told
+    # When it is over, its alerts are over, too.
+    await cve(arnia, status="fixed")
+    await alerts.forget(arnia)
+    assert await listed(arnia) == ()
+
+
+async def test_an_alert_that_nobody_has_replayed_is_forgotten_one_that_waits_is_not(
+    arnia: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "incident.published")
+    receiver.down = True
+    for key in ("parked", "waits"):
+        await publish(arnia, "incident", key, an_incident())
+        await settle(arnia)
+        moment[0] += timedelta(days=1, hours=1)
+        if key == "parked":
+            await settle(arnia)
+    assert len(await listed(arnia, parked=True)) == 1
+    moment[0] += timedelta(days=80)
+    await alerts.forget(arnia)
+    assert len(await listed(arnia)) == 2
+    moment[0] += timedelta(days=20)
+    await alerts.forget(arnia)
+    assert [one.subject for one in await listed(arnia)] == ["arnia/waits"]
+
+
+async def test_more_open_incidents_than_a_page_are_all_told(
+    arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "LONGEST_PAGE", 2)
+    await subscribed(arnia, "incident.hits-mine")
+    await publish(arnia, "deployment", "one", running())
+    for number in range(5):
+        await publish(arnia, "incident", f"i{number}", a_vulnerability(aliases=[f"CVE-2099-{number}"]))
+    await settle(arnia)
+    assert [subject for _, subject in receiver.events()] == [f"arnia/i{number}" for number in range(5)]
+
+
+async def test_a_process_that_has_just_begun_does_not_take_its_own_absence_for_a_peers(
+    arnia: Node, megalis: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "peer.stale")
+    await introduce(arnia, megalis)
+    moment[0] += timedelta(days=1)
+    assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=1)) == 0
+    assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=11)) == 1
+    assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=11)) == 0
+
+
+async def test_a_peer_that_is_suspended_is_not_silent(
+    arnia: Node, megalis: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "peer.stale")
+    await introduce(arnia, megalis)
+    async with arnia.store.write() as tx:
+        await tx.records._session.connection.execute("UPDATE peers SET state = 'suspended'")
+    moment[0] += timedelta(days=1)
+    await settle(arnia)
+    assert receiver.taken == []
+
+
+async def test_a_record_that_is_set_aside_is_told_with_its_reason_and_nothing_of_it(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "record.set-aside")
+    await copy(arnia, "deployment", "megalis/a", running())
+    async with arnia.store.write() as tx:
+        await tx.records._session.connection.execute(
+            "INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)"
+            " SELECT id, 'incident', 'x', 7, 1, 'bad-document', 'canari' FROM feeds WHERE origin = 'megalis'"
+        )
+    for _ in range(2):
+        await settle(arnia)
+    ((_, body),) = receiver.taken
+    assert body["data"] == {
+        "id": "megalis/x", "type": "incident", "reason": "bad-document", "link": "http://arnia.test/v1/peers",
+    }  # fmt: skip
+
+
+# Receivers that do not answer
+
+
+class Several(Receiver):
+    """Receivers of their own for each URL."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.silent = asyncio.Event()
+        self.fault: Exception | None = None
+
+    async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        if self.fault is not None:
+            raise self.fault
+        if "silent" in url:
+            await self.silent.wait()
+            raise Unreachable("the webhook did not answer in time")
+        return await super().post_webhook(url, body, headers, private=private)
+
+
+@pytest.fixture
+def several(arnia: Node) -> Several:
+    arnia._outside = found = Several()
+    return found
+
+
+async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
+    arnia: Node, several: Several, moment: list[datetime]
+) -> None:
+    silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
+    await alerts.subscribe(arnia, silent, by="operator")
+    for number in range(30):
+        await publish(arnia, "incident", f"i{number}", an_incident())
+    await alerts.notice(arnia)
+    waiting = asyncio.create_task(alerts.deliver(arnia))
+    await subscribed(arnia, "incident.published")
+    await publish(arnia, "incident", "last", an_incident())
+    await alerts.notice(arnia)
+    other = asyncio.create_task(alerts.deliver(arnia))
+    while not several.taken:
+        await asyncio.sleep(0.01)
+    assert several.events() == [("incident.published", "arnia/last")]
+    several.silent.set()
+    await asyncio.gather(waiting, other)
+    # What was waiting for it waits with it.
+    assert await alerts.deliver(arnia) == 0
+    tried = [one.attempts for one in await listed(arnia) if one.subject != "arnia/last"]
+    assert sum(tried) <= 8
+    assert await alerts.deliver(arnia) == 0
+
+
+async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
+    arnia: Node, several: Several, moment: list[datetime]
+) -> None:
+    """A process was stopped for longer than its lease: meanwhile another has told it."""
+    silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
+    await alerts.subscribe(arnia, silent, by="operator")
+    await cve(arnia)
+    await alerts.notice(arnia)
+    late = asyncio.create_task(alerts.deliver(arnia))
+    while not (await listed(arnia))[0].attempts:
+        await asyncio.sleep(0.01)
+    moment[0] += LEASE + timedelta(seconds=1)
+    async with arnia.store.write() as tx:
+        (due,) = await tx.alerts.claim(moment[0])
+        assert await tx.alerts.claim(moment[0]) == ()
+        await tx.alerts.delivered(due.alert.id)
+    several.silent.set()
+    await late
+    (one,) = await listed(arnia)
+    assert (one.delivered_at is not None, one.next_try_at, one.failure) == (True, None, None)
+
+
+async def test_a_fault_of_our_own_is_noted_and_tried_again(
+    arnia: Node, several: Several, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    await alerts.notice(arnia)
+    several.fault = ValueError("a secret of the program")
+    await alerts.deliver(arnia)
+    (one,) = await listed(arnia)
+    assert (one.failure, one.parked_at) == ("it could not be delivered; the node's log says why", None)
+    moment[0] += timedelta(hours=25)
+    await alerts.deliver(arnia)
+    (one,) = await listed(arnia, parked=True)
+    assert one.attempts == 2
+
+
+async def test_an_attempt_ends_before_its_lease_does(
+    arnia: Node, several: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ATTEMPT < LEASE
+    monkeypatch.setattr(alerts, "ATTEMPT", timedelta(seconds=0.2))
+    silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
+    await alerts.subscribe(arnia, silent, by="operator")
+    await cve(arnia)
+    await settle(arnia)
+    (one,) = await listed(arnia)
+    assert one.failure == "it was not taken within 0.2 seconds"
+
+
+async def test_all_that_waits_for_a_receiver_that_is_gone_is_parked(arnia: Node, receiver: Receiver) -> None:
+    await subscribed(arnia, "incident.published")
+    for number in range(9):
+        await publish(arnia, "incident", f"i{number}", an_incident())
+    receiver.status = 410
+    await settle(arnia)
+    assert len(await listed(arnia, parked=True)) == 9
+    assert len(receiver.taken) <= 4
+    async with arnia.store.read() as tx:
+        assert [one.active for one in await tx.alerts.subscriptions()] == [False]
+
+
+async def test_no_more_subscriptions_than_there_may_be(
+    arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "MOST_SUBSCRIPTIONS", 2)
+    found = await asyncio.gather(*(subscribed(arnia, "peer.stale") for _ in range(4)), return_exceptions=True)
+    assert sum(isinstance(one, Invalid) for one in found) == 2
