@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -50,6 +51,8 @@ LOOK_SECONDS = 15.0
 """Seconds between looks at what has not been done in time, when nothing arrives."""
 NEWS = timedelta(days=30)
 """An incident that is untouched for longer is no news when it arrives: a new peer brings years of it."""
+RESTS = 3
+"""How much longer a process rests than its last look took."""
 KEPT = timedelta(days=90)
 """Alerts that were delivered or parked are forgotten after this, longer than ``NEWS``."""
 DELIVERING = 4
@@ -163,7 +166,7 @@ class Noticing:
 
     async def notice(self, node: Node) -> int:
         """Make alerts if there may be any to make. Returns how many."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if now < self._rested:
             return 0
         async with node.store.read() as tx:
@@ -173,7 +176,7 @@ class Noticing:
         self._looked = now
         made = await notice(node, began=self._began)
         # While a peer is read for the first time there is always something: it is not to take all our time.
-        self._rested = asyncio.get_running_loop().time() + 3 * (asyncio.get_running_loop().time() - now)
+        self._rested = monotonic() + RESTS * (monotonic() - now)
         return made
 
 

@@ -19,6 +19,8 @@ WINDOW = 1_000
 """Arrivals that make their alerts in one transaction."""
 DUE = 20
 """Alerts that are delivered at once."""
+MOST_LOOKED = 1_000
+"""Alerts that are due among which those are chosen: a backlog is not sorted again and again."""
 DUE_OF_ONE = 4
 """Alerts of one subscription that are among them, at most: a receiver that is down holds up nobody else's."""
 
@@ -99,7 +101,10 @@ ON CONFLICT (subscription, name) DO NOTHING
 _CLAIM = """
 WITH waiting AS (
     SELECT id, row_number() OVER (PARTITION BY subscription ORDER BY next_try_at, id) AS place
-    FROM alerts WHERE next_try_at <= $1
+    FROM (
+        SELECT id, subscription, next_try_at FROM alerts WHERE next_try_at <= $1
+        ORDER BY next_try_at LIMIT $5
+    ) AS first
 ),
 due AS (
     SELECT a.id FROM alerts AS a JOIN waiting AS w ON w.id = a.id
@@ -263,7 +268,7 @@ class AlertsWriter(AlertsReader):
 
     async def claim(self, now: datetime) -> tuple[Due, ...]:
         """Alerts to be delivered now; for a while nobody else takes them."""
-        rows = await self._session.connection.fetch(_CLAIM, now, DUE, LEASE, DUE_OF_ONE)
+        rows = await self._session.connection.fetch(_CLAIM, now, DUE, LEASE, DUE_OF_ONE, MOST_LOOKED)
         return tuple(
             Due(
                 Alert(id=row[0], event=row[1], subject=row[2], at=row[3], data=msgspec.json.decode(row[4])),

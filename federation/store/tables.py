@@ -433,6 +433,13 @@ exposure = Table(
         server_default=text("''"),
         comment="Edition of the register of communes that the numbers are of.",
     ),
+    Column(
+        "begun_at",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="From where withdrawals were kept when the groups were begun: what left is in none.",
+    ),
     CheckConstraint("one", name="one"),
 )
 

@@ -88,6 +88,8 @@ async def test_a_subscription_is_tried_out(arnia: Node, dsn: str) -> None:
         words = ("subscription", "add", "--event", "peer.stale", "--email", "soc@arnia.example.org")
         made = await told(dsn, *words, **mail)
         assert made["secret"] is None, "nothing is signed with it"
+        (noted,) = await entries(arnia, "subscription.added")
+        assert noted.detail == {"to": "soc@arnia.example.org", "events": "peer.stale"}
         assert (
             await said(dsn, "subscription", "test", made["id"], **mail)
             == "soc@arnia.example.org has taken it\n"

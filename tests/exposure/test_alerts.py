@@ -24,6 +24,7 @@ from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
 from tests.exposure.world import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
+from tests.store.steps import looking, waits
 
 
 class Receiver(NextDoor):
@@ -538,6 +539,91 @@ async def test_a_record_that_is_set_aside_is_told_with_its_reason_and_nothing_of
     assert body["data"] == {
         "id": "megalis/x", "type": "incident", "reason": "bad-document", "link": "http://arnia.test/v1/peers",
     }  # fmt: skip
+
+
+async def test_a_process_looks_when_something_arrives_and_now_and_then_and_rests(
+    arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, looks, took = [0.0], [0], [0.0]
+    looked = alerts.notice
+
+    async def notice(node: Node, **more: Any) -> int:
+        looks[0] += 1
+        clock[0] += took[0]
+        return await looked(node, **more)
+
+    monkeypatch.setattr(alerts, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(alerts, "notice", notice)
+    noticing = alerts.Noticing(arnia)
+    await subscribed(arnia, "incident.published")
+
+    async def look(seconds: float) -> tuple[int, int]:
+        """How many alerts were made, and how many looks there have been."""
+        clock[0] += seconds
+        return await noticing.notice(arnia), looks[0]
+
+    assert await look(0) == (0, 1), "it may have been away"
+    assert await look(14.9) == (0, 1), "nothing has arrived"
+    await publish(arnia, "incident", "one", an_incident())
+    assert await look(0) == (1, 2)
+    assert await look(14.9) == (0, 2)
+    assert await look(0.1) == (0, 3), "what has not been done is nothing that arrives"
+    took[0] = 2.0
+    await publish(arnia, "incident", "two", an_incident())
+    assert await look(0) == (1, 4)
+    await publish(arnia, "incident", "three", an_incident())
+    assert await look(5.9) == (0, 4), "a look took long: it is not the only thing to be done here"
+    assert await look(0.1) == (1, 5)
+
+
+async def test_what_hits_us_is_worked_out_for_who_wants_to_know(
+    arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def own(_: Node) -> Any:
+        raise AssertionError("nobody has asked")
+
+    monkeypatch.setattr(alerts, "_own", own)
+    await subscribed(arnia, "incident.published", "peer.stale")
+    await cve(arnia)
+    assert await alerts.notice(arnia) == 1
+    await subscribed(arnia, "incident.unanswered")
+    with pytest.raises(AssertionError):
+        await alerts.notice(arnia)
+
+
+async def test_nobody_leaves_or_comes_while_alerts_are_made(
+    arnia: Node, dsn: str, receiver: Receiver
+) -> None:
+    """Else an alert would be made for who is gone, and fail for all."""
+    made = await subscribed(arnia, "incident.published")
+    async with arnia.store.write() as tx:
+        await tx.alerts.lock()
+        comes = asyncio.create_task(subscribed(arnia, "incident.published"))
+        leaves = asyncio.create_task(alerts.unsubscribe(arnia, made.id, by="operator"))
+        async with looking(dsn) as look, arnia.store.read() as reading:
+            await waits(look, 2)
+            assert [one.id for one in await reading.alerts.subscriptions()] == [made.id]
+    await asyncio.gather(comes, leaves)
+    async with arnia.store.read() as reading:
+        assert [one.id for one in await reading.alerts.subscriptions()] == [comes.result().id]
+
+
+async def test_a_receiver_that_is_tried_and_says_that_it_is_gone_is_told_so(
+    arnia: Node, receiver: Receiver
+) -> None:
+    made = await subscribed(arnia, "incident.published")
+    receiver.status = 410
+    with pytest.raises(Unreachable, match="gone"):
+        await alerts.try_out(arnia, made.id)
+    receiver.status = 204
+    await alerts.try_out(arnia, made.id)
+    headers, body = receiver.taken[-1]
+    assert (body["type"], body["data"]["id"]) == ("subscription.test", made.id)
+    raw = json.dumps(body, separators=(",", ":")).encode()
+    assert headers["webhook-signature"] == signature(
+        made.secret, headers["webhook-id"], int(headers["webhook-timestamp"]), raw
+    )
+    assert await listed(arnia) == ()
 
 
 # Receivers that do not answer

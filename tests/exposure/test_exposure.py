@@ -195,6 +195,36 @@ async def test_what_is_named_and_in_a_group_as_well_is_counted_once(arnia: Node)
     assert (own.affected.communes, own.cleared.communes) == (1, 2)
 
 
+async def test_a_statement_speaks_of_what_it_names_also_when_that_is_not_here(arnia: Node) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running())
+    fixed = {"incident": "arnia/cve", "status": "fixed"}
+    await publish(arnia, "statement", "dangling", a_statement(**fixed, deployments=["arnia/gone"]))
+    await publish(arnia, "statement", "elsewhere", a_statement(**{**fixed, "incident": "megalis/gone"}))
+    own = (await hits(arnia))["arnia"]
+    assert (own.affected.deployments, own.cleared.deployments, own.answer) == (1, 0, "fixed")
+    assert [one.id for one in own.statements] == ["arnia/dangling"]
+
+
+async def test_a_withdrawn_incident_leaves_what_was_answered_and_nothing_to_look_for(arnia: Node) -> None:
+    named = [{"solution": GLPI, "range": "vers:all/*", "deployments": ["arnia/one", "megalis/gone"]}]
+    await cve(arnia, affects=named)
+    await publish(arnia, "deployment", "one", running())
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", status="known_affected"))
+    assert (await told(arnia)).not_here == ("megalis/gone",)
+    await cve(arnia, affects=named, status="withdrawn")
+    answer = await told(arnia)
+    assert answer.not_here == ()
+    assert (answer.total.answered, answer.total.affected.deployments, answer.total.cleared.deployments) == (
+        1,
+        0,
+        0,
+    )
+    assert (await hits(arnia))["arnia"].deployments == ()
+    assert await exposure.bodies_of_incident(arnia, "arnia", "cve", by=itself("arnia")) == []
+    assert (await exposure.of_own(arnia, by=itself("arnia")))[0].incidents == ()
+
+
 async def test_a_withdrawn_incident_hits_nobody(arnia: Node) -> None:
     await cve(arnia)
     await publish(arnia, "deployment", "one", running())
@@ -300,6 +330,42 @@ async def test_groups_brought_in_bit_by_bit_are_those_brought_in_at_once(
     async with arnia.store.read() as tx:
         groups = await tx.exposure.of_solutions([GLPI], seen_by=itself("arnia"))
     assert all(group.deployments > 0 for group in groups)
+
+
+async def test_groups_are_begun_anew_when_a_withdrawal_may_have_been_missed(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This node was away for longer than withdrawals are kept: nothing tells that something left."""
+    await cve(arnia)
+    await copy(arnia, "deployment", "megalis/left", running("10.0.6"))
+    await copy(arnia, "deployment", "megalis/stays", running("10.0.6"))
+    assert (await hits(arnia))["megalis"].affected.deployments == 2
+    async with arnia.store.write() as tx:
+        place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
+        await tx.records.purge(place.id, [("deployment", "left", 2, 2)])
+        await tx.exposure._session.connection.execute("DELETE FROM withdrawals")
+    for number in range(9):
+        await publish(arnia, "deployment", f"d{number}", running())
+    async with arnia.store.write() as tx:
+        await tx.exposure._session.connection.execute("UPDATE node SET arrivals_from = arrival - 1")
+    monkeypatch.setattr("federation.store.exposure.WINDOW", 2)
+    found = await hits(arnia)
+    assert {name: hit.affected.deployments for name, hit in found.items()} == {"arnia": 9, "megalis": 1}
+    # It comes to its end, although it passes what no withdrawal is kept of, and is not begun again.
+    async with arnia.store.read() as reading:
+        assert await reading.exposure.behind() == 0
+    # That withdrawals were dropped which had been seen is no reason to.
+    async with arnia.store.write() as tx:
+        await tx.exposure._session.connection.execute(
+            "UPDATE node SET arrivals_from = arrival; UPDATE deployed_groups SET counted = counted + 1000"
+        )
+    assert (await told(arnia)).total.affected.counted >= 1000, "what was brought in was left"
+    # But when they are dropped while it goes on, it is.
+    async with arnia.store.write() as tx:
+        await tx.exposure._session.connection.execute(
+            "UPDATE exposure SET arrival = 4, begun_at = 3; UPDATE node SET arrivals_from = 5"
+        )
+    assert (await told(arnia)).total.affected.counted == 0
 
 
 def _without_time(answer: exposure.IncidentExposure) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from federation import importing
+from federation.cli import importing as command
 from federation.cli import main
 from federation.cli.importing import import_
 from federation.domain.advisories import READERS
@@ -389,6 +390,35 @@ async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: 
     assert json.loads(text_)["summary"] == {
         "published": 0, "revised": 0, "unchanged": 3, "skipped": 0, "refused": 1,
     }  # fmt: skip
+
+
+async def test_the_command_tells_each_line_by_its_number_and_goes_on_after_what_it_cannot_read(
+    arnia: Node, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "LONGEST", 2_000)
+    monkeypatch.setattr("federation.domain.advisories.finding.MAX_ADVISORY", 1_998)
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    fine = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
+    (tmp_path / "a.json").write_bytes(b"\n\n" + fine[0] + b"\r\n\n" + fine[1] + b"\n")
+    long = b'{"x": "' + b"y" * 5_000 + b'"}'
+    (tmp_path / "b.jsonl").write_bytes(b"\n" + long + b"\n" + fine[2])
+    (tmp_path / "c.json").write_bytes(b" " + long)
+    gone = tmp_path / "gone.json"
+    status, text_ = await _said("cve", tmp_path, gone, as_json=True)
+    told = json.loads(text_)
+    assert status == 1
+    sources = {one["source"].removeprefix(f"{tmp_path}/"): one for one in told["advisories"]}
+    assert {name: one["outcome"] for name, one in sources.items()} == {
+        "a.json:3": "published", "a.json:5": "published", "b.jsonl:2": "refused", "b.jsonl:3": "published",
+        "c.json": "refused", "gone.json": "refused",
+    }  # fmt: skip
+    assert sources["gone.json"]["detail"] == "it cannot be read: No such file or directory"
+    for name in ("b.jsonl:2", "c.json"):
+        assert sources[name]["detail"] == "the advisory is 2000 bytes long; 1998 are read"
+    # What came as lines and what comes as a document of its own is the same advisory.
+    (tmp_path / "d.json").write_bytes(fine[0])
+    _, text_ = await _said("cve", tmp_path / "d.json", as_json=True)
+    assert json.loads(text_)["summary"]["unchanged"] == 1
 
 
 def test_the_command_explains_itself() -> None:

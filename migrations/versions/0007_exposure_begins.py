@@ -1,0 +1,32 @@
+"""Groups of exposure that are brought in anew know from when on withdrawals were kept.
+
+Revision ID: 0007
+Revises: 0004
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "exposure",
+        sa.Column(
+            "begun_at",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="From where withdrawals were kept when the groups were begun: what left is in none.",
+        ),
+    )
+
+
+def downgrade() -> None:
+    op.drop_column("exposure", "begun_at")
