@@ -37,7 +37,7 @@ from federation.domain.document import mint_key
 from federation.domain.errors import Invalid, NotFound, Unreachable
 from federation.domain.feed import printable
 from federation.domain.query import LONGEST_PAGE, Place
-from federation.domain.values import as_instant, instant
+from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node import Node
 from federation.store.alerts import WINDOW, Due, Subscription
@@ -61,8 +61,8 @@ MOST_PAGES = 20
 """Pages of open incidents that are looked at for what hits one's own, the newest."""
 OF_OWN: frozenset[AlertEvent] = frozenset({"incident.hits-mine", "incident.unanswered"})
 GONE = "the receiver is gone (410)"
-OPEN_TO_ALL = frozenset({"CLEAR", "GREEN"})
-"""Labels under which an alert may tell more than ids and links."""
+TOLD = ("title", "kind", "status", "severity")
+"""What an alert tells of an incident that is CLEAR or GREEN; of others it has ids and links."""
 
 
 class Subscribed(msgspec.Struct, frozen=True):
@@ -233,15 +233,6 @@ def _alert(node: Node, event: AlertEvent, subject: str, **data: Any) -> Alert:
     return Alert(id="", event=event, subject=subject, at=node.clock(), data={"id": subject, **data})
 
 
-class _Envelope(msgspec.Struct):
-    created_at: str
-    updated_at: str
-    content: dict[str, Any] = {}
-
-
-_envelope = msgspec.json.Decoder(_Envelope)
-
-
 def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Happened]:
     """What the incidents tell that have arrived.
 
@@ -249,18 +240,15 @@ def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Happened]:
     one: then it was published, too, for all who subscribed before that. One name sees to it that it is told
     once.
     """
-    for origin, key, revision, retracted, tlp, document in rows:
-        id_ = f"{origin}/{key}"
-        read = _envelope.decode(document)
-        if instant(read.updated_at) < node.clock() - NEWS:
+    news = node.clock() - NEWS
+    for origin, key, revision, retracted, tlp, created_at, updated_at in rows:
+        if updated_at < news:
             continue
-        data: dict[str, Any] = {"revision": revision, "tlp": tlp, "link": f"{node.url}/v1/incidents/{id_}"}
-        if tlp in OPEN_TO_ALL and not retracted:
-            data |= {name: read.content[name] for name in ("title", "kind", "status", "severity")}
-        made_at = instant(read.created_at)
-        if not retracted and made_at >= node.clock() - NEWS:
+        id_ = f"{origin}/{key}"
+        data = {"revision": revision, "tlp": tlp, "link": f"{node.url}/v1/incidents/{id_}"}
+        if not retracted and created_at >= news:
             alert = _alert(node, "incident.published", id_, **data)
-            yield Happened(f"incident.published {id_} 1", alert, None if revision == 1 else made_at)
+            yield Happened(f"incident.published {id_} 1", alert, None if revision == 1 else created_at)
         if revision > 1 or retracted:
             yield Happened(
                 f"incident.changed {id_} {revision}", _alert(node, "incident.changed", id_, **data)
@@ -360,7 +348,7 @@ async def _deliver(node: Node, due: Due) -> bool:
     failure: Unreachable | None = None
     try:
         async with asyncio.timeout(ATTEMPT.total_seconds()):
-            gone = await _sent(node, due.alert, due.subscription, now)
+            gone = await _sent(node, _with_content(due), due.subscription, now)
     except Unreachable as error:
         failure = error
     except TimeoutError:
@@ -377,6 +365,19 @@ async def _deliver(node: Node, due: Due) -> bool:
         else:
             await tx.alerts.delivered(due.alert.id)
     return not gone
+
+
+def _with_content(due: Due) -> Alert:
+    """The alert with what everybody may read of its incident.
+
+    It is added for each attempt and kept nowhere: an incident that is withdrawn, or moved to fewer readers,
+    is in no alert from then on.
+    """
+    if due.incident is None:
+        return due.alert
+    content = msgspec.json.decode(due.incident).get("content", {})
+    told = {name: content[name] for name in TOLD if name in content}
+    return msgspec.structs.replace(due.alert, data=due.alert.data | told)
 
 
 async def _note_failure(node: Node, due: Due, failure: Unreachable, now: datetime) -> None:

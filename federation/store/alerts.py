@@ -59,6 +59,8 @@ class Due(msgspec.Struct, frozen=True):
 
     alert: Alert
     attempts: int
+    incident: bytes | None
+    """The document of the incident it is about, where everybody in the federation may read it."""
     subscription: Subscription
 
 
@@ -107,15 +109,19 @@ WITH waiting AS (
     ) AS first
 ),
 due AS (
-    SELECT a.id FROM alerts AS a JOIN waiting AS w ON w.id = a.id
+    SELECT a.id, a.event, a.subject FROM alerts AS a JOIN waiting AS w ON w.id = a.id
     -- Asked again, of the row as it is once it is locked: another process may have taken it.
     WHERE w.place <= $4 AND a.next_try_at <= $1
     ORDER BY a.next_try_at, a.id LIMIT $2 FOR UPDATE OF a SKIP LOCKED
 )
 UPDATE alerts AS a SET attempts = a.attempts + 1, next_try_at = $1 + $3::interval
-FROM due, subscriptions AS s
+FROM subscriptions AS s, due
+-- The incident as everybody may read it now, and not as it was when the alert was made.
+LEFT JOIN records AS r ON due.event IN ('incident.published', 'incident.changed')
+    AND r.type = 'incident' AND r.origin = split_part(due.subject, '/', 1)
+    AND r.key = split_part(due.subject, '/', 2) AND NOT r.retracted AND r.tlp IN ('CLEAR', 'GREEN')
 WHERE a.id = due.id AND s.id = a.subscription
-RETURNING a.id, a.event, a.subject, a.at, a.data, a.attempts,
+RETURNING a.id, a.event, a.subject, a.at, a.data, a.attempts, r.document,
     s.id AS sid, s.events, s.webhook, s.email, s.unanswered_hours, s.private, s.active, s.created_at, s.secret
 """
 _DELIVERED = Statement(
@@ -164,7 +170,7 @@ _FORGET = Statement(
     )
 )
 _ARRIVED = """
-SELECT r.origin, r.key, r.revision, r.retracted, r.tlp, r.document
+SELECT r.origin, r.key, r.revision, r.retracted, r.tlp, r.created_at, r.updated_at
 FROM records AS r WHERE r.arrived > $1 AND r.arrived <= $2 AND r.type = 'incident'
 ORDER BY r.arrived
 """
@@ -243,7 +249,7 @@ class AlertsWriter(AlertsReader):
         return int(await self._session.connection.fetchval("SELECT arrival FROM alerting FOR UPDATE"))
 
     async def arrived(self, after: int, until: int) -> list[Any]:
-        """Incidents that arrived: origin, key, revision, retracted, tlp, document."""
+        """Incidents that arrived: origin, key, revision, retracted, tlp, created_at, updated_at."""
         rows: list[Any] = await self._session.connection.fetch(_ARRIVED, after, until)
         return rows
 
@@ -273,7 +279,8 @@ class AlertsWriter(AlertsReader):
             Due(
                 Alert(id=row[0], event=row[1], subject=row[2], at=row[3], data=msgspec.json.decode(row[4])),
                 row[5],
-                _subscription(row[6:]),
+                row[6],
+                _subscription(row[7:]),
             )
             for row in rows
         )

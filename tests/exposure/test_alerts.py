@@ -154,6 +154,42 @@ async def test_above_green_an_alert_holds_ids_and_links_and_no_content(
     assert "CVE-2099-1" not in told
 
 
+async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is_told(
+    arnia: Node, receiver: Receiver
+) -> None:
+    """It is moved, retracted or withdrawn before the receiver answers."""
+    lately = {"created_at": datetime.now(UTC), "updated_at": datetime.now(UTC)}
+    await subscribed(arnia, "incident.published", "incident.changed", "incident.hits-mine")
+    await publish(arnia, "deployment", "one", running())
+    titled = a_vulnerability(title={"fr": "canari"})
+    await publish(arnia, "incident", "moved", titled)
+    await publish(arnia, "incident", "retracted", titled)
+    await publish(arnia, "incident", "stays", titled)
+    await copy(arnia, "incident", "megalis/withdrawn", titled, **lately)
+    receiver.down = True
+    await settle(arnia)
+    assert len(await listed(arnia)) == 8
+    await publish(arnia, "incident", "moved", titled, tlp="RED")
+    await arnia.retract(Incident, "arnia", "retracted", by=itself("arnia"))
+    async with arnia.store.write() as tx:
+        place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
+        await tx.records.purge(place.id, [("incident", "withdrawn", 2, 2)])
+        rows = await tx.records._session.connection.fetch("SELECT data, name, subject FROM alerts")
+        assert b"canari" not in b"".join(row["data"] for row in rows), "nothing of it is kept, either"
+    receiver.down = False
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
+    await settle(arnia)
+    with_content = {
+        (body["type"], body["data"]["id"]) for _, body in receiver.taken if "title" in body["data"]
+    }
+    assert with_content == {("incident.published", "arnia/stays")}
+    assert len(receiver.taken) == 10
+    (body,) = (body for _, body in receiver.taken if "title" in body["data"])
+    assert {name: body["data"][name] for name in ("title", "kind", "status", "severity")} == {
+        "title": {"fr": "canari"}, "kind": "vulnerability", "status": "open", "severity": "high",
+    }  # fmt: skip
+
+
 async def test_a_webhook_is_signed_and_its_identifier_stays_the_same(arnia: Node, receiver: Receiver) -> None:
     made = await subscribed(arnia, "incident.published")
     await cve(arnia)
