@@ -249,7 +249,7 @@ def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Happened]:
         if not retracted and created_at >= news:
             alert = _alert(node, "incident.published", id_, **data)
             yield Happened(f"incident.published {id_} 1", alert, None if revision == 1 else created_at)
-        if revision > 1 or retracted:
+        if revision > 1:
             yield Happened(
                 f"incident.changed {id_} {revision}", _alert(node, "incident.changed", id_, **data)
             )

@@ -136,6 +136,12 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
     await settle(arnia)
     assert await told(dsn, "alert", "list", "--parked") == []
     assert "delivered" in await said(dsn, "alert", "list")
+    async with arnia.store.write() as tx:
+        await tx.records._session.connection.execute("UPDATE alerts SET parked_at = now()")
+    assert await told(dsn, "alert", "replay", "--parked", "--dry-run") == {
+        "dry_run": True, "alerts": [one["id"] for one in await told(dsn, "alert", "list")],
+    }  # fmt: skip
+    assert await told(dsn, "alert", "replay", "--parked") == {"replayed": 2}
     for words in ((), ("x", "--parked"), ("x", "--subscription", "y")):
         assert (await ran(dsn, "alert", "replay", *words))[0] == 1
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from federation import alerts
-from federation.domain.alert import ATTEMPT, LEASE, NewSubscription, next_wait, signature
+from federation import alerts, housekeeping
+from federation.domain.alert import ATTEMPT, LEASE, PATIENCE, NewSubscription, next_wait, signature
 from federation.domain.errors import Invalid, Unreachable
 from federation.domain.incident import Incident
 from federation.domain.visibility import itself
 from federation.node import Node
-from federation.store.alerts import AlertState
+from federation.store.alerts import DUE_OF_ONE, AlertState
 from federation.sync.client import Network
 from tests.api.asking import NextDoor, fine, refused
 from tests.conftest import Databases
@@ -25,6 +25,7 @@ from tests.domain.builders import a_group, a_statement, an_incident
 from tests.exposure.world import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
 from tests.store.steps import looking, waits
+from tests.waiting import until
 
 
 class Receiver(NextDoor):
@@ -236,6 +237,7 @@ async def test_what_is_not_taken_for_a_day_is_parked_and_can_be_replayed(
         moment[0] += timedelta(hours=2)
         assert attempts < 20
     assert attempts >= 11, "tried for a day"
+    assert timedelta(hours=24) == PATIENCE
     assert await alerts.deliver(arnia) == 0
     receiver.down = False
     (one,) = await listed(arnia, parked=True)
@@ -457,6 +459,26 @@ async def test_an_incident_whose_first_revision_never_came_is_published_once(
     ]
 
 
+async def test_what_was_there_before_somebody_subscribed_is_changed_and_not_published(
+    arnia: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "incident.published", "incident.changed")
+    before = {"created_at": moment[0] - timedelta(days=2), "updated_at": moment[0]}
+    await copy(arnia, "incident", "megalis/there", an_incident(), revision=4, **before)
+    await settle(arnia)
+    assert receiver.events() == [("incident.changed", "megalis/there")]
+
+
+async def test_what_arrives_retracted_was_never_published(
+    arnia: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "incident.published", "incident.changed")
+    await publish(arnia, "incident", "one", an_incident())
+    await arnia.retract(Incident, "arnia", "one", by=itself("arnia"))
+    await settle(arnia)
+    assert receiver.events() == [("incident.changed", "arnia/one")]
+
+
 async def test_what_a_new_peer_brings_of_long_ago_is_no_news(
     arnia: Node, receiver: Receiver, moment: list[datetime]
 ) -> None:
@@ -498,8 +520,11 @@ async def test_what_goes_on_is_not_told_again_when_its_alert_is_forgotten(
     assert sorted(one.event for one in await listed(arnia)) == ["incident.hits-mine", "incident.unanswered"]
     await settle(arnia)
     assert receiver.events() == told
-    # When it is over, its alerts are over, too.
+    # When it is over, its alerts are over, too; and what is revised after so long is not published again.
     await cve(arnia, status="fixed")
+    await settle(arnia)
+    assert receiver.events() == sorted([*told, ("incident.changed", "arnia/cve")])
+    moment[0] += timedelta(days=91)
     await alerts.forget(arnia)
     assert await listed(arnia) == ()
 
@@ -545,6 +570,27 @@ async def test_a_process_that_has_just_begun_does_not_take_its_own_absence_for_a
     assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=1)) == 0
     assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=11)) == 1
     assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=11)) == 0
+
+
+async def test_a_peer_is_silent_since_it_last_answered(
+    arnia: Node, megalis: Node, receiver: Receiver, moment: list[datetime]
+) -> None:
+    await subscribed(arnia, "peer.stale")
+    await introduce(arnia, megalis)
+    async with arnia.store.write() as tx:
+        await tx.peers.answered("megalis")
+        await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
+    moment[0] += timedelta(minutes=9)
+    assert await alerts.notice(arnia) == 0
+    moment[0] += timedelta(minutes=2)
+    assert await alerts.notice(arnia) == 1
+    # It answers, and is silent again: that is another event.
+    async with arnia.store.write() as tx:
+        await tx.records._session.connection.execute("UPDATE peers SET contacted_at = now() + interval '1 h'")
+    assert await alerts.notice(arnia) == 0
+    moment[0] += timedelta(hours=2)
+    assert await alerts.notice(arnia) == 1
+    assert await alerts.notice(arnia) == 0
 
 
 async def test_a_peer_that_is_suspended_is_not_silent(
@@ -707,10 +753,35 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     several.silent.set()
     await asyncio.gather(waiting, other)
     # What was waiting for it waits with it.
-    assert await alerts.deliver(arnia) == 0
-    tried = [one.attempts for one in await listed(arnia) if one.subject != "arnia/last"]
-    assert sum(tried) <= 8
-    assert await alerts.deliver(arnia) == 0
+    tried = sum(one.attempts for one in await listed(arnia))
+    assert tried <= 2 * DUE_OF_ONE + 1
+    for _ in range(3):
+        await alerts.deliver(arnia)
+    assert sum(one.attempts for one in await listed(arnia)) == tried
+
+
+async def test_a_process_tells_others_while_some_keep_it_waiting(arnia: Node, several: Several) -> None:
+    silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
+    await alerts.subscribe(arnia, silent, by="operator")
+    await publish(arnia, "incident", "first", an_incident())
+    await alerts.notice(arnia)
+    house = asyncio.create_task(housekeeping.deliver_for_ever(arnia))
+
+    async def tried() -> bool:
+        return bool((await listed(arnia))[0].attempts)
+
+    async def told() -> bool:
+        return bool(several.taken)
+
+    await until(tried)
+    await subscribed(arnia, "incident.published")
+    await publish(arnia, "incident", "last", an_incident())
+    await alerts.notice(arnia)
+    await until(told)
+    house.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await house
+    assert several.events() == [("incident.published", "arnia/last")]
 
 
 async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
@@ -733,6 +804,16 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
     await late
     (one,) = await listed(arnia)
     assert (one.delivered_at is not None, one.next_try_at, one.failure) == (True, None, None)
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 404, 429, 500])
+async def test_what_is_no_2xx_is_not_taken(arnia: Node, receiver: Receiver, status: int) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    receiver.status = status
+    await settle(arnia)
+    (one,) = await listed(arnia)
+    assert (one.failure, one.delivered_at) == (f"the webhook answered {status}", None)
 
 
 async def test_a_fault_of_our_own_is_noted_and_tried_again(

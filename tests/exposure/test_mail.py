@@ -230,6 +230,19 @@ async def test_what_is_refused_for_good_is_parked_with_the_reason_and_for_now_is
             assert len(box.letters) == 1, "it is there for when the mailbox is"
 
 
+async def test_what_is_refused_for_good_holds_up_nothing_else(arnia: Node) -> None:
+    async with mail_server() as box:
+        writing(arnia, box.port)
+        await subscribed(arnia)
+        for number in range(6):
+            await publish(arnia, "incident", f"i{number}", an_incident())
+        await alerts.notice(arnia)
+        box.answers["DATA"] = ["554 5.7.1 looks like spam"] * 4
+        await alerts.deliver(arnia)
+        assert await alerts.deliver(arnia) == 2
+    assert len(box.letters) == 2
+
+
 async def test_each_attempt_is_the_same_letter(arnia: Node) -> None:
     async with mail_server() as box:
         writing(arnia, box.port)
