@@ -30,6 +30,7 @@ class Postbox:
         self.logins: list[tuple[str, str, bool]] = []
         """User, password, and whether over TLS."""
         self.password = PASSWORD
+        self.goodbyes = 0
         self.port = 0
 
     def _answer(self, command: str) -> str | None:
@@ -67,6 +68,10 @@ class Postbox:
             server.transport.write(b"250 OK\r\n")
             server.transport.close()
         return answer or "250 OK"
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:
+        self.goodbyes += 1
+        return "221 Bye"
 
     def authenticate(
         self, server: Any, _session: Any, _envelope: Any, _mechanism: str, said: Any

@@ -208,6 +208,18 @@ async def test_a_step_of_other_rules_is_not_noted(arnia: Node, dsn: str) -> None
     assert (status, why) == (1, "federation: nis2-notification is not a step of gdpr\n")
 
 
+async def test_the_clock_that_is_due_next_comes_first_and_what_is_done_last(arnia: Node, dsn: str) -> None:
+    for key, aware in (("a", "2026-01-03"), ("b", "2026-01-01"), ("c", "2026-01-02")):
+        await said(
+            dsn, "clock", "start", key, "--title", key, "--regime", "gdpr", "--aware-at", f"{aware}T00:00:00Z"
+        )  # fmt: skip
+    assert [one["key"] for one in await told(dsn, "clock", "list")] == ["b", "c", "a"]
+    await said(dsn, "clock", "done", "b", "gdpr-notification")
+    assert [one["key"] for one in await told(dsn, "clock", "list")] == ["c", "a", "b"]
+    status, why = await ran(dsn, "clock", "done", "a", "gdpr-notification", "--reference", "x\u202e")
+    assert (status, "U+202E" in why) == (1, True)
+
+
 A_CLOCK = Clock(title="Fuite", regimes=("gdpr",), aware_at="2026-01-30T08:30:00Z")
 
 

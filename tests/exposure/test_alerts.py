@@ -349,13 +349,21 @@ async def test_over_http_subscriptions_alerts_and_clocks_are_ones_own(
         await settle(arnia)
         (one,) = fine(await own.get("/v1/alerts"), 200)["alerts"]
         assert one["delivered_at"]
+        assert fine(await own.get("/v1/alerts?parked=true"), 200)["alerts"] == []
+        for asked in ("parked=maybe", "parked=", "limit=1", "parked=true&x=1"):
+            refused(await own.get(f"/v1/alerts?{asked}"), 400, "invalid", pointer="?parked")
+        refused(await own.post("/v1/alerts/none/replay"), 404, "not-found")
         assert (await own.post(f"/v1/alerts/{one['id']}/replay")).status_code == 204
         assert await alerts.deliver(arnia) == 1
         clock = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
         kept = fine(await own.put("/v1/clocks/arnia/2026-1", json=clock), 200)
         assert kept["next"]["due_at"].startswith("2026-02-02T08:30:00")
         assert fine(await own.get("/v1/clocks"), 200)["clocks"][0]["key"] == "2026-1"
+        for method in ("GET", "DELETE"):
+            refused(await own.request(method, "/v1/clocks/megalis/2026-1"), 403, "not-the-writer")
+        refused(await own.put("/v1/clocks/megalis/2026-1", json=clock), 403, "not-the-writer")
         ics = await own.get("/v1/clocks.ics")
+        assert b"UID:2026-1-gdpr-notification@arnia.test\r\n" in ics.content
         assert ics.headers["content-type"].startswith("text/calendar")
         assert b"gdpr-notification" in ics.content
         for path in (

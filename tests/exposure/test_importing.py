@@ -309,6 +309,7 @@ async def test_over_http_advisories_are_taken_and_reported_on(arnia: Node) -> No
         raw = a_cve({"version": ">= 10.0.0, < 10.0.18"})
         told = fine(await own.post(f"{path}?dry_run=true", content=raw, headers=JSON), 200)
         assert (told["dry_run"], told["summary"]["published"]) == (True, 1)
+        assert told["advisories"][0]["source"] == "line 1"
         assert (await own.get("/v1/incidents/arnia/CVE-2025-24799")).status_code == 404
         lines = raw + b"\n" + a_cve({"version": "< 9"}, number=1_0000) + b"\n{}\n"
         told = fine(await own.post(path, content=lines, headers=NDJSON), 200)
@@ -327,6 +328,22 @@ async def _refuses(own: httpx2.AsyncClient, path: str, raw: bytes) -> None:
         await own.post(path, content=raw, headers={"content-type": "text/xml"}), 415, "unsupported-media-type"
     )
     refused(await own.post(f"{path}?solution=glpi", content=raw, headers=JSON), 400, "invalid")
+
+
+async def test_an_upload_of_advisories_has_its_bounds(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federation.api.advisories.MOST_LINES", 2)
+    path = "/v1/advisories/cve?dry_run=true"
+    async with browsing(arnia) as own:
+        own.headers.update(await a_token(arnia, own))
+        lines = [a_cve({"version": "< 9"}, number=10_000 + n) for n in range(3)]
+        two, three = b"\n\n".join(lines[:2]), b"\n".join(lines)
+        assert fine(await own.post(path, content=two, headers=NDJSON), 200)["summary"]["skipped"] == 2
+        refused(await own.post(path, content=three, headers=NDJSON), 413, "too-large")
+        refused(await own.post(path, content=b"[]", headers=JSON), 400, "invalid")
+        named = "".join(f"&solution=arnia/s{n}" for n in range(50))
+        assert fine(await own.post(f"{path}{named}", content=lines[0], headers=JSON), 200)
+        more = await own.post(f"{path}{named}&solution=arnia/x", content=lines[0], headers=JSON)
+        refused(more, 400, "invalid", pointer="?solution")
 
 
 def test_a_report_counts_each_outcome() -> None:

@@ -128,6 +128,7 @@ async def test_a_letter_is_handed_over_by_tls_by_starttls_and_plainly_on_ones_ow
         file = {} if kind == "plain" else {"SMTP_PASSWORD_FILE": str(tmp_path / "password")}
         await mailer(f"{door.scheme}://{user}127.0.0.1:{box.port}", **file, **trust).send(A_LETTER)
     (one,) = box.letters
+    assert box.goodbyes == 1
     assert box.envelopes == [(SENDER, (SOC,))]
     assert box.logins == ([] if kind == "plain" else [(USER, PASSWORD, True)])
     assert [(name, str(one[name])) for name in ("From", "To", "Subject")] == [
@@ -205,6 +206,11 @@ REFUSALS = [
     ("DATA", "554 5.7.1 looks like spam", True),
     ("DATA", "451 4.3.0 the disk is full", False),
     ("MAIL", "530 5.7.0 log in first", False),
+    ("MAIL", "534 5.7.9 this way of logging in is too weak", False),
+    ("MAIL", "535 5.7.8 who are you", False),
+    ("MAIL", "538 5.7.11 not without encryption", False),
+    ("MAIL", "555 what is this", True),
+    ("RCPT", "500 what is this", True),
 ]
 
 

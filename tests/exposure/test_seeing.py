@@ -187,6 +187,7 @@ async def test_an_incident_that_is_hidden_answers_as_one_that_is_not_there(
         ("/v1/exposure?mine=true&after=x", "?after"),
         ("/v1/incidents/arnia/cve/exposure?mine=true", "?mine"),
         ("/v1/solutions/arnia/glpi/exposure?q=x", "?q"),
+        ("/v1/incidents/arnia/cve/exposure/bodies?limit=1", "?limit"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused_by_name(
