@@ -213,6 +213,14 @@ class AlertsReader:
             )
         )
 
+    async def untold(self) -> tuple[int, int]:
+        """How many alerts were tried and wait to be tried again, and how many are parked."""
+        row = await self._session.connection.fetchrow(
+            "SELECT (SELECT count(*) FROM alerts WHERE next_try_at IS NOT NULL AND attempts > 0),"
+            " (SELECT count(*) FROM alerts WHERE parked_at IS NOT NULL)"
+        )
+        return row[0], row[1]
+
     async def listed(
         self, *, parked: bool, of: str | None = None, limit: int = MOST_LISTED
     ) -> tuple[AlertState, ...]:

@@ -550,6 +550,7 @@ alerts = Table(
     UniqueConstraint("subscription", "name"),
     Index("ix_alerts_due", "next_try_at", postgresql_where=text("next_try_at is not null")),
     Index("ix_alerts_at", "at"),
+    Index("ix_alerts_parked", "at", postgresql_where=text("parked_at is not null")),
 )
 
 alerting = Table(

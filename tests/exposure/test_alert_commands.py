@@ -15,6 +15,7 @@ from federation.domain.alert import EVENTS
 from federation.domain.clock import Clock
 from federation.domain.errors import Conflict, Invalid, NotFound
 from federation.node import Node
+from federation.observe import Metrics
 from tests.api.asking import refused
 from tests.audit.trails import entries
 from tests.domain.builders import an_incident
@@ -141,7 +142,10 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
     assert await told(dsn, "alert", "replay", "--parked", "--dry-run") == {
         "dry_run": True, "alerts": [one["id"] for one in await told(dsn, "alert", "list")],
     }  # fmt: skip
+    other = await told(dsn, "subscription", "add", "--event", "peer.stale", "--webhook", HOOK)
+    assert await told(dsn, "alert", "replay", "--parked", "--subscription", other["id"]) == {"replayed": 0}
     assert await told(dsn, "alert", "replay", "--parked") == {"replayed": 2}
+    assert {one["attempts"] for one in await told(dsn, "alert", "list")} == {0}, "as if they were new"
     for words in ((), ("x", "--parked"), ("x", "--subscription", "y")):
         assert (await ran(dsn, "alert", "replay", *words))[0] == 1
 
@@ -238,6 +242,29 @@ async def test_no_clock_is_kept_that_would_not_be_listed(
         await clocks.keep(arnia, A_CLOCK, "arnia", kept[0], new=True)
     with pytest.raises(NotFound):
         await clocks.find(arnia, "arnia", "none")
+
+
+async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(arnia: Node, dsn: str) -> None:
+    receiver = Receiver()
+    arnia._outside = receiver
+    await said(dsn, "subscription", "add", "--event", "incident.published", "--webhook", HOOK)
+
+    async def counted() -> list[str]:
+        page = (await Metrics().page(arnia)).decode()
+        return [
+            line.partition("untold")[2] for line in page.splitlines() if line.startswith("federation_alerts")
+        ]
+
+    await publish(arnia, "incident", "one", an_incident())
+    await alerts.notice(arnia)
+    assert await counted() == ['{state="waiting"} 0.0', '{state="parked"} 0.0'], "it has not been tried yet"
+    receiver.status = 500
+    await settle(arnia)
+    assert await counted() == ['{state="waiting"} 1.0', '{state="parked"} 0.0']
+    receiver.status = 410
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
+    await settle(arnia)
+    assert await counted() == ['{state="waiting"} 0.0', '{state="parked"} 1.0']
 
 
 async def test_over_http_a_private_address_is_for_administrators(arnia: Node, dsn: str) -> None:

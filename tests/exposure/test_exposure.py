@@ -22,6 +22,7 @@ from tests.exposure.world import (
     DIJON,
     GLPI,
     MACON,
+    RANGE,
     RENNES,
     a_vulnerability,
     bodies,
@@ -134,6 +135,65 @@ async def test_the_latest_of_several_statements_holds_for_what_it_speaks_of(arni
     )
     own = (await hits(arnia))["arnia"]
     assert (own.affected.deployments, own.cleared.deployments) == (1, 1)
+
+
+async def test_an_operator_of_whom_all_is_unknown_is_concerned(arnia: Node) -> None:
+    await cve(arnia)
+    await copy(arnia, "deployment", "megalis/a", running(None))
+    answer = await told(arnia)
+    assert (answer.total.operators, answer.total.unknown.deployments) == (1, 1)
+    assert answer.summary["en"].endswith("0 fixed; 1 deployments unknown")
+
+
+async def test_what_is_said_to_be_affected_is_so_but_for_what_is_not_in_use(arnia: Node) -> None:
+    about = [{"solution": GLPI, "range": "vers:generic/<9", "deployments": ["arnia/named"]}]
+    await cve(arnia, affects=about)
+    for key, status in (("named", "production"), ("other", "production"), ("planned", "planned")):
+        await publish(arnia, "deployment", key, running("10.0.17", status=status))
+    assert (await hits(arnia))["arnia"].affected.reasons == {"named": 1}
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", status="known_affected"))
+    own = (await hits(arnia))["arnia"]
+    assert own.affected.reasons == {"named": 1, "stated": 1}
+    assert own.not_affected == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "version", "unconfirmed"),
+    [
+        ({"status": "fixed"}, "10.0.17", 1),
+        ({"status": "fixed"}, None, 0),
+        (JUSTIFIED, "10.0.17", 0),
+        (JUSTIFIED, None, 0),
+    ],
+)
+async def test_what_is_said_to_be_fixed_and_still_named_as_hit_is_told(
+    arnia: Node, said: dict[str, Any], version: str | None, unconfirmed: int
+) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running(version))
+    await publish(arnia, "deployment", "two", running("10.0.18"))
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", **said))
+    own = (await hits(arnia))["arnia"]
+    assert (own.cleared.deployments, own.unconfirmed, own.not_affected) == (1, unconfirmed, 1)
+
+
+async def test_the_versions_that_are_hit_are_told_the_most_frequent_first_and_where_they_are_listed(
+    arnia: Node,
+) -> None:
+    await cve(arnia, affects=[{"solution": GLPI, "range": RANGE, "deployments": ["arnia/d0"]}])
+    for number, version in enumerate(("10.0.1", "10.0.2", "10.0.2", "10.0.1", "10.0.3", None, "10.0.18")):
+        await publish(arnia, "deployment", f"d{number}", running(version))
+    own = (await hits(arnia))["arnia"]
+    link = "http://arnia.test/v1/deployments?origin=arnia&solution=arnia%2Fglpi"
+    assert [(one.version, one.verdict, one.deployments, one.list) for one in own.versions] == [
+        ("10.0.2", "affected", 2, f"{link}&version=10.0.2"),
+        (None, "unknown", 1, link),
+        ("10.0.1", "affected", 1, f"{link}&version=10.0.1"),
+        ("10.0.3", "affected", 1, f"{link}&version=10.0.3"),
+    ]
+    assert msgspec.to_builtins(own.versions[1]).keys() == {
+        "solution", "verdict", "reason", "deployments", "list",
+    }  # fmt: skip
 
 
 async def test_nobody_answers_for_another_operator(arnia: Node) -> None:

@@ -1,4 +1,4 @@
-"""Groups of exposure that are brought in anew know from when on withdrawals were kept.
+"""Groups that are begun anew know from where withdrawals were kept; parked alerts are found by an index.
 
 Revision ID: 0007
 Revises: 0004
@@ -26,7 +26,9 @@ def upgrade() -> None:
             comment="From where withdrawals were kept when the groups were begun: what left is in none.",
         ),
     )
+    op.create_index("ix_alerts_parked", "alerts", ["at"], postgresql_where=sa.text("parked_at is not null"))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_alerts_parked", table_name="alerts")
     op.drop_column("exposure", "begun_at")
