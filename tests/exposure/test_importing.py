@@ -20,14 +20,14 @@ from federation.cli.importing import import_
 from federation.domain.advisories import READERS
 from federation.domain.advisories.cve import read_cve
 from federation.domain.advisories.finding import severity_of, text
-from federation.domain.errors import Invalid
+from federation.domain.errors import Invalid, PreconditionFailed
 from federation.domain.incident import Incident
 from federation.domain.matching import range_problem
 from federation.domain.visibility import itself
 from federation.importing import ImportLine
 from federation.node import Node
 from tests.api.asking import JSON, NDJSON, fine, refused
-from tests.domain.builders import a_solution
+from tests.domain.builders import a_solution, an_incident
 from tests.nodes import a_token, browsing, publish
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "advisories"
@@ -160,6 +160,74 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     await arnia.retract(Incident, "arnia", "CVE-2025-24799", by=itself("arnia"))
     (line,) = await take(arnia, raw)
     assert (line.outcome, line.detail) == ("skipped", "arnia/CVE-2025-24799 was retracted here")
+
+
+def a_rejection(number: int = 24799) -> bytes:
+    """A CVE record that was rejected: it names no product any more."""
+    told = json.loads(a_cve(state="REJECTED", number=number))
+    told["containers"]["cna"] = {"affected": [], "descriptions": [{"lang": "en", "value": "Rejected."}]}
+    return json.dumps(told).encode()
+
+
+async def test_an_advisory_that_is_rejected_withdraws_its_incident_and_nothing_else_of_it(
+    arnia: Node,
+) -> None:
+    (line,) = await take(arnia, a_rejection())
+    assert (line.outcome, line.detail) == ("skipped", "no solution that is known here is named by it")
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": "< 10"})
+    await take(arnia, raw)
+    before = await content_of(arnia, "CVE-2025-24799")
+    assert [one.outcome for one in await take(arnia, a_rejection())] == ["revised"]
+    after = await content_of(arnia, "CVE-2025-24799")
+    assert after["status"] == "withdrawn"
+    assert [name for name in before if before[name] != after.get(name)] == ["source", "status"]
+    assert [one.outcome for one in await take(arnia, a_rejection())] == ["unchanged"]
+    # It is not rejected any more.
+    assert [one.outcome for one in await take(arnia, raw)] == ["revised"]
+    assert await content_of(arnia, "CVE-2025-24799") == before
+    # One that speaks of something else now is nothing to us, and its incident is left.
+    other = a_cve({"version": "< 10"}).replace(b"glpi-project", b"x").replace(b'"glpi"', b'"y"')
+    assert [one.outcome for one in await take(arnia, other)] == ["skipped"]
+    assert await content_of(arnia, "CVE-2025-24799") == before
+
+
+async def test_importing_again_does_not_undo_what_the_operator_has_withdrawn(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": "< 10"})
+    await take(arnia, raw)
+    withdrawn = {"content": {"status": "withdrawn"}}
+    await arnia.patch(Incident, withdrawn, "arnia", "CVE-2025-24799", by=itself("arnia"))
+    assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn"
+    newer = a_cve({"version": "< 11"})
+    assert [one.outcome for one in await take(arnia, newer, dry_run=True)] == ["revised"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn", "a dry run"
+    assert [one.outcome for one in await take(arnia, newer)] == ["revised"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "open", "there is news of it"
+
+
+async def test_what_cannot_be_published_is_refused_with_the_reason_and_left(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": "< 10"})
+    (line,) = await take(arnia, raw, tlp="AMBER")
+    assert (line.outcome, line.id) == ("refused", "CVE-2025-24799")
+    assert line.detail == "a record of TLP:AMBER needs an audience: the name of a group (at /audience)"
+    await publish(arnia, "incident", "CVE-2025-24799", an_incident())
+    (line,) = await take(arnia, raw)
+    assert line.detail == "the incident of this key is of kind outage and not an advisory's"
+    tried: list[str] = []
+
+    async def raced(*_: Any, **__: Any) -> None:
+        tried.append("")
+        raise PreconditionFailed("somebody else was first")
+
+    monkeypatch.setattr(arnia, "publish", raced)
+    (line,) = await take(arnia, a_cve({"version": "< 10"}, number=10_000))
+    assert (line.outcome, len(tried)) == ("refused", importing.RACES)
+    assert "always written by others meanwhile" in (line.detail or "")
 
 
 async def test_what_no_solution_here_is_is_skipped_and_a_name_alone_is_told(arnia: Node) -> None:
