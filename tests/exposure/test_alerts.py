@@ -481,6 +481,7 @@ async def test_what_arrives_retracted_was_never_published(
     arnia: Node, receiver: Receiver, moment: list[datetime]
 ) -> None:
     await subscribed(arnia, "incident.published", "incident.changed")
+    moment[0] += timedelta(minutes=1)
     await publish(arnia, "incident", "one", an_incident())
     await arnia.retract(Incident, "arnia", "one", by=itself("arnia"))
     await settle(arnia)
