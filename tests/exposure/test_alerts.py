@@ -495,10 +495,11 @@ async def test_what_a_new_peer_brings_of_long_ago_is_no_news(
     await publish(arnia, "deployment", "one", running())
     long_ago, lately = moment[0] - timedelta(days=31), moment[0] - timedelta(days=29)
     ages = {"old": (long_ago, long_ago), "touched": (long_ago, lately), "new": (lately, lately)}
+    ages["revised-old"] = (long_ago, long_ago)
     for key, (created, updated) in ages.items():
         await copy(
             arnia, "incident", f"megalis/{key}", an_incident(affects=[{"solution": "x/y"}]),
-            revision=1 if created == updated else 4, created_at=created, updated_at=updated,
+            revision=1 if key in ("old", "new") else 4, created_at=created, updated_at=updated,
         )  # fmt: skip
     await copy(arnia, "incident", "megalis/hits", a_vulnerability(), created_at=long_ago, updated_at=long_ago)
     await settle(arnia)
