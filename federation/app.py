@@ -30,7 +30,7 @@ from federation.domain.peer import OwnKey
 from federation.keys import Keyring, mint
 from federation.node import Node
 from federation.observe import Metrics, Observed
-from federation.settings import Settings
+from federation.settings import Settings, mail_server
 from federation.store.database import Store, opened
 from federation.sync.client import Network
 from federation.sync.loop import Loop
@@ -67,9 +67,8 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
 
 
 def _mailer(settings: Settings) -> Mailer | None:
-    if settings.smtp_url is None or settings.mail_from is None:
-        return None
-    return Mailer(settings.smtp_url, settings.mail_from)
+    server = mail_server(settings)
+    return Mailer(server) if server else None
 
 
 def api(

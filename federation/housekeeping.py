@@ -212,21 +212,37 @@ async def _keep_house(node: Node) -> None:
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
         _every(KEEP_UP_SECONDS, exposure.KeepingUp().keep_up, node),
-        _every(ALERT_SECONDS, alerts.Noticing().notice, node),
-        _every(ALERT_SECONDS, alerts.deliver, node),
+        _every(ALERT_SECONDS, alerts.Noticing(node).notice, node),
+        deliver_for_ever(node),
         _every(FORGET_ALERTS_SECONDS, alerts.forget, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
     )
 
 
+async def deliver_for_ever(node: Node) -> None:
+    """Deliver alerts; while some receivers keep us waiting, others are told all the same."""
+    running: set[asyncio.Task[None]] = set()
+    async with asyncio.TaskGroup() as group:
+        while True:
+            await asyncio.sleep(ALERT_SECONDS)
+            if len(running) < alerts.DELIVERING:
+                one = group.create_task(_once(alerts.deliver, node), name="alerts")
+                running.add(one)
+                one.add_done_callback(running.discard)
+
+
 async def _every(seconds: float, chore: Callable[[Node], Awaitable[object]], node: Node) -> None:
     while True:
         await asyncio.sleep(seconds)
-        try:
-            await chore(node)
-        except Broken as error:
-            log.error("the audit trail has been altered", extra={"reason": str(error)})
-        except Refused as error:
-            log.warning("housekeeping has to wait", extra={"chore": chore.__name__, "reason": str(error)})
-        except Exception:
-            log.exception("housekeeping failed", extra={"chore": chore.__name__})
+        await _once(chore, node)
+
+
+async def _once(chore: Callable[[Node], Awaitable[object]], node: Node) -> None:
+    try:
+        await chore(node)
+    except Broken as error:
+        log.error("the audit trail has been altered", extra={"reason": str(error)})
+    except Refused as error:
+        log.warning("housekeeping has to wait", extra={"chore": chore.__name__, "reason": str(error)})
+    except Exception:
+        log.exception("housekeeping failed", extra={"chore": chore.__name__})

@@ -148,7 +148,9 @@ async def _one(
             )
             why = f"no solution that is known here is {names or 'named by it'}"
             return ImportLine("skipped", source, finding.id, detail=why)
-        made = Made({"status": "withdrawn"}, ())  # a rejected record may no longer name a product
+        # A rejected record may no longer name a product.
+        source_ = {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()}
+        made = Made({"status": "withdrawn", "source": source_}, ())
     if held is not None and held.retracted:
         return ImportLine("skipped", source, finding.id, detail=f"{node.operator}/{key} was retracted here")
     as_text = sum("range_text" in entry for entry in made.content.get("affects", ()))
@@ -197,9 +199,8 @@ def _revised(held: Stored, made: Made, raw: bytes) -> dict[str, Any] | None:
     withdrawn = made.content.get("status") == "withdrawn"
     if content.get("kind") != "vulnerability":
         raise Invalid(f"the incident of this key is of kind {content.get('kind')} and not an advisory's")
-    same = content.get("source", {}).get("sha256") == hashlib.sha256(raw).hexdigest()
-    if same and withdrawn == (content["status"] == "withdrawn"):
-        return None
+    if content.get("source", {}).get("sha256") == hashlib.sha256(raw).hexdigest():
+        return None  # also where the operator has withdrawn it: that is its word
     kept = {name: value for name, value in content.items() if name not in OWNED or withdrawn}
     taken = {name: value for name, value in made.content.items() if name in OWNED}
     # An advisory that was withdrawn and is not any more: the vulnerability is open again.

@@ -125,6 +125,13 @@ class Metrics:
             "federation_peer_failures", "Failed attempts in a row.", ("peer",), registry=self.registry
         )
 
+        self._alerts = Gauge(
+            "federation_alerts_untold",
+            "Alerts that were tried and were not taken: waiting to be tried again, or parked.",
+            ("state",),
+            registry=self.registry,
+        )
+
         # Looking a counter up by its labels takes longer than counting.
         self._counters = cache(lambda *labels: self.requests.labels(*labels).inc)
         self._observers = cache(lambda operation: self.seconds.labels(operation).observe)
@@ -138,6 +145,7 @@ class Metrics:
         """The metrics of this process and of the database, as Prometheus reads them."""
         async with node.store.read() as tx:
             feeds, peers = await tx.feeds.all(), await tx.peers.all()
+            waiting, parked = await tx.alerts.untold()
         copies = await node.copies()
         for gauge in (
             self._head, self._count, self._lag, self._failures, self._state, self._age, self._waits
@@ -157,6 +165,8 @@ class Metrics:
             self._waits.labels(name.origin, name.audience).set(copy.waits is not None)
         for peer in peers:
             self._failures.labels(peer.operator).set(peer.failures)
+        self._alerts.labels("waiting").set(waiting)
+        self._alerts.labels("parked").set(parked)
         return generate_latest(self.registry)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from federation.domain.alert import is_mailbox
 from federation.domain.errors import Broken
 from federation.domain.values import OPERATOR_PATTERN
 
@@ -38,7 +41,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Database connections of one process, at most."""
     log_level: str = "INFO"
     smtp_url: str | None = None
-    """``smtps://user:password@host:465``: the mail server for alerts; without it none are sent by e-mail."""
+    """``smtps://user@host:465``: the mail server for alerts; without it none are sent by e-mail."""
+    smtp_password_file: Path | None = None
+    """File that holds the password of the URL's user, and nothing else."""
+    smtp_ca_file: Path | None = None
+    """Authorities (PEM) that the mail server's certificate is held against, instead of the system's."""
     mail_from: str | None = None
     """Mailbox that alerts are sent from."""
     rate: int = 200
@@ -88,12 +95,13 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     database = environment.get("FEDERATION_DATABASE_URL", "").strip() or None
     if database:
         check_database_url(database)
-    smtp_url = environment.get("FEDERATION_SMTP_URL", "").strip() or None
-    mail_from = environment.get("FEDERATION_MAIL_FROM", "").strip() or None
-    if smtp_url and not (mail_from and re.fullmatch(r"[^\s@\"<>]+@[^\s@\"<>]+", mail_from)):
-        raise Broken("FEDERATION_MAIL_FROM must be the mailbox that alerts are sent from")
+
+    def path(name: str) -> Path | None:
+        value = environment.get(f"FEDERATION_{name}", "").strip()
+        return Path(value).expanduser().absolute() if value else None
+
     proxies = environment.get("FEDERATION_PROXIES", "").strip()
-    return Settings(
+    found = Settings(
         operator=operator,
         url=url,
         name=text("NAME", operator),
@@ -103,13 +111,17 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         port=port,
         connections=number("CONNECTIONS", 10, 4, 200),
         log_level=level,
-        smtp_url=smtp_url,
-        mail_from=mail_from,
+        smtp_url=environment.get("FEDERATION_SMTP_URL", "").strip() or None,
+        smtp_password_file=path("SMTP_PASSWORD_FILE"),
+        smtp_ca_file=path("SMTP_CA_FILE"),
+        mail_from=environment.get("FEDERATION_MAIL_FROM", "").strip() or None,
         rate=number("RATE", 200, 0, 1_000_000),
         rate_anonymous=number("RATE_ANONYMOUS", 50, 0, 1_000_000),
         tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
     )
+    mail_server(found)
+    return found
 
 
 def base_url(url: str) -> str:
@@ -135,7 +147,7 @@ def base_url(url: str) -> str:
     # (An empty port is allowed by RFC 3986 and taken in different ways by those who read it.)
     if parts.netloc.endswith(":") or any(char.isspace() or char in "\\?#" for char in url):
         raise wrong
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise Broken(
             f"FEDERATION_URL is {url!r}; plain http is for the loopback interface only. Behind a proxy that"
             f" terminates TLS, set the public URL: https://{parts.netloc}"
@@ -146,7 +158,8 @@ def base_url(url: str) -> str:
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or as ``localhost``."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -194,3 +207,101 @@ def check_database_url(url: str) -> None:
 
 def _hosts(netloc: str) -> list[str]:
     return netloc.rpartition("@")[2].split(",")
+
+
+# The mail server
+
+
+class MailServer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where alerts are handed over as e-mail, and as whom."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    """TLS from the start (RFC 8314), STARTTLS which must succeed (RFC 3207), or neither."""
+    user: str = ""
+    password: str = ""
+    password_file: Path | None = None
+    """Read at each login: a password that is changed there needs no restart."""
+    ca_file: Path | None = None
+    sender: str
+
+
+_SECURITY: dict[str, tuple[Literal["tls", "starttls", "none"], int]] = {
+    "smtps": ("tls", 465),
+    "smtp": ("starttls", 587),
+    "smtp+plain": ("none", 25),
+}
+_LIKE = "it must be as smtps://user@mail.example.org:465"
+MOST_PASSWORD = 1_024
+"""Bytes of a password file, at most."""
+
+
+def mail_server(found: Settings) -> MailServer | None:
+    """The mail server that settings name. Raises Broken for half of one, and names the variable.
+
+    No message tells anything of the URL, which may hold a password.
+    """
+    if found.smtp_url is None:
+        for name in ("smtp_password_file", "smtp_ca_file", "mail_from"):
+            if getattr(found, name) is not None:
+                raise Broken(f"FEDERATION_{name.upper()} is set, and FEDERATION_SMTP_URL is not: {_LIKE}")
+        return None
+    try:
+        parts = urlsplit(found.smtp_url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise Broken(f"FEDERATION_SMTP_URL cannot be read as a URL; {_LIKE}") from None
+    if parts.scheme not in _SECURITY or not _HOST.fullmatch(host) or port == 0:
+        raise Broken(f"FEDERATION_SMTP_URL names no mail server; {_LIKE}, or smtp:// with STARTTLS")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise Broken(f"FEDERATION_SMTP_URL has more than a server in it (%-encode a password); {_LIKE}")
+    security, usual = _SECURITY[parts.scheme]
+    if security == "none" and not is_loopback(host):
+        raise Broken("FEDERATION_SMTP_URL is smtp+plain, which is for the loopback interface only")
+    if security == "none" and found.smtp_ca_file is not None:
+        raise Broken("FEDERATION_SMTP_CA_FILE is set, and the server of FEDERATION_SMTP_URL is without TLS")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if password and found.smtp_password_file is not None:
+        raise Broken("FEDERATION_SMTP_PASSWORD_FILE is set, and FEDERATION_SMTP_URL has a password already")
+    if not user and (password or found.smtp_password_file is not None):
+        raise Broken("FEDERATION_SMTP_URL has no user for the password")
+    if user and not (password or found.smtp_password_file is not None):
+        raise Broken("FEDERATION_SMTP_PASSWORD_FILE is not set, and FEDERATION_SMTP_URL names a user")
+    if found.mail_from is None or not is_mailbox(found.mail_from):
+        raise Broken(
+            "FEDERATION_MAIL_FROM must be the mailbox that alerts are sent from: federation@example.org"
+        )
+    if found.smtp_password_file is not None:
+        read_password(found.smtp_password_file)
+    if found.smtp_ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=found.smtp_ca_file)
+        except ssl.SSLError:
+            raise Broken("FEDERATION_SMTP_CA_FILE holds no certificate that can be read (PEM)") from None
+        except OSError as error:
+            raise Broken(f"FEDERATION_SMTP_CA_FILE cannot be read: {error.strerror}") from None
+    return MailServer(
+        host=host,
+        port=port or usual,
+        security=security,
+        user=user,
+        password=password,
+        password_file=found.smtp_password_file,
+        ca_file=found.smtp_ca_file,
+        sender=found.mail_from,
+    )
+
+
+def read_password(file: Path) -> str:
+    """The password that a file holds: one line. Raises Broken that tells nothing of it."""
+    try:
+        with file.open("rb") as opened:
+            said = opened.read(MOST_PASSWORD + 1).decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise Broken(f"FEDERATION_SMTP_PASSWORD_FILE cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        said = ""
+    if not said or len(said) > MOST_PASSWORD or not said.isprintable():
+        raise Broken("FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line")
+    return said

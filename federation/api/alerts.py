@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -10,17 +9,22 @@ from litestar import Controller, Request, delete, get, post, put
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import alerts
+from federation import alerts, clocks
 from federation.api.answers import JSON, NO_STORE, answer, encoded
 from federation.api.guard import body_of, caller_of
+from federation.clocks import ClockView
 from federation.domain.alert import NewSubscription
-from federation.domain.clock import Clock, Deadline, calendar_of, deadlines, next_due
+from federation.domain.audit import OPERATOR
+from federation.domain.clock import Clock
 from federation.domain.document import read_draft
-from federation.domain.errors import Forbidden, Invalid, NotFound
+from federation.domain.errors import Forbidden, Invalid, MissingScope
+from federation.domain.visibility import Caller
 from federation.node import Node
 from federation.store.alerts import AlertState
 
 CALENDAR = "text/calendar"
+TO_REACH_PRIVATE = "node.admin"
+"""Scope of who may have webhooks called at addresses that are not public."""
 
 
 class SubscriptionView(msgspec.Struct, frozen=True):
@@ -44,15 +48,6 @@ class AlertsView(msgspec.Struct, frozen=True):
     """The last alerts, newest first."""
 
     alerts: tuple[AlertState, ...]
-
-
-class ClockView(msgspec.Struct, frozen=True):
-    """A clock, and what is due."""
-
-    key: str
-    clock: Clock
-    deadlines: tuple[Deadline, ...]
-    next: Deadline | None
 
 
 class ClocksView(msgspec.Struct, frozen=True):
@@ -81,12 +76,17 @@ class Alerts(Controller):
     async def subscribe(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Have somebody told of events, by webhook (Standard Webhooks) or e-mail."""
         wanted = read_draft(await body_of(request), NewSubscription)
-        return encoded(await alerts.subscribe(_node(request), wanted), status=201, headers=NO_STORE)
+        caller = caller_of(request)
+        if wanted.private and TO_REACH_PRIVATE not in caller.scopes:
+            # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
+            raise MissingScope(f"private is for tokens with the scope {TO_REACH_PRIVATE}")
+        made = await alerts.subscribe(_node(request), wanted, by=_client(caller))
+        return encoded(made, status=201, headers=NO_STORE)
 
     @delete("/v1/subscriptions/{id:str}", opt={"act": "unsubscribe"}, status_code=200)
     async def unsubscribe(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
         """Remove a subscription, and its alerts."""
-        await alerts.unsubscribe(_node(request), id)
+        await alerts.unsubscribe(_node(request), id, by=_client(caller_of(request)))
         return answer(b"", status=204, headers=NO_STORE)
 
     @get("/v1/alerts", opt={"act": "alerts"})
@@ -112,28 +112,20 @@ class Clocks(Controller):
     @get("/v1/clocks", opt={"act": "clocks"})
     async def clocks(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the regulatory clocks, the one due next first."""
-        node = _node(request)
-        async with node.store.read() as tx:
-            found = await tx.clocks.all()
-        shown = [_shown(key, clock, node) for key, clock in found]
-        shown.sort(key=lambda one: (one.next is None, one.next.due_at if one.next else ""))
-        return encoded(ClocksView(tuple(shown)), headers=NO_STORE)
+        return encoded(ClocksView(await clocks.all_of(_node(request))), headers=NO_STORE)
 
     @get("/v1/clocks.ics", opt={"act": "calendar"})
     async def calendar(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Download what is due as a calendar (RFC 5545)."""
-        node = _node(request)
-        async with node.store.read() as tx:
-            found = await tx.clocks.all()
-        return _calendar(node, found)
+        headers = {**NO_STORE, "content-disposition": 'attachment; filename="clocks.ics"'}
+        return answer(await clocks.calendar(_node(request)), media_type=CALENDAR, headers=headers)
 
     @get("/v1/clocks/{origin:str}/{key:str}", opt={"act": "clock"})
     async def clock(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Get one clock and what is due."""
-        node = _node(request)
-        return encoded(_shown(key, await _found(node, origin, key), node), headers=NO_STORE)
+        return encoded(await clocks.find(_node(request), origin, key), headers=NO_STORE)
 
     @put("/v1/clocks/{origin:str}/{key:str}", opt={"act": "keep_clock", "reads": (JSON,)}, status_code=200)
     async def keep_clock(
@@ -145,45 +137,19 @@ class Clocks(Controller):
         if not caller_of(request).own:
             raise Forbidden("the clocks of an operator are its own")
         clock = read_draft(await body_of(request), Clock)
-        async with node.store.write() as tx:
-            await tx.clocks.keep(key, clock)
-        return encoded(_shown(key, clock, node), headers=NO_STORE)
+        return encoded(await clocks.keep(node, clock, origin, key), headers=NO_STORE)
 
     @delete("/v1/clocks/{origin:str}/{key:str}", opt={"act": "drop_clock"}, status_code=200)
     async def drop_clock(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Remove a clock."""
-        node = _node(request)
-        node.check_origin(origin, key)
-        async with node.store.write() as tx:
-            if not await tx.clocks.drop(key):
-                raise _no_clock(key)
+        await clocks.drop(_node(request), origin, key)
         return answer(b"", status=204, headers=NO_STORE)
 
 
-async def _found(node: Node, origin: str, key: str) -> Clock:
-    node.check_origin(origin, key)
-    async with node.store.read() as tx:
-        clock = await tx.clocks.find(key)
-    if clock is None:
-        raise _no_clock(key)
-    return clock
-
-
-def _no_clock(key: str) -> NotFound:
-    return NotFound(f"there is no clock {key[:80]}")
-
-
-def _shown(key: str, clock: Clock, node: Node) -> ClockView:
-    due = deadlines(clock, node.clock())
-    return ClockView(key, clock, due, next_due(due))
-
-
-def _calendar(node: Node, found: tuple[tuple[str, Clock], ...]) -> ASGIResponse:
-    host = re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
-    headers = {**NO_STORE, "content-disposition": 'attachment; filename="clocks.ics"'}
-    return answer(calendar_of(found, node.clock(), host=host), media_type=CALENDAR, headers=headers)
+def _client(caller: Caller) -> str:
+    return caller.client or OPERATOR
 
 
 def _node(request: Request[Any, Any, Any]) -> Node:

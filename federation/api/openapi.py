@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 
 import federation
 from federation.alerts import Subscribed
-from federation.api.alerts import CALENDAR, AlertsView, ClocksView, ClockView, SubscriptionsView
+from federation.api.alerts import CALENDAR, AlertsView, ClocksView, SubscriptionsView
 from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
 from federation.api.examples import (
     ADVISORY,
@@ -34,6 +34,7 @@ from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
 from federation.api.peers import Code, Confirmed, Decided
 from federation.api.records import Refusal, Summary
+from federation.clocks import ClockView
 from federation.domain.alert import NewSubscription
 from federation.domain.clock import Clock
 from federation.domain.deployment import NewVersion

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 import federation
+from federation.cli.alerts import alert, subscription
 from federation.cli.audit import audit
 from federation.cli.clients import client, group
+from federation.cli.clocks import clock
 from federation.cli.exposure import exposure_of
 from federation.cli.importing import import_
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
@@ -30,6 +32,9 @@ for one in (
     key,
     exposure_of,
     import_,
+    subscription,
+    alert,
+    clock,
     verify,
     withdrawals,
     feedback,

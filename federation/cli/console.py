@@ -34,7 +34,8 @@ def command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         try:
             asyncio.run(function(*args, **kwargs))  # type: ignore[arg-type]
         except Refused as error:
-            fail(error.detail)
+            named = error.pointer is None or error.pointer.strip("/?") in error.detail
+            fail(error.detail if named else f"{error.detail} (at {error.pointer})")
         except Broken as error:
             fail(str(error))
         except KeyboardInterrupt:

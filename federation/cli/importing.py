@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -50,19 +54,25 @@ def _of_form(form: str, what: str) -> None:
         verbose: bool,
         as_json: bool,
     ) -> None:
-        advisories = list(_advisories(files))
+        paths = list(_paths(files))
+        if len(paths) > MOST_FILES:
+            raise Broken(f"more than {MOST_FILES} files are named")
         lines: list[importing.ImportLine] = []
         async with node_here() as node:
             known = await importing.catalogue(node, solutions)
             # The bar is for people who wait: on a terminal, and on standard error.
             with click.progressbar(
-                advisories, label="advisories", file=sys.stderr, hidden=not sys.stderr.isatty()
+                length=_sizes(paths), label="advisories", file=sys.stderr, hidden=not sys.stderr.isatty()
             ) as bar:
-                for source, raw in bar:
+                for source, raw, size in _advisories(paths):
+                    if isinstance(raw, str):
+                        lines.append(importing.ImportLine("refused", source, detail=raw))
+                        continue
                     lines += await importing.take(
                         node, form, raw, known, source=source, by=itself(node.operator),
                         tlp=tlp, audience=audience, dry_run=dry_run,
                     )  # fmt: skip
+                    bar.update(size)
         found = importing.report(lines, dry_run=dry_run)
         told(found, as_json, lambda: _show(found, verbose=verbose))
         if found.summary.refused:
@@ -75,29 +85,65 @@ nothing, and a newer advisory revises it. Advisories about solutions that are no
 exit status is 1 when one was refused."""
 
 
-def _advisories(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    """Each advisory with where it is from. Raises Broken for what cannot be read."""
-    for count, path in enumerate(_paths(files)):
-        if count >= MOST_FILES:
-            raise Broken(f"more than {MOST_FILES} files are named")
-        try:
-            raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        except OSError as error:
-            raise Broken(f"{path} cannot be read: {error.strerror}") from None
+LONGEST = MAX_ADVISORY + 2
+"""Bytes of a line, or of a file with one advisory, that are read: beyond that it is refused anyway."""
+MOST_BLANK = 1_000
+"""Lines that are looked at to tell whether a file has one advisory or one a line."""
+
+
+def _advisories(paths: Iterable[Path]) -> Iterator[tuple[str, bytes | str, int]]:
+    """Each advisory with where it is from and how many bytes it took; a text is why it could not be read."""
+    for path in paths:
         name = "standard input" if str(path) == "-" else str(path)
-        lines = [line for line in raw.splitlines() if line.strip()]
-        if path.suffix == ".jsonl" or _is_lines(lines):
-            for number, line in enumerate(lines, 1):
-                yield f"{name}:{number}", line
-        elif len(raw) > MAX_ADVISORY:
-            yield name, raw[: MAX_ADVISORY + 1]  # refused with its reason
-        else:
-            yield name, raw
+        try:
+            with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
+                yield from _read(file, name, lines=path.suffix == ".jsonl")
+        except OSError as error:
+            yield name, f"it cannot be read: {error.strerror}", 0
 
 
-def _is_lines(lines: list[bytes]) -> bool:
-    """Whether these are several JSON objects, one a line."""
-    return len(lines) > 1 and all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines)
+def _read(file: BinaryIO, name: str, *, lines: bool) -> Iterator[tuple[str, bytes, int]]:
+    """The advisories of a file, one of them in memory at a time: the whole file, or one a line."""
+    begun: list[bytes] = []
+    objects = 0
+    while not lines and objects < 2 and len(begun) < MOST_BLANK and (line := file.readline(LONGEST)):
+        begun.append(line)
+        if line.strip():
+            if not _is_object(line):
+                break
+            objects += 1
+    if not lines and objects < 2:
+        whole = b"".join(begun)  # as it is: its hash is kept
+        whole += file.read(max(LONGEST - len(whole), 0))
+        yield name, whole, len(whole)
+        return
+    pieces = chain(begun, iter(partial(file.readline, LONGEST), b""))
+    for number, line in enumerate(_cut(pieces), 1):
+        if line.strip():
+            yield f"{name}:{number}", line.rstrip(b"\r\n"), len(line)
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines; of one that is longer than is read its beginning, which is refused."""
+    ended = True
+    for piece in pieces:
+        if ended:
+            yield piece
+        ended = piece.endswith(b"\n")
+
+
+def _is_object(line: bytes) -> bool:
+    """Whether this can be a JSON object in a line."""
+    return line.startswith(b"{") and line.rstrip().endswith(b"}")
+
+
+def _sizes(paths: Iterable[Path]) -> int:
+    """How many bytes there are to be read, as far as it is known."""
+    sizes = 0
+    for path in paths:
+        with suppress(OSError):
+            sizes += path.stat().st_size if str(path) != "-" else 0
+    return sizes
 
 
 def _paths(files: Iterable[Path]) -> Iterator[Path]:

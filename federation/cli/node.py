@@ -33,7 +33,9 @@ Settings are read from the environment:
   FEDERATION_TOMBSTONES_DAYS  days that deletions are kept for peers that are away (90)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
   FEDERATION_LOG_LEVEL     DEBUG, INFO, WARNING or ERROR (INFO)
-  FEDERATION_SMTP_URL      mail server for alerts: smtps://user:password@host:465 (none)
+  FEDERATION_SMTP_URL      mail server for alerts: smtps://user@host:465, or smtp:// with STARTTLS (none)
+  FEDERATION_SMTP_PASSWORD_FILE  file with the password of that user
+  FEDERATION_SMTP_CA_FILE  authorities of its certificate, in place of the system's
   FEDERATION_MAIL_FROM     mailbox that alerts are sent from
 """
 

@@ -177,7 +177,8 @@ async def _introduce(nodes: list[Running]) -> None:
             client_id, secret, _ = await admin.add_client(
                 here[node.operator],
                 "demonstration",
-                (*scopes, "exposure.read", "feeds.read", "changes.read", "peers.read"),
+                # (node.admin: the webhook of the story is on this machine.)
+                (*scopes, "exposure.read", "feeds.read", "changes.read", "peers.read", "node.admin"),
             )
             node.credentials = (client_id, secret)
         # Each pair joins as the tutorial says; who would phone in life compares the codes here.

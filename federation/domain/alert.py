@@ -11,22 +11,26 @@ import base64
 import hashlib
 import hmac
 import random
+import re
 import secrets
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
+from federation.domain.feed import printable
 from federation.domain.values import Mailbox, Part, RuleBroken, Url
 
 AlertEvent = Literal[
     "incident.published", "incident.changed", "incident.hits-mine", "incident.unanswered", "peer.stale",
     "record.set-aside",
 ]  # fmt: skip
+TestEvent = Literal["subscription.test"]
 EVENTS: tuple[AlertEvent, ...] = get_args(AlertEvent)
 MEANING: dict[AlertEvent, str] = {
-    "incident.published": "an incident has been published by an operator, or arrived here for the first time",
+    "incident.published": "an incident has been published by an operator",
     "incident.changed": "an incident has been revised, withdrawn or retracted",
     "incident.hits-mine": "an open incident hits deployments of one's own, or may hit them",
     "incident.unanswered": "such an incident is still without a statement of one's own after so many hours",
@@ -34,13 +38,19 @@ MEANING: dict[AlertEvent, str] = {
     "record.set-aside": "an entry of a peer's feed has been set aside",
 }
 
+TEST: TestEvent = "subscription.test"
+"""What a subscriber is told when an administrator tries whether it can be."""
+MEANING_OF_TEST = "somebody tries whether this subscription is told; nothing has happened"
+
 FIRST_WAIT = 5.0
 LONGEST_WAIT = 7_200.0
 """Bounds of the back-off between attempts, in seconds."""
 PATIENCE = timedelta(hours=24)
 """After this an alert is parked: listed, and delivered again only when somebody says so."""
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(minutes=3)
 """For so long an attempt is left to the process that made it."""
+ATTEMPT = timedelta(minutes=2)
+"""An attempt has ended after this, and before its lease has: else another process would make it, too."""
 
 
 class NewSubscription(Part, frozen=True, kw_only=True):
@@ -51,7 +61,7 @@ class NewSubscription(Part, frozen=True, kw_only=True):
     email: Mailbox | None = None
     unanswered_hours: Annotated[int, Meta(ge=1, le=720)] = 24
     private: bool = False
-    """Whether the webhook may be at an address that is not public."""
+    """Whether the webhook may be at an address that is not public. Over HTTP this takes ``node.admin``."""
 
     def __post_init__(self) -> None:
         if (self.webhook is None) == (self.email is None):
@@ -62,10 +72,77 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, for one subscription."""
 
     id: str
-    event: AlertEvent
+    event: AlertEvent | TestEvent
     subject: str
     at: datetime
     data: dict[str, Any]
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """An e-mail, but for whom it is from."""
+
+    id: str
+    """The same at each attempt: it becomes the ``Message-ID``, by which a mail server knows one again."""
+    to: str
+    subject: str
+    text: str
+    at: datetime
+
+
+_DOT_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+_MAILBOX = re.compile(
+    _DOT_ATOM
+    + r"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+
+
+def is_mailbox(text: str) -> bool:
+    """Whether this is one address that everybody reads alike: of the forms of RFC 5321 the plain one."""
+    return len(text) <= 254 and text.index("@") <= 64 if _MAILBOX.fullmatch(text) else False
+
+
+def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
+    """An alert as an e-mail. Each of its values is in one line: what comes of a peer begins none."""
+    meaning = MEANING_OF_TEST if alert.event == TEST else MEANING[alert.event]
+    return Letter(
+        id=alert.id,
+        to=to,
+        subject=f"[federation] {alert.event}: {_line(alert.subject, 150)}",
+        text="\n".join(
+            (
+                f"{meaning[0].upper()}{meaning[1:]}.",
+                "",
+                *(f"{name}: {_line(text, MOST_LINE)}" for name, text in _lines(alert.data)),
+                "",
+                "-- ",
+                f"The federation node {node} tells this to {to} (subscription {subscription}).",
+                f"To end it: federation subscription remove {subscription}",
+            )
+        ),
+        at=alert.at,
+    )
+
+
+MOST_LINE = 800
+"""Characters of a value in an e-mail; a line has 998 octets at most (RFC 5322, 2.1.1)."""
+
+
+def _lines(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in data.items():
+        match value:
+            case dict():  # a text in several languages
+                yield from ((f"{name} ({language})", str(text)) for language, text in value.items())
+            case list():
+                yield name, ", ".join(map(str, value)) or "none"
+            case None:
+                continue
+            case _:
+                yield name, str(value)
+
+
+def _line(text: str, most: int) -> str:
+    shown = " ".join(printable(text, most + 1).replace("\ufffd", " ").split())
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def a_webhook_secret() -> str:

@@ -42,6 +42,8 @@ Event = Literal[
     "access.refused",
     "epoch.minted",
     "removal.confirmed",
+    "subscription.added",
+    "subscription.removed",
     "node.started",
     "node.stopped",
 ]
@@ -65,6 +67,8 @@ EVENTS: dict[Event, str] = {
     "access.refused": "Requests were refused (401, 403, 429): how often since the last such entry.",
     "epoch.minted": "A new epoch began: the database was restored or promoted, or an administrator said so.",
     "removal.confirmed": "An administrator let many removals of a peer's records happen.",
+    "subscription.added": "Somebody is told of events from now on, by webhook or e-mail.",
+    "subscription.removed": "Somebody is told of events no more.",
     "node.started": "A process of the node began to serve.",
     "node.stopped": "A process of the node ended in order.",
 }

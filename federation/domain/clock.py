@@ -111,7 +111,11 @@ def next_due(several: tuple[Deadline, ...]) -> Deadline | None:
 
 
 def calendar_of(clocks: tuple[tuple[str, Clock], ...], now: datetime, *, host: str) -> bytes:
-    """A calendar of every step that is still to be done; each has an alarm two hours before."""
+    """A calendar of every step that is still to be done; each has an alarm two hours before.
+
+    Texts have been checked (``document.check_text``): of the characters that end a line here they hold the
+    line feed only.
+    """
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//clocks//EN"]
     for key, clock in clocks:
         for one in deadlines(clock, now):

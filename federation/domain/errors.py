@@ -140,10 +140,12 @@ class Unreachable(Refused):
     code = "unreachable"
     title = "Another node did not answer as it should"
 
-    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after: float | None = None, final: bool = False) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
         """Seconds the other node asked to be left alone, where it did."""
+        self.final = final
+        """Whether it said that asking again will change nothing."""
 
 
 class Forged(Unreachable):

@@ -164,6 +164,8 @@ def _read(range_: str) -> Range | Reason:
         if found is None or not _VERSION.fullmatch(found[2]):
             return "range-unreadable"
         bounds.append((found[1] or "=", found[2].lstrip("vV")))
+    if {comparator for comparator, _ in bounds} == {"=", "!="}:
+        return "range-unreadable"  # these and no others, or all but those?
     read = Range(scheme, tuple(bounds))
     try:
         for version_class in _classes(read, ""):
@@ -198,6 +200,10 @@ def _in_range(range_: str, version: str | None, state: VersionState | None) -> R
 
 def _ordered(read: Range, version: str) -> Reason:
     """The answer for one version, where all that order it agree."""
+    if len(read.bounds) > 1 and all(comparator == "!=" for comparator, _ in read.bounds):
+        # All versions but these. Of one the library says so, too; of several, that none is in the range.
+        each = {_ordered(Range(read.scheme, (bound,)), version) for bound in read.bounds}
+        return next(reason for reason in _ALL_BUT if reason in each)
     answers = {
         contains_version(version_class(version), _constraints(read, version_class))
         for version_class in _classes(read, version)
@@ -205,6 +211,9 @@ def _ordered(read: Range, version: str) -> Reason:
     if len(answers) > 1:
         return "order-unsure"
     return "in-range" if answers.pop() else "outside-range"
+
+
+_ALL_BUT: tuple[Reason, ...] = ("outside-range", "order-unsure", "in-range")
 
 
 def _classes(read: Range, version: str) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from federation.domain.alert import Letter
 from federation.domain.feed import Head
 
 PeerState = Literal["pending", "active", "suspended", "left"]
@@ -87,8 +88,8 @@ class Outside(Protocol):
         """Whether this node has a mail server."""
         ...
 
-    async def mail(self, to: str, subject: str, text: str) -> None:
-        """Send an e-mail. Raises Unreachable."""
+    async def mail(self, letter: Letter) -> None:
+        """Hand an e-mail to the mail server. Raises Unreachable; ``final`` where it will never be taken."""
         ...
 
     async def farewell(self, peer: Peer) -> None:

@@ -11,7 +11,7 @@ from federation.store.statements import Session, Statement, param
 from federation.store.tables import clocks
 
 MOST = 1_000
-"""Clocks that are listed, at most."""
+"""Clocks that there can be: all of them are listed."""
 _ALL = Statement(select(clocks.c.key, clocks.c.clock).order_by(clocks.c.key).limit(MOST))
 _ONE = Statement(select(clocks.c.clock).where(clocks.c.key == param("key", Text)))
 _KEEP = Statement(
@@ -41,6 +41,14 @@ class ClocksReader:
 
 class ClocksWriter(ClocksReader):
     """The clocks of this operator, in a transaction that may change them."""
+
+    async def lock(self, key: str) -> Clock | None:
+        """A clock as it is, and stays until the commit; there is none more meanwhile, either."""
+        await self._session.connection.execute("LOCK TABLE clocks IN SHARE ROW EXCLUSIVE MODE")
+        return await self.find(key)
+
+    async def count(self) -> int:
+        return int(await self._session.connection.fetchval("SELECT count(*) FROM clocks"))
 
     async def keep(self, key: str, clock: Clock) -> None:
         await self._session.run(_KEEP, key=key, clock=msgspec.json.encode(clock, order="sorted"))

@@ -256,7 +256,8 @@ class ExposureReader:
         """How many arrivals are not in the groups yet."""
         row = await self._session.connection.fetchrow(
             "SELECT node.arrival - exposure.arrival, exposure.register, 0 < exposure.arrival"
-            " AND exposure.arrival < node.arrivals_from FROM node, exposure"
+            " AND exposure.arrival < node.arrivals_from AND exposure.begun_at < node.arrivals_from"
+            " FROM node, exposure"
         )
         return int(row[0]) if row[1] == edition() and not row[2] else max(int(row[0]), 1)
 
@@ -357,7 +358,7 @@ def _group(row: Any) -> Group:
 # Bringing in what has arrived
 
 
-_LOCK = "SELECT arrival, register FROM exposure FOR UPDATE"
+_LOCK = "SELECT arrival, register, begun_at FROM exposure FOR UPDATE"
 _ARRIVED = """
 SELECT changed.type, changed.origin, changed.key, octet_length(r.document) AS size FROM (
     SELECT type, origin, key FROM records
@@ -486,22 +487,27 @@ class ExposureWriter(ExposureReader):
         One transaction at a time does it, of all processes.
         """
         connection = self._session.connection
-        arrival, register = await connection.fetchrow(_LOCK)
+        arrival, register, begun_at = await connection.fetchrow(_LOCK)
         last, arrivals_from = await connection.fetchrow("SELECT arrival, arrivals_from FROM node")
-        if register != edition() or 0 < arrival < arrivals_from:
+        if register != edition() or (0 < arrival < arrivals_from and begun_at < arrivals_from):
             # The numbers of another edition mean other bodies; and that something left is not seen when its
-            # withdrawal has been dropped meanwhile. Everything is brought in anew.
+            # withdrawal has been dropped meanwhile. Everything is brought in anew. (What was dropped before
+            # it began is in none of what is brought in since: else it would begin again for ever.)
             await connection.execute(
                 "TRUNCATE deployed, deployed_groups, deployed_counts, solution_identifiers"
             )
             arrival = 0
+        if arrival == 0:
+            begun_at = arrivals_from
         until = min(last, arrival + WINDOW)
         rows = await connection.fetch(_ARRIVED, arrival, until)
         for names in _sliced([row[1:] for row in rows if row[0] == "deployment"]):
             await self._change(names)
         for names in _sliced([row[1:] for row in rows if row[0] == "solution"]):
             await self._identify(names)
-        await connection.execute("UPDATE exposure SET arrival = $1, register = $2", until, edition())
+        await connection.execute(
+            "UPDATE exposure SET arrival = $1, register = $2, begun_at = $3", until, edition(), begun_at
+        )
         return int(last - until)
 
     async def _change(self, names: Sequence[Name]) -> None:

@@ -434,6 +434,13 @@ exposure = Table(
         server_default=text("''"),
         comment="Edition of the register of communes that the numbers are of.",
     ),
+    Column(
+        "begun_at",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="From where withdrawals were kept when the groups were begun: what left is in none.",
+    ),
     CheckConstraint("one", name="one"),
 )
 
@@ -562,6 +569,7 @@ alerts = Table(
     UniqueConstraint("subscription", "name"),
     Index("ix_alerts_due", "next_try_at", postgresql_where=text("next_try_at is not null")),
     Index("ix_alerts_at", "at"),
+    Index("ix_alerts_parked", "at", postgresql_where=text("parked_at is not null")),
 )
 
 alerting = Table(

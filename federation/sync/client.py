@@ -19,6 +19,7 @@ import msgspec
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
+from federation.domain.alert import Letter
 from federation.domain.errors import (
     AudienceRevoked,
     CursorExpired,
@@ -198,11 +199,11 @@ class Network:
     def sends_mail(self) -> bool:
         return self._mailer is not None
 
-    async def mail(self, to: str, subject: str, text: str) -> None:
-        """Send an e-mail. Raises Unreachable."""
+    async def mail(self, letter: Letter) -> None:
+        """Hand an e-mail to the mail server. Raises Unreachable."""
         if self._mailer is None:
-            raise Unreachable("this node sends no e-mail")
-        await self._mailer.send(to, subject, text)
+            raise Unreachable("this node sends no e-mail: FEDERATION_SMTP_URL is not set")
+        await self._mailer.send(letter)
 
     def check_url(self, url: str, *, private: bool) -> str:
         """As the function of this name."""

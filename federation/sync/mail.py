@@ -1,65 +1,133 @@
-"""Alerts by e-mail, through the operator's own mail server."""
+"""Alerts by e-mail, handed over to the operator's own mail server (RFC 5321, RFC 6409).
+
+The server is the administrator's choice, of the environment and of nothing that comes over HTTP, so it may be
+at an address that is not public. What it may cost is bounded: the time of an attempt as a whole, and by the
+library the size of each reply.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import smtplib
 import ssl
+from contextlib import suppress
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
-from urllib.parse import unquote, urlsplit
+from email.policy import SMTP as WIRE
+from email.utils import format_datetime
 
+import aiosmtplib
+
+from federation.domain.alert import Letter
 from federation.domain.errors import Broken, Unreachable
+from federation.domain.feed import printable
+from federation.settings import MailServer, is_loopback, read_password
 
-SECONDS = 30.0
-"""A mail server that says nothing for so long is given up."""
+SILENCE = 30.0
+"""Seconds after which a mail server that says nothing is given up."""
+WHOLE = 90.0
+"""Seconds within which it must have taken a message, from the connection on."""
+GOODBYE = 5.0
+"""Seconds to take leave of it. What it has taken is taken, whatever comes of this."""
+OF_US = frozenset({530, 534, 535, 538})
+"""Refusals of who we are (RFC 4954): an administrator will mend that, and then the same message is taken."""
 
 
 class Mailer:
-    """Sends through one server: ``smtps://`` (TLS from the start) or ``smtp://`` (STARTTLS).
+    """Sends through one server, with a connection for each message: alerts are few and far between."""
 
-    ``smtp+plain://`` has neither, for a server on the loopback interface.
-    """
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+        self._domain = server.sender.rpartition("@")[2]
+        self._trust: ssl.SSLContext | None = None
+        if server.security != "none":
+            self._trust = ssl.create_default_context(cafile=server.ca_file)
+            self._trust.hostname_checks_common_name = False  # RFC 9525: a subject is no host name
 
-    def __init__(self, url: str, sender: str) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise Broken("FEDERATION_SMTP_URL cannot be read as a URL") from None
-        if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
-            raise Broken("FEDERATION_SMTP_URL must be as smtps://user:password@mail.example.org:465")
-        if parts.scheme == "smtp+plain" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-            raise Broken("FEDERATION_SMTP_URL is smtp+plain, which is for the loopback interface only")
-        self._scheme, self._host = parts.scheme, parts.hostname
-        self._port = port or {"smtps": 465, "smtp": 587}.get(parts.scheme, 25)
-        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
-        self._sender = sender
-
-    async def send(self, to: str, subject: str, text: str) -> None:
-        """Raises Unreachable when the server does not take it."""
-        message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self._sender, to, " ".join(subject.split())[:200]
-        message["Date"], message["Message-ID"] = (
-            formatdate(),
-            make_msgid(domain=self._sender.rpartition("@")[2]),
+    async def send(self, letter: Letter) -> None:
+        """Raises Unreachable when the server does not take it; ``final`` when it said that it never will."""
+        where = self._server
+        server = aiosmtplib.SMTP(
+            hostname=where.host,
+            port=where.port,
+            use_tls=where.security == "tls",
+            # Never left to what the server offers: who is in between could take the offer out (RFC 3207, 6).
+            start_tls=where.security == "starttls",
+            tls_context=self._trust,
+            local_hostname=self._domain,
+            timeout=SILENCE,
         )
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is an answer to it
-        message.set_content(text)
         try:
-            await asyncio.to_thread(self._send, message)
-        except (OSError, smtplib.SMTPException) as error:
-            raise Unreachable(f"the mail server did not take it: {type(error).__name__}") from None
+            async with asyncio.timeout(WHOLE):
+                await self._open(server)
+                await server.send_message(self._message(letter), sender=where.sender, recipients=[letter.to])
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            server.close()
+            raise _refusal(error) from None
+        except BaseException:
+            server.close()
+            raise
+        with suppress(aiosmtplib.SMTPException, OSError):
+            async with asyncio.timeout(GOODBYE):
+                await server.quit()
+        server.close()
 
-    def _send(self, message: EmailMessage) -> None:
-        trust = ssl.create_default_context()
-        if self._scheme == "smtps":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=SECONDS, context=trust)
-        else:
-            server = smtplib.SMTP(self._host, self._port, timeout=SECONDS)
-        with server:
-            if self._scheme == "smtp":
-                server.starttls(context=trust)
-            if self._user:
-                server.login(self._user, self._password)
-            server.send_message(message)
+    async def _open(self, server: aiosmtplib.SMTP) -> None:
+        """Raises what the library does, and Unreachable."""
+        await server.connect()
+        if self._server.security == "none":
+            address = (server.get_transport_info("peername") or ("",))[0]
+            if not is_loopback(address):
+                raise Unreachable(
+                    f"{self._server.host} is {address}, and mail without TLS stays on this machine"
+                )
+        if self._server.user:
+            await server.login(self._server.user, self._password())
+
+    def _password(self) -> str:
+        if self._server.password_file is None:
+            return self._server.password
+        try:
+            return read_password(self._server.password_file)
+        except Broken as error:
+            raise Unreachable(str(error)) from None
+
+    def _message(self, letter: Letter) -> EmailMessage:
+        message = EmailMessage(WIRE)
+        message["From"] = Address(addr_spec=self._server.sender)
+        message["To"] = Address(addr_spec=letter.to)
+        message["Subject"] = letter.subject
+        message["Date"] = format_datetime(letter.at)
+        message["Message-ID"] = f"<{letter.id}@{self._domain}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is an answer to it
+        message.set_content(letter.text, cte="7bit" if letter.text.isascii() else "quoted-printable")
+        return message
+
+
+def _refusal(error: Exception) -> Unreachable:
+    """What an administrator is told, within bounds and without anything that a login says."""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        error = error.__cause__
+    match error:
+        case aiosmtplib.SMTPAuthenticationError():
+            return Unreachable(f"the mail server does not let us in: {error.code}")
+        case aiosmtplib.SMTPRecipientsRefused(recipients=[aiosmtplib.SMTPRecipientRefused() as one, *_]):
+            return _of_message(one)
+        case aiosmtplib.SMTPSenderRefused() | aiosmtplib.SMTPDataError():
+            return _of_message(error)
+        case aiosmtplib.SMTPResponseException():
+            return Unreachable(f"the mail server is not ready: {error.code} {printable(error.message, 200)}")
+        case TimeoutError():
+            return Unreachable("the mail server did not answer in time")
+        case ssl.SSLCertVerificationError():
+            return Unreachable(f"the mail server's certificate does not hold: {error.verify_message[:200]}")
+    return Unreachable(
+        f"the mail server cannot be used: {printable(str(error) or type(error).__name__, 200)}"
+    )
+
+
+def _of_message(error: aiosmtplib.SMTPResponseException) -> Unreachable:
+    """A refusal of this message: 5xx is for good, 4xx for now (RFC 5321, 4.2.1)."""
+    return Unreachable(
+        f"the mail server refused it: {error.code} {printable(error.message, 200)}",
+        final=500 <= error.code < 600 and error.code not in OF_US,
+    )

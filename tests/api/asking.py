@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from federation.api.guard import right_of
 from federation.app import api
+from federation.domain.alert import Letter
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Head
 from federation.domain.peer import Introduced, Peer
@@ -140,7 +141,7 @@ class NextDoor:
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
         return 204
 
-    async def mail(self, to: str, subject: str, text: str) -> None:
+    async def mail(self, letter: Letter) -> None:
         raise Unreachable("this node sends no e-mail")
 
     async def farewell(self, peer: Peer) -> None:

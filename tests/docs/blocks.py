@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation import housekeeping, keys, notary, serving
+from federation import alerts, exposure, housekeeping, keys, notary, serving
 from federation import node as node_
 from federation.api import caller, feeds, guard, oauth, openapi, records
 from federation.api import limits as limits_
 from federation.api.problems import PROBLEMS
 from federation.app import api
 from federation.cli import main
-from federation.domain import audit, document, feed, peer, proof, query, values
+from federation.domain import alert, audit, document, feed, peer, proof, query, values
 from federation.domain.document import Draft, Envelope
 from federation.domain.incident import STATUSES, NewUpdate
 from federation.domain.registry import TYPES
@@ -31,9 +32,11 @@ from federation.domain.solution import THEMES
 from federation.domain.values import Content
 from federation.observe import Metrics
 from federation.settings import Settings, read
+from federation.store import alerts as stored_alerts
+from federation.store import clocks as stored_clocks
 from federation.store import database, receipts
 from federation.store import feeds as stored
-from federation.sync import client, follow, loop, outbound, repair
+from federation.sync import client, follow, loop, mail, outbound, repair
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -104,8 +107,13 @@ _SETTINGS = {
     "port": "Port the API listens on, 1 to 65535.",
     "connections": "Database connections of one process, at most; 4 to 200.",
     "log_level": "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
-    "smtp_url": "The mail server for alerts: `smtps://user:password@mail.example.org:465`, or `smtp://` with "
-    "STARTTLS. `smtp+plain://` is for the loopback interface.",
+    "smtp_url": "The mail server for alerts: `smtps://user@mail.example.org:465` for TLS from the start, or "
+    "`smtp://user@mail.example.org:587` for STARTTLS, which must succeed. `smtp+plain://127.0.0.1:25` is for "
+    "a server on the same machine. Without a user nobody logs in. The password is in its file or, "
+    "`%`-encoded, in the URL.",
+    "smtp_password_file": "File that holds the password of that user, in one line; it is read at each login, "
+    "so that a new one needs no restart.",
+    "smtp_ca_file": "Authorities (PEM) that the certificate of the mail server is held against.",
     "mail_from": "The mailbox that alerts are sent from; needed with `FEDERATION_SMTP_URL`.",
     "rate": "Requests a second that one client or peer may make; for a moment twice as many. 0: no limit.",
     "rate_anonymous": "Requests a second without a token that one address may make (IPv6: the /64 around "
@@ -122,6 +130,8 @@ _OTHERWISE = {
     "data_dir": "`federation-data` in the working directory",
     "database_url": "the node runs its own PostgreSQL",
     "smtp_url": "none: alerts go by webhook only",
+    "smtp_password_file": "none",
+    "smtp_ca_file": "those of the system",
     "mail_from": "none",
     "proxies": "nobody: a request came from where its connection did",
 }
@@ -338,6 +348,45 @@ def patience() -> str:
         ),
     )
     return table(("what", "limit"), iter(rows))
+
+
+# Alerts
+
+
+def alert_events() -> str:
+    return table(("event", "when"), ((f"`{event}`", meaning) for event, meaning in alert.MEANING.items()))
+
+
+def alerting() -> str:
+    rows: tuple[tuple[str, str], ...] = (
+        ("Subscriptions of a node", f"{alerts.MOST_SUBSCRIPTIONS}, then 400"),
+        ("Clocks of a node", f"{number(stored_clocks.MOST)}, then 400"),
+        (
+            "Between two attempts",
+            f"{seconds(alert.FIRST_WAIT)} to {seconds(alert.LONGEST_WAIT)}, with jitter",
+        ),
+        ("Attempts, before an alert is parked", f"for {hours(alert.PATIENCE)}"),
+        ("One attempt, as a whole", seconds(alert.ATTEMPT.total_seconds())),
+        ("Of it, a mail server has", f"{seconds(mail.WHOLE)}, and {seconds(mail.SILENCE)} for each answer"),
+        ("Lease of an attempt, after which another process makes it", seconds(alert.LEASE.total_seconds())),
+        ("Delivered at once, by each of the processes", f"{stored_alerts.DUE * alerts.DELIVERING}"),
+        ("Delivered at once to one receiver", f"{stored_alerts.DUE_OF_ONE * alerts.DELIVERING}"),
+        ("Looks for what was not done in time", f"every {seconds(alerts.LOOK_SECONDS)}"),
+        ("A peer that has not answered is silent after", seconds(exposure.STALE_AFTER)),
+        ("An incident that is untouched for longer is no news", f"{alerts.NEWS.days} days"),
+        (
+            "Open incidents that are looked at for what hits one's own",
+            number(alerts.MOST_PAGES * query.LONGEST_PAGE),
+        ),
+        ("Alerts that were delivered or parked are kept", f"{alerts.KEPT.days} days, and while they go on"),
+        ("Alerts that are listed", number(stored_alerts.MOST_LISTED)),
+        ("Characters of a value in an e-mail", number(alert.MOST_LINE)),
+    )
+    return table(("what", "limit"), iter(rows))
+
+
+def hours(value: timedelta) -> str:
+    return f"{value.total_seconds() / 3600:g} h"
 
 
 # Proof
@@ -584,6 +633,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "controls": controls,
     "limits": limits,
     "patience": patience,
+    "alert-events": alert_events,
+    "alerting": alerting,
     "proofs": proofs,
     "metrics": metrics,
     "forms": forms,

@@ -47,6 +47,9 @@ def test_what_is_due_next_is_what_is_not_done_and_overdue_is_told() -> None:
     assert (upcoming.step, upcoming.overdue) == ("nis2-early-warning", True)
     done = [{"step": one.step, "at": AWARE} for one in first]
     assert next_due(deadlines(a_clock(done=done), NOW)) is None
+    assert not any(one.overdue for one in deadlines(a_clock(done=done), NOW.replace(year=2030))), "it is done"
+    to_the_second = deadlines(a_clock(), NOW.replace(hour=8, minute=30))
+    assert not to_the_second[0].overdue
     later = next_due(deadlines(a_clock(done=done[:1]), NOW))
     assert later
     assert not later.overdue
@@ -75,12 +78,32 @@ def test_the_calendar_has_what_is_still_to_be_done_in_lines_that_everybody_reads
     assert "Fuite\\; données\\, (démo)" in escaped
 
 
+def test_lines_are_folded_where_they_are_full_and_no_character_is_cut() -> None:
+    for length in range(60, 90):
+        for letter in "aé€":
+            text = calendar_of(
+                (("k", a_clock(title=letter * length, regimes=["gdpr"])),), NOW, host="x"
+            ).decode()
+            lines = text.split("\r\n")
+            assert all(len(line.encode()) <= 75 for line in lines)
+            unfolded = text.replace("\r\n ", "")
+            assert f"SUMMARY:gdpr-notification: {letter * length}\r\n" in unfolded
+            # Full lines: as many as it takes, and no more.
+            octets = len(f"SUMMARY:gdpr-notification: {letter * length}".encode())
+            folded = [line for line in lines if letter * 9 in line]
+            if letter == "a":
+                assert len(folded) == 1 + max(0, -(-(octets - 75) // 74))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         b'{"title":"x","regimes":[],"aware_at":"2026-01-30T08:30:00Z"}',
         b'{"title":"x","regimes":["dora"],"aware_at":"2026-01-30T08:30:00Z"}',
         b'{"title":"x","regimes":["gdpr"],"aware_at":"yesterday"}',
+        b'{"title":"x","regimes":["gdpr"],"aware_at":"2026-02-30T08:30:00Z"}',
+        b'{"title":"x","regimes":["gdpr"],"aware_at":"2026-01-30T08:30:00Z","done":[{"step":"gdpr-notification","at":"2026-02-30T08:30:00Z"}]}',
+        b'{"title":"x","regimes":["gdpr"],"aware_at":"2026-01-30T08:30:00Z","done":[{"step":"gdpr-notification","at":"2026-01-30T08:30:00Z"},{"step":"gdpr-notification","at":"2026-01-31T08:30:00Z"}]}',
         b'{"title":"x","regimes":["gdpr"],"aware_at":"2026-01-30T08:30:00Z","done":[{"step":"nis2-notification","at":"2026-01-30T08:30:00Z"}]}',
     ],
 )  # fmt: skip

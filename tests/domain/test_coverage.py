@@ -16,6 +16,7 @@ from federation.domain.coverage import (
     bits,
     members,
     named,
+    reached,
     resolved,
     tally,
 )
@@ -100,6 +101,35 @@ def test_a_territory_is_all_its_bodies(territory: str, communes: int) -> None:
 def test_every_code_of_a_territory_that_is_listed_is_one() -> None:
     for code in (*REGIONS, *OVERSEAS):
         assert counted(resolve({"kind": "territory", "territory": [code]})).bodies > 0, code
+
+
+def test_every_territory_has_the_bodies_that_the_register_puts_there() -> None:
+    """Against the plain list: the first and the last of each among them."""
+    places = {code: [one for one in bodies() if one.region == number] for code, number in REGIONS.items()}
+    for one in bodies():
+        places.setdefault(one.departement, []).append(one)
+    places["FR"] = list(bodies())
+    for code, there in places.items():
+        found = resolve({"kind": "territory", "territory": [code]})
+        assert list(named(reached(bits(found.tokens)))) == there, code
+        count = counted(found)
+        kinds = [one.kind == "epci" for one in there]
+        assert (count.bodies, count.epci, count.communes) == (len(kinds), sum(kinds), kinds.count(False)), (
+            code
+        )
+
+
+@pytest.mark.parametrize("number", [0, 1, len(bodies()) - 1])
+def test_the_ends_of_the_register_are_bodies_as_all_are(number: int) -> None:
+    one = bodies()[number]
+    count = tally(bits([number]))
+    assert (count.bodies, count.communes + count.epci) == (1, 1)
+    assert (count.epci == 1) == (one.kind == "epci")
+    assert reached(bits([number])) == bits([number])
+
+
+def test_nothing_covers_nobody() -> None:
+    assert tally(0) == Tally(bodies=0, communes=0, epci=0, others=0, inhabitants=0, counted=0, areas=0)
 
 
 def test_territories_that_are_not_in_the_register_are_told_as_such() -> None:

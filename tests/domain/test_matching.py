@@ -15,6 +15,7 @@ from packaging.version import Version as Pep440
 from federation.domain.deployment import VersionState
 from federation.domain.incident import Affected
 from federation.domain.matching import (
+    MOST_BOUNDS,
     REASONS,
     Reason,
     in_range,
@@ -44,6 +45,16 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:generic/>10.0.17", "10.0.17", None, "outside-range"),
     ("vers:generic/!=10.0.17", "10.0.17", None, "outside-range"),
     ("vers:generic/!=10.0.17", "10.0.16", None, "in-range"),
+    # All but several, which the library takes for none
+    ("vers:generic/!=1.4|!=1.5", "1.6", "exact", "in-range"),
+    ("vers:generic/!=1.4|!=1.5", "1.4", "exact", "outside-range"),
+    ("vers:generic/!=1.4|!=1.5", "1.5", "exact", "outside-range"),
+    ("vers:generic/!=1.4|!=1.5", "1", None, "version-coarse"),
+    ("vers:generic/!=1.4|!=1.5", "2", None, "in-range"),
+    ("vers:generic/!=1.4|!=1.5|<2", "1.6", "exact", "in-range"),
+    ("vers:generic/1.4|!=1.5", "1.6", "exact", "range-unreadable"),
+    ("vers:generic/1.4|1.5", "1.5", "exact", "in-range"),
+    ("vers:generic/1.4|1.5", "1.6", "exact", "outside-range"),
     (POSTGRESQL, "14.15", None, "in-range"),
     (POSTGRESQL, "14.16", None, "outside-range"),
     (POSTGRESQL, "17.2", "exact", "in-range"),
@@ -82,6 +93,12 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:generic/>=17.0|<18", "17", None, "in-range"),
     ("vers:generic/>=1.2|<1.4|>=1.5|<2", "1", None, "version-coarse"),
     ("vers:generic/!=1.4", "1", None, "version-coarse"),
+    # … also where both ends of the series have one answer, and what lies between has another
+    ("vers:generic/>=1.2|<1.4", "1", None, "version-coarse"),
+    ("vers:generic/<1.2|>=1.4", "1", None, "version-coarse"),
+    ("vers:generic/>=1.2|<1.4", "1.x", "exact", "version-coarse"),
+    ("vers:generic/1.4", "1", None, "version-coarse"),
+    ("vers:generic/>=1.2|<1.4", "1", "exact", "outside-range"),
     # What the library orders wrongly: number by number, or not at all
     ("vers:intdot/>=17|<17.3", "17.2", "exact", "in-range"),
     ("vers:intdot/>=10.0.0|<10.0.18", "10.0.9", None, "in-range"),
@@ -89,6 +106,8 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:generic/<10.0.9.9", "10.0.9.10", None, "outside-range"),
     ("vers:generic/<=1.0-rc9", "1.0-rc10", None, "order-unsure"),
     (GLPI, "10.0.18-2", None, "order-unsure"),
+    ("vers:npm/<=1.0-rc9", "1.0-rc10", None, "order-unsure"),  # no version of npm's
+    ("vers:npm/<=1.0.0-rc.9", "1.0.0-rc.10", None, "outside-range"),
     (GLPI, "10.0.18-rc1", None, "in-range"),
     (GLPI, "10.0.18RC1", None, "in-range"),
     (GLPI, "10.0.19-rc1", None, "outside-range"),
@@ -100,6 +119,8 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:generic/<1|<2", "1", None, "range-unreadable"),
     ("vers:generic/<<1", "1", None, "range-unreadable"),
     ("vers:generic/latest", "1", None, "range-unreadable"),
+    ("vers:maven/<latest", "1", None, "range-unreadable"),
+    ("purl:generic/<1", "1", None, "range-unreadable"),
     ("vers:generic/", "1", None, "range-unreadable"),
     ("vers:generic", "1", None, "range-unreadable"),
     (">=1|<2", "1", None, "range-unreadable"),
@@ -177,6 +198,15 @@ def test_an_outage_that_names_deployments_says_nothing_of_the_same_software_else
     assert list(solutions_of("outage", (Affected(solution="arnia/glpi"),))) != []
     ranged = Affected(solution="arnia/glpi", deployments=("arnia/one",), range=GLPI)
     assert list(solutions_of("outage", (ranged,))) == [ranged]
+    in_words = Affected(solution="arnia/glpi", deployments=("arnia/one",), range_text="before March")
+    assert list(solutions_of("outage", (in_words,))) == [in_words]
+
+
+def test_a_range_has_a_number_of_bounds_that_can_be_read_in_time() -> None:
+    most = "|".join(f"!={n}" for n in range(MOST_BOUNDS))
+    assert in_range(f"vers:generic/{most}", str(MOST_BOUNDS), "exact") == "in-range"
+    assert in_range(f"vers:generic/{most}|!=x", "1", "exact") == "range-unreadable"
+    assert range_problem(f"vers:generic/{most}|!={MOST_BOUNDS}") == "the incident's range cannot be read"
 
 
 def test_a_range_that_is_not_understood_says_why() -> None:

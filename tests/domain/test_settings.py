@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from federation.domain.errors import Broken
-from federation.settings import Settings, read
+from federation.settings import Settings, mail_server, read, read_password
 
 
 def settings(**variables: str) -> Settings:
@@ -101,3 +103,110 @@ def test_a_database_is_named_by_its_url(url: str) -> None:
 )
 def test_what_names_no_database_is_refused_without_telling_its_password(url: str) -> None:
     assert "hunter2" not in refused(DATABASE_URL=url)
+
+
+# The mail server
+
+
+MAIL = {"SMTP_URL": "smtps://mail.example.org", "MAIL_FROM": "node@example.org"}
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("smtps://mail.example.org", ("mail.example.org", 465, "tls")),
+        ("smtp://mail.example.org", ("mail.example.org", 587, "starttls")),
+        ("smtp://mail.example.org:25/", ("mail.example.org", 25, "starttls")),
+        ("smtps://[2001:db8::1]:4650", ("2001:db8::1", 4650, "tls")),
+        ("smtp+plain://127.0.0.1", ("127.0.0.1", 25, "none")),
+        ("smtp+plain://localhost:2525", ("localhost", 2525, "none")),
+    ],
+)
+def test_a_mail_server_is_named_by_a_url(url: str, where: tuple[str, int, str]) -> None:
+    found = mail_server(settings(SMTP_URL=url, MAIL_FROM="node@example.org"))
+    assert found is not None
+    assert (found.host, found.port, found.security) == where
+    assert (found.user, found.password, found.sender) == ("", "", "node@example.org")
+
+
+def test_a_user_has_a_password_in_the_url_or_in_a_file(tmp_path: Path) -> None:
+    said = {**MAIL, "SMTP_URL": "smtps://a%40b:p%3Aw@mail.example.org"}
+    found = mail_server(settings(**said))
+    assert found is not None
+    assert (found.user, found.password) == ("a@b", "p:w")
+    file = tmp_path / "password"
+    file.write_text("p w\r\n")
+    found = mail_server(
+        settings(**{**MAIL, "SMTP_URL": "smtps://a@mail.example.org", "SMTP_PASSWORD_FILE": str(file)})
+    )
+    assert found is not None
+    assert (found.user, found.password_file) == ("a", file)
+    assert read_password(file) == "p w"
+
+
+def test_without_a_mail_server_there_is_none() -> None:
+    assert mail_server(settings()) is None
+
+
+HALVES: list[tuple[dict[str, str], str, str]] = [
+    ({"MAIL_FROM": "node@example.org"}, "MAIL_FROM", "FEDERATION_SMTP_URL is not"),
+    ({"SMTP_PASSWORD_FILE": "/x"}, "SMTP_PASSWORD_FILE", "FEDERATION_SMTP_URL is not"),
+    ({"SMTP_CA_FILE": "/x"}, "SMTP_CA_FILE", "FEDERATION_SMTP_URL is not"),
+    ({"SMTP_URL": "smtps://mail.example.org"}, "MAIL_FROM", "must be the mailbox"),
+    ({**MAIL, "MAIL_FROM": "ARNia <node@example.org>"}, "MAIL_FROM", "must be the mailbox"),
+    ({**MAIL, "MAIL_FROM": "node"}, "MAIL_FROM", "must be the mailbox"),
+    ({**MAIL, "SMTP_URL": "mail.example.org"}, "SMTP_URL", "names no mail server"),
+    ({**MAIL, "SMTP_URL": "https://mail.example.org"}, "SMTP_URL", "names no mail server"),
+    ({**MAIL, "SMTP_URL": "smtps://"}, "SMTP_URL", "names no mail server"),
+    ({**MAIL, "SMTP_URL": "smtps://mail.example.org:0"}, "SMTP_URL", "names no mail server"),
+    ({**MAIL, "SMTP_URL": "smtps://mail.example.org:x"}, "SMTP_URL", "cannot be read as a URL"),
+    ({**MAIL, "SMTP_URL": "smtps://mail.example.org:99999"}, "SMTP_URL", "cannot be read as a URL"),
+    (
+        {**MAIL, "SMTP_URL": "smtps://u:secret/x@mail.example.org"},
+        "SMTP_URL",
+        "cannot be read|more than a server",
+    ),
+    (
+        {**MAIL, "SMTP_URL": "smtps://u:secret?x@mail.example.org"},
+        "SMTP_URL",
+        "cannot be read|more than a server",
+    ),
+    ({**MAIL, "SMTP_URL": "smtps://mail.example.org/x"}, "SMTP_URL", "more than a server"),
+    ({**MAIL, "SMTP_URL": "smtp+plain://mail.example.org"}, "SMTP_URL", "loopback"),
+    ({**MAIL, "SMTP_URL": "smtp+plain://10.0.0.1"}, "SMTP_URL", "loopback"),
+    ({**MAIL, "SMTP_URL": "smtp+plain://127.0.0.1", "SMTP_CA_FILE": "/x"}, "SMTP_CA_FILE", "without TLS"),
+    ({**MAIL, "SMTP_URL": "smtps://u@mail.example.org"}, "SMTP_PASSWORD_FILE", "names a user"),
+    ({**MAIL, "SMTP_URL": "smtps://:secret@mail.example.org"}, "SMTP_URL", "no user"),
+    ({**MAIL, "SMTP_PASSWORD_FILE": "/x"}, "SMTP_URL", "no user"),
+    (
+        {**MAIL, "SMTP_URL": "smtps://u:secret@mail.example.org", "SMTP_PASSWORD_FILE": "/x"},
+        "SMTP_PASSWORD_FILE",
+        "has a password already",
+    ),
+    (
+        {**MAIL, "SMTP_URL": "smtps://u@mail.example.org", "SMTP_PASSWORD_FILE": "/none/such"},
+        "SMTP_PASSWORD_FILE",
+        "cannot be read: No such file",
+    ),
+    ({**MAIL, "SMTP_CA_FILE": "/none/such"}, "SMTP_CA_FILE", "cannot be read: No such file"),
+    ({**MAIL, "SMTP_CA_FILE": __file__}, "SMTP_CA_FILE", "holds no certificate"),
+]
+
+
+@pytest.mark.parametrize(("variables", "name", "why"), HALVES, ids=lambda v: str(v)[-40:])
+def test_half_a_mail_server_is_refused_when_the_program_starts(
+    variables: dict[str, str], name: str, why: str
+) -> None:
+    with pytest.raises(Broken, match=why) as refusal:
+        settings(**variables)
+    assert f"FEDERATION_{name}" in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("held", [b"", b"\n", b"one\ntwo\n", b"\xff", b"x" * 1_025, b"a\x00b"], ids=repr)
+def test_a_password_file_holds_a_password_and_nothing_else(held: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(held)
+    with pytest.raises(Broken, match="FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line"):
+        read_password(file)

@@ -22,6 +22,7 @@ from tests.exposure.world import (
     DIJON,
     GLPI,
     MACON,
+    RANGE,
     RENNES,
     a_vulnerability,
     bodies,
@@ -136,6 +137,65 @@ async def test_the_latest_of_several_statements_holds_for_what_it_speaks_of(arni
     assert (own.affected.deployments, own.cleared.deployments) == (1, 1)
 
 
+async def test_an_operator_of_whom_all_is_unknown_is_concerned(arnia: Node) -> None:
+    await cve(arnia)
+    await copy(arnia, "deployment", "megalis/a", running(None))
+    answer = await told(arnia)
+    assert (answer.total.operators, answer.total.unknown.deployments) == (1, 1)
+    assert answer.summary["en"].endswith("0 fixed; 1 deployments unknown")
+
+
+async def test_what_is_said_to_be_affected_is_so_but_for_what_is_not_in_use(arnia: Node) -> None:
+    about = [{"solution": GLPI, "range": "vers:generic/<9", "deployments": ["arnia/named"]}]
+    await cve(arnia, affects=about)
+    for key, status in (("named", "production"), ("other", "production"), ("planned", "planned")):
+        await publish(arnia, "deployment", key, running("10.0.17", status=status))
+    assert (await hits(arnia))["arnia"].affected.reasons == {"named": 1}
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", status="known_affected"))
+    own = (await hits(arnia))["arnia"]
+    assert own.affected.reasons == {"named": 1, "stated": 1}
+    assert own.not_affected == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "version", "unconfirmed"),
+    [
+        ({"status": "fixed"}, "10.0.17", 1),
+        ({"status": "fixed"}, None, 0),
+        (JUSTIFIED, "10.0.17", 0),
+        (JUSTIFIED, None, 0),
+    ],
+)
+async def test_what_is_said_to_be_fixed_and_still_named_as_hit_is_told(
+    arnia: Node, said: dict[str, Any], version: str | None, unconfirmed: int
+) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running(version))
+    await publish(arnia, "deployment", "two", running("10.0.18"))
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", **said))
+    own = (await hits(arnia))["arnia"]
+    assert (own.cleared.deployments, own.unconfirmed, own.not_affected) == (1, unconfirmed, 1)
+
+
+async def test_the_versions_that_are_hit_are_told_the_most_frequent_first_and_where_they_are_listed(
+    arnia: Node,
+) -> None:
+    await cve(arnia, affects=[{"solution": GLPI, "range": RANGE, "deployments": ["arnia/d0"]}])
+    for number, version in enumerate(("10.0.1", "10.0.2", "10.0.2", "10.0.1", "10.0.3", None, "10.0.18")):
+        await publish(arnia, "deployment", f"d{number}", running(version))
+    own = (await hits(arnia))["arnia"]
+    link = "http://arnia.test/v1/deployments?origin=arnia&solution=arnia%2Fglpi"
+    assert [(one.version, one.verdict, one.deployments, one.list) for one in own.versions] == [
+        ("10.0.2", "affected", 2, f"{link}&version=10.0.2"),
+        (None, "unknown", 1, link),
+        ("10.0.1", "affected", 1, f"{link}&version=10.0.1"),
+        ("10.0.3", "affected", 1, f"{link}&version=10.0.3"),
+    ]
+    assert msgspec.to_builtins(own.versions[1]).keys() == {
+        "solution", "verdict", "reason", "deployments", "list",
+    }  # fmt: skip
+
+
 async def test_nobody_answers_for_another_operator(arnia: Node) -> None:
     await cve(arnia)
     await publish(arnia, "deployment", "one", running())
@@ -193,6 +253,36 @@ async def test_what_is_named_and_in_a_group_as_well_is_counted_once(arnia: Node)
     )
     own = (await hits(arnia))["arnia"]
     assert (own.affected.communes, own.cleared.communes) == (1, 2)
+
+
+async def test_a_statement_speaks_of_what_it_names_also_when_that_is_not_here(arnia: Node) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running())
+    fixed = {"incident": "arnia/cve", "status": "fixed"}
+    await publish(arnia, "statement", "dangling", a_statement(**fixed, deployments=["arnia/gone"]))
+    await publish(arnia, "statement", "elsewhere", a_statement(**{**fixed, "incident": "megalis/gone"}))
+    own = (await hits(arnia))["arnia"]
+    assert (own.affected.deployments, own.cleared.deployments, own.answer) == (1, 0, "fixed")
+    assert [one.id for one in own.statements] == ["arnia/dangling"]
+
+
+async def test_a_withdrawn_incident_leaves_what_was_answered_and_nothing_to_look_for(arnia: Node) -> None:
+    named = [{"solution": GLPI, "range": "vers:all/*", "deployments": ["arnia/one", "megalis/gone"]}]
+    await cve(arnia, affects=named)
+    await publish(arnia, "deployment", "one", running())
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", status="known_affected"))
+    assert (await told(arnia)).not_here == ("megalis/gone",)
+    await cve(arnia, affects=named, status="withdrawn")
+    answer = await told(arnia)
+    assert answer.not_here == ()
+    assert (answer.total.answered, answer.total.affected.deployments, answer.total.cleared.deployments) == (
+        1,
+        0,
+        0,
+    )
+    assert (await hits(arnia))["arnia"].deployments == ()
+    assert await exposure.bodies_of_incident(arnia, "arnia", "cve", by=itself("arnia")) == []
+    assert (await exposure.of_own(arnia, by=itself("arnia")))[0].incidents == ()
 
 
 async def test_a_withdrawn_incident_hits_nobody(arnia: Node) -> None:
@@ -300,6 +390,42 @@ async def test_groups_brought_in_bit_by_bit_are_those_brought_in_at_once(
     async with arnia.store.read() as tx:
         groups = await tx.exposure.of_solutions([GLPI], seen_by=itself("arnia"))
     assert all(group.deployments > 0 for group in groups)
+
+
+async def test_groups_are_begun_anew_when_a_withdrawal_may_have_been_missed(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This node was away for longer than withdrawals are kept: nothing tells that something left."""
+    await cve(arnia)
+    await copy(arnia, "deployment", "megalis/left", running("10.0.6"))
+    await copy(arnia, "deployment", "megalis/stays", running("10.0.6"))
+    assert (await hits(arnia))["megalis"].affected.deployments == 2
+    async with arnia.store.write() as tx:
+        place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
+        await tx.records.purge(place.id, [("deployment", "left", 2, 2)])
+        await tx.exposure._session.connection.execute("DELETE FROM withdrawals")
+    for number in range(9):
+        await publish(arnia, "deployment", f"d{number}", running())
+    async with arnia.store.write() as tx:
+        await tx.exposure._session.connection.execute("UPDATE node SET arrivals_from = arrival - 1")
+    monkeypatch.setattr("federation.store.exposure.WINDOW", 2)
+    found = await hits(arnia)
+    assert {name: hit.affected.deployments for name, hit in found.items()} == {"arnia": 9, "megalis": 1}
+    # It comes to its end, although it passes what no withdrawal is kept of, and is not begun again.
+    async with arnia.store.read() as reading:
+        assert await reading.exposure.behind() == 0
+    # That withdrawals were dropped which had been seen is no reason to.
+    async with arnia.store.write() as tx:
+        await tx.exposure._session.connection.execute(
+            "UPDATE node SET arrivals_from = arrival; UPDATE deployed_groups SET counted = counted + 1000"
+        )
+    assert (await told(arnia)).total.affected.counted >= 1000, "what was brought in was left"
+    # But when they are dropped while it goes on, it is.
+    async with arnia.store.write() as tx:
+        await tx.exposure._session.connection.execute(
+            "UPDATE exposure SET arrival = 4, begun_at = 3; UPDATE node SET arrivals_from = 5"
+        )
+    assert (await told(arnia)).total.affected.counted == 0
 
 
 def _without_time(answer: exposure.IncidentExposure) -> dict[str, Any]:

@@ -14,19 +14,20 @@ import pytest
 from click.testing import CliRunner
 
 from federation import importing
+from federation.cli import importing as command
 from federation.cli import main
 from federation.cli.importing import import_
 from federation.domain.advisories import READERS
 from federation.domain.advisories.cve import read_cve
 from federation.domain.advisories.finding import severity_of, text
-from federation.domain.errors import Invalid
+from federation.domain.errors import Invalid, PreconditionFailed
 from federation.domain.incident import Incident
 from federation.domain.matching import range_problem
 from federation.domain.visibility import itself
 from federation.importing import ImportLine
 from federation.node import Node
 from tests.api.asking import JSON, NDJSON, fine, refused
-from tests.domain.builders import a_solution
+from tests.domain.builders import a_solution, an_incident
 from tests.nodes import a_token, browsing, publish
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "advisories"
@@ -159,6 +160,74 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     await arnia.retract(Incident, "arnia", "CVE-2025-24799", by=itself("arnia"))
     (line,) = await take(arnia, raw)
     assert (line.outcome, line.detail) == ("skipped", "arnia/CVE-2025-24799 was retracted here")
+
+
+def a_rejection(number: int = 24799) -> bytes:
+    """A CVE record that was rejected: it names no product any more."""
+    told = json.loads(a_cve(state="REJECTED", number=number))
+    told["containers"]["cna"] = {"affected": [], "descriptions": [{"lang": "en", "value": "Rejected."}]}
+    return json.dumps(told).encode()
+
+
+async def test_an_advisory_that_is_rejected_withdraws_its_incident_and_nothing_else_of_it(
+    arnia: Node,
+) -> None:
+    (line,) = await take(arnia, a_rejection())
+    assert (line.outcome, line.detail) == ("skipped", "no solution that is known here is named by it")
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": "< 10"})
+    await take(arnia, raw)
+    before = await content_of(arnia, "CVE-2025-24799")
+    assert [one.outcome for one in await take(arnia, a_rejection())] == ["revised"]
+    after = await content_of(arnia, "CVE-2025-24799")
+    assert after["status"] == "withdrawn"
+    assert [name for name in before if before[name] != after.get(name)] == ["source", "status"]
+    assert [one.outcome for one in await take(arnia, a_rejection())] == ["unchanged"]
+    # It is not rejected any more.
+    assert [one.outcome for one in await take(arnia, raw)] == ["revised"]
+    assert await content_of(arnia, "CVE-2025-24799") == before
+    # One that speaks of something else now is nothing to us, and its incident is left.
+    other = a_cve({"version": "< 10"}).replace(b"glpi-project", b"x").replace(b'"glpi"', b'"y"')
+    assert [one.outcome for one in await take(arnia, other)] == ["skipped"]
+    assert await content_of(arnia, "CVE-2025-24799") == before
+
+
+async def test_importing_again_does_not_undo_what_the_operator_has_withdrawn(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": "< 10"})
+    await take(arnia, raw)
+    withdrawn = {"content": {"status": "withdrawn"}}
+    await arnia.patch(Incident, withdrawn, "arnia", "CVE-2025-24799", by=itself("arnia"))
+    assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn"
+    newer = a_cve({"version": "< 11"})
+    assert [one.outcome for one in await take(arnia, newer, dry_run=True)] == ["revised"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn", "a dry run"
+    assert [one.outcome for one in await take(arnia, newer)] == ["revised"]
+    assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "open", "there is news of it"
+
+
+async def test_what_cannot_be_published_is_refused_with_the_reason_and_left(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_cve({"version": "< 10"})
+    (line,) = await take(arnia, raw, tlp="AMBER")
+    assert (line.outcome, line.id) == ("refused", "CVE-2025-24799")
+    assert line.detail == "a record of TLP:AMBER needs an audience: the name of a group (at /audience)"
+    await publish(arnia, "incident", "CVE-2025-24799", an_incident())
+    (line,) = await take(arnia, raw)
+    assert line.detail == "the incident of this key is of kind outage and not an advisory's"
+    tried: list[str] = []
+
+    async def raced(*_: Any, **__: Any) -> None:
+        tried.append("")
+        raise PreconditionFailed("somebody else was first")
+
+    monkeypatch.setattr(arnia, "publish", raced)
+    (line,) = await take(arnia, a_cve({"version": "< 10"}, number=10_000))
+    assert (line.outcome, len(tried)) == ("refused", importing.RACES)
+    assert "always written by others meanwhile" in (line.detail or "")
 
 
 async def test_what_no_solution_here_is_is_skipped_and_a_name_alone_is_told(arnia: Node) -> None:
@@ -308,6 +377,7 @@ async def test_over_http_advisories_are_taken_and_reported_on(arnia: Node) -> No
         raw = a_cve({"version": ">= 10.0.0, < 10.0.18"})
         told = fine(await own.post(f"{path}?dry_run=true", content=raw, headers=JSON), 200)
         assert (told["dry_run"], told["summary"]["published"]) == (True, 1)
+        assert told["advisories"][0]["source"] == "line 1"
         assert (await own.get("/v1/incidents/arnia/CVE-2025-24799")).status_code == 404
         lines = raw + b"\n" + a_cve({"version": "< 9"}, number=1_0000) + b"\n{}\n"
         told = fine(await own.post(path, content=lines, headers=NDJSON), 200)
@@ -326,6 +396,22 @@ async def _refuses(own: httpx2.AsyncClient, path: str, raw: bytes) -> None:
         await own.post(path, content=raw, headers={"content-type": "text/xml"}), 415, "unsupported-media-type"
     )
     refused(await own.post(f"{path}?solution=glpi", content=raw, headers=JSON), 400, "invalid")
+
+
+async def test_an_upload_of_advisories_has_its_bounds(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federation.api.advisories.MOST_LINES", 2)
+    path = "/v1/advisories/cve?dry_run=true"
+    async with browsing(arnia) as own:
+        own.headers.update(await a_token(arnia, own))
+        lines = [a_cve({"version": "< 9"}, number=10_000 + n) for n in range(3)]
+        two, three = b"\n\n".join(lines[:2]), b"\n".join(lines)
+        assert fine(await own.post(path, content=two, headers=NDJSON), 200)["summary"]["skipped"] == 2
+        refused(await own.post(path, content=three, headers=NDJSON), 413, "too-large")
+        refused(await own.post(path, content=b"[]", headers=JSON), 400, "invalid")
+        named = "".join(f"&solution=arnia/s{n}" for n in range(50))
+        assert fine(await own.post(f"{path}{named}", content=lines[0], headers=JSON), 200)
+        more = await own.post(f"{path}{named}&solution=arnia/x", content=lines[0], headers=JSON)
+        refused(more, 400, "invalid", pointer="?solution")
 
 
 def test_a_report_counts_each_outcome() -> None:
@@ -389,6 +475,35 @@ async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: 
     assert json.loads(text_)["summary"] == {
         "published": 0, "revised": 0, "unchanged": 3, "skipped": 0, "refused": 1,
     }  # fmt: skip
+
+
+async def test_the_command_tells_each_line_by_its_number_and_goes_on_after_what_it_cannot_read(
+    arnia: Node, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "LONGEST", 2_000)
+    monkeypatch.setattr("federation.domain.advisories.finding.MAX_ADVISORY", 1_998)
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    fine = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
+    (tmp_path / "a.json").write_bytes(b"\n\n" + fine[0] + b"\r\n\n" + fine[1] + b"\n")
+    long = b'{"x": "' + b"y" * 5_000 + b'"}'
+    (tmp_path / "b.jsonl").write_bytes(b"\n" + long + b"\n" + fine[2])
+    (tmp_path / "c.json").write_bytes(b" " + long)
+    gone = tmp_path / "gone.json"
+    status, text_ = await _said("cve", tmp_path, gone, as_json=True)
+    told = json.loads(text_)
+    assert status == 1
+    sources = {one["source"].removeprefix(f"{tmp_path}/"): one for one in told["advisories"]}
+    assert {name: one["outcome"] for name, one in sources.items()} == {
+        "a.json:3": "published", "a.json:5": "published", "b.jsonl:2": "refused", "b.jsonl:3": "published",
+        "c.json": "refused", "gone.json": "refused",
+    }  # fmt: skip
+    assert sources["gone.json"]["detail"] == "it cannot be read: No such file or directory"
+    for name in ("b.jsonl:2", "c.json"):
+        assert sources[name]["detail"] == "the advisory is 2000 bytes long; 1998 are read"
+    # What came as lines and what comes as a document of its own is the same advisory.
+    (tmp_path / "d.json").write_bytes(fine[0])
+    _, text_ = await _said("cve", tmp_path / "d.json", as_json=True)
+    assert json.loads(text_)["summary"]["unchanged"] == 1
 
 
 def test_the_command_explains_itself() -> None:

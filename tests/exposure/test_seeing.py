@@ -12,6 +12,7 @@ import pytest
 from federation.node import Node
 from tests.api.asking import fine, refused
 from tests.domain.builders import a_group, a_statement
+from tests.exposure.test_alerts import Receiver, settle
 from tests.exposure.world import CHALON, DIJON, MACON, RENNES, a_vulnerability, bodies, copy, running
 from tests.matrix import rules
 from tests.matrix.world import World, a_world
@@ -186,6 +187,7 @@ async def test_an_incident_that_is_hidden_answers_as_one_that_is_not_there(
         ("/v1/exposure?mine=true&after=x", "?after"),
         ("/v1/incidents/arnia/cve/exposure?mine=true", "?mine"),
         ("/v1/solutions/arnia/glpi/exposure?q=x", "?q"),
+        ("/v1/incidents/arnia/cve/exposure/bodies?limit=1", "?limit"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused_by_name(
@@ -205,3 +207,74 @@ async def test_a_page_of_ones_own_names_the_next_one(own: httpx2.AsyncClient, ar
         seen += [line["incident"]["id"] for line in told["incidents"]]
         route = told["next"]
     assert sorted(seen) == ["arnia/cve", "arnia/cve2"]
+
+
+LOCAL = (
+    "/v1/subscriptions", "/v1/alerts", "/v1/alerts?parked=true", "/v1/clocks", "/v1/clocks.ics",
+    "/v1/clocks/arnia/canary-clock", "/v1/clocks/arnia/none",
+)  # fmt: skip
+
+
+async def test_alerts_and_clocks_are_nobodys_but_the_operators(world: World, arnia: Node) -> None:
+    """Whoever else asks gets the same bytes whether there is one or not: not even how many there are."""
+
+    async def told(caller: str) -> list[tuple[int, bytes]]:
+        client = world.callers[caller]
+        asked = [await client.get(route) for route in LOCAL]
+        asked += [
+            await client.delete("/v1/clocks/arnia/canary-clock"),
+            await client.put("/v1/clocks/arnia/canary-clock", json=A_CLOCK),
+            await client.post("/v1/subscriptions", json=A_SUBSCRIPTION),
+        ]
+        return [(one.status_code, one.content) for one in asked]
+
+    others = (rules.MEMBER, rules.ORIGIN, rules.NEIGHBOUR, rules.OUTSIDER, rules.ANYONE)
+    before = {caller: await told(caller) for caller in others}
+    own = world.callers[rules.OWN]
+    arnia._outside = Receiver()
+    fine(await own.put("/v1/clocks/arnia/canary-clock", json=A_CLOCK), 200)
+    fine(await own.post("/v1/subscriptions", json=A_SUBSCRIPTION), 201)
+    await publish(arnia, "incident", "canary-incident", a_vulnerability(title={"fr": "canary"}))
+    await settle(arnia)
+    assert "canary" in (await own.get("/v1/clocks.ics")).text
+    assert "canary-incident" in (await own.get("/v1/alerts")).text
+    for caller in others:
+        after = await told(caller)
+        assert after == before[caller]
+        assert {status for status, _ in after} == {401 if caller == rules.ANYONE else 403}, caller
+        assert all(b"canary" not in body for _, body in after)
+
+
+A_CLOCK = {"title": "canary", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
+A_SUBSCRIPTION = {"events": ["incident.published"], "webhook": "https://canary.example.org/"}
+
+
+async def test_a_solution_that_only_hidden_records_speak_of_is_not_there(world: World, arnia: Node) -> None:
+    route = "/v1/solutions/arnia/{}/exposure"
+    await publish(arnia, "deployment", "hidden", {**running(), "solution": "arnia/secret"}, tlp="RED")
+    about = [{"solution": "arnia/secret", "range": "vers:all/*"}]
+    await publish(arnia, "incident", "hidden", a_vulnerability(affects=about), tlp="AMBER", audience="close")
+    assert (
+        fine(await world.callers[rules.OWN].get(route.format("secret")), 200)["affected"]["deployments"] == 1
+    )
+    seen = fine(await world.callers[rules.MEMBER].get(route.format("secret")), 200)
+    assert (len(seen["incidents"]), seen["affected"]["deployments"]) == (1, 0)
+    for caller in (rules.NEIGHBOUR, rules.OUTSIDER, rules.ANYONE):
+        hidden = await world.callers[caller].get(route.format("secret"))
+        absent = await world.callers[caller].get(route.format("nothing"))
+        assert hidden.status_code == absent.status_code == 404
+        assert hidden.content.replace(b"secret", b"nothing") == absent.content
+
+
+async def test_the_version_of_a_hidden_deployment_is_refused_as_that_of_none(
+    world: World, arnia: Node
+) -> None:
+    await publish(arnia, "deployment", "hidden", running("7.7.canary"), tlp="RED")
+    for caller in (rules.MEMBER, rules.NEIGHBOUR, rules.ANYONE):
+        post = world.callers[caller].post
+        hidden, absent = [
+            await post(f"/v1/deployments/arnia/{key}/version", json={"version": "1"})
+            for key in ("hidden", "absent")
+        ]
+        assert hidden.status_code == absent.status_code in (401, 403)
+        assert hidden.content.replace(b"hidden", b"absent") == absent.content

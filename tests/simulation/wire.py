@@ -19,6 +19,7 @@ import msgspec
 
 from federation import notary
 from federation.api.feeds import entry_line, numbers_of
+from federation.domain.alert import Letter
 from federation.domain.document import canonical
 from federation.domain.errors import CursorExpired, Refused, Unreachable
 from federation.domain.feed import Cursor, FeedName, Head
@@ -308,5 +309,5 @@ class Outside:
     def sends_mail(self) -> bool:
         return False
 
-    async def mail(self, to: str, subject: str, text: str) -> None:
+    async def mail(self, letter: Letter) -> None:
         raise Unreachable("nobody is written to here")

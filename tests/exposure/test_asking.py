@@ -1,0 +1,308 @@
+"""What is asked of exposure: whose it is, of when, how much, and how long one waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from federation import exposure
+from federation.domain.deployment import Deployment, NewVersion
+from federation.domain.errors import Forbidden, Invalid, NotFound, NotTheWriter, Retracted, Unavailable
+from federation.domain.exposure import Copy
+from federation.domain.feed import FeedName
+from federation.domain.solution import Solution
+from federation.domain.visibility import anonymous, itself
+from federation.node import Node
+from federation.store.exposure import _sliced, covering
+from tests.domain.builders import a_solution, a_statement, an_incident
+from tests.exposure.world import CHALON, GLPI, MACON, a_vulnerability, bodies, copy, cve, hits, running, told
+from tests.nodes import introduce, publish
+
+OWN = itself("arnia")
+
+
+async def executed(node: Node, statement: str) -> None:
+    async with node.store.write() as tx:
+        await tx.exposure._session.connection.execute(statement)
+
+
+# Whose, and what is hit
+
+
+async def test_ones_own_deployments_are_listed_at_oneself(arnia: Node) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running())
+    await copy(arnia, "deployment", "megalis/a", running())
+    found = await hits(arnia)
+    assert [one.id for one in found["arnia"].deployments] == ["arnia/one"]
+    assert found["megalis"].deployments == ()
+
+
+async def test_mine_are_those_that_are_hit_or_may_be_and_no_others(arnia: Node) -> None:
+    await publish(arnia, "deployment", "safe", running("11.0.0"))
+    await cve(arnia)
+    assert (await exposure.of_own(arnia, by=OWN))[0].incidents == ()
+    await publish(arnia, "deployment", "unsure", running(None))
+    (line,) = (await exposure.of_own(arnia, by=OWN))[0].incidents
+    assert (line.hit.affected.deployments, line.hit.unknown.deployments) == (0, 1)
+    await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", status="fixed"))
+    assert (await exposure.of_own(arnia, by=OWN))[0].incidents == ()
+    with pytest.raises(Forbidden):
+        await exposure.of_own(arnia, by=anonymous("arnia"))
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"version": "10.0", "version_state": "exact"}, "in-range"),
+        ({"version": "10.0"}, "version-coarse"),
+        ({"version": "10.0.17", "version_state": "rolling"}, "rolling"),
+        ({"version": "10.0.17", "version_state": "unknown"}, "version-unsure"),
+        ({"version_state": "unknown"}, "no-version"),
+    ],
+)
+async def test_what_is_known_of_a_version_decides(arnia: Node, members: dict[str, Any], reason: str) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", {**running(None), **members})
+    own = (await hits(arnia))["arnia"]
+    assert {**own.affected.reasons, **own.unknown.reasons} == {reason: 1}
+
+
+async def test_a_solution_tells_what_is_unknown_too_and_is_there_as_long_as_it_is(arnia: Node) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running(None, bodies(CHALON)))
+    await publish(arnia, "deployment", "two", running(None, bodies(MACON)))
+    found = await exposure.of_solution(arnia, "arnia", "glpi", by=OWN)
+    assert (found.unknown.deployments, found.unknown.communes, found.affected.deployments) == (2, 2, 0)
+    with pytest.raises(Invalid):
+        await exposure.of_solution(arnia, "arnia", "../x", by=OWN)
+    await publish(arnia, "solution", "alone", a_solution())
+    assert (await exposure.of_solution(arnia, "arnia", "alone", by=OWN)).incidents == ()
+    await arnia.retract(Solution, "arnia", "alone", by=OWN)
+    with pytest.raises(NotFound):
+        await exposure.of_solution(arnia, "arnia", "alone", by=OWN)
+
+
+async def test_an_alias_names_ones_own_incident_before_others(arnia: Node) -> None:
+    await cve(arnia)
+    lately = datetime.now(UTC) + timedelta(minutes=1)
+    for origin in ("aaa", "megalis"):
+        await copy(arnia, "incident", f"{origin}/x", a_vulnerability(), created_at=lately, updated_at=lately)
+    assert await exposure.find(arnia, "CVE-2025-24799", by=OWN) == ("arnia", "cve")
+    assert await exposure.find(arnia, "megalis/x", by=OWN) == ("megalis", "x")
+    with pytest.raises(Invalid):
+        await exposure.find(arnia, "megalis/../x", by=OWN)
+    with pytest.raises(NotFound):
+        await exposure.find(arnia, "CVE-2099-1", by=OWN)
+
+
+# Bringing in
+
+
+async def test_another_edition_of_the_register_begins_anew_though_nothing_has_arrived(arnia: Node) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", running())
+    await told(arnia)
+    await executed(arnia, "UPDATE deployed_groups SET counted = counted + 1000")
+    assert (await told(arnia)).total.affected.counted == 1000, "what was brought in is left"
+    await executed(arnia, "UPDATE exposure SET register = 'of another year'")
+    assert (await told(arnia)).total.affected.counted == 0
+
+
+async def test_a_group_that_nothing_is_left_of_is_gone(arnia: Node) -> None:
+    await publish(arnia, "deployment", "one", running())
+    await exposure.bring_in(arnia)
+    await arnia.retract(Deployment, "arnia", "one", by=OWN)
+    await exposure.bring_in(arnia)
+    async with arnia.store.read() as tx:
+        assert await tx.exposure.of_solutions([GLPI], seen_by=OWN) == ()
+
+
+async def test_who_asks_while_very_much_is_brought_in_is_told_to_come_back(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.store.exposure.WINDOW", 1)
+    for number in range(4):
+        await publish(arnia, "deployment", f"d{number}", running())
+    with pytest.raises(Unavailable, match="records that have arrived are still being counted"):
+        await exposure.bring_in(arnia, within=-1.0)
+    await exposure.bring_in(arnia)
+    await exposure.bring_in(arnia, within=-1.0)  # nothing is left to be waited for
+
+
+async def test_in_the_background_it_is_brought_in_as_long_as_nothing_else_arrives(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.store.exposure.WINDOW", 1)
+    for number in range(4):
+        await publish(arnia, "deployment", f"d{number}", running())
+
+    async def behind() -> int:
+        async with arnia.store.read() as tx:
+            return await tx.exposure.behind()
+
+    assert await behind() == 4
+    keeping = exposure.KeepingUp()
+    async with asyncio.timeout(30):
+        await keeping.keep_up(arnia)
+    assert await behind() == 0
+    await keeping.keep_up(arnia)
+
+
+async def test_while_much_arrives_it_is_left_for_later_but_not_for_ever(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposure, "HURRY", 1)
+    monkeypatch.setattr(exposure, "MOST_PASSED", 2)
+    keeping = exposure.KeepingUp()
+
+    async def look(name: str) -> int:
+        """What is left after a look before which two more have arrived."""
+        for number in range(2):
+            await publish(arnia, "deployment", f"{name}{number}", running())
+        await arnia.watch.look()
+        await keeping.keep_up(arnia)
+        async with arnia.store.read() as tx:
+            return await tx.exposure.behind()
+
+    assert [await look(name) for name in "abc"] == [2, 4, 0]
+    assert await look("d") == 2
+    await keeping.keep_up(arnia)  # nothing has arrived since
+    async with arnia.store.read() as tx:
+        assert await tx.exposure.behind() == 0
+
+
+def test_documents_are_read_in_slices_of_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federation.store.exposure.WINDOW_BYTES", 10)
+
+    def sliced(*sizes: int | None) -> list[list[str]]:
+        rows = [("o", str(n), size) for n, size in enumerate(sizes)]
+        return [[key for _, key in names] for names in _sliced(rows)]
+
+    assert sliced() == []
+    assert sliced(4, 6) == [["0", "1"]]
+    assert sliced(4, 6, 1) == [["0", "1"], ["2"]]
+    assert sliced(40, 1, 1) == [["0"], ["1", "2"]], "one that is larger is read by itself"
+    assert sliced(9, None, None, 1, 1) == [["0", "1", "2", "3"], ["4"]], "what is gone has no size"
+
+
+def test_numbers_are_bodies_of_the_register_or_below_zero_others() -> None:
+    found = covering([0, 3, -1, -3])
+    assert (found.tokens, found.others) == (0b1001, 0b101)
+    assert (covering([]).tokens, covering([]).others) == (0, 0)
+
+
+# How old each part is
+
+
+class Shown(NamedTuple):
+    """What ``feed_view`` tells of a copy."""
+
+    state: str
+    age_seconds: int | None
+
+
+async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
+    arnia: Node, megalis: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cve(arnia)
+    await introduce(arnia, megalis)
+    async with arnia.store.write() as tx:
+        await tx.feeds.open(FeedName("megalis", "public"), None)
+        await tx.feeds.open(FeedName("megalis", "federation"), None)
+        await tx.feeds.open(FeedName("recia", "public"), None)
+        await tx.peers.answered("megalis")
+    states = {
+        ("megalis", "public"): Shown("verified", 7), ("megalis", "federation"): Shown("verified", 9),
+        ("recia", "public"): Shown("diverged", 1_000), ("arnia", "public"): Shown("diverged", 1_000),
+    }  # fmt: skip
+    monkeypatch.setattr(
+        exposure, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
+    )
+    every = {FeedName(*name): object() for name in states}
+    monkeypatch.setattr("federation.store.digests.DigestsReader.copies", _answering(every))
+
+    async def copy_of(operator: str) -> Copy:
+        return (await hits(arnia))[operator].copy
+
+    assert await copy_of("megalis") == Copy("verified", 9)
+    states["megalis", "public"] = Shown("diverged", None)
+    assert await copy_of("megalis") == Copy("diverged", 9)
+    states["megalis", "public"] = Shown("unproved", None)
+    assert await copy_of("megalis") == Copy("unproved", 9)
+    states["megalis", "public"] = Shown("verified", 7)
+    # What was proved of one that does not answer any more is not worth more than that.
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
+    assert await copy_of("megalis") == Copy("stale", 9)
+    states["megalis", "public"] = Shown("diverged", 7)
+    assert await copy_of("megalis") == Copy("diverged", 9)
+
+
+def _answering(value: Any) -> Any:
+    async def answer(*_: Any) -> Any:
+        return value
+
+    return answer
+
+
+# The version that runs
+
+
+async def content_of(node: Node, key: str = "one") -> dict[str, Any]:
+    stored = await node.find(Deployment, "arnia", key, by=OWN)
+    found: dict[str, Any] = msgspec.json.decode(stored.document)
+    return {**found["content"], "revision": found["revision"]}
+
+
+async def test_a_version_is_noted_as_it_was_found_and_when(arnia: Node) -> None:
+    moment = [datetime(2026, 3, 1, tzinfo=UTC)]
+    arnia.clock = lambda: moment[0]
+    await publish(arnia, "deployment", "one", running("10.0.17"))
+
+    async def noted(**said: Any) -> tuple[Any, ...]:
+        await exposure.set_version(arnia, NewVersion(**said), "arnia", "one", by=OWN)
+        found = await content_of(arnia)
+        return (
+            found["revision"], found.get("version"), found["version_state"], found["version_as_of"][:16]
+        )  # fmt: skip
+
+    assert await noted(version="10.0.18") == (2, "10.0.18", "exact", "2026-03-01T00:00")
+    moment[0] += timedelta(hours=23)
+    assert await noted(version="10.0.18") == (2, "10.0.18", "exact", "2026-03-01T00:00")
+    assert await noted(version="10.0.18", version_state="rolling") == (
+        3, "10.0.18", "rolling", "2026-03-01T23:00",
+    )  # fmt: skip
+    moment[0] += timedelta(days=1)
+    assert await noted(version="10.0.18", version_state="rolling") == (
+        4, "10.0.18", "rolling", "2026-03-02T23:00",
+    )  # fmt: skip
+    # Who says when it was found is believed, also that it was a while ago.
+    found_at = "2026-03-02T20:00:00Z"
+    assert await noted(version="10.0.18", version_state="rolling", as_of=found_at) == (
+        5, "10.0.18", "rolling", "2026-03-02T20:00",
+    )  # fmt: skip
+    assert await noted() == (6, None, "unknown", "2026-03-02T23:00")
+
+
+async def test_a_version_is_noted_of_ones_own_deployments_that_are_there(arnia: Node) -> None:
+    await publish(arnia, "deployment", "one", running())
+    await copy(arnia, "deployment", "megalis/a", running())
+    new = NewVersion(version="1")
+    with pytest.raises(NotTheWriter):
+        await exposure.set_version(arnia, new, "megalis", "a", by=OWN)
+    with pytest.raises(NotFound):
+        await exposure.set_version(arnia, new, "arnia", "none", by=OWN)
+    await arnia.retract(Deployment, "arnia", "one", by=OWN)
+    with pytest.raises(Retracted):
+        await exposure.set_version(arnia, new, "arnia", "one", by=OWN)
+
+
+async def test_an_incident_that_names_nothing_that_is_here_hits_nobody(arnia: Node) -> None:
+    named = [{"deployments": ["megalis/gone", "arnia/gone"]}]
+    await publish(arnia, "incident", "out", an_incident(affects=named))
+    answer = await told(arnia, "out")
+    assert (answer.total.operators, answer.not_here) == (0, ("arnia/gone", "megalis/gone"))
