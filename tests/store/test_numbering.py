@@ -351,8 +351,8 @@ class Paused:
         self._store = node.store
         self.looked, self.go = asyncio.Event(), asyncio.Event()
 
-    def write(self) -> Any:
-        return _PausedWrite(self, self._store.write())
+    def write(self, *, many: bool = False) -> Any:
+        return _PausedWrite(self, self._store.write(many=many))
 
     def read(self) -> Any:
         return self._store.read()
