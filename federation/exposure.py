@@ -554,7 +554,7 @@ class View:
         about = await self._alike(reads)
         incidents = tuple(sorted(set().union(*about.values())))
         found: list[Said] = []
-        whose = () if only is None else (only,)
+        whose: tuple[str, ...] = () if only is None else (only,)
         for _ in range(MOST_ASKED_FOR if incidents else 0):
             newest, more = await self._newest_statements(incidents, whose)
             found += newest
