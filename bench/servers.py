@@ -19,6 +19,7 @@ from granian.server.embed import Server
 
 from bench.sites import answering, ended, free_port
 from federation.store import embedded
+from federation.serving import BACKLOG, CONCURRENT
 from federation.store.embedded_keeper import SETTINGS
 
 _LOGICAL = {
@@ -103,6 +104,9 @@ async def serve(app: Any, port: int) -> None:
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         websockets=False,
+        # Of many peers each waits on a connection of its own.
+        backlog=BACKLOG,
+        backpressure=CONCURRENT,
         log_enabled=False,
     )
     await server.serve()

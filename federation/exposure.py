@@ -60,6 +60,8 @@ STALE_AFTER = 600.0
 """Seconds without a word of a peer's after which its copy is stale."""
 MOST_SAID = 2_000
 """Statements on one question that are read, the newest."""
+MOST_ASKED_FOR = 8
+"""Times that operators are asked for by name whose statements are not among those, at most."""
 MOST_NAMED = 10_000
 """Deployments that an incident and the statements on it name, and that are looked at one by one, at most."""
 MOST_TOLD = 100
@@ -509,7 +511,7 @@ class View:
 
         As many questions to the database for many incidents as for one.
         """
-        said = await self._statements(reads, only)
+        said = await self._statements(reads, only, {group.origin for group in groups})
         named = {
             name
             for read in reads
@@ -541,15 +543,34 @@ class View:
             for read, of_each in zip(reads, matches, strict=True)
         ]
 
-    async def _statements(self, reads: Sequence[Read], only: str | None) -> dict[str, list[Said]]:
-        """The statements on each incident, and on those of other operators that are about the same thing."""
+    async def _statements(
+        self, reads: Sequence[Read], only: str | None, operators: Set[str]
+    ) -> dict[str, list[Said]]:
+        """The statements on each incident, and on those of other operators that are about the same thing.
+
+        Where there are more than are read, ``operators`` of whom none was found are asked for by name: what
+        one says without end must not hide that others have answered.
+        """
         about = await self._alike(reads)
-        asked: list[tuple[str, tuple[str, ...]]] = [("incident", tuple(sorted(set().union(*about.values()))))]
-        if only is not None:
-            asked.append(("origin", (only,)))
+        incidents = tuple(sorted(set().union(*about.values())))
+        found: list[Said] = []
+        whose: tuple[str, ...] = () if only is None else (only,)
+        for _ in range(MOST_ASKED_FOR if incidents else 0):
+            newest, more = await self._newest_statements(incidents, whose)
+            found += newest
+            whose = tuple(sorted(operators - {one.origin for one in found}))
+            if not more or only is not None or not whose:
+                break
+        return {id_: [one for one in found if one.content.incident in same] for id_, same in about.items()}
+
+    async def _newest_statements(
+        self, incidents: tuple[str, ...], whose: tuple[str, ...]
+    ) -> tuple[list[Said], bool]:
+        """The newest on these incidents, of these operators or of all, and whether there are more."""
+        asked = [("incident", incidents), *([("origin", whose)] if whose else [])]
         found: list[Said] = []
         place: Place | None = None
-        while about and len(found) < MOST_SAID:
+        while len(found) < MOST_SAID:
             query = Query(kind=Statement, facets=tuple(asked), limit=LONGEST_PAGE, after=place)
             documents, place = await self._tx.records.collect(query, seen_by=self._by)
             for document in documents:
@@ -560,7 +581,7 @@ class View:
                 )
             if place is None:
                 break
-        return {id_: [one for one in found if one.content.incident in same] for id_, same in about.items()}
+        return found, place is not None
 
     async def _alike(self, reads: Sequence[Read]) -> dict[str, frozenset[str]]:
         """For each incident all that share an alias: each operator may have published the same advisory."""

@@ -65,7 +65,7 @@ from federation.store.database import Reading, Store, Writing
 from federation.store.digests import Copy
 from federation.store.feeds import NodeState
 from federation.store.feeds import Place as FeedPlace
-from federation.store.records import Held, Leaving, Stored
+from federation.store.records import Held, Leaving, Stored, locks_of
 
 log = logging.getLogger("federation.node")
 
@@ -446,9 +446,10 @@ class Node:
 
         The records are locked first and the numbers are taken last, see ``store/records.py``.
         """
+        locks = locks_of(kind.type, keys)
         for _ in range(RACES):
             try:
-                async with self.store.write(many=len(keys) >= MANY) as tx:
+                async with self.store.write(many=len(keys) >= MANY, locks=locks) as tx:
                     outcomes, any_change = await self._try(tx, kind, keys, wish, by, dry_run=dry_run)
             except Raced:
                 continue

@@ -7,7 +7,7 @@ statement (see ``records.py``), so nothing slow and nothing of the network belon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -57,6 +57,10 @@ for that is a round trip as well. Lists are planned for what they ask, see below
 _MANY = f"{_BEGIN}; SET LOCAL gin_pending_list_limit = '64MB'"
 """For many records at once: what makes them findable waits in a list that is read by every search, and is put
 in its place by ``refresh_statistics`` when all are there, or by autovacuum."""
+
+
+_LOCK = "; SELECT pg_advisory_xact_lock(20261124, bucket) FROM unnest('{{{}}}'::int[]) AS bucket"
+"""In one order, so that no two transactions wait for each other; and before what is held is looked at."""
 
 
 class Reading:
@@ -175,17 +179,21 @@ class Store:
         return _Lent(self, Reading)
 
     @asynccontextmanager
-    async def write(self, *, many: bool = False) -> AsyncIterator[Writing]:
+    async def write(self, *, many: bool = False, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
         """A transaction. It commits when the block ends and rolls back when the block raises.
 
         With ``many`` records to keep, ``refresh_statistics`` is owed after the last of such transactions.
+        ``locks``: those of the keys that are to be written (``records.locks_of``).
 
         What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
         async with self._connection() as connection:
-            await connection.execute(_MANY if many else _BEGIN)
+            begin = _MANY if many else _BEGIN
+            if buckets := ",".join(map(str, sorted(set(locks)))):
+                begin += _LOCK.format(buckets)
             try:
+                await connection.execute(begin)
                 tx = Writing(Session(connection))
                 yield tx
                 await tx.audit.append()

@@ -7,10 +7,11 @@ been done before. The lock is held until the commit is visible, so who reads num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import asyncpg
 import msgspec
@@ -547,28 +548,26 @@ class RecordsReader:
         return await self._session.value(_GROUP_EXISTS, node=node, name=name) is not None
 
 
-_LOCK_NEW = """
-SELECT pg_advisory_xact_lock(20261124, bucket) FROM (
-    SELECT DISTINCT hashtext($1::text || '/' || key) & 255 AS bucket FROM unnest($2::text[]) AS key ORDER BY 1
-) AS buckets
-"""
-"""Locks for keys that are not there, in one order, and few enough for PostgreSQL's table of locks."""
+def locks_of(type_name: str, keys: Iterable[str]) -> frozenset[int]:
+    """The locks of one's own keys, for the transaction that may write them.
+
+    There is no row to lock for a record that is yet to be made: without these its writer could meet another
+    one's row only when it has the lock of numbering already, a deadlock. Few enough for PostgreSQL's table of
+    locks.
+    """
+    return frozenset(crc32(f"{type_name}/{key}".encode()) & 255 for key in keys)
 
 
 class RecordsWriter(RecordsReader):
     """Records, in a transaction that may change them. Numbers come last: commit right after."""
 
     async def held(self, type_name: str, origin: str, keys: Sequence[str]) -> dict[str, Held]:
-        """What is held of one's own records, locked against other writers until the commit."""
+        """What is held of one's own records, locked against other writers until the commit.
+
+        The transaction has the locks of these keys (``locks_of``), so nobody is making one of them.
+        """
         rows = await self._session.all(_OWN_HELD, type=type_name, origin=origin, keys=list(keys))
-        held = {row["key"]: Held(*row) for row in rows}
-        if missing := [key for key in keys if key not in held]:
-            # There is no row to lock for a record that is yet to be made. Without this its writer could
-            # meet another one's row only when it has the lock of numbering already: a deadlock.
-            await self._session.connection.execute(_LOCK_NEW, type_name, missing)
-            rows = await self._session.all(_OWN_HELD, type=type_name, origin=origin, keys=missing)
-            held |= {row["key"]: Held(*row) for row in rows}
-        return held
+        return {row["key"]: Held(*row) for row in rows}
 
     async def held_of(self, origin: str, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Held]:
         """What is held of another origin's records, by (type, key)."""

@@ -208,6 +208,28 @@ async def test_nobody_answers_for_another_operator(arnia: Node) -> None:
     assert found["megalis"].cleared.deployments == 0
 
 
+async def test_a_flood_of_statements_of_one_operator_hides_nobody_elses_answer(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cve(arnia)
+    for operator in ("megalis", "recia"):
+        await copy(arnia, "deployment", f"{operator}/one", running())
+        await copy(
+            arnia, "statement", f"{operator}/said", a_statement(incident="arnia/cve", status="fixed"),
+            updated_at=datetime(2026, 1, 1, tzinfo=UTC), created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+    for number in range(9):
+        await copy(arnia, "statement", f"maximilien/s{number}", a_statement(incident="arnia/cve"))
+    monkeypatch.setattr(exposure, "LONGEST_PAGE", 2)
+    monkeypatch.setattr(exposure, "MOST_SAID", 4)
+    found = await hits(arnia)
+    assert (found["megalis"].answer, found["recia"].answer) == ("fixed", "fixed")
+    # Without being asked for by name they would not be among the newest.
+    monkeypatch.setattr(exposure, "MOST_ASKED_FOR", 1)
+    found = await hits(arnia)
+    assert (found["megalis"].answer, found["recia"].answer) == (None, None)
+
+
 async def test_an_answer_to_the_same_advisory_as_another_operator_published_it_counts(arnia: Node) -> None:
     await cve(arnia)
     await copy(arnia, "incident", "megalis/glpi-2025", a_vulnerability())

@@ -6,7 +6,7 @@ import hashlib
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -62,8 +62,8 @@ class FusedStore(Store):
     """Points that are left: two for each transaction, just before its commit and just after it."""
 
     @asynccontextmanager
-    async def write(self, *, many: bool = False) -> AsyncIterator[Writing]:
-        async with super().write(many=many) as tx:
+    async def write(self, *, many: bool = False, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
+        async with super().write(many=many, locks=locks) as tx:
             yield tx
             self._burn()
         self._burn()

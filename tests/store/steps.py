@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -43,8 +43,8 @@ async def waits(look: Any, writers: int = 1) -> None:
 class Step:
     """A transaction whose beginning and end the test decides."""
 
-    def __init__(self, store: Store) -> None:
-        self._block = store.write()
+    def __init__(self, store: Store, locks: Iterable[int]) -> None:
+        self._block = store.write(locks=locks)
         self.tx: Writing
 
     async def begin(self) -> Writing:
@@ -59,8 +59,8 @@ class Step:
         await self._block.__aexit__(RuntimeError, error, None)
 
 
-async def begun(store: Store) -> Step:
-    step = Step(store)
+async def begun(store: Store, *, locks: Iterable[int] = ()) -> Step:
+    step = Step(store, locks)
     await step.begin()
     return step
 

@@ -16,7 +16,7 @@ from federation.domain.solution import Solution
 from federation.domain.visibility import itself
 from federation.node import Node, Preconditions
 from federation.store.database import Writing
-from federation.store.records import Held
+from federation.store.records import Held, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import (
@@ -173,17 +173,53 @@ async def test_of_two_creators_of_one_key_the_second_waits_and_finds_what_the_fi
     arnia: Node, look: Any
 ) -> None:
     feed = await feed_id(arnia)
-    one, two = await begun(arnia.store), await begun(arnia.store)
+    locks = locks_of("solution", ["glpi"])
+    one = await begun(arnia.store, locks=locks)
     assert await one.tx.records.held("solution", "arnia", ["glpi"]) == {}
-    looking_too = asyncio.create_task(two.tx.records.held("solution", "arnia", ["glpi"]))
+    second = asyncio.create_task(begun(arnia.store, locks=locks))
     await waits(look)
     await one.tx.records.keep("arnia", [(a_record(), feed, 1)])
     await one.commit()
-    assert (await looking_too)["glpi"].revision == 1
+    two = await second
+    assert (await two.tx.records.held("solution", "arnia", ["glpi"]))["glpi"].revision == 1
     await two.roll_back()
     assert await numbers(look, feed) == [1]
     assert await arrivals(look) == [1]
     await counts_are_true(look)
+
+
+async def test_creators_of_several_keys_in_opposite_order_do_not_wait_for_each_other(
+    arnia: Node, look: Any
+) -> None:
+    keys = [f"new{n:02}" for n in range(30)]
+    gate = await begun(arnia.store, locks=locks_of("solution", keys[:1]))
+
+    def upload(order: list[str]) -> asyncio.Task[Any]:
+        drafts = {key: a_draft(a_solution()) for key in order}
+        return asyncio.create_task(arnia.upload(Solution, drafts, by=itself("arnia")))
+
+    both = [upload(keys), upload(keys[::-1])]
+    await waits(look, writers=2)
+    await gate.commit()
+    async with asyncio.timeout(PATIENCE):
+        outcomes = await asyncio.gather(*both)
+    made = [outcome.created for of_one in outcomes for outcome in of_one.values()]
+    assert sorted(made) == [False] * 30 + [True] * 30
+    await counts_are_true(look)
+
+
+async def test_who_gives_up_waiting_for_a_key_leaves_its_connection_as_it_was(arnia: Node, look: Any) -> None:
+    locks = locks_of("solution", ["glpi"])
+    gate = await begun(arnia.store, locks=locks)
+    waiting = [asyncio.create_task(begun(arnia.store, locks=locks)) for _ in range(3)]
+    await waits(look, writers=3)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await gate.commit()
+    for number in range(12):  # on every connection of the pool
+        await publish(arnia, "solution", f"s{number}", a_solution())
+    assert await look.fetchval("SELECT count(*) FROM records") == 12
 
 
 async def test_a_writer_who_did_not_look_is_refused_and_leaves_no_hole(arnia: Node, look: Any) -> None:
@@ -351,8 +387,8 @@ class Paused:
         self._store = node.store
         self.looked, self.go = asyncio.Event(), asyncio.Event()
 
-    def write(self, *, many: bool = False) -> Any:
-        return _PausedWrite(self, self._store.write(many=many))
+    def write(self, **how: Any) -> Any:
+        return _PausedWrite(self, self._store.write(**how))
 
     def read(self) -> Any:
         return self._store.read()
@@ -398,13 +434,9 @@ async def test_a_creator_and_a_reviser_of_one_key_do_not_end_in_a_deadlock(
 async def test_uploads_that_look_for_a_key_before_and_after_it_was_made_are_both_kept(
     arnia: Node, look: Any
 ) -> None:
-    """By hand: the one that looked early has the turn for b and wants a, the other has a and wants b."""
+    """By hand: who came early has the turn for b and waits for that of a, which is made meanwhile."""
     feed = await feed_id(arnia)
-
-    async def bucket(key: str) -> int:
-        return int(await look.fetchval("SELECT hashtext('solution/' || $1) & 255", key))
-
-    by_bucket = {await bucket(f"k{n}"): f"k{n}" for n in range(20)}
+    by_bucket = {min(locks_of("solution", [f"k{n}"])): f"k{n}" for n in range(20)}
     b, a = by_bucket[min(by_bucket)], by_bucket[max(by_bucket)]
     await look.execute("SELECT pg_advisory_lock(20261124, $1)", max(by_bucket))
 

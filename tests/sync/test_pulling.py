@@ -247,8 +247,8 @@ class Between:
     def read(self) -> Any:
         return self._store.read()
 
-    def write(self, *, many: bool = False) -> Any:
-        return _Between(self, self._store.write(many=many))
+    def write(self, **how: Any) -> Any:
+        return _Between(self, self._store.write(**how))
 
 
 class _Between:
