@@ -18,8 +18,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from bench.sites import answering, ended, free_port
-from federation.store import embedded
 from federation.serving import BACKLOG, CONCURRENT
+from federation.store import embedded
 from federation.store.embedded_keeper import SETTINGS
 
 _LOGICAL = {
