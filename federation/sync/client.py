@@ -52,7 +52,7 @@ WAIT = 25
 """Seconds a head is waited for."""
 LINE_BYTES = 2 * 1_048_576
 """Bytes of one entry, at most."""
-SLICE = 1000
+SLICE = 1_000
 """Entries stored in one transaction."""
 SLICE_BYTES = 4 * 1_048_576
 

@@ -30,7 +30,7 @@ log = logging.getLogger("federation.sync")
 AHEAD = 2
 """Pages that are verified before they can be stored, at most."""
 AT_ONCE = 20
-"""Entries verified before others have a turn: a millisecond or two."""
+"""Entries verified before others have a turn: half a millisecond."""
 
 
 class Taken(msgspec.Struct):

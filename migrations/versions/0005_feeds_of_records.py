@@ -19,4 +19,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.create_foreign_key(op.f("fk_records_feed"), "records", "feeds", ["feed"], ["id"])
+    raise NotImplementedError("migrations go forwards; restore a backup to go back")

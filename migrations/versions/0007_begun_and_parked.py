@@ -30,5 +30,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_alerts_parked", table_name="alerts")
-    op.drop_column("exposure", "begun_at")
+    raise NotImplementedError("migrations go forwards; restore a backup to go back")
