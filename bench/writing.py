@@ -111,7 +111,7 @@ _COLUMNS = (
 _MERGE = f"""
 INSERT INTO merged ({", ".join(_COLUMNS[:-2])}, search)
 SELECT {", ".join(_COLUMNS[:-2])},
-       to_tsvector('federation_french', french) || to_tsvector('federation_simple', other)
+       to_tsvector('federation_french', other || ' ' || french) || to_tsvector('federation_simple', other)
 FROM coming
 ON CONFLICT (type, origin, key) DO UPDATE SET
     seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision,

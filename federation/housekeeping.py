@@ -58,6 +58,8 @@ ALARM_SECONDS = 60.0
 """Seconds between looks at the copies' proofs."""
 EXPIRE_SECONDS = 3_600.0
 """Seconds between looks for tombstones that have been kept for long enough."""
+STATISTICS_SECONDS = 0.5
+"""Seconds between looks whether many records have come."""
 LAST_SECONDS = 10.0
 """Seconds that the last entries of a process may take: a database that is gone must not hold it up."""
 
@@ -211,12 +213,19 @@ async def _keep_house(node: Node) -> None:
         _every(EXPIRE_SECONDS, notary.drop_expired, node),
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
+        _every(STATISTICS_SECONDS, refresh_statistics, node),
         _every(KEEP_UP_SECONDS, exposure.KeepingUp().keep_up, node),
         _every(ALERT_SECONDS, alerts.Noticing(node).notice, node),
         deliver_for_ever(node),
         _every(FORGET_ALERTS_SECONDS, alerts.forget, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
     )
+
+
+async def refresh_statistics(node: Node) -> None:
+    """Tell the planner what there is, when many records have come and nobody brings more."""
+    if node.store.owes_statistics():
+        await node.store.refresh_statistics()
 
 
 async def deliver_for_ever(node: Node) -> None:

@@ -42,7 +42,7 @@ from federation.domain.solution import Solution
 from federation.domain.statement import Statement
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
-from federation.node import MANY, DryRun, Node, Outcome, Preconditions, Preview
+from federation.node import DryRun, Node, Outcome, Preconditions, Preview
 
 log = logging.getLogger("federation.api")
 
@@ -326,7 +326,6 @@ class Upload:
                 # The connection broke, or the process is to end: what is being kept is kept or not.
                 self._keeping[0].cancel()
                 await asyncio.gather(self._keeping[0], return_exceptions=True)
-        await self._refresh_statistics()
         yield msgspec.json.encode({"summary": self._summary}) + b"\n"
 
     async def _reported(self) -> AsyncIterator[bytes]:
@@ -352,15 +351,6 @@ class Upload:
         else:
             async for told in self._all_kept():
                 yield told
-
-    async def _refresh_statistics(self) -> None:
-        if self._summary.created + self._summary.revised < MANY:
-            return
-        try:
-            await self._node.store.refresh_statistics()
-        except Refused as error:
-            # Autovacuum will; the records are kept, and the report must say so.
-            log.warning("statistics could not be made", extra={"reason": str(error)})
 
     async def _incoming(self) -> AsyncIterator[tuple[int, bytes | None]]:
         """Number and bytes of each line that is not blank; None for one that is too long to be kept."""

@@ -390,10 +390,15 @@ _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
 )
-_FORBIDDEN_LATIN = bytes(code for code in range(256) if _FORBIDDEN.match(chr(code)))
+# In UTF-8: control characters, and what begins a character from U+0300 on. Nothing below changes under NFC
+# (Unicode Standard Annex 15, 5.1). The controls from U+0080 to U+009F are looked for by their two bytes.
+_NOT_LATIN = bytes(
+    code for code in range(256) if code >= 0xCC or (code < 0x80 and _FORBIDDEN.match(chr(code)))
+)
+_C1 = re.compile(rb"\xc2[\x80-\x9f]")
 # In canonical JSON the only escapes are \" \\ \n \t and those of forbidden control characters. A line
 # feed may not be last in a text: to Python's regular expressions `$` matches before it.
-_FORBIDDEN_ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\([^"\\nt]|n")')
+_FORBIDDEN_ESCAPE = re.compile(rb'(?<!\\)(?:\\\\)*\\([^"\\nt]|n")')
 
 
 def check_text(raw: bytes) -> None:
@@ -402,8 +407,7 @@ def check_text(raw: bytes) -> None:
     Control characters except line feed and tab, bidirectional controls, zero-width characters.
     Raises Invalid with a pointer to the member at fault.
     """
-    text = raw.decode()
-    if _is_plain(text) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(text)):
+    if _is_plain(raw) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(raw)):
         return
     for pointer, string in _strings(msgspec.json.decode(raw)):
         if found := _FORBIDDEN.search(string):
@@ -415,15 +419,13 @@ def check_text(raw: bytes) -> None:
     raise Invalid("the text holds characters that are not allowed")
 
 
-def _is_plain(text: str) -> bool:
-    """Whether a text is NFC and holds none of the forbidden characters; the quickest way first."""
-    try:
-        latin = text.encode("latin-1")
-    except UnicodeEncodeError:
-        # (What can be printed holds none of them, and that is quicker to know.)
-        return unicodedata.is_normalized("NFC", text) and (text.isprintable() or not _FORBIDDEN.search(text))
-    # Nothing below U+0300 changes under NFC (Unicode Standard Annex 15, 5.1).
-    return len(latin.translate(None, _FORBIDDEN_LATIN)) == len(latin)
+def _is_plain(raw: bytes) -> bool:
+    """Whether a text in UTF-8 is NFC and holds none of the forbidden characters; the quickest way first."""
+    if len(raw.translate(None, _NOT_LATIN)) == len(raw) and not (b"\xc2" in raw and _C1.search(raw)):
+        return True
+    text = raw.decode()
+    # (What can be printed holds none of them, and that is quicker to know.)
+    return unicodedata.is_normalized("NFC", text) and (text.isprintable() or not _FORBIDDEN.search(text))
 
 
 def _strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:

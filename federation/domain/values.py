@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 from stdnum.be import vat as belgian
-from stdnum.fr import siren, siret
+from stdnum.fr import siret
 
 MOST_SEARCHED = 65_536
 """Bytes of a record that full-text search reads of each kind of text, see :class:`Projection`.
@@ -202,28 +202,50 @@ class Dated(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in self.moments:
-            value = getattr(self, name)
-            if value is not None:
+            if (value := getattr(self, name)) is not None:
                 day(value) if len(value) == 10 else instant(value)
         for first, second in self.ordered:
-            one, two = getattr(self, first), getattr(self, second)
             # (All are in UTC: what is the same text is the same moment, and that is quicker to know.)
-            if one != two and one is not None and two is not None and _moment(one) > _moment(two):
+            if (
+                (two := getattr(self, second)) is not None
+                and (one := getattr(self, first)) is not None
+                and one != two
+                and _moment(one) > _moment(two)
+            ):
                 raise RuleBroken(f"{second} ({{two}}) is before {first} ({{one}})", one=one, two=two)
 
 
-@lru_cache(maxsize=65_536)
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
+
+
+def _luhn(digits: str) -> bool:
+    """Whether the check digit is right (ISO/IEC 7812-1, annex B), as ``stdnum.luhn`` finds out more slowly.
+
+    Each copy of a feed names as many bodies as there are, nearly every one for the first time.
+    """
+    backwards = digits.encode()[::-1]
+    zeros = ord("0") * len(digits)
+    return (sum(backwards[::2]) + sum(backwards[1::2].translate(_DOUBLED)) - zeros) % 10 == 0
+
+
 def _is_registered(scheme: str, value: str) -> bool:
+    # (Nothing is remembered: a memory of so many would be slower than to look again.)
     match scheme:
         case "0002":
-            return len(value) == 9 and bool(siren.is_valid(value))
+            return len(value) == 9 and _is_number(value) and _luhn(value)
+        case "cog":
+            return len(value) == 5 and (
+                _is_number(value) or re.fullmatch(r"2[AB][0-9]{3}", value) is not None
+            )
         case "0009":
             return len(value) == 14 and bool(siret.is_valid(value))
         case "0208":
             return len(value) == 10 and bool(belgian.is_valid(value))
-        case "cog":
-            return re.fullmatch(r"([0-9]{2}|2[AB])[0-9]{3}", value) is not None
     return True
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdigit()
 
 
 class Identifier(Part, frozen=True, kw_only=True):
@@ -261,9 +283,10 @@ class Projection(msgspec.Struct, frozen=True):
     beneficiaries: tuple[str, ...] = ()
     """``scheme:value`` of the bodies a deployment serves."""
     french: str = ""
-    """Every text: its words are found by their French stems, whatever the language."""
+    """Texts in French. (Apart, since many records of one operator have the same.)"""
     other: str = ""
-    """What is not French: found as it stands, too, should French take all its words for ones like *le*."""
+    """What is not French. Its words, too, are found by their French stems, whatever the language; and as they
+    stand, should French take all of them for ones like *le*."""
 
 
 def texts(*maps: dict[str, str] | None) -> Iterator[tuple[bool, str]]:
@@ -324,7 +347,7 @@ class Content(Dated, frozen=True, kw_only=True):
 
     def project(self) -> Projection:
         """What this content is found by."""
-        words = tuple(self.words())
+        french, other = _searched(list(self.words()))
         # Lists and not generators: this is done for every record that is written or comes.
         start = f"{self.type}."
         return Projection(
@@ -332,13 +355,24 @@ class Content(Dated, frozen=True, kw_only=True):
             tuple(
                 dict.fromkeys([f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers])
             ),
-            _searched([text for _, text in words]),
-            _searched([text for is_french, text in words if not is_french]),
+            french,
+            other,
         )
 
 
-def _searched(texts: list[str]) -> str:
-    text = " ".join(texts)
-    if len(text) * 4 <= MOST_SEARCHED:
-        return text  # no character has more than four bytes
-    return text.encode()[:MOST_SEARCHED].decode(errors="ignore")
+def _searched(words: list[tuple[bool, str]]) -> tuple[str, str]:
+    """What of these is French and what is not; of all together, ``MOST_SEARCHED`` bytes."""
+    if sum([len(text) + 1 for _, text in words]) * 4 > MOST_SEARCHED:  # no character has more than four bytes
+        words = _shortened(words)
+    return " ".join([text for french, text in words if french]), " ".join(
+        [text for french, text in words if not french]
+    )
+
+
+def _shortened(words: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
+    room, kept = MOST_SEARCHED, []
+    for is_french, text in words:
+        part = text.encode()[: max(room - 1, 0)]  # (a space follows)
+        room -= len(part) + 1
+        kept.append((is_french, part.decode(errors="ignore")))
+    return kept

@@ -7,6 +7,7 @@ statement (see ``records.py``), so nothing slow and nothing of the network belon
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
@@ -54,9 +55,13 @@ _BEGIN = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enabl
 A plan that was made while a table was empty must not be one to read all of it. In one message with the BEGIN,
 for that is a round trip as well. Lists are planned for what they ask, see below.
 """
-_MANY = f"{_BEGIN}; SET LOCAL gin_pending_list_limit = '64MB'"
-"""For many records at once: what makes them findable waits in a list that is read by every search, and is put
-in its place by ``refresh_statistics`` when all are there, or by autovacuum."""
+_MANY = f"{_BEGIN}; SET LOCAL gin_pending_list_limit = '256MB'"
+"""For many records at once: what makes them findable waits in a list that is read by every search (40 ms
+where it is 150 MB long), and is put in its place by ``refresh_statistics`` when all are there, or by
+autovacuum.
+"""
+QUIET = 1.0
+"""Seconds without many records after which it is taken that all of them are there."""
 
 
 _LOCK = "; SELECT pg_advisory_xact_lock(20261124, bucket) FROM unnest('{{{}}}'::int[]) AS bucket"
@@ -173,6 +178,8 @@ class Store:
         self._dsn = dsn
         self._connections = connections
         self._lent = 0
+        self._many_at: float | None = None
+        """When many records were last kept that ``refresh_statistics`` has not been run for."""
 
     def read(self) -> _Lent[Reading]:
         """A connection to read with. Each statement sees the state at its own time."""
@@ -182,7 +189,8 @@ class Store:
     async def write(self, *, many: bool = False, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
         """A transaction. It commits when the block ends and rolls back when the block raises.
 
-        With ``many`` records to keep, ``refresh_statistics`` is owed after the last of such transactions.
+        With ``many`` records to keep, ``refresh_statistics`` is owed after the last of such transactions, see
+        ``owes_statistics``.
         ``locks``: those of the keys that are to be written (``records.locks_of``).
 
         What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
@@ -201,16 +209,23 @@ class Store:
                 await _undo(connection)
                 raise
             await connection.execute("COMMIT")
+            if many:
+                self._many_at = time.monotonic()
 
     def single(self) -> _Lent[ClientsWriter]:
         """For one statement that is a transaction of its own: one round trip in place of three."""
         return _Lent(self, ClientsWriter)
+
+    def owes_statistics(self) -> bool:
+        """Whether many records were kept, and none in the last second."""
+        return self._many_at is not None and time.monotonic() - self._many_at > QUIET
 
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.
 
         Autovacuum would within a minute or so; until then every list is planned for an empty table.
         """
+        self._many_at = None
         async with self._connection() as connection:
             await connection.execute("SELECT gin_clean_pending_list('ix_records_found')")
             await connection.execute("ANALYZE records")

@@ -51,6 +51,21 @@ LEFT JOIN LATERAL (
     ) AS lines
 ) AS made ON true
 """
+_MAKE = f"""
+SELECT place.epoch, place.head, place.live, place.retained_from, made.bucket, made.digest
+FROM feeds AS place
+LEFT JOIN (
+    SELECT bucket,
+           sha256(convert_to(string_agg(line, E'\\n' ORDER BY line COLLATE "C") || E'\\n', 'UTF8')) AS digest
+    FROM (
+        SELECT r.bucket, {_LINE} AS line FROM records AS r JOIN feeds AS f ON f.id = r.feed
+        WHERE r.feed = $1 AND (NOT r.retracted OR r.seq > f.retained_from OR r.seq IS NULL)
+    ) AS lines
+    GROUP BY bucket
+) AS made ON true
+WHERE place.id = $1
+"""
+"""All of a digest that has never been made: as a whole, since every bucket is read in any case."""
 _BEGIN = Statement(
     insert(digests)
     .values(
@@ -396,9 +411,13 @@ class DigestsWriter(DigestsReader):
 
         Its cost is that of the buckets that have changed.
         """
-        rows = await self._session.connection.fetch(_BRING_UP, was.feed, was.seq, was.marked)
+        if was.seq < 0:
+            rows = await self._session.connection.fetch(_MAKE, was.feed)
+            buckets = bytearray(EMPTY * BUCKETS)
+        else:
+            rows = await self._session.connection.fetch(_BRING_UP, was.feed, was.seq, was.marked)
+            buckets = bytearray(was.buckets)
         first = rows[0]
-        buckets = bytearray(was.buckets)
         for row in rows:
             if (n := row["bucket"]) is not None:
                 buckets[32 * n : 32 * n + 32] = row["digest"] or EMPTY

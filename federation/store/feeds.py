@@ -69,7 +69,6 @@ _OPEN = Statement(
     .on_conflict_do_nothing()
 )
 _OPEN_COPY = Statement(insert(copies).values(feed=param("feed")).on_conflict_do_nothing())
-_ADVANCE = ADVANCE.format(feed="$1", seen="$2", seen_epoch="$3", to="$4", epoch="$5", delta="$6")
 _STANDING = f"""
 WITH place AS (
     SELECT {", ".join(column.name for column in _COLUMNS)} FROM feeds WHERE origin = $1 AND audience = $2
@@ -478,7 +477,7 @@ class FeedsWriter(FeedsReader):
     async def advance(self, place: Place, to: Cursor, *, delta: int) -> bool:
         """Move the place up to which a feed was taken; False if somebody else did in between."""
         tag: str = await self._session.connection.execute(
-            _ADVANCE, place.id, place.head, place.epoch, to.seq, to.epoch, delta
+            ADVANCE, place.id, place.head, place.epoch, to.seq, to.epoch, delta
         )
         return tag == "UPDATE 1"
 

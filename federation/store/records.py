@@ -279,17 +279,25 @@ _ARRIVALS = Statement(
 _COLUMNS = (
     "type text", "key text", "revision bigint", "tlp text", "audience text", "retracted bool",
     "created_at timestamptz", "updated_at timestamptz", "hash bytea", "document bytea",
-    "facets text", "beneficiaries text", "french text", "other text",
+    "facets text", "beneficiaries text", "other text", "french int",
 )  # fmt: skip
-"""What a record is written down with, each an array with a value for each record."""
+"""What a record is written down with, each an array with a value for each record.
+
+``french`` counts in the texts that follow: many records of one operator have the same, and to make words of a
+text is dear.
+"""
 
 
 def _incoming(*further: str) -> str:
-    """The records that come, as rows: the first parameters of a statement are their columns."""
+    """The records that come, as rows: a statement's first parameters are their columns and their texts."""
     columns = [column.split(" ") for column in (*_COLUMNS, *further)]
     arrays = ", ".join(f"${n}::{type_}[]" for n, (_, type_) in enumerate(columns, 1))
     names = ", ".join(name for name, _ in columns)
-    return f"incoming AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS i({names}, n))"
+    return f"""incoming AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS i({names}, n)),
+texts AS MATERIALIZED (
+    SELECT array_agg(to_tsvector('federation_french', {_endings(literal_column("text"))}) ORDER BY n) AS words
+    FROM unnest(${len(columns) + 1}::text[]) WITH ORDINALITY AS t(text, n)
+)"""
 
 
 _INSERT = """
@@ -300,8 +308,11 @@ INSERT INTO records AS held (
 SELECT i.type, {origin}::text, i.key, {feed}, {seq}, clock.base + i.n,
        i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
        string_to_array(i.facets, E'\\x1f'), string_to_array(i.beneficiaries, E'\\x1f'),
-       to_tsvector('federation_french', {french}) || to_tsvector('federation_simple', i.other)
-{source}
+       to_tsvector('federation_french', {other}) || texts.words[i.french]
+       || to_tsvector('federation_simple', i.other)
+FROM incoming AS i CROSS JOIN texts CROSS JOIN clock {further}
+"""
+_OR_REVISE = """
 ON CONFLICT (type, origin, key) DO UPDATE SET
     feed = excluded.feed, seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision,
     tlp = excluded.tlp, audience = excluded.audience, retracted = excluded.retracted,
@@ -310,12 +321,13 @@ ON CONFLICT (type, origin, key) DO UPDATE SET
     beneficiaries = excluded.beneficiaries, search = excluded.search
 WHERE {condition}
 """
+_OTHER = str(_endings(literal_column("i.other")))
 
 KEEP = (
     f"WITH {_incoming('feed int', 'live int')}"
     + """,
 leaving AS (
-    SELECT * FROM unnest($18::text[], $19::text[], $20::int[], $21::bigint[], $22::int[])
+    SELECT * FROM unnest($19::text[], $20::text[], $21::int[], $22::bigint[], $23::int[])
     WITH ORDINALITY AS l(type, key, feed, revision, live, n)
 ),
 places AS (
@@ -324,8 +336,8 @@ places AS (
     SELECT feed, live, false FROM leaving
 ),
 clock AS (
-    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($18::text[])
-    RETURNING arrival - cardinality($1::text[]) - cardinality($18::text[]) AS base
+    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[])
+    RETURNING arrival - cardinality($1::text[]) - cardinality($19::text[]) AS base
 ),
 heads AS (
     UPDATE feeds SET head = feeds.head + moved.entries, live = feeds.live + moved.live
@@ -351,24 +363,23 @@ left_behind AS (
     SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision, at = now()
 )"""
     + _INSERT.format(
-        origin="$17",
+        origin="$18",
         feed="i.feed",
         # By a window and not by a join on n: whatever the plan, each record is looked at once.
         seq="heads.base + row_number() OVER (PARTITION BY i.feed ORDER BY i.n)",
-        french=_endings(literal_column("i.french")),
-        source="FROM incoming AS i CROSS JOIN clock LEFT JOIN heads ON heads.id = i.feed",
-        condition="held.revision = excluded.revision - 1",
+        other=_OTHER,
+        further="LEFT JOIN heads ON heads.id = i.feed",
     )
+    + _OR_REVISE.format(condition="held.revision = excluded.revision - 1")
 )
 """Number and keep records of one's own. The row of ``node`` is the lock, taken here and nowhere earlier."""
 
 _TAKEN = _INSERT.format(
-    origin="$16",
-    feed="$17::int",
+    origin="$17",
+    feed="$18::int",
     seq="i.seq",
-    french=_endings(literal_column("i.french")),
-    source="FROM incoming AS i CROSS JOIN clock",
-    condition="true",
+    other=_OTHER,
+    further="",
 )
 TAKE = (
     f"WITH {_incoming('seq bigint')}"
@@ -378,29 +389,40 @@ clock AS (
     RETURNING arrival - cardinality($1::text[]) AS base
 )"""
     + _TAKEN
+    + _OR_REVISE.format(condition="true")
 )
 """Keep records of another origin at the numbers it gave them."""
 
-ADVANCE = """
+
+def _advancing(feed: str, seen: str, seen_epoch: str, to: str, epoch: str, delta: str) -> tuple[str, str]:
+    """Move the place up to which a feed was taken, unless somebody else did: what precedes that, and it.
+
+    The row is locked before it is looked at: who waits here for another one sees where that one leaves it.
+    (In a query of its own: what an UPDATE finds is what there was before it waited.)
+    """
+    return (
+        f"place AS MATERIALIZED (SELECT id, head, epoch FROM feeds WHERE id = {feed} FOR NO KEY UPDATE)",
+        f"""
 UPDATE feeds SET head = {to}, epoch = {epoch}, live = feeds.live + {delta},
     -- A head told in another epoch says nothing about this one.
-    remote_head = CASE WHEN epoch IS DISTINCT FROM {epoch} THEN {to} ELSE greatest(remote_head, {to}) END
-WHERE id = {feed} AND head = {seen} AND epoch IS NOT DISTINCT FROM {seen_epoch}
+    remote_head = CASE
+        WHEN place.epoch IS DISTINCT FROM {epoch} THEN {to} ELSE greatest(feeds.remote_head, {to})
+    END
+FROM place
+WHERE feeds.id = place.id AND place.head = {seen} AND place.epoch IS NOT DISTINCT FROM {seen_epoch}
 RETURNING true AS moved
-"""
-"""Move the place up to which a feed was taken, unless somebody else did in between."""
-
-TAKE_ON = (
-    f"WITH {_incoming('seq bigint')}, advanced AS ("
-    + ADVANCE.format(
-        feed="$17::int",
-        seen="$18::bigint",
-        seen_epoch="$19::text",
-        to="$20::bigint",
-        epoch="$21::text",
-        delta="$22::bigint",
+""",
     )
-    + """),
+
+
+ADVANCE = "WITH {} {}".format(*_advancing("$1", "$2", "$3", "$4", "$5", "$6"))
+_PLACE, _ADVANCED = _advancing(
+    "$18::int", "$19::bigint", "$20::text", "$21::bigint", "$22::text", "$23::bigint"
+)
+
+TAKE_NEW = (
+    f"WITH {_incoming('seq bigint')}, {_PLACE}, advanced AS ({_ADVANCED}),"
+    + """
 clock AS (
     -- After the feed's row, as whoever signs or compares takes them.
     UPDATE node SET arrival = arrival + cardinality($1::text[]) FROM advanced WHERE advanced.moved
@@ -408,7 +430,9 @@ clock AS (
 )"""
     + _TAKEN
 )
-"""The same of a feed that is followed: its place moves on with the records, or none is kept."""
+"""The same of a feed that is followed and of which none is held: its place moves on too, or none is kept."""
+TAKE_ON = TAKE_NEW + _OR_REVISE.format(condition="true")
+"""The same, whether or not they are held."""
 
 _PURGE = """
 WITH gone AS (
@@ -587,11 +611,13 @@ class RecordsWriter(RecordsReader):
         Raises Raced when another writer came first, and Invalid when the database does not take one of
         them; nothing of the transaction may then be committed.
         """
+        columns, texts = _columns([record for record, _, _ in kept])
         tag = await self._insert(
             KEEP,
-            *_columns([record for record, _, _ in kept]),
+            *columns,
             [feed for _, feed, _ in kept],
             [live for _, _, live in kept],
+            texts,
             origin,
             [one.type for one in leaving],
             [one.key for one in leaving],
@@ -618,10 +644,15 @@ class RecordsWriter(RecordsReader):
         tag = await self._take(TAKE_ON, taken, origin, *advance)
         return not tag.endswith(" 0")
 
+    async def take_new(self, origin: str, advance: Advance, taken: Sequence[tuple[Record, int]]) -> bool:
+        """The same of records that are not held, for less; raises Occupied when one of them is."""
+        tag = await self._take(TAKE_NEW, taken, origin, *advance)
+        return not tag.endswith(" 0")
+
     async def _take(self, statement: str, taken: Sequence[tuple[Record, int]], *arguments: Any) -> str:
-        columns = _columns([record for record, _ in taken])
+        columns, texts = _columns([record for record, _ in taken])
         try:
-            return await self._insert(statement, *columns, [seq for _, seq in taken], *arguments)
+            return await self._insert(statement, *columns, [seq for _, seq in taken], texts, *arguments)
         except asyncpg.UniqueViolationError as error:
             raise Occupied from error
 
@@ -659,9 +690,10 @@ class RecordsWriter(RecordsReader):
         return live
 
 
-def _columns(records: Sequence[Record]) -> tuple[list[Any], ...]:
-    """The arrays of ``_COLUMNS``. (One column after the other: this is done for every record that comes.)"""
+def _columns(records: Sequence[Record]) -> tuple[tuple[list[Any], ...], list[str]]:
+    """The arrays of ``_COLUMNS``, and the texts. (Column by column: this is done for every record.)"""
     found = [record.projection for record in records]
+    texts: dict[str, int] = {}
     return (
         [record.type for record in records],
         [record.key for record in records],
@@ -675,9 +707,9 @@ def _columns(records: Sequence[Record]) -> tuple[list[Any], ...]:
         [record.document for record in records],
         ["\x1f".join(one.facets) for one in found],
         ["\x1f".join(one.beneficiaries) for one in found],
-        [one.french for one in found],
         [one.other for one in found],
-    )
+        [texts.setdefault(one.french, len(texts) + 1) for one in found],
+    ), list(texts)
 
 
 def _shape(query: Query, through: Eyes, *, counted: bool) -> Statement:

@@ -19,11 +19,12 @@ from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
 from federation.keys import kid_of
-from federation.node import MANY, Node
+from federation.node import Node
 from federation.notary import moment
 from federation.store.digests import Copy
 from federation.store.feeds import Place
-from federation.sync.pull import Braked, Overtaken, Taken, brake, copy_of, pull, withdraw_only
+from federation.sync.keeping import Braked, Overtaken, Taken
+from federation.sync.pull import brake, copy_of, pull, withdraw_only
 from federation.sync.repair import Proof, Repair, Sender, compare, verified_checkpoint
 
 log = logging.getLogger("federation.sync")
@@ -77,8 +78,6 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
     if proof is not None:
         await _prove(node, name, proof, sender, taken, trusting=trusting)
         taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
-    if taken.entries >= MANY:
-        await node.store.refresh_statistics()
     return taken
 
 

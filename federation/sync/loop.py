@@ -25,7 +25,7 @@ from federation.observe import Metrics
 from federation.store.database import Claims
 from federation.sync.client import PeerSource, peer_source
 from federation.sync.follow import answer, follow, follow_relayed
-from federation.sync.pull import Overtaken, Taken
+from federation.sync.keeping import Overtaken, Taken
 
 log = logging.getLogger("federation.sync")
 

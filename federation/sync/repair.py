@@ -37,7 +37,7 @@ from federation.domain.proof import (
 from federation.node import Node
 from federation.store.feeds import Place
 from federation.store.records import Held
-from federation.sync.pull import Braked, Overtaken, Taken, aside
+from federation.sync.keeping import Braked, Overtaken, Taken, aside
 
 log = logging.getLogger("federation.sync")
 

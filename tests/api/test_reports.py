@@ -94,18 +94,6 @@ async def test_what_fails_after_a_bound_was_reached_is_reported_and_there_is_no_
     assert [(line["line"], line["status"]) for line in told] == [(1, 503), (2, 503), (3, 503)]
 
 
-async def test_statistics_that_cannot_be_made_take_nothing_from_the_report(
-    own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def refuse() -> None:
-        raise Unavailable("the database took too long")
-
-    monkeypatch.setattr(records, "MANY", 2)
-    monkeypatch.setattr(arnia.store, "refresh_statistics", refuse)
-    told, summary = await upload(own, ndjson(*many("s", 3)))
-    assert (told, summary["created"]) == ([], 3)
-
-
 @pytest.mark.parametrize("piece", [1_000, 65_536, 400_000, 10_000_000])
 async def test_a_line_that_is_too_long_takes_no_other_with_it(dsn: str, piece: int) -> None:
     """However the body is cut."""

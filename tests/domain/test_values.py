@@ -3,6 +3,7 @@
 import csv
 import importlib
 import pkgutil
+import random
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,8 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import inspect
+from stdnum.fr import siren
 
 from federation import domain
+from federation.domain import values
 from federation.domain.deployment import Deployment
 from federation.domain.incident import Incident
 from federation.domain.operator import Operator
@@ -265,16 +268,16 @@ def test_a_text_has_a_length() -> None:
     ("content", "kind", "words"),
     [
         (a_solution(summary={"fr": "parc", "en": "assets", "fr-CA": "inventaire"}), Solution,
-            ("GLPI parc assets inventaire", "GLPI assets")),
+            ("parc inventaire", "GLPI assets")),
         (an_incident(title={"fr": "panne"}, summary={"en": "down"}, aliases=["CVE-2024-1"]), Incident,
-            ("panne down CVE-2024-1", "down CVE-2024-1")),
-        (an_operator(name="L'ARNia"), Operator, ("L'ARNia", "L'ARNia")),
+            ("panne", "down CVE-2024-1")),
+        (an_operator(name="L'ARNia"), Operator, ("", "L'ARNia")),
         (a_deployment(hosting={"model": "operator", "provider": "OVH"}, offer={"open": True,
             "eligibility": {"fr": "EPCI"}}),
-         Deployment, ("arnia glpi OVH EPCI", "arnia glpi OVH")),
+         Deployment, ("EPCI", "arnia glpi OVH")),
     ],
 )  # fmt: skip
-def test_all_words_are_searched_as_french_and_those_that_are_not_as_they_are_too(
+def test_what_is_searched_in_french_is_apart_from_what_is_searched_as_it_stands_too(
     content: dict[str, Any], kind: type[Content], words: tuple[str, str]
 ) -> None:
     projection = a_draft(content, kind).content.project()
@@ -282,10 +285,21 @@ def test_all_words_are_searched_as_french_and_those_that_are_not_as_they_are_too
 
 
 def test_what_is_searched_of_a_record_has_a_limit_in_bytes_and_keeps_whole_letters() -> None:
-    summary = {f"fr-{a}{b}": "𠀀" * 20_000 for a in "ab" for b in "ab"}
+    summary = {f"fr-{a}{b}": "𠀀" * 10_000 for a in "ab" for b in "ab"} | {"en": "last"}
     projection = a_draft(a_solution(name="GLPI", summary=summary)).content.project()
-    assert projection.french == "GLPI " + "𠀀" * ((MOST_SEARCHED - 5) // 4)
-    assert projection.other == "GLPI"
+    assert projection.other.strip() == "GLPI"
+    whole = "𠀀" * 10_000
+    rest = (MOST_SEARCHED - len("GLPI ") - len(f"{whole} ".encode()) - 1) // 4
+    assert projection.french.split() == [whole, "𠀀" * rest]
+
+
+def test_the_check_digit_of_a_siren_is_what_the_library_says_it_is() -> None:
+    chance = random.Random(5)
+    for _ in range(2_000):
+        value = f"{chance.randrange(10**9):09d}"
+        assert values._is_registered("0002", value) == siren.is_valid(value), value
+    for value in ("", "21710076", "2171007677", "21710076x", "²17100767", "٢17100767"):
+        assert not values._is_registered("0002", value)
 
 
 # Patterns

@@ -24,7 +24,7 @@ from federation.domain.proof import Leaves, ProofOfFeed
 from federation.node import Node
 from federation.notary import Feedback, Unheld
 from federation.sync.follow import answer, follow, follow_relayed
-from federation.sync.pull import Taken
+from federation.sync.keeping import Taken
 from tests.nodes import as_peer, introduce, peer_of
 
 

@@ -102,6 +102,22 @@ async def test_every_kind_of_change_moves_the_root_to_what_it_should_be(arnia: N
     assert len(roots) == 7  # the AMBER record left nothing to see, and so did the RED one
 
 
+async def test_a_digest_that_is_made_as_a_whole_is_the_one_that_is_made_bucket_by_bucket(arnia: Node) -> None:
+    """With tombstones that are due to be dropped, and others that are not."""
+    for key in "abcdef":
+        await publish(arnia, "solution", key, a_solution())
+    for key in "abc":
+        await retract(arnia, key)
+    assert (await signed(arnia)).root == await by_hand(arnia)
+    await sql(arnia, "UPDATE feeds SET retained_from = 8 WHERE audience = 'public' RETURNING id")
+    await sql(arnia, "UPDATE digests SET marked = ARRAY(SELECT generate_series(0, 255)) RETURNING feed")
+    by_buckets = await signed(arnia)
+    await sql(arnia, "DELETE FROM digests RETURNING feed")
+    as_a_whole = await signed(arnia)
+    assert by_buckets.root == as_a_whole.root == await by_hand(arnia)
+    assert (as_a_whole.count, as_a_whole.retained_from) == (3, 8)
+
+
 async def signed_or_none(node: Node, audience: str) -> str:
     try:
         return (await signed(node, audience)).root

@@ -20,7 +20,7 @@ from federation.node import Node, Retract
 from federation.store import feeds
 from federation.store.feeds import FeedsReader
 from federation.store.records import RecordsWriter
-from federation.sync import loop, pull, repair
+from federation.sync import keeping, loop, pull, repair
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, rows_of, sql
@@ -55,6 +55,7 @@ async def an_older_revision_is_set_aside(arnia: Node, megalis: Node) -> None:
 
 def everything_supersedes(broken: Broken, node: Node) -> None:
     broken.setattr(pull, "supersedes", lambda new, old: True)
+    broken.setattr(keeping, "supersedes", lambda new, old: True)
     broken.setattr(repair, "supersedes", lambda new, old: True)
 
 
@@ -168,7 +169,7 @@ async def many_removals_wait(arnia: Node, megalis: Node) -> None:
 
 
 def nothing_brakes(broken: Broken, node: Node) -> None:
-    broken.setattr(pull, "brakes", lambda removed, held: False)
+    broken.setattr(keeping, "brakes", lambda removed, held: False)
     broken.setattr(repair, "brakes", lambda removed, held: False)
 
 

@@ -30,8 +30,8 @@ from federation.observe import Metrics
 from federation.store.database import Store, Writing, opened
 from federation.sync import client, repair
 from federation.sync.follow import follow_relayed
+from federation.sync.keeping import Overtaken
 from federation.sync.loop import Loop
-from federation.sync.pull import Overtaken
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
 from tests.simulation import wire

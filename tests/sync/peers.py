@@ -15,7 +15,8 @@ from federation.domain.document import canonical
 from federation.domain.feed import Cursor, Entry, FeedName, Head, Page
 from federation.domain.peer import Peer
 from federation.node import Node
-from federation.sync.pull import Taken, pull
+from federation.sync.keeping import Taken
+from federation.sync.pull import pull
 from tests.domain.builders import a_document
 
 EPOCH = "00000000000000aa"

@@ -12,7 +12,8 @@ from federation.domain.solution import Solution
 from federation.domain.visibility import itself
 from federation.node import Node
 from federation.sync.client import PeerSource
-from federation.sync.pull import Overtaken, Taken, begin_epoch, pull
+from federation.sync.keeping import Overtaken, Taken
+from federation.sync.pull import begin_epoch, pull
 from tests.conftest import Databases
 from tests.domain.builders import a_deployment, a_document, a_group, a_solution
 from tests.nodes import InMemory, a_node, as_peer, introduce, publish, served
@@ -257,15 +258,18 @@ class _Between:
 
     async def __aenter__(self) -> Any:
         tx = await self._block.__aenter__()
-        between, taking = self._between, tx.records.take_on
+        between = self._between
 
-        async def take_then(*arguments: Any) -> bool:
-            taken: bool = await taking(*arguments)
-            if between.at is not None:
-                await between.at(await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()"))
-            return taken
+        def then(taking: Any) -> Any:
+            async def take_then(*arguments: Any) -> bool:
+                taken: bool = await taking(*arguments)
+                if between.at is not None:
+                    await between.at(await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()"))
+                return taken
 
-        tx.records.take_on = take_then
+            return take_then
+
+        tx.records.take_on, tx.records.take_new = then(tx.records.take_on), then(tx.records.take_new)
         return tx
 
     async def __aexit__(self, *error: Any) -> Any:
@@ -282,7 +286,7 @@ async def test_cursor_and_records_are_kept_together_or_not_at_all(arnia: Node, l
     async def fall(pid: int) -> None:
         nonlocal slices
         slices += 1
-        if slices == 2:
+        if slices >= 2:
             if how == "the program fails":
                 raise RuntimeError("fallen")
             await look.fetchval("SELECT pg_terminate_backend($1)", pid)

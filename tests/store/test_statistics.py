@@ -1,0 +1,44 @@
+"""What the planner is told, when many records have come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from federation import housekeeping, node
+from federation.domain.solution import Solution
+from federation.domain.visibility import itself
+from federation.node import Node
+from federation.store import database
+from tests.domain.builders import a_draft, a_solution
+
+BELIEVED = "SELECT reltuples FROM pg_class WHERE relname = 'records'"
+PENDING = "SELECT gin_clean_pending_list('ix_records_found')"
+
+
+async def upload(arnia: Node, many: int) -> None:
+    drafts = {f"s{n}": a_draft(a_solution(name=f"Solution {n}")) for n in range(many)}
+    await arnia.upload(Solution, drafts, by=itself("arnia"))
+
+
+async def test_statistics_are_made_when_many_records_have_come_and_no_more_do(
+    arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "MANY", 3)
+    assert not arnia.store.owes_statistics()
+    await upload(arnia, 3)
+    await housekeeping.refresh_statistics(arnia)
+    assert await look.fetchval(BELIEVED) != 3, "more may come"
+    monkeypatch.setattr(database, "QUIET", 0.0)
+    assert arnia.store.owes_statistics()
+    await housekeeping.refresh_statistics(arnia)
+    assert await look.fetchval(BELIEVED) == 3
+    assert await look.fetchval(PENDING) == 0, "what makes them findable is in its place"
+    assert not arnia.store.owes_statistics()
+
+
+async def test_a_few_records_make_no_statistics(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "QUIET", 0.0)
+    await upload(arnia, 3)
+    assert not arnia.store.owes_statistics()

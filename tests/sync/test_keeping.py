@@ -1,0 +1,227 @@
+"""Slices of a feed that are stored while the next one is on its way to the database already."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from federation.domain.errors import Unreachable
+from federation.domain.feed import Cursor, Entry, FeedName
+from federation.node import Node
+from federation.sync import keeping
+from federation.sync.keeping import Overtaken, Slice
+from federation.sync.pull import pull
+from tests.domain.builders import a_document, a_solution
+from tests.store.steps import arrivals, counts_are_true, waits
+from tests.sync.peers import Told, a_head, an_entry, held, reasons, take
+
+FEDERATION = FeedName("megalis", "federation")
+
+
+class Gated:
+    """A store whose transactions end only when they are let."""
+
+    def __init__(self, store: Any, *, first: int) -> None:
+        self._store, self._first, self._begun = store, first, 0
+        self.let = asyncio.Event()
+
+    def read(self) -> Any:
+        return self._store.read()
+
+    def write(self, **how: Any) -> Any:
+        self._begun += 1
+        return _Gate(self._store.write(**how), self.let if self._begun > self._first else None)
+
+
+class _Gate:
+    def __init__(self, block: Any, let: asyncio.Event | None) -> None:
+        self._block, self._let = block, let
+
+    async def __aenter__(self) -> Any:
+        return await self._block.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> Any:
+        if self._let is not None:
+            await self._let.wait()
+        return await self._block.__aexit__(*error)
+
+
+async def revisions(look: Any) -> dict[str, int]:
+    return dict(await look.fetch("SELECT key, revision FROM records"))
+
+
+async def test_a_slice_waits_in_the_database_before_the_one_ahead_of_it_is_committed(
+    arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [an_entry(n) for n in range(1, 61)]
+    first = Told(*entries[:30], slices=3)
+    await pull(arnia, first.head, first)  # each connection has prepared its statements
+    in_turn: list[str] = []
+    keep = keeping.keep
+
+    async def noted(node: Node, name: FeedName, this: keeping.Slice, taken: keeping.Taken) -> None:
+        in_turn.append(this.names[0][1])
+        await keep(node, name, this, taken)
+
+    monkeypatch.setattr(keeping, "keep", noted)
+    source = Told(*entries, slices=3)
+    arnia.store = gated = Gated(arnia.store, first=0)  # type: ignore[assignment]
+    pulling = asyncio.create_task(pull(arnia, source.head, source))
+    await waits(look)
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 30
+    gated.let.set()
+    await pulling
+    # (The first one of all, and those that a connection had to prepare its statement for.)
+    assert len(in_turn) < 5, "of ten, most were behind another one"
+    assert await held(arnia) == {f"k{n}": 1 for n in range(1, 61)}
+    assert await arrivals(look) == list(range(1, 61))
+    await counts_are_true(look)
+
+
+class Late(Gated):
+    """A store that commits a while later: what is made ready meanwhile finds the one ahead under way."""
+
+    def write(self, **how: Any) -> Any:
+        let = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, let.set)
+        return _Gate(self._store.write(**how), let)
+
+
+async def test_a_slice_is_not_sent_before_its_time_when_it_has_a_record_of_the_one_ahead(
+    arnia: Node, look: Any
+) -> None:
+    """What is held of it cannot be told before: it would be counted twice."""
+    await take(arnia, an_entry(1))
+    entries = []
+    for n in range(2, 42, 2):  # of each slice one is held already, by the one ahead of it
+        key, revision = ("k1", 2) if n == 2 else (f"k{n - 1}", 2)
+        entries += [an_entry(n, a_document(key=key, revision=revision)), an_entry(n + 1)]
+    source = Told(*entries, slices=2)
+    arnia.store = Late(arnia.store, first=0)  # type: ignore[assignment]
+    await pull(arnia, source.head, source)
+    assert await revisions(look) == {"k41": 1} | {f"k{n}": 2 for n in range(1, 41, 2)}
+    await counts_are_true(look)
+
+
+@pytest.mark.parametrize(
+    ("further", "expected"),
+    [
+        (an_entry(7, op="withdraw", key="k2", revision=2), {"k1": 1, "k3": 1}),
+        (an_entry(7, hash="0" * 64), {"k1": 1, "k2": 1, "k3": 1}),
+        (an_entry(7, a_document(key="k2", revision=2, content=None)), {"k1": 1, "k2": 2, "k3": 1}),
+        (an_entry(7, a_document(key="k4", revision=2)), {"k1": 1, "k2": 1, "k3": 1, "k4": 2}),
+        (an_entry(7, a_document(key="k8", revision=2)), {"k1": 1, "k2": 1, "k3": 1, "k8": 2}),
+    ],
+    ids=["withdrawn", "set aside", "retracted", "revised", "twice in a slice"],
+)
+async def test_what_comes_among_new_records_is_carried_out_as_anywhere(
+    arnia: Node, look: Any, further: Entry, expected: dict[str, int]
+) -> None:
+    entries = [*(an_entry(n) for n in range(1, 7)), further, an_entry(8), an_entry(9), an_entry(10)]
+    if further.key == "k8":  # (It came first; the older revision is out of place.)
+        entries.remove(entries[7])
+        entries.insert(6, an_entry(6, a_document(key="k8")))
+        entries.pop(5)
+    source = Told(*entries, slices=3)
+    arnia.store = Late(arnia.store, first=0)  # type: ignore[assignment]
+    await pull(arnia, source.head, source)
+    there = {e.key: 1 for e in entries if e.op == "upsert"} | expected
+    if further.op == "withdraw":
+        del there["k2"]
+    if further.hash == "0" * 64:
+        del there["k7"]
+        assert await reasons(arnia) == {"k7": "bad-hash"}
+    assert await revisions(look) == there
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 10
+    await counts_are_true(look)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+async def test_records_that_another_feed_holds_move_in_whatever_slice_they_come(
+    arnia: Node, look: Any, size: int
+) -> None:
+    await take(arnia, *(an_entry(n) for n in range(1, 9)))
+    green = [
+        an_entry(n, a_document(key=f"k{n}" if n > 4 else f"new{n}", revision=2, tlp="GREEN"))
+        for n in range(1, 9)
+    ]
+    source = Told(*green, slices=size)
+    await pull(arnia, a_head(8, name=FEDERATION), source)
+    expected = {f"k{n}": 1 for n in range(1, 5)} | {e.key: 2 for e in green}
+    assert await held(arnia) == expected
+    assert await reasons(arnia) == {}
+    await counts_are_true(look)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_retractions_and_withdrawals_in_later_slices_are_carried_out_and_counted(
+    arnia: Node, look: Any, size: int
+) -> None:
+    entries = [an_entry(n) for n in range(1, 8)]
+    entries += [
+        an_entry(8, a_document(key="k1", revision=2, content=None)),
+        an_entry(9, op="withdraw", key="k2", revision=2),
+        an_entry(10, a_document(key="k3", revision=2, content=a_solution(name="anew"))),
+        an_entry(11, a_document(key="gone", content=None)),
+        an_entry(12),
+    ]
+    source = Told(*entries, slices=size)
+    taken = await pull(arnia, source.head, source)
+    assert taken.set_aside == {}
+    assert await revisions(look) == {
+        "k1": 2, "k3": 2, "k4": 1, "k5": 1, "k6": 1, "k7": 1, "gone": 1, "k12": 1,
+    }  # fmt: skip
+    await counts_are_true(look)
+
+
+async def test_when_the_one_ahead_is_not_kept_nothing_of_the_next_one_is(
+    arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Told(*(an_entry(n) for n in range(1, 10)), slices=3)
+    sent: list[list[str]] = []
+    kept = Slice.__init__
+
+    def noted(self: Slice, cursor: Any, checked: Any) -> None:
+        kept(self, cursor, checked)
+        sent.append([one.key for one in checked])
+
+    monkeypatch.setattr(Slice, "__init__", noted)
+
+    class Overtaking(Gated):
+        async def overtake(self) -> None:
+            await waits(look)
+            await look.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE relation = 'feeds'::regclass AND mode = 'RowExclusiveLock'"
+                " AND state = 'idle in transaction'"
+            )
+            self.let.set()
+
+    arnia.store = gated = Overtaking(arnia.store, first=1)  # type: ignore[assignment]
+    pulling = asyncio.create_task(pull(arnia, source.head, source))
+    await gated.overtake()
+    outcome = (await asyncio.gather(pulling, return_exceptions=True))[0]
+    assert isinstance(outcome, Exception)
+    assert not isinstance(outcome, Overtaken)
+    assert sent[:2] == [["k1", "k2", "k3"], ["k4", "k5", "k6"]]
+    assert await held(arnia) == {}
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 0
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+async def test_what_came_before_the_answer_broke_off_is_kept(arnia: Node, slices: int) -> None:
+    class BreaksOff(Told):
+        async def changes(self, feed: FeedName, after: Cursor | None) -> Any:
+            number = 0
+            async for page in super().changes(feed, after):
+                yield page
+                number += 1
+                if number == slices:
+                    raise Unreachable("the answer broke off")
+
+    source = BreaksOff(*(an_entry(n) for n in range(1, 10)), slices=3)
+    with pytest.raises(Unreachable):
+        await pull(arnia, source.head, source)
+    assert await held(arnia) == {f"k{n}": 1 for n in range(1, 3 * slices + 1)}
