@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import timedelta
+from time import monotonic
 from urllib.parse import urlencode
 
 import msgspec
@@ -54,6 +55,12 @@ HURRY = 2_000
 """Records that arrive between two looks when a first sync or a bulk upload is under way."""
 MOST_PASSED = 30
 """Looks in a row at which nothing is brought in for that, at most."""
+QUIET = 2.0
+"""Seconds without an arrival after which nobody is thought to be publishing."""
+FEW = 100
+"""Arrivals that are brought in by one transaction while somebody is."""
+RESTS = 3
+"""How much longer it then rests than the transaction took."""
 NOTED_AGAIN = timedelta(days=1)
 """After this the same version is noted anew."""
 STALE_AFTER = 600.0
@@ -260,15 +267,18 @@ class KeepingUp:
     """Brings in what has arrived before somebody asks, but not while much is arriving.
 
     A first sync or a bulk upload is not to share its processor with this: who asks meanwhile waits for it.
+    While single records come, it works in small portions and rests between them, for the same reason.
     """
 
     def __init__(self) -> None:
         self._arrival = 0
         self._passed = 0
+        self._last = (0, 0.0)
 
     async def keep_up(self, node: Node) -> None:
         """Bring in all of it, or leave it for the next time, which is not to be for ever."""
         arrival = node.watch.state.arrival
+        self._somebody_publishes(arrival, monotonic())
         moved, self._arrival = arrival - self._arrival, arrival
         if moved > HURRY and self._passed < MOST_PASSED:
             self._passed += 1
@@ -277,8 +287,17 @@ class KeepingUp:
         async with node.store.read() as reading:
             left = await reading.exposure.behind()
         while left and node.watch.state.arrival - arrival <= HURRY:
+            began = monotonic()
+            publishing = self._somebody_publishes(node.watch.state.arrival, began)
             async with node.store.write() as tx:
-                left = await tx.exposure.bring_in()
+                left = await tx.exposure.bring_in(FEW if publishing else None)
+            if left and publishing:
+                await asyncio.sleep(RESTS * (monotonic() - began))
+
+    def _somebody_publishes(self, arrival: int, now: float) -> bool:
+        if arrival != self._last[0]:
+            self._last = arrival, now
+        return now - self._last[1] < QUIET
 
 
 # What is asked

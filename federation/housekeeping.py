@@ -50,8 +50,10 @@ FORGET_ALERTS_SECONDS = 3_600.0
 """Seconds between looks for alerts that were delivered long ago."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
-PROVE_SECONDS = 0.05
-"""Seconds between two signatures of a feed, at least."""
+PROVE_QUIET = 0.1
+"""Seconds without an arrival after which what has changed is signed."""
+PROVE_SECONDS = 0.25
+"""Seconds after an arrival at which it is signed although more is coming."""
 PROVE_AGAIN_SECONDS = 60.0
 """Seconds between looks for signatures that grow old."""
 ALARM_SECONDS = 60.0
@@ -170,6 +172,9 @@ async def _forget(node: Node) -> None:
 async def prove_for_ever(node: Node) -> None:
     """Sign what the node's own feeds hold, soon after it has changed, and before a signature grows old.
 
+    While one record comes after the other, several are signed together: a signature costs this node and each
+    peer more than a record does, and whoever publishes meets it.
+
     After a signature that took long (all of a large feed has changed) the next one waits ten times as long:
     what is written meanwhile is proved a little later, and does not pay for it.
     """
@@ -181,8 +186,17 @@ async def prove_for_ever(node: Node) -> None:
             log.warning("signing has to wait", extra={"reason": str(error)})
         except Exception:
             log.exception("signing failed")
-        await asyncio.sleep(max(PROVE_SECONDS, 9 * (time.monotonic() - began)))
-        await node.watch.beyond(arrival, PROVE_AGAIN_SECONDS, patient=True)
+        await asyncio.sleep(9 * (time.monotonic() - began))
+        if await node.watch.beyond(arrival, PROVE_AGAIN_SECONDS, patient=True):
+            await _quiet(node)
+
+
+async def _quiet(node: Node) -> None:
+    """Until nothing arrives for a moment."""
+    ends = time.monotonic() + PROVE_SECONDS
+    while (left := ends - time.monotonic()) > 0:
+        if not await node.watch.beyond(node.watch.state.arrival, min(PROVE_QUIET, left), patient=True):
+            return
 
 
 class Alarms:

@@ -127,6 +127,14 @@ class FeedPage(msgspec.Struct, frozen=True):
     more: bool
 
 
+class News(msgspec.Struct, frozen=True):
+    """What is new in a feed: all of its rows after a place."""
+
+    feed: FeedName
+    after: Cursor
+    rows: list[Any]
+
+
 class FeedView(msgspec.Struct, frozen=True):
     """How far a peer's feed has been taken, and what is proved of the copy."""
 
@@ -643,7 +651,29 @@ class Node:
     async def heads(self, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
         """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
         async with self.store.read() as tx:
-            return await tx.feeds.heads(origin or self.operator, seen_by=by)
+            return tuple(place.told for place in await tx.feeds.of(origin or self.operator, seen_by=by))
+
+    async def news(
+        self, before: tuple[Head, ...], *, by: Caller, most: int
+    ) -> tuple[tuple[Head, ...], tuple[News, ...]]:
+        """The heads of this node's feeds that the caller may read, and what is new since other ones.
+
+        Of a feed with more than ``most`` new entries nothing is told, nor of one in another epoch.
+        """
+        known = {head.name: head for head in before}
+        found: list[News] = []
+        async with self.store.read() as tx:
+            places = await tx.feeds.of(self.operator, seen_by=by)
+            for place in places:
+                was = known.get(place.name)
+                if was is None or was.epoch != place.epoch or not 0 < place.head - was.seq <= most:
+                    continue
+                after = Cursor(was.epoch, was.seq)
+                with suppress(Refused):  # who asks for that feed is told why
+                    rows, more = await tx.feeds.entries(place, after, most)
+                    if not more:
+                        found.append(News(place.name, after, rows))
+        return tuple(place.told for place in places), tuple(found)
 
     async def changes(
         self, feed: FeedName, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES

@@ -18,6 +18,7 @@ from granian.net import SocketSpec  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
 from federation.app import application
+from federation.domain.coverage import read_register
 from federation.domain.errors import Broken
 from federation.settings import Settings
 from federation.store import embedded, schema
@@ -61,6 +62,7 @@ async def serve(settings: Settings, *, migrate: bool = False) -> None:
             await schema.migrate(dsn, settings.operator)
         await schema.check(dsn, settings.operator)
         app = application(settings, dsn)
+        read_register()  # before anybody could wait for it
         collect_less()
         server = Listening(
             app,

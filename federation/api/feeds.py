@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refus
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
-from federation.node import FeedPage, Node
+from federation.node import FeedPage, News, Node
 from federation.notary import Feedback
 
 SSE = "text/event-stream"
@@ -65,7 +65,11 @@ class Feeds(Controller):
         while True:
             arrival = node.watch.state.arrival
             seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
-            heads = await node.heads(by=seen_by, origin=origin)
+            news: tuple[News, ...] = ()
+            if held and lines and not origin:
+                heads, news = await node.news(held, by=seen_by, most=NEWS)
+            else:
+                heads = await node.heads(by=seen_by, origin=origin)
             body = msgspec.json.encode({"feeds": heads})
             tag = hashlib.sha256(body).hexdigest()[:32]
             headers = {
@@ -78,8 +82,7 @@ class Feeds(Controller):
             if known is None or tag not in known:
                 if not lines:
                     return answer(body, headers=headers)
-                news = b"" if origin else await _news(node, held, heads, seen_by)
-                return answer(body + b"\n" + news, media_type=NDJSON, headers=headers)
+                return answer(body + b"\n" + _told(news), media_type=NDJSON, headers=headers)
             held = heads
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or node.stopping.is_set():
@@ -191,27 +194,19 @@ class Arrivals(Controller):
                 return answer(b"".join(parts), headers=NO_STORE)
 
 
-async def _news(node: Node, held: tuple[Head, ...], heads: tuple[Head, ...], caller: Caller) -> bytes:
-    """The entries between two states of the heads, feed by feed, where there are few of them.
+def _told(news: Iterable[News]) -> bytes:
+    """What is new, feed by feed, as far as there is room.
 
     It spares who follows us a question; who held another state than we think asks all the same.
     """
-    before = {head.name: head for head in held}
     parts: list[bytes] = []
     room = NEWS_BYTES
-    for head in heads:
-        was = before.get(head.name)
-        if was is None or was.epoch != head.epoch or not 0 < head.seq - was.seq <= NEWS:
-            continue
-        after = Cursor(was.epoch, was.seq)
-        try:
-            page = await node.changes(head.name, after, by=caller, limit=NEWS)
-        except Refused:
-            continue  # who asks for that feed is told why
-        entries = b"".join(entry_line(row) + b"\n" for row in page.rows)
-        if not page.more and len(entries) <= room:
+    for one in news:
+        entries = b"".join(entry_line(row) + b"\n" for row in one.rows)
+        if len(entries) <= room:
             room -= len(entries)
-            parts.append(b'{"feed":"%s","after":"%s"}\n' % (str(head.name).encode(), str(after).encode()))
+            feed, after = str(one.feed).encode(), str(one.after).encode()
+            parts.append(b'{"feed":"%s","after":"%s"}\n' % (feed, after))
             parts.append(entries)
     return b"".join(parts)
 

@@ -130,6 +130,12 @@ def _name(scheme: str, value: str) -> str:
     return f"0002:{value[:9]}" if scheme == "0009" else f"{scheme}:{value}"
 
 
+def read_register() -> None:
+    """Have the register at hand. Reading it takes a seventh of a second, once in a process."""
+    _numbers()
+    _territory_numbers()
+
+
 @cache
 def _numbers() -> dict[str, int]:
     found = {}

@@ -15,12 +15,13 @@ Nothing here reads the whole table of records, and a group is as large as the re
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Integer, Text, column, func, select, true, tuple_
@@ -40,10 +41,17 @@ from federation.store.tables import deployed, deployed_counts, deployed_groups, 
 
 log = logging.getLogger("federation.store")
 
+Row = TypeVar("Row")
+
 WINDOW = 5_000
 """Arrivals that are brought in by one transaction."""
 WINDOW_BYTES = 16 * 1_048_576
 """Bytes of documents that are read at once for it."""
+ROWS = 250
+"""Rows that are read or written by one statement of it."""
+AT_ONCE = 50
+"""Deployments that are looked at before others have a turn: a millisecond. Whatever else the process is asked
+meanwhile is not to wait for thousands of them."""
 PART = 8
 """Bits of a number that tell bodies of one part apart: 256 of them."""
 
@@ -481,8 +489,8 @@ _solution_decoder = msgspec.json.Decoder(Document[Solution])
 class ExposureWriter(ExposureReader):
     """Groups of deployments, in a transaction that brings in what has arrived."""
 
-    async def bring_in(self) -> int:
-        """Bring in the next arrivals, ``WINDOW`` of them at most. Returns how many are left.
+    async def bring_in(self, most: int | None = None) -> int:
+        """Bring in the next arrivals, ``WINDOW`` of them at most or so many. Returns how many are left.
 
         One transaction at a time does it, of all processes.
         """
@@ -499,7 +507,7 @@ class ExposureWriter(ExposureReader):
             arrival = 0
         if arrival == 0:
             begun_at = arrivals_from
-        until = min(last, arrival + WINDOW)
+        until = min(last, arrival + (most or WINDOW))
         rows = await connection.fetch(_ARRIVED, arrival, until)
         for names in _sliced([row[1:] for row in rows if row[0] == "deployment"]):
             await self._change(names)
@@ -512,9 +520,12 @@ class ExposureWriter(ExposureReader):
 
     async def _change(self, names: Sequence[Name]) -> None:
         connection = self._session.connection
-        columns = [origin for origin, _ in names], [key for _, key in names]
-        before = {(row[0], row[1]): Share(*row[2:]) for row in await connection.fetch(_HELD, *columns)}
-        after = await self._shares(await connection.fetch(_DOCUMENTS, Deployment.type, *columns))
+        before: dict[Name, Share] = {}
+        after: dict[Name, Share] = {}
+        for some in _rows(names):
+            columns = [origin for origin, _ in some], [key for _, key in some]
+            before |= {(row[0], row[1]): Share(*row[2:]) for row in await connection.fetch(_HELD, *columns)}
+            after |= await self._shares(await connection.fetch(_DOCUMENTS, Deployment.type, *columns))
         changed = [name for name in names if before.get(name) != after.get(name)]
         if not changed:
             return
@@ -524,7 +535,7 @@ class ExposureWriter(ExposureReader):
         )
         if gone := [name for name in changed if name not in after]:
             await connection.execute(_DROP, [origin for origin, _ in gone], [key for _, key in gone])
-        if kept := [(*name, *after[name]) for name in changed if name in after]:
+        for kept in _rows([(*name, *after[name]) for name in changed if name in after]):
             await connection.execute(_KEEP, *(list(values) for values in zip(*kept, strict=True)))
 
     async def _identify(self, names: Sequence[Name]) -> None:
@@ -546,7 +557,9 @@ class ExposureWriter(ExposureReader):
     async def _shares(self, rows: Sequence[Any]) -> dict[Name, Share]:
         """What these records add, as they are now."""
         read: dict[Name, tuple[GroupName, Resolved]] = {}
-        for origin, key, audience, document in rows:
+        for n, (origin, key, audience, document) in enumerate(rows):
+            if not n % AT_ONCE:
+                await asyncio.sleep(0)
             try:
                 content = _decoder.decode(document).content
             except msgspec.MsgspecError:
@@ -591,7 +604,9 @@ class ExposureWriter(ExposureReader):
         sets = {row[0]: (bytearray(row[4]), bytearray(row[5])) for row in rows}
         moved: dict[tuple[int, int], Counter[int]] = {}
         for sign, shares in ((-1, taken), (1, added)):
-            for one in shares:
+            for n, one in enumerate(shares):
+                if not n % AT_ONCE:
+                    await asyncio.sleep(0)
                 group = groups[one.group]
                 group[0] += sign
                 group[1] += sign * one.counted
@@ -609,30 +624,34 @@ class ExposureWriter(ExposureReader):
     ) -> dict[tuple[int, int], bool]:
         """Count who covers whom. Returns (group, number) of those covered now and not before, or no more."""
         connection = self._session.connection
-        places = sorted(moved)
-        rows = await connection.fetch(
-            _COUNTS_TO_CHANGE, [id_ for id_, _ in places], [part for _, part in places]
-        )
-        before = {(row[0], row[1]): _read(row[2]) for row in rows}
-        kept: list[tuple[int, int, bytes]] = []
-        gone: list[tuple[int, int]] = []
         turned: dict[tuple[int, int], bool] = {}
-        for place in places:
-            counts = before.get(place, {})
-            for number, change in moved[place].items():
-                was = counts.get(number, 0)
-                counts[number] = was + change
-                if bool(was) != bool(counts[number]):
-                    turned[place[0], number] = bool(counts[number])
-            left = {number: count for number, count in counts.items() if count}
-            if left:
-                kept.append((*place, _written(left)))
-            elif place in before:
-                gone.append(place)
-        if kept:
-            await connection.execute(_CHANGE_COUNTS, *(list(values) for values in zip(*kept, strict=True)))
-        if gone:
-            await connection.execute(_DROP_COUNTS, *(list(values) for values in zip(*gone, strict=True)))
+        for places in _rows(sorted(moved)):
+            rows = await connection.fetch(
+                _COUNTS_TO_CHANGE, [id_ for id_, _ in places], [part for _, part in places]
+            )
+            before = {(row[0], row[1]): row[2] for row in rows}
+            kept: list[tuple[int, int, bytes]] = []
+            gone: list[tuple[int, int]] = []
+            for n, place in enumerate(places):
+                if not n % AT_ONCE:
+                    await asyncio.sleep(0)
+                counts = _read(before[place]) if place in before else {}
+                for number, change in moved[place].items():
+                    was = counts.get(number, 0)
+                    counts[number] = was + change
+                    if bool(was) != bool(counts[number]):
+                        turned[place[0], number] = bool(counts[number])
+                left = {number: count for number, count in counts.items() if count}
+                if left:
+                    kept.append((*place, _written(left)))
+                elif place in before:
+                    gone.append(place)
+            if kept:
+                await connection.execute(
+                    _CHANGE_COUNTS, *(list(values) for values in zip(*kept, strict=True))
+                )
+            if gone:
+                await connection.execute(_DROP_COUNTS, *(list(values) for values in zip(*gone, strict=True)))
         return turned
 
 
@@ -660,6 +679,12 @@ def _sliced(rows: Sequence[Any]) -> Iterable[list[Name]]:
         size += length or 0
     if names:
         yield names
+
+
+def _rows(several: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Rows as one statement takes them."""
+    for start in range(0, len(several), ROWS):
+        yield several[start : start + ROWS]
 
 
 def _numbers(stored: bytes) -> array[int]:

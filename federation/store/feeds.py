@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
 from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
 from federation.domain.visibility import Caller, may_see
-from federation.store.digests import FORGOTTEN
+from federation.store.digests import COPY_COLUMNS, FORGOTTEN, Copy
 from federation.store.pages import bounded
 from federation.store.records import ADVANCE, Held
 from federation.store.statements import Session, Statement, param
@@ -46,6 +46,19 @@ class Place(msgspec.Struct, frozen=True):
         """Up to where it was taken."""
         return Cursor(self.epoch, self.head) if self.epoch else None
 
+    @property
+    def told(self) -> Head:
+        """As a reader of the feed is told of it."""
+        return Head(
+            origin=self.origin,
+            audience=self.audience,
+            epoch=self.epoch or "",
+            seq=self.head,
+            retained_from=self.retained_from,
+            count=self.live,
+            checkpoint=self.checkpoint,
+        )
+
 
 _COLUMNS = (
     feeds.c.id, feeds.c.origin, feeds.c.audience, feeds.c.epoch,
@@ -62,6 +75,12 @@ _ONE = Statement(
     select(*_COLUMNS).where(
         feeds.c.origin == param("origin", Text), feeds.c.audience == param("audience", Text)
     )
+)
+_COPIES = Statement(
+    select(*_COLUMNS, copies.c.feed, *COPY_COLUMNS)
+    .outerjoin(copies, copies.c.feed == feeds.c.id)
+    .where(feeds.c.origin == param("origin", Text))
+    .order_by(feeds.c.audience)
 )
 _OPEN = Statement(
     insert(feeds)
@@ -268,7 +287,13 @@ _CLEARED = Statement(
         (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", _ARRAY).any_(),
     )
 )
-_PROVED = Statement(delete(set_aside).where(set_aside.c.feed == param("feed")))
+_PROVED = Statement(
+    delete(set_aside).where(
+        set_aside.c.feed == param("feed"),
+        # What was set aside of later entries was not compared.
+        select(feeds.c.id).where(feeds.c.id == param("feed"), feeds.c.head == param("seq")).exists(),
+    )
+)
 _UNTOLD = Statement(
     select(
         set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
@@ -366,21 +391,20 @@ class FeedsReader:
         """Every feed held here, own and others'."""
         return tuple(Place(*row) for row in await self._session.all(_ALL))
 
-    async def heads(self, origin: str, *, seen_by: Caller) -> tuple[Head, ...]:
-        """Heads of the feeds of an origin that are held here and that the caller may read."""
+    async def of(self, origin: str, *, seen_by: Caller) -> tuple[Place, ...]:
+        """The feeds of an origin that are held here and that the caller may read."""
+        places = (Place(*row) for row in await self._session.all(_OF, origin=origin))
         return tuple(
-            Head(
-                origin=place.origin,
-                audience=place.audience,
-                epoch=place.epoch,
-                seq=place.head,
-                retained_from=place.retained_from,
-                count=place.live,
-                checkpoint=place.checkpoint,
-            )
-            for place in (Place(*row) for row in await self._session.all(_OF, origin=origin))
-            if place.epoch and may_see(place.origin, place.audience, seen_by)
+            place for place in places if place.epoch and may_see(place.origin, place.audience, seen_by)
         )
+
+    async def copies(self, origin: str) -> dict[FeedName, tuple[Place, Copy]]:
+        """The feeds of an origin that are held here, each with what is known of the copy."""
+        ends = len(_COLUMNS)
+        held = ((Place(*row[:ends]), row[ends:]) for row in await self._session.all(_COPIES, origin=origin))
+        return {
+            place.name: (place, Copy(*known[1:]) if known[0] is not None else Copy()) for place, known in held
+        }
 
     async def find(self, name: FeedName) -> Place | None:
         row = await self._session.one(_ONE, origin=name.origin, audience=name.audience)
@@ -585,12 +609,12 @@ class FeedsWriter(FeedsReader):
             _WAS_TOLD, feed, *([getattr(one, name) for one in several] for name in ("type", "key", "seq"))
         )
 
-    async def proved(self, feed: int) -> int:
-        """All that the feed has is held as its origin signed it: nothing of it is set aside any more.
+    async def proved(self, feed: int, seq: int) -> int:
+        """All that the feed has up to a number is held as its origin signed it: nothing of it is set aside.
 
-        Returns how many entries were.
+        Returns how many entries were. Nothing happens when more of it was taken meanwhile.
         """
-        return await self._session.run(_PROVED, feed=feed)
+        return await self._session.run(_PROVED, feed=feed, seq=seq)
 
     async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -47,12 +47,36 @@ class Answering(Proving, Protocol):
         ...
 
 
-async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken:
-    """Bring the copy of a feed to what its origin, which tells us itself, has and signs."""
+Found = Literal["equal", "moved", "differs"]
+"""What a comparison says; ``moved``: the copy is at another number, so there is nothing to compare."""
+
+
+class Comparison(NamedTuple):
+    """A copy that is to be held against what its origin signed."""
+
+    told: Head
+    """What its origin told."""
+    proof: Proof
+    sender: Sender
+
+
+async def follow(
+    node: Node,
+    origin: Peer,
+    head: Head,
+    source: Proving,
+    held: tuple[Place | None, Copy] | None = None,
+    later: list[Comparison] | None = None,
+) -> Taken:
+    """Bring the copy of a feed to what its origin, which tells us itself, has and signs.
+
+    ``held``: what is known of our copy, where that was just read. A comparison that can be made while more
+    is taken is left to who calls, as one of ``later``.
+    """
     name, told = head.name, head
     sender = Sender(source, await _with_key(node, origin, head))
     proof = _proof(node, head, sender)
-    place, copy = await copy_of(node, name)
+    place, copy = held or await copy_of(node, name)
     if place is not None and copy.braked is not None and not copy.confirmed:
         if place.epoch == head.epoch and place.head >= head.retained_from:
             # (Else what is gone and what was withdrawn cannot be told apart: all of it waits.)
@@ -76,6 +100,15 @@ async def follow(node: Node, origin: Peer, head: Head, source: Proving) -> Taken
     if trusting:
         taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
     if proof is not None:
+        if (
+            later is not None
+            and not trusting
+            # (Else tombstones are to be dropped first, which entries must not meet.)
+            and place is not None
+            and place.retained_from >= proof.said.retained_from
+        ):
+            later.append(Comparison(told, proof, sender))
+            return taken
         await _prove(node, name, proof, sender, taken, trusting=trusting)
         taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
     return taken
@@ -143,14 +176,34 @@ async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: 
     return 0 < place.head < head.retained_from and proof is not None
 
 
-async def _prove(
-    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, *, trusting: bool
-) -> None:
-    """Compare the copy with a checkpoint, and repair it where they differ."""
+async def compare_beside(node: Node, wanted: Comparison) -> Found:
+    """Make a comparison while more may be taken. What ``differs`` is to be followed once more."""
+    name, proof, sender = wanted.told.name, wanted.proof, wanted.sender
+    before = await _saw(node, name, proof)
+    try:
+        if await compare(node, name, proof) is not None:
+            return "differs"
+    except Overtaken:
+        return "differs" if await _ends_short(node, name, proof) else "moved"
+    if before.via != sender.via:
+        await _verified(node, name, sender, Taken())
+    return "equal"
+
+
+async def _saw(node: Node, name: FeedName, proof: Proof) -> Copy:
+    """Note that a checkpoint came; what was known of the copy before."""
     async with node.store.write() as tx:
         place = await tx.feeds.open(name, None)
         before = await tx.digests.copy(place.id)
         await tx.digests.saw(place.id, moment(proof.said.iat))
+    return before
+
+
+async def _prove(
+    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, *, trusting: bool
+) -> None:
+    """Compare the copy with a checkpoint, and repair it where they differ."""
+    before = await _saw(node, name, proof)
     ours: State | None = None
     try:
         ours = await compare(node, name, proof, adopting=trusting)

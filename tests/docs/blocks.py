@@ -399,7 +399,8 @@ def proofs() -> str:
         ("Age at which a checkpoint is renewed, though nothing has changed", seconds(proof.RENEWED)),
         ("Age of the last proof at which a copy raises an alarm", seconds(proof.HALF_LIFE)),
         ("Time that the clock of a signer may be ahead", seconds(proof.CLOCKS_DIFFER)),
-        ("Pause between two signatures of changes, at least", seconds(housekeeping.PROVE_SECONDS)),
+        ("Time without an arrival after which changes are signed", seconds(housekeeping.PROVE_QUIET)),
+        ("Time after which they are signed although more arrives", seconds(housekeeping.PROVE_SECONDS)),
         ("Looks for checkpoints that grow old", f"every {seconds(housekeeping.PROVE_AGAIN_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",

@@ -17,7 +17,7 @@ from federation.domain.feed import FeedName
 from federation.domain.solution import Solution
 from federation.domain.visibility import anonymous, itself
 from federation.node import Node
-from federation.store.exposure import _sliced, covering
+from federation.store.exposure import ExposureWriter, _sliced, covering
 from tests.domain.builders import a_solution, a_statement, an_incident
 from tests.exposure.world import CHALON, GLPI, MACON, a_vulnerability, bodies, copy, cve, hits, running, told
 from tests.nodes import introduce, publish
@@ -174,6 +174,49 @@ async def test_while_much_arrives_it_is_left_for_later_but_not_for_ever(
     await keeping.keep_up(arnia)  # nothing has arrived since
     async with arnia.store.read() as tx:
         assert await tx.exposure.behind() == 0
+
+
+async def test_while_somebody_publishes_it_is_brought_in_by_and_by(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portions: list[int | None] = []
+    really = ExposureWriter.bring_in
+
+    async def noted(self: ExposureWriter, most: int | None = None) -> int:
+        portions.append(most)
+        return await really(self, most)
+
+    monkeypatch.setattr(ExposureWriter, "bring_in", noted)
+    monkeypatch.setattr(exposure, "FEW", 1)
+    monkeypatch.setattr(exposure, "RESTS", 0)
+    monkeypatch.setattr(exposure, "QUIET", 3_600.0)
+    keeping = exposure.KeepingUp()
+    for quiet in (False, True):
+        if quiet:
+            monkeypatch.setattr(exposure, "QUIET", 0.0)
+        for number in range(3):
+            await publish(arnia, "deployment", f"{quiet}{number}".lower(), running())
+        await arnia.watch.look()
+        await keeping.keep_up(arnia)
+    assert portions == [1, 1, 1, None]
+
+
+async def test_others_have_their_turn_while_it_is_brought_in(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await publish(arnia, "deployment", f"d{number}", running())
+    turns = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal turns
+        turns += 1
+
+    monkeypatch.setattr("federation.store.exposure.AT_ONCE", 2)
+    monkeypatch.setattr("federation.store.exposure.asyncio.sleep", sleep)
+    async with arnia.store.write() as tx:
+        await tx.exposure.bring_in()
+    assert turns >= 4, "two for what is read, two for what it adds"
 
 
 def test_documents_are_read_in_slices_of_a_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from federation import exposure
@@ -17,6 +18,7 @@ from federation.domain.query import read_query
 from federation.domain.sameness import MOST_OF_ONE
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.store import database
+from federation.store import digests as store_digests
 from federation.store import feeds as store_feeds
 from federation.store import records as store_records
 from federation.store.exposure import ExposureWriter
@@ -271,6 +273,27 @@ async def test_a_write_is_planned_once_and_finds_by_whole_keys(full: str, statem
             assert "Seq Scan on withdrawals" not in plan
             for found in re.findall(r"Scan .*on (?:pk_)?records.*\n.*Cond: (.*)", plan):
                 assert "key = " in found, plan
+
+
+async def test_what_has_changed_of_a_feed_is_not_taken_for_a_third_of_it(full: str) -> None:
+    """Else whichever index is the smallest is read, all of the feed, for every signature and comparison."""
+    async with looking(full) as look:
+        await look.execute(database._BEGIN)
+        await look.execute(f"PREPARE digest AS {store_digests._BRING_UP}")
+        rows = await look.fetch("EXPLAIN (FORMAT JSON) EXECUTE digest (1, 17999, '{}')")
+        await look.execute("ROLLBACK; DEALLOCATE digest")
+    (changed,) = [
+        node
+        for node in _nodes(msgspec.json.decode(rows[0][0])[0]["Plan"])
+        if node.get("Relation Name") == "records" and "(seq > $2)" in str(node)
+    ]
+    assert "(seq > $2)" not in changed.get("Filter", "")
+    assert changed["Plan Rows"] < MANY / 50
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    inner = [node for one in plan.get("Plans", ()) for node in _nodes(one)]
+    return [{name: value for name, value in plan.items() if name != "Plans"}, *inner]
 
 
 async def test_a_plan_that_reads_the_whole_table_would_be_noticed(explaining: Explaining) -> None:
