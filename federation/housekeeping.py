@@ -60,6 +60,8 @@ ALARM_SECONDS = 60.0
 """Seconds between looks at the copies' proofs."""
 EXPIRE_SECONDS = 3_600.0
 """Seconds between looks for tombstones that have been kept for long enough."""
+INDEX_SECONDS = 20.0
+"""Seconds between two times that what makes records findable is put in its place."""
 STATISTICS_SECONDS = 0.5
 """Seconds between looks whether many records have come."""
 LAST_SECONDS = 10.0
@@ -228,6 +230,7 @@ async def _keep_house(node: Node) -> None:
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
         _every(STATISTICS_SECONDS, refresh_statistics, node),
+        _every(INDEX_SECONDS, put_in_place, node),
         _every(KEEP_UP_SECONDS, exposure.KeepingUp().keep_up, node),
         _every(ALERT_SECONDS, alerts.Noticing(node).notice, node),
         deliver_for_ever(node),
@@ -240,6 +243,11 @@ async def refresh_statistics(node: Node) -> None:
     """Tell the planner what there is, when many records have come and nobody brings more."""
     if node.store.owes_statistics():
         await node.store.refresh_statistics()
+
+
+async def put_in_place(node: Node) -> None:
+    """Put what makes records findable in its place, before there is much of it."""
+    await node.store.put_in_place()
 
 
 async def deliver_for_ever(node: Node) -> None:

@@ -49,16 +49,17 @@ AWAY = (
 """What asyncpg raises when there is no database (any more) at the other end."""
 
 
-_BEGIN = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+_BEGIN = (
+    "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;"
+    " SET LOCAL gin_pending_list_limit = '256MB'"
+)
 """What writes finds by whole keys, and is planned once: planning anew would cost more than running it.
 
 A plan that was made while a table was empty must not be one to read all of it. In one message with the BEGIN,
 for that is a round trip as well. Lists are planned for what they ask, see below.
-"""
-_MANY = f"{_BEGIN}; SET LOCAL gin_pending_list_limit = '256MB'"
-"""For many records at once: what makes them findable waits in a list that is read by every search (40 ms
-where it is 150 MB long), and is put in its place by ``refresh_statistics`` when all are there, or by
-autovacuum.
+
+What makes records findable waits in a list that is read by every search (40 ms where it is 150 MB long). No
+writer puts it in its place, which takes a second for a hundred thousand: see ``put_in_place``.
 """
 QUIET = 1.0
 """Seconds without many records after which it is taken that all of them are there."""
@@ -197,7 +198,7 @@ class Store:
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
         async with self._connection() as connection:
-            begin = _MANY if many else _BEGIN
+            begin = _BEGIN
             if buckets := ",".join(map(str, sorted(set(locks)))):
                 begin += _LOCK.format(buckets)
             try:
@@ -226,9 +227,17 @@ class Store:
         Autovacuum would within a minute or so; until then every list is planned for an empty table.
         """
         self._many_at = None
+        await self.put_in_place()
+        async with self._connection() as connection:
+            await connection.execute("ANALYZE records")
+
+    async def put_in_place(self) -> None:
+        """Put what makes records findable in its place in the index. Writers go on meanwhile.
+
+        Autovacuum does it too, but seldom where a table is large.
+        """
         async with self._connection() as connection:
             await connection.execute("SELECT gin_clean_pending_list('ix_records_found')")
-            await connection.execute("ANALYZE records")
 
     @asynccontextmanager
     async def claims(self) -> AsyncIterator[Claims]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -47,31 +47,12 @@ class Answering(Proving, Protocol):
         ...
 
 
-Found = Literal["equal", "moved", "differs"]
-"""What a comparison says; ``moved``: the copy is at another number, so there is nothing to compare."""
-
-
-class Comparison(NamedTuple):
-    """A copy that is to be held against what its origin signed."""
-
-    told: Head
-    """What its origin told."""
-    proof: Proof
-    sender: Sender
-
-
 async def follow(
-    node: Node,
-    origin: Peer,
-    head: Head,
-    source: Proving,
-    held: tuple[Place | None, Copy] | None = None,
-    later: list[Comparison] | None = None,
+    node: Node, origin: Peer, head: Head, source: Proving, held: tuple[Place | None, Copy] | None = None
 ) -> Taken:
     """Bring the copy of a feed to what its origin, which tells us itself, has and signs.
 
-    ``held``: what is known of our copy, where that was just read. A comparison that can be made while more
-    is taken is left to who calls, as one of ``later``.
+    ``held``: what is known of our copy, where that was just read.
     """
     name, told = head.name, head
     sender = Sender(source, await _with_key(node, origin, head))
@@ -100,15 +81,6 @@ async def follow(
     if trusting:
         taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
     if proof is not None:
-        if (
-            later is not None
-            and not trusting
-            # (Else tombstones are to be dropped first, which entries must not meet.)
-            and place is not None
-            and place.retained_from >= proof.said.retained_from
-        ):
-            later.append(Comparison(told, proof, sender))
-            return taken
         await _prove(node, name, proof, sender, taken, trusting=trusting)
         taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
     return taken
@@ -176,34 +148,14 @@ async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: 
     return 0 < place.head < head.retained_from and proof is not None
 
 
-async def compare_beside(node: Node, wanted: Comparison) -> Found:
-    """Make a comparison while more may be taken. What ``differs`` is to be followed once more."""
-    name, proof, sender = wanted.told.name, wanted.proof, wanted.sender
-    before = await _saw(node, name, proof)
-    try:
-        if await compare(node, name, proof) is not None:
-            return "differs"
-    except Overtaken:
-        return "differs" if await _ends_short(node, name, proof) else "moved"
-    if before.via != sender.via:
-        await _verified(node, name, sender, Taken())
-    return "equal"
-
-
-async def _saw(node: Node, name: FeedName, proof: Proof) -> Copy:
-    """Note that a checkpoint came; what was known of the copy before."""
-    async with node.store.write() as tx:
-        place = await tx.feeds.open(name, None)
-        before = await tx.digests.copy(place.id)
-        await tx.digests.saw(place.id, moment(proof.said.iat))
-    return before
-
-
 async def _prove(
     node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, *, trusting: bool
 ) -> None:
     """Compare the copy with a checkpoint, and repair it where they differ."""
-    before = await _saw(node, name, proof)
+    async with node.store.write() as tx:
+        place = await tx.feeds.open(name, None)
+        before = await tx.digests.copy(place.id)
+        await tx.digests.saw(place.id, moment(proof.said.iat))
     ours: State | None = None
     try:
         ours = await compare(node, name, proof, adopting=trusting)

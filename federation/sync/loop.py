@@ -24,10 +24,8 @@ from federation.node import Node
 from federation.observe import Metrics
 from federation.store.database import Claims
 from federation.store.digests import Copy
-from federation.store.feeds import Place
 from federation.sync.client import PeerSource, peer_source
-from federation.sync.comparing import Comparing
-from federation.sync.follow import Comparison, answer, follow, follow_relayed
+from federation.sync.follow import answer, follow, follow_relayed
 from federation.sync.keeping import Overtaken, Taken
 
 log = logging.getLogger("federation.sync")
@@ -162,36 +160,17 @@ class Loop:
                 await asyncio.sleep(wait.total_seconds())
 
     async def _listen(self, peer: Peer, source: PeerSource, *, failing: bool) -> None:
-        settled: dict[FeedName, Head] = {}
-
-        async def differs(head: Head) -> None:
-            await self._take_one(peer, source, head, settled)
-
-        comparing = Comparing(self._node, settled, differs=differs, then=lambda: self._answer(peer, source))
-        try:
-            await self._take_news(peer, source, settled, comparing, failing=failing)
-        finally:
-            await comparing.stop()
-
-    async def _take_news(
-        self,
-        peer: Peer,
-        source: PeerSource,
-        settled: dict[FeedName, Head],
-        comparing: Comparing,
-        *,
-        failing: bool,
-    ) -> None:
         noted, swept = 0.0, time.monotonic()
         sweep = SWEEP * random.uniform(2 / 3, 4 / 3)
         before: tuple[Head, ...] | None = None
+        settled: dict[FeedName, Head] = {}
         patience = Patience(PROOFS_EACH_SECOND)
         while True:
             asked = time.monotonic()
-            heads = await comparing.beside(source.heads(wait=True))
+            heads = await source.heads(wait=True)
             brought = 0
             if heads is not None:
-                brought = await self._take(peer, source, heads, settled, comparing)
+                brought = await self._take(peer, source, heads, settled)
             now = time.monotonic()
             news = heads is not None and heads != before
             before = heads or before
@@ -211,25 +190,17 @@ class Loop:
                 settled.clear()
 
     async def _take(
-        self,
-        peer: Peer,
-        source: PeerSource,
-        heads: tuple[Head, ...],
-        settled: dict[FeedName, Head],
-        comparing: Comparing | None = None,
+        self, peer: Peer, source: PeerSource, heads: tuple[Head, ...], settled: dict[FeedName, Head]
     ) -> int:
         """Pull every feed of the peer's own, also those that it no longer shows us: to learn why.
 
         ``settled``: the heads that we have proved to be at already; there is nothing to ask of those.
-        ``comparing``: where comparisons go on beside; without it each feed is proved here.
         Returns how many entries came.
         """
         brought = 0
         own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
         for name in settled.keys() - own.keys():
             del settled[name]  # shown again, it is to be taken again
-        if comparing is not None:
-            comparing.shown(own.keys())
         async with self._node.store.read() as tx:
             held = await tx.feeds.copies(peer.operator)
         for place, _ in held.values():
@@ -243,52 +214,28 @@ class Loop:
                     count=0,
                 )
         refused: Exception | None = None
-        later: list[Comparison] = []
+        fresh = True
         for name, head in own.items():
             if settled.get(name) == head:
                 continue
             try:
-                # (What was read is old once a feed was taken.)
-                known = held.get(name, (None, Copy())) if not brought else None
-                brought += await self._take_one(
-                    peer, source, head, settled, known, later if comparing is not None else None
-                )
+                known = held.get(name, (None, Copy())) if fresh else None
+                fresh = False  # what was read is old once a feed was followed
+                async with asyncio.timeout(LONGEST_PULL):
+                    taken = await follow(self._node, peer, head, source, known)
+            except TimeoutError:
+                raise Unreachable(f"taking {name} lasted longer than {LONGEST_PULL:.0f} s") from None
             except CursorRefused as error:
                 log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
                 refused = refused or Unreachable(f"{error.code}: {error.detail}")
+                continue
             except (Refused, Overtaken) as error:
                 refused = refused or error  # the other feeds are not to wait for this one
-        if comparing is not None:
-            comparing.add(later)
-        else:
-            await self._answer(peer, source)
-        if refused is not None:
-            if comparing is not None:
-                await comparing.finish()  # nor are they to stay without a proof
-            raise refused
-        return brought
-
-    async def _take_one(
-        self,
-        peer: Peer,
-        source: PeerSource,
-        head: Head,
-        settled: dict[FeedName, Head],
-        known: tuple[Place | None, Copy] | None = None,
-        later: list[Comparison] | None = None,
-    ) -> int:
-        """Follow one feed; returns how many entries came."""
-        try:
-            async with asyncio.timeout(LONGEST_PULL):
-                taken = await follow(self._node, peer, head, source, known, later)
-        except TimeoutError:
-            raise Unreachable(f"taking {head.name} lasted longer than {LONGEST_PULL:.0f} s") from None
-        self._count(peer, head.name, taken)
-        if taken.verified:
-            settled[head.name] = head
-        return taken.entries
-
-    async def _answer(self, peer: Peer, source: PeerSource) -> None:
+                continue
+            self._count(peer, name, taken)
+            brought += taken.entries
+            if taken.verified:
+                settled[name] = head
         try:
             await answer(self._node, peer, source)
         except Refused as error:
@@ -296,6 +243,9 @@ class Loop:
             log.warning(
                 "a peer did not take our receipts", extra={"peer": peer.operator, "reason": str(error)}
             )
+        if refused is not None:
+            raise refused
+        return brought
 
     async def _take_relayed(self, origin: Peer) -> None:
         """Take what other members hold of an origin that does not answer, as far as it has signed it."""

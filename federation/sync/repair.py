@@ -35,7 +35,6 @@ from federation.domain.proof import (
     unequal,
 )
 from federation.node import Node
-from federation.store.database import Writing
 from federation.store.feeds import Place
 from federation.store.records import Held
 from federation.sync.keeping import Braked, Overtaken, Taken, aside
@@ -75,8 +74,7 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
     """Hold a copy against a checkpoint: None when it is equal, and is noted as verified; else our state.
 
     With ``adopting`` a copy that is equal but for its epoch is of the checkpoint's epoch from then on.
-    Raises Overtaken when the copy is at another number: there is nothing to compare. Entries may be taken
-    meanwhile.
+    Raises Overtaken when the copy is at another number: there is nothing to compare.
     """
     said = proof.said
     async with node.store.write() as tx:
@@ -89,26 +87,18 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
         if was is None:
             raise Overtaken
         _, state = await tx.digests.bring_up(was)
-        if said.says(state):
-            await _found_equal(tx, place, proof)
-            return None
-        if state.seq == said.seq:
+        if not said.says(state):
             return state
-    # An entry came between the two looks. What was made of it is kept, and the next comparison goes on there.
-    raise Overtaken
-
-
-async def _found_equal(tx: Writing, place: Place, proof: Proof) -> None:
-    said = proof.said
-    if place.epoch != said.epoch:
-        await tx.feeds.advance(place, said.cursor, delta=0)
-    signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
-    await tx.digests.sign(place.id, proof.jws, signed_at, expires_at)
-    await tx.digests.verified(place.id, said.seq, signed_at, expires_at)
-    # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
-    # aside may have been a withdrawal that could not be read.
-    if await tx.feeds.proved(place.id, said.seq) or place.epoch != said.epoch:
-        await tx.digests.withdrew(place.id, said.epoch, said.seq)
+        if place.epoch != said.epoch:
+            await tx.feeds.advance(place, said.cursor, delta=0)
+        signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
+        await tx.digests.sign(place.id, proof.jws, signed_at, expires_at)
+        await tx.digests.verified(place.id, said.seq, signed_at, expires_at)
+        # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
+        # aside may have been a withdrawal that could not be read.
+        if await tx.feeds.proved(place.id, said.seq) or place.epoch != said.epoch:
+            await tx.digests.withdrew(place.id, said.epoch, said.seq)
+    return None
 
 
 class Repair:

@@ -42,3 +42,19 @@ async def test_a_few_records_make_no_statistics(arnia: Node, monkeypatch: pytest
     monkeypatch.setattr(database, "QUIET", 0.0)
     await upload(arnia, 3)
     assert not arnia.store.owes_statistics()
+
+
+async def test_what_makes_single_records_findable_is_put_in_its_place_by_housekeeping(
+    arnia: Node, look: Any
+) -> None:
+    await upload(arnia, 3)
+    await housekeeping.put_in_place(arnia)
+    assert await look.fetchval(PENDING) == 0
+
+
+async def test_no_writer_puts_the_index_in_its_place(arnia: Node, look: Any) -> None:
+    """It is dear, and nobody's who happens to be the one that finds it full."""
+    async with arnia.store.write() as tx:
+        connection = tx.records._session.connection
+        assert await connection.fetchval("SHOW gin_pending_list_limit") == "256MB"
+    assert await look.fetchval("SHOW gin_pending_list_limit") == "4MB"
