@@ -18,7 +18,9 @@ from federation.api.feeds import arrival_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
-from federation.store.records import _ARRIVALS, _find, _shape, _values
+from federation.store.lists import in_one
+from federation.store.questions import Shape, asked_values, page_values
+from federation.store.records import _ARRIVALS, _find
 
 _PLURALS = {kind.plural: kind for kind in TYPES.values()}
 _JSON = (b"content-type", b"application/json")
@@ -82,8 +84,8 @@ class Bare:
     def _list(self, plural: str, asked: bytes) -> tuple[str, list[Any]]:
         """Statement and arguments of a list, made once for each question."""
         query = read_query(_PLURALS[plural], parse_qsl(asked.decode()))
-        statement = _shape(query, "own", counted=False)
-        values = _values(query) | {"limit": query.limit, "one_more": query.limit + 1} | _MOST
+        statement = in_one(Shape.of(query, "own"))
+        values = asked_values(query) | page_values(query)
         found = self._lists[asked] = (statement.text, statement.arguments(values))
         return found
 

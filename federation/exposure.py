@@ -515,7 +515,7 @@ class View:
         query = Query(kind=Incident, facets=(("status", OPEN),), either=about, limit=limit, after=after)
         if not about:
             return [], None
-        documents, place = await self._tx.records.collect(query, seen_by=self._by)
+        documents, place, _ = await self._tx.records.collect(query, seen_by=self._by)
         return [Read.of(document) for document in documents], place
 
     async def ledgers(
@@ -591,7 +591,7 @@ class View:
         place: Place | None = None
         while len(found) < MOST_SAID:
             query = Query(kind=Statement, facets=tuple(asked), limit=LONGEST_PAGE, after=place)
-            documents, place = await self._tx.records.collect(query, seen_by=self._by)
+            documents, place, _ = await self._tx.records.collect(query, seen_by=self._by)
             for document in documents:
                 one = _statement.decode(document)
                 assert one.content is not None  # noqa: S101 - no tombstone is listed
@@ -610,7 +610,7 @@ class View:
             query = Query(
                 kind=Incident, facets=(("alias", tuple(sorted(aliases))),), limit=max(MOST_ALIKE, len(reads))
             )
-            documents, _ = await self._tx.records.collect(query, seen_by=self._by)
+            documents, _, _ = await self._tx.records.collect(query, seen_by=self._by)
             for read in map(Read.of, documents):
                 for alias in read.shared_aliases:
                     others.setdefault(alias, set()).add(read.id)

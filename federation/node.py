@@ -644,9 +644,7 @@ class Node:
     async def collect(self, query: Query, *, by: Caller) -> tuple[list[bytes], Place | None, int | None]:
         """A page of documents, where the next one begins, and how many there are if that was asked."""
         async with self.store.read() as tx:
-            documents, place = await tx.records.collect(query, seen_by=by)
-            total = await tx.records.count(query, seen_by=by) if query.total else None
-        return documents, place, total
+            return await tx.records.collect(query, seen_by=by)
 
     async def heads(self, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
         """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""

@@ -707,7 +707,7 @@ _CONTROL: dict[str, dict[str, Any]] = {
     "sort": {"schema": {"enum": list(SORTS), "default": "-updated_at"}},
     "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE}},
     "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
-    "total": {"description": "Count what is found, up to 10 000.", "schema": {"type": "boolean"}},
+    "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
 }
 
 

@@ -15,15 +15,17 @@ from zlib import crc32
 
 import asyncpg
 import msgspec
-from sqlalchemy import Text, case, cast, column, func, literal_column, select, true, tuple_, union_all
+from sqlalchemy import Text, cast, column, func, literal_column, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.document import Record
 from federation.domain.errors import Invalid, Raced
 from federation.domain.feed import PAGE_BYTES
-from federation.domain.query import MOST_COUNTED, Place, Query
+from federation.domain.query import Place, Query
 from federation.domain.visibility import Caller
+from federation.store import lists
 from federation.store.pages import bounded
+from federation.store.questions import endings
 from federation.store.seen import Eyes, arguments, eyes, seen
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
@@ -137,86 +139,6 @@ _each = (
 _OTHERS_HELD = Statement(select(*_each.c).select_from(_asked.join(_each, true())))
 
 
-# Listing
-
-
-def _endings(text: Any) -> Any:
-    """French as it is indexed and asked for.
-
-    The stemmer would take *usager* and *usagers*, *gérée* and *géré* for different words: it knows such
-    endings by their accents, which are gone before it looks.
-    """
-    for ending, plain in (("ers", "er"), ("[eé](e|s|es)", "e")):
-        fixed = (literal_column(one, Text) for one in (f"'{ending}\\M'", f"'{plain}'", "'gi'"))
-        text = func.regexp_replace(text, *fixed)
-    return text
-
-
-_words = param("words", Text)
-_french = func.websearch_to_tsquery(literal_column("'federation_french'"), _endings(_words))
-# Every text is indexed by its French stems, so one question reaches all words of a record, whatever text
-# they are of, and what is left out (-word) is left out. Only a question of words that French does not
-# count ("ai", "sur") is asked as it stands.
-_ASKED = case(
-    (func.numnode(_french) > 0, _french),
-    else_=func.websearch_to_tsquery(literal_column("'federation_simple'"), _words),
-)
-
-
-@lru_cache(maxsize=512)
-def _list(
-    through: Eyes,
-    sort: str,
-    *,
-    every: bool,
-    either: int,
-    beneficiaries: bool,
-    words: bool,
-    since: bool,
-    before: bool,
-    after: bool,
-    counted: bool,
-) -> Statement:
-    """The statement for a question of this shape.
-
-    ``every``: filters with one value, all demanded; ``either``: how many filters have alternatives.
-    """
-    c = records.c
-    demanded = [c.type == param("type", Text), ~c.retracted, seen(records, through)]
-    if every:
-        demanded.append(c.facets.contains(param("every", ARRAY(Text))))
-    for index in range(either):
-        demanded.append(c.facets.overlap(param(f"either{index}", ARRAY(Text))))
-    if beneficiaries:
-        demanded.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
-    if words:
-        demanded.append(c.search.bool_op("@@")(_ASKED))
-    moment = records.c.updated_at.type
-    if since:
-        demanded.append(c.updated_at >= param("since", moment))
-    if before:
-        demanded.append(c.updated_at < param("before", moment))
-    if counted:
-        some = select(c.key).where(*demanded).limit(MOST_COUNTED + 1).subquery()
-        return Statement(select(func.count()).select_from(some))
-    place = (param("at_origin", Text), param("at_key", Text))
-    chosen = select(c.document, c.updated_at, c.origin, c.key)
-    match sort:
-        case "id":
-            if after:
-                demanded.append(tuple_(c.origin, c.key) > tuple_(*place))
-            chosen = chosen.order_by(c.origin, c.key)
-        case _:
-            ordered = (c.updated_at, c.origin, c.key)
-            if after:
-                here = tuple_(param("at", moment), *place)
-                demanded.append(tuple_(*ordered) > here if sort == "updated_at" else tuple_(*ordered) < here)
-            chosen = chosen.order_by(*(ordered if sort == "updated_at" else [o.desc() for o in ordered]))
-    order = ("origin", "key") if sort == "id" else ("updated_at", "origin", "key")
-    page = chosen.where(*demanded).limit(param("one_more"))
-    return Statement(bounded(page, *order, backwards=sort == "-updated_at"))
-
-
 # Arrivals: what an operator's own systems follow
 
 _ARRIVALS = Statement(
@@ -295,7 +217,7 @@ def _incoming(*further: str) -> str:
     names = ", ".join(name for name, _ in columns)
     return f"""incoming AS (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS i({names}, n)),
 texts AS MATERIALIZED (
-    SELECT array_agg(to_tsvector('federation_french', {_endings(literal_column("text"))}) ORDER BY n) AS words
+    SELECT array_agg(to_tsvector('federation_french', {endings(literal_column("text"))}) ORDER BY n) AS words
     FROM unnest(${len(columns) + 1}::text[]) WITH ORDINALITY AS t(text, n)
 )"""
 
@@ -321,7 +243,7 @@ ON CONFLICT (type, origin, key) DO UPDATE SET
     beneficiaries = excluded.beneficiaries, search = excluded.search
 WHERE {condition}
 """
-_OTHER = str(_endings(literal_column("i.other")))
+_OTHER = str(endings(literal_column("i.other")))
 
 KEEP = (
     f"WITH {_incoming('feed int', 'live int')}"
@@ -520,23 +442,12 @@ class RecordsReader:
         )
         return Stored(*row) if row else None
 
-    async def collect(self, query: Query, *, seen_by: Caller) -> tuple[list[bytes], Place | None]:
-        """A page of documents, and the place after which the next one begins, if there is one."""
-        values = _values(query)
-        if query.after:
-            values |= {"at_origin": query.after.origin, "at_key": query.after.key}
-            if query.sort != "id":
-                values["at"] = query.after.updated_at
-        statement = _shape(query, eyes(seen_by), counted=False)
-        values |= {"limit": query.limit, "one_more": query.limit + 1, "most": PAGE_BYTES}
-        rows = await self._session.all(statement, **values, **arguments(seen_by))
-        place = Place(query.sort, *rows[-1][1:-1]) if rows and rows[-1]["followed"] else None
-        return [row["document"] for row in rows], place
+    async def collect(self, query: Query, *, seen_by: Caller) -> tuple[list[bytes], Place | None, int | None]:
+        """A page of documents, where the next one begins, and how many there are if that was asked.
 
-    async def count(self, query: Query, *, seen_by: Caller) -> int:
-        """How many records a question finds, up to one more than ``MOST_COUNTED``."""
-        statement = _shape(query, eyes(seen_by), counted=True)
-        return await self._session.value(statement, **_values(query), **arguments(seen_by)) or 0
+        The total is exact up to ``MOST_COUNTED``; a higher one says that there are more.
+        """
+        return await lists.collect(self._session, query, seen_by=seen_by)
 
     async def arrivals(
         self, after: int, until: int, limit: int, *, seen_by: Caller
@@ -710,38 +621,3 @@ def _columns(records: Sequence[Record]) -> tuple[tuple[list[Any], ...], list[str
         [one.other for one in found],
         [texts.setdefault(one.french, len(texts) + 1) for one in found],
     ), list(texts)
-
-
-def _shape(query: Query, through: Eyes, *, counted: bool) -> Statement:
-    return _list(
-        through,
-        query.sort,
-        every=any(len(values) == 1 for _, values in query.facets),
-        either=sum(len(values) > 1 for _, values in query.facets) + bool(query.either),
-        beneficiaries=bool(query.beneficiaries),
-        words=query.words is not None,
-        since=query.updated_since is not None,
-        before=query.updated_before is not None,
-        after=query.after is not None and not counted,
-        counted=counted,
-    )
-
-
-def _values(query: Query) -> dict[str, Any]:
-    values: dict[str, Any] = {"type": query.kind.type}
-    facets = [[f"{query.kind.type}.{name}={value}" for value in several] for name, several in query.facets]
-    if every := [several[0] for several in facets if len(several) == 1]:
-        values["every"] = every
-    if query.either:
-        facets.append([f"{query.kind.type}.{name}={value}" for name, value in query.either] * 2)
-    for index, several in enumerate(several for several in facets if len(several) > 1):
-        values[f"either{index}"] = several
-    if query.beneficiaries:
-        values["beneficiaries"] = list(query.beneficiaries)
-    if query.words is not None:
-        values["words"] = query.words
-    if query.updated_since:
-        values["since"] = query.updated_since
-    if query.updated_before:
-        values["before"] = query.updated_before
-    return values

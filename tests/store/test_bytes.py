@@ -121,13 +121,16 @@ async def test_a_record_that_is_larger_than_a_page_is_a_page(
     large: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is none today (a document has 1 MiB at most), and a reader must not wait for one for ever."""
+    from federation.store import questions as questions_module
     from federation.store import records as records_module
 
+    monkeypatch.setattr(questions_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(records_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(feeds_module, "PAGE_BYTES", 1_000)
-    documents, place, _ = await large.collect(read_query(Solution, []), by=anonymous("arnia"))
-    assert len(documents) == 1
-    assert place is not None
+    for asked in ([], [("origin", "arnia"), ("tlp", "CLEAR")], [("q", "solution")]):
+        documents, place, _ = await large.collect(read_query(Solution, asked), by=anonymous("arnia"))
+        assert len(documents) == 1
+        assert place is not None
     page = await large.changes(FEED, None, by=anonymous("arnia"))
     assert ([row[0] for row in page.rows], page.more) == ([1], True)
     rows, cursor, more = await large.arrivals(None, by=itself("arnia"))

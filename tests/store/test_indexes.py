@@ -14,10 +14,10 @@ from federation import exposure
 from federation.domain.deployment import Deployment
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, FeedName
-from federation.domain.query import read_query
+from federation.domain.query import SORTS, read_query
 from federation.domain.sameness import MOST_OF_ONE
 from federation.domain.visibility import Caller, anonymous, itself
-from federation.store import database
+from federation.store import database, lists
 from federation.store import digests as store_digests
 from federation.store import feeds as store_feeds
 from federation.store import records as store_records
@@ -104,7 +104,8 @@ async def full(databases: Databases) -> AsyncIterator[str]:
 @pytest.fixture
 async def explaining(full: str) -> AsyncIterator[Explaining]:
     async with looking(full) as connection:
-        await connection.execute("SET jit = off")
+        # As in store/database.py.
+        await connection.execute("SET jit = off; SET enable_seqscan = off")
         yield Explaining(connection)
 
 
@@ -138,12 +139,12 @@ async def test_a_list_is_found_by_an_index(
     explaining: Explaining, caller: Caller, asked: list[tuple[str, str]], least: int
 ) -> None:
     reader = RecordsReader(Session(explaining))
-    documents, place = await reader.collect(read_query(Deployment, asked), seen_by=caller)
+    documents, place, _ = await reader.collect(read_query(Deployment, asked), seen_by=caller)
     explaining.found_by_index()
     assert len(documents) >= (min(least, 1) if caller.operator is None else least)
     if place is not None:
         following = read_query(Deployment, [*asked, ("after", str(place))])
-        more, _ = await reader.collect(following, seen_by=caller)
+        more, _, _ = await reader.collect(following, seen_by=caller)
         explaining.found_by_index()
         assert not set(more) & set(documents)
 
@@ -155,8 +156,109 @@ async def test_a_list_is_found_by_an_index(
 )
 async def test_a_total_is_counted_by_an_index(explaining: Explaining, asked: list[tuple[str, str]]) -> None:
     reader = RecordsReader(Session(explaining))
-    assert await reader.count(read_query(Deployment, asked), seen_by=itself("recia")) > 0
+    query = read_query(Deployment, [*asked, ("total", "true")])
+    _, _, total = await reader.collect(query, seen_by=itself("recia"))
+    assert total
     explaining.found_by_index()
+
+
+WAYS = {
+    "as they are": {},
+    "nowhere near": {"WALKED": 3, "FURTHER": 0, "GLANCED": 1},
+    "not few": {"READ": 3},
+    "neither": {"READ": 3, "WALKED": 3, "FURTHER": 0, "GLANCED": 1},
+    "counted by reading": {"COUNTED": 0},
+}
+
+
+@pytest.mark.parametrize("ways", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("sort", SORTS)
+async def test_whichever_way_a_list_is_found_it_is_by_an_index(
+    explaining: Explaining, ways: dict[str, int], sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (ways | {"MOST_COUNTED": 20}).items():
+        monkeypatch.setattr(lists, name, value)
+    reader = RecordsReader(Session(explaining))
+    for caller in CALLERS.values():
+        for asked, _ in QUESTIONS.values():
+            question = [pair for pair in asked if pair[0] != "sort"] + [("sort", sort), ("total", "true")]
+            await reader.collect(read_query(Deployment, question), seen_by=caller)
+    explaining.found_by_index()
+
+
+def read_of_records(plan: dict[str, Any]) -> int:
+    """Rows that a plan has read of the table, those that it then left out as well."""
+    own = 0
+    if plan.get("Relation Name") == "records":
+        own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return int(own * plan["Actual Loops"]) + sum(map(read_of_records, plan.get("Plans", ())))
+
+
+def way(statement: str) -> str:
+    return next((name for name in ("walked", "all_found") if name in statement), "in one")
+
+
+async def test_each_way_is_gone_so_far_and_no_further(
+    explaining: Explaining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = {"GLANCED": 10, "WALKED": 200, "FURTHER": 0, "READ": 100, "COUNTED": 300, "MOST_COUNTED": 20}
+    for name, value in bounds.items():
+        monkeypatch.setattr(lists, name, value)
+    read: dict[str, int] = {}
+    plain = explaining._connection
+
+    class Analysing(Explaining):
+        async def _explain(self, statement: str, *arguments: Any) -> None:
+            (row,) = await plain.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
+            rows = read_of_records(msgspec.json.decode(row[0])[0]["Plan"])
+            read[way(statement)] = max(read.get(way(statement), 0), rows)
+
+    reader = RecordsReader(Session(Analysing(plain)))
+    for values in ("production", "planned"):
+        asked = [("status", values), ("hosting", "operator"), ("limit", "10"), ("total", "true")]
+        await reader.collect(read_query(Deployment, asked), seen_by=itself("recia"))
+    versions = [("version", f"10.{n}") for n in (20, 30, 40)]
+    for asked in ([("limit", "10"), *versions], [("limit", "10"), ("q", "hebergeur -7"), *versions]):
+        await reader.collect(read_query(Deployment, asked), seen_by=itself("recia"))
+    assert 200 <= read["walked"] <= 300 + 11
+    assert 100 <= read["all_found"] <= 100 + 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "ways"),
+    [
+        ([], ["in one"]),
+        ([("version", "10.20")], ["in one"]),
+        ([("version", "10.20"), ("sort", "id")], ["in one"]),
+        ([("updated_since", "2020-01-01")], ["in one"]),
+        ([("version", "10.20"), ("updated_since", "2020-01-01")], ["walked", "all_found", "in one"]),
+        ([("version", "10.20"), ("version", "10.30")], ["walked", "all_found", "in one"]),
+        ([("version", "10.20"), ("status", "production")], ["walked", "all_found", "in one"]),
+        ([("beneficiary", "0060:000000010")], ["all_found"]),
+        ([("beneficiary", "0060:000000010"), ("q", "hebergeur")], ["all_found"]),
+        ([("version", "10.20"), ("q", "hebergeur")], ["walked", "all_found", "walked", "in one"]),
+        ([("q", "hebergeur 210")], ["walked", "all_found", "walked", "in one"]),
+        ([("q", "hebergeur"), ("limit", "1")], ["walked"]),
+    ],
+    ids=str,
+)
+async def test_the_likelier_way_is_gone_first(
+    explaining: Explaining, asked: list[tuple[str, str]], ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WALKED": 3, "FURTHER": 0, "READ": 3}.items():
+        monkeypatch.setattr(lists, name, value)
+    # Ten records are glanced at for a page of one, which every record's word fills.
+    gone: list[str] = []
+    plain = explaining._connection
+
+    class Noting(Explaining):
+        async def _explain(self, statement: str, *arguments: Any) -> None:
+            gone.append(way(statement))
+
+    await RecordsReader(Session(Noting(plain))).collect(
+        read_query(Deployment, asked), seen_by=itself("recia")
+    )
+    assert gone == ways
 
 
 @pytest.mark.parametrize("after", [0, 9_000, 17_900])

@@ -1,0 +1,163 @@
+"""Whichever way is gone, a list is the same: what was found, in order, and how many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import product
+from typing import Any
+
+import msgspec
+import pytest
+
+from federation.domain.document import Draft, check_draft
+from federation.domain.incident import Incident
+from federation.domain.query import Query, read_query
+from federation.domain.visibility import Caller, anonymous, itself
+from federation.node import Node
+from federation.store import lists
+from tests.conftest import Databases, emptied
+from tests.domain.builders import a_group, an_incident
+from tests.nodes import a_node, publish
+from tests.store.steps import looking
+
+MANY = 60
+CALLERS = {
+    "own": itself("recia"),
+    "peer": Caller(node="recia", operator="arnia", groups=frozenset({"rssi"})),
+    "peer in no group": Caller(node="recia", operator="arnia", groups=frozenset()),
+    "anonymous": anonymous("recia"),
+}
+LABELS: tuple[dict[str, Any], ...] = (
+    {"tlp": "CLEAR"},
+    {"tlp": "GREEN"},
+    {"tlp": "AMBER", "audience": "rssi"},
+)
+
+
+@pytest.fixture(scope="module")
+async def full(databases: Databases) -> AsyncIterator[Node]:
+    """Sixty incidents, in an order of time that is not that of their keys.
+
+    A third is public, a third a group's. The older half is resolved, and of that none is critical.
+    """
+    dsn = await emptied(await databases("recia"))
+    shape: Any = Draft
+    async with a_node("recia", dsn) as node:
+        await publish(node, "group", "rssi", a_group(members=["arnia"]))
+        for n in range(MANY):
+            content = an_incident(
+                title={"fr": f"Panne {n % 4}"},
+                status="resolved" if n < MANY // 2 else "investigating",
+                severity="critical" if n >= MANY // 2 and n % 2 else "low",
+            )
+            draft = check_draft({"content": content, **LABELS[n % 3]}, shape[Incident])
+            await node.publish(Incident, draft, "recia", f"i{n * 7 % MANY:02}", by=itself("recia"))
+        for key in ("i07", "i14"):
+            await node.retract(Incident, "recia", key, by=itself("recia"))
+        async with looking(dsn) as look:
+            await look.execute("ANALYZE records")
+        yield node
+    await emptied(dsn)
+
+
+QUESTIONS: tuple[list[tuple[str, str]], ...] = (
+    [],
+    [("status", "resolved")],
+    [("status", "investigating"), ("severity", "critical")],
+    [("status", "resolved"), ("severity", "critical")],
+    [("status", "resolved"), ("severity", "low")],
+    [("status", "investigating"), ("severity", "low")],
+    [("severity", "low"), ("q", "panne 3")],
+    [("severity", "low"), ("origin", "recia")],
+    [("status", "resolved"), ("status", "investigating"), ("severity", "low")],
+    [("q", "panne 3")],
+    [("q", "panne -3"), ("status", "investigating")],
+    [("status", "resolved"), ("updated_since", "2020-01-01"), ("updated_before", "2199-01-01")],
+    [("status", "resolved"), ("updated_since", "2199-01-01")],
+)
+
+
+async def everything(node: Node, query: Query, caller: Caller) -> list[dict[str, Any]]:
+    """What is to be found, by looking at every document there is."""
+    documents: list[dict[str, Any]] = []
+    whole = msgspec.structs.replace(query, facets=(), words=None, limit=500, after=None, total=False)
+    for document in (await node.collect(whole, by=caller))[0]:
+        documents.append(msgspec.json.decode(document))
+
+    def asked(document: dict[str, Any]) -> bool:
+        content = document["content"]
+        for name, values in query.facets:
+            if (content | {"origin": document["origin"]})[name] not in values:
+                return False
+        for word in (query.words or "").split():
+            if (word.removeprefix("-") in content["title"]["fr"].lower()) == word.startswith("-"):
+                return False
+        return True
+
+    return [document for document in documents if asked(document)]
+
+
+def names(documents: list[dict[str, Any]]) -> list[str]:
+    return [document["key"] for document in documents]
+
+
+BOUNDS = {
+    "as they are": {},
+    "not few": {"READ": 3},
+    "few, and not at a glance": {"GLANCED": 1},
+    "neither, and not at a glance": {"GLANCED": 1, "READ": 3},
+    "nowhere near": {"WALKED": 9, "FURTHER": 0},
+    "just not in reach": {"WALKED": MANY // 2, "FURTHER": 0},
+    "neither": {"GLANCED": 1, "WALKED": 9, "FURTHER": 0, "READ": 3},
+    "counted by a walk that is not long enough": {"COUNTED": 20, "READ": 3},
+    "counted by a walk just as long as there are records": {"COUNTED": MANY - 2, "READ": 3},
+    "counted after all by the planner's way": {"COUNTED": 0, "READ": 3},
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize("bounds", BOUNDS.values(), ids=BOUNDS)
+async def test_a_list_is_the_same_whichever_way_it_is_found(
+    full: Node, caller: Caller, bounds: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bounds.items():
+        monkeypatch.setattr(lists, name, value)
+    for asked, sort, most in product(QUESTIONS, ("-updated_at", "updated_at", "id"), (5, 1_000)):
+        monkeypatch.setattr(lists, "MOST_COUNTED", most)
+        query = read_query(Incident, [*asked, ("sort", sort), ("limit", "7"), ("total", "true")])
+        expected = await everything(full, query, caller)
+        found: list[dict[str, Any]] = []
+        while True:
+            documents, place, total = await full.collect(query, by=caller)
+            found += [msgspec.json.decode(document) for document in documents]
+            assert total is not None
+            assert min(total, most + 1) == min(len(expected), most + 1), (asked, sort, most)
+            if place is None:
+                break
+            assert len(documents) == 7
+            query = msgspec.structs.replace(query, after=place)
+        assert names(found) == names(expected), (asked, sort)
+
+
+async def test_what_is_expected_there_is_something_of(full: Node) -> None:
+    """The control."""
+    sizes = [len(await everything(full, read_query(Incident, a), itself("recia"))) for a in QUESTIONS]
+    assert sizes[0] == MANY - 2
+    assert sizes[3] == sizes[-1] == 0
+    assert sum(size > 7 for size in sizes) > 5
+
+
+async def test_a_total_is_counted_no_further_than_it_is_told(
+    full: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "MOST_COUNTED", 5)
+    several = [("status", "resolved"), ("severity", "low")]
+    for counted, asked in ((0, several), (1_000, several), (0, several[:1]), (0, [])):
+        monkeypatch.setattr(lists, "COUNTED", counted)
+        query = read_query(Incident, [*asked, ("limit", "1"), ("total", "true")])
+        assert (await full.collect(query, by=itself("recia")))[2] == 6
+
+
+async def test_no_list_may_read_the_table(full: Node) -> None:
+    async with full.store.read() as tx:
+        assert await tx.records._session.connection.fetchval("SHOW enable_seqscan") == "off"
