@@ -53,6 +53,7 @@ async def _records(run: Run) -> None:
             held = size
             async with arnia.looking() as connection:
                 await connection.execute("VACUUM ANALYZE records")
+            await arnia.until_brought_in()
             for work, paths in _questions():
                 run.tell(f"growth: {work} of {size}")
                 run.noise.probe()

@@ -149,6 +149,15 @@ class Site:
                 "UPDATE feeds SET head = 0, live = 0, retained_from = 0"
             )
 
+    async def until_brought_in(self, *, seconds: float = 600.0) -> None:
+        """Wait until the node is done with what it does after many records came: it is asked at rest."""
+        async with self.here() as node, asyncio.timeout(seconds):
+            while True:
+                async with node.store.read() as tx:
+                    if not await tx.exposure.behind():
+                        return
+                await asyncio.sleep(0.25)
+
     async def head(self, connection: Any) -> int:
         """Number of the last entry of the feed that deployments are in."""
         found = await connection.fetchval(

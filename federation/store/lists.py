@@ -40,9 +40,9 @@ WALKED = 10_000
 which more than ``READ`` are found, so many hold a page of 50, mostly."""
 FURTHER = 30
 """And so many more for each record of a page, for there are pages of 500."""
-GLANCED = 10
-"""Records, for each of a page, that are looked at for words that nearly every record has: 1 ms. The index
-would name all records first."""
+GLANCED = 4
+"""Records, for each of a page, that are looked at for words that very many have: half a millisecond. The
+index would name all of those first."""
 COUNTED = 40_000
 """Records that are looked at to count what is found among them: some 10 ms."""
 
