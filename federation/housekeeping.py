@@ -50,7 +50,7 @@ FORGET_ALERTS_SECONDS = 3_600.0
 """Seconds between looks for alerts that were delivered long ago."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
-PROVE_QUIET = 0.1
+PROVE_QUIET = 0.02
 """Seconds without an arrival after which what has changed is signed."""
 PROVE_SECONDS = 0.25
 """Seconds after an arrival at which it is signed although more is coming."""

@@ -63,6 +63,8 @@ writer puts it in its place, which takes a second for a hundred thousand: see ``
 """
 QUIET = 1.0
 """Seconds without many records after which it is taken that all of them are there."""
+RESTS = 20
+"""How much longer than it took ``refresh_statistics`` rests."""
 
 
 _LOCK = "; SELECT pg_advisory_xact_lock(20261124, bucket) FROM unnest('{{{}}}'::int[]) AS bucket"
@@ -181,6 +183,8 @@ class Store:
         self._lent = 0
         self._many_at: float | None = None
         """When many records were last kept that ``refresh_statistics`` has not been run for."""
+        self._rests_until = 0.0
+        """Until when it is not owed again: where many come now and then, it would take half of the time."""
 
     def read(self) -> _Lent[Reading]:
         """A connection to read with. Each statement sees the state at its own time."""
@@ -219,17 +223,20 @@ class Store:
 
     def owes_statistics(self) -> bool:
         """Whether many records were kept, and none in the last second."""
-        return self._many_at is not None and time.monotonic() - self._many_at > QUIET
+        now = time.monotonic()
+        return self._many_at is not None and now - self._many_at > QUIET and now > self._rests_until
 
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.
 
         Autovacuum would within a minute or so; until then every list is planned for an empty table.
         """
-        self._many_at = None
+        began, self._many_at = time.monotonic(), None
         await self.put_in_place()
         async with self._connection() as connection:
             await connection.execute("ANALYZE records")
+        ended = time.monotonic()
+        self._rests_until = ended + RESTS * (ended - began)
 
     async def put_in_place(self) -> None:
         """Put what makes records findable in its place in the index. Writers go on meanwhile.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from federation import notary
+from federation import housekeeping, notary
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.feed import FeedName
 from federation.domain.proof import (
@@ -282,3 +283,24 @@ def test_states_of_a_copy() -> None:
     assert copy_state("verified", 10, 10) == "stale"
     assert copy_state("verified", None, 0) == "stale"
     assert copy_state("diverged", 10, 9) == "diverged"
+
+
+async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Watch:
+        """Of a node that somebody writes to without a pause."""
+
+        class state:
+            arrival = 1
+
+        async def beyond(self, arrival: int, seconds: float, *, patient: bool = False) -> bool:
+            await asyncio.sleep(0.001)
+            return True
+
+    class Busy:
+        watch = Watch()
+
+    monkeypatch.setattr(housekeeping, "PROVE_SECONDS", 0.05)
+    async with asyncio.timeout(10):
+        await housekeeping._quiet(Busy())  # type: ignore[arg-type]

@@ -38,6 +38,20 @@ async def test_statistics_are_made_when_many_records_have_come_and_no_more_do(
     assert not arnia.store.owes_statistics()
 
 
+async def test_where_many_records_come_now_and_then_statistics_are_not_made_each_time(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "MANY", 3)
+    monkeypatch.setattr(database, "QUIET", 0.0)
+    monkeypatch.setattr(database, "RESTS", 1_000_000)
+    await upload(arnia, 3)
+    assert arnia.store.owes_statistics()
+    await housekeeping.refresh_statistics(arnia)
+    drafts = {f"t{n}": a_draft(a_solution()) for n in range(3)}
+    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    assert not arnia.store.owes_statistics()
+
+
 async def test_a_few_records_make_no_statistics(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "QUIET", 0.0)
     await upload(arnia, 3)
