@@ -69,9 +69,6 @@ from federation.store.records import Held, Leaving, Stored, locks_of
 
 log = logging.getLogger("federation.node")
 
-MANY = 1_000
-"""Records that come at once, from which on the planner is told."""
-
 TOMBSTONES_DAYS = 90
 """Days that a tombstone is kept, unless the settings say otherwise."""
 
@@ -457,7 +454,7 @@ class Node:
         locks = locks_of(kind.type, keys)
         for _ in range(RACES):
             try:
-                async with self.store.write(many=len(keys) >= MANY, locks=locks) as tx:
+                async with self.store.write(keeps=len(keys), locks=locks) as tx:
                     outcomes, any_change = await self._try(tx, kind, keys, wish, by, dry_run=dry_run)
             except Raced:
                 continue

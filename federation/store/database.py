@@ -61,8 +61,10 @@ for that is a round trip as well. Lists are planned for what they ask, see below
 What makes records findable waits in a list that is read by every search (40 ms where it is 150 MB long). No
 writer puts it in its place, which takes a second for a hundred thousand: see ``put_in_place``.
 """
+MANY = 1_000
+"""Records that come, from which on the planner is told."""
 QUIET = 1.0
-"""Seconds without many records after which it is taken that all of them are there."""
+"""Seconds without records after which it is taken that all of them are there."""
 RESTS = 20
 """How much longer than it took ``refresh_statistics`` rests."""
 
@@ -181,8 +183,8 @@ class Store:
         self._dsn = dsn
         self._connections = connections
         self._lent = 0
-        self._many_at: float | None = None
-        """When many records were last kept that ``refresh_statistics`` has not been run for."""
+        self._kept, self._kept_at = 0, 0.0
+        """How many records were kept that ``refresh_statistics`` has not been run for, and when."""
         self._rests_until = 0.0
         """Until when it is not owed again: where many come now and then, it would take half of the time."""
 
@@ -191,10 +193,10 @@ class Store:
         return _Lent(self, Reading)
 
     @asynccontextmanager
-    async def write(self, *, many: bool = False, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
+    async def write(self, *, keeps: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
         """A transaction. It commits when the block ends and rolls back when the block raises.
 
-        With ``many`` records to keep, ``refresh_statistics`` is owed after the last of such transactions, see
+        ``keeps``: how many records it is to keep; after many ``refresh_statistics`` is owed, see
         ``owes_statistics``.
         ``locks``: those of the keys that are to be written (``records.locks_of``).
 
@@ -214,8 +216,8 @@ class Store:
                 await _undo(connection)
                 raise
             await connection.execute("COMMIT")
-            if many:
-                self._many_at = time.monotonic()
+            if keeps:
+                self._kept, self._kept_at = self._kept + keeps, time.monotonic()
 
     def single(self) -> _Lent[ClientsWriter]:
         """For one statement that is a transaction of its own: one round trip in place of three."""
@@ -224,14 +226,14 @@ class Store:
     def owes_statistics(self) -> bool:
         """Whether many records were kept, and none in the last second."""
         now = time.monotonic()
-        return self._many_at is not None and now - self._many_at > QUIET and now > self._rests_until
+        return self._kept >= MANY and now - self._kept_at > QUIET and now > self._rests_until
 
     async def refresh_statistics(self) -> None:
         """Tell the planner what the table holds now, after many records came at once.
 
         Autovacuum would within a minute or so; until then every list is planned for an empty table.
         """
-        began, self._many_at = time.monotonic(), None
+        began, self._kept = time.monotonic(), 0
         await self.put_in_place()
         async with self._connection() as connection:
             await connection.execute("ANALYZE records")

@@ -16,7 +16,7 @@ from federation.domain.document import Record, supersedes
 from federation.domain.errors import Invalid, Refused
 from federation.domain.feed import Cursor, FeedName, SetAside, Verified
 from federation.domain.proof import brakes, bucket_of
-from federation.node import MANY, Node
+from federation.node import Node
 from federation.store.database import Writing
 from federation.store.feeds import Standing
 from federation.store.records import Advance, Held, Occupied
@@ -167,7 +167,7 @@ async def _keep(
     False, and nothing is kept, where it has to wait until that one is stored.
     """
     checked, cursor = this.checked, this.cursor
-    async with node.store.write(many=len(checked) >= MANY) as tx:
+    async with node.store.write(keeps=len(checked)) as tx:
         standing = await tx.feeds.standing(name, this.names)
         if standing is None:
             raise Overtaken
@@ -228,7 +228,7 @@ async def _keep_new(node: Node, name: FeedName, this: Slice, taken: Taken, ahead
     live = sum(not record.retracted for record, _ in kept)
     was, to = ahead.cursor, this.cursor
     advance = Advance(ahead.feed, was.seq, was.epoch, to.seq, to.epoch, live)
-    async with node.store.write(many=len(kept) >= MANY) as tx:
+    async with node.store.write(keeps=len(kept)) as tx:
         this.on_its_way.set()
         if not await tx.records.take_new(name.origin, advance, kept):
             raise Overtaken

@@ -15,7 +15,8 @@ from federation.domain.document import supersedes
 from federation.domain.errors import AudienceRevoked, EpochChanged
 from federation.domain.feed import Cursor, FeedName, Head, Page, SetAside, Source, Verified, verify
 from federation.domain.proof import bucket_of
-from federation.node import MANY, Node
+from federation.node import Node
+from federation.store.database import MANY
 from federation.store.digests import Copy
 from federation.store.feeds import Place
 from federation.sync.keeping import Braked, Keeping, Overtaken, Taken

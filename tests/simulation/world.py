@@ -62,8 +62,8 @@ class FusedStore(Store):
     """Points that are left: two for each transaction, just before its commit and just after it."""
 
     @asynccontextmanager
-    async def write(self, *, many: bool = False, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
-        async with super().write(many=many, locks=locks) as tx:
+    async def write(self, *, keeps: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
+        async with super().write(keeps=keeps, locks=locks) as tx:
             yield tx
             self._burn()
         self._burn()
