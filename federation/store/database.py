@@ -233,12 +233,15 @@ class Store:
 
         Autovacuum would within a minute or so; until then every list is planned for an empty table.
         """
-        began, self._kept = time.monotonic(), 0
-        await self.put_in_place()
-        async with self._connection() as connection:
-            await connection.execute("ANALYZE records")
-        ended = time.monotonic()
-        self._rests_until = ended + RESTS * (ended - began)
+        began, told = time.monotonic(), self._kept
+        try:
+            await self.put_in_place()
+            async with self._connection() as connection:
+                await connection.execute("ANALYZE records")
+            self._kept -= told
+        finally:
+            ended = time.monotonic()
+            self._rests_until = ended + RESTS * (ended - began)
 
     async def put_in_place(self) -> None:
         """Put what makes records findable in its place in the index. Writers go on meanwhile.

@@ -287,13 +287,7 @@ _CLEARED = Statement(
         (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", _ARRAY).any_(),
     )
 )
-_PROVED = Statement(
-    delete(set_aside).where(
-        set_aside.c.feed == param("feed"),
-        # What was set aside of later entries was not compared.
-        select(feeds.c.id).where(feeds.c.id == param("feed"), feeds.c.head == param("seq")).exists(),
-    )
-)
+_PROVED = Statement(delete(set_aside).where(set_aside.c.feed == param("feed")))
 _UNTOLD = Statement(
     select(
         set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
@@ -609,12 +603,12 @@ class FeedsWriter(FeedsReader):
             _WAS_TOLD, feed, *([getattr(one, name) for one in several] for name in ("type", "key", "seq"))
         )
 
-    async def proved(self, feed: int, seq: int) -> int:
-        """All that the feed has up to a number is held as its origin signed it: nothing of it is set aside.
+    async def proved(self, feed: int) -> int:
+        """All that the feed has is held as its origin signed it: nothing of it is set aside any more.
 
-        Returns how many entries were. Nothing happens when more of it was taken meanwhile.
+        Returns how many entries were.
         """
-        return await self._session.run(_PROVED, feed=feed, seq=seq)
+        return await self._session.run(_PROVED, feed=feed)
 
     async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""

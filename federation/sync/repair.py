@@ -96,7 +96,7 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
         await tx.digests.verified(place.id, said.seq, signed_at, expires_at)
         # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
         # aside may have been a withdrawal that could not be read.
-        if await tx.feeds.proved(place.id, said.seq) or place.epoch != said.epoch:
+        if await tx.feeds.proved(place.id) or place.epoch != said.epoch:
             await tx.digests.withdrew(place.id, said.epoch, said.seq)
     return None
 

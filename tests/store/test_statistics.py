@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from federation import housekeeping
+from federation.domain.errors import Unavailable
 from federation.domain.solution import Solution
 from federation.domain.visibility import itself
 from federation.node import Node
@@ -73,3 +74,22 @@ async def test_no_writer_puts_the_index_in_its_place(arnia: Node, look: Any) -> 
         connection = tx.records._session.connection
         assert await connection.fetchval("SHOW gin_pending_list_limit") == "256MB"
     assert await look.fetchval("SHOW gin_pending_list_limit") == "4MB"
+
+
+async def test_statistics_that_could_not_be_made_are_still_owed(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> None:
+        raise Unavailable("the database took too long")
+
+    monkeypatch.setattr(database, "MANY", 3)
+    monkeypatch.setattr(database, "QUIET", 0.0)
+    monkeypatch.setattr(database, "RESTS", 0)
+    await upload(arnia, 3)
+    with monkeypatch.context() as failing:
+        failing.setattr(arnia.store, "put_in_place", refuse)
+        with pytest.raises(Unavailable):
+            await arnia.store.refresh_statistics()
+    assert arnia.store.owes_statistics()
+    await arnia.store.refresh_statistics()
+    assert not arnia.store.owes_statistics()
