@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -216,8 +217,9 @@ def proved(proof: str, method: str, url: str, token: str | None = None) -> Proof
         jwk = header["jwk"]
         if "d" in jwk or "k" in jwk:
             raise wrong
-        jkt = thumbprint(jwk)
-        claims = verified(proof, {"keys": [{name: jwk[name] for name in _PUBLIC}]}, frozenset({DPOP}))
+        public = {name: jwk[name] for name in _PUBLIC}
+        jkt = _thumbprint(json.dumps(public))
+        claims = verified(proof, {"keys": [public]}, frozenset({DPOP}))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise wrong from None
     jti, iat, htu = claims.get("jti"), claims.get("iat"), claims.get("htu")
@@ -237,6 +239,18 @@ def proved(proof: str, method: str, url: str, token: str | None = None) -> Proof
     return Proof(jkt, jti, float(iat))
 
 
+@lru_cache(256)
+def _thumbprint(jwk: str) -> str:
+    """The thumbprint of a key that comes with request after request. Raises ValueError."""
+    return thumbprint(json.loads(jwk))
+
+
+@lru_cache(256)
+def _key_set(jwks: str) -> KeySet:
+    """Keys that are verified with again and again."""
+    return KeySet.import_key_set(json.loads(jwks))
+
+
 LEEWAY = 30
 """Seconds that clocks may differ."""
 PROOF_SECONDS = 60
@@ -251,7 +265,7 @@ def verified(token: str, jwks: dict[str, Any], types: frozenset[str | None]) -> 
     try:
         found = jwt.decode(
             token,
-            KeySet.import_key_set(jwks),  # type: ignore[arg-type]
+            _key_set(json.dumps(jwks)),
             algorithms=ALGORITHMS,
             registry=JWSRegistry(algorithms=ALGORITHMS),
         )

@@ -377,6 +377,35 @@ async def test_a_write_is_planned_once_and_finds_by_whole_keys(full: str, statem
                 assert "key = " in found, plan
 
 
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (store_digests._BRING_UP, "(1, 17999, '{7}')"),
+        (store_digests._LEAVES, "(1, 7)"),
+        (store_digests._HELD_LEAVES.text, "(1, 7::smallint)"),
+    ],
+    ids=["digests", "leaves", "leaves that are held"],
+)
+async def test_the_leaves_of_a_bucket_are_read_in_their_index_alone(
+    full: str, statement: str, values: str
+) -> None:
+    """Each in its row would be a page of the table for each of them."""
+    async with looking(full) as look:
+        await look.execute("VACUUM records")
+        await look.execute(database._BEGIN)
+        await look.execute(f"PREPARE leaves AS {statement}")
+        rows = await look.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE leaves {values}")
+        await look.execute("ROLLBACK; DEALLOCATE leaves")
+    (read,) = [
+        node
+        for node in _nodes(msgspec.json.decode(rows[0][0])[0]["Plan"])
+        if node.get("Index Name") == "ix_records_bucket"
+    ]
+    assert read["Node Type"] == "Index Only Scan"
+    assert read["Actual Rows"] > 0
+    assert read["Heap Fetches"] == 0
+
+
 async def test_what_has_changed_of_a_feed_is_not_taken_for_a_third_of_it(full: str) -> None:
     """Else whichever index is the smallest is read, all of the feed, for every signature and comparison."""
     async with looking(full) as look:
