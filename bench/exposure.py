@@ -153,7 +153,7 @@ async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[
         async with opened(dsn) as store, node_of(settings, store) as node:
             began = time.perf_counter()
             await fill(node, many)
-            await node.store.refresh_statistics()
+            await node.store.vacuum()
             tell(f"{many} deployments written in {time.perf_counter() - began:.0f} s")
             began = time.perf_counter()
             await exposure.bring_in(node, within=3_600)

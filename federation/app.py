@@ -18,7 +18,7 @@ from federation.api.answers import on_bug, on_http_error, on_refused
 from federation.api.caller import Tokens
 from federation.api.direct import Direct
 from federation.api.exposure import Exposure
-from federation.api.feeds import Answers, Arrivals, Feeds
+from federation.api.feeds import Answers, Arrivals, Feeds, States
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
 from federation.api.oauth import OAuth
@@ -106,6 +106,7 @@ def api(
     check_rights(app)
     app.state.metrics = metrics
     app.state.limits = limits or Limits()
+    app.state.states = States()
     if node is not None:
         attach(app, node)
     return app

@@ -62,7 +62,7 @@ EXPIRE_SECONDS = 3_600.0
 """Seconds between looks for tombstones that have been kept for long enough."""
 INDEX_SECONDS = 20.0
 """Seconds between two times that what makes records findable is put in its place."""
-STATISTICS_SECONDS = 0.5
+VACUUM_SECONDS = 0.5
 """Seconds between looks whether many records have come."""
 LAST_SECONDS = 10.0
 """Seconds that the last entries of a process may take: a database that is gone must not hold it up."""
@@ -229,7 +229,7 @@ async def _keep_house(node: Node) -> None:
         _every(EXPIRE_SECONDS, notary.drop_expired, node),
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
-        _every(STATISTICS_SECONDS, refresh_statistics, node),
+        _every(VACUUM_SECONDS, vacuum, node),
         _every(INDEX_SECONDS, put_in_place, node),
         _every(KEEP_UP_SECONDS, exposure.KeepingUp().keep_up, node),
         _every(ALERT_SECONDS, alerts.Noticing(node).notice, node),
@@ -239,10 +239,10 @@ async def _keep_house(node: Node) -> None:
     )
 
 
-async def refresh_statistics(node: Node) -> None:
+async def vacuum(node: Node) -> None:
     """Tell the planner what there is, when many records have come and nobody brings more."""
-    if node.store.owes_statistics():
-        await node.store.refresh_statistics()
+    if node.store.owes_vacuum():
+        await node.store.vacuum()
 
 
 async def put_in_place(node: Node) -> None:

@@ -63,9 +63,8 @@ from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, au
 from federation.keys import Keyring
 from federation.store.database import Reading, Store, Writing
 from federation.store.digests import Copy
-from federation.store.feeds import NodeState
 from federation.store.feeds import Place as FeedPlace
-from federation.store.records import Held, Leaving, Stored, locks_of
+from federation.store.records import Held, Leaving, NodeState, Stored, locks_of
 
 log = logging.getLogger("federation.node")
 
@@ -425,10 +424,37 @@ class Node:
     async def _one(
         self, kind: type[Content], key: str, wish: Wish, *, by: Caller, dry_run: bool = False
     ) -> Outcome:
-        outcome = (await self._revise(kind, [key], wish, by=by, dry_run=dry_run))[key]
+        outcome: Outcome | Refused | None = None
+        if not dry_run and kind is not Group:
+            outcome = await self._at_once(kind, key, wish)
+        if outcome is None:
+            outcome = (await self._revise(kind, [key], wish, by=by, dry_run=dry_run))[key]
         if isinstance(outcome, Refused):
             raise outcome
         return outcome
+
+    async def _at_once(self, kind: type[Content], key: str, wish: Wish) -> Outcome | None:
+        """Carry out the wish for one record that stays in its feed: look at it, keep it by one statement.
+
+        None where it does not stay: who may see it changes then, and that is noted in the same transaction.
+        """
+        for _ in range(RACES):
+            async with self.store.single(keeps=1) as tx:
+                was, feeds = await tx.records.standing(kind.type, self.operator, key)
+                record = self._written(kind, key, was, wish(key, was), self.clock())
+                if record is None:
+                    return _unchanged(key, was)
+                feed = feeds.get(record.audience)
+                if record.audience not in feeds or (was is not None and (was.retracted or was.feed != feed)):
+                    return None
+                try:
+                    live = (not record.retracted) - (was is not None)
+                    self.watch.saw(await tx.records.keep_one(self.operator, record, feed, live))
+                except Raced:
+                    continue
+            await asyncio.sleep(0)  # who waits for it comes before who wrote it: that is the longer way
+            return _changed(record, was)
+        raise Conflict("other writers were always first; try again")
 
     def check_origin(self, origin: str, key: str) -> None:
         """Raises NotTheWriter for records of another origin: known before a body is read."""
@@ -482,9 +508,7 @@ class Node:
                 outcomes[key] = refused
                 continue
             if record is None:
-                if was is None:
-                    raise AssertionError("a wish left a record that does not exist")
-                outcomes[key] = Outcome(key, was.revision, was.document or b"", was.hash, was.retracted)
+                outcomes[key] = _unchanged(key, was)
                 continue
             feed = feeds[record.audience]
             was_live = was is not None and not was.retracted
@@ -493,9 +517,7 @@ class Node:
                 leaving.append(Leaving(kind.type, key, was.feed, record.revision, was_live))
             kept.append((record, feed, (not record.retracted) - (was_live and stays)))
             await self._note(tx, was, record, by)
-            outcomes[key] = Outcome(
-                key, record.revision, record.document, record.hash, record.retracted, not was_live, True
-            )
+            outcomes[key] = _changed(record, was)
         if dry_run and len(kept) == len(outcomes):
             # Raised within the transaction, which undoes all of it.
             raise DryRun(await self._preview(tx, [(held.get(record.key), record) for record, _, _ in kept]))
@@ -632,7 +654,7 @@ class Node:
     async def find(self, kind: type[Content], origin: str, key: str, *, by: Caller) -> Stored:
         """The record as it is stored, or its tombstone. Hidden and absent are one answer: NotFound."""
         check_id(origin, key)
-        async with self.store.read() as tx:
+        async with self.store.look() as tx:
             stored = await tx.records.find(kind.type, origin, key, seen_by=by)
         if stored is None:
             raise NotFound(f"there is no {kind.type} {origin}/{key} that you may see")
@@ -645,30 +667,22 @@ class Node:
 
     async def heads(self, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
         """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
-        async with self.store.read() as tx:
+        async with self.store.look() as tx:
             return tuple(place.told for place in await tx.feeds.of(origin or self.operator, seen_by=by))
 
     async def news(
-        self, before: tuple[Head, ...], *, by: Caller, most: int
+        self, before: tuple[Head, ...], *, by: Caller, most: int, most_bytes: int
     ) -> tuple[tuple[Head, ...], tuple[News, ...]]:
         """The heads of this node's feeds that the caller may read, and what is new since other ones.
 
-        Of a feed with more than ``most`` new entries nothing is told, nor of one in another epoch.
+        Of a feed with more than ``most`` new entries, or more than so many bytes of them, nothing is told,
+        nor of one in another epoch. Which groups a peer is in is looked up here.
         """
-        known = {head.name: head for head in before}
-        found: list[News] = []
-        async with self.store.read() as tx:
-            places = await tx.feeds.of(self.operator, seen_by=by)
-            for place in places:
-                was = known.get(place.name)
-                if was is None or was.epoch != place.epoch or not 0 < place.head - was.seq <= most:
-                    continue
-                after = Cursor(was.epoch, was.seq)
-                with suppress(Refused):  # who asks for that feed is told why
-                    rows, more = await tx.feeds.entries(place, after, most)
-                    if not more:
-                        found.append(News(place.name, after, rows))
-        return tuple(place.told for place in places), tuple(found)
+        async with self.store.look() as tx:
+            places, found = await tx.feeds.news(before, most, most_bytes, seen_by=by)
+        known = {head.name: Cursor(head.epoch, head.seq) for head in before}
+        news = (News(place.name, known[place.name], found[place.id]) for place in places if place.id in found)
+        return tuple(place.told for place in places), tuple(news)
 
     async def changes(
         self, feed: FeedName, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
@@ -854,8 +868,26 @@ class Node:
 
     async def groups_of(self, operator: str) -> frozenset[str]:
         """The groups of this node that a peer is a member of, now."""
-        async with self.store.read() as tx:
+        async with self.store.look() as tx:
             return await tx.records.groups_of(operator, node=self.operator)
+
+
+def _unchanged(key: str, was: Held | None) -> Outcome:
+    if was is None:
+        raise AssertionError("a wish left a record that does not exist")
+    return Outcome(key, was.revision, was.document or b"", was.hash, was.retracted)
+
+
+def _changed(record: Record, was: Held | None) -> Outcome:
+    return Outcome(
+        record.key,
+        record.revision,
+        record.document,
+        record.hash,
+        record.retracted,
+        created=was is None or was.retracted,
+        changed=True,
+    )
 
 
 def check_arrival(after: Cursor, epoch: str, state: NodeState) -> None:
@@ -915,9 +947,9 @@ def merge_patch(target: Any, patch: Any) -> Any:
 class Watch:
     """Notices changes of the database, whichever process made them, and wakes who waits.
 
-    A write of this process nudges; for writes of others the node's row is looked at every 50 ms while
-    somebody waits, and every 500 ms otherwise (so that a revoked token is refused within a second).
-    NOTIFY in every write would cost a third of the throughput.
+    A write of this process nudges, or says how it left the node's row; for writes of others that row is
+    looked at every 50 ms while somebody waits, and every 500 ms otherwise (so that a revoked token is refused
+    within a second). NOTIFY in every write would cost a third of the throughput.
     """
 
     WAITED_FOR = 0.05
@@ -941,6 +973,18 @@ class Watch:
     def nudge(self) -> None:
         """Something was written here: look now."""
         self._nudged.set()
+
+    def saw(self, state: NodeState) -> None:
+        """Something was written here, and left the node's row like this: as good as a look.
+
+        Where more than records has changed, or somebody is looking, whose answer may be older, look now.
+        """
+        now = self.state
+        if self._looking.locked() or (state.epoch, state.trust) != (now.epoch, now.trust):
+            self._nudged.set()
+        elif state.arrival > now.arrival:
+            self.state = state
+            self.wake()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -983,7 +1027,7 @@ class Watch:
     async def look(self) -> None:
         """See where the database is now; what follows from it is done when this returns."""
         async with self._looking:
-            async with self._store.read() as tx:
+            async with self._store.look() as tx:
                 state = await tx.feeds.state()
             if state.trust != self.state.trust:
                 for then in self._on_trust:

@@ -103,6 +103,10 @@ class Tokens:
         """Who presented this, while an answer goes on: whether the token holds yet, without a new proof."""
         return await self._now(await self.holder(authorization.partition(" ")[2]))
 
+    async def whose(self, authorization: str) -> Caller:
+        """As ``still``, for what looks up itself which groups the caller is in."""
+        return (await self.holder(authorization.partition(" ")[2])).caller
+
     async def _now(self, holder: Holder) -> Caller:
         """A peer's groups are looked up for each request: they are never in a token or remembered."""
         caller = holder.caller
@@ -117,8 +121,8 @@ class Tokens:
         proof = proved(proofs[0], method, url, token)
         single = hashlib.sha256(f"dpop\n{proof.jkt}\n{proof.jti}".encode("utf-8", "replace")).digest()
         until = datetime.fromtimestamp(proof.iat + PROOF_SECONDS + 2 * LEEWAY, UTC)
-        async with self._node.store.single() as clients:
-            fresh = await clients.use_proof(single, until)
+        async with self._node.store.single() as tx:
+            fresh = await tx.clients.use_proof(single, until)
         if not fresh:
             raise Unauthenticated("the DPoP proof was used before")
         return proof.jkt

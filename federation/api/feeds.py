@@ -31,8 +31,30 @@ NEWS = 100
 """Entries of a feed that are told with the heads, at most."""
 NEWS_BYTES = 262_144
 """Bytes of all such entries, at most."""
+MOST_HEADS = 10_000
+"""Heads in the states that are remembered, at most: who is at an older one asks feed by feed."""
 HEARTBEAT = 15.0
 """Seconds after which a silent stream of events says that it is there."""
+
+
+class States:
+    """The last states that readers were told, by their tags.
+
+    What is new since one of them is read as whoever asks now: to name another one's shows nothing more.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[str, tuple[Head, ...]] = {}
+        self._many = 0
+
+    def keep(self, tag: str, heads: tuple[Head, ...]) -> None:
+        self._many += len(heads) - len(self._heads.pop(tag, ()))
+        self._heads[tag] = heads
+        while self._many > MOST_HEADS:
+            self._many -= len(self._heads.pop(next(iter(self._heads))))
+
+    def find(self, tags: Iterable[str]) -> tuple[Head, ...] | None:
+        return next((self._heads[tag] for tag in tags if tag in self._heads), None)
 
 
 class Feeds(Controller):
@@ -48,6 +70,7 @@ class Feeds(Controller):
         """
         node: Node = request.app.state.node
         tokens: Tokens = request.app.state.tokens
+        states: States = request.app.state.states
         asked = only(request, "origin", "as")
         caller = caller_of(request)
         origin, seen_as = asked.get("origin"), asked.get("as")
@@ -61,14 +84,16 @@ class Feeds(Controller):
         wait = wait_of(request) if caller.operator is not None else 0
         deadline = asyncio.get_running_loop().time() + wait
         lines = wanted(request, JSON, NDJSON) == NDJSON
-        held: tuple[Head, ...] = ()
+        whole = caller.operator is not None and origin is None and seen_as is None
+        told = lines and whole
+        held = states.find(known) if told and known else None
         while True:
             arrival = node.watch.state.arrival
-            seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
             news: tuple[News, ...] = ()
-            if held and lines and not origin:
-                heads, news = await node.news(held, by=seen_by, most=NEWS)
+            if held is not None and told:
+                heads, news = await node.news(held, by=caller, most=NEWS, most_bytes=NEWS_BYTES)
             else:
+                seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
                 heads = await node.heads(by=seen_by, origin=origin)
             body = msgspec.json.encode({"feeds": heads})
             tag = hashlib.sha256(body).hexdigest()[:32]
@@ -79,6 +104,8 @@ class Feeds(Controller):
             }
             if wait:
                 headers["preference-applied"] = f"wait={wait}"
+            if whole:
+                states.keep(tag, heads)
             if known is None or tag not in known:
                 if not lines:
                     return answer(body, headers=headers)
@@ -89,7 +116,7 @@ class Feeds(Controller):
                 return answer(b"", status=304, headers=headers)
             await node.watch.beyond(arrival, left)
             # Membership may be what changed, or whether the caller is a peer at all.
-            caller = await tokens.still(request.headers["authorization"])
+            caller = await (tokens.whose if told else tokens.still)(request.headers["authorization"])
 
     @get("/{origin:str}/{audience:str}/changes", opt={"act": "changes"})
     async def changes(

@@ -25,7 +25,7 @@ from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
-from federation.store.records import RecordsReader, RecordsWriter
+from federation.store.records import LOCKS, RecordsReader, RecordsWriter
 from federation.store.statements import Session
 
 Seen = TypeVar("Seen")
@@ -49,27 +49,17 @@ AWAY = (
 """What asyncpg raises when there is no database (any more) at the other end."""
 
 
-_BEGIN = (
-    "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;"
-    " SET LOCAL gin_pending_list_limit = '256MB'"
-)
-"""What writes finds by whole keys, and is planned once: planning anew would cost more than running it.
-
-A plan that was made while a table was empty must not be one to read all of it. In one message with the BEGIN,
-for that is a round trip as well. Lists are planned for what they ask, see below.
-
-What makes records findable waits in a list that is read by every search (40 ms where it is 150 MB long). No
-writer puts it in its place, which takes a second for a hundred thousand: see ``put_in_place``.
-"""
 MANY = 1_000
-"""Records that come, from which on the planner is told."""
+"""Records that come, from which on the table is vacuumed."""
 QUIET = 1.0
 """Seconds without records after which it is taken that all of them are there."""
 RESTS = 20
-"""How much longer than it took ``refresh_statistics`` rests."""
+"""How much longer than it took ``vacuum`` rests."""
 
 
-_LOCK = "; SELECT pg_advisory_xact_lock(20261124, bucket) FROM unnest('{{{}}}'::int[]) AS bucket"
+_GENTLY = "SET vacuum_cost_delay = '1ms'"
+"""80 MB a second are written at most."""
+_LOCK = f"; SELECT pg_advisory_xact_lock({LOCKS}, bucket) FROM unnest('{{{{{{}}}}}}'::int[]) AS bucket"
 """In one order, so that no two transactions wait for each other; and before what is held is looked at."""
 
 
@@ -143,6 +133,40 @@ class Claims:
             raise Unavailable("the database went away") from error
 
 
+class _Pool:
+    """Connections that are lent for a while."""
+
+    def __init__(self, pool: Any, most: int) -> None:
+        self.pool = pool
+        self._most = most
+        self._lent = 0
+
+    async def lend(self) -> Any:
+        """A connection, to be given back. Raises Unavailable."""
+        self._lent += 1
+        try:
+            if self._lent <= self._most:
+                # There is one, or room for one: nothing to wait for, and so no clock to set.
+                return await self.pool.acquire()
+            return await self.pool.acquire(timeout=ACQUIRE_TIMEOUT)
+        except TimeoutError:
+            self._lent -= 1
+            raise Unavailable("no connection to the database was free in time; try again") from None
+        except (*AWAY, OSError) as error:
+            self._lent -= 1
+            raise Unavailable("the database cannot be reached; try again") from error
+        except BaseException:
+            self._lent -= 1
+            raise
+
+    async def take_back(self, connection: Any) -> None:
+        """The end of a loan."""
+        try:
+            await self.pool.release(connection)
+        finally:
+            self._lent -= 1
+
+
 class _Lent(Generic[Seen]):
     """A connection for the time of a block, as what the block is to see of it.
 
@@ -150,18 +174,18 @@ class _Lent(Generic[Seen]):
     request, and two generators in one another cost as much as asking.)
     """
 
-    __slots__ = ("_connection", "_see", "_store")
+    __slots__ = ("_connection", "_pool", "_see")
 
-    def __init__(self, store: Store, see: Callable[[Session], Seen]) -> None:
-        self._store = store
+    def __init__(self, pool: _Pool, see: Callable[[Session], Seen]) -> None:
+        self._pool = pool
         self._see = see
 
     async def __aenter__(self) -> Seen:
-        self._connection = await self._store.lend()
+        self._connection = await self._pool.lend()
         return self._see(Session(self._connection))
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        await self._store.take_back(self._connection)
+        await self._pool.take_back(self._connection)
         match error:
             case None:
                 return
@@ -176,35 +200,42 @@ class _Lent(Generic[Seen]):
 
 
 class Store:
-    """The node's database."""
+    """The node's database.
 
-    def __init__(self, pool: Any, dsn: str, connections: int) -> None:
-        self._pool = pool
+    Its connections are of two kinds. What is asked on some is planned for its values each time: a common
+    value and a rare one need different indexes. What is asked on the others finds by whole keys, whatever the
+    values, and is planned once: to plan it anew would cost more than to run it.
+    """
+
+    def __init__(self, varied: _Pool, fixed: _Pool, dsn: str) -> None:
+        self._varied = varied
+        self._fixed = fixed
         self._dsn = dsn
-        self._connections = connections
-        self._lent = 0
         self._kept, self._kept_at = 0, 0.0
-        """How many records were kept that ``refresh_statistics`` has not been run for, and when."""
+        """How many records were kept that ``vacuum`` has not been run for, and when."""
         self._rests_until = 0.0
         """Until when it is not owed again: where many come now and then, it would take half of the time."""
 
     def read(self) -> _Lent[Reading]:
         """A connection to read with. Each statement sees the state at its own time."""
-        return _Lent(self, Reading)
+        return _Lent(self._varied, Reading)
+
+    def look(self) -> _Lent[Reading]:
+        """The same, to look something up by its whole key, with a plan for whatever key it is."""
+        return _Lent(self._fixed, Reading)
 
     @asynccontextmanager
     async def write(self, *, keeps: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
         """A transaction. It commits when the block ends and rolls back when the block raises.
 
-        ``keeps``: how many records it is to keep; after many ``refresh_statistics`` is owed, see
-        ``owes_statistics``.
+        ``keeps``: how many records it is to keep; after many ``vacuum`` is owed, see ``owes_vacuum``.
         ``locks``: those of the keys that are to be written (``records.locks_of``).
 
         What the block has noted for the audit trail is appended just before the commit, see ``audit.py``.
         Raises Raced when another transaction held what this one needed and needed what this one held.
         """
-        async with self._connection() as connection:
-            begin = _BEGIN
+        async with _Lent(self._fixed, _connection) as connection:
+            begin = "BEGIN"
             if buckets := ",".join(map(str, sorted(set(locks)))):
                 begin += _LOCK.format(buckets)
             try:
@@ -216,28 +247,43 @@ class Store:
                 await _undo(connection)
                 raise
             await connection.execute("COMMIT")
-            if keeps:
-                self._kept, self._kept_at = self._kept + keeps, time.monotonic()
+            self._keeps(keeps)
 
-    def single(self) -> _Lent[ClientsWriter]:
-        """For one statement that is a transaction of its own: one round trip in place of three."""
-        return _Lent(self, ClientsWriter)
+    @asynccontextmanager
+    async def single(self, *, keeps: int = 0) -> AsyncIterator[Writing]:
+        """For statements that are a transaction of their own each: one round trip in place of three.
 
-    def owes_statistics(self) -> bool:
+        Each is committed when it has been answered, whatever the block does then; nothing is noted.
+        """
+        async with _Lent(self._fixed, Writing) as tx:
+            yield tx
+        self._keeps(keeps)
+
+    def _keeps(self, records: int) -> None:
+        if records:
+            self._kept, self._kept_at = self._kept + records, time.monotonic()
+
+    def owes_vacuum(self) -> bool:
         """Whether many records were kept, and none in the last second."""
         now = time.monotonic()
         return self._kept >= MANY and now - self._kept_at > QUIET and now > self._rests_until
 
-    async def refresh_statistics(self) -> None:
-        """Tell the planner what the table holds now, after many records came at once.
+    async def vacuum(self) -> None:
+        """Do for PostgreSQL what is due after many records came at once: autovacuum would in a minute or so.
 
-        Autovacuum would within a minute or so; until then every list is planned for an empty table.
+        Until then every list is planned for an empty table, and what an index says has to be looked up in the
+        table as well. It gives way to whoever reads or writes, as autovacuum does.
         """
         began, told = time.monotonic(), self._kept
         try:
-            await self.put_in_place()
-            async with self._connection() as connection:
-                await connection.execute("ANALYZE records")
+            connection = await self._apart("vacuum")
+            try:
+                await connection.execute(_GENTLY)
+                await connection.execute("VACUUM (ANALYZE) records")
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise Unavailable(f"the records could not be vacuumed: {error}") from error
+            finally:
+                connection.terminate()
             self._kept -= told
         finally:
             ended = time.monotonic()
@@ -248,90 +294,89 @@ class Store:
 
         Autovacuum does it too, but seldom where a table is large.
         """
-        async with self._connection() as connection:
+        async with _Lent(self._fixed, _connection) as connection:
             await connection.execute("SELECT gin_clean_pending_list('ix_records_found')")
 
     @asynccontextmanager
     async def claims(self) -> AsyncIterator[Claims]:
         """What this process alone does, among those on this database. Needs a direct connection."""
-        try:
-            connection = await asyncpg.connect(
-                self._dsn, timeout=10, server_settings={"application_name": "federation claims"}
-            )
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise Unavailable(f"the database cannot be reached: {error}") from error
+        connection = await self._apart("claims")
         try:
             yield Claims(connection)
         finally:
             connection.terminate()
 
-    def _connection(self) -> _Lent[Any]:
-        return _Lent(self, lambda session: session.connection)
-
-    async def lend(self) -> Any:
-        """A connection of the pool, to be given back. Raises Unavailable."""
-        self._lent += 1
+    async def _apart(self, what: str) -> Any:
+        """A connection of its own, for what lasts longer than a statement may. Raises Unavailable."""
         try:
-            if self._lent <= self._connections:
-                # There is one, or room for one: nothing to wait for, and so no clock to set.
-                return await self._pool.acquire()
-            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
-        except TimeoutError:
-            self._lent -= 1
-            raise Unavailable("no connection to the database was free in time; try again") from None
-        except (*AWAY, OSError) as error:
-            self._lent -= 1
-            raise Unavailable("the database cannot be reached; try again") from error
-        except BaseException:
-            self._lent -= 1
-            raise
-
-    async def take_back(self, connection: Any) -> None:
-        """The end of a loan."""
-        try:
-            await self._pool.release(connection)
-        finally:
-            self._lent -= 1
+            return await asyncpg.connect(
+                self._dsn, timeout=10, server_settings={"application_name": f"federation {what}"}
+            )
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            raise Unavailable(f"the database cannot be reached: {error}") from error
 
     async def close(self) -> None:
         """Wait for what is under way, then close."""
-        try:
-            async with asyncio.timeout(10):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        for pool in (self._varied.pool, self._fixed.pool):
+            try:
+                async with asyncio.timeout(10):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+
+_SETTINGS = {
+    "application_name": "federation",
+    "jit": "off",
+    # Nothing is found by reading a whole table that has an index for it (see lists.py), also where a plan
+    # was made while the table was empty.
+    "enable_seqscan": "off",
+    "statement_timeout": str(STATEMENT_TIMEOUT),
+    "timezone": "UTC",
+}
+_VARIED = _SETTINGS | {"plan_cache_mode": "force_custom_plan"}
+_FIXED = _SETTINGS | {
+    "plan_cache_mode": "force_generic_plan",
+    # What makes records findable waits in a list that is read by every search (40 ms where it is 150 MB
+    # long). No writer puts it in its place, which takes a second for a hundred thousand: see
+    # ``put_in_place``.
+    "gin_pending_list_limit": "256MB",
+}
 
 
 @asynccontextmanager
 async def opened(dsn: str, *, connections: int = 10) -> AsyncIterator[Store]:
-    """A store on a database whose schema is up to date. Raises Broken when it cannot be reached."""
-    try:
-        pool = await asyncpg.create_pool(
-            dsn,
-            min_size=1,
-            max_size=connections,
-            init=_prepare,
-            reset=_leave,
-            server_settings={
-                "application_name": "federation",
-                "jit": "off",
-                # A plan for unknown filters would be one for the average filter: a common value and a
-                # rare one need different indexes. Planning costs 0.05 to 0.3 ms.
-                "plan_cache_mode": "force_custom_plan",
-                # Nothing is found by reading a whole table that has an index for it: see lists.py.
-                "enable_seqscan": "off",
-                "statement_timeout": str(STATEMENT_TIMEOUT),
-                "timezone": "UTC",
-            },
-            timeout=10,
-        )
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise Broken(f"the database cannot be reached: {error}") from error
-    store = Store(pool, dsn, connections)
+    """A store on a database whose schema is up to date, over so many connections at most, four at least.
+
+    Half of them are of either kind. Raises Broken when it cannot be reached.
+    """
+    most = max(2, connections // 2)
+    varied = await _pool(dsn, _VARIED, least=1, most=most)
+    store = Store(varied, await _pool(dsn, _FIXED, least=0, most=most), dsn)
     try:
         yield store
     finally:
         await store.close()
+
+
+async def _pool(dsn: str, settings: dict[str, str], *, least: int, most: int) -> _Pool:
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=least,
+            max_size=most,
+            init=_prepare,
+            reset=_leave,
+            server_settings=settings,
+            timeout=10,
+        )
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise Broken(f"the database cannot be reached: {error}") from error
+    return _Pool(pool, most)
+
+
+def _connection(session: Session) -> Any:
+    return session.connection
 
 
 async def _prepare(connection: Any) -> None:

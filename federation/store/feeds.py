@@ -15,7 +15,7 @@ from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
 from federation.domain.visibility import Caller, may_see
 from federation.store.digests import COPY_COLUMNS, FORGOTTEN, Copy
 from federation.store.pages import bounded
-from federation.store.records import ADVANCE, Held
+from federation.store.records import ADVANCE, STATE_COLUMNS, Held, NodeState
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import copies, digests, feeds, node, records, set_aside, withdrawals
 
@@ -181,6 +181,33 @@ _ENTRIES = Statement(
         "seq",
     )
 )
+_NEWS = f"""
+SELECT {", ".join(f"feeds.{column.name}" for column in _COLUMNS)}, digests.checkpoint, groups.names, news.*
+FROM feeds
+CROSS JOIN (
+    SELECT array_agg(key) AS names FROM records
+    WHERE type = 'group' AND origin = $1 AND NOT retracted AND facets @> ARRAY['group.member=' || $2::text]
+) AS groups
+LEFT JOIN digests ON digests.feed = feeds.id
+LEFT JOIN unnest($3::text[], $4::text[], $5::bigint[]) AS was(audience, epoch, seq)
+    ON was.audience = feeds.audience AND was.epoch = feeds.epoch
+    AND feeds.head - was.seq BETWEEN 1 AND $6 AND (was.seq = 0 OR was.seq >= feeds.retained_from)
+LEFT JOIN LATERAL (
+    SELECT seq, retracted, type, key, revision, hash, document FROM (
+        SELECT several.*, sum(coalesce(octet_length(document), 0)) OVER () AS size FROM (
+            SELECT seq, retracted, type, key, revision, hash, document FROM records
+            WHERE feed = feeds.id AND seq > was.seq AND seq <= feeds.head
+            UNION ALL
+            SELECT seq, NULL, type, key, revision, NULL, NULL FROM withdrawals
+            WHERE feed = feeds.id AND seq > was.seq AND seq <= feeds.head
+        ) AS several
+    ) AS sized
+    WHERE size <= $7
+) AS news ON true
+WHERE feeds.origin = $1
+ORDER BY feeds.audience, news.seq
+"""
+"""In one go, for it is on the way of every record to every peer."""
 _NUMBERED = Statement(
     bounded(
         select(
@@ -318,7 +345,7 @@ _ASIDE = Statement(
     .order_by(set_aside.c.at.desc())
     .limit(1_000)
 )
-_STATE = Statement(select(node.c.epoch, node.c.arrival, node.c.trust, node.c.proved, node.c.arrivals_from))
+_STATE = Statement(select(*(node.c[name] for name in STATE_COLUMNS)))
 
 
 _ADOPT_NODE = Statement(update(node).values(epoch=param("epoch", Text), minted_at=func.now()))
@@ -344,16 +371,6 @@ class Standing(NamedTuple):
     """Whether any record has left the feed."""
     set_aside: bool
     """Whether any of its entries is set aside."""
-
-
-class NodeState(msgspec.Struct, frozen=True):
-    """What every process looks at to learn of what others did."""
-
-    epoch: str
-    arrival: int
-    trust: int
-    proved: int
-    arrivals_from: int
 
 
 class Aside(msgspec.Struct, frozen=True):
@@ -391,6 +408,37 @@ class FeedsReader:
         return tuple(
             place for place in places if place.epoch and may_see(place.origin, place.audience, seen_by)
         )
+
+    async def news(
+        self, before: Sequence[Head], most: int, most_bytes: int, *, seen_by: Caller
+    ) -> tuple[tuple[Place, ...], dict[int, list[Any]]]:
+        """The node's own feeds that the caller may read, and rows as of ``entries`` of what is new in each.
+
+        ``before``: the state that the caller knows. By feed; of one with more than ``most`` new entries or
+        ``most_bytes`` of documents nothing is told, nor of one in another epoch, or whose cursor has expired.
+        A peer's groups are looked up here.
+        """
+        rows = await self._session.connection.fetch(
+            _NEWS,
+            seen_by.node,
+            seen_by.operator,
+            [head.audience for head in before],
+            [head.epoch for head in before],
+            [head.seq for head in before],
+            most,
+            most_bytes,
+        )
+        ends = len(_COLUMNS) + 1
+        places: dict[int, Place] = {}
+        found: dict[int, list[Any]] = {}
+        for row in rows:
+            place = places.get(row[0]) or Place(*row[:ends])
+            seen_by = msgspec.structs.replace(seen_by, groups=frozenset(row[ends] or ()))
+            if place.epoch and may_see(place.origin, place.audience, seen_by):
+                places[place.id] = place
+                if row[ends + 1] is not None:
+                    found.setdefault(place.id, []).append(row[ends + 1 :])
+        return tuple(places.values()), found
 
     async def copies(self, origin: str) -> dict[FeedName, tuple[Place, Copy]]:
         """The feeds of an origin that are held here, each with what is known of the copy."""

@@ -1,13 +1,15 @@
 """Records at rest: found, listed, kept.
 
-Keeping is one statement at the end of a transaction (:data:`KEEP`): it takes the lock of numbering,
-gives the records their numbers and writes them, and the commit follows at once. Whatever is slow has
-been done before. The lock is held until the commit is visible, so who reads number 8 can read 7.
+Keeping is one statement at the end of a transaction (:data:`KEEP`), or a transaction of its own
+(:data:`KEEP_ONE`): it takes the lock of numbering, gives the records their numbers and writes them, and the
+commit follows at once. Whatever is slow has been done before. The lock is held until the commit is visible,
+so who reads number 8 can read 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from federation.domain.document import Record
 from federation.domain.errors import Invalid, Raced
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import Place, Query
-from federation.domain.visibility import Caller
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.pages import bounded
 from federation.store.questions import endings
@@ -53,6 +55,16 @@ class Held(msgspec.Struct, frozen=True):
     created_at: datetime
     document: bytes | None = None
     """Read for one's own records only, which may be compared or patched."""
+
+
+class NodeState(msgspec.Struct, frozen=True):
+    """What every process looks at to learn of what others did."""
+
+    epoch: str
+    arrival: int
+    trust: int
+    proved: int
+    arrivals_from: int
 
 
 class Occupied(Exception):
@@ -119,6 +131,16 @@ _OWN_HELD = Statement(
     .order_by(records.c.key)
     .with_for_update()
 )
+_STANDING = f"""
+SELECT public.id, federation.id, held.*
+FROM (VALUES (1)) AS one
+LEFT JOIN feeds AS public ON public.origin = $2 AND public.audience = '{PUBLIC}'
+LEFT JOIN feeds AS federation ON federation.origin = $2 AND federation.audience = '{FEDERATION}'
+LEFT JOIN (
+    SELECT type, key, revision, feed, seq, retracted, hash, created_at, document FROM records
+    WHERE type = $1 AND origin = $2 AND key = $3
+) AS held ON true
+"""
 _asked = (
     func.unnest(param("types", ARRAY(Text)), param("keys", ARRAY(Text)))
     .table_valued(column("type", Text), column("key", Text), name="asked")
@@ -195,6 +217,10 @@ _ARRIVALS = Statement(
     )
 )
 
+
+STATE_COLUMNS = ("epoch", "arrival", "trust", "proved", "arrivals_from")
+LOCKS = 20261124
+"""The class of the locks of keys, see ``locks_of``."""
 
 # Keeping. Written as text: it is one act, and Core's form of it would be four times as long.
 
@@ -296,6 +322,39 @@ left_behind AS (
 )
 """Number and keep records of one's own. The row of ``node`` is the lock, taken here and nowhere earlier."""
 
+_STATE = ", ".join(f"node.{name}" for name in STATE_COLUMNS)
+_LEFT = ", ".join(f"clock.{name}" for name in STATE_COLUMNS)
+KEEP_ONE = (
+    f"WITH {_incoming()}"
+    + f""",
+turn AS MATERIALIZED (SELECT true AS taken FROM pg_advisory_xact_lock({LOCKS}, $19)),
+clock AS (
+    UPDATE node SET arrival = arrival + 1 FROM turn WHERE turn.taken RETURNING arrival - 1 AS base, {_STATE}
+),
+heads AS (
+    UPDATE feeds SET head = head + 1, live = live + $18 FROM clock WHERE feeds.id = $17 AND clock.base >= 0
+    RETURNING head - 1 AS base
+),
+returned AS (
+    DELETE FROM withdrawals USING incoming
+    WHERE withdrawals.feed = $17 AND withdrawals.type = incoming.type AND withdrawals.key = incoming.key
+),
+kept AS ("""
+    + _INSERT.format(
+        origin="$16", feed="$17::int", seq="heads.base + 1", other=_OTHER, further="LEFT JOIN heads ON true"
+    )
+    + _OR_REVISE.format(condition="held.revision = excluded.revision - 1")
+    + f"""
+RETURNING true)
+SELECT {_LEFT}, 1 / (SELECT count(*) FROM kept) FROM clock
+"""
+)
+"""Number and keep one record that stays in its feed, with the lock of its key, and tell the node's row.
+
+A division by zero is how a statement fails: where somebody was faster and nothing is kept, the numbers must
+not have moved either, and nobody is left to roll back.
+"""
+
 _TAKEN = _INSERT.format(
     origin="$17",
     feed="$18::int",
@@ -316,15 +375,20 @@ clock AS (
 """Keep records of another origin at the numbers it gave them."""
 
 
-def _advancing(feed: str, seen: str, seen_epoch: str, to: str, epoch: str, delta: str) -> tuple[str, str]:
-    """Move the place up to which a feed was taken, unless somebody else did: what precedes that, and it.
+def _place(feed: str, condition: str = "true") -> str:
+    """The place up to which a feed was taken, locked."""
+    return f"""place AS MATERIALIZED (
+    SELECT id, head, epoch FROM feeds WHERE id = {feed} AND {condition} FOR NO KEY UPDATE
+)"""
+
+
+def _advancing(seen: str, seen_epoch: str, to: str, epoch: str, delta: str) -> str:
+    """Move that place, unless somebody else did.
 
     The row is locked before it is looked at: who waits here for another one sees where that one leaves it.
     (In a query of its own: what an UPDATE finds is what there was before it waited.)
     """
-    return (
-        f"place AS MATERIALIZED (SELECT id, head, epoch FROM feeds WHERE id = {feed} FOR NO KEY UPDATE)",
-        f"""
+    return f"""
 UPDATE feeds SET head = {to}, epoch = {epoch}, live = feeds.live + {delta},
     -- A head told in another epoch says nothing about this one.
     remote_head = CASE
@@ -333,28 +397,46 @@ UPDATE feeds SET head = {to}, epoch = {epoch}, live = feeds.live + {delta},
 FROM place
 WHERE feeds.id = place.id AND place.head = {seen} AND place.epoch IS NOT DISTINCT FROM {seen_epoch}
 RETURNING true AS moved
-""",
-    )
+"""
 
 
-ADVANCE = "WITH {} {}".format(*_advancing("$1", "$2", "$3", "$4", "$5", "$6"))
-_PLACE, _ADVANCED = _advancing(
-    "$18::int", "$19::bigint", "$20::text", "$21::bigint", "$22::text", "$23::bigint"
-)
-
-TAKE_NEW = (
-    f"WITH {_incoming('seq bigint')}, {_PLACE}, advanced AS ({_ADVANCED}),"
-    + """
+ADVANCE = f"WITH {_place('$1')} {_advancing('$2', '$3', '$4', '$5', '$6')}"
+_ADVANCED = _advancing("$19::bigint", "$20::text", "$21::bigint", "$22::text", "$23::bigint")
+_ADVANCING = f"""
+advanced AS ({_ADVANCED}),
 clock AS (
     -- After the feed's row, as whoever signs or compares takes them.
     UPDATE node SET arrival = arrival + cardinality($1::text[]) FROM advanced WHERE advanced.moved
-    RETURNING arrival - cardinality($1::text[]) AS base
+    RETURNING arrival - cardinality($1::text[]) AS base, {_STATE}
 )"""
+TAKE_ON = (
+    f"WITH {_incoming('seq bigint')}, {_place('$18::int')}, {_ADVANCING}"
     + _TAKEN
+    + _OR_REVISE.format(condition="true")
 )
-"""The same of a feed that is followed and of which none is held: its place moves on too, or none is kept."""
-TAKE_ON = TAKE_NEW + _OR_REVISE.format(condition="true")
-"""The same, whether or not they are held."""
+"""The same of a feed that is followed: its place moves on too, or none is kept."""
+
+
+def _none(table: str, condition: str) -> str:
+    """That nothing is noted of these records of the feed. (Most feeds have nothing noted at all.)"""
+    return f"""(
+    NOT EXISTS (SELECT FROM {table} WHERE feed = $18 AND {condition})
+    OR NOT EXISTS (
+        SELECT FROM unnest($1::text[], $2::text[]) AS named(type, key)
+        JOIN {table} AS t ON t.feed = $18 AND t.type = named.type AND t.key = named.key AND {condition}
+    )
+)"""
+
+
+_UNKNOWN = f"{_none('withdrawals', 'seq > 0')} AND {_none('set_aside', 'true')}"
+TAKE_NEW = (
+    f"WITH {_incoming('seq bigint')}, {_place('$18::int', _UNKNOWN)}, {_ADVANCING}, kept AS ({_TAKEN})"
+    f" SELECT {_LEFT} FROM clock"
+)
+"""The same of records none of which is held, or has left the feed, or is set aside; tells the node's row.
+
+It looks for that itself, and so needs nothing before it, and no transaction around it.
+"""
 
 _PURGE = """
 WITH gone AS (
@@ -478,6 +560,19 @@ class RecordsReader:
         total = await self._session.connection.fetchval(_LIVE, origin, audience)
         return [(row[0], row[1]) for row in rows], total or 0
 
+    async def standing(
+        self, type_name: str, origin: str, key: str
+    ) -> tuple[Held | None, dict[str, int | None]]:
+        """What is held of one of one's own records, and the feeds it may be in, for who is about to write.
+
+        Nothing is locked. Feeds by their audience: for everybody and for peers, as far as there are any; what
+        is private is in none.
+        """
+        row = await self._session.connection.fetchrow(_STANDING, type_name, origin, key)
+        feeds: dict[str, int | None] = {PRIVATE: None}
+        feeds |= {audience: row[n] for n, audience in enumerate((PUBLIC, FEDERATION)) if row[n] is not None}
+        return Held(*row[2:]) if row[2] is not None else None, feeds
+
     async def has_group(self, name: str, *, node: str) -> bool:
         """Whether this node has such a group."""
         return await self._session.value(_GROUP_EXISTS, node=node, name=name) is not None
@@ -539,43 +634,52 @@ class RecordsWriter(RecordsReader):
         if tag != f"INSERT 0 {len(kept)}":
             raise Raced
 
+    async def keep_one(self, origin: str, record: Record, feed: int | None, live: int) -> NodeState:
+        """The same of one record that stays in its feed: a transaction of its own. The node's row after it.
+
+        Raises Raced and Invalid; nothing is kept then.
+        """
+        columns, texts = _columns([record])
+        (lock,) = locks_of(record.type, [record.key])
+        row = await self._told(KEEP_ONE, *columns, texts, origin, feed, live, lock)
+        assert row is not None  # noqa: S101 - there is one row of the node
+        return NodeState(*row[:-1])
+
     async def take(self, origin: str, feed: int, taken: Sequence[tuple[Record, int]]) -> None:
         """Keep records of another origin: (record, its number in the feed).
 
         Raises Invalid when the database does not take one of them, and Occupied when something else has one
         of the numbers; nothing of the transaction may then be committed.
         """
-        await self._take(TAKE, taken, origin, feed)
+        await self._insert(TAKE, *_taken(taken), origin, feed)
 
     async def take_on(self, origin: str, advance: Advance, taken: Sequence[tuple[Record, int]]) -> bool:
         """The same of a feed that is followed, and its place moves on with them.
 
         False if somebody else moved it in between; then nothing is kept.
         """
-        tag = await self._take(TAKE_ON, taken, origin, *advance)
+        tag = await self._insert(TAKE_ON, *_taken(taken), origin, *advance)
         return not tag.endswith(" 0")
 
-    async def take_new(self, origin: str, advance: Advance, taken: Sequence[tuple[Record, int]]) -> bool:
-        """The same of records that are not held, for less; raises Occupied when one of them is."""
-        tag = await self._take(TAKE_NEW, taken, origin, *advance)
-        return not tag.endswith(" 0")
+    async def take_new(
+        self, origin: str, advance: Advance, taken: Sequence[tuple[Record, int]]
+    ) -> NodeState | None:
+        """The same of records that nothing is known of, in a transaction of its own. The node's row after it.
 
-    async def _take(self, statement: str, taken: Sequence[tuple[Record, int]], *arguments: Any) -> str:
-        columns, texts = _columns([record for record, _ in taken])
-        try:
-            return await self._insert(statement, *columns, [seq for _, seq in taken], texts, *arguments)
-        except asyncpg.UniqueViolationError as error:
-            raise Occupied from error
+        None if somebody else moved the place in between, or something is known of one of them; raises
+        Occupied when one of them is held. Nothing is kept then.
+        """
+        row = await self._told(TAKE_NEW, *_taken(taken), origin, *advance)
+        return NodeState(*row) if row else None
 
     async def _insert(self, statement: str, *arguments: Any) -> str:
-        try:
+        with _refusing(len(arguments[0])):
             tag: str = await self._session.connection.execute(statement, *arguments)
-        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
-            many = len(arguments[0])
-            which = "the record" if many == 1 else f"one of these {many} records"
-            # Not in PostgreSQL's words: they may quote the record.
-            raise Invalid(f"{which} cannot be stored: SQLSTATE {error.sqlstate}") from error
         return tag
+
+    async def _told(self, statement: str, *arguments: Any) -> Any:
+        with _refusing(len(arguments[0])):
+            return await self._session.connection.fetchrow(statement, *arguments)
 
     async def drop(self, feed: int, names: Sequence[tuple[str, str]]) -> int:
         """Drop records that the feed's origin does not have in it any more; stubs tell who follows arrivals.
@@ -599,6 +703,27 @@ class RecordsWriter(RecordsReader):
         except asyncpg.UniqueViolationError as error:
             raise Occupied from error
         return live
+
+
+@contextmanager
+def _refusing(many: int) -> Iterator[None]:
+    """What the database refuses of so many records, in errors of ours."""
+    try:
+        yield
+    except asyncpg.DivisionByZeroError:
+        raise Raced from None  # see KEEP_ONE
+    except asyncpg.UniqueViolationError as error:
+        raise Occupied from error
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+        which = "the record" if many == 1 else f"one of these {many} records"
+        # Not in PostgreSQL's words: they may quote the record.
+        raise Invalid(f"{which} cannot be stored: SQLSTATE {error.sqlstate}") from error
+
+
+def _taken(taken: Sequence[tuple[Record, int]]) -> tuple[list[Any], ...]:
+    """The first parameters of what keeps records of another origin."""
+    columns, texts = _columns([record for record, _ in taken])
+    return *columns, [seq for _, seq in taken], texts
 
 
 def _columns(records: Sequence[Record]) -> tuple[tuple[list[Any], ...], list[str]]:

@@ -80,7 +80,7 @@ async def follow(
             trusting = True
     if trusting:
         taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
-    if proof is not None:
+    if proof is not None and (trusting or not _is_beyond(place, copy, taken, proof)):
         await _prove(node, name, proof, sender, taken, trusting=trusting)
         taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
     return taken
@@ -196,6 +196,20 @@ async def _prove(
         name,
         f"it differs from what was signed at {newer.said.seq}: {why}",
         f"{newer.said.root} {left.root}",
+    )
+
+
+def _is_beyond(place: Place | None, copy: Copy, taken: Taken, proof: Proof) -> bool:
+    """Whether a copy has gone beyond what was signed, and that signature was seen: there is nothing to prove.
+
+    ``place`` and ``copy``: what was known before the last entries were taken.
+    """
+    return (
+        place is not None
+        and place.epoch == proof.said.epoch
+        and (place.head > proof.said.seq or (place.head == proof.said.seq and taken.entries > 0))
+        and copy.newest is not None
+        and copy.newest >= moment(proof.said.iat)
     )
 
 

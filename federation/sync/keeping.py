@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Awaitable
 
 import msgspec
 
@@ -18,7 +19,7 @@ from federation.domain.feed import Cursor, FeedName, SetAside, Verified
 from federation.domain.proof import brakes, bucket_of
 from federation.node import Node
 from federation.store.database import Writing
-from federation.store.feeds import Standing
+from federation.store.feeds import Place, Standing
 from federation.store.records import Advance, Held, Occupied
 
 log = logging.getLogger("federation.sync")
@@ -65,6 +66,10 @@ class Slice:
         self.feed: int | None = None
         """Where nothing of it was held, the feed: nothing may be held of the next one, either."""
 
+    def is_new(self) -> bool:
+        """Whether nothing of it should be held: all of it is in its first revision."""
+        return all(isinstance(one, Verified) and one.revision == 1 for one in self.checked)
+
 
 class Keeping:
     """Slices of one feed, stored one after the other, each while the next one is made ready.
@@ -73,10 +78,14 @@ class Keeping:
     of the feed, whose place both move on, and is kept only where the one ahead was: so the database has no
     pause between two of them. That is for slices that have no record in common and do nothing but keep
     records. All others, and whatever fails that way, come when the one ahead is stored.
+
+    A slice of records that are new, by their revision or since none was held of the one ahead, is kept by one
+    statement, which looks itself whether that can be right; where it is not, nothing is kept by it.
     """
 
-    def __init__(self, node: Node, name: FeedName, taken: Taken) -> None:
-        self._node, self._name, self._taken = node, name, taken
+    def __init__(self, node: Node, place: Place, taken: Taken) -> None:
+        self._node, self._place, self._taken = node, place, taken
+        self._name = place.name
         self._last: tuple[Slice, asyncio.Task[None]] | None = None
 
     async def __aenter__(self) -> Keeping:
@@ -95,18 +104,29 @@ class Keeping:
         if ahead is not None:
             one, storing = ahead
             await one.on_its_way.wait()
-            if one.plain and not storing.done():
-                try:
-                    if await self._stored_behind(this, one):
-                        return
-                except (Refused, Occupied, Overtaken, Braked):
-                    # What still holds then is said when this one is stored in its turn.
-                    this.on_its_way.clear()
+            if one.plain and not storing.done() and await self._tried(self._stored_behind(this, one), this):
+                return
             await storing
+        elif this.is_new() and await self._tried(self._stored_first(this), this):
+            return
         await keep(self._node, self._name, this, self._taken)
 
+    async def _tried(self, storing: Awaitable[bool], this: Slice) -> bool:
+        try:
+            return await storing
+        except (Refused, Occupied, Overtaken, Braked):
+            # What still holds then is said when this one is stored in its turn.
+            this.on_its_way.clear()
+            return False
+
+    async def _stored_first(self, this: Slice) -> bool:
+        place = self._place
+        return await _keep_new(self._node, self._name, this, self._taken, place.id, place.cursor)
+
     async def _stored_behind(self, this: Slice, one: Slice) -> bool:
-        if one.feed is not None and await _keep_new(self._node, self._name, this, self._taken, one):
+        if one.feed is not None and await _keep_new(
+            self._node, self._name, this, self._taken, one.feed, one.cursor
+        ):
             return True
         return not set(one.names) & set(this.names) and await _keep(
             self._node, self._name, this, self._taken, ahead=one.cursor
@@ -215,24 +235,26 @@ async def _keep(
     return True
 
 
-async def _keep_new(node: Node, name: FeedName, this: Slice, taken: Taken, ahead: Slice) -> bool:
-    """Keep a slice without looking first what of it is held, since nothing was of the one ahead of it.
+async def _keep_new(
+    node: Node, name: FeedName, this: Slice, taken: Taken, feed: int, at: Cursor | None
+) -> bool:
+    """Keep a slice of records that nothing is known of, of a feed that has been taken to a place.
 
     False, and nothing is kept, where that cannot be right. Raises Occupied where it was not.
     """
-    assert ahead.feed is not None  # noqa: S101 - whoever calls has seen it
     kept = [(one.record, one.seq) for one in this.checked if isinstance(one, Verified) and one.record]
-    if len(kept) != len(this.checked):
+    if len(kept) != len(this.checked) or not kept:
         return False
-    this.plain, this.feed = True, ahead.feed
+    this.plain, this.feed = True, feed
     live = sum(not record.retracted for record, _ in kept)
-    was, to = ahead.cursor, this.cursor
-    advance = Advance(ahead.feed, was.seq, was.epoch, to.seq, to.epoch, live)
-    async with node.store.write(keeps=len(kept)) as tx:
+    seen, seen_epoch = (at.seq, at.epoch) if at else (0, None)
+    advance = Advance(feed, seen, seen_epoch, this.cursor.seq, this.cursor.epoch, live)
+    async with node.store.single(keeps=len(kept)) as tx:
         this.on_its_way.set()
-        if not await tx.records.take_new(name.origin, advance, kept):
-            raise Overtaken
-    node.watch.nudge()
+        state = await tx.records.take_new(name.origin, advance, kept)
+    if state is None:
+        raise Overtaken
+    node.watch.saw(state)
     taken.entries += len(kept)
     return True
 

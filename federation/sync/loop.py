@@ -24,6 +24,7 @@ from federation.node import Node
 from federation.observe import Metrics
 from federation.store.database import Claims
 from federation.store.digests import Copy
+from federation.store.feeds import Place
 from federation.sync.client import PeerSource, peer_source
 from federation.sync.follow import answer, follow, follow_relayed
 from federation.sync.keeping import Overtaken, Taken
@@ -166,11 +167,13 @@ class Loop:
         settled: dict[FeedName, Head] = {}
         patience = Patience(PROOFS_EACH_SECOND)
         while True:
+            # Before it is waited for: nobody else follows this peer, so it is still like this when news come.
+            held = await self._held(peer)
             asked = time.monotonic()
             heads = await source.heads(wait=True)
             brought = 0
             if heads is not None:
-                brought = await self._take(peer, source, heads, settled)
+                brought = await self._take(peer, source, heads, settled, held)
             now = time.monotonic()
             news = heads is not None and heads != before
             before = heads or before
@@ -189,20 +192,28 @@ class Loop:
                 source.forget_heads()
                 settled.clear()
 
+    async def _held(self, peer: Peer) -> dict[FeedName, tuple[Place, Copy]]:
+        """The peer's feeds that are held here, and what is known of each copy."""
+        async with self._node.store.look() as tx:
+            return await tx.feeds.copies(peer.operator)
+
     async def _take(
-        self, peer: Peer, source: PeerSource, heads: tuple[Head, ...], settled: dict[FeedName, Head]
+        self,
+        peer: Peer,
+        source: PeerSource,
+        heads: tuple[Head, ...],
+        settled: dict[FeedName, Head],
+        held: dict[FeedName, tuple[Place, Copy]],
     ) -> int:
         """Pull every feed of the peer's own, also those that it no longer shows us: to learn why.
 
         ``settled``: the heads that we have proved to be at already; there is nothing to ask of those.
-        Returns how many entries came.
+        ``held``: what is held of them. Returns how many entries came.
         """
         brought = 0
         own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
         for name in settled.keys() - own.keys():
             del settled[name]  # shown again, it is to be taken again
-        async with self._node.store.read() as tx:
-            held = await tx.feeds.copies(peer.operator)
         for place, _ in held.values():
             if place.name not in own and place.epoch is not None and place.audience != PRIVATE:
                 own[place.name] = Head(

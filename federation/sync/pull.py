@@ -54,7 +54,7 @@ async def pull(
     if place.epoch is not None and place.epoch != head.epoch:
         place = await begin_epoch(node, place, head.epoch)
     try:
-        async with Keeping(node, name, taken) as keeping:
+        async with Keeping(node, place, taken) as keeping:
             async for page, checked in ahead(source.changes(name, place.cursor), name):
                 if page.cursor.epoch != head.epoch:
                     raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
@@ -106,27 +106,42 @@ async def ahead(
     """Pages with their entries verified, while the one before them is being stored.
 
     ``AHEAD`` pages wait at most, and one more is read meanwhile: whoever sends has always something to do.
+    Of a single page there is nothing to read beforehand.
     """
-    read = _beforehand(pages, 1)
-    checked = _beforehand(_checked(read, name), AHEAD)
-    async with aclosing(read), aclosing(checked):
-        async for one in checked:
-            yield one
+    try:
+        async for page in pages:
+            yield page, await _checked(page, name)
+            if page.more:
+                break
+        else:
+            return
+        read = _beforehand(pages, 1)
+        checked = _beforehand(_all_checked(read, name), AHEAD)
+        async with aclosing(read), aclosing(checked):
+            async for one in checked:
+                yield one
+    finally:
+        await _closed(pages)
 
 
-async def _checked(
+async def _all_checked(
     pages: AsyncIterator[Page], name: FeedName
 ) -> AsyncIterator[tuple[Page, list[Verified | SetAside]]]:
-    """Verification gives way often: answers of the database are not to wait for a page of it."""
     async for page in pages:
-        checked: list[Verified | SetAside] = []
-        for start in range(0, len(page.entries), AT_ONCE):
-            checked += [
-                entry if isinstance(entry, SetAside) else verify(entry, name)
-                for entry in page.entries[start : start + AT_ONCE]
-            ]
+        yield page, await _checked(page, name)
+
+
+async def _checked(page: Page, name: FeedName) -> list[Verified | SetAside]:
+    """Verification gives way often: answers of the database are not to wait for a page of it."""
+    checked: list[Verified | SetAside] = []
+    for start in range(0, len(page.entries), AT_ONCE):
+        if start:
             await asyncio.sleep(0)
-        yield page, checked
+        checked += [
+            entry if isinstance(entry, SetAside) else verify(entry, name)
+            for entry in page.entries[start : start + AT_ONCE]
+        ]
+    return checked
 
 
 async def _beforehand(items: AsyncIterator[T], most: int) -> AsyncGenerator[T]:
@@ -149,8 +164,12 @@ async def _beforehand(items: AsyncIterator[T], most: int) -> AsyncGenerator[T]:
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-        if closing := getattr(items, "aclose", None):
-            await closing()
+        await _closed(items)
+
+
+async def _closed(items: AsyncIterator[T]) -> None:
+    if closing := getattr(items, "aclose", None):
+        await closing()
 
 
 async def begin_epoch(node: Node, place: Place, epoch: str) -> Place:

@@ -221,6 +221,73 @@ async def test_news_of_a_group_are_for_its_members(
     assert {line["key"] for line in lines if "key" in line} == {"shown"}
 
 
+async def told_at_once(
+    client: httpx2.AsyncClient, tag: str, **headers: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The heads, and the lines after them, that who names a state is answered with."""
+    answer = await client.get("/v1/feeds", headers={"if-none-match": tag, **NDJSON, **headers})
+    assert answer.status_code == 200
+    heads, *news = [json.loads(line) for line in answer.content.splitlines()]
+    return heads, news
+
+
+@pytest.mark.parametrize("prefer", [{"prefer": "wait=20"}, {}])
+async def test_who_comes_too_late_to_wait_is_told_what_is_new_since_the_state_it_names(
+    peer: httpx2.AsyncClient, arnia: Node, prefer: dict[str, str]
+) -> None:
+    await publish(arnia, "solution", "before", a_solution())
+    tag = (await peer.get("/v1/feeds")).headers["etag"]
+    await publish(arnia, "solution", "one", a_solution())
+    await publish(arnia, "solution", "two", a_solution())
+    heads, (place, *entries) = await told_at_once(peer, tag, **prefer)
+    (head,) = (head for head in heads["feeds"] if head["audience"] == "public")
+    assert place == {"feed": "arnia/public", "after": f"{head['epoch']}.1"}
+    assert [(entry["seq"], entry["key"]) for entry in entries] == [(2, "one"), (3, "two")]
+
+
+async def test_a_state_that_was_forgotten_is_as_one_that_was_never_told(
+    peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_feeds, "MOST_HEADS", 2 * 2)  # two states of two feeds
+    tags = []
+    for key in ("one", "two", "three"):
+        tags.append((await peer.get("/v1/feeds")).headers["etag"])
+        await publish(arnia, "solution", key, a_solution())
+    assert (await told_at_once(peer, tags[0]))[1] == []
+    assert len((await told_at_once(peer, tags[2]))[1]) == 2
+    assert (await told_at_once(peer, '"unknown"'))[1] == []
+
+
+async def test_the_tag_of_anothers_state_shows_nothing_that_one_may_not_see(
+    peer: httpx2.AsyncClient, own: httpx2.AsyncClient, anyone: httpx2.AsyncClient
+) -> None:
+    await put(own, "groups/close", {"name": "Close", "members": []})
+    await put(own, "solutions/first", a_solution(), tlp="AMBER", audience="close")
+    tag = (await own.get("/v1/feeds")).headers["etag"]
+    await put(own, "solutions/hidden", a_solution(name="canary"), tlp="AMBER", audience="close")
+    await put(own, "solutions/shown", a_solution())
+    for client in (peer, anyone):
+        heads, news = await told_at_once(client, tag)
+        assert "close" not in {head["audience"] for head in heads["feeds"]}
+        assert "canary" not in json.dumps(news)
+    _, news = await told_at_once(own, tag)
+    assert {line["key"] for line in news if "key" in line} == {"hidden", "shown"}, "who may see it is told"
+
+
+async def test_who_has_left_a_group_is_not_told_what_is_new_in_it(
+    peer: httpx2.AsyncClient, own: httpx2.AsyncClient
+) -> None:
+    await put(own, "groups/close", {"name": "Close", "members": ["megalis"]})
+    await put(own, "solutions/first", a_solution(), tlp="AMBER", audience="close")
+    tag = (await peer.get("/v1/feeds")).headers["etag"]
+    await put(own, "solutions/second", a_solution(), tlp="AMBER", audience="close")
+    _, news = await told_at_once(peer, tag)
+    assert {line["key"] for line in news if "key" in line} == {"second"}
+    await put(own, "groups/close", {"name": "Close", "members": ["recia"]})
+    heads, news = await told_at_once(peer, tag)
+    assert (news, "close" in {head["audience"] for head in heads["feeds"]}) == ([], False)
+
+
 # Pages
 
 

@@ -114,7 +114,7 @@ async def test_the_node_does_all_that_it_did(bound: Node, server: Server) -> Non
         await publish(bound, "group", "rssi", a_group(members=["megalis"]))
         await publish(bound, "solution", "glpi", a_solution())
         await publish(bound, "solution", "glpi", a_solution(), tlp="AMBER", audience="rssi")
-        await bound.store.refresh_statistics()
+        await bound.store.vacuum()
         bound.refusals.count("list", "unauthenticated", "anonymous")
     found = await holds(bound, before + 5)
     assert found.after_checkpoint == 0

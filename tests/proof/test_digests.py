@@ -239,6 +239,26 @@ async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it
     assert (await megalis.copies())[PUBLIC].verified_seq == 1
 
 
+async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_older_is_believed(
+    arnia: Node, megalis: Node
+) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    later = arnia.clock() + timedelta(seconds=10)
+    arnia.clock = megalis.clock = lambda: later
+    await publish(arnia, "solution", "b", a_solution())
+    await round_of(megalis, arnia)
+    await notary.prove(arnia)
+    await publish(arnia, "solution", "c", a_solution())
+    await round_of(megalis, arnia)
+    copy = (await megalis.copies())[PUBLIC]
+    assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 3, 1)
+    newest = "SELECT newest FROM copies JOIN feeds ON feeds.id = feed WHERE origin = $1 AND audience = $2"
+    ((noted,),) = await sql(megalis, newest, "arnia", "public")
+    assert noted == later.replace(microsecond=0)
+
+
 async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: Node, megalis: Node) -> None:
     await publish(arnia, "solution", "a", a_solution())
     await acquainted(arnia, megalis)

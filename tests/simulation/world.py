@@ -68,6 +68,15 @@ class FusedStore(Store):
             self._burn()
         self._burn()
 
+    @asynccontextmanager
+    async def single(self, *, keeps: int = 0) -> AsyncIterator[Writing]:
+        if keeps:
+            self._burn()
+        async with super().single(keeps=keeps) as tx:
+            yield tx
+        if keeps:
+            self._burn()
+
     def _burn(self) -> None:
         if self.fuse is not None:
             self.fuse -= 1
@@ -291,7 +300,8 @@ class World:
             assert peer is not None
             heads = await source.heads()
             assert heads is not None
-            await Loop(node, _METRICS)._take(peer, source, heads, {})
+            loop = Loop(node, _METRICS)
+            await loop._take(peer, source, heads, {}, await loop._held(peer))
         except (Refused, Overtaken) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")
@@ -479,7 +489,7 @@ async def a_world(
         stores = {}
         for operator in operators:
             store = await stack.enter_async_context(opened(databases[operator].dsn, connections=4))
-            stores[operator] = FusedStore(store._pool, store._dsn, store._connections)
+            stores[operator] = FusedStore(store._varied, store._fixed, store._dsn)
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (
             mock.patch.object(repair, "PAUSE", 0),

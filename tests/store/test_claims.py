@@ -131,11 +131,13 @@ async def test_when_every_connection_is_taken_the_node_is_unavailable_and_then_i
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("federation.store.database.ACQUIRE_TIMEOUT", 0.1)
-    async with opened(dsn, connections=1) as store:
-        async with store.read():
+    async with opened(dsn, connections=4) as store:
+        async with store.read(), store.read():
             with pytest.raises(Unavailable, match="no connection"):
                 async with store.read():
                     pass
+            async with store.look() as tx:
+                assert await tx.feeds.all(), "who looks something up does not wait for who lists"
         async with store.read() as tx:
             assert await tx.feeds.all()
 

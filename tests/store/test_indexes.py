@@ -343,8 +343,12 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
             await look.execute("TRUNCATE solution_identifiers")
 
 
+PLANNED_ONCE = "BEGIN;" + ";".join(f"SET LOCAL {n} = '{value}'" for n, value in database._FIXED.items())
 WRITES = {
     "keep": store_records.KEEP,
+    "keep one": store_records.KEEP_ONE,
+    "take new": store_records.TAKE_NEW,
+    "what is held of one": store_records._STANDING,
     "take": store_records.TAKE,
     "take on": store_records.TAKE_ON,
     "standing": store_feeds._STANDING,
@@ -356,14 +360,14 @@ WRITES = {
 
 @pytest.mark.parametrize("statement", WRITES.values(), ids=WRITES)
 async def test_a_write_is_planned_once_and_finds_by_whole_keys(full: str, statement: str) -> None:
-    """Transactions that write plan for any value, see ``store/database.py``.
+    """Who writes plans for any value, see ``store/database.py``.
 
     An index of which only the type or the origin is asked is read as the table would be.
     """
     many = max(int(number) for number in re.findall(r"\$([0-9]+)", statement))
     async with looking(full) as look:
         for emptied in (False, True):
-            await look.execute(database._BEGIN)
+            await look.execute(PLANNED_ONCE)
             if emptied:
                 await look.execute("TRUNCATE records")
             await look.execute(f"PREPARE written AS {statement}")
@@ -392,7 +396,7 @@ async def test_the_leaves_of_a_bucket_are_read_in_their_index_alone(
     """Each in its row would be a page of the table for each of them."""
     async with looking(full) as look:
         await look.execute("VACUUM records")
-        await look.execute(database._BEGIN)
+        await look.execute(PLANNED_ONCE)
         await look.execute(f"PREPARE leaves AS {statement}")
         rows = await look.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE leaves {values}")
         await look.execute("ROLLBACK; DEALLOCATE leaves")
@@ -406,10 +410,24 @@ async def test_the_leaves_of_a_bucket_are_read_in_their_index_alone(
     assert read["Heap Fetches"] == 0
 
 
+async def test_news_are_looked_up_by_a_plan_for_any_value(full: str) -> None:
+    async with looking(full) as look:
+        await look.execute(PLANNED_ONCE)
+        await look.execute(f"PREPARE news AS {store_feeds._NEWS}")
+        rows = await look.fetch(
+            "EXPLAIN EXECUTE news ('a', 'b', '{federation}', '{e}', '{17999}', 100, 262144)"
+        )
+        await look.execute("ROLLBACK; DEALLOCATE news")
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan" not in plan
+    found = r"Scan using uq_records_feed_seq on records.*\n.*Cond: .*feed = .* seq > .* seq <= "
+    assert re.search(found, plan.replace("(", "")), plan
+
+
 async def test_what_has_changed_of_a_feed_is_not_taken_for_a_third_of_it(full: str) -> None:
     """Else whichever index is the smallest is read, all of the feed, for every signature and comparison."""
     async with looking(full) as look:
-        await look.execute(database._BEGIN)
+        await look.execute(PLANNED_ONCE)
         await look.execute(f"PREPARE digest AS {store_digests._BRING_UP}")
         rows = await look.fetch("EXPLAIN (FORMAT JSON) EXECUTE digest (1, 17999, '{}')")
         await look.execute("ROLLBACK; DEALLOCATE digest")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 
 from federation.domain.document import Draft, Record
@@ -14,9 +15,9 @@ from federation.domain.errors import PreconditionFailed, Raced
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node, Preconditions
+from federation.node import Node, Outcome, Preconditions, Watch
 from federation.store.database import Writing
-from federation.store.records import Held, locks_of
+from federation.store.records import locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import (
@@ -388,27 +389,30 @@ class Paused:
         self.looked, self.go = asyncio.Event(), asyncio.Event()
 
     def write(self, **how: Any) -> Any:
-        return _PausedWrite(self, self._store.write(**how))
+        return _PausedWrite(self, self._store.write(**how), "held")
+
+    def single(self, **how: Any) -> Any:
+        return _PausedWrite(self, self._store.single(**how), "standing")
 
     def read(self) -> Any:
         return self._store.read()
 
 
 class _PausedWrite:
-    def __init__(self, pause: Paused, block: Any) -> None:
-        self._pause, self._block = pause, block
+    def __init__(self, pause: Paused, block: Any, look: str) -> None:
+        self._pause, self._block, self._look = pause, block, look
 
     async def __aenter__(self) -> Writing:
         tx: Writing = await self._block.__aenter__()
-        held = tx.records.held
+        look = getattr(tx.records, self._look)
 
-        async def then_stop(type_name: str, origin: str, keys: Any) -> dict[str, Held]:
-            found = await held(type_name, origin, keys)
+        async def then_stop(*asked: Any) -> Any:
+            found = await look(*asked)
             self._pause.looked.set()
             await self._pause.go.wait()
             return found
 
-        tx.records.held = then_stop  # type: ignore[method-assign]
+        setattr(tx.records, self._look, then_stop)
         return tx
 
     async def __aexit__(self, *error: Any) -> Any:
@@ -422,12 +426,35 @@ async def test_a_creator_and_a_reviser_of_one_key_do_not_end_in_a_deadlock(
     async with a_node("arnia", dsn) as beside:
         beside.store = Paused(beside)  # type: ignore[assignment]
         pause: Any = beside.store
-        creating = asyncio.create_task(publish(beside, "solution", "glpi", a_solution(name="first")))
+        drafts = {"glpi": a_draft(a_solution(name="first"))}
+        creating = asyncio.create_task(beside.upload(Solution, drafts, by=itself("arnia")))
         await pause.looked.wait()
         revising = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution(name="second")))
         await waits(look)
         pause.go.set()
-        assert [(await task).revision for task in (creating, revising)] == [1, 2]
+        made = (await creating)["glpi"]
+        assert isinstance(made, Outcome)
+        assert (made.revision, (await revising).revision) == (1, 2)
+    await counts_are_true(look)
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_who_was_overtaken_after_it_looked_begins_again_and_takes_no_number_for_it(
+    arnia: Node, dsn: str, look: Any, there: bool
+) -> None:
+    if there:
+        await publish(arnia, "solution", "glpi", a_solution())
+    async with a_node("arnia", dsn) as beside:
+        beside.store = Paused(beside)  # type: ignore[assignment]
+        pause: Any = beside.store
+        late = asyncio.create_task(publish(beside, "solution", "glpi", a_solution(name="late")))
+        await pause.looked.wait()
+        assert (await publish(arnia, "solution", "glpi", a_solution(name="first"))).revision == 1 + there
+        pause.go.set()
+        assert (await late).revision == 2 + there
+    assert await arrivals(look) == [2 + there]
+    assert await look.fetchval("SELECT arrival FROM node") == 2 + there
+    assert await look.fetchval("SELECT head FROM feeds WHERE id = $1", await feed_id(arnia)) == 2 + there
     await counts_are_true(look)
 
 
@@ -534,6 +561,38 @@ async def test_nobody_but_the_operator_follows_arrivals(arnia: Node) -> None:
     assert rows == []
     rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
     assert len(rows) == 1
+
+
+async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_look(arnia: Node) -> None:
+    state = arnia.watch.state
+    watch = Watch(arnia.store, state)  # nobody looks
+    waiting = asyncio.create_task(watch.beyond(state.arrival, PATIENCE))
+    await asyncio.sleep(0)
+    two, one = (msgspec.structs.replace(state, arrival=state.arrival + n) for n in (2, 1))
+    watch.saw(two)
+    assert await waiting
+    watch.saw(one)
+    assert watch.state == two, "what was heard of late is no news"
+
+
+async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) -> None:
+    state = arnia.watch.state
+    watch = Watch(arnia.store, state)
+    for other in ({"trust": state.trust + 1}, {"epoch": "f" * 16}):
+        watch.saw(msgspec.structs.replace(state, arrival=state.arrival + 1, **other))
+        assert watch.state == state, "who was cut off meanwhile is not woken before that is known"
+        assert watch._nudged.is_set()
+        watch._nudged.clear()
+
+
+async def test_what_was_written_while_somebody_looks_is_looked_at_again(arnia: Node) -> None:
+    """What the look has read may be older: it must not take the place of what is newer."""
+    state = arnia.watch.state
+    watch = Watch(arnia.store, state)
+    async with watch._looking:
+        watch.saw(msgspec.structs.replace(state, arrival=state.arrival + 1))
+    assert watch.state == state
+    assert watch._nudged.is_set()
 
 
 async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:

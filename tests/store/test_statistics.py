@@ -27,17 +27,17 @@ async def test_statistics_are_made_when_many_records_have_come_and_no_more_do(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "MANY", 6)
-    assert not arnia.store.owes_statistics()
+    assert not arnia.store.owes_vacuum()
     await upload(arnia, 3)
     await upload(arnia, 4)
-    await housekeeping.refresh_statistics(arnia)
+    await housekeeping.vacuum(arnia)
     assert await look.fetchval(BELIEVED) != 4, "more may come"
     monkeypatch.setattr(database, "QUIET", 0.0)
-    assert arnia.store.owes_statistics()
-    await housekeeping.refresh_statistics(arnia)
+    assert arnia.store.owes_vacuum()
+    await housekeeping.vacuum(arnia)
     assert await look.fetchval(BELIEVED) == 4
     assert await look.fetchval(PENDING) == 0, "what makes them findable is in its place"
-    assert not arnia.store.owes_statistics()
+    assert not arnia.store.owes_vacuum()
 
 
 async def test_where_many_records_come_now_and_then_statistics_are_not_made_each_time(
@@ -47,17 +47,17 @@ async def test_where_many_records_come_now_and_then_statistics_are_not_made_each
     monkeypatch.setattr(database, "QUIET", 0.0)
     monkeypatch.setattr(database, "RESTS", 1_000_000)
     await upload(arnia, 6)
-    assert arnia.store.owes_statistics()
-    await housekeeping.refresh_statistics(arnia)
+    assert arnia.store.owes_vacuum()
+    await housekeeping.vacuum(arnia)
     drafts = {f"t{n}": a_draft(a_solution()) for n in range(6)}
     await arnia.upload(Solution, drafts, by=itself("arnia"))
-    assert not arnia.store.owes_statistics()
+    assert not arnia.store.owes_vacuum()
 
 
 async def test_a_few_records_make_no_statistics(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "QUIET", 0.0)
     await upload(arnia, 3)
-    assert not arnia.store.owes_statistics()
+    assert not arnia.store.owes_vacuum()
 
 
 async def test_what_makes_single_records_findable_is_put_in_its_place_by_housekeeping(
@@ -79,7 +79,7 @@ async def test_no_writer_puts_the_index_in_its_place(arnia: Node, look: Any) -> 
 async def test_statistics_that_could_not_be_made_are_still_owed(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse() -> None:
+    async def refuse(what: str) -> None:
         raise Unavailable("the database took too long")
 
     monkeypatch.setattr(database, "MANY", 3)
@@ -87,9 +87,9 @@ async def test_statistics_that_could_not_be_made_are_still_owed(
     monkeypatch.setattr(database, "RESTS", 0)
     await upload(arnia, 3)
     with monkeypatch.context() as failing:
-        failing.setattr(arnia.store, "put_in_place", refuse)
+        failing.setattr(arnia.store, "_apart", refuse)
         with pytest.raises(Unavailable):
-            await arnia.store.refresh_statistics()
-    assert arnia.store.owes_statistics()
-    await arnia.store.refresh_statistics()
-    assert not arnia.store.owes_statistics()
+            await arnia.store.vacuum()
+    assert arnia.store.owes_vacuum()
+    await arnia.store.vacuum()
+    assert not arnia.store.owes_vacuum()

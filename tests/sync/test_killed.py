@@ -20,13 +20,14 @@ from federation.store import embedded, schema
 from federation.store.database import opened
 from tests.conftest import Databases, emptied
 from tests.nodes import a_node, answers, free_port, peer_of, served
+from tests.store.steps import looking
 
 RECORDS = 20_000
 KILLS = 4
 
 
 async def rows(dsn: str, origin: str) -> list[Any]:
-    async with opened(dsn, connections=1) as store, store._connection() as connection:
+    async with looking(dsn) as connection:
         found: list[Any] = await connection.fetch(
             "SELECT type, key, revision, hash, document FROM records WHERE origin = $1", origin
         )
@@ -81,7 +82,7 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
         assert partial >= 2, "no kill came during the sync: nothing was shown"
         async with embedded.running(tmp_path, exclusive=True) as dsn:
             here = await rows(dsn, "arnia")
-            async with opened(dsn, connections=1) as store, store._connection() as connection:
+            async with looking(dsn) as connection:
                 arrived = [r[0] for r in await connection.fetch("SELECT arrived FROM records")]
                 live = await connection.fetchval("SELECT sum(live) FROM feeds WHERE origin = 'arnia'")
         there = await rows(arnia_dsn, "arnia")

@@ -269,7 +269,7 @@ class _Between:
 
             return take_then
 
-        tx.records.take_on, tx.records.take_new = then(tx.records.take_on), then(tx.records.take_new)
+        tx.records.take_on = then(tx.records.take_on)
         return tx
 
     async def __aexit__(self, *error: Any) -> Any:
@@ -278,7 +278,8 @@ class _Between:
 
 @pytest.mark.parametrize("how", ["the connection is killed", "the program fails"])
 async def test_cursor_and_records_are_kept_together_or_not_at_all(arnia: Node, look: Any, how: str) -> None:
-    source = Told(*(an_entry(n) for n in range(1, 10)), slices=3)
+    await take(arnia, *(an_entry(n) for n in range(1, 10)))
+    source = Told(*(an_entry(n + 9, a_document(key=f"k{n}", revision=2)) for n in range(1, 10)), slices=3)
     between = Between(arnia.store)
     arnia.store = between  # type: ignore[assignment]
     slices = 0
@@ -295,14 +296,35 @@ async def test_cursor_and_records_are_kept_together_or_not_at_all(arnia: Node, l
     between.at = fall
     outcome = (await asyncio.gather(pull(arnia, source.head, source), return_exceptions=True))[0]
     assert isinstance(outcome, Exception)
-    assert await held(arnia) == {"k1": 1, "k2": 1, "k3": 1}
-    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
+    assert await held(arnia) == {f"k{n}": 1 + (n <= 3) for n in range(1, 10)}
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 12
     await counts_are_true(look)
     between.at = None
     await pull(arnia, source.head, source)
-    assert source.asked == [None, Cursor(EPOCH, 3)]
-    assert len(await held(arnia)) == 9
-    assert await arrivals(look) == list(range(1, 10))
+    assert source.asked == [Cursor(EPOCH, 9), Cursor(EPOCH, 12)]
+    assert await held(arnia) == {f"k{n}": 2 for n in range(1, 10)}
+    assert await arrivals(look) == list(range(10, 19))
+    await counts_are_true(look)
+
+
+async def test_what_one_statement_keeps_is_kept_whole_or_not_at_all(arnia: Node, look: Any) -> None:
+    """It has moved the feed on and waits for the lock of numbering when its connection is killed."""
+    await take(arnia, an_entry(1))
+    source = Told(an_entry(1), an_entry(2), an_entry(3))
+    async with look.transaction():
+        await look.execute("SELECT FROM node FOR UPDATE")
+        pulling = asyncio.create_task(pull(arnia, source.head, source))
+        await waits(look)
+        [[pid]] = await look.fetch(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH incoming%'"
+        )
+        await look.execute("SELECT pg_terminate_backend($1)", pid)
+        # (It is then tried once more, looked up first, and waits again.)
+        await waits(look)
+        assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 1
+    await pulling
+    assert await held(arnia) == {"k1": 1, "k2": 1, "k3": 1}
+    assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
     await counts_are_true(look)
 
 
