@@ -51,9 +51,11 @@ FORGET_ALERTS_SECONDS = 3_600.0
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints, when something was noted in between."""
 PROVE_QUIET = 0.02
-"""Seconds without an arrival after which what has changed is signed."""
+"""Seconds without a new record after which what has changed is signed."""
+PROVE_LONG = 0.02
+"""Seconds that a signature takes, from which on it is long."""
 PROVE_SECONDS = 0.25
-"""Seconds after an arrival at which it is signed although more is coming."""
+"""Seconds after a record at which it is signed although more is coming."""
 PROVE_AGAIN_SECONDS = 60.0
 """Seconds between looks for signatures that grow old."""
 ALARM_SECONDS = 60.0
@@ -178,27 +180,31 @@ async def prove_for_ever(node: Node) -> None:
     peer more than a record does, and whoever publishes meets it.
 
     After a signature that took long (all of a large feed has changed) the next one waits ten times as long:
-    what is written meanwhile is proved a little later, and does not pay for it.
+    what is written meanwhile is proved a little later, and does not pay for it. (After a short one it does
+    not: it would come at any time between two records, and not when they have reached the peers.)
     """
     while True:
-        arrival, began = node.watch.state.arrival, time.monotonic()
+        published, began = node.watch.state.published, time.monotonic()
         try:
             await notary.prove(node)
         except Refused as error:
             log.warning("signing has to wait", extra={"reason": str(error)})
         except Exception:
             log.exception("signing failed")
-        await asyncio.sleep(9 * (time.monotonic() - began))
-        if await node.watch.beyond(arrival, PROVE_AGAIN_SECONDS, patient=True):
+        if (took := time.monotonic() - began) > PROVE_LONG:
+            await asyncio.sleep(9 * took)
+        if await node.watch.beyond(published, PROVE_AGAIN_SECONDS, of="published", patient=True):
             await _quiet(node)
 
 
 async def _quiet(node: Node) -> None:
-    """Until nothing arrives for a moment."""
+    """Until nothing has been published for a moment."""
     ends = time.monotonic() + PROVE_SECONDS
-    while (left := ends - time.monotonic()) > 0:
-        if not await node.watch.beyond(node.watch.state.arrival, min(PROVE_QUIET, left), patient=True):
+    while (now := time.monotonic()) < ends:
+        left = node.watch.published_at + PROVE_QUIET - now
+        if left <= 0:
             return
+        await asyncio.sleep(min(left, ends - now))
 
 
 class Alarms:

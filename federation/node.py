@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -944,6 +945,18 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
+class _Waits(NamedTuple):
+    """Somebody who waits until a number of the node's state is greater than this."""
+
+    woken: asyncio.Future[None]
+    of: str
+    number: int
+
+    def wake(self) -> None:
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+
 class Watch:
     """Notices changes of the database, whichever process made them, and wakes who waits.
 
@@ -957,12 +970,15 @@ class Watch:
 
     def __init__(self, store: Store, state: NodeState) -> None:
         self.state = state
+        self.published_at = 0.0
+        """When the node's own records were last seen to have changed, on the monotonic clock."""
         self.blind = False
         """Whether the last look failed: then nobody was seen to be cut off."""
         self._store = store
         self._nudged = asyncio.Event()
-        self._moved: set[asyncio.Future[None]] = set()
-        self._patient: set[asyncio.Future[None]] = set()
+        self._waiting: set[_Waits] = set()
+        self._looked_for = 0
+        """How many of them want to learn at once of what other processes do."""
         self._on_trust: list[Callable[[], Awaitable[None]]] = []
         self._looking = asyncio.Lock()
 
@@ -983,8 +999,8 @@ class Watch:
         if self._looking.locked() or (state.epoch, state.trust) != (now.epoch, now.trust):
             self._nudged.set()
         elif state.arrival > now.arrival:
-            self.state = state
-            self.wake()
+            self._is(state)
+            self._wake_whom_it_concerns()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -998,30 +1014,39 @@ class Watch:
                 await task
             self.wake()
 
-    async def beyond(self, arrival: int, seconds: float, *, patient: bool = False) -> bool:
-        """Wait until something arrived after that number; False when the time is over.
+    async def beyond(
+        self,
+        number: int,
+        seconds: float,
+        *,
+        of: Literal["arrival", "published", "heads"] = "arrival",
+        patient: bool = False,
+    ) -> bool:
+        """Wait until that number of the node's state is greater; False when the time is over.
 
         Who is ``patient`` learns of what other processes did half a second later, and costs no looks.
         """
-        waiting = self._patient if patient else self._moved
         deadline = asyncio.get_running_loop().time() + seconds
-        while self.state.arrival <= arrival:
+        while getattr(self.state, of) <= number:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waiting.add(future)
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waits = _Waits(woken, of, number)
+            self._waiting.add(waits)
+            self._looked_for += not patient
             if not patient:
                 self._nudged.set()
             try:
                 async with asyncio.timeout(left):
-                    await future
+                    await woken
             except TimeoutError:
                 return False
             finally:
-                waiting.discard(future)
-            if self.state.arrival <= arrival:
-                return False  # woken because the process is to stop
+                self._waiting.discard(waits)
+                self._looked_for -= not patient
+            if getattr(self.state, of) <= number:
+                return False  # woken because the process is to stop, or something else has changed
         return True
 
     async def look(self) -> None:
@@ -1033,15 +1058,29 @@ class Watch:
                 for then in self._on_trust:
                     await then()
             # Last: a look that failed halfway has seen nothing, and the next one does all of it again.
-            before, self.state = self.state, state
-        if (state.arrival, state.trust, state.proved) != (before.arrival, before.trust, before.proved):
+            before = self._is(state)
+        if state.trust != before.trust:
             self.wake()
+        else:
+            self._wake_whom_it_concerns()
+
+    def _is(self, state: NodeState) -> NodeState:
+        """Take note of the state; returns the one before."""
+        before, self.state = self.state, state
+        if state.published != before.published:
+            self.published_at = time.monotonic()
+        return before
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
-        for future in (*self._moved, *self._patient):
-            if not future.done():
-                future.set_result(None)
+        for waits in self._waiting:
+            waits.wake()
+
+    def _wake_whom_it_concerns(self) -> None:
+        """What a peer has sent does not change one's own heads: nobody is to ask for them anew."""
+        for waits in self._waiting:
+            if getattr(self.state, waits.of) > waits.number:
+                waits.wake()
 
     async def _look_for_ever(self) -> None:
         while True:
@@ -1060,7 +1099,7 @@ class Watch:
                     )
                 self.blind = True
                 await asyncio.sleep(self.IDLE)
-            pause = self.WAITED_FOR if self._moved else self.IDLE
+            pause = self.WAITED_FOR if self._looked_for else self.IDLE
             # Not wait_for: on Python 3.11 it can swallow the cancellation that ends this loop.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -61,15 +61,14 @@ async def prove(node: Node) -> int:
             was = await writing.digests.lock(one.feed)
             if was is None:
                 continue
-            epoch, state = await writing.digests.bring_up(was)
+            epoch, state = await writing.digests.reckon(was)
             if epoch is None:
                 continue
             made = checkpoint_of(
                 FeedName(node.operator, one.audience), epoch, state, int(node.clock().timestamp())
             )
             jws = node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT)
-            await writing.digests.sign(one.feed, jws, moment(made.iat), moment(made.exp))
-            await writing.digests.proved()
+            await writing.digests.sign(one.feed, state, jws, moment(made.iat), moment(made.exp))
             signed += 1
     if signed:
         node.watch.nudge()

@@ -88,7 +88,7 @@ class Feeds(Controller):
         told = lines and whole
         held = states.find(known) if told and known else None
         while True:
-            arrival = node.watch.state.arrival
+            seen = node.watch.state
             news: tuple[News, ...] = ()
             if held is not None and told:
                 heads, news = await node.news(held, by=caller, most=NEWS, most_bytes=NEWS_BYTES)
@@ -114,7 +114,10 @@ class Feeds(Controller):
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or node.stopping.is_set():
                 return answer(b"", status=304, headers=headers)
-            await node.watch.beyond(arrival, left)
+            if origin is None:
+                await node.watch.beyond(seen.heads, left, of="heads")
+            else:
+                await node.watch.beyond(seen.arrival, left)
             # Membership may be what changed, or whether the caller is a peer at all.
             caller = await (tokens.whose if told else tokens.still)(request.headers["authorization"])
 

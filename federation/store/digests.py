@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from federation.domain.feed import FeedName
 from federation.domain.proof import BUCKETS, EMPTY, Leaf, State
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import Moment, copies, digests, feeds, node, records
+from federation.store.tables import Moment, copies, digests, feeds, records
 
 _LINE = (
     "type || '/' || key || ' ' || revision || ' ' || CASE WHEN retracted THEN 'delete' ELSE 'upsert' END"
@@ -106,30 +106,24 @@ _UNSIGN = Statement(
     .values(marked=list(range(BUCKETS)), checkpoint=None, signed_at=None, expires_at=None)
 )
 _LOCK = Statement(_HELD.with_for_update(skip_locked=True))
-_KEEP = Statement(
-    update(digests)
-    .where(digests.c.feed == param("feed"))
-    .values(
-        seq=param("seq"),
-        retained_from=param("retained_from"),
-        count=param("count"),
-        buckets=param("buckets", digests.c.buckets.type),
-        marked=[],
-        checkpoint=None,
-        signed_at=None,
-        expires_at=None,
-    )
-)
-_SIGN = Statement(
-    update(digests)
-    .where(digests.c.feed == param("feed"))
-    .values(
-        checkpoint=param("checkpoint", Text),
-        signed_at=param("signed_at", Moment),
-        expires_at=param("expires_at", Moment),
-    )
-)
-_PROVED = Statement(update(node).values(proved=node.c.proved + 1))
+_KEEP = """
+UPDATE digests
+SET seq = $2, retained_from = $3, count = $4, buckets = $5, marked = '{}',
+    checkpoint = $6, signed_at = $7, expires_at = $8
+WHERE feed = $1
+"""
+_SIGN = f"WITH kept AS ({_KEEP} RETURNING feed) UPDATE node SET proved = proved + 1 FROM kept"
+_VERIFIED = f"""
+WITH kept AS ({_KEEP}),
+compared AS (
+    UPDATE copies
+    SET compared = 'verified', detail = NULL, tried = NULL, tried_at = NULL,
+        verified_seq = $2, verified_at = $7, expires_at = $8, newest = greatest(newest, $7)
+    WHERE feed = $1
+),
+cleared AS (DELETE FROM set_aside WHERE feed = $1 RETURNING 1)
+SELECT count(*) FROM cleared
+"""
 _FORGET = Statement(
     update(digests)
     .where(digests.c.feed == param("feed"))
@@ -177,20 +171,6 @@ _COPIES = Statement(
     select(feeds.c.origin, feeds.c.audience, *COPY_COLUMNS)
     .join(feeds, feeds.c.id == copies.c.feed)
     .order_by(feeds.c.origin, feeds.c.audience)
-)
-_VERIFIED = Statement(
-    update(copies)
-    .where(copies.c.feed == param("feed"))
-    .values(
-        compared="verified",
-        detail=None,
-        tried=None,
-        tried_at=None,
-        verified_seq=param("seq"),
-        verified_at=param("signed_at", Moment),
-        expires_at=param("expires_at", Moment),
-        newest=func.greatest(copies.c.newest, param("signed_at", Moment)),
-    )
 )
 _DIVERGED = Statement(
     update(copies)
@@ -326,6 +306,11 @@ class Copy(msgspec.Struct, frozen=True):
     tried: str | None = None
     tried_at: datetime | None = None
 
+    @property
+    def owes_receipt(self) -> bool:
+        """Whether its origin has not got a receipt yet for what was dropped."""
+        return not self.receipted and self.withdrawn_epoch is not None
+
 
 class Owed(NamedTuple):
     """A receipt that an origin is owed."""
@@ -335,6 +320,10 @@ class Owed(NamedTuple):
     epoch: str
     seq: int
     purged: bool
+
+
+def _columns(state: State) -> tuple[int, int, int, bytes]:
+    return state.seq, state.retained_from, state.count, state.buckets
 
 
 class DigestsReader:
@@ -411,8 +400,8 @@ class DigestsWriter(DigestsReader):
             row = await self._session.one(_LOCK, feed=feed)
         return Signed(*row) if row else None
 
-    async def bring_up(self, was: Signed) -> tuple[str | None, State]:
-        """The feed's epoch and state as they are now, kept; the digest must be locked.
+    async def reckon(self, was: Signed) -> tuple[str | None, State]:
+        """The feed's epoch and state as they are now, for who keeps it next; the digest must be locked.
 
         Its cost is that of the buckets that have changed.
         """
@@ -432,26 +421,23 @@ class DigestsWriter(DigestsReader):
             count=first["live"],
             buckets=bytes(buckets),
         )
-        if state != was.state or was.marked:
-            await self._session.run(
-                _KEEP,
-                feed=was.feed,
-                seq=state.seq,
-                retained_from=state.retained_from,
-                count=state.count,
-                buckets=state.buckets,
-            )
         return first["epoch"], state
 
-    async def sign(self, feed: int, checkpoint: str, signed_at: datetime, expires_at: datetime) -> None:
-        """Keep the checkpoint over the state of the digest."""
-        await self._session.run(
-            _SIGN, feed=feed, checkpoint=checkpoint, signed_at=signed_at, expires_at=expires_at
-        )
+    async def keep(self, was: Signed, state: State) -> None:
+        """Keep what was reckoned, where that is something new: nobody has signed it."""
+        if state != was.state or was.marked:
+            await self._session.connection.execute(_KEEP, was.feed, *_columns(state), None, None, None)
 
-    async def proved(self) -> None:
-        """Tell who waits at the heads. It takes the lock of numbering: commit right after."""
-        await self._session.run(_PROVED)
+    async def sign(
+        self, feed: int, state: State, checkpoint: str, signed_at: datetime, expires_at: datetime
+    ) -> None:
+        """Keep what was reckoned of a feed of one's own, with the checkpoint over it; who waits is told.
+
+        It takes the lock of numbering: commit right after.
+        """
+        await self._session.connection.execute(
+            _SIGN, feed, *_columns(state), checkpoint, signed_at, expires_at
+        )
 
     async def unsign(self, origin: str) -> None:
         """What was signed of an origin's feeds holds no longer: they are of another epoch, and made anew."""
@@ -465,9 +451,17 @@ class DigestsWriter(DigestsReader):
         """These buckets have changed without a new number of the feed: what was signed is not there now."""
         await self._session.connection.execute(_MARK, feed, list(buckets))
 
-    async def verified(self, feed: int, seq: int, signed_at: datetime, expires_at: datetime) -> None:
-        """The copy was found equal to what its origin signed."""
-        await self._session.run(_VERIFIED, feed=feed, seq=seq, signed_at=signed_at, expires_at=expires_at)
+    async def verified(
+        self, feed: int, state: State, checkpoint: str, signed_at: datetime, expires_at: datetime
+    ) -> int:
+        """Keep what was reckoned of a copy, which is what its origin signed.
+
+        All that the feed has is held then: nothing of it is set aside any more. Returns how much was.
+        """
+        cleared: int = await self._session.connection.fetchval(
+            _VERIFIED, feed, *_columns(state), checkpoint, signed_at, expires_at
+        )
+        return cleared
 
     async def diverged(self, feed: int, detail: str, *, tried: str, tried_at: datetime) -> None:
         """The copy is not what its origin signed; ``tried``: the roots that a repair has left unequal."""

@@ -76,8 +76,9 @@ _ONE = Statement(
         feeds.c.origin == param("origin", Text), feeds.c.audience == param("audience", Text)
     )
 )
+_UNTOLD_OF = select(set_aside.c.feed).where(set_aside.c.feed == feeds.c.id, ~set_aside.c.told).exists()
 _COPIES = Statement(
-    select(*_COLUMNS, copies.c.feed, *COPY_COLUMNS)
+    select(*_COLUMNS, _UNTOLD_OF, copies.c.feed, *COPY_COLUMNS)
     .outerjoin(copies, copies.c.feed == feeds.c.id)
     .where(feeds.c.origin == param("origin", Text))
     .order_by(feeds.c.audience)
@@ -314,7 +315,6 @@ _CLEARED = Statement(
         (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", _ARRAY).any_(),
     )
 )
-_PROVED = Statement(delete(set_aside).where(set_aside.c.feed == param("feed")))
 _UNTOLD = Statement(
     select(
         set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
@@ -359,6 +359,15 @@ SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
 """
 _KNOWN_DATABASE = "SELECT system_id, timeline FROM node FOR UPDATE"
 _KNOW_DATABASE = "UPDATE node SET system_id = $1, timeline = $2"
+
+
+class Followed(NamedTuple):
+    """A feed of another origin, and what is known of the copy that is held here."""
+
+    place: Place
+    copy: Copy
+    owes: bool
+    """Whether its origin is still to be told something of it: what was dropped, or could not be taken."""
 
 
 class Standing(NamedTuple):
@@ -440,13 +449,14 @@ class FeedsReader:
                     found.setdefault(place.id, []).append(row[ends + 1 :])
         return tuple(places.values()), found
 
-    async def copies(self, origin: str) -> dict[FeedName, tuple[Place, Copy]]:
+    async def copies(self, origin: str) -> dict[FeedName, Followed]:
         """The feeds of an origin that are held here, each with what is known of the copy."""
-        ends = len(_COLUMNS)
-        held = ((Place(*row[:ends]), row[ends:]) for row in await self._session.all(_COPIES, origin=origin))
-        return {
-            place.name: (place, Copy(*known[1:]) if known[0] is not None else Copy()) for place, known in held
-        }
+        ends, found = len(_COLUMNS), {}
+        for row in await self._session.all(_COPIES, origin=origin):
+            place, (untold, there) = Place(*row[:ends]), row[ends : ends + 2]
+            copy = Copy(*row[ends + 2 :]) if there is not None else Copy()
+            found[place.name] = Followed(place, copy, untold or copy.owes_receipt)
+        return found
 
     async def find(self, name: FeedName) -> Place | None:
         row = await self._session.one(_ONE, origin=name.origin, audience=name.audience)
@@ -650,13 +660,6 @@ class FeedsWriter(FeedsReader):
         await self._session.connection.execute(
             _WAS_TOLD, feed, *([getattr(one, name) for one in several] for name in ("type", "key", "seq"))
         )
-
-    async def proved(self, feed: int) -> int:
-        """All that the feed has is held as its origin signed it: nothing of it is set aside any more.
-
-        Returns how many entries were.
-        """
-        return await self._session.run(_PROVED, feed=feed)
 
     async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""

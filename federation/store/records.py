@@ -64,7 +64,13 @@ class NodeState(msgspec.Struct, frozen=True):
     arrival: int
     trust: int
     proved: int
+    published: int
     arrivals_from: int
+
+    @property
+    def heads(self) -> int:
+        """Grows whenever the heads of the node's own feeds change."""
+        return self.published + self.proved
 
 
 class Occupied(Exception):
@@ -218,7 +224,7 @@ _ARRIVALS = Statement(
 )
 
 
-STATE_COLUMNS = ("epoch", "arrival", "trust", "proved", "arrivals_from")
+STATE_COLUMNS = ("epoch", "arrival", "trust", "proved", "published", "arrivals_from")
 LOCKS = 20261124
 """The class of the locks of keys, see ``locks_of``."""
 
@@ -284,7 +290,8 @@ places AS (
     SELECT feed, live, false FROM leaving
 ),
 clock AS (
-    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[])
+    UPDATE node SET arrival = arrival + cardinality($1::text[]) + cardinality($19::text[]),
+        published = published + 1
     RETURNING arrival - cardinality($1::text[]) - cardinality($19::text[]) AS base
 ),
 heads AS (
@@ -329,7 +336,8 @@ KEEP_ONE = (
     + f""",
 turn AS MATERIALIZED (SELECT true AS taken FROM pg_advisory_xact_lock({LOCKS}, $19)),
 clock AS (
-    UPDATE node SET arrival = arrival + 1 FROM turn WHERE turn.taken RETURNING arrival - 1 AS base, {_STATE}
+    UPDATE node SET arrival = arrival + 1, published = published + 1 FROM turn WHERE turn.taken
+    RETURNING arrival - 1 AS base, {_STATE}
 ),
 heads AS (
     UPDATE feeds SET head = head + 1, live = live + $18 FROM clock WHERE feeds.id = $17 AND clock.base >= 0

@@ -66,6 +66,13 @@ node = Table(
         comment="Counts checkpoints signed here: who waits at the heads is told of them.",
     ),
     Column(
+        "published",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Counts changes of the node's own records: who waits at the heads is told of them.",
+    ),
+    Column(
         "arrivals_from",
         BigInteger,
         nullable=False,

@@ -81,7 +81,7 @@ async def follow(
     if trusting:
         taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
     if proof is not None and (trusting or not _is_beyond(place, copy, taken, proof)):
-        await _prove(node, name, proof, sender, taken, trusting=trusting)
+        await _prove(node, name, proof, sender, taken, copy, trusting=trusting)
         taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
     return taken
 
@@ -112,7 +112,7 @@ async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, sour
         return taken
     taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
     trusting = place is None or place.epoch != said.epoch or place.head < said.retained_from
-    await _prove(node, name, Proof(said, head.checkpoint), sender, taken, trusting=trusting)
+    await _prove(node, name, Proof(said, head.checkpoint), sender, taken, copy, trusting=trusting)
     return taken
 
 
@@ -149,13 +149,12 @@ async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: 
 
 
 async def _prove(
-    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, *, trusting: bool
+    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, before: Copy, *, trusting: bool
 ) -> None:
-    """Compare the copy with a checkpoint, and repair it where they differ."""
-    async with node.store.write() as tx:
-        place = await tx.feeds.open(name, None)
-        before = await tx.digests.copy(place.id)
-        await tx.digests.saw(place.id, moment(proof.said.iat))
+    """Compare the copy with a checkpoint, and repair it where they differ.
+
+    ``before``: what was known of the copy.
+    """
     ours: State | None = None
     try:
         ours = await compare(node, name, proof, adopting=trusting)
@@ -164,7 +163,9 @@ async def _prove(
             if before.via != sender.via:
                 await _verified(node, name, sender, taken)
             return
+        await _saw(node, name, proof)
     except Overtaken:
+        await _saw(node, name, proof)
         if not trusting and sender.via is None and not await _ends_short(node, name, proof):
             return  # it has moved since: there is nothing to compare, and the next head comes soon
     tried = f"{proof.said.root} {ours.root if ours else ''}"
@@ -197,6 +198,13 @@ async def _prove(
         f"it differs from what was signed at {newer.said.seq}: {why}",
         f"{newer.said.root} {left.root}",
     )
+
+
+async def _saw(node: Node, name: FeedName, proof: Proof) -> None:
+    """Note that this was signed, though the copy is not known to be that."""
+    async with node.store.write() as tx:
+        place = await tx.feeds.open(name, None)
+        await tx.digests.saw(place.id, moment(proof.said.iat))
 
 
 def _is_beyond(place: Place | None, copy: Copy, taken: Taken, proof: Proof) -> bool:

@@ -24,7 +24,7 @@ from federation.node import Node
 from federation.observe import Metrics
 from federation.store.database import Claims
 from federation.store.digests import Copy
-from federation.store.feeds import Place
+from federation.store.feeds import Followed
 from federation.sync.client import PeerSource, peer_source
 from federation.sync.follow import answer, follow, follow_relayed
 from federation.sync.keeping import Overtaken, Taken
@@ -166,14 +166,14 @@ class Loop:
         before: tuple[Head, ...] | None = None
         settled: dict[FeedName, Head] = {}
         patience = Patience(PROOFS_EACH_SECOND)
+        # Before news are waited for: nobody else follows this peer, so it is still like this when they come.
+        held = await self._held(peer)
         while True:
-            # Before it is waited for: nobody else follows this peer, so it is still like this when news come.
-            held = await self._held(peer)
             asked = time.monotonic()
             heads = await source.heads(wait=True)
             brought = 0
             if heads is not None:
-                brought = await self._take(peer, source, heads, settled, held)
+                brought, held = await self._take(peer, source, heads, settled, held)
             now = time.monotonic()
             news = heads is not None and heads != before
             before = heads or before
@@ -192,7 +192,7 @@ class Loop:
                 source.forget_heads()
                 settled.clear()
 
-    async def _held(self, peer: Peer) -> dict[FeedName, tuple[Place, Copy]]:
+    async def _held(self, peer: Peer) -> dict[FeedName, Followed]:
         """The peer's feeds that are held here, and what is known of each copy."""
         async with self._node.store.look() as tx:
             return await tx.feeds.copies(peer.operator)
@@ -203,18 +203,18 @@ class Loop:
         source: PeerSource,
         heads: tuple[Head, ...],
         settled: dict[FeedName, Head],
-        held: dict[FeedName, tuple[Place, Copy]],
-    ) -> int:
+        held: dict[FeedName, Followed],
+    ) -> tuple[int, dict[FeedName, Followed]]:
         """Pull every feed of the peer's own, also those that it no longer shows us: to learn why.
 
         ``settled``: the heads that we have proved to be at already; there is nothing to ask of those.
-        ``held``: what is held of them. Returns how many entries came.
+        ``held``: what is held of them. Returns how many entries came, and what is held then.
         """
         brought = 0
         own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
         for name in settled.keys() - own.keys():
             del settled[name]  # shown again, it is to be taken again
-        for place, _ in held.values():
+        for place, _, _ in held.values():
             if place.name not in own and place.epoch is not None and place.audience != PRIVATE:
                 own[place.name] = Head(
                     origin=place.origin,
@@ -230,7 +230,7 @@ class Loop:
             if settled.get(name) == head:
                 continue
             try:
-                known = held.get(name, (None, Copy())) if fresh else None
+                known = (held[name][:2] if name in held else (None, Copy())) if fresh else None
                 fresh = False  # what was read is old once a feed was followed
                 async with asyncio.timeout(LONGEST_PULL):
                     taken = await follow(self._node, peer, head, source, known)
@@ -247,6 +247,14 @@ class Loop:
             brought += taken.entries
             if taken.verified:
                 settled[name] = head
+        held = await self._held(peer)
+        if any(followed.owes for followed in held.values()):
+            await self._answer(peer, source)
+        if refused is not None:
+            raise refused
+        return brought, held
+
+    async def _answer(self, peer: Peer, source: PeerSource) -> None:
         try:
             await answer(self._node, peer, source)
         except Refused as error:
@@ -254,9 +262,6 @@ class Loop:
             log.warning(
                 "a peer did not take our receipts", extra={"peer": peer.operator, "reason": str(error)}
             )
-        if refused is not None:
-            raise refused
-        return brought
 
     async def _take_relayed(self, origin: Peer) -> None:
         """Take what other members hold of an origin that does not answer, as far as it has signed it."""

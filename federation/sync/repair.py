@@ -86,17 +86,17 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
         was = await tx.digests.lock(place.id)
         if was is None:
             raise Overtaken
-        _, state = await tx.digests.bring_up(was)
+        _, state = await tx.digests.reckon(was)
         if not said.says(state):
+            await tx.digests.keep(was, state)
             return state
         if place.epoch != said.epoch:
             await tx.feeds.advance(place, said.cursor, delta=0)
         signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
-        await tx.digests.sign(place.id, proof.jws, signed_at, expires_at)
-        await tx.digests.verified(place.id, said.seq, signed_at, expires_at)
+        cleared = await tx.digests.verified(place.id, state, proof.jws, signed_at, expires_at)
         # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
         # aside may have been a withdrawal that could not be read.
-        if await tx.feeds.proved(place.id) or place.epoch != said.epoch:
+        if cleared or place.epoch != said.epoch:
             await tx.digests.withdrew(place.id, said.epoch, said.seq)
     return None
 
@@ -170,7 +170,8 @@ class Repair:
             was = await tx.digests.lock(place.id) if place else None
             if place is None or was is None:
                 raise Overtaken
-            _, state = await tx.digests.bring_up(was)
+            _, state = await tx.digests.reckon(was)
+            await tx.digests.keep(was, state)
         return place, state
 
     async def _bucket(self, place: Place, bucket: int, digests: bytes, said: Checkpoint) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -311,12 +312,9 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
     class Watch:
         """Of a node that somebody writes to without a pause."""
 
-        class state:
-            arrival = 1
-
-        async def beyond(self, arrival: int, seconds: float, *, patient: bool = False) -> bool:
-            await asyncio.sleep(0.001)
-            return True
+        @property
+        def published_at(self) -> float:
+            return time.monotonic()
 
     class Busy:
         watch = Watch()

@@ -281,6 +281,12 @@ def a_repair_does_nothing(broken: Broken) -> None:
     broken.setattr(repair.Repair, "run", skipping)
 
 
+async def several(databases: dict[str, Database]) -> None:
+    """Simulations, one of which comes to where it matters, in whatever order things happen."""
+    for seed in (3, 12, 18):
+        await run(databases, seed, 60)
+
+
 @pytest.mark.parametrize(
     ("breaking", "seen"),
     [
@@ -301,6 +307,6 @@ async def test_the_simulation_sees_it(
         with monkeypatch.context() as broken:
             breaking(broken)
             with pytest.raises(Wrong, match=seen):
-                await run(databases_simulated, 9, 60)
+                await several(databases_simulated)
     finally:
         logging.disable(logging.NOTSET)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import pytest
 
+from federation import notary
 from federation.domain.document import Draft, Record
 from federation.domain.errors import PreconditionFailed, Raced
 from federation.domain.feed import Cursor, FeedName
@@ -18,7 +19,7 @@ from federation.domain.visibility import itself
 from federation.node import Node, Outcome, Preconditions, Watch
 from federation.store.database import Writing
 from federation.store.records import locks_of
-from tests.domain.builders import a_draft, a_record, a_solution
+from tests.domain.builders import a_document, a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import (
     Step,
@@ -31,6 +32,7 @@ from tests.store.steps import (
     until,
     waits,
 )
+from tests.sync.peers import an_entry, take
 from tests.waiting import PATIENCE
 
 PUBLIC = FeedName("arnia", "public")
@@ -573,6 +575,35 @@ async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_lo
     assert await waiting
     watch.saw(one)
     assert watch.state == two, "what was heard of late is no news"
+
+
+async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_here(arnia: Node) -> None:
+    watch = arnia.watch
+    waits: dict[Literal["arrival", "published", "heads"], asyncio.Task[bool]] = {
+        "arrival": asyncio.create_task(watch.beyond(watch.state.arrival, PATIENCE)),
+        "published": asyncio.create_task(watch.beyond(watch.state.published, PATIENCE, of="published")),
+        "heads": asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads")),
+    }
+    await asyncio.sleep(0)
+    await take(arnia, an_entry(1), an_entry(2, a_document(key="k2", revision=2)))
+    assert await waits["arrival"]
+    await watch.look()
+    await asyncio.sleep(0)
+    assert not waits["published"].done()
+    assert not waits["heads"].done()
+    await publish(arnia, "solution", "glpi", a_solution())
+    assert await waits["published"]
+    assert await waits["heads"]
+    signed = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
+    await asyncio.sleep(0)
+    await notary.prove(arnia)
+    assert await signed, "a signature is news at the heads, too"
+    waiting = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
+    await asyncio.sleep(0)
+    async with arnia.store.write() as tx:
+        await tx.clients.revoke("nobody")
+    await watch.look()
+    assert not await waiting, "who may be cut off looks again at once"
 
 
 async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) -> None:

@@ -18,7 +18,7 @@ from federation.sync.keeping import Overtaken, Slice
 from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution
 from tests.store.steps import arrivals, counts_are_true, waits
-from tests.sync.peers import EPOCH, Told, a_head, an_entry, held, reasons, take
+from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, reasons, take
 
 FEDERATION = FeedName("megalis", "federation")
 NOWHERE = Advance(0, 0, None, 0, EPOCH, 0)
@@ -179,6 +179,29 @@ async def test_a_first_revision_of_what_was_withdrawn_since_is_not_kept(arnia: N
     await take(arnia, *entries, an_entry(5, a_document(key="k2", revision=3)))
     assert await held(arnia) == {"k1": 1, "k2": 3}
     await counts_are_true(look)
+
+
+async def test_an_origin_is_owed_word_of_what_was_dropped_or_not_taken_and_of_nothing_else(
+    arnia: Node,
+) -> None:
+    async def owes() -> bool:
+        async with arnia.store.read() as tx:
+            return (await tx.feeds.copies("megalis"))[PUBLIC].owes
+
+    await take(arnia, an_entry(1), an_entry(2))
+    assert not await owes()
+    await take(arnia, an_entry(3, hash="0" * 64))
+    assert await owes()
+    async with arnia.store.write() as tx:
+        ((feed, _), several) = next(iter((await tx.feeds.untold("megalis", 10)).items()))
+        await tx.feeds.was_told(feed, several)
+    assert not await owes()
+    await take(arnia, an_entry(4, op="withdraw", key="k1", revision=2))
+    assert await owes()
+    async with arnia.store.write() as tx:
+        (one,) = await tx.digests.owed("megalis")
+        await tx.digests.receipted(one.feed, one.epoch, one.seq, purged=one.purged)
+    assert not await owes()
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
