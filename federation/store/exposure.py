@@ -49,9 +49,9 @@ WINDOW_BYTES = 16 * 1_048_576
 """Bytes of documents that are read at once for it."""
 ROWS = 250
 """Rows that are read or written by one statement of it."""
-AT_ONCE = 50
+AT_ONCE = 10
 """Deployments that are looked at before others have a turn: a millisecond. Whatever else the process is asked
-meanwhile is not to wait for thousands of them."""
+meanwhile is not to wait for thousands of them, and it has several turns to wait for."""
 PART = 8
 """Bits of a number that tell bodies of one part apart: 256 of them."""
 
