@@ -7,12 +7,9 @@ Everything that is refused is refused here or below with an error of ``domain/er
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -66,8 +63,7 @@ from federation.store.database import Reading, Store, Writing
 from federation.store.digests import Copy
 from federation.store.feeds import Place as FeedPlace
 from federation.store.records import Held, Leaving, NodeState, Stored, locks_of
-
-log = logging.getLogger("federation.node")
+from federation.watch import Kept, News, Watch
 
 TOMBSTONES_DAYS = 90
 """Days that a tombstone is kept, unless the settings say otherwise."""
@@ -122,14 +118,6 @@ class FeedPage(msgspec.Struct, frozen=True):
     head: int
     cursor: Cursor
     more: bool
-
-
-class News(msgspec.Struct, frozen=True):
-    """What is new in a feed: all of its rows after a place."""
-
-    feed: FeedName
-    after: Cursor
-    rows: list[Any]
 
 
 class FeedView(msgspec.Struct, frozen=True):
@@ -450,9 +438,12 @@ class Node:
                     return None
                 try:
                     live = (not record.retracted) - (was is not None)
-                    self.watch.saw(await tx.records.keep_one(self.operator, record, feed, live))
+                    state, seq = await tx.records.keep_one(self.operator, record, feed, live)
                 except Raced:
                     continue
+                row = (seq, record.retracted, record.type, key, record.revision, record.hash, record.document)
+                name = None if feed is None else FeedName(self.operator, record.audience)
+                self.watch.saw(state, Kept(name, live, row))
             await asyncio.sleep(0)  # who waits for it comes before who wrote it: that is the longer way
             return _changed(record, was)
         raise Conflict("other writers were always first; try again")
@@ -672,13 +663,22 @@ class Node:
             return tuple(place.told for place in await tx.feeds.of(origin or self.operator, seen_by=by))
 
     async def news(
-        self, before: tuple[Head, ...], *, by: Caller, most: int, most_bytes: int
+        self,
+        before: tuple[Head, ...],
+        *,
+        by: Caller,
+        most: int,
+        most_bytes: int,
+        since: tuple[NodeState, NodeState] | None = None,
     ) -> tuple[tuple[Head, ...], tuple[News, ...]]:
         """The heads of this node's feeds that the caller may read, and what is new since other ones.
 
         Of a feed with more than ``most`` new entries, or more than so many bytes of them, nothing is told,
-        nor of one in another epoch. Which groups a peer is in is looked up here.
+        nor of one in another epoch. Which groups a peer is in is looked up here. ``since``: the states of the
+        node when this caller was about to be shown those other ones, and when it was woken.
         """
+        if since is not None and (told := self.watch.news(before, *since, most_bytes)):
+            return told
         async with self.store.look() as tx:
             places, found = await tx.feeds.news(before, most, most_bytes, seen_by=by)
         known = {head.name: Cursor(head.epoch, head.seq) for head in before}
@@ -943,164 +943,3 @@ def merge_patch(target: Any, patch: Any) -> Any:
         else:
             merged[name] = merge_patch(merged.get(name), value)
     return merged
-
-
-class _Waits(NamedTuple):
-    """Somebody who waits until a number of the node's state is greater than this."""
-
-    woken: asyncio.Future[None]
-    of: str
-    number: int
-
-    def wake(self) -> None:
-        if not self.woken.done():
-            self.woken.set_result(None)
-
-
-class Watch:
-    """Notices changes of the database, whichever process made them, and wakes who waits.
-
-    A write of this process nudges, or says how it left the node's row; for writes of others that row is
-    looked at every 50 ms while somebody waits, and every 500 ms otherwise (so that a revoked token is refused
-    within a second). NOTIFY in every write would cost a third of the throughput.
-    """
-
-    WAITED_FOR = 0.05
-    IDLE = 0.5
-
-    def __init__(self, store: Store, state: NodeState) -> None:
-        self.state = state
-        self.published_at = 0.0
-        """When the node's own records were last seen to have changed, on the monotonic clock."""
-        self.blind = False
-        """Whether the last look failed: then nobody was seen to be cut off."""
-        self._store = store
-        self._nudged = asyncio.Event()
-        self._waiting: set[_Waits] = set()
-        self._looked_for = 0
-        """How many of them want to learn at once of what other processes do."""
-        self._on_trust: list[Callable[[], Awaitable[None]]] = []
-        self._looking = asyncio.Lock()
-
-    def on_trust_change(self, then: Callable[[], Awaitable[None]]) -> None:
-        """Call this when clients, peers or keys have changed."""
-        self._on_trust.append(then)
-
-    def nudge(self) -> None:
-        """Something was written here: look now."""
-        self._nudged.set()
-
-    def saw(self, state: NodeState) -> None:
-        """Something was written here, and left the node's row like this: as good as a look.
-
-        Where more than records has changed, or somebody is looking, whose answer may be older, look now.
-        """
-        now = self.state
-        if self._looking.locked() or (state.epoch, state.trust) != (now.epoch, now.trust):
-            self._nudged.set()
-        elif state.arrival > now.arrival:
-            self._is(state)
-            self._wake_whom_it_concerns()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Keep looking while the block lasts."""
-        task = asyncio.create_task(self._look_for_ever(), name="watch")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            self.wake()
-
-    async def beyond(
-        self,
-        number: int,
-        seconds: float,
-        *,
-        of: Literal["arrival", "published", "heads"] = "arrival",
-        patient: bool = False,
-    ) -> bool:
-        """Wait until that number of the node's state is greater; False when the time is over.
-
-        Who is ``patient`` learns of what other processes did half a second later, and costs no looks.
-        """
-        deadline = asyncio.get_running_loop().time() + seconds
-        while getattr(self.state, of) <= number:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return False
-            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waits = _Waits(woken, of, number)
-            self._waiting.add(waits)
-            self._looked_for += not patient
-            if not patient:
-                self._nudged.set()
-            try:
-                async with asyncio.timeout(left):
-                    await woken
-            except TimeoutError:
-                return False
-            finally:
-                self._waiting.discard(waits)
-                self._looked_for -= not patient
-            if getattr(self.state, of) <= number:
-                return False  # woken because the process is to stop, or something else has changed
-        return True
-
-    async def look(self) -> None:
-        """See where the database is now; what follows from it is done when this returns."""
-        async with self._looking:
-            async with self._store.look() as tx:
-                state = await tx.feeds.state()
-            if state.trust != self.state.trust:
-                for then in self._on_trust:
-                    await then()
-            # Last: a look that failed halfway has seen nothing, and the next one does all of it again.
-            before = self._is(state)
-        if state.trust != before.trust:
-            self.wake()
-        else:
-            self._wake_whom_it_concerns()
-
-    def _is(self, state: NodeState) -> NodeState:
-        """Take note of the state; returns the one before."""
-        before, self.state = self.state, state
-        if state.published != before.published:
-            self.published_at = time.monotonic()
-        return before
-
-    def wake(self) -> None:
-        """Let everybody who waits look again."""
-        for waits in self._waiting:
-            waits.wake()
-
-    def _wake_whom_it_concerns(self) -> None:
-        """What a peer has sent does not change one's own heads: nobody is to ask for them anew."""
-        for waits in self._waiting:
-            if getattr(self.state, waits.of) > waits.number:
-                waits.wake()
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            self._nudged.clear()
-            try:
-                await self.look()
-                self.blind = False
-            except Exception as error:
-                # Whatever it was: who does not look does not see that somebody was cut off.
-                if not self.blind:
-                    known = isinstance(error, Unavailable)
-                    log.warning(
-                        "the database cannot be looked at",
-                        extra={"reason": str(error)},
-                        exc_info=None if known else error,
-                    )
-                self.blind = True
-                await asyncio.sleep(self.IDLE)
-            pause = self.WAITED_FOR if self._looked_for else self.IDLE
-            # Not wait_for: on Python 3.11 it can swallow the cancellation that ends this loop.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._nudged.wait()

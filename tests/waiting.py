@@ -23,7 +23,7 @@ async def until(true: Callable[[], Awaitable[Any]], seconds: float = PATIENCE) -
 async def within_a_second(node: Node, true: Callable[[], Awaitable[Any]]) -> None:
     """Ask until the answer is true, for a second as long as this machine makes it.
 
-    A process looks at its database every half second (``node.Watch``). A second is twice that, each half
+    A process looks at its database every half second (``watch.Watch``). A second is twice that, each half
     with a look of its own: where pauses and looks take longer than they should, they do so for both.
     """
 

@@ -1,4 +1,5 @@
-"""GET of one record, past the framework: the request that is made most, and the one that does least.
+"""GET and PUT of one record, past the framework: one is the request that is made most and does least, the
+other is in the way of every peer that waits for the record.
 
 Nothing is decided here. Route handler, guard, answer and refusals are those that the framework would have
 come to, and whatever is out of the ordinary goes its way: other methods, other paths, odd host names.
@@ -13,13 +14,17 @@ from typing import Any
 from litestar import Litestar, Request
 from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
 
 from federation.api.answers import on_bug, on_refused
 from federation.api.guard import admit
-from federation.api.records import one_record
+from federation.api.records import one_record, publish_one
 from federation.domain.errors import Refused
 
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+
+
+_ACTS = {"get": "GET", "publish": "PUT"}
 
 
 class Direct:
@@ -27,12 +32,12 @@ class Direct:
 
     def __init__(self, app: Litestar) -> None:
         self.framework = app
-        self._handlers: dict[tuple[str, str], HTTPRouteHandler] = {}
+        self._handlers: dict[tuple[str, str, str], HTTPRouteHandler] = {}
         for route in app.routes:
             for handler in getattr(route, "route_handlers", ()):
-                if handler.opt.get("act") == "get":
+                if method := _ACTS.get(handler.opt.get("act", "")):
                     _, version, plural, *_ = route.path.split("/")
-                    self._handlers[version, plural] = handler
+                    self._handlers[method, version, plural] = handler
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         handler = self._handler(scope)
@@ -41,18 +46,8 @@ class Direct:
             return
         scope["app"] = scope["litestar_app"] = self.framework
         scope["route_handler"] = handler
-        _, _, _, origin, key = scope["path"].split("/")
         try:
-            headers = Headers.from_scope(scope)
-            caller = await admit(self.framework.state, scope, headers, handler)
-            answer = await one_record(
-                self.framework.state.node,
-                handler.opt["kind"],
-                origin,
-                key,
-                by=caller,
-                known=headers.get("if-none-match"),
-            )
+            answer = await self._answer(scope, receive, send, handler)
         except Refused as refused:
             request: Request[Any, Any, Any] = Request(scope, receive, send)
             answer = on_refused(request, refused).to_asgi_response(None, request)
@@ -61,9 +56,19 @@ class Direct:
             answer = on_bug(request, error).to_asgi_response(None, request)
         await answer(scope, receive, send)
 
+    async def _answer(self, scope: Any, receive: Any, send: Any, handler: HTTPRouteHandler) -> ASGIResponse:
+        _, _, _, origin, key = scope["path"].split("/")
+        kind, state = handler.opt["kind"], self.framework.state
+        headers = Headers.from_scope(scope)
+        caller = await admit(state, scope, headers, handler)
+        if scope["method"] == "PUT":
+            return await publish_one(Request(scope, receive, send), kind, origin, key)
+        known = headers.get("if-none-match")
+        return await one_record(state.node, kind, origin, key, by=caller, known=known)
+
     def _handler(self, scope: Any) -> HTTPRouteHandler | None:
         """The handler of one record, when this is a plain request for one."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope.get("root_path"):
+        if scope["type"] != "http" or scope.get("root_path"):
             return None
         parts = scope["path"].split("/")
         if len(parts) != 5 or parts[0] or not (parts[3] and parts[4]):
@@ -71,7 +76,7 @@ class Direct:
         for name, value in scope["headers"]:
             if name == b"host" and not _is_plain(value):
                 return None
-        return self._handlers.get((parts[1], parts[2]))
+        return self._handlers.get((scope["method"], parts[1], parts[2]))
 
 
 @lru_cache(256)

@@ -23,8 +23,10 @@ from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refus
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
-from federation.node import FeedPage, News, Node
+from federation.node import FeedPage, Node
 from federation.notary import Feedback
+from federation.store.records import NodeState
+from federation.watch import News
 
 SSE = "text/event-stream"
 NEWS = 100
@@ -87,11 +89,15 @@ class Feeds(Controller):
         whole = caller.operator is not None and origin is None and seen_as is None
         told = lines and whole
         held = states.find(known) if told and known else None
+        shown: NodeState | None = None
         while True:
             seen = node.watch.state
             news: tuple[News, ...] = ()
             if held is not None and told:
-                heads, news = await node.news(held, by=caller, most=NEWS, most_bytes=NEWS_BYTES)
+                since = (shown, seen) if shown is not None else None
+                heads, news = await node.news(held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since)
+                # From here on it is this caller who holds them, in the groups that it was in then.
+                shown = seen
             else:
                 seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
                 heads = await node.heads(by=seen_by, origin=origin)

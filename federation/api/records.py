@@ -104,23 +104,7 @@ class Collection(Controller):
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Publish a {type} under a key of yours, or revise it. The same content again changes nothing."""
-        node, dry_run = _node(request), dry_run_of(request)
-        node.check_origin(origin, key)
-        shape: Any = Draft
-        draft = read_draft(await body_of(request), shape[self.kind])
-        try:
-            outcome = await node.publish(
-                self.kind,
-                draft,
-                origin,
-                key,
-                by=caller_of(request),
-                preconditions=_preconditions(request),
-                dry_run=dry_run,
-            )
-        except DryRun as run:
-            return encoded(run.preview, headers=NO_STORE)
-        return written(outcome, self._location(node, outcome), dry_run=dry_run)
+        return await publish_one(request, self.kind, origin, key)
 
     @post("/", opt={"act": "publish_new", "reads": (JSON,)})
     async def publish_new(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -132,7 +116,7 @@ class Collection(Controller):
             outcome = await node.publish_new(self.kind, draft, by=caller_of(request), dry_run=dry_run)
         except DryRun as run:
             return encoded(run.preview, headers=NO_STORE)
-        return written(outcome, self._location(node, outcome), dry_run=dry_run)
+        return written(outcome, location(node, self.kind, outcome), dry_run=dry_run)
 
     @patch("/{origin:str}/{key:str}", opt={"act": "patch", "reads": (MERGE_PATCH,)})
     async def patch(
@@ -156,7 +140,7 @@ class Collection(Controller):
             )
         except DryRun as run:
             return encoded(run.preview, headers=NO_STORE)
-        return written(outcome, self._location(node, outcome), dry_run=dry_run)
+        return written(outcome, location(node, self.kind, outcome), dry_run=dry_run)
 
     @delete("/{origin:str}/{key:str}", opt={"act": "retract"}, status_code=200)
     async def retract(
@@ -198,9 +182,6 @@ class Collection(Controller):
         report = [line async for line in Upload(_node(request), self.kind, request).lines()]
         return answer(b"".join(report), media_type=NDJSON, headers=NO_STORE)
 
-    def _location(self, node: Node, outcome: Outcome) -> str:
-        return f"{node.url}{self.path}/{node.operator}/{outcome.key}"
-
 
 class Solutions(Collection):
     path = "/v1/solutions"
@@ -222,7 +203,7 @@ class Deployments(Collection):
         outcome = await exposure.set_version(
             node, found, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
-        return written(outcome, self._location(node, outcome))
+        return written(outcome, location(node, self.kind, outcome))
 
 
 class Incidents(Collection):
@@ -240,7 +221,7 @@ class Incidents(Collection):
         outcome = await node.append_update(
             update, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
-        return written(outcome, self._location(node, outcome))
+        return written(outcome, location(node, self.kind, outcome))
 
 
 class Statements(Collection):
@@ -464,6 +445,34 @@ async def one_record(
     if found.retracted:
         raise Retracted(f"{kind.type} {origin}/{key} has been retracted by {origin}")
     return stored(found, tags(known))
+
+
+async def publish_one(
+    request: Request[Any, Any, Any], kind: type[Content], origin: str, key: str
+) -> ASGIResponse:
+    """The answer to a PUT of one record, whose caller was admitted."""
+    node, dry_run = _node(request), dry_run_of(request)
+    node.check_origin(origin, key)
+    shape: Any = Draft
+    draft = read_draft(await body_of(request), shape[kind])
+    try:
+        outcome = await node.publish(
+            kind,
+            draft,
+            origin,
+            key,
+            by=caller_of(request),
+            preconditions=_preconditions(request),
+            dry_run=dry_run,
+        )
+    except DryRun as run:
+        return encoded(run.preview, headers=NO_STORE)
+    return written(outcome, location(node, kind, outcome), dry_run=dry_run)
+
+
+def location(node: Node, kind: type[Content], outcome: Outcome) -> str:
+    """The URL of a record that was written."""
+    return f"{node.url}/v1/{kind.plural}/{node.operator}/{outcome.key}"
 
 
 def _node(request: Request[Any, Any, Any]) -> Node:

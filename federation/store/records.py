@@ -354,7 +354,7 @@ kept AS ("""
     + _OR_REVISE.format(condition="held.revision = excluded.revision - 1")
     + f"""
 RETURNING true)
-SELECT {_LEFT}, 1 / (SELECT count(*) FROM kept) FROM clock
+SELECT {_LEFT}, (SELECT base + 1 FROM heads), 1 / (SELECT count(*) FROM kept) FROM clock
 """
 )
 """Number and keep one record that stays in its feed, with the lock of its key, and tell the node's row.
@@ -642,8 +642,12 @@ class RecordsWriter(RecordsReader):
         if tag != f"INSERT 0 {len(kept)}":
             raise Raced
 
-    async def keep_one(self, origin: str, record: Record, feed: int | None, live: int) -> NodeState:
-        """The same of one record that stays in its feed: a transaction of its own. The node's row after it.
+    async def keep_one(
+        self, origin: str, record: Record, feed: int | None, live: int
+    ) -> tuple[NodeState, int | None]:
+        """The same of one record that stays in its feed: a transaction of its own.
+
+        The node's row after it, and the record's number in its feed, where it is in one.
 
         Raises Raced and Invalid; nothing is kept then.
         """
@@ -651,7 +655,7 @@ class RecordsWriter(RecordsReader):
         (lock,) = locks_of(record.type, [record.key])
         row = await self._told(KEEP_ONE, *columns, texts, origin, feed, live, lock)
         assert row is not None  # noqa: S101 - there is one row of the node
-        return NodeState(*row[:-1])
+        return NodeState(*row[:-2]), row[-2]
 
     async def take(self, origin: str, feed: int, taken: Sequence[tuple[Record, int]]) -> None:
         """Keep records of another origin: (record, its number in the feed).

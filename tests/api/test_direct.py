@@ -1,4 +1,4 @@
-"""GET of one record goes past the framework, and nobody can tell by the answer."""
+"""GET and PUT of one record go past the framework, and nobody can tell by the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from federation.domain.solution import Solution
 from federation.domain.visibility import itself
 from federation.node import Node
 from federation.observe import Metrics, Observed
-from tests.domain.builders import a_deployment, a_solution
+from tests.domain.builders import a_body, a_deployment, a_solution
 from tests.nodes import a_token, publish
 
 Ask = Callable[..., Any]
@@ -93,6 +93,79 @@ async def test_the_direct_way_answers_as_the_framework_does(
 
 def told(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], bytes]:
     return answer.status_code, sorted(answer.headers.items()), answer.content
+
+
+JSON = {"content-type": "application/json"}
+SAME = a_body(a_solution())
+OTHER = a_body(a_solution(name="Another"))
+WRITES: dict[str, tuple[str, dict[str, str], bytes, int]] = {
+    "what is there already": ("arnia/glpi", JSON, SAME, 200),
+    "what a change would do": ("arnia/glpi?dry_run=true", JSON, OTHER, 200),
+    "a question that is none": ("arnia/glpi?dry=true", JSON, OTHER, 400),
+    "a member that is none": ("arnia/glpi", JSON, b'{"content":{"nome":"x"}}', 400),
+    "no JSON": ("arnia/glpi", JSON, b"{", 400),
+    "no body": ("arnia/glpi", JSON, b"", 400),
+    "another form": ("arnia/glpi", {"content-type": "text/plain"}, SAME, 415),
+    "a compressed body": ("arnia/glpi", {**JSON, "content-encoding": "gzip"}, SAME, 415),
+    "too long a body": ("arnia/glpi", JSON, b" " * 1_048_577, 413),
+    "a revision that is gone": ("arnia/glpi", {**JSON, "if-match": '"0"'}, OTHER, 412),
+    "one that is to be new": ("arnia/glpi", {**JSON, "if-none-match": "*"}, OTHER, 412),
+    "another operator's": ("megalis/glpi", JSON, SAME, 403),
+    "no key": ("arnia/%20", JSON, SAME, 400),
+    "a token that is none": ("arnia/glpi", {**JSON, "authorization": "Bearer x"}, SAME, 401),
+}
+
+
+@pytest.mark.parametrize(("path", "headers", "body", "status"), WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("own", [True, False], ids=["own", "anonymous"])
+async def test_the_direct_way_writes_as_the_framework_does(
+    arnia: Node,
+    both: tuple[httpx2.AsyncClient, httpx2.AsyncClient],
+    token: dict[str, str],
+    own: bool,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    status: int,
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution())
+    held = await arnia.find(Solution, "arnia", "glpi", by=itself("arnia"))
+    direct, framework = [
+        await client.put(f"/v1/solutions/{path}", headers={**(token if own else {}), **headers}, content=body)
+        for client in both
+    ]
+    assert told(direct) == told(framework)
+    if own:
+        assert direct.status_code == status
+    else:
+        assert direct.status_code in (401, 413, 415)
+    assert await arnia.find(Solution, "arnia", "glpi", by=itself("arnia")) == held
+
+
+async def test_both_ways_keep_a_record_and_its_revision(
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], token: dict[str, str]
+) -> None:
+    for client, key in zip(both, ("one", "two"), strict=True):
+        for body, status in ((SAME, 201), (OTHER, 200)):
+            answer = await client.put(f"/v1/solutions/arnia/{key}", headers={**token, **JSON}, content=body)
+            found = await client.get(f"/v1/solutions/arnia/{key}", headers=token)
+            assert answer.status_code == status
+            assert answer.headers["etag"] == found.headers["etag"]
+            where = f"{arnia.url}/v1/solutions/arnia/{key}" if status == 201 else None
+            assert answer.headers.get("location") == where
+            assert answer.content == found.content
+
+
+async def test_a_client_that_only_reads_writes_by_neither_way(
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
+) -> None:
+    weak = await a_token(arnia, both[1], "solutions.read", name="weak")
+    direct, framework = [
+        await client.put("/v1/solutions/arnia/glpi", headers={**weak, **JSON}, content=SAME)
+        for client in both
+    ]
+    assert direct.status_code == 403
+    assert told(direct) == told(framework)
 
 
 async def test_what_may_not_be_seen_is_not_there(

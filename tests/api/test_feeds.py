@@ -13,6 +13,7 @@ import pytest
 from federation.api import feeds as api_feeds
 from federation.domain.feed import mint_epoch
 from federation.node import Node
+from federation.store.feeds import FeedsReader
 from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish
@@ -172,6 +173,32 @@ async def test_what_is_new_comes_with_the_heads_to_who_waits_for_lines(
     assert (entry["seq"], entry["key"], head["seq"]) == (2, "one", 2)
     (asked,) = fine(await peer.get(PUBLIC, params={"after": place["after"]}), 200)["entries"]
     assert entry == asked
+
+
+async def test_of_one_record_who_waits_is_told_without_a_question_to_the_database(
+    peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    news = FeedsReader.news
+
+    async def counted(self: FeedsReader, *said: Any, **named: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await news(self, *said, **named)
+
+    monkeypatch.setattr(FeedsReader, "news", counted)
+    await publish(arnia, "solution", "before", a_solution())
+    await arnia.watch.look()
+    lines = await told_while_waiting(peer, publish(arnia, "solution", "one", a_solution()))
+    assert (len(lines), asked) == (3, 1), "the one is for the state that it named"
+
+    async def several() -> None:
+        await asyncio.gather(*(publish(arnia, "solution", f"s{n}", a_solution()) for n in range(4)))
+
+    lines = await told_while_waiting(peer, several())
+    seqs = [line["seq"] for line in lines if "key" in line]
+    assert seqs == list(range(3, 3 + len(seqs))), "of several, as many as there were, and none left out"
+    assert seqs
 
 
 async def test_who_does_not_wait_is_told_the_heads_alone(peer: httpx2.AsyncClient, arnia: Node) -> None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import msgspec
 import pytest
 
-from federation import notary
 from federation.domain.document import Draft, Record
 from federation.domain.errors import PreconditionFailed, Raced
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node, Outcome, Preconditions, Watch
+from federation.node import Node, Outcome, Preconditions
 from federation.store.database import Writing
 from federation.store.records import locks_of
-from tests.domain.builders import a_document, a_draft, a_record, a_solution
+from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import (
     Step,
@@ -29,10 +27,8 @@ from tests.store.steps import (
     feed_id,
     looking,
     numbers,
-    until,
     waits,
 )
-from tests.sync.peers import an_entry, take
 from tests.waiting import PATIENCE
 
 PUBLIC = FeedName("arnia", "public")
@@ -563,77 +559,3 @@ async def test_nobody_but_the_operator_follows_arrivals(arnia: Node) -> None:
     assert rows == []
     rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
     assert len(rows) == 1
-
-
-async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_look(arnia: Node) -> None:
-    state = arnia.watch.state
-    watch = Watch(arnia.store, state)  # nobody looks
-    waiting = asyncio.create_task(watch.beyond(state.arrival, PATIENCE))
-    await asyncio.sleep(0)
-    two, one = (msgspec.structs.replace(state, arrival=state.arrival + n) for n in (2, 1))
-    watch.saw(two)
-    assert await waiting
-    watch.saw(one)
-    assert watch.state == two, "what was heard of late is no news"
-
-
-async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_here(arnia: Node) -> None:
-    watch = arnia.watch
-    waits: dict[Literal["arrival", "published", "heads"], asyncio.Task[bool]] = {
-        "arrival": asyncio.create_task(watch.beyond(watch.state.arrival, PATIENCE)),
-        "published": asyncio.create_task(watch.beyond(watch.state.published, PATIENCE, of="published")),
-        "heads": asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads")),
-    }
-    await asyncio.sleep(0)
-    await take(arnia, an_entry(1), an_entry(2, a_document(key="k2", revision=2)))
-    assert await waits["arrival"]
-    await watch.look()
-    await asyncio.sleep(0)
-    assert not waits["published"].done()
-    assert not waits["heads"].done()
-    await publish(arnia, "solution", "glpi", a_solution())
-    assert await waits["published"]
-    assert await waits["heads"]
-    signed = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
-    await asyncio.sleep(0)
-    await notary.prove(arnia)
-    assert await signed, "a signature is news at the heads, too"
-    waiting = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
-    await asyncio.sleep(0)
-    async with arnia.store.write() as tx:
-        await tx.clients.revoke("nobody")
-    await watch.look()
-    assert not await waiting, "who may be cut off looks again at once"
-
-
-async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) -> None:
-    state = arnia.watch.state
-    watch = Watch(arnia.store, state)
-    for other in ({"trust": state.trust + 1}, {"epoch": "f" * 16}):
-        watch.saw(msgspec.structs.replace(state, arrival=state.arrival + 1, **other))
-        assert watch.state == state, "who was cut off meanwhile is not woken before that is known"
-        assert watch._nudged.is_set()
-        watch._nudged.clear()
-
-
-async def test_what_was_written_while_somebody_looks_is_looked_at_again(arnia: Node) -> None:
-    """What the look has read may be older: it must not take the place of what is newer."""
-    state = arnia.watch.state
-    watch = Watch(arnia.store, state)
-    async with watch._looking:
-        watch.saw(msgspec.structs.replace(state, arrival=state.arrival + 1))
-    assert watch.state == state
-    assert watch._nudged.is_set()
-
-
-async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:
-    waiting = asyncio.create_task(arnia.watch.beyond(0, PATIENCE))
-    async with a_node("arnia", dsn) as beside:
-        await publish(beside, "solution", "glpi", a_solution())
-        assert await waiting, "it was woken, and not told that the time is over"
-
-    async def seen() -> bool:
-        return arnia.watch.state.arrival == 1
-
-    await until(seen)
-    assert not await arnia.watch.beyond(1, 0.05)

@@ -13,8 +13,9 @@ import pytest
 from federation import trust
 from federation.domain.errors import Conflict, Unauthenticated, Unreachable
 from federation.keys import followed, verified
-from federation.node import Node, Watch
+from federation.node import Node
 from federation.sync.client import PeerSource
+from federation.watch import Watch
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, a_token, introduce, peer_of, publish, served
