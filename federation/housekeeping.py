@@ -56,6 +56,8 @@ PROVE_LONG = 0.02
 """Seconds that a signature takes, from which on it is long."""
 PROVE_SECONDS = 0.25
 """Seconds after a record at which it is signed although more is coming."""
+PROVE_AFTER_FAILURE = 1.0
+"""Seconds after which what could not be signed is tried again."""
 PROVE_AGAIN_SECONDS = 60.0
 """Seconds between looks for signatures that grow old."""
 ALARM_SECONDS = 60.0
@@ -189,8 +191,12 @@ async def prove_for_ever(node: Node) -> None:
             await notary.prove(node)
         except Refused as error:
             log.warning("signing has to wait", extra={"reason": str(error)})
+            await asyncio.sleep(PROVE_AFTER_FAILURE)
+            continue  # and not wait for the next record: the last one is not signed yet
         except Exception:
             log.exception("signing failed")
+            await asyncio.sleep(PROVE_AFTER_FAILURE)
+            continue
         if (took := time.monotonic() - began) > PROVE_LONG:
             await asyncio.sleep(9 * took)
         if await node.watch.beyond(published, PROVE_AGAIN_SECONDS, of="published", patient=True):

@@ -51,28 +51,35 @@ async def prove(node: Node) -> int:
     """Sign what the node's own feeds hold now, where it is not signed yet. Returns how many were signed.
 
     Each is one transaction over the buckets that have changed; while another process does it, it is left.
+    Where one cannot be signed the others are all the same, and then it is told why.
     """
     now = node.clock()
     async with node.store.read() as tx:
         due = [one for one in await tx.digests.due(node.operator) if _is_due(node, one, now)]
-    signed = 0
+    signed, failed = 0, []
     for one in due:
-        async with node.store.write() as writing:
-            was = await writing.digests.lock(one.feed)
-            if was is None:
-                continue
-            epoch, state = await writing.digests.reckon(was)
-            if epoch is None:
-                continue
-            made = checkpoint_of(
-                FeedName(node.operator, one.audience), epoch, state, int(node.clock().timestamp())
-            )
-            jws = node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT)
-            await writing.digests.sign(one.feed, state, jws, moment(made.iat), moment(made.exp))
-            signed += 1
+        try:
+            signed += await _prove_one(node, one)
+        except Refused as error:
+            failed.append(error)
     if signed:
         node.watch.nudge()
+    if failed:
+        raise failed[0]
     return signed
+
+
+async def _prove_one(node: Node, one: Due) -> bool:
+    async with node.store.write() as tx:
+        was = await tx.digests.lock(one.feed)
+        epoch, state = await tx.digests.reckon(was) if was is not None else (None, None)
+        if epoch is None or state is None:
+            return False
+        name = FeedName(node.operator, one.audience)
+        made = checkpoint_of(name, epoch, state, int(node.clock().timestamp()))
+        jws = node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT)
+        await tx.digests.sign(one.feed, state, jws, moment(made.iat), moment(made.exp))
+    return True
 
 
 def _is_due(node: Node, one: Due, now: datetime) -> bool:

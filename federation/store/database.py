@@ -20,6 +20,7 @@ from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.clocks import ClocksReader, ClocksWriter
+from federation.store.common import Common
 from federation.store.digests import DigestsReader, DigestsWriter
 from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
@@ -138,6 +139,7 @@ class _Pool:
 
     def __init__(self, pool: Any, most: int) -> None:
         self.pool = pool
+        self.common = Common()
         self._most = most
         self._lent = 0
 
@@ -182,7 +184,7 @@ class _Lent(Generic[Seen]):
 
     async def __aenter__(self) -> Seen:
         self._connection = await self._pool.lend()
-        return self._see(Session(self._connection))
+        return self._see(Session(self._connection, self._pool.common))
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         await self._pool.take_back(self._connection)

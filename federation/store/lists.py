@@ -20,13 +20,16 @@ from federation.domain.query import MOST_COUNTED, Place, Query
 from federation.domain.visibility import Caller
 from federation.store.pages import bounded
 from federation.store.questions import (
+    READ_AS,
     Shape,
     asked_values,
+    beside,
     beyond,
     found,
     of_type,
     ordered,
     page_values,
+    sought,
     within,
 )
 from federation.store.seen import arguments, eyes, seen
@@ -70,6 +73,35 @@ def in_one(shape: Shape) -> Statement:
         .limit(param("one_more"))
     )
     return Statement(_bounded(rows, shape))
+
+
+@lru_cache(maxsize=512)
+def _count_read(shape: Shape) -> Statement:
+    """How many are found among the first ``few`` of the index, and whether it was ``cut`` there.
+
+    Up to one more than ``up_to``.
+    """
+    hit = and_(
+        of_type(records), seen(records, shape.through), *within(records, shape), *beside(records, shape)
+    )
+    several = (
+        select(hit.label("hit"), (func.row_number().over() > param("few")).label("last"))
+        .where(~records.c.retracted, *sought(records, shape))
+        .limit(param("few") + 1)
+        .subquery("several")
+    )
+    counted = (
+        select(several)
+        .where(or_(several.c.hit, several.c.last))
+        .limit(param("up_to") + 1)
+        .subquery("counted")
+    )
+    return Statement(
+        select(
+            func.count().filter(and_(counted.c.hit, ~counted.c.last)).label("total"),
+            func.coalesce(func.bool_or(counted.c.last), literal_column("false")).label("cut"),
+        ).select_from(counted)
+    )
 
 
 @lru_cache(maxsize=512)
@@ -153,21 +185,22 @@ def _count_walked(shape: Shape) -> Statement:
 
 @lru_cache(maxsize=512)
 def _few(shape: Shape) -> Statement:
-    """All that is found, if that is few: how many were ``read``, the ``total`` of what was asked for, a page.
+    """All that the index finds, if that is few: how many were ``read``, and a page.
 
-    Where there are more there is no page. What is found is a statement of its own, lest the planner hope that
-    so few come soon on some other way.
+    With the ``total`` of what is asked for. Where more are found there is no page. What is found is a
+    statement of its own, lest the planner hope that so few come soon on some other way.
     """
     c = records.c
+    hit = and_(true(), *beside(records, shape)).label("hit")
     all_found = (
-        select(_AT, *(c[name] for name in _PLACE), c.type, c.audience)
-        .where(~c.retracted, *found(records, shape))
+        select(_AT, *(c[name] for name in _PLACE), c.type, c.audience, hit)
+        .where(~c.retracted, *sought(records, shape))
         .cte("all_found")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     several = select(all_found).limit(param("few") + 1).cte("several")
     read = select(func.count()).select_from(several).scalar_subquery()
-    demanded = [of_type(several), seen(several, shape.through), *within(several, shape)]
+    demanded = [several.c.hit, of_type(several), seen(several, shape.through), *within(several, shape)]
     asked = select(several).where(*demanded).cte("asked")
     total = select(func.count()).select_from(asked).scalar_subquery()
     chosen = (
@@ -203,11 +236,14 @@ class _Asking:
         self._shape = Shape.of(query, eyes(seen_by))
         self._asked = asked_values(query) | arguments(seen_by)
         self._paged = self._asked | page_values(query)
+        self._narrow: tuple[Shape, dict[str, Any]] | None = None
+        """The same question, of which the index is asked only what is rare, and its values."""
         self._total: int | None = None
         self._often = False
         """Whether a walk has shown that it is found often: the index would name all before one is counted."""
 
     async def answer(self) -> tuple[list[bytes], Place | None, int | None]:
+        self._narrow = await self._narrowed()
         documents, place = await self._page()
         if not self._query.total:
             return documents, place, None
@@ -246,13 +282,38 @@ class _Asking:
         self._often = bool(rows) and 4 * rows[-1]["n"] * MOST_COUNTED < 3 * COUNTED * len(rows)
         return self._read(rows)
 
+    async def _narrowed(self) -> tuple[Shape, dict[str, Any]] | None:
+        """The question without what is common, if something else is left to find it by."""
+        common, shape, values = self._session.common, self._shape, dict(self._asked)
+        if common is None or not shape.is_found:
+            return None
+        await common.look_up(self._session.connection)
+        rare, usual = common.apart(values.pop("every", []))
+        shape = shape._replace(every=bool(rare), common=bool(usual))
+        values |= ({"every": rare} if rare else {}) | ({"common": usual} if usual else {})
+        if shape.words and common.lexemes:
+            read_as = await self._session.value(READ_AS, words=self._query.words)
+            if words := common.rare(read_as or ""):
+                shape, values["rare"] = shape._replace(rare=True), words
+        return (shape, values) if (shape.common or shape.rare) and shape.is_found else None
+
     async def _few(self) -> Page | None:
         """The page, if few are found."""
-        rows = await self._session.all(_few(self._shape), **self._paged, few=READ)
-        whole = rows[0]["read"] <= READ
-        if whole or rows[0]["total"] > MOST_COUNTED:
+        if self._narrow is not None:
+            shape, values = self._narrow
+            page, often = await self._read_few(shape, values | page_values(self._query))
+            if page is not None or often:
+                return page
+        return (await self._read_few(self._shape, self._paged))[0]
+
+    async def _read_few(self, shape: Shape, values: dict[str, Any]) -> tuple[Page | None, bool]:
+        """The page, if few are read for it; and whether more belong to it than are counted."""
+        rows = await self._session.all(_few(shape), **values, few=READ)
+        whole, often = rows[0]["read"] <= READ, rows[0]["total"] > MOST_COUNTED
+        if whole or often:
             self._total = rows[0]["total"]
-        return self._read(rows if rows[0]["document"] is not None else []) if whole else None
+        page = self._read(rows if rows[0]["document"] is not None else []) if whole else None
+        return page, often
 
     async def _in_one(self) -> Page:
         return self._read(await self._session.all(in_one(self._shape), **self._paged))
@@ -262,6 +323,12 @@ class _Asking:
         if self._often:
             values = self._asked | {"walked": COUNTED, "up_to": MOST_COUNTED}
             (row,) = await self._session.all(_count_walked(shape), **values)
+            if row["total"] > MOST_COUNTED or not row["cut"]:
+                return int(row["total"])
+        if self._narrow is not None:
+            narrow, asked = self._narrow
+            values = asked | {"few": READ, "up_to": MOST_COUNTED}
+            (row,) = await self._session.all(_count_read(narrow.counted()), **values)
             if row["total"] > MOST_COUNTED or not row["cut"]:
                 return int(row["total"])
         return await self._session.value(_count(shape), **self._asked, up_to=MOST_COUNTED) or 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import FromClause, Text, case, func, literal_column, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import FromClause, Text, case, cast, func, literal_column, select, true, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import Query
 from federation.store.seen import Eyes
-from federation.store.statements import param
+from federation.store.statements import Statement, param
 from federation.store.tables import records
 
 
@@ -20,7 +20,7 @@ class Shape(NamedTuple):
     through: Eyes
     sort: str
     every: bool
-    """Whether there are filters with one value, all of them demanded."""
+    """Whether there are filters with one value, all of them demanded; and found by the index."""
     either: int
     """How many filters have alternatives."""
     beneficiaries: bool
@@ -28,6 +28,10 @@ class Shape(NamedTuple):
     since: bool
     before: bool
     after: bool
+    common: bool = False
+    """Whether some of those filters are looked for on the records that are found (``common.py``)."""
+    rare: bool = False
+    """Whether only some of the words are found, and the others looked for on the records."""
 
     @classmethod
     def of(cls, query: Query, through: Eyes) -> Shape:
@@ -83,13 +87,21 @@ _ASKED = case(
     else_=func.websearch_to_tsquery(literal_column("'federation_simple'"), _words),
 )
 
+READ_AS = Statement(select(cast(_ASKED, Text)))
+"""What the words asked for are read as."""
+
 
 def of_type(table: FromClause) -> Any:
     return table.c.type == param("type", Text)
 
 
 def found(table: FromClause, shape: Shape) -> list[Any]:
-    """What the index of filters and words finds."""
+    """Filters and words."""
+    return sought(table, shape) + beside(table, shape)
+
+
+def sought(table: FromClause, shape: Shape) -> list[Any]:
+    """What of filters and words the index finds."""
     c = table.c
     demanded: list[Any] = []
     if shape.every:
@@ -99,7 +111,19 @@ def found(table: FromClause, shape: Shape) -> list[Any]:
     if shape.beneficiaries:
         demanded.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
     if shape.words:
-        demanded.append(c.search.bool_op("@@")(_ASKED))
+        query = cast(param("rare", Text), TSQUERY) if shape.rare else _ASKED
+        demanded.append(c.search.bool_op("@@")(query))
+    return demanded
+
+
+def beside(table: FromClause, shape: Shape) -> list[Any]:
+    """What of filters and words is looked for on the records that were found."""
+    demanded: list[Any] = []
+    # (Said in a way that no index knows.)
+    if shape.common:
+        demanded.append(table.c.facets.contains(param("common", ARRAY(Text))).is_(true()))
+    if shape.rare:
+        demanded.append(table.c.search.bool_op("@@")(_ASKED).is_(true()))
     return demanded
 
 

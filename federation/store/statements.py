@@ -12,6 +12,8 @@ from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql.expression import Executable
 
+from federation.store.common import Common
+
 _dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -41,10 +43,12 @@ class Statement:
 class Session:
     """A connection that runs statements: what the classes of this room are given."""
 
-    __slots__ = ("connection",)
+    __slots__ = ("common", "connection")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, common: Common | None = None) -> None:
         self.connection = connection
+        self.common = common
+        """What is known of what very many records have."""
 
     async def all(self, statement: Statement, /, **values: Any) -> list[Any]:
         rows: list[Any] = await self.connection.fetch(statement.text, *statement.arguments(values))

@@ -54,7 +54,9 @@ class Overtaken(Exception):
 class Slice:
     """A part of a feed that is being stored."""
 
-    def __init__(self, cursor: Cursor, checked: list[Verified | SetAside]) -> None:
+    def __init__(self, begins: Cursor | None, cursor: Cursor, checked: list[Verified | SetAside]) -> None:
+        self.begins = begins
+        """Up to where the feed was taken when this was asked for."""
         self.cursor = cursor
         """Where the feed has been taken to when it is."""
         self.checked = checked
@@ -93,7 +95,8 @@ class Keeping:
 
     async def add(self, cursor: Cursor, checked: list[Verified | SetAside]) -> None:
         """Begin to store a slice; returns when the one ahead of it is stored, or raises why it is not."""
-        ahead, this = self._last, Slice(cursor, checked)
+        ahead = self._last
+        this = Slice(ahead[0].cursor if ahead else self._place.cursor, cursor, checked)
         storing = asyncio.create_task(self._store(this, ahead), name="slice")
         storing.add_done_callback(lambda _: this.on_its_way.set())
         self._last = this, storing
@@ -161,11 +164,13 @@ async def keep(node: Node, name: FeedName, this: Slice, taken: Taken) -> None:
         cursor, checked = this.cursor, this.checked
         if len(checked) > 1:
             half = len(checked) // 2
-            first = Slice(Cursor(cursor.epoch, checked[half - 1].seq), checked[:half])
-            for part in (first, Slice(cursor, checked[half:])):
+            between = Cursor(cursor.epoch, checked[half - 1].seq)
+            first = Slice(this.begins, between, checked[:half])
+            for part in (first, Slice(between, cursor, checked[half:])):
                 await keep(node, name, part, taken)
         elif isinstance(one := checked[0], Verified):
-            await _keep(node, name, Slice(cursor, [aside(one, "not-storable", error.detail)]), taken)
+            left_out = Slice(this.begins, cursor, [aside(one, "not-storable", error.detail)])
+            await _keep(node, name, left_out, taken)
         else:
             raise
 
@@ -192,6 +197,9 @@ async def _keep(
         if standing is None:
             raise Overtaken
         place = standing.place
+        if ahead is None and place.cursor != this.begins:
+            # Somebody else goes on with it, or it was given up: what came in between is not in this slice.
+            raise Overtaken
         withdrawn = (
             await tx.feeds.withdrawn(place, [key for _, key in this.names]) if standing.withdrew else {}
         )

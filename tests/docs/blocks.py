@@ -401,6 +401,10 @@ def proofs() -> str:
         ("Time that the clock of a signer may be ahead", seconds(proof.CLOCKS_DIFFER)),
         ("Time without an arrival after which changes are signed", seconds(housekeeping.PROVE_QUIET)),
         ("Time after which they are signed although more arrives", seconds(housekeeping.PROVE_SECONDS)),
+        (
+            "Time after which what could not be signed is tried again",
+            seconds(housekeeping.PROVE_AFTER_FAILURE),
+        ),
         ("Looks for checkpoints that grow old", f"every {seconds(housekeeping.PROVE_AGAIN_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from federation import housekeeping, notary
-from federation.domain.errors import Invalid, Unauthenticated
+from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.feed import FeedName
 from federation.domain.proof import (
     CHECKPOINT,
@@ -28,6 +28,7 @@ from federation.domain.proof import (
 from federation.domain.visibility import itself
 from federation.keys import verified
 from federation.node import Node
+from federation.store.digests import DigestsWriter
 from federation.trust import rotate
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -322,3 +323,49 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
     monkeypatch.setattr(housekeeping, "PROVE_SECONDS", 0.05)
     async with asyncio.timeout(10):
         await housekeeping._quiet(Busy())  # type: ignore[arg-type]
+
+
+async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_published(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = asyncio.Event()
+    failures: list[Exception] = [Unavailable("the database went away"), RuntimeError("a bug")]
+
+    async def prove(_: Node) -> int:
+        if failures:
+            raise failures.pop()
+        tried.set()
+        return 0
+
+    monkeypatch.setattr(notary, "prove", prove)
+    monkeypatch.setattr(housekeeping, "PROVE_AFTER_FAILURE", 0.01)
+    proving = asyncio.create_task(housekeeping.prove_for_ever(arnia))
+    async with asyncio.timeout(10):
+        await tried.wait()
+    proving.cancel()
+    await asyncio.gather(proving, return_exceptions=True)
+
+
+async def test_a_feed_that_cannot_be_signed_does_not_keep_the_others_from_it(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, tlp in (("one", "CLEAR"), ("two", "GREEN")):
+        await publish(arnia, "solution", key, a_solution(), tlp=tlp)
+    async with arnia.store.read() as tx:
+        first, *others = await tx.digests.due(arnia.operator)
+    reckon = DigestsWriter.reckon
+
+    async def failing(self: DigestsWriter, was: Any) -> Any:
+        epoch, state = await reckon(self, was)
+        if was.feed == first.feed:
+            raise Unavailable("it took too long")
+        return epoch, state
+
+    monkeypatch.setattr(DigestsWriter, "reckon", failing)
+    with pytest.raises(Unavailable, match="too long"):
+        await notary.prove(arnia)
+    async with arnia.store.read() as tx:
+        signed = {
+            one.feed for one in await tx.digests.due(arnia.operator) if one.digest and one.digest.checkpoint
+        }
+    assert signed == {one.feed for one in others} != set()

@@ -21,6 +21,7 @@ from federation.store import database, lists
 from federation.store import digests as store_digests
 from federation.store import feeds as store_feeds
 from federation.store import records as store_records
+from federation.store.common import Common
 from federation.store.exposure import ExposureWriter
 from federation.store.feeds import FeedsReader
 from federation.store.records import RecordsReader, RecordsWriter
@@ -178,12 +179,15 @@ async def test_whichever_way_a_list_is_found_it_is_by_an_index(
 ) -> None:
     for name, value in (ways | {"MOST_COUNTED": 20}).items():
         monkeypatch.setattr(lists, name, value)
-    reader = RecordsReader(Session(explaining))
-    for caller in CALLERS.values():
-        for asked, _ in QUESTIONS.values():
-            question = [pair for pair in asked if pair[0] != "sort"] + [("sort", sort), ("total", "true")]
-            await reader.collect(read_query(Deployment, question), seen_by=caller)
+    for known in (None, Common()):
+        reader = RecordsReader(Session(explaining, known))
+        for caller in CALLERS.values():
+            for asked, _ in QUESTIONS.values():
+                question = [pair for pair in asked if pair[0] != "sort"] + [("sort", sort), ("total", "true")]
+                await reader.collect(read_query(Deployment, question), seen_by=caller)
     explaining.found_by_index()
+    assert known is not None
+    assert "hebergeur" in known.lexemes
 
 
 def read_of_records(plan: dict[str, Any]) -> int:
@@ -195,7 +199,7 @@ def read_of_records(plan: dict[str, Any]) -> int:
 
 
 def way(statement: str) -> str:
-    return next((name for name in ("walked", "all_found") if name in statement), "in one")
+    return next((name for name in ("walked", "all_found", "several") if name in statement), "in one")
 
 
 async def test_each_way_is_gone_so_far_and_no_further(
@@ -213,15 +217,31 @@ async def test_each_way_is_gone_so_far_and_no_further(
             rows = read_of_records(msgspec.json.decode(row[0])[0]["Plan"])
             read[way(statement)] = max(read.get(way(statement), 0), rows)
 
-    reader = RecordsReader(Session(Analysing(plain)))
+    known = Common()
+    reader = RecordsReader(Session(Analysing(plain), known))
+    await known.look_up(plain)
     for values in ("production", "planned"):
         asked = [("status", values), ("hosting", "operator"), ("limit", "10"), ("total", "true")]
         await reader.collect(read_query(Deployment, asked), seen_by=itself("recia"))
     versions = [("version", f"10.{n}") for n in (20, 30, 40)]
-    for asked in ([("limit", "10"), *versions], [("limit", "10"), ("q", "hebergeur -7"), *versions]):
+    old = [("updated_before", "2020-01-01"), ("total", "true")]
+    rare = [("hosting", "operator"), ("version", "10.20"), *old]
+    for asked in (
+        [("limit", "10"), *versions],
+        [("limit", "10"), ("q", "hebergeur -7"), *versions],
+        [("q", "hebergeur recia"), *old],
+        [*rare, ("q", "hebergeur")],
+    ):
         await reader.collect(read_query(Deployment, asked), seen_by=itself("recia"))
     assert 200 <= read["walked"] <= 300 + 11
     assert 100 <= read["all_found"] <= 100 + 1
+    known.facets = frozenset({"deployment.hosting=operator"})
+    monkeypatch.setattr(lists, "COUNTED", 0)
+    await reader.collect(
+        read_query(Deployment, [("hosting", "operator"), ("status", "production"), ("total", "true")]),
+        seen_by=Caller(node="recia", operator="arnia"),
+    )
+    assert read["several"] <= 100 + 1
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from federation.domain.query import Query, read_query
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import Node
 from federation.store import lists
+from federation.store.common import Common
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, an_incident
 from tests.nodes import a_node, publish
@@ -72,6 +73,7 @@ QUESTIONS: tuple[list[tuple[str, str]], ...] = (
     [("status", "resolved"), ("status", "investigating"), ("severity", "low")],
     [("q", "panne 3")],
     [("q", "panne -3"), ("status", "investigating")],
+    [("q", "panne 3"), ("status", "resolved"), ("severity", "low")],
     [("status", "resolved"), ("updated_since", "2020-01-01"), ("updated_before", "2199-01-01")],
     [("status", "resolved"), ("updated_since", "2199-01-01")],
 )
@@ -115,11 +117,24 @@ BOUNDS = {
 }
 
 
+KNOWN = {
+    "nothing is common": Common(),
+    "what is": Common(frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"})),
+    "all of it": Common(
+        frozenset({"incident.severity=low", "incident.origin=recia", "incident.status=resolved"}),
+        frozenset({"pann", "3"}),
+    ),
+}
+
+
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
 @pytest.mark.parametrize("bounds", BOUNDS.values(), ids=BOUNDS)
+@pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
 async def test_a_list_is_the_same_whichever_way_it_is_found(
-    full: Node, caller: Caller, bounds: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    full: Node, caller: Caller, bounds: dict[str, int], known: Common, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(full.store._varied, "common", known)
+    monkeypatch.setattr(known, "_until", float("inf"))
     for name, value in bounds.items():
         monkeypatch.setattr(lists, name, value)
     for asked, sort, most in product(QUESTIONS, ("-updated_at", "updated_at", "id"), (5, 1_000)):
@@ -156,6 +171,51 @@ async def test_a_total_is_counted_no_further_than_it_is_told(
         monkeypatch.setattr(lists, "COUNTED", counted)
         query = read_query(Incident, [*asked, ("limit", "1"), ("total", "true")])
         assert (await full.collect(query, by=itself("recia")))[2] == 6
+
+
+async def test_what_is_common_is_known_from_the_statistics(full: Node) -> None:
+    await full.collect(read_query(Incident, [("severity", "low"), ("q", "panne")]), by=itself("recia"))
+    known = full.store._varied.common
+    assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
+    assert "incident.tlp=AMBER" in known.facets, "a third has it"
+    assert not [one for one in known.facets if one.startswith("group.")], "one of sixty"
+    assert "pann" in known.lexemes
+
+
+async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full.store._varied, "common", known := Common())
+    async with full.store.read() as tx:
+        connection = tx.records._session.connection
+        await known.look_up(connection)
+        assert known.facets
+        known.facets = frozenset()
+        await known.look_up(connection)
+        assert not known.facets, "the last look is of just now"
+        monkeypatch.setattr(known, "_until", 0.0)
+        await known.look_up(connection)
+        assert known.facets
+
+
+@pytest.mark.parametrize(
+    ("words", "rare"),
+    [
+        ("'pann' & '3'", "'3'"),
+        ("'3' & 'pann' & '4'", "'3' & '4'"),
+        ("'o''pann' & 'pann'", "'o''pann'"),
+        ("'d''ici' & '3'", "'3'"),
+        ("'c:\\\\d' & '3'", "'3'"),
+        ("'3' & '4'", None),
+        ("'pann'", None),
+        ("'pann' & 'd''ici'", None),
+        ("'pann' | '3'", None),
+        ("'pann' & !'3'", None),
+        ("'pann' <-> '3'", None),
+        ("'pann' & ( '3' | '4' )", None),
+        ("", None),
+    ],
+)
+def test_of_words_that_are_all_wanted_the_common_ones_are_left_out(words: str, rare: str | None) -> None:
+    assert Common(lexemes=frozenset({"pann", "d'ici", "c:\\d"})).rare(words) == rare
 
 
 async def test_no_list_may_read_the_table(full: Node) -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 
 from federation.domain.document import Draft, Record
@@ -559,3 +560,12 @@ async def test_nobody_but_the_operator_follows_arrivals(arnia: Node) -> None:
     assert rows == []
     rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
     assert len(rows) == 1
+
+
+async def test_many_writers_of_one_key_are_all_served(arnia: Node) -> None:
+    await publish(arnia, "solution", "one", a_solution())
+    names = [f"Name {n}" for n in range(60)]
+    outcomes = await asyncio.gather(*(publish(arnia, "solution", "one", a_solution(name=n)) for n in names))
+    assert len({outcome.hash for outcome in outcomes}) == 60
+    held = await arnia.find(Solution, "arnia", "one", by=itself("arnia"))
+    assert msgspec.json.decode(held.document)["revision"] == 61

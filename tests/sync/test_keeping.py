@@ -15,7 +15,7 @@ from federation.node import Node
 from federation.store.records import Advance
 from federation.sync import keeping
 from federation.sync.keeping import Overtaken, Slice
-from federation.sync.pull import pull
+from federation.sync.pull import copy_of, pull, purge
 from tests.domain.builders import a_document, a_solution
 from tests.store.steps import arrivals, counts_are_true, waits
 from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, reasons, take
@@ -163,6 +163,23 @@ async def test_what_comes_among_new_records_is_carried_out_as_anywhere(
     await counts_are_true(look)
 
 
+@pytest.mark.parametrize("revision", [1, 2])
+async def test_what_was_given_up_meanwhile_is_not_taken_up_from_where_it_was(
+    arnia: Node, look: Any, revision: int
+) -> None:
+    """What came before would be missing, and nobody would ask for it."""
+    await take(arnia, an_entry(1), an_entry(2))
+    before = await copy_of(arnia, PUBLIC)
+    await purge(arnia, PUBLIC)
+    entries = [an_entry(1), an_entry(2), an_entry(3, a_document(key="k3", revision=revision))]
+    source = Told(*entries)
+    with pytest.raises(Overtaken):
+        await pull(arnia, source.head, source, before)
+    assert await revisions(look) == {}
+    await pull(arnia, source.head, source)
+    assert await revisions(look) == {"k1": 1, "k2": 1, "k3": revision}, "from the beginning it is taken"
+
+
 async def test_a_first_revision_of_what_was_set_aside_clears_it(arnia: Node) -> None:
     await take(arnia, an_entry(1), an_entry(2, hash="0" * 64))
     assert await reasons(arnia) == {"k2": "bad-hash"}
@@ -250,8 +267,8 @@ async def test_when_the_one_ahead_is_not_kept_nothing_of_the_next_one_is(
     sent: list[list[str]] = []
     kept = Slice.__init__
 
-    def noted(self: Slice, cursor: Any, checked: Any) -> None:
-        kept(self, cursor, checked)
+    def noted(self: Slice, begins: Any, cursor: Any, checked: Any) -> None:
+        kept(self, begins, cursor, checked)
         sent.append([one.key for one in checked])
 
     monkeypatch.setattr(Slice, "__init__", noted)
