@@ -187,20 +187,26 @@ async def prove_for_ever(node: Node) -> None:
     """
     while True:
         published, began = node.watch.state.published, time.monotonic()
-        try:
-            await notary.prove(node)
-        except Refused as error:
-            log.warning("signing has to wait", extra={"reason": str(error)})
+        if not await _proved(node):
             await asyncio.sleep(PROVE_AFTER_FAILURE)
             continue  # and not wait for the next record: the last one is not signed yet
-        except Exception:
-            log.exception("signing failed")
-            await asyncio.sleep(PROVE_AFTER_FAILURE)
-            continue
         if (took := time.monotonic() - began) > PROVE_LONG:
             await asyncio.sleep(9 * took)
         if await node.watch.beyond(published, PROVE_AGAIN_SECONDS, of="published", patient=True):
             await _quiet(node)
+
+
+async def _proved(node: Node) -> bool:
+    """Whether everything is signed now."""
+    try:
+        await notary.prove(node)
+    except Refused as error:
+        log.warning("signing has to wait", extra={"reason": str(error)})
+    except Exception:
+        log.exception("signing failed")
+    else:
+        return True
+    return False
 
 
 async def _quiet(node: Node) -> None:

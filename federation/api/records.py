@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -43,8 +42,6 @@ from federation.domain.statement import Statement
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import DryRun, Node, Outcome, Preconditions, Preview
-
-log = logging.getLogger("federation.api")
 
 BULK_LINES = 100_000
 """Records of one upload, at most."""
@@ -112,11 +109,8 @@ class Collection(Controller):
         node, dry_run = _node(request), dry_run_of(request)
         shape: Any = Draft
         draft = read_draft(await body_of(request), shape[self.kind])
-        try:
-            outcome = await node.publish_new(self.kind, draft, by=caller_of(request), dry_run=dry_run)
-        except DryRun as run:
-            return encoded(run.preview, headers=NO_STORE)
-        return written(outcome, location(node, self.kind, outcome), dry_run=dry_run)
+        outcome = node.publish_new(self.kind, draft, by=caller_of(request), dry_run=dry_run)
+        return await _written(node, self.kind, outcome, dry_run=dry_run)
 
     @patch("/{origin:str}/{key:str}", opt={"act": "patch", "reads": (MERGE_PATCH,)})
     async def patch(
@@ -128,19 +122,16 @@ class Collection(Controller):
         change = decode_json(await body_of(request))
         if not isinstance(change, dict):
             raise Invalid("a merge patch of a record is a JSON object", pointer="")
-        try:
-            outcome = await node.patch(
-                self.kind,
-                change,
-                origin,
-                key,
-                by=caller_of(request),
-                preconditions=_preconditions(request),
-                dry_run=dry_run,
-            )
-        except DryRun as run:
-            return encoded(run.preview, headers=NO_STORE)
-        return written(outcome, location(node, self.kind, outcome), dry_run=dry_run)
+        outcome = node.patch(
+            self.kind,
+            change,
+            origin,
+            key,
+            by=caller_of(request),
+            preconditions=_preconditions(request),
+            dry_run=dry_run,
+        )
+        return await _written(node, self.kind, outcome, dry_run=dry_run)
 
     @delete("/{origin:str}/{key:str}", opt={"act": "retract"}, status_code=200)
     async def retract(
@@ -200,10 +191,10 @@ class Deployments(Collection):
         node = _node(request)
         node.check_origin(origin, key)
         found = read_draft(await body_of(request), NewVersion)
-        outcome = await exposure.set_version(
+        outcome = exposure.set_version(
             node, found, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
-        return written(outcome, location(node, self.kind, outcome))
+        return await _written(node, self.kind, outcome)
 
 
 class Incidents(Collection):
@@ -218,10 +209,10 @@ class Incidents(Collection):
         node = _node(request)
         node.check_origin(origin, key)
         update = read_draft(await body_of(request), NewUpdate)
-        outcome = await node.append_update(
+        outcome = node.append_update(
             update, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
-        return written(outcome, location(node, self.kind, outcome))
+        return await _written(node, self.kind, outcome)
 
 
 class Statements(Collection):
@@ -455,24 +446,28 @@ async def publish_one(
     node.check_origin(origin, key)
     shape: Any = Draft
     draft = read_draft(await body_of(request), shape[kind])
+    outcome = node.publish(
+        kind,
+        draft,
+        origin,
+        key,
+        by=caller_of(request),
+        preconditions=_preconditions(request),
+        dry_run=dry_run,
+    )
+    return await _written(node, kind, outcome, dry_run=dry_run)
+
+
+async def _written(
+    node: Node, kind: type[Content], writing: Awaitable[Outcome], *, dry_run: bool = False
+) -> ASGIResponse:
+    """The answer to a write, or to the question what it would do."""
     try:
-        outcome = await node.publish(
-            kind,
-            draft,
-            origin,
-            key,
-            by=caller_of(request),
-            preconditions=_preconditions(request),
-            dry_run=dry_run,
-        )
+        outcome = await writing
     except DryRun as run:
         return encoded(run.preview, headers=NO_STORE)
-    return written(outcome, location(node, kind, outcome), dry_run=dry_run)
-
-
-def location(node: Node, kind: type[Content], outcome: Outcome) -> str:
-    """The URL of a record that was written."""
-    return f"{node.url}/v1/{kind.plural}/{node.operator}/{outcome.key}"
+    location = f"{node.url}/v1/{kind.plural}/{node.operator}/{outcome.key}"
+    return written(outcome, location, dry_run=dry_run)
 
 
 def _node(request: Request[Any, Any, Any]) -> Node:
