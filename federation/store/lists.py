@@ -237,13 +237,13 @@ class _Asking:
         self._asked = asked_values(query) | arguments(seen_by)
         self._paged = self._asked | page_values(query)
         self._narrow: tuple[Shape, dict[str, Any]] | None = None
-        """The same question, of which the index is asked only what is rare, and its values."""
+        self._is_narrowed = False
+        """Whether it is known what that is: most pages are full before it is asked for."""
         self._total: int | None = None
         self._often = False
         """Whether a walk has shown that it is found often: the index would name all before one is counted."""
 
     async def answer(self) -> tuple[list[bytes], Place | None, int | None]:
-        self._narrow = await self._narrowed()
         documents, place = await self._page()
         if not self._query.total:
             return documents, place, None
@@ -283,7 +283,15 @@ class _Asking:
         return self._read(rows)
 
     async def _narrowed(self) -> tuple[Shape, dict[str, Any]] | None:
-        """The question without what is common, if something else is left to find it by."""
+        """The same question, of which the index is asked only what is rare, and its values.
+
+        None where nothing of it is common, or nothing else is left to find it by.
+        """
+        if not self._is_narrowed:
+            self._narrow, self._is_narrowed = await self._without_common(), True
+        return self._narrow
+
+    async def _without_common(self) -> tuple[Shape, dict[str, Any]] | None:
         common, shape, values = self._session.common, self._shape, dict(self._asked)
         if common is None or not shape.is_found:
             return None
@@ -299,8 +307,8 @@ class _Asking:
 
     async def _few(self) -> Page | None:
         """The page, if few are found."""
-        if self._narrow is not None:
-            shape, values = self._narrow
+        if narrowed := await self._narrowed():
+            shape, values = narrowed
             page, often = await self._read_few(shape, values | page_values(self._query))
             if page is not None or often:
                 return page
@@ -325,8 +333,8 @@ class _Asking:
             (row,) = await self._session.all(_count_walked(shape), **values)
             if row["total"] > MOST_COUNTED or not row["cut"]:
                 return int(row["total"])
-        if self._narrow is not None:
-            narrow, asked = self._narrow
+        if narrowed := await self._narrowed():
+            narrow, asked = narrowed
             values = asked | {"few": READ, "up_to": MOST_COUNTED}
             (row,) = await self._session.all(_count_read(narrow.counted()), **values)
             if row["total"] > MOST_COUNTED or not row["cut"]:

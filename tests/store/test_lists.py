@@ -174,7 +174,8 @@ async def test_a_total_is_counted_no_further_than_it_is_told(
 
 
 async def test_what_is_common_is_known_from_the_statistics(full: Node) -> None:
-    await full.collect(read_query(Incident, [("severity", "low"), ("q", "panne")]), by=itself("recia"))
+    asked = [("severity", "low"), ("q", "panne 3"), ("total", "true")]
+    await full.collect(read_query(Incident, asked), by=itself("recia"))
     known = full.store._varied.common
     assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
     assert "incident.tlp=AMBER" in known.facets, "a third has it"
