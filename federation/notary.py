@@ -121,10 +121,10 @@ async def recognise(node: Node) -> bool:
         before, now = await tx.feeds.known_database(), await tx.feeds.database()
         if before == now:
             return False
-        await tx.feeds.know_database(*now)
         restored = before != (None, None)
         if restored:
             await _mint(node, tx, "the database was restored or promoted", by=ITSELF)
+        await tx.feeds.know_database(*now)
     await node.watch.look()
     return restored
 
@@ -142,8 +142,11 @@ async def _mint(node: Node, tx: Writing, why: str, *, by: str) -> str:
     epoch = mint_epoch()
     log.warning("a new epoch begins", extra={"epoch": epoch, "reason": why})
     await tx.audit.note("epoch.minted", actor=by, subject=epoch, detail={"reason": why})
-    await tx.feeds.adopt(epoch, node.operator)
+    for place in await tx.feeds.all():
+        if place.origin == node.operator:
+            await tx.digests.hold(place.id)  # what is being signed now is signed first, and void then
     await tx.digests.unsign(node.operator)
+    await tx.feeds.adopt(epoch, node.operator)
     return epoch
 
 
@@ -244,7 +247,7 @@ async def drop_expired(node: Node) -> int:
 
 async def drop_tombstones(tx: Writing, feed: int, until: int) -> None:
     """Drop a feed's tombstones up to a number, ours or those of a copy."""
-    await tx.digests.lock(feed)  # the mark must not be lost to somebody who computes the digest now
+    await tx.digests.hold(feed)  # the mark must not be lost to somebody who computes the digest now
     buckets = await tx.feeds.drop_tombstones(feed, until)
     if buckets:
         await tx.digests.mark(feed, buckets)

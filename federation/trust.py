@@ -7,6 +7,7 @@ process within a second.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from contextlib import suppress
@@ -37,6 +38,8 @@ from federation.domain.visibility import PUBLIC
 from federation.keys import followed, kid_of, mint, verified
 from federation.node import Node
 from federation.store.database import Writing
+
+log = logging.getLogger("federation.trust")
 
 KEYS_EVERY = timedelta(minutes=1)
 """A peer's key set is asked for once in so long, at most, however many unknown keys are shown to us."""
@@ -319,12 +322,30 @@ async def _left(node: Node, operator: str, *, by: str) -> Peer:
         if peer.state == "left":
             return peer
         await tx.audit.note("peer.left", actor=by, subject=operator)
+        await _drop(tx, operator)
         await tx.peers.be(operator, "left")
-        for place in await tx.feeds.all():
-            if place.origin == operator and place.audience != PUBLIC:
-                await tx.feeds.purge(place)
     node.watch.nudge()
     return msgspec.structs.replace(peer, state="left")
+
+
+async def _drop(tx: Writing, *operators: str) -> int:
+    """Drop copies of what these operators have not published for everybody. Returns of how many records."""
+    return await tx.feeds.purge(
+        *(place for place in await tx.feeds.all() if place.origin in operators and place.audience != PUBLIC)
+    )
+
+
+async def drop_left(node: Node) -> None:
+    """Drop what came of peers after they had left: whoever followed them had not heard of it yet."""
+    async with node.store.read() as reading:
+        left = [peer.operator for peer in await reading.peers.all() if peer.state == "left"]
+    if not left:
+        return
+    async with node.store.write() as tx:
+        dropped = await _drop(tx, *left)
+    if dropped:
+        log.warning("records that came of peers after they had left were dropped", extra={"records": dropped})
+        node.watch.nudge()
 
 
 async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
@@ -334,6 +355,7 @@ async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
         if peer.state not in ("left", "pending"):
             raise Conflict(f"{operator} is {peer.state}; first: federation peer leave {operator}")
         await tx.audit.note("peer.forgotten", actor=by, subject=operator, detail={"key": peer.thumbprint})
+        await _drop(tx, operator)
         await tx.peers.remove(operator)
 
 

@@ -106,6 +106,7 @@ _UNSIGN = Statement(
     .values(marked=list(range(BUCKETS)), checkpoint=None, signed_at=None, expires_at=None)
 )
 _LOCK = Statement(_HELD.with_for_update(skip_locked=True))
+_AWAIT = Statement(_HELD.with_for_update())
 _KEEP = """
 UPDATE digests
 SET seq = $2, retained_from = $3, count = $4, buckets = $5, marked = '{}',
@@ -253,8 +254,11 @@ _OWED = Statement(
     .order_by(feeds.c.audience)
 )
 
-FORGOTTEN = (_FORGET, _FORGET_COPY)
-"""Nothing is held of a feed any more. What was withdrawn and is owed a receipt stays."""
+FORGOTTEN = (_BEGIN, _FORGET, _FORGET_COPY)
+"""Nothing is held of a feed any more. What was withdrawn and is owed a receipt stays.
+
+(It is begun so that who makes the first digest of the feed now is waited for, too.)
+"""
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -399,6 +403,15 @@ class DigestsWriter(DigestsReader):
             await self._session.run(_BEGIN, feed=feed)
             row = await self._session.one(_LOCK, feed=feed)
         return Signed(*row) if row else None
+
+    async def hold(self, feed: int) -> None:
+        """Nobody brings the digest up to date until the commit; who does now is waited for.
+
+        Before the lock of numbering: who signs has the digest when it takes that.
+        """
+        if await self._session.one(_AWAIT, feed=feed) is None:
+            await self._session.run(_BEGIN, feed=feed)
+            await self._session.one(_AWAIT, feed=feed)
 
     async def reckon(self, was: Signed) -> tuple[str | None, State]:
         """The feed's epoch and state as they are now, for who keeps it next; the digest must be locked.

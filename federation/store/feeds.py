@@ -109,7 +109,12 @@ _TOLD = Statement(
     .where(feeds.c.id == param("feed"), feeds.c.remote_head.is_distinct_from(param("told")))
     .values(remote_head=param("told"))
 )
-_LOSES = Statement(update(feeds).where(feeds.c.id == param("feed")).values(live=feeds.c.live - param("lost")))
+_LOSES = Statement(
+    update(feeds)
+    # Of one that was given up nothing is counted, nor of one that is being repaired for the first time.
+    .where(feeds.c.id == param("feed"), feeds.c.epoch.is_not(None))
+    .values(live=feeds.c.live - param("lost"))
+)
 _FORGET_NUMBERS = (
     Statement(update(records).where(records.c.feed == param("feed")).values(seq=None)),
     # Below zero they are in nobody's way, and their arrival can still be told.
@@ -119,6 +124,7 @@ _FORGET_NUMBERS = (
     # What was set aside as a number names nothing any more.
     Statement(delete(set_aside).where(set_aside.c.feed == param("feed"), set_aside.c.key.contains("?"))),
 )
+_HOLD = "SELECT FROM feeds WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE"
 _PURGE = """
 WITH gone AS (
     DELETE FROM records WHERE feed = $1 RETURNING type, key, revision
@@ -357,7 +363,7 @@ SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
            || (SELECT oid FROM pg_database WHERE datname = current_database()),
        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
 """
-_KNOWN_DATABASE = "SELECT system_id, timeline FROM node FOR UPDATE"
+_KNOWN_DATABASE = "SELECT system_id, timeline FROM node"
 _KNOW_DATABASE = "UPDATE node SET system_id = $1, timeline = $2"
 
 
@@ -570,19 +576,32 @@ class FeedsWriter(FeedsReader):
         for statement in _FORGET_NUMBERS:
             await self._session.run(statement, feed=place.id)
 
-    async def purge(self, place: Place) -> int:
-        """Drop every copy of a feed that may no longer be read; stubs tell the operator's own systems.
+    async def hold(self, *feeds: int) -> None:
+        """Nobody moves these feeds on until the commit; who does now is waited for.
 
-        The feed is as if it had never been taken. Returns how many records were dropped.
+        Before the lock of numbering: who takes entries has the feed when it takes that.
         """
-        for statement in FORGOTTEN:
-            # Before the lock of numbering: who signs or compares takes them in that order.
-            await self._session.run(statement, feed=place.id)
-        tag: str = await self._session.connection.execute(_PURGE, place.id)
-        await self._session.run(_FORGET_NUMBERS[1], feed=place.id)
-        for statement in _PURGED:
-            await self._session.run(statement, feed=place.id)
-        return int(tag.rsplit(" ", 1)[-1])
+        await self._session.connection.execute(_HOLD, feeds)
+
+    async def purge(self, *places: Place) -> int:
+        """Drop every copy of feeds that may no longer be read; stubs tell the operator's own systems.
+
+        Each feed is as if it had never been taken. Returns how many records were dropped.
+        """
+        for place in places:
+            for statement in FORGOTTEN:
+                # Before the lock of numbering: who signs or compares takes them in that order.
+                await self._session.run(statement, feed=place.id)
+        # What is being kept at this moment is seen, and dropped with the rest.
+        await self.hold(*(place.id for place in places))
+        dropped = 0
+        for place in places:
+            tag: str = await self._session.connection.execute(_PURGE, place.id)
+            await self._session.run(_FORGET_NUMBERS[1], feed=place.id)
+            for statement in _PURGED:
+                await self._session.run(statement, feed=place.id)
+            dropped += int(tag.rsplit(" ", 1)[-1])
+        return dropped
 
     async def expired(self, feed: int, before: datetime) -> int:
         """Number of the last tombstone or withdrawal of a feed from before that time; 0 if there is none."""
@@ -626,7 +645,9 @@ class FeedsWriter(FeedsReader):
         return row[0], row[1]
 
     async def known_database(self) -> tuple[str | None, int | None]:
-        """Both as they were when the epoch was minted; the node's row is locked until the commit."""
+        """Both as they were when the epoch was minted; who else asks waits until the commit."""
+        # Not the node's row: who mints has the digests to lock before it.
+        await self._session.connection.execute("SELECT pg_advisory_xact_lock(20261126)")
         row = await self._session.connection.fetchrow(_KNOWN_DATABASE)
         return row[0], row[1]
 

@@ -274,8 +274,13 @@ async def _store(tx: Writing, standing: Standing, decided: Decided, cursor: Curs
     gone = [(one.type, one.key, one.seq, one.revision) for one in decided.last.values() if one.record is None]
     if standing.set_aside and decided.last:
         await tx.feeds.cleared(place, list(decided.last))
-    if gone:  # before the lock of numbering, as whoever signs or compares takes them
+    # Before the lock of numbering, as whoever signs or compares takes them.
+    if gone:
         await tx.digests.withdrew(place.id, epoch, max(seq for _, _, seq, _ in gone))
+    for feed, lost in decided.losses().items():
+        # (What is withdrawn there later may be gone from here by then, and leave no number.)
+        await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in lost])
+        await tx.feeds.loses(feed, sum(not was.retracted for was in lost))
     if kept:
         if decided.withdrawn:
             await tx.feeds.returned(place, [(record.type, record.key) for record, _ in kept])
@@ -288,10 +293,6 @@ async def _store(tx: Writing, standing: Standing, decided: Decided, cursor: Curs
     # Of what was never held there is nothing to tell, and a peer could name records without end.
     if told := [one for one in gone if decided.was_held(one[0], one[1])]:
         await tx.records.purge(place.id, told)
-    for feed, lost in decided.losses().items():
-        await tx.feeds.loses(feed, sum(not was.retracted for was in lost))
-        # (What is withdrawn there later may be gone from here by then, and leave no number.)
-        await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in lost])
     left = [
         aside
         for aside in decided.aside

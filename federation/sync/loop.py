@@ -104,6 +104,7 @@ class Loop:
 
     async def _share(self, claims: Claims) -> None:
         """Follow every peer that no other process follows, until the claims are lost."""
+        await trust.drop_left(self._node)
         while claims.hold():
             async with self._node.store.read() as tx:
                 active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
@@ -118,6 +119,8 @@ class Loop:
             await self._stop(ended)
             for operator, _ in ended:
                 await claims.release(f"peer {operator}")
+            if ended:
+                await trust.drop_left(self._node)
             for name, peer in active.items():
                 if name not in self._following and await claims.take(f"peer {peer.operator}"):
                     self._following[name] = asyncio.create_task(

@@ -221,11 +221,12 @@ async def withdraw_only(node: Node, name: FeedName, source: Source) -> int:
                 and not supersedes(was.revision, one.revision)
             ]
             if told:
+                await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])
+                await tx.digests.withdrew(place.id, page.cursor.epoch, max(seq for _, _, seq, _ in told))
+                await tx.feeds.hold(place.id)
                 await tx.feeds.unseat(place.id, [seq for _, _, seq, _ in told])
                 lost = await tx.records.purge(place.id, told)
                 await tx.feeds.loses(place.id, lost)
-                await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])
-                await tx.digests.withdrew(place.id, page.cursor.epoch, max(seq for _, _, seq, _ in told))
                 dropped += len(told)
     if dropped:
         node.watch.nudge()
@@ -238,9 +239,9 @@ async def purge(node: Node, name: FeedName) -> int:
         place = await tx.feeds.find(name)
         dropped = 0
         if place is not None:
+            dropped = await tx.feeds.purge(place)
             if place.epoch is not None:
                 await tx.digests.withdrew(place.id, place.epoch, place.head, purged=True)
-            dropped = await tx.feeds.purge(place)
     log.warning(
         "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
     )

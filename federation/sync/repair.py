@@ -35,6 +35,7 @@ from federation.domain.proof import (
     unequal,
 )
 from federation.node import Node
+from federation.store.database import Writing
 from federation.store.feeds import Place
 from federation.store.records import Held
 from federation.sync.keeping import Braked, Overtaken, Taken, aside
@@ -81,23 +82,30 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
         place = await tx.feeds.find(name)
         if place is None or place.head != said.seq or not (adopting or place.epoch == said.epoch):
             raise Overtaken
-        if said.retained_from > place.retained_from:
-            await notary.drop_tombstones(tx, place.id, said.retained_from)
-        was = await tx.digests.lock(place.id)
-        if was is None:
-            raise Overtaken
-        _, state = await tx.digests.reckon(was)
-        if not said.says(state):
-            await tx.digests.keep(was, state)
-            return state
-        if place.epoch != said.epoch:
-            await tx.feeds.advance(place, said.cursor, delta=0)
-        signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
-        cleared = await tx.digests.verified(place.id, state, proof.jws, signed_at, expires_at)
-        # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
-        # aside may have been a withdrawal that could not be read.
-        if cleared or place.epoch != said.epoch:
-            await tx.digests.withdrew(place.id, said.epoch, said.seq)
+        if said.retained_from <= place.retained_from:
+            return await _compared(tx, place, proof)
+        await notary.drop_tombstones(tx, place.id, said.retained_from)
+    # To drop takes the lock of numbering, and to reckon may take long: not in one transaction.
+    return await compare(node, name, proof, adopting=adopting)
+
+
+async def _compared(tx: Writing, place: Place, proof: Proof) -> State | None:
+    said = proof.said
+    was = await tx.digests.lock(place.id)
+    if was is None:
+        raise Overtaken
+    _, state = await tx.digests.reckon(was)
+    if not said.says(state):
+        await tx.digests.keep(was, state)
+        return state
+    if place.epoch != said.epoch:
+        await tx.feeds.advance(place, said.cursor, delta=0)
+    signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
+    cleared = await tx.digests.verified(place.id, state, proof.jws, signed_at, expires_at)
+    # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
+    # aside may have been a withdrawal that could not be read.
+    if cleared or place.epoch != said.epoch:
+        await tx.digests.withdrew(place.id, said.epoch, said.seq)
     return None
 
 

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from federation.domain.document import Draft, Record
-from federation.domain.errors import PreconditionFailed, Raced
+from federation.domain.errors import Conflict, PreconditionFailed, Raced
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node, Outcome, Preconditions
+from federation.node import RACES, Node, Outcome, Preconditions
 from federation.store.database import Writing
-from federation.store.records import locks_of
+from federation.store.records import RecordsWriter, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import (
@@ -231,6 +231,34 @@ async def test_a_writer_who_did_not_look_is_refused_and_leaves_no_hole(arnia: No
     await blind.roll_back()
     assert await numbers(look, feed) == [1]
     await counts_are_true(look)
+
+
+@pytest.mark.parametrize("first", [RACES, RACES + 1])
+async def test_who_is_forestalled_tries_again_and_at_last_is_told(
+    arnia: Node, look: Any, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``first``: how often others are. (The first time is that of the way for a single record.)"""
+    tried = 0
+
+    def forestalled(keeps: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def keep(*said: Any) -> Any:
+            nonlocal tried
+            tried += 1
+            if tried <= first:
+                raise Raced
+            return await keeps(*said)
+
+        return keep
+
+    for name in ("keep", "keep_one"):
+        monkeypatch.setattr(RecordsWriter, name, forestalled(getattr(RecordsWriter, name)))
+    if first > RACES:
+        with pytest.raises(Conflict, match="other writers were always first"):
+            await publish(arnia, "solution", "glpi", a_solution())
+    else:
+        assert (await publish(arnia, "solution", "glpi", a_solution())).created
+    assert tried == RACES + 1
+    assert await numbers(look, await feed_id(arnia)) == ([] if first > RACES else [1])
 
 
 async def test_two_clients_who_create_one_key_make_revisions_one_and_two(arnia: Node, look: Any) -> None:

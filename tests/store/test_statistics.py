@@ -93,3 +93,20 @@ async def test_statistics_that_could_not_be_made_are_still_owed(
     assert arnia.store.owes_vacuum()
     await arnia.store.vacuum()
     assert not arnia.store.owes_vacuum()
+
+
+async def test_what_is_searched_is_planned_each_time_and_what_is_looked_up_by_its_key_once(
+    arnia: Node,
+) -> None:
+    lent: dict[str, Any] = {
+        "read": arnia.store.read(),
+        "look": arnia.store.look(),
+        "write": arnia.store.write(),
+        "single": arnia.store.single(),
+    }
+    planned = {}
+    for name, loan in lent.items():
+        async with loan as tx:
+            planned[name] = await tx.records._session.connection.fetchval("SHOW plan_cache_mode")
+    once = dict.fromkeys(("look", "write", "single"), "force_generic_plan")
+    assert planned == {"read": "force_custom_plan", **once}
