@@ -1,5 +1,5 @@
-"""GET and PUT of one record, past the framework: one is the request that is made most and does least, the
-other is in the way of every peer that waits for the record.
+"""Lists, and GET and PUT of one record, past the framework: to read is what is asked for most and does least,
+and a record that is put is on its way to every peer that waits for it.
 
 Nothing is decided here. Route handler, guard, answer and refusals are those that the framework would have
 come to, and whatever is out of the ordinary goes its way: other methods, other paths, odd host names.
@@ -18,13 +18,13 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.answers import on_bug, on_refused
 from federation.api.guard import admit
-from federation.api.records import one_record, publish_one
+from federation.api.records import one_record, publish_one, some_records
 from federation.domain.errors import Refused
 
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 
 
-_ACTS = {"get": "GET", "publish": "PUT"}
+_ACTS = {"get": "GET", "list": "GET", "publish": "PUT"}
 
 
 class Direct:
@@ -32,12 +32,12 @@ class Direct:
 
     def __init__(self, app: Litestar) -> None:
         self.framework = app
-        self._handlers: dict[tuple[str, str, str], HTTPRouteHandler] = {}
+        self._handlers: dict[tuple[str, int, str, str], HTTPRouteHandler] = {}
         for route in app.routes:
             for handler in getattr(route, "route_handlers", ()):
                 if method := _ACTS.get(handler.opt.get("act", "")):
-                    _, version, plural, *_ = route.path.split("/")
-                    self._handlers[method, version, plural] = handler
+                    parts = route.path.split("/")
+                    self._handlers[method, len(parts), parts[1], parts[2]] = handler
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         handler = self._handler(scope)
@@ -57,26 +57,28 @@ class Direct:
         await answer(scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, send: Any, handler: HTTPRouteHandler) -> ASGIResponse:
-        _, _, _, origin, key = scope["path"].split("/")
         kind, state = handler.opt["kind"], self.framework.state
         headers = Headers.from_scope(scope)
         caller = await admit(state, scope, headers, handler)
-        if scope["method"] == "PUT":
+        if handler.opt["act"] == "list":
+            return await some_records(Request(scope, receive, send), kind)
+        _, _, _, origin, key = scope["path"].split("/")
+        if handler.opt["act"] == "publish":
             return await publish_one(Request(scope, receive, send), kind, origin, key)
         known = headers.get("if-none-match")
         return await one_record(state.node, kind, origin, key, by=caller, known=known)
 
     def _handler(self, scope: Any) -> HTTPRouteHandler | None:
-        """The handler of one record, when this is a plain request for one."""
+        """The handler of a record or a list, when this is a plain request for one."""
         if scope["type"] != "http" or scope.get("root_path"):
             return None
         parts = scope["path"].split("/")
-        if len(parts) != 5 or parts[0] or not (parts[3] and parts[4]):
+        if len(parts) not in (3, 5) or parts[0] or not all(parts[1:]):
             return None
         for name, value in scope["headers"]:
             if name == b"host" and not _is_plain(value):
                 return None
-        return self._handlers.get((scope["method"], parts[1], parts[2]))
+        return self._handlers.get((scope["method"], len(parts), parts[1], parts[2]))
 
 
 @lru_cache(256)

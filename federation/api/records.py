@@ -69,24 +69,7 @@ class Collection(Controller):
     @get("/", opt={"act": "list"})
     async def list_records(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List {plural}: filter, search, sort, page by page."""
-        node = _node(request)
-        query = read_query(self.kind, _asked(request))
-        documents, place, total = await node.collect(query, by=caller_of(request))
-        parts = [b'{"items":[', b",".join(documents), b"]"]
-        headers = dict(REVALIDATE)
-        if place is not None:
-            asked = [pair for pair in _asked(request) if pair[0] not in ("after", "total")]
-            following = f"{node.url}{self.path}?{urlencode([*asked, ('after', str(place))])}"
-            headers["link"] = f'<{following}>; rel="next"'
-            parts += [b',"next":', msgspec.json.encode(following)]
-        if "certificate" in preferences_of(request):
-            headers["preference-applied"] = "certificate"
-            parts += [b',"certificate":', msgspec.json.encode(await node.certificate(by=caller_of(request)))]
-        if total is not None:
-            parts.append(b',"total":%d,"total_is_exact":%s' % (
-                min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
-            ))  # fmt: skip
-        return answer(b"".join([*parts, b"}"]), headers=headers)
+        return await some_records(request, self.kind)
 
     @get("/{origin:str}/{key:str}", opt={"act": "get"})
     async def get_record(
@@ -426,6 +409,27 @@ def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:
         line=line, status=STATUS[type(error)], title=error.title, detail=error.detail, key=key,
         pointer=error.pointer,
     )  # fmt: skip
+
+
+async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIResponse:
+    """The answer to a GET of a list, whose caller was admitted."""
+    node, asked = _node(request), _asked(request)
+    documents, place, total = await node.collect(read_query(kind, asked), by=caller_of(request))
+    parts = [b'{"items":[', b",".join(documents), b"]"]
+    headers = dict(REVALIDATE)
+    if place is not None:
+        same = [pair for pair in asked if pair[0] not in ("after", "total")]
+        following = f"{node.url}/v1/{kind.plural}?{urlencode([*same, ('after', str(place))])}"
+        headers["link"] = f'<{following}>; rel="next"'
+        parts += [b',"next":', msgspec.json.encode(following)]
+    if "certificate" in preferences_of(request):
+        headers["preference-applied"] = "certificate"
+        parts += [b',"certificate":', msgspec.json.encode(await node.certificate(by=caller_of(request)))]
+    if total is not None:
+        parts.append(b',"total":%d,"total_is_exact":%s' % (
+            min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
+        ))  # fmt: skip
+    return answer(b"".join([*parts, b"}"]), headers=headers)
 
 
 async def one_record(

@@ -1,4 +1,4 @@
-"""GET and PUT of one record go past the framework, and nobody can tell by the answer."""
+"""Lists, and GET and PUT of one record, go past the framework, and nobody can tell by the answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from litestar import Litestar
 
 from federation.api.direct import Direct
 from federation.api.limits import Limits
@@ -65,7 +66,43 @@ REQUESTS: dict[str, tuple[str, str, dict[str, str], int]] = {
     "a token that is none": ("GET", "/v1/solutions/arnia/glpi", {"authorization": "Bearer x"}, 401),
     "another scheme": ("GET", "/v1/solutions/arnia/glpi", {"authorization": "Basic x"}, 401),
     "a host that is none": ("GET", "/v1/solutions/arnia/glpi", {"host": "a b"}, 400),
+    "a list": ("GET", "/v1/solutions", {}, 200),
+    "its first page": ("GET", "/v1/solutions?limit=1&q=glpi&total=true", {}, 200),
+    "a page that is encoded": ("GET", "/v1/solutions?q=%C3%A9&limit=%31", {}, 200),
+    "the head of a list": ("HEAD", "/v1/solutions", {}, 200),
+    "a list with a certificate": ("GET", "/v1/solutions", {"prefer": "certificate"}, 200),
+    "a list of nothing": ("GET", "/v1/solutions?origin=nobody", {}, 200),
+    "a list with a slash at the end": ("GET", "/v1/solutions/", {}, 200),
+    "a list of what there is not": ("GET", "/v1/nothing", {}, 404),
+    "a list by what there is not": ("GET", "/v1/solutions?colour=red", {}, 400),
+    "a list by a question that is none": ("GET", "/v1/solutions?q=%FF", {}, 400),
+    "a list in a form that there is not": ("GET", "/v1/solutions", {"accept": "text/csv"}, 200),
+    "a list with a body": ("GET", "/v1/solutions", {"content-length": "3"}, 400),
+    "a list with a token that is none": ("GET", "/v1/solutions", {"authorization": "Bearer x"}, 401),
 }
+
+
+async def test_what_is_said_to_go_past_the_framework_does(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch, token: dict[str, str]
+) -> None:
+    """The control: else the framework would be held beside itself."""
+    asked: list[str] = []
+    framework = Litestar.__call__
+
+    async def noting(self: Litestar, scope: Any, receive: Any, send: Any) -> None:
+        asked.append(f"{scope['method']} {scope['path']}")
+        await framework(self, scope, receive, send)
+
+    monkeypatch.setattr(Litestar, "__call__", noting)
+    one, several = "/v1/solutions/arnia/glpi", "/v1/solutions"
+    transport = httpx2.ASGITransport(app=Direct(api(arnia)))
+    async with httpx2.AsyncClient(transport=transport, base_url=arnia.url, headers=token) as client:
+        await client.put(one, headers=JSON, content=SAME)
+        for path in (one, several, f"{several}?limit=1"):
+            assert (await client.get(path)).status_code == 200
+        await client.head(several)
+        await client.get(f"{several}/")
+    assert asked == [f"HEAD {several}", f"GET {several}/"]
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), REQUESTS.values(), ids=REQUESTS)
@@ -180,24 +217,35 @@ async def test_what_may_not_be_seen_is_not_there(
         assert (await client.get("/v1/deployments/arnia/d1", headers=token)).status_code == 200
 
 
+async def test_a_list_has_no_more_than_may_be_seen(
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], token: dict[str, str]
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution())
+    await publish(arnia, "solution", "canary", a_solution(), tlp="RED")
+    for client in both:
+        for headers, keys in (({}, ["glpi"]), (token, ["canary", "glpi"])):
+            items = (await client.get("/v1/solutions?sort=id", headers=headers)).json()["items"]
+            assert [one["key"] for one in items] == keys
+
+
+@pytest.mark.parametrize("path", ["/v1/solutions/arnia/glpi", "/v1/solutions"])
 async def test_a_token_without_the_scope_is_refused(
-    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], path: str
 ) -> None:
     weak = await a_token(arnia, both[1], "deployments.read", name="weak")
-    direct, framework = [await client.get("/v1/solutions/arnia/glpi", headers=weak) for client in both]
+    direct, framework = [await client.get(path, headers=weak) for client in both]
     assert direct.status_code == 403
     assert told(direct) == told(framework)
 
 
+@pytest.mark.parametrize("path", ["/v1/solutions/arnia/glpi", "/v1/solutions"])
 async def test_the_rate_is_limited(
-    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], token: dict[str, str]
+    arnia: Node, both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], token: dict[str, str], path: str
 ) -> None:
     """The two are two processes to the limiter: each allows as many."""
     await publish(arnia, "solution", "glpi", a_solution())
     for client in both:
-        statuses = [
-            (await client.get("/v1/solutions/arnia/glpi", headers=token)).status_code for _ in range(40)
-        ]
+        statuses = [(await client.get(path, headers=token)).status_code for _ in range(40)]
         assert statuses[0] == 200
         assert 429 in statuses
 
