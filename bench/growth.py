@@ -52,16 +52,17 @@ async def _records(run: Run) -> None:
             _add(run, f"bulk upload, {held} to {size} records", "records/s", (size - held) / seconds, "more")
             held = size
             async with arnia.looking() as connection:
-                await connection.execute("VACUUM ANALYZE records")
-            await arnia.until_brought_in()
+                await arnia.until_at_rest(connection)
             for work, paths in _questions():
                 run.tell(f"growth: {work} of {size}")
                 run.noise.probe()
                 requests = [request("GET", path, token=await arnia.token()) for path in paths]
                 task = Task(url=arnia.url, requests=requests, connections=CLIENTS, seconds=run.seconds)
-                report = await loaded(task)
+                # Once each before: what a new process makes ready for a question it has not been asked.
+                await loaded(msgspec.structs.replace(task, seconds=0.0))
+                p95 = [(await loaded(task)).p95 for _ in run.turns()]
                 goal = Goal(most=50) if size == 1_000_000 else None
-                _add(run, f"{work} of {size} records, p95", "ms", report.p95, "less", goal)
+                _add(run, f"{work} of {size} records, p95", "ms", p95, "less", goal)
             _add(run, f"memory of the node with {size} records", "MB", arnia.memory()["now"], "less")
         run.tell(f"growth: first sync of {held}")
         megalis = await stack.enter_async_context(site("megalis", directory))
@@ -90,13 +91,14 @@ def _questions() -> list[tuple[str, list[str]]]:
     words = [quote(f"hébergeur {n}") for n in range(0, PROVIDERS, 35)]
     versions = ("9.5.13", "10.0.6", "10.0.15", "10.0.17")
     hit = [
-        f"/v1/deployments?solution=arnia/glpi&version={version}&status=production&limit=50&total=true"
+        f"/v1/deployments?solution=arnia/glpi&version={version}&status=production&limit=50"
         for version in versions
     ]
     return [
         ("page of 50, filtered", [f"/v1/deployments?version={version}&limit=50" for version in versions]),
         ("full-text search", [f"/v1/deployments?q={word}&limit=50" for word in words]),
-        ("deployments of a solution in a version, counted", hit),
+        ("deployments of a solution in a version", hit),
+        ("deployments of a solution in a version, counted", [f"{path}&total=true" for path in hit]),
     ]
 
 
@@ -107,14 +109,16 @@ async def _memory(node: Site, seen: list[float]) -> None:
 
 
 def _add(
-    run: Run, work: str, unit: str, value: float, better: Any, goal: Goal | None = None, note: str = ""
+    run: Run,
+    work: str,
+    unit: str,
+    found: float | list[float],
+    better: Any,
+    goal: Goal | None = None,
+    note: str = "",
 ) -> None:
-    run.add(
-        Figure(
-            part="growth", work=work, unit=unit, better=better, node=Series("node", (value,)), goal=goal,
-            note=note,
-        )
-    )  # fmt: skip
+    node = Series("node", tuple(found) if isinstance(found, list) else (found,))
+    run.add(Figure(part="growth", work=work, unit=unit, better=better, node=node, goal=goal, note=note))
 
 
 async def _feeds(run: Run) -> None:

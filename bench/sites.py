@@ -26,6 +26,8 @@ from federation.store import embedded, schema
 from federation.store.database import opened
 
 READY_SECONDS = 60.0
+RESTS = 3
+"""Seconds in which nothing is vacuumed, after which nothing will be."""
 TOKEN_SECONDS = 200.0
 """A token is used for so long; it would hold for 300."""
 RATE = 1_000_000
@@ -157,6 +159,16 @@ class Site:
                     if not await tx.exposure.behind():
                         return
                 await asyncio.sleep(0.25)
+
+    async def until_at_rest(self, connection: Any) -> None:
+        """The same where very many records came: nothing vacuums after them, either."""
+        await connection.execute("VACUUM ANALYZE records")
+        await self.until_brought_in()
+        rests = 0
+        while rests < RESTS:
+            await asyncio.sleep(1.0)  # the node vacuums as well, when its records have stopped coming
+            busy = await connection.fetchval("SELECT count(*) FROM pg_stat_progress_vacuum")
+            rests = 0 if busy else rests + 1
 
     async def head(self, connection: Any) -> int:
         """Number of the last entry of the feed that deployments are in."""
