@@ -1,14 +1,15 @@
-"""What very many records have in common: to find them by it names a great part of the table.
+"""What very many records have in common, and what few have: as PostgreSQL's own statistics say.
 
-PostgreSQL's own statistics say so; they are made whenever many records have come. What is common is looked
-for on the records that the rest of a question has found: see
-``docs/decisions/0044-what-is-common-is-looked-for-last.md``.
+They are made whenever many records have come. To find records by what is common names a great part of the
+table: it is looked for on those that the rest of a question has found. By what few have they are found at
+once. See ``docs/decisions/0044-what-is-common-is-looked-for-last.md``.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 COMMON = 0.25
@@ -17,9 +18,12 @@ LOOKED_UP = 60.0
 """Seconds for which the statistics are taken to be as they were."""
 
 _STATISTICS = """
-SELECT attname, most_common_elems::text::text[], most_common_elem_freqs FROM pg_stats
+SELECT attname, most_common_elems::text::text[], most_common_elem_freqs,
+    (SELECT reltuples FROM pg_class WHERE oid = 'records'::regclass)
+FROM pg_stats
 WHERE schemaname = current_schema() AND tablename = 'records' AND attname IN ('facets', 'search')
 """
+"""After the shares of the elements comes the least of them (PostgreSQL, ``pg_stats``)."""
 
 _LEXEME = r"'(?:[^'\\]|''|\\\\)+'"
 _ALL_OF = re.compile(f"{_LEXEME}(?: & {_LEXEME})+")
@@ -27,11 +31,17 @@ _LEXEMES = re.compile(_LEXEME)
 
 
 class Common:
-    """The filters and the words that are common, as far as is known."""
+    """What is common among records, filters and words, and what is rare, as far as is known."""
 
     def __init__(self, facets: frozenset[str] = frozenset(), lexemes: frozenset[str] = frozenset()) -> None:
         self.facets = facets
         self.lexemes = lexemes
+        self.records = float("inf")
+        """How many there are."""
+        self._shares: dict[str, float] = {}
+        """Of all records, those that have a filter."""
+        self._least = 1.0
+        """Of a filter that is not among them, at most."""
         self._until = 0.0
 
     async def look_up(self, connection: Any) -> None:
@@ -40,15 +50,20 @@ class Common:
         if now < self._until:
             return
         self._until = now + LOOKED_UP  # before the answer: others who ask meanwhile do without
-        found = {
-            row[0]: frozenset(
-                element
-                for element, share in zip(row[1] or (), row[2] or (), strict=False)
-                if element is not None and share >= COMMON
-            )
-            for row in await connection.fetch(_STATISTICS)
-        }
-        self.facets, self.lexemes = found.get("facets", frozenset()), found.get("search", frozenset())
+        found: dict[str, dict[str, float]] = {}
+        for name, elements, shares, records in await connection.fetch(_STATISTICS):
+            if elements is None:
+                continue
+            found[name] = dict(zip(elements, shares, strict=False))
+            if name == "facets":
+                self._least, self.records = shares[len(elements)], records
+        self._shares = found.get("facets", {})
+        self.facets, self.lexemes = _common(self._shares), _common(found.get("search", {}))
+
+    def at_most(self, *filters: Sequence[str]) -> float:
+        """How many records pass filters of several values each, at most, as far as is known."""
+        shares = (sum(self._shares.get(value, self._least) for value in values) for values in filters)
+        return self.records * min(shares, default=1.0)
 
     def apart(self, facets: list[str]) -> tuple[list[str], list[str]]:
         """Those of some filters that are rare, and those that are common."""
@@ -66,6 +81,10 @@ class Common:
         lexemes = _LEXEMES.findall(words)
         rare = [one for one in lexemes if _plain(one) not in self.lexemes]
         return " & ".join(rare) if 0 < len(rare) < len(lexemes) else None
+
+
+def _common(shares: dict[str, float]) -> frozenset[str]:
+    return frozenset(element for element, share in shares.items() if element is not None and share >= COMMON)
 
 
 def _plain(lexeme: str) -> str:

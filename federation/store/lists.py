@@ -250,12 +250,12 @@ class _Asking:
         return documents, place, await self._count() if self._total is None else self._total
 
     async def _page(self) -> Page:
-        for way in self._ways():
+        for way in await self._ways():
             if page := await way():
                 return page
         return await self._in_one()
 
-    def _ways(self) -> tuple[Callable[[], Awaitable[Page | None]], ...]:
+    async def _ways(self) -> tuple[Callable[[], Awaitable[Page | None]], ...]:
         """What is tried, within bounds, before the choice is the planner's."""
         shape, facets = self._shape, self._query.facets
         if shape.beneficiaries:
@@ -263,8 +263,19 @@ class _Asking:
         if shape.words:
             return self._glance, self._few, self._walk
         # Of a single filter it knows how many records pass it; it errs when it multiplies.
-        single = len(facets) == 1 and not (shape.either or shape.since or shape.before)
-        return () if single or not shape.is_found else (self._walk, self._few)
+        if not shape.is_found or (len(facets) == 1 and not (shape.either or shape.since or shape.before)):
+            return ()
+        return (self._few, self._walk) if await self._is_rare() else (self._walk, self._few)
+
+    async def _is_rare(self) -> bool:
+        """Whether statistics say that fewer records are found than a walk would look at for a page."""
+        if (common := self._session.common) is None:
+            return False
+        await common.look_up(self._session.connection)
+        every = [[value] for value in self._asked.get("every", ())]
+        either = [self._asked[f"either{index}"] for index in range(self._shape.either)]
+        few = common.at_most(*every, *either)
+        return few <= READ and few * few <= self._query.limit * common.records
 
     async def _glance(self) -> Page | None:
         """The page, if nearly every record belongs to it."""

@@ -174,13 +174,44 @@ async def test_a_total_is_counted_no_further_than_it_is_told(
 
 
 async def test_what_is_common_is_known_from_the_statistics(full: Node) -> None:
-    asked = [("severity", "low"), ("q", "panne 3"), ("total", "true")]
+    asked = [("severity", "low"), ("status", "resolved")]
     await full.collect(read_query(Incident, asked), by=itself("recia"))
     known = full.store._varied.common
     assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
     assert "incident.tlp=AMBER" in known.facets, "a third has it"
     assert not [one for one in known.facets if one.startswith("group.")], "one of sixty"
     assert "pann" in known.lexemes
+    low = known.at_most(["incident.severity=low"])
+    assert known.records == MANY + 1
+    assert known.at_most(["incident.severity=low"], ["incident.status=resolved"]) <= low < known.records
+    assert known.at_most(["incident.severity=none of these"]) < known.records / 10
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "first"),
+    [(0.004, 50, "_few"), (0.004, 10, "_walk"), (0.006, 500, "_walk"), (0.3, 50, "_walk")],
+)
+async def test_what_few_have_is_read_first_and_what_many_have_is_walked_to(
+    full: Node, share: float, limit: int, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million records, 4 000 are read sooner than 50 of them are walked to, and 10 of them are not; of
+    6 000, more would be read than are at most."""
+    known = Common()
+    monkeypatch.setattr(full.store._varied, "common", known)
+    monkeypatch.setattr(known, "_until", float("inf"))
+    known.records, known._shares = 1e6, {"incident.severity=low": share, "incident.status=resolved": 0.5}
+    gone: list[str] = []
+    for name in ("_few", "_walk"):
+        way = getattr(lists._Asking, name)
+
+        async def noted(self: Any, name: str = name, way: Any = way) -> Any:
+            gone.append(name)
+            return await way(self)
+
+        monkeypatch.setattr(lists._Asking, name, noted)
+    asked = [("severity", "low"), ("status", "resolved"), ("limit", str(limit))]
+    await full.collect(read_query(Incident, asked), by=itself("recia"))
+    assert gone[0] == first
 
 
 async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: pytest.MonkeyPatch) -> None:
