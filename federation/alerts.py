@@ -381,7 +381,7 @@ def _with_content(due: Due) -> Alert:
 
 
 async def _note_failure(node: Node, due: Due, failure: Unreachable, now: datetime) -> None:
-    again = now + next_wait(due.attempts)
+    again = now + next_wait(due.attempts, asked=failure.retry_after)
     parked = failure.final or again > due.alert.at + PATIENCE
     async with node.store.write() as tx:
         noted = await tx.alerts.failed(

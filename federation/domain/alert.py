@@ -157,7 +157,11 @@ def signature(secret: str, id_: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
 
 
-def next_wait(attempts: int, *, chance: random.Random | None = None) -> timedelta:
-    """How long to wait after so many attempts: doubled each time up to two hours, with jitter."""
+def next_wait(attempts: int, *, asked: float | None = None, chance: random.Random | None = None) -> timedelta:
+    """How long to wait after so many attempts: doubled each time up to two hours, with jitter.
+
+    Never less than the receiver asked for (``Retry-After``, in seconds), up to two hours as well.
+    """
     ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
-    return timedelta(seconds=(chance or random).uniform(ceiling / 2, ceiling))
+    wait = (chance or random).uniform(ceiling / 2, ceiling)
+    return timedelta(seconds=max(wait, min(asked or 0.0, LONGEST_WAIT)))

@@ -187,13 +187,16 @@ class Network:
         check_webhook(url, private=private)
 
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
-        """Call a webhook; the status it answers. Raises Unreachable."""
+        """Call a webhook; the status it answers. Raises Unreachable, also where it asks to be left alone."""
         check_webhook(url, private=private)
         try:
             async with httpx2.AsyncClient(**outbound.settings(url, private=private)) as client:
-                return (await client.post(url, content=body, headers=headers)).status_code
+                answer = await client.post(url, content=body, headers=headers)
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise Unreachable(f"the webhook cannot be called: {_said(error)}") from None
+        if answer.status_code in (429, 503) and (after := _seconds(answer.headers.get("retry-after", ""))):
+            raise Unreachable(f"the webhook answered {answer.status_code}", retry_after=after)
+        return int(answer.status_code)
 
     @property
     def sends_mail(self) -> bool:

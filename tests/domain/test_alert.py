@@ -118,6 +118,12 @@ def test_waits_double_up_to_two_hours() -> None:
     assert next_wait(5, chance=random.Random(7)) == next_wait(5, chance=random.Random(7))
 
 
+def test_a_receiver_is_left_alone_for_as_long_as_it_asks_within_bounds() -> None:
+    assert next_wait(1, asked=600.0).total_seconds() == 600
+    assert next_wait(1, asked=1e9).total_seconds() == LONGEST_WAIT
+    assert next_wait(1, asked=1.0).total_seconds() >= FIRST_WAIT / 2, "never sooner than without"
+
+
 def test_a_secret_has_256_bits_and_is_nobody_elses() -> None:
     secrets = {a_webhook_secret() for _ in range(100)}
     assert len(secrets) == 100

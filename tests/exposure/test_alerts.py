@@ -35,11 +35,15 @@ class Receiver(NextDoor):
         self.status = 204
         self.taken: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.down = False
+        self.asks_for: float | None = None
+        """Seconds."""
         self.nodes = {}
 
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
         if self.down:
             raise Unreachable("the webhook cannot be called: it is down")
+        if self.asks_for is not None:
+            raise Unreachable("the webhook answered 429", retry_after=self.asks_for)
         self.taken.append((headers, json.loads(body)))
         return self.status
 
@@ -273,6 +277,18 @@ async def test_a_receiver_that_is_gone_is_told_of_nothing_more(arnia: Node, rece
     assert len(receiver.taken) == 1
 
 
+async def test_a_receiver_that_asks_for_time_is_given_it(arnia: Node, receiver: Receiver) -> None:
+    await subscribed(arnia, "incident.published")
+    await cve(arnia)
+    receiver.asks_for = 600.0
+    await settle(arnia)
+    receiver.asks_for = None
+    now = datetime.now(UTC)
+    for minutes, delivered in ((9, 0), (11, 1)):
+        arnia.clock = lambda minutes=minutes: now + timedelta(minutes=minutes)  # type: ignore[misc]
+        assert await alerts.deliver(arnia) == delivered, minutes
+
+
 def test_waits_grow_and_are_not_the_same_for_all() -> None:
     waits = [next_wait(attempt).total_seconds() for attempt in range(1, 30)]
     assert 2.5 <= waits[0] <= 5
@@ -308,16 +324,39 @@ async def test_where_it_is_allowed_a_webhook_of_ones_own_network_is_called(arnia
     assert seen[0].endswith(b'{"a":1}')
 
 
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        ("429 Too Many Requests\r\nretry-after: 120", 120),
+        ("503 Service Unavailable\r\nRetry-After: 5", 5),
+        ("503 Service Unavailable", None),
+        ("429 Too Many Requests\r\nretry-after: Fri, 31 Dec 2027 23:59:59 GMT", None),
+        ("500 Internal Server Error\r\nretry-after: 120", None),
+    ],
+)
+async def test_a_webhook_that_asks_to_be_left_alone_is_heard(
+    arnia: Node, answer: str, asked: int | None
+) -> None:
+    async with _listening([], answer) as url:
+        calling = _network(arnia).post_webhook(f"{url}/hook", b"{}", {"webhook-id": "x"}, private=True)
+        if asked is None:
+            assert await calling == int(answer[:3])
+            return
+        with pytest.raises(Unreachable, match=f"the webhook answered {answer[:3]}") as refusal:
+            await calling
+    assert refusal.value.retry_after == asked
+
+
 def _network(node: Node) -> Network:
     return Network(node.operator, node.keyring)
 
 
 @asynccontextmanager
-async def _listening(seen: list[bytes]) -> AsyncIterator[str]:
+async def _listening(seen: list[bytes], said: str = "204 No Content") -> AsyncIterator[str]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         seen.append(head + await reader.read(7))
-        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.write(f"HTTP/1.1 {said}\r\ncontent-length: 0\r\n\r\n".encode())
         await writer.drain()
         writer.close()
 
