@@ -10,6 +10,7 @@ from federation import exposure
 from federation.cli.console import command, json_option, node_here, told
 from federation.domain.exposure import Copy, Extent, OperatorHit
 from federation.domain.matching import REASONS
+from federation.domain.sameness import SameSoftware
 from federation.domain.visibility import itself
 from federation.node import Node
 
@@ -60,6 +61,7 @@ def _show(found: exposure.IncidentExposure, node: Node) -> None:
     if silent:
         told_so = ", ".join(f"{one.operator} ({_copy(one.copy)})" for one in silent)
         click.echo(f"\nnothing of theirs is hit, as far as their copies tell: {told_so}")
+    _show_same_software(found.same_software, more=found.more_same_software)
     if found.not_here:
         click.echo(f"\nnamed by the incident, and not here to be seen: {', '.join(found.not_here)}")
     for one in found.operators:
@@ -70,6 +72,15 @@ def _show(found: exposure.IncidentExposure, node: Node) -> None:
                 click.echo(f"\nYou have not answered: PUT /v1/statements/{node.operator}/{key}")
 
 
+def _show_same_software(several: Sequence[SameSoftware], *, more: bool) -> None:
+    for one in several:
+        counted = "counted as" if one.certain else "perhaps"
+        why = ", ".join(f"{said.solution} names {said.names}" for said in one.because)
+        click.echo(f"\n{one.solution} is {counted} {one.named}: {why}")
+    if more:
+        click.echo("\nthere are more solutions that may be the same software; those are not counted")
+
+
 def _show_own(own: exposure.OwnExposure) -> None:
     if not own.incidents:
         click.echo(f"no open incident hits a deployment of {own.operator}, as far as this node knows")
@@ -78,6 +89,9 @@ def _show_own(own: exposure.OwnExposure) -> None:
         answer = line.hit.answer or "not answered"
         click.echo(f"{incident.id}: {_title(incident)} ({incident.severity}, {incident.status}); {answer}")
         _show_deployments(line.hit)
+        _show_same_software(line.same_software, more=False)
+    if own.more_same_software:
+        _show_same_software((), more=True)
 
 
 def _show_deployments(hit: OperatorHit) -> None:

@@ -14,7 +14,8 @@ from federation.cli import main
 from federation.domain.errors import Refused
 from federation.node import Node
 from tests.domain.builders import a_statement
-from tests.exposure.world import CHALON, MACON, RENNES, bodies, copy, cve, running
+from tests.exposure.test_same_software import OTHER, REPOSITORY, THERE, two
+from tests.exposure.world import CHALON, GLPI, MACON, RENNES, bodies, copy, cve, running
 from tests.nodes import publish
 
 
@@ -64,6 +65,22 @@ async def test_the_table_tells_who_is_hit_and_who_has_answered(arnia: Node, here
     assert [line.split("\t")[1] for line in listed.splitlines()] == ["Chalon-sur-Saône", "Mâcon"]
     own = (await _said())[1]
     assert own.startswith("arnia/cve: Panne (high, open); not answered\n    arnia/one")
+
+
+async def test_the_table_tells_what_is_counted_as_the_same_software_and_who_says_so(
+    arnia: Node, here: None
+) -> None:
+    await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
+    _, text = await _said("arnia/cve")
+    names = f"{GLPI} names {REPOSITORY}, {OTHER} names {REPOSITORY}"
+    assert f"{OTHER} is counted as {GLPI}: {names}" in text
+    assert "not counted" not in text
+
+
+async def test_the_table_tells_what_is_perhaps_the_same_software(arnia: Node, here: None) -> None:
+    await two(arnia, here={"same_as": [f"{THERE}/{OTHER}"]}, there={})
+    _, text = await _said("arnia/cve")
+    assert f"{OTHER} is perhaps {GLPI}: {GLPI} names {OTHER}" in text
 
 
 async def test_what_is_not_known_is_said(arnia: Node, here: None) -> None:
