@@ -14,7 +14,7 @@ from typing import Any
 
 COMMON = 0.25
 """Share of all records from which on something is common."""
-LOOKED_UP = 60.0
+LOOKED_UP = 10.0
 """Seconds for which the statistics are taken to be as they were."""
 
 _STATISTICS = """
