@@ -51,8 +51,7 @@ async def _records(run: Run) -> None:
                 seconds += await arnia.upload(uploads("arnia", first, min(100_000, size - first)))
             _add(run, f"bulk upload, {held} to {size} records", "records/s", (size - held) / seconds, "more")
             held = size
-            async with arnia.looking() as connection:
-                await arnia.until_at_rest(connection)
+            await arnia.until_at_rest()
             for work, paths in _questions():
                 run.tell(f"growth: {work} of {size}")
                 run.noise.probe()

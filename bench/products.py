@@ -99,8 +99,7 @@ async def _node(run: Run, directory: Path) -> Rates:
         await stack.enter_async_context(arnia.serving())
         written = many / await arnia.upload(uploads("arnia", 0, many))
         headers = {"authorization": f"Bearer {await arnia.token()}"}
-        async with arnia.looking() as connection:
-            await arnia.until_at_rest(connection)
+        await arnia.until_at_rest()
         listed = await _listed(run, arnia.url, "/v1/deployments?limit=50", headers)
         async with megalis.serving():
             await introduce(arnia, megalis)

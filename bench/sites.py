@@ -160,15 +160,16 @@ class Site:
                         return
                 await asyncio.sleep(0.25)
 
-    async def until_at_rest(self, connection: Any) -> None:
+    async def until_at_rest(self) -> None:
         """The same where very many records came: nothing vacuums after them, either."""
-        await connection.execute("VACUUM ANALYZE records")
-        await self.until_brought_in()
-        rests = 0
-        while rests < RESTS:
-            await asyncio.sleep(1.0)  # the node vacuums as well, when its records have stopped coming
-            busy = await connection.fetchval("SELECT count(*) FROM pg_stat_progress_vacuum")
-            rests = 0 if busy else rests + 1
+        async with self.looking() as connection:
+            await connection.execute("VACUUM ANALYZE records")
+            await self.until_brought_in()
+            rests = 0
+            while rests < RESTS:
+                await asyncio.sleep(1.0)  # the node vacuums as well, when its records have stopped coming
+                busy = await connection.fetchval("SELECT count(*) FROM pg_stat_progress_vacuum")
+                rests = 0 if busy else rests + 1
 
     async def head(self, connection: Any) -> int:
         """Number of the last entry of the feed that deployments are in."""
