@@ -323,6 +323,7 @@ class _Asking:
             page, often = await self._read_few(shape, values | page_values(self._query))
             if page is not None or often:
                 return page
+            self._narrow = None  # to count among the same records would tell no more
         return (await self._read_few(self._shape, self._paged))[0]
 
     async def _read_few(self, shape: Shape, values: dict[str, Any]) -> tuple[Page | None, bool]:
