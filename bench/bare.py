@@ -18,8 +18,8 @@ from federation.api.feeds import arrival_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
+from federation.store.list_filters import Shape, asked_values, page_values
 from federation.store.lists import in_one
-from federation.store.questions import Shape, asked_values, page_values
 from federation.store.records import _ARRIVALS, _find
 
 _PLURALS = {kind.plural: kind for kind in TYPES.values()}

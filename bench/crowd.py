@@ -21,8 +21,8 @@ from bench.servers import serve
 from federation.api.feeds import entry_line
 from federation.domain.errors import Refused
 from federation.domain.peer import Peer
-from federation.keys import Keyring, mint
-from federation.sync.client import PeerSource
+from federation.node.keys import Keyring, mint
+from federation.sync.peer_client import PeerSource
 
 EPOCH = "0123456789abcdef"
 

@@ -27,20 +27,22 @@ import httpx2
 
 from bench.measuring import Figure, Goal, Series, percentile
 from bench.run import Run
-from federation import admin, exposure
-from federation.app import api, node_of
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.incident import Incident
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft, write_down
 from federation.domain.feed import Cursor, FeedName
-from federation.domain.incident import Incident
-from federation.domain.register.bodies import bodies
-from federation.domain.solution import Solution
+from federation.domain.territories.bodies import bodies
 from federation.domain.visibility import itself
-from federation.node import Node
-from federation.observe import Metrics, Observed
+from federation.node import clients, exposure, records
+from federation.node.node import Node
+from federation.postgres import server
+from federation.server.app import api, node_of
+from federation.server.observed import Observed
 from federation.settings import Settings
-from federation.store import embedded, schema
+from federation.store import schema
 from federation.store.database import opened
+from federation.telemetry import Metrics
 
 OPERATORS = {"arnia": "27", "megalis": "53", "recia": "24", "maximilien": "11", "national": None}
 """Invented holdings of the four regions, and of an operator for the whole country."""
@@ -148,7 +150,7 @@ PAGE = "a page of 50 deployments"
 async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[Node, Ask]]:
     """A node with so many deployments and an incident, and a client that asks it."""
     settings = Settings(operator="arnia", url="http://arnia.test", name="Arnia", data_dir=directory / "data")
-    async with embedded.running(settings.data_dir, exclusive=True) as dsn:
+    async with server.running(settings.data_dir, exclusive=True) as dsn:
         await schema.migrate(dsn, "arnia")
         async with opened(dsn) as store, node_of(settings, store) as node:
             began = time.perf_counter()
@@ -161,10 +163,10 @@ async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[
             tell(f"brought in in {took:.1f} s, {many / took:.0f} a second")
             shape: Any = Draft
             incident = check_draft({"content": INCIDENT}, shape[Incident])
-            await node.publish(Incident, incident, "arnia", "cve", by=itself("arnia"))
+            await records.publish(node, Incident, incident, "arnia", "cve", by=itself("arnia"))
             transport = httpx2.ASGITransport(app=Observed(api(node), Metrics()))
             async with httpx2.AsyncClient(transport=transport, base_url=node.url) as client:
-                credentials = (await admin.add_client(node, "bench"))[:2]
+                credentials = (await clients.add_client(node, "bench"))[:2]
                 form = {"grant_type": "client_credentials"}
                 got = await client.post("/oauth2/token", data=form, auth=credentials)
                 client.headers["authorization"] = f"Bearer {got.json()['access_token']}"
@@ -210,7 +212,7 @@ async def _revise(node: Node, operator: str) -> None:
     draft = check_draft({"content": content(operator, 1_000_000 + number)}, shape[Deployment])
     key, now = f"d{number:06}", node.clock()
     if operator == node.operator:
-        await node.publish(Deployment, draft, operator, key, by=itself(operator))
+        await records.publish(node, Deployment, draft, operator, key, by=itself(operator))
         return
     record = write_down(draft, Deployment, operator, key, revision=2, created_at=now, updated_at=now)
     async with node.store.write() as tx:

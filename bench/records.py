@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from federation.demo.data import NAMES, deployment
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
 from federation.domain.document import KeyedDraft, Record, read_draft, write_down
 
 PROVIDERS = 700

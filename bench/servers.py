@@ -18,9 +18,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from bench.sites import answering, ended, free_port
-from federation.serving import BACKLOG, CONCURRENT
-from federation.store import embedded
-from federation.store.embedded_keeper import SETTINGS
+from federation.postgres import server as postgres_server
+from federation.postgres.supervisor import SETTINGS
+from federation.server.serve import BACKLOG, CONCURRENT
 
 _LOGICAL = {
     "wal_level": "logical",
@@ -54,7 +54,7 @@ async def replicating(directory: Path) -> AsyncIterator[str]:
 
 def _started(directory: Path, data: Path) -> subprocess.Popen[bytes]:
     directory.mkdir(parents=True)
-    binaries, uid, gid = embedded.programs(data)
+    binaries, uid, gid = postgres_server.programs(data)
     os.chown(directory, uid, gid)
     account: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
     with (directory / "postgresql.log").open("wb") as log:

@@ -17,12 +17,13 @@ import asyncpg
 import httpx2
 import msgspec
 
-from federation import admin, trust
-from federation.app import node_of
 from federation.domain.scopes import SCOPES
-from federation.node import Node
+from federation.node import clients, peers
+from federation.node.node import Node
+from federation.postgres import server
+from federation.server.app import node_of
 from federation.settings import Settings
-from federation.store import embedded, schema
+from federation.store import schema
 from federation.store.database import opened
 
 READY_SECONDS = 60.0
@@ -108,7 +109,7 @@ class Site:
             return token
         if self._credentials is None:
             async with self.here() as node:
-                client_id, secret, _ = await admin.add_client(
+                client_id, secret, _ = await clients.add_client(
                     node, f"bench-{secrets.token_hex(4)}", tuple(SCOPES)
                 )
             self._credentials = client_id, secret
@@ -198,7 +199,7 @@ async def site(operator: str, directory: Path) -> AsyncIterator[Site]:
     """A node's place: PostgreSQL from the embedded supervisor with the schema in it, and a port."""
     home = directory / operator
     home.mkdir(parents=True, exist_ok=True)
-    async with embedded.running(home, exclusive=True) as dsn:
+    async with server.running(home, exclusive=True) as dsn:
         await schema.migrate(dsn, operator)
         yield Site(operator, dsn, free_port(), home / "node.log")
 
@@ -206,11 +207,11 @@ async def site(operator: str, directory: Path) -> AsyncIterator[Site]:
 async def introduce(one: Site, two: Site) -> None:
     """Make two nodes that serve peers of each other, by an invitation and a compared code."""
     async with one.here() as first, two.here() as second:
-        invitation = await trust.invite(second, "benchmark", private=True)
-        found = await trust.join(first, invitation, private=True)
-        code = trust.code_of(first, found)
-        await trust.activate(first, two.operator, code=code)
-        await trust.activate(second, one.operator, code=code)
+        invitation = await peers.invite(second, "benchmark", private=True)
+        found = await peers.join(first, invitation, private=True)
+        code = peers.code_of(first, found)
+        await peers.activate(first, two.operator, code=code)
+        await peers.activate(second, one.operator, code=code)
 
 
 async def until_verified(origin: Site, head: int, reader: Any, *, seconds: float = 600.0) -> None:

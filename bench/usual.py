@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from bench.servers import serve
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
 
 
 class Base(DeclarativeBase):

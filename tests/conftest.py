@@ -10,8 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from federation.node import Node
-from federation.store import embedded, schema
+from federation.node.node import Node
+from federation.postgres import server
+from federation.store import schema
 from tests.nodes import a_node
 
 OPERATORS = ("arnia", "megalis", "recia", "maximilien")
@@ -31,7 +32,7 @@ async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
         async def dsn(operator: str) -> str:
             if operator not in found:
                 directory = Path(WARM, operator) if WARM else tmp_path_factory.mktemp(operator)
-                started = await stack.enter_async_context(embedded.running(directory, exclusive=not WARM))
+                started = await stack.enter_async_context(server.running(directory, exclusive=not WARM))
                 if not WARM:
                     await schema.migrate(started, operator)
                 found[operator] = started

@@ -19,18 +19,21 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from federation.api.direct import Direct
-from federation.app import api, application, node_of
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, Entry, FeedName, Page
 from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
-from federation.keys import Prover
-from federation.node import Node, Outcome
-from federation.observe import Metrics, Observed
+from federation.node import feeds, records
+from federation.node.keys import Prover
+from federation.node.node import Node
+from federation.node.records import Outcome
+from federation.server.app import api, application, node_of
+from federation.server.observed import Observed
 from federation.settings import Settings
 from federation.store.database import opened
+from federation.telemetry import Metrics
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody: nothing here is behind TLS, and to read the authorities of the system takes 20 ms."""
@@ -129,7 +132,7 @@ def peer_of(node: Node) -> Peer:
 async def as_peer(node: Node, operator: str) -> Caller:
     """The caller that a peer is at a node, with the groups it is a member of now."""
     return Caller(
-        node=node.operator, operator=operator, client=operator, groups=await node.groups_of(operator)
+        node=node.operator, operator=operator, client=operator, groups=await feeds.groups_of(node, operator)
     )
 
 
@@ -138,7 +141,7 @@ async def publish(node: Node, type_name: str, key: str, content: dict[str, Any],
     shape: Any = Draft
     kind = TYPES[type_name]
     draft = check_draft({"content": content, **envelope}, shape[kind])
-    return await node.publish(kind, draft, node.operator, key, by=itself(node.operator))
+    return await records.publish(node, kind, draft, node.operator, key, by=itself(node.operator))
 
 
 class InMemory:
@@ -151,12 +154,12 @@ class InMemory:
 
     async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
         from federation.api.feeds import entry_line
-        from federation.sync.client import PeerSource
+        from federation.sync.peer_client import PeerSource
 
         more = True
         while more:
             caller = await as_peer(self._node, self._reader)
-            page = await self._node.changes(feed, after, by=caller, limit=self._limit)
+            page = await feeds.changes(self._node, feed, after, by=caller, limit=self._limit)
             entries: tuple[Entry, ...] = tuple(PeerSource._entry(entry_line(row)) for row in page.rows)
             yield Page(entries=entries, cursor=page.cursor, more=page.more)
             after, more = page.cursor, page.more

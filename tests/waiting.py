@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from federation.node import Node
+from federation.node.node import Node
 
 PATIENCE = 20.0
 """Seconds after which something that happens soon will not: for a broken program, not a busy machine."""

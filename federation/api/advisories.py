@@ -8,14 +8,14 @@ from litestar import Controller, Request, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import importing
-from federation.api.answers import JSON, NDJSON, NO_STORE, encoded
 from federation.api.guard import body_of, caller_of
-from federation.domain.advisories import READERS
-from federation.domain.advisories.finding import MAX_ADVISORY
+from federation.api.responses import JSON, NDJSON, NO_STORE, encoded
 from federation.domain.document import decode_json
 from federation.domain.errors import Forbidden, Invalid, NotFound, TooLarge
-from federation.node import Node
+from federation.domain.formats import READERS
+from federation.domain.formats.advisory import MAX_ADVISORY
+from federation.node import advisories
+from federation.node.node import Node
 
 MOST_LINES = 1_000
 """Advisories of one upload, at most."""
@@ -48,13 +48,13 @@ class Advisories(Controller):
             if not isinstance(decode_json(body), dict):
                 raise Invalid("the body must be a JSON object")
             parts = [(1, body)]
-        known = await importing.catalogue(node, solutions)
+        known = await advisories.catalogue(node, solutions)
         lines = []
         for number, raw in parts:
-            lines += await importing.take(
+            lines += await advisories.take(
                 node, form, raw, known, source=f"line {number}", by=caller_of(request), dry_run=dry_run
             )
-        return encoded(importing.report(lines, dry_run=dry_run), headers=NO_STORE)
+        return encoded(advisories.report(lines, dry_run=dry_run), headers=NO_STORE)
 
 
 def _asked(request: Request[Any, Any, Any]) -> tuple[bool, tuple[str, ...]]:

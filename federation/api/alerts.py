@@ -9,17 +9,19 @@ from litestar import Controller, Request, delete, get, post, put
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import alerts, clocks
-from federation.api.answers import JSON, NO_STORE, answer, encoded
 from federation.api.guard import body_of, caller_of
-from federation.clocks import ClockView
+from federation.api.responses import JSON, NO_STORE, answer, encoded
 from federation.domain.alert import NewSubscription
 from federation.domain.audit import OPERATOR
-from federation.domain.clock import Clock
+from federation.domain.deadline import Clock
 from federation.domain.document import read_draft
 from federation.domain.errors import Forbidden, Invalid, MissingScope
 from federation.domain.visibility import Caller
-from federation.node import Node
+from federation.node import alerts as node_alerts
+from federation.node import deadlines as node_deadlines
+from federation.node import records
+from federation.node.deadlines import ClockView
+from federation.node.node import Node
 from federation.store.alerts import AlertState
 
 CALENDAR = "text/calendar"
@@ -47,13 +49,13 @@ class SubscriptionsView(msgspec.Struct, frozen=True):
 class AlertsView(msgspec.Struct, frozen=True):
     """The last alerts, newest first."""
 
-    alerts: tuple[AlertState, ...]
+    node_alerts: tuple[AlertState, ...]
 
 
 class ClocksView(msgspec.Struct, frozen=True):
     """Every clock, the one due next first."""
 
-    clocks: tuple[ClockView, ...]
+    node_deadlines: tuple[ClockView, ...]
 
 
 class Alerts(Controller):
@@ -80,13 +82,13 @@ class Alerts(Controller):
         if wanted.private and TO_REACH_PRIVATE not in caller.scopes:
             # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
             raise MissingScope(f"private is for tokens with the scope {TO_REACH_PRIVATE}")
-        made = await alerts.subscribe(_node(request), wanted, by=_client(caller))
+        made = await node_alerts.subscribe(_node(request), wanted, by=_client(caller))
         return encoded(made, status=201, headers=NO_STORE)
 
     @delete("/v1/subscriptions/{id:str}", opt={"act": "unsubscribe"}, status_code=200)
     async def unsubscribe(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
         """Remove a subscription, and its alerts."""
-        await alerts.unsubscribe(_node(request), id, by=_client(caller_of(request)))
+        await node_alerts.unsubscribe(_node(request), id, by=_client(caller_of(request)))
         return answer(b"", status=204, headers=NO_STORE)
 
     @get("/v1/alerts", opt={"act": "alerts"})
@@ -102,7 +104,7 @@ class Alerts(Controller):
     @post("/v1/alerts/{id:str}/replay", opt={"act": "replay", "reads": ()}, status_code=200)
     async def replay(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
         """Deliver an alert again."""
-        await alerts.replay(_node(request), id)
+        await node_alerts.replay(_node(request), id)
         return answer(b"", status=204, headers=NO_STORE)
 
 
@@ -112,20 +114,20 @@ class Clocks(Controller):
     @get("/v1/clocks", opt={"act": "clocks"})
     async def clocks(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the regulatory clocks, the one due next first."""
-        return encoded(ClocksView(await clocks.all_of(_node(request))), headers=NO_STORE)
+        return encoded(ClocksView(await node_deadlines.all_of(_node(request))), headers=NO_STORE)
 
     @get("/v1/clocks.ics", opt={"act": "calendar"})
     async def calendar(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Download what is due as a calendar (RFC 5545)."""
         headers = {**NO_STORE, "content-disposition": 'attachment; filename="clocks.ics"'}
-        return answer(await clocks.calendar(_node(request)), media_type=CALENDAR, headers=headers)
+        return answer(await node_deadlines.calendar(_node(request)), media_type=CALENDAR, headers=headers)
 
     @get("/v1/clocks/{origin:str}/{key:str}", opt={"act": "clock"})
     async def clock(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Get one clock and what is due."""
-        return encoded(await clocks.find(_node(request), origin, key), headers=NO_STORE)
+        return encoded(await node_deadlines.find(_node(request), origin, key), headers=NO_STORE)
 
     @put("/v1/clocks/{origin:str}/{key:str}", opt={"act": "keep_clock", "reads": (JSON,)}, status_code=200)
     async def keep_clock(
@@ -133,18 +135,18 @@ class Clocks(Controller):
     ) -> ASGIResponse:
         """Start a clock, or note what has been done: NIS2 24 h, 72 h and one month, GDPR 72 h."""
         node = _node(request)
-        node.check_origin(origin, key)
+        records.check_origin(node, origin, key)
         if not caller_of(request).own:
             raise Forbidden("the clocks of an operator are its own")
         clock = read_draft(await body_of(request), Clock)
-        return encoded(await clocks.keep(node, clock, origin, key), headers=NO_STORE)
+        return encoded(await node_deadlines.keep(node, clock, origin, key), headers=NO_STORE)
 
     @delete("/v1/clocks/{origin:str}/{key:str}", opt={"act": "drop_clock"}, status_code=200)
     async def drop_clock(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Remove a clock."""
-        await clocks.drop(_node(request), origin, key)
+        await node_deadlines.drop(_node(request), origin, key)
         return answer(b"", status=204, headers=NO_STORE)
 
 

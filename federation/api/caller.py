@@ -19,8 +19,9 @@ import msgspec
 from federation.domain.errors import Unauthenticated
 from federation.domain.scopes import PEER_SCOPES
 from federation.domain.visibility import Caller
-from federation.keys import LEEWAY, PROOF_SECONDS, proved, verified
-from federation.node import Node
+from federation.node import feeds
+from federation.node.keys import LEEWAY, PROOF_SECONDS, proved, verified
+from federation.node.node import Node
 
 LIFETIME = 300
 """Seconds that an access token holds."""
@@ -112,7 +113,7 @@ class Tokens:
         caller = holder.caller
         if caller.own or caller.operator is None:
             return caller
-        return msgspec.structs.replace(caller, groups=await self._node.groups_of(caller.operator))
+        return msgspec.structs.replace(caller, groups=await feeds.groups_of(self._node, caller.operator))
 
     async def prove(self, proofs: tuple[str, ...], method: str, url: str, token: str | None = None) -> str:
         """The thumbprint of the key that one DPoP proof shows, used this once. Raises Unauthenticated."""

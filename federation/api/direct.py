@@ -16,9 +16,9 @@ from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from federation.api.answers import on_bug, on_refused
 from federation.api.guard import admit
 from federation.api.records import one_record, publish_one, some_records
+from federation.api.responses import on_bug, on_refused
 from federation.domain.errors import Refused
 
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")

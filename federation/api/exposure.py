@@ -10,14 +10,14 @@ from litestar import Controller, Request, get
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import exposure
-from federation.api.answers import NO_STORE, encoded
 from federation.api.guard import caller_of
+from federation.api.responses import NO_STORE, encoded
+from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid
-from federation.domain.incident import Incident
 from federation.domain.query import read_query
-from federation.domain.register.bodies import Body
-from federation.node import Node
+from federation.domain.territories.bodies import Body
+from federation.node import exposure
+from federation.node.node import Node
 
 HEADERS = {**NO_STORE, "vary": "authorization"}
 ASKED_OF_OWN = ("mine", "limit", "after")

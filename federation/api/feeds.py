@@ -14,19 +14,20 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 
-from federation import notary
-from federation.api.answers import JSON, NDJSON, NO_STORE, answer, encoded, tags
 from federation.api.caller import Tokens
 from federation.api.guard import body_of, caller_of
+from federation.api.responses import JSON, NDJSON, NO_STORE, answer, encoded, tags
 from federation.domain.document import check_id, read_draft
 from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
-from federation.node import FeedPage, Node
-from federation.notary import Feedback
+from federation.node import checkpoints, feeds
+from federation.node.checkpoints import Feedback
+from federation.node.feeds import FeedPage
+from federation.node.node import Node
+from federation.node.notifier import News
 from federation.store.records import NodeState
-from federation.watch import News
 
 SSE = "text/event-stream"
 NEWS = 100
@@ -95,12 +96,14 @@ class Feeds(Controller):
             news: tuple[News, ...] = ()
             if held is not None and told:
                 since = (shown, seen) if shown is not None else None
-                heads, news = await node.news(held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since)
+                heads, news = await feeds.news(
+                    node, held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since
+                )
                 # From here on it is this caller who holds them, in the groups that it was in then.
                 shown = seen
             else:
-                seen_by = caller if seen_as is None else await notary.as_peer(node, seen_as)
-                heads = await node.heads(by=seen_by, origin=origin)
+                seen_by = caller if seen_as is None else await checkpoints.as_peer(node, seen_as)
+                heads = await feeds.heads(node, by=seen_by, origin=origin)
             body = msgspec.json.encode({"feeds": heads})
             tag = hashlib.sha256(body).hexdigest()[:32]
             headers = {
@@ -138,17 +141,17 @@ class Feeds(Controller):
         caller = caller_of(request)
         if "numbers" in request.query_params:
             numbers = numbers_of(only(request, "numbers")["numbers"])
-            page = await node.numbered(name, numbers, by=caller)
+            page = await feeds.numbered(node, name, numbers, by=caller)
             body = b"".join(entry_line(row) + b"\n" for row in page.rows)
             return answer(body, media_type=NDJSON, headers={**NO_STORE, "federation-epoch": page.epoch})
         after, limit = paging(request)
         match wanted(request, JSON, NDJSON):
             case "application/x-ndjson":
-                first = await node.changes(name, after, by=caller, limit=limit)
+                first = await feeds.changes(node, name, after, by=caller, limit=limit)
                 headers = {**NO_STORE, "federation-epoch": first.epoch}
                 return _streamed(_stream(node, name, first, again(request), limit), NDJSON, headers)
             case _:
-                page = await node.changes(name, after, by=caller, limit=limit)
+                page = await feeds.changes(node, name, after, by=caller, limit=limit)
                 parts = [
                     b'{"entries":[',
                     b",".join(entry_line(row) for row in page.rows),
@@ -165,10 +168,12 @@ class Feeds(Controller):
         check_id(origin, audience)
         name, bucket = FeedName(origin, audience), only(request, "bucket").get("bucket")
         if bucket is None:
-            return encoded(await node.proof(name, by=caller_of(request)), headers=NO_STORE)
+            return encoded(await feeds.proof(node, name, by=caller_of(request)), headers=NO_STORE)
         if not re.fullmatch("[0-9a-f]{2}", bucket):
             raise Invalid("a bucket is two hexadecimal digits, 00 to ff", pointer="?bucket")
-        return encoded(await node.leaves(name, int(bucket, 16), by=caller_of(request)), headers=NO_STORE)
+        return encoded(
+            await feeds.leaves(node, name, int(bucket, 16), by=caller_of(request)), headers=NO_STORE
+        )
 
 
 class Answers(Controller):
@@ -178,25 +183,25 @@ class Answers(Controller):
     async def receipt(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Confirm to this node, as its peer, that you have dropped what was withdrawn."""
         said = read_draft(await body_of(request), SignedReceipt)
-        await notary.take_receipt(request.app.state.node, said.receipt, by=caller_of(request))
+        await checkpoints.take_receipt(request.app.state.node, said.receipt, by=caller_of(request))
         return answer(b"", status=204, headers=NO_STORE)
 
     @post("/v1/feedback", opt={"act": "feedback", "reads": (JSON,)}, status_code=200)
     async def feedback(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Tell this node, as its peer, which entries of its feeds you could not take."""
         said = read_draft(await body_of(request), Feedback)
-        await notary.take_feedback(request.app.state.node, said, by=caller_of(request))
+        await checkpoints.take_feedback(request.app.state.node, said, by=caller_of(request))
         return answer(b"", status=204, headers=NO_STORE)
 
     @get("/v1/withdrawals", opt={"act": "withdrawals"})
     async def withdrawals(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List what this node has taken back from its peers, and who has confirmed that it dropped it."""
-        return encoded(await notary.withdrawals(request.app.state.node), headers=NO_STORE)
+        return encoded(await checkpoints.withdrawals(request.app.state.node), headers=NO_STORE)
 
     @get("/v1/feedback", opt={"act": "refused"})
     async def refused(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the entries of this node that its peers could not take, and why."""
-        found = await notary.refused(request.app.state.node)
+        found = await checkpoints.refused(request.app.state.node)
         return encoded({"refused": found}, headers=NO_STORE)
 
 
@@ -213,14 +218,14 @@ class Arrivals(Controller):
             case "text/event-stream":
                 if last := request.headers.get("last-event-id"):
                     after = Cursor.parse(last)
-                await node.arrivals(after, by=caller, limit=1)  # refuse before the stream begins
+                await feeds.arrivals(node, after, by=caller, limit=1)  # refuse before the stream begins
                 headers = {**NO_STORE, "x-accel-buffering": "no"}
                 return _streamed(_events(node, after, again(request)), SSE, headers)
             case "application/x-ndjson":
-                await node.arrivals(after, by=caller, limit=1)
+                await feeds.arrivals(node, after, by=caller, limit=1)
                 return _streamed(_arrival_lines(node, after, again(request), limit), NDJSON, NO_STORE)
             case _:
-                rows, cursor, more = await node.arrivals(after, by=caller, limit=limit)
+                rows, cursor, more = await feeds.arrivals(node, after, by=caller, limit=limit)
                 epoch = cursor.epoch
                 parts = [
                     b'{"entries":[',
@@ -276,7 +281,7 @@ async def _stream(
         if not page.more or node.stopping.is_set():
             return
         try:
-            page = await node.changes(name, page.cursor, by=await caller(), limit=limit)
+            page = await feeds.changes(node, name, page.cursor, by=await caller(), limit=limit)
         except Refused:
             return  # the reader has whole lines up to here, and learns why when it asks again
 
@@ -285,7 +290,7 @@ async def _arrival_lines(node: Node, after: Cursor | None, caller: Again, limit:
     more = True
     while more and not node.stopping.is_set():
         try:
-            rows, after, more = await node.arrivals(after, by=await caller(), limit=limit)
+            rows, after, more = await feeds.arrivals(node, after, by=await caller(), limit=limit)
         except Refused:
             return  # whole lines up to here; the reader learns why when it asks again
         yield b"".join(arrival_line(row, after.epoch) + b"\n" for row in rows)
@@ -299,7 +304,7 @@ async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncItera
     yield b": everything this node holds, in order of arrival\n\n"
     while not node.stopping.is_set():
         try:
-            rows, after, more = await node.arrivals(after, by=await caller(), limit=100)
+            rows, after, more = await feeds.arrivals(node, after, by=await caller(), limit=100)
         except Refused as error:
             yield b"event: refused\ndata: %s\n\n" % msgspec.json.encode({"code": error.code})
             return

@@ -22,15 +22,15 @@ import msgspec
 from litestar import Controller, Request, get, post
 from litestar.response.base import ASGIResponse
 
-from federation import trust
-from federation.api.answers import FORM, NO_STORE, answer, encoded
 from federation.api.caller import LIFETIME, Tokens, fingerprint_of
 from federation.api.guard import body_of
 from federation.api.limits import Limits
+from federation.api.responses import FORM, NO_STORE, answer, encoded
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.keys import ALGORITHMS, LEEWAY, kid_of, verified
-from federation.node import Node
+from federation.node import peers
+from federation.node.keys import ALGORITHMS, LEEWAY, kid_of, verified
+from federation.node.node import Node
 
 MAX_FORM = 16_384
 """Bytes of a token request, at most."""
@@ -143,7 +143,7 @@ class OAuth(Controller):
             peer = await tx.peers.find(operator) if operator else None
         if peer is not None and (kid := kid_of(assertion)) is not None and kid not in peer.kids:
             # It may have another key by now: its key set says so, endorsed by the one we know.
-            peer = await trust.reread_keys(node, peer.operator, kid=kid)
+            peer = await peers.reread_keys(node, peer.operator, kid=kid)
         if peer is None or peer.state != "active":
             raise _wrong_client()
         try:

@@ -16,9 +16,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 import federation
-from federation.alerts import Subscribed
 from federation.api.alerts import CALENDAR, AlertsView, ClocksView, SubscriptionsView
-from federation.api.answers import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
 from federation.api.examples import (
     ADVISORY,
     CLOCK,
@@ -34,24 +32,28 @@ from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
 from federation.api.peers import Code, Confirmed, Decided
 from federation.api.records import Refusal, Summary
-from federation.clocks import ClockView
+from federation.api.responses import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
 from federation.domain.alert import NewSubscription
-from federation.domain.clock import Clock
-from federation.domain.deployment import NewVersion
+from federation.domain.checkpoint import MOST_ASKED, Leaves, ProofOfFeed
+from federation.domain.content.deployment import NewVersion
+from federation.domain.content.incident import NewUpdate
+from federation.domain.deadline import Clock
 from federation.domain.document import Document, Draft, KeyedDraft
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Entry, Head
-from federation.domain.incident import NewUpdate
-from federation.domain.joining import Registered, Registration
-from federation.domain.proof import MOST_ASKED, Leaves, ProofOfFeed
+from federation.domain.invitation import Registered, Registration
 from federation.domain.query import CONTROLS, LONGEST_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
-from federation.exposure import IncidentExposure, OwnExposure, SolutionExposure
-from federation.importing import ImportReport
-from federation.node import Certified, PeersView, Preview
-from federation.notary import Feedback, RefusedView, WithdrawalsView
+from federation.node.advisories import ImportReport
+from federation.node.alerts import Subscribed
+from federation.node.checkpoints import Feedback, RefusedView, WithdrawalsView
+from federation.node.copies import Certified
+from federation.node.deadlines import ClockView
+from federation.node.exposure import IncidentExposure, OwnExposure, SolutionExposure
+from federation.node.peer_views import PeersView
+from federation.node.previews import Preview
 
 NAMES = {
     "get": "get{Type}",

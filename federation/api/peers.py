@@ -9,15 +9,15 @@ from litestar import Controller, Request, get, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import notary, trust
-from federation.api.answers import JSON, NO_STORE, answer, encoded
 from federation.api.guard import body_of, caller_of
 from federation.api.limits import Limits
+from federation.api.responses import JSON, NO_STORE, answer, encoded
 from federation.domain.document import read_draft
 from federation.domain.errors import Forbidden, Unauthenticated
-from federation.domain.joining import MAX_REGISTRATION, Registration
+from federation.domain.invitation import MAX_REGISTRATION, Registration
 from federation.domain.peer import Peer, PeerState
-from federation.node import Node
+from federation.node import checkpoints, peer_views, peers
+from federation.node.node import Node
 
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,7 +50,7 @@ class Peers(Controller):
     async def peers(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the peers of this node, how far their feeds have been taken, and what was set aside."""
         node: Node = request.app.state.node
-        return encoded(await node.peers(), headers=NO_STORE)
+        return encoded(await peer_views.peers(node), headers=NO_STORE)
 
     @post("/v1/join", opt={"act": "join", "reads": (JSON,), "limit": MAX_REGISTRATION}, status_code=201)
     async def join(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -63,7 +63,7 @@ class Peers(Controller):
         limits.may_try(limits.address_of(request.scope))
         registration = read_draft(await body_of(request, MAX_REGISTRATION), Registration)
         try:
-            registered = await trust.register(node, registration, secret)
+            registered = await peers.register(node, registration, secret)
         except Unauthenticated:
             limits.failed(limits.address_of(request.scope))
             raise
@@ -74,29 +74,29 @@ class Peers(Controller):
         """Exchange records with a pending peer, once its administrator has read you the same code."""
         said = read_draft(await body_of(request), Code)
         return _decided(
-            await trust.activate(_node(request), operator, code=said.code, by=caller_of(request).client or "")
+            await peers.activate(_node(request), operator, code=said.code, by=caller_of(request).client or "")
         )
 
     @post("/v1/peers/{operator:str}/suspend", opt={"act": "suspend", "reads": ()}, status_code=200)
     async def suspend(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
         """Neither answer a peer nor follow it, from within a second."""
-        return _decided(await trust.suspend(_node(request), operator, by=caller_of(request).client or ""))
+        return _decided(await peers.suspend(_node(request), operator, by=caller_of(request).client or ""))
 
     @post("/v1/peers/{operator:str}/resume", opt={"act": "resume", "reads": ()}, status_code=200)
     async def resume(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
         """Undo a suspension."""
-        return _decided(await trust.resume(_node(request), operator, by=caller_of(request).client or ""))
+        return _decided(await peers.resume(_node(request), operator, by=caller_of(request).client or ""))
 
     @post("/v1/peers/{operator:str}/leave", opt={"act": "leave", "reads": ()}, status_code=200)
     async def leave(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
         """End it with a peer: it is told, and copies of what was not public are dropped on both sides."""
-        peer, why = await trust.leave(_node(request), operator, by=caller_of(request).client or "")
+        peer, why = await peers.leave(_node(request), operator, by=caller_of(request).client or "")
         return _decided(peer, f"it could not be told: {why}" if why else None)
 
     @post("/v1/peers/{operator:str}/confirm", opt={"act": "confirm", "reads": ()}, status_code=200)
     async def confirm(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
         """Let the removals of a peer's records happen that wait for an administrator."""
-        found = await notary.confirm(_node(request), operator, by=caller_of(request).client or "")
+        found = await checkpoints.confirm(_node(request), operator, by=caller_of(request).client or "")
         return encoded(Confirmed(operator, found), headers=NO_STORE)
 
     @post("/v1/farewell", opt={"act": "farewell", "reads": ()}, status_code=200)
@@ -105,7 +105,7 @@ class Peers(Controller):
         caller = caller_of(request)
         if caller.operator is None or caller.own:
             raise Forbidden("only a peer can say farewell")
-        await trust.told_farewell(_node(request), caller.operator)
+        await peers.told_farewell(_node(request), caller.operator)
         return answer(b"", status=204, headers=NO_STORE)
 
 

@@ -12,8 +12,8 @@ from litestar import Controller, Request, Router, delete, get, patch, post, put,
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation import exposure
-from federation.api.answers import (
+from federation.api.guard import body_of, caller_of, pieces
+from federation.api.responses import (
     JSON,
     MERGE_PATCH,
     NDJSON,
@@ -28,20 +28,22 @@ from federation.api.answers import (
     tags,
     written,
 )
-from federation.api.guard import body_of, caller_of, pieces
-from federation.domain.deployment import Deployment, NewVersion
+from federation.domain.content.deployment import Deployment, NewVersion
+from federation.domain.content.group import Group
+from federation.domain.content.incident import Incident, NewUpdate
+from federation.domain.content.operator import Operator
+from federation.domain.content.solution import Solution
+from federation.domain.content.statement import Statement
 from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
 from federation.domain.feed import Lines
-from federation.domain.group import Group
-from federation.domain.incident import Incident, NewUpdate
-from federation.domain.operator import Operator
 from federation.domain.query import MOST_COUNTED, read_query
-from federation.domain.solution import Solution
-from federation.domain.statement import Statement
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
-from federation.node import DryRun, Node, Outcome, Preconditions, Preview
+from federation.node import copies, exposure, records
+from federation.node.node import Node
+from federation.node.previews import DryRun, Preview
+from federation.node.records import Outcome, Preconditions
 
 BULK_LINES = 100_000
 """Records of one upload, at most."""
@@ -92,7 +94,7 @@ class Collection(Controller):
         node, dry_run = _node(request), dry_run_of(request)
         shape: Any = Draft
         draft = read_draft(await body_of(request), shape[self.kind])
-        outcome = node.publish_new(self.kind, draft, by=caller_of(request), dry_run=dry_run)
+        outcome = records.publish_new(node, self.kind, draft, by=caller_of(request), dry_run=dry_run)
         return await _written(node, self.kind, outcome, dry_run=dry_run)
 
     @patch("/{origin:str}/{key:str}", opt={"act": "patch", "reads": (MERGE_PATCH,)})
@@ -101,11 +103,12 @@ class Collection(Controller):
     ) -> ASGIResponse:
         """Revise members of a {type} by JSON Merge Patch (RFC 7396)."""
         node, dry_run = _node(request), dry_run_of(request)
-        node.check_origin(origin, key)
+        records.check_origin(node, origin, key)
         change = decode_json(await body_of(request))
         if not isinstance(change, dict):
             raise Invalid("a merge patch of a record is a JSON object", pointer="")
-        outcome = node.patch(
+        outcome = records.patch(
+            node,
             self.kind,
             change,
             origin,
@@ -123,7 +126,8 @@ class Collection(Controller):
         """Retract a {type}: a tombstone takes its place, at every peer."""
         dry_run = dry_run_of(request)
         try:
-            outcome = await _node(request).retract(
+            outcome = await records.retract(
+                _node(request),
                 self.kind,
                 origin,
                 key,
@@ -172,7 +176,7 @@ class Deployments(Collection):
     ) -> ASGIResponse:
         """Tell which version a deployment of yours runs now: for a probe or a CI job, after an update."""
         node = _node(request)
-        node.check_origin(origin, key)
+        records.check_origin(node, origin, key)
         found = read_draft(await body_of(request), NewVersion)
         outcome = exposure.set_version(
             node, found, origin, key, by=caller_of(request), preconditions=_preconditions(request)
@@ -190,10 +194,10 @@ class Incidents(Collection):
     ) -> ASGIResponse:
         """Append a line to the timeline of an incident, and move its status."""
         node = _node(request)
-        node.check_origin(origin, key)
+        records.check_origin(node, origin, key)
         update = read_draft(await body_of(request), NewUpdate)
-        outcome = node.append_update(
-            update, origin, key, by=caller_of(request), preconditions=_preconditions(request)
+        outcome = records.append_update(
+            node, update, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
         return await _written(node, self.kind, outcome)
 
@@ -353,7 +357,7 @@ class Upload:
         batch, self._batch, self._bytes = self._batch, {}, 0
         if batch:
             drafts = {key: draft for key, (_, draft) in batch.items()}
-            keeping = self._node.upload(self._kind, drafts, by=caller_of(self._request))
+            keeping = records.upload(self._node, self._kind, drafts, by=caller_of(self._request))
             numbers = {key: number for key, (number, _) in batch.items()}
             self._keeping = asyncio.create_task(keeping, name="upload"), numbers
 
@@ -414,7 +418,7 @@ def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:
 async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIResponse:
     """The answer to a GET of a list, whose caller was admitted."""
     node, asked = _node(request), _asked(request)
-    documents, place, total = await node.collect(read_query(kind, asked), by=caller_of(request))
+    documents, place, total = await records.collect(node, read_query(kind, asked), by=caller_of(request))
     parts = [b'{"items":[', b",".join(documents), b"]"]
     headers = dict(REVALIDATE)
     if place is not None:
@@ -424,7 +428,10 @@ async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> 
         parts += [b',"next":', msgspec.json.encode(following)]
     if "certificate" in preferences_of(request):
         headers["preference-applied"] = "certificate"
-        parts += [b',"certificate":', msgspec.json.encode(await node.certificate(by=caller_of(request)))]
+        parts += [
+            b',"certificate":',
+            msgspec.json.encode(await copies.certificate(node, by=caller_of(request))),
+        ]
     if total is not None:
         parts.append(b',"total":%d,"total_is_exact":%s' % (
             min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
@@ -436,7 +443,7 @@ async def one_record(
     node: Node, kind: type[Content], origin: str, key: str, *, by: Caller, known: str | None
 ) -> ASGIResponse:
     """The answer to a GET of one record; ``known``: its ``If-None-Match``. Raises NotFound, Retracted."""
-    found = await node.find(kind, origin, key, by=by)
+    found = await records.find(node, kind, origin, key, by=by)
     if found.retracted:
         raise Retracted(f"{kind.type} {origin}/{key} has been retracted by {origin}")
     return stored(found, tags(known))
@@ -447,10 +454,11 @@ async def publish_one(
 ) -> ASGIResponse:
     """The answer to a PUT of one record, whose caller was admitted."""
     node, dry_run = _node(request), dry_run_of(request)
-    node.check_origin(origin, key)
+    records.check_origin(node, origin, key)
     shape: Any = Draft
     draft = read_draft(await body_of(request), shape[kind])
-    outcome = node.publish(
+    outcome = records.publish(
+        node,
         kind,
         draft,
         origin,

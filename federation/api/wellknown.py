@@ -11,15 +11,16 @@ from litestar import Controller, Request, get
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from federation.api.answers import NO_STORE, answer, encoded
 from federation.api.openapi import document
 from federation.api.problems import PROBLEMS
+from federation.api.responses import NO_STORE, answer, encoded
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
 from federation.domain.feed import LONGEST_WAIT, PAGE_BYTES, PAGE_ENTRIES
 from federation.domain.registry import TYPES
 from federation.domain.visibility import anonymous
-from federation.node import Node
+from federation.node import status
+from federation.node.node import Node
 
 HTML = "text/html"
 PAGE_HEADERS = {
@@ -149,7 +150,7 @@ class WellKnown(Controller):
     @get("/metrics", opt={"act": "metrics"})
     async def metrics(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Get metrics of this process, for Prometheus (whose scraper has an `oauth2` setting)."""
-        page = await request.app.state.metrics.page(request.app.state.node)
+        page = await status.metrics_page(request.app.state.node, request.app.state.metrics)
         return answer(page, media_type="text/plain; version=0.0.4; charset=utf-8", headers=NO_STORE)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 import federation
+from federation.cli.advisories import import_
 from federation.cli.alerts import alert, subscription
 from federation.cli.audit import audit
+from federation.cli.checkpoints import feedback, restore_check, verify, withdrawals
 from federation.cli.clients import client, group
-from federation.cli.clocks import clock
+from federation.cli.deadlines import clock
 from federation.cli.exposure import exposure_of
-from federation.cli.importing import import_
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
 from federation.cli.peers import key, peer
-from federation.cli.proof import feedback, restore_check, verify, withdrawals
 
 
 @click.group(epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})

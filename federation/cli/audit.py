@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from federation import housekeeping
 from federation.cli.console import command, json_option, node_here, told
 from federation.domain.audit import FAULTS, Entry, Verdict
 from federation.domain.errors import Broken
+from federation.server import maintenance
 
 
 @click.group()
@@ -60,7 +60,7 @@ async def audit_verify(kept: Path | None, as_json: bool) -> None:
     """
     elsewhere = _lines(kept) if kept is not None else ()
     async with node_here() as node:
-        found = await housekeeping.verify(node, elsewhere=elsewhere)
+        found = await maintenance.verify(node, elsewhere=elsewhere)
     told(found, as_json, lambda: _tell(found))
     if found.fault is not None:
         sys.exit(1)
@@ -97,7 +97,7 @@ async def audit_checkpoint(as_json: bool) -> None:
     when the trail does not follow from the checkpoint before.
     """
     async with node_here() as node:
-        last = await housekeeping.checkpoint(node)
+        last = await maintenance.checkpoint(node)
     if last is None:
         raise Broken("nothing has been noted yet")
     told({"n": last.n, "jws": last.jws}, as_json, lambda: click.echo(last.jws))

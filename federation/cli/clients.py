@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from federation import admin
 from federation.cli.console import command, json_option, node_here, told
+from federation.node import clients as node_clients
 
 
 @click.group()
@@ -29,7 +29,7 @@ async def client_add(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """
     asked = tuple(scope for group in scopes for scope in group.split())
     async with node_here() as node:
-        client_id, secret, chosen = await admin.add_client(node, name, asked)
+        client_id, secret, chosen = await node_clients.add_client(node, name, asked)
 
     def text() -> None:
         click.echo(f"client_id:     {client_id}\nclient_secret: {secret}\nscopes:        {' '.join(chosen)}")
@@ -67,7 +67,7 @@ async def client_list(as_json: bool) -> None:
 async def client_revoke(name: str) -> None:
     """Cut off a client, by its name or id. Its tokens are refused within a second."""
     async with node_here() as node:
-        await admin.revoke_client(node, name)
+        await node_clients.revoke_client(node, name)
     click.echo(f"{name} is revoked")
 
 
@@ -83,7 +83,7 @@ async def client_rotate(name: str, finish: bool, as_json: bool) -> None:
     it too: two secrets hold at a time.
     """
     async with node_here() as node:
-        secret = await admin.change_secret(node, name, finish=finish)
+        secret = await node_clients.change_secret(node, name, finish=finish)
 
     def text() -> None:
         if secret is None:
@@ -113,7 +113,7 @@ member_option = click.option(
 async def group_create(name: str, members: tuple[str, ...], as_json: bool) -> None:
     """Make a group of operators. Its name is an audience from then on."""
     async with node_here() as node:
-        kept = await admin.change_group(node, name, add=members, new=True)
+        kept = await node_clients.change_group(node, name, add=members, new=True)
     _show_group(name, kept, as_json)
 
 
@@ -125,7 +125,7 @@ async def group_create(name: str, members: tuple[str, ...], as_json: bool) -> No
 async def group_add(name: str, members: tuple[str, ...], as_json: bool) -> None:
     """Let operators into a group: they get what it has, from the beginning."""
     async with node_here() as node:
-        kept = await admin.change_group(node, name, add=members)
+        kept = await node_clients.change_group(node, name, add=members)
     _show_group(name, kept, as_json)
 
 
@@ -137,7 +137,7 @@ async def group_add(name: str, members: tuple[str, ...], as_json: bool) -> None:
 async def group_remove(name: str, members: tuple[str, ...], as_json: bool) -> None:
     """Take operators out of a group: their nodes are told to drop their copies."""
     async with node_here() as node:
-        kept = await admin.change_group(node, name, remove=members)
+        kept = await node_clients.change_group(node, name, remove=members)
     _show_group(name, kept, as_json)
 
 
@@ -147,7 +147,7 @@ async def group_remove(name: str, members: tuple[str, ...], as_json: bool) -> No
 async def group_list(as_json: bool) -> None:
     """List the groups and their members."""
     async with node_here() as node:
-        groups = await admin.groups(node)
+        groups = await node_clients.groups(node)
 
     def text() -> None:
         for name, members in groups.items():

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-from federation import observe, settings
-from federation.app import node_of
+from federation import settings, telemetry
 from federation.domain.errors import Broken, Refused
-from federation.node import Node
-from federation.serving import database
+from federation.node.node import Node
+from federation.server.app import node_of
+from federation.server.serve import database
 from federation.store import schema
 from federation.store.database import opened
 
@@ -56,7 +56,7 @@ def told(value: Any, as_json: bool, text: Callable[[], None]) -> None:
 async def node_here() -> AsyncIterator[Node]:
     """The node of the environment, beside a running ``serve`` or without one."""
     found = settings.read()
-    observe.log_as_json("WARNING")
+    telemetry.log_as_json("WARNING")
     async with database(found, exclusive=False) as dsn:
         if await schema.is_new(dsn):
             await schema.migrate(dsn, found.operator)

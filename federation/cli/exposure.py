@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from federation import exposure
 from federation.cli.console import command, json_option, node_here, told
-from federation.domain.exposure import Copy, Extent, OperatorHit
-from federation.domain.matching import REASONS
-from federation.domain.sameness import SameSoftware
+from federation.domain.exposure.linkage import SameSoftware
+from federation.domain.exposure.matching import REASONS
+from federation.domain.exposure.totals import Copy, Extent, OperatorHit
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import exposure
+from federation.node.node import Node
 
 COLUMNS = ("operator", "answer", "affected", "unknown", "cleared", "communes", "inhabitants", "copy")
 

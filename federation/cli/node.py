@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from federation import observe, settings
+from federation import settings, telemetry
 from federation.cli.console import command, json_option, node_here, told
 from federation.cli.peers import show_peers
 from federation.domain.errors import Broken
-from federation.serving import database
-from federation.serving import serve as serve_node
+from federation.node import peer_views
+from federation.server.serve import database
+from federation.server.serve import serve as serve_node
 from federation.settings import Settings
 from federation.store import schema
 
@@ -50,7 +51,7 @@ async def serve(migrate: bool) -> None:
     An empty database is set up; one of another version is refused without --migrate.
     """
     found: Settings = settings.read()
-    observe.log_as_json(found.log_level)
+    telemetry.log_as_json(found.log_level)
     await serve_node(found, migrate=migrate)
 
 
@@ -60,7 +61,7 @@ async def serve(migrate: bool) -> None:
 async def migrate(as_json: bool) -> None:
     """Bring the database to the schema of this program. Safe to run twice."""
     found = settings.read()
-    observe.log_as_json("WARNING")
+    telemetry.log_as_json("WARNING")
     async with database(found, exclusive=False) as dsn:
         before, after = await schema.migrate(dsn, found.operator)
     told(
@@ -80,7 +81,7 @@ async def migrate(as_json: bool) -> None:
 async def status(as_json: bool) -> None:
     """Show the node: feeds, peers, lag, failures, entries set aside."""
     async with node_here() as node:
-        view = await node.peers()
+        view = await peer_views.peers(node)
         async with node.store.read() as tx:
             feeds = await tx.feeds.all()
     held = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
@@ -100,7 +101,7 @@ async def status(as_json: bool) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def export_schema(directory: Path) -> None:
     """Write the published contract: JSON Schemas, the OpenAPI document and examples."""
-    from federation.contract import publish
+    from federation.spec.contract import publish
 
     for written in publish(directory):
         click.echo(written)

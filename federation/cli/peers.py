@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from federation import notary, trust
 from federation.cli.console import command, json_option, node_here, told
-from federation.domain.joining import Invitation
+from federation.domain.invitation import Invitation
+from federation.node import checkpoints, peer_views, peers
 
 private_option = click.option(
     "--private", is_flag=True, help="Allow addresses that are not public: loopback and private ranges."
@@ -33,7 +33,7 @@ async def peer_invite(note: str, private: bool, as_json: bool) -> None:
     Send it to its administrator in a way that nobody else reads. NOTE is whom it is for, for your own list.
     """
     async with node_here() as node:
-        invitation = await trust.invite(node, note, private=private)
+        invitation = await peers.invite(node, note, private=private)
 
     def text() -> None:
         click.echo(str(invitation))
@@ -54,8 +54,8 @@ async def peer_join(invitation: str, private: bool, as_json: bool) -> None:
     """
     text_of = sys.stdin.read() if invitation == "-" else invitation
     async with node_here() as node:
-        found = await trust.join(node, Invitation.parse(text_of), private=private)
-        code = trust.code_of(node, found)
+        found = await peers.join(node, Invitation.parse(text_of), private=private)
+        code = peers.code_of(node, found)
     told(
         {
             "operator": found.operator,
@@ -84,12 +84,12 @@ async def peer_activate(operator: str, code: str | None, as_json: bool) -> None:
     """
     async with node_here() as node:
         if code is None:
-            shown = await trust.code_shown(node, operator)
+            shown = await peers.code_shown(node, operator)
             if shown is not None and not click.confirm(
                 f"code: {shown}\nDoes the administrator of {operator} see the same code?", err=True
             ):
                 raise click.Abort
-        found = await trust.activate(node, operator, code=code)
+        found = await peers.activate(node, operator, code=code)
     _decided(found.operator, found.state, as_json)
 
 
@@ -100,7 +100,7 @@ async def peer_activate(operator: str, code: str | None, as_json: bool) -> None:
 async def peer_suspend(operator: str, as_json: bool) -> None:
     """Neither answer a peer nor follow it, from within a second. What was taken from it is kept."""
     async with node_here() as node:
-        found = await trust.suspend(node, operator)
+        found = await peers.suspend(node, operator)
     _decided(found.operator, found.state, as_json)
 
 
@@ -111,7 +111,7 @@ async def peer_suspend(operator: str, as_json: bool) -> None:
 async def peer_resume(operator: str, as_json: bool) -> None:
     """Undo a suspension."""
     async with node_here() as node:
-        found = await trust.resume(node, operator)
+        found = await peers.resume(node, operator)
     _decided(found.operator, found.state, as_json)
 
 
@@ -122,7 +122,7 @@ async def peer_resume(operator: str, as_json: bool) -> None:
 async def peer_leave(operator: str, as_json: bool) -> None:
     """End it with a peer. It is told; copies of what was not public are dropped on both sides."""
     async with node_here() as node:
-        found, why = await trust.leave(node, operator)
+        found, why = await peers.leave(node, operator)
     if why:
         click.echo(f"{operator} could not be told ({why}); it will find its tokens refused", err=True)
     _decided(found.operator, found.state, as_json)
@@ -139,7 +139,7 @@ async def peer_confirm(operator: str, as_json: bool) -> None:
     waits. Ask the peer's administrator first whether it is meant.
     """
     async with node_here() as node:
-        found = await notary.confirm(node, operator)
+        found = await checkpoints.confirm(node, operator)
     told(
         {"operator": operator, "audiences": found},
         as_json,
@@ -156,7 +156,7 @@ async def peer_forget(operator: str) -> None:
     For an operator whose key was lost: only after its administrator has said so, by phone.
     """
     async with node_here() as node:
-        await trust.forget(node, operator)
+        await peers.forget(node, operator)
     click.echo(f"{operator} is forgotten")
 
 
@@ -170,7 +170,7 @@ def _decided(operator: str, state: str, as_json: bool) -> None:
 async def peer_list(as_json: bool) -> None:
     """List the peers: state, lag, last contact, why the last attempt failed, entries set aside."""
     async with node_here() as node:
-        view = await node.peers()
+        view = await peer_views.peers(node)
     told(view, as_json, lambda: show_peers(view))
 
 
@@ -238,14 +238,14 @@ async def key_replace(as_json: bool) -> None:
     Tell every peer: each runs `peer leave` and `peer forget`, and joins anew with an invitation.
     """
     async with node_here() as node:
-        made = await trust.replace_key(node)
+        made = await peers.replace_key(node)
     told({"thumbprint": made.jwk["kid"]}, as_json, lambda: click.echo(f"{made.jwk['kid']} signs from now on"))
 
 
 @key.command("rotate")
 @click.option(
     "--after",
-    default=int(trust.PUBLISHED_BEFORE.total_seconds()),
+    default=int(peers.PUBLISHED_BEFORE.total_seconds()),
     show_default=True,
     # (A peer looks at most once a minute: who looked just before must have seen it then.)
     type=click.IntRange(120, 86_400),
@@ -256,7 +256,7 @@ async def key_replace(as_json: bool) -> None:
 async def key_rotate(after: int, as_json: bool) -> None:
     """Give this node a new key, which the present one endorses. Nothing has to be done at the peers."""
     async with node_here() as node:
-        made = await trust.rotate(node, after=timedelta(seconds=after))
+        made = await peers.rotate(node, after=timedelta(seconds=after))
     told(
         {"thumbprint": made.jwk["kid"], "use_from": made.use_from.isoformat()},
         as_json,

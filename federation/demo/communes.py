@@ -3,7 +3,7 @@
 from functools import cache
 from types import MappingProxyType
 
-from federation.domain.register.bodies import Body, bodies
+from federation.domain.territories.bodies import Body, bodies
 
 #: Territory (ISO 3166-2, as operators state theirs) → region (INSEE code).
 REGIONS = MappingProxyType({"FR-BFC": "27", "FR-BRE": "53", "FR-CVL": "24", "FR-IDF": "11"})

@@ -12,7 +12,7 @@ from typing import Any
 
 from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS
 from federation.demo.communes import REGIONS, beneficiaries
-from federation.domain.register.bodies import Body
+from federation.domain.territories.bodies import Body
 
 NAMES = tuple(entry.origin for entry in OPERATORS)
 """The four operators of the demonstration."""

@@ -19,13 +19,13 @@ import click
 import httpx2
 import msgspec
 
-from federation import admin, trust
-from federation.app import node_of
 from federation.demo.catalogue import OPERATORS
 from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
 from federation.demo.exposed import tell_exposure
 from federation.domain.errors import Broken
-from federation.serving import database
+from federation.node import clients, peers
+from federation.server.app import node_of
+from federation.server.serve import database
 from federation.settings import Settings
 from federation.store.database import opened
 
@@ -174,7 +174,7 @@ async def _introduce(nodes: list[Running]) -> None:
             here[node.operator] = await stack.enter_async_context(node_of(node.settings, store))
         for node in nodes:
             scopes = tuple(f"{plural}.{verb}" for plural in SCOPES for verb in ("read", "write"))
-            client_id, secret, _ = await admin.add_client(
+            client_id, secret, _ = await clients.add_client(
                 here[node.operator],
                 "demonstration",
                 # (node.admin: the webhook of the story is on this machine.)
@@ -185,11 +185,11 @@ async def _introduce(nodes: list[Running]) -> None:
         for number, node in enumerate(nodes):
             for other in nodes[:number]:
                 one, two = here[node.operator], here[other.operator]
-                invitation = await trust.invite(two, f"demonstration: {node.operator}", private=True)
-                found = await trust.join(one, invitation, private=True)
-                code = trust.code_of(one, found)
-                await trust.activate(one, other.operator, code=code)
-                await trust.activate(two, node.operator, code=code)
+                invitation = await peers.invite(two, f"demonstration: {node.operator}", private=True)
+                found = await peers.join(one, invitation, private=True)
+                code = peers.code_of(one, found)
+                await peers.activate(one, other.operator, code=code)
+                await peers.activate(two, node.operator, code=code)
     await asyncio.gather(*(node.get_token() for node in nodes))
     deadline = time.perf_counter() + READY_SECONDS
     while time.perf_counter() < deadline:

@@ -15,9 +15,9 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
+from federation.domain.content.group import Group
 from federation.domain.document import Op, Record, is_type, read_record, untold
 from federation.domain.errors import Invalid
-from federation.domain.group import Group
 from federation.domain.values import (
     END,
     GROUP_PATTERN,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from federation.domain.deployment import Deployment
-from federation.domain.group import Group
-from federation.domain.incident import Incident
-from federation.domain.operator import Operator
-from federation.domain.solution import Solution
-from federation.domain.statement import Statement
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.group import Group
+from federation.domain.content.incident import Incident
+from federation.domain.content.operator import Operator
+from federation.domain.content.solution import Solution
+from federation.domain.content.statement import Statement
 from federation.domain.values import Content
 
 TYPES: dict[str, type[Content]] = {

@@ -18,10 +18,10 @@ import msgspec
 from federation.domain.errors import Broken, Raced, Unavailable
 from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
+from federation.store.checkpoints import DigestsReader, DigestsWriter
 from federation.store.clients import ClientsReader, ClientsWriter
-from federation.store.clocks import ClocksReader, ClocksWriter
 from federation.store.common import Common
-from federation.store.digests import DigestsReader, DigestsWriter
+from federation.store.deadlines import ClocksReader, ClocksWriter
 from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter

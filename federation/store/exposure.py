@@ -27,17 +27,17 @@ import msgspec
 from sqlalchemy import Integer, Text, column, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from federation.domain.coverage import Resolved, bits, resolved
-from federation.domain.deployment import Coverage, Deployment, VersionState
+from federation.domain.content.deployment import Coverage, Deployment, VersionState
+from federation.domain.content.solution import Solution
 from federation.domain.document import Document
-from federation.domain.matching import IN_USE
-from federation.domain.register.bodies import edition
-from federation.domain.sameness import MOST_OF_ONE, identifiers
-from federation.domain.solution import Solution
+from federation.domain.exposure.coverage import Resolved, bits, resolved
+from federation.domain.exposure.linkage import MOST_OF_ONE, identifiers
+from federation.domain.exposure.matching import IN_USE
+from federation.domain.territories.bodies import edition
 from federation.domain.visibility import Caller
-from federation.store.seen import Eyes, arguments, eyes, seen
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import deployed, deployed_counts, deployed_groups, solution_identifiers
+from federation.store.visibility import Eyes, arguments, eyes, seen
 
 log = logging.getLogger("federation.store")
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
 from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
 from federation.domain.visibility import Caller, may_see
-from federation.store.digests import COPY_COLUMNS, FORGOTTEN, Copy
+from federation.store.checkpoints import COPY_COLUMNS, FORGOTTEN, Copy
 from federation.store.pages import bounded
 from federation.store.records import ADVANCE, STATE_COLUMNS, Held, NodeState
 from federation.store.statements import Session, Statement, param

@@ -18,8 +18,7 @@ from sqlalchemy import FromClause, Select, and_, func, literal_column, or_, sele
 
 from federation.domain.query import MOST_COUNTED, Place, Query
 from federation.domain.visibility import Caller
-from federation.store.pages import bounded
-from federation.store.questions import (
+from federation.store.list_filters import (
     READ_AS,
     Shape,
     asked_values,
@@ -32,9 +31,10 @@ from federation.store.questions import (
     sought,
     within,
 )
-from federation.store.seen import arguments, eyes, seen
+from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import records
+from federation.store.visibility import arguments, eyes, seen
 
 READ = 5_000
 """So many found records are read at most. Each may be on another page of the disk: 5 to 20 ms."""

@@ -26,11 +26,11 @@ from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import Place, Query
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
+from federation.store.list_filters import endings
 from federation.store.pages import bounded
-from federation.store.questions import endings
-from federation.store.seen import Eyes, arguments, eyes, seen
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
+from federation.store.visibility import Eyes, arguments, eyes, seen
 
 
 class Stored(msgspec.Struct, frozen=True):

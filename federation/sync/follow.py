@@ -11,19 +11,19 @@ from typing import Protocol
 
 import msgspec
 
-from federation import trust
+from federation.domain.checkpoint import MOST_ASKED, RECEIPT, Proving, Receipt, State
 from federation.domain.errors import CursorExpired, Forged
 from federation.domain.feed import Cursor, FeedName, Head, SetAside
 from federation.domain.peer import Peer
-from federation.domain.proof import MOST_ASKED, RECEIPT, Proving, Receipt, State
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.keys import kid_of
-from federation.node import Node
-from federation.notary import moment
-from federation.store.digests import Copy
+from federation.node import peers
+from federation.node.checkpoints import moment
+from federation.node.keys import kid_of
+from federation.node.node import Node
+from federation.store.checkpoints import Copy
 from federation.store.feeds import Place
-from federation.sync.keeping import Braked, Overtaken, Taken
+from federation.sync.apply import Braked, Overtaken, Taken
 from federation.sync.pull import brake, copy_of, pull, withdraw_only
 from federation.sync.repair import Proof, Repair, Sender, compare, verified_checkpoint
 
@@ -121,7 +121,7 @@ async def _with_key(node: Node, origin: Peer, head: Head) -> Peer:
     kid = kid_of(head.checkpoint) if head.checkpoint else None
     if kid is None or kid in origin.kids:
         return origin
-    return await trust.reread_keys(node, origin.operator, kid=kid) or origin
+    return await peers.reread_keys(node, origin.operator, kid=kid) or origin
 
 
 def _proof(node: Node, head: Head, sender: Sender) -> Proof | None:

@@ -15,19 +15,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
-from federation import trust
 from federation.domain.errors import CursorRefused, Refused, Unreachable
 from federation.domain.feed import FeedName, Head, printable
 from federation.domain.peer import Peer, back_off
 from federation.domain.visibility import PRIVATE
-from federation.node import Node
-from federation.observe import Metrics
+from federation.node import peers
+from federation.node.node import Node
+from federation.store.checkpoints import Copy
 from federation.store.database import Claims
-from federation.store.digests import Copy
 from federation.store.feeds import Followed
-from federation.sync.client import PeerSource, peer_source
+from federation.sync.apply import Overtaken, Taken
 from federation.sync.follow import answer, follow, follow_relayed
-from federation.sync.keeping import Overtaken, Taken
+from federation.sync.peer_client import PeerSource, peer_source
+from federation.telemetry import Metrics
 
 log = logging.getLogger("federation.sync")
 
@@ -104,7 +104,7 @@ class Loop:
 
     async def _share(self, claims: Claims) -> None:
         """Follow every peer that no other process follows, until the claims are lost."""
-        await trust.drop_left(self._node)
+        await peers.drop_left(self._node)
         while claims.hold():
             async with self._node.store.read() as tx:
                 active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
@@ -120,7 +120,7 @@ class Loop:
             for operator, _ in ended:
                 await claims.release(f"peer {operator}")
             if ended:
-                await trust.drop_left(self._node)
+                await peers.drop_left(self._node)
             for name, peer in active.items():
                 if name not in self._following and await claims.take(f"peer {peer.operator}"):
                     self._following[name] = asyncio.create_task(
@@ -190,7 +190,7 @@ class Loop:
             source.answered = True
             if now - swept > sweep:
                 # Its next key is to be known before it signs.
-                await trust.reread_keys(self._node, peer.operator)
+                await peers.reread_keys(self._node, peer.operator)
                 swept, sweep = now, SWEEP * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
                 settled.clear()

@@ -11,15 +11,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TypeVar
 
+from federation.domain.checkpoint import bucket_of
 from federation.domain.document import supersedes
 from federation.domain.errors import AudienceRevoked, EpochChanged
 from federation.domain.feed import Cursor, FeedName, Head, Page, SetAside, Source, Verified, verify
-from federation.domain.proof import bucket_of
-from federation.node import Node
+from federation.node.node import Node
+from federation.store.checkpoints import Copy
 from federation.store.database import MANY
-from federation.store.digests import Copy
 from federation.store.feeds import Place
-from federation.sync.keeping import Braked, Keeping, Overtaken, Taken
+from federation.sync.apply import Braked, Keeping, Overtaken, Taken
 
 log = logging.getLogger("federation.sync")
 

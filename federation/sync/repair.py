@@ -16,12 +16,7 @@ import asyncio
 import logging
 from typing import NamedTuple
 
-from federation import notary
-from federation.domain.document import Record, supersedes
-from federation.domain.errors import Forged, Invalid, Unauthenticated, Unreachable
-from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
-from federation.domain.peer import Peer
-from federation.domain.proof import (
+from federation.domain.checkpoint import (
     MOST_ASKED,
     Checkpoint,
     Leaf,
@@ -34,11 +29,16 @@ from federation.domain.proof import (
     root_of,
     unequal,
 )
-from federation.node import Node
+from federation.domain.document import Record, supersedes
+from federation.domain.errors import Forged, Invalid, Unauthenticated, Unreachable
+from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
+from federation.domain.peer import Peer
+from federation.node import checkpoints
+from federation.node.node import Node
 from federation.store.database import Writing
 from federation.store.feeds import Place
 from federation.store.records import Held
-from federation.sync.keeping import Braked, Overtaken, Taken, aside
+from federation.sync.apply import Braked, Overtaken, Taken, aside
 
 log = logging.getLogger("federation.sync")
 
@@ -84,7 +84,7 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
             raise Overtaken
         if said.retained_from <= place.retained_from:
             return await _compared(tx, place, proof)
-        await notary.drop_tombstones(tx, place.id, said.retained_from)
+        await checkpoints.drop_tombstones(tx, place.id, said.retained_from)
     # To drop takes the lock of numbering, and to reckon may take long: not in one transaction.
     return await compare(node, name, proof, adopting=adopting)
 
@@ -100,7 +100,7 @@ async def _compared(tx: Writing, place: Place, proof: Proof) -> State | None:
         return state
     if place.epoch != said.epoch:
         await tx.feeds.advance(place, said.cursor, delta=0)
-    signed_at, expires_at = notary.moment(said.iat), notary.moment(said.exp)
+    signed_at, expires_at = checkpoints.moment(said.iat), checkpoints.moment(said.exp)
     cleared = await tx.digests.verified(place.id, state, proof.jws, signed_at, expires_at)
     # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
     # aside may have been a withdrawal that could not be read.
@@ -358,7 +358,7 @@ class Repair:
         """The copy is at the checkpoint's place from now on."""
         async with self._node.store.write() as tx:
             if said.retained_from > place.retained_from:
-                await notary.drop_tombstones(tx, place.id, said.retained_from)
+                await checkpoints.drop_tombstones(tx, place.id, said.retained_from)
             await tx.digests.done(place.id)
             # Whatever was withdrawn up to there is not held any more.
             await tx.digests.withdrew(place.id, said.epoch, said.seq)
@@ -368,7 +368,7 @@ class Repair:
 def verified_checkpoint(node: Node, name: FeedName, jws: str, sender: Sender) -> Checkpoint:
     """A checkpoint, held against the keys of the feed's origin. Raises Forged, which names who sent it."""
     try:
-        said = notary.proved_by(jws, sender.origin.keys, name, node.clock())
+        said = checkpoints.proved_by(jws, sender.origin.keys, name, node.clock())
     except (Unauthenticated, Invalid) as error:
         raise Forged(
             f"{sender.name} shows a checkpoint of {name} that does not hold: {error.detail}"

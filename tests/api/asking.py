@@ -13,12 +13,12 @@ import httpx2
 from litestar.handlers import HTTPRouteHandler
 
 from federation.api.guard import right_of
-from federation.app import api
 from federation.domain.alert import Letter
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Head
 from federation.domain.peer import Introduced, Peer
-from federation.node import Node
+from federation.node.node import Node
+from federation.server.app import api
 from tests.nodes import NO_TLS, a_client, a_node, served
 
 JSON = {"content-type": "application/json"}

@@ -11,9 +11,10 @@ from litestar import Litestar
 
 from federation.api.caller import Tokens
 from federation.api.direct import Direct
-from federation.app import api
-from federation.node import Node
-from federation.observe import Metrics, Observed
+from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import Observed
+from federation.telemetry import Metrics
 from tests.api.asking import ASSERTION
 from tests.nodes import Proving, a_token, introduce
 

@@ -12,7 +12,7 @@ import pytest
 
 from federation.api.feeds import HEARTBEAT
 from federation.domain.feed import mint_epoch
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import fine, lines, on_the_wire, refused
 from tests.domain.builders import a_solution
 from tests.nodes import publish

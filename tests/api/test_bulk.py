@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from federation.api import records
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
 from tests.domain.builders import a_solution
 from tests.waiting import PATIENCE, until

@@ -11,11 +11,13 @@ from litestar import Litestar
 
 from federation.api.direct import Direct
 from federation.api.limits import Limits
-from federation.app import api
-from federation.domain.solution import Solution
+from federation.domain.content.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
-from federation.observe import Metrics, Observed
+from federation.node import records
+from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import Observed
+from federation.telemetry import Metrics
 from tests.domain.builders import a_body, a_deployment, a_solution
 from tests.nodes import a_token, publish
 
@@ -119,7 +121,7 @@ async def test_the_direct_way_answers_as_the_framework_does(
 ) -> None:
     await publish(arnia, "solution", "glpi", a_solution())
     await publish(arnia, "solution", "gone", a_solution())
-    await arnia.retract(Solution, "arnia", "gone", by=itself("arnia"))
+    await records.retract(arnia, Solution, "arnia", "gone", by=itself("arnia"))
     direct, framework = [
         await client.request(method, path, headers={**(token if own else {}), **headers}) for client in both
     ]
@@ -166,7 +168,7 @@ async def test_the_direct_way_writes_as_the_framework_does(
     status: int,
 ) -> None:
     await publish(arnia, "solution", "glpi", a_solution())
-    held = await arnia.find(Solution, "arnia", "glpi", by=itself("arnia"))
+    held = await records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
     direct, framework = [
         await client.put(f"/v1/solutions/{path}", headers={**(token if own else {}), **headers}, content=body)
         for client in both
@@ -176,7 +178,7 @@ async def test_the_direct_way_writes_as_the_framework_does(
         assert direct.status_code == status
     else:
         assert direct.status_code in (401, 413, 415)
-    assert await arnia.find(Solution, "arnia", "glpi", by=itself("arnia")) == held
+    assert await records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia")) == held
 
 
 async def test_both_ways_keep_a_record_and_its_revision(
@@ -258,7 +260,7 @@ async def test_a_bug_is_told_without_internals(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("what nobody should read")
 
-    monkeypatch.setattr(arnia, "find", broken)
+    monkeypatch.setattr(records, "find", broken)
     direct, framework = [await client.get("/v1/solutions/arnia/glpi") for client in both]
     assert direct.status_code == 500
     assert b"nobody" not in direct.content

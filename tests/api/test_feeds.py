@@ -10,12 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation import notary
 from federation.api import feeds as api_feeds
+from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName, mint_epoch
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import checkpoints, records
+from federation.node.node import Node
 from federation.store.feeds import FeedsReader
 from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put, refused
 from tests.domain.builders import a_solution
@@ -321,7 +321,7 @@ async def test_who_has_left_a_group_is_not_told_what_is_new_in_it(
 async def test_of_another_epoch_nothing_is_told_as_new(peer: httpx2.AsyncClient, arnia: Node) -> None:
     await publish(arnia, "solution", "before", a_solution())
     tag = (await peer.get("/v1/feeds")).headers["etag"]
-    await notary.renew(arnia, "restored")
+    await checkpoints.renew(arnia, "restored")
     await publish(arnia, "solution", "one", a_solution())
     assert (await told_at_once(peer, tag))[1] == [], "what is held is to be compared first"
     tag = (await peer.get("/v1/feeds")).headers["etag"]
@@ -336,13 +336,13 @@ async def test_of_a_feed_that_is_not_kept_from_there_on_nothing_is_told_as_new(
     for key in ("one", "two"):
         await publish(arnia, "solution", key, a_solution())
         tags.append((await peer.get("/v1/feeds")).headers["etag"])
-    await arnia.retract(Solution, "arnia", "one", by=itself("arnia"))
+    await records.retract(arnia, Solution, "arnia", "one", by=itself("arnia"))
     tags.append((await peer.get("/v1/feeds")).headers["etag"])
     await publish(arnia, "solution", "three", a_solution())
     async with arnia.store.write() as tx:
         place = await tx.feeds.find(FeedName("arnia", "public"))
         assert place is not None
-        await notary.drop_tombstones(tx, place.id, 3)
+        await checkpoints.drop_tombstones(tx, place.id, 3)
     told = [[line["key"] for line in (await told_at_once(peer, tag))[1][1:]] for tag in tags]
     assert told == [["two", "three"], [], [], ["three"]], "who was there before would miss that one is gone"
 
@@ -350,7 +350,7 @@ async def test_of_a_feed_that_is_not_kept_from_there_on_nothing_is_told_as_new(
 async def test_who_asks_for_one_origin_or_as_somebody_else_is_told_the_heads_alone(
     own: httpx2.AsyncClient, peer: httpx2.AsyncClient, arnia: Node
 ) -> None:
-    await notary.renew(arnia, "so that no state was told before")
+    await checkpoints.renew(arnia, "so that no state was told before")
     tag = (await own.get("/v1/feeds")).headers["etag"]
     for name, operator in (("origin", "arnia"), ("as", "megalis")):
         await publish(arnia, "solution", f"before-{name}", a_solution())

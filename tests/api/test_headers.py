@@ -9,9 +9,10 @@ import pytest
 from litestar import Litestar, get
 
 from federation.api.limits import Limits
-from federation.app import api
-from federation.node import Node
-from federation.observe import ONLY_HTTPS, SECURITY_HEADERS, Metrics, Observed
+from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, Observed
+from federation.telemetry import Metrics
 from tests.api.asking import FORM, on_the_wire, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import publish

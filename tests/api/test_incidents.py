@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import fine, left_behind, put, refused
 from tests.domain.builders import an_incident
 

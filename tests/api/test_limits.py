@@ -21,7 +21,6 @@ from litestar.params import JSONBody, RawBody
 import federation.api
 from federation.api import limits as limits_module
 from federation.api import openapi
-from federation.api.answers import JSON, MERGE_PATCH, PROBLEM
 from federation.api.guard import RIGHTS, check_rights
 from federation.api.limits import (
     FAILURES,
@@ -35,13 +34,15 @@ from federation.api.limits import (
     address_of,
     claimed_client,
 )
-from federation.app import api
+from federation.api.responses import JSON, MERGE_PATCH, PROBLEM
 from federation.domain.document import MAX_DEPTH
 from federation.domain.errors import Broken, TooManyRequests
 from federation.domain.visibility import Caller, anonymous
-from federation.node import Node
-from federation.observe import Metrics, Observed
+from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import Observed
 from federation.settings import read
+from federation.telemetry import Metrics
 from tests.api.asking import Operation, on_the_wire, operations, refused
 from tests.attack.forging import Party
 from tests.domain.builders import a_solution, nested

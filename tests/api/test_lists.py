@@ -14,7 +14,7 @@ import pytest
 
 from federation.domain.query import CONTROLS, filters_of
 from federation.domain.registry import TYPES
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import fine, put, refused
 from tests.domain.builders import (
     a_deployment,

@@ -8,8 +8,8 @@ import logging
 import httpx2
 import pytest
 
-from federation.node import Node
-from federation.observe import JsonLines
+from federation.node.node import Node
+from federation.telemetry import JsonLines
 from tests.api.asking import ASSERTION, JSON, executed, put
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce

@@ -14,13 +14,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation import alerts, notary, trust
 from federation.api.examples import CLOCK, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
-from federation.domain.proof import RECEIPT, Receipt
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
-from federation.node import Node
+from federation.node import alerts, checkpoints, peers
+from federation.node.node import Node
 from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
 
@@ -339,7 +339,7 @@ async def proofs_are_told(
     anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, megalis: Node, peer: dict[str, str]
 ) -> None:
     """Digests, receipts, feedback, removals that wait; previews, certificates, feeds as a peer sees them."""
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     for path in (
         "/v1/feeds/arnia/public/digest", "/v1/feeds/arnia/public/digest?bucket=3f", "/v1/withdrawals",
         "/v1/feeds/arnia/public/digest?bucket=x", "/v1/feeds/megalis/public/digest", "/v1/feedback",
@@ -402,10 +402,10 @@ async def peers_come_and_go(
     outside.down = True
     assert [await decide(what) for what in ("leave", "leave", "suspend", "resume")] == [200, 200, 409, 409]
 
-    await trust.told_farewell(megalis, "arnia")
+    await peers.told_farewell(megalis, "arnia")
     outside.down = False
-    invitation = await trust.invite(arnia, "to megalis")
-    await trust.join(megalis, invitation)
+    invitation = await peers.invite(arnia, "to megalis")
+    await peers.join(megalis, invitation)
     by = {"authorization": f"Bearer {invitation.secret}"}
     bodies: list[dict[str, Any]] = [
         {"json": REGISTRATION}, {"json": {}}, {"data": {"x": "y"}}, {"content": b"x" * 70_000},

@@ -12,8 +12,9 @@ from litestar import Litestar
 from federation.api.caller import Tokens
 from federation.api.examples import DRAFTS
 from federation.domain.scopes import SCOPES
-from federation.node import Node
-from federation.store import embedded, schema
+from federation.node.node import Node
+from federation.postgres import server
+from federation.store import schema
 from tests.api.asking import fine, on_the_wire, operations, refused
 from tests.api.conftest import clicking
 from tests.domain.builders import a_solution
@@ -31,7 +32,7 @@ async def test_live_and_ready(anyone: httpx2.AsyncClient, arnia: Node) -> None:
 async def test_a_node_without_its_database_lives_and_is_not_ready(
     unattached: Litestar, tmp_path: Path
 ) -> None:
-    async with embedded.running(tmp_path, exclusive=True) as dsn:
+    async with server.running(tmp_path, exclusive=True) as dsn:
         await schema.migrate(dsn, "arnia")
         node = a_node("arnia", dsn)
         unattached.state.node = await node.__aenter__()

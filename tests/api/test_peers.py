@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx2
 
-from federation import trust
-from federation.node import Node
+from federation.node import peers
+from federation.node.node import Node
 from tests.api.asking import NextDoor, fine, refused
 from tests.audit.trails import entries
 from tests.nodes import peer_of
@@ -28,7 +28,7 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
     async with arnia.store.write() as tx:
         await tx.peers.add(peer_of(megalis))
         await tx.peers.be("megalis", "pending")
-    code = await trust.code_shown(arnia, "megalis") or ""
+    code = await peers.code_shown(arnia, "megalis") or ""
     refused(await own.post("/v1/peers/megalis/activate", json={"code": "1"}), 409, "conflict")
     wrong: list[Any] = [{}, {"code": code, "more": 1}, {"code": 5}, []]
     for body in wrong:

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from litestar import Litestar, get
 
-from federation.api.answers import STATUS
 from federation.api.problems import PROBLEMS
+from federation.api.responses import STATUS
 from federation.domain import errors
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import JSON, executed, fine, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import browsing

@@ -17,7 +17,9 @@ from federation.domain.errors import Conflict, Raced, Refused, Unavailable
 from federation.domain.feed import Lines
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
-from federation.node import Node, Outcome
+from federation.node import records as node_records
+from federation.node.node import Node
+from federation.node.records import Outcome
 from tests.api.asking import NDJSON, lines, ndjson, on_the_wire, upload
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import publish
@@ -43,20 +45,20 @@ async def in_parts(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, node: Node, batch: int, error: Refused) -> None:
+def failing(monkeypatch: pytest.MonkeyPatch, batch: int, error: Refused) -> None:
     """Let one batch of an upload fail, counted from 1."""
-    keep, batches = node.upload, 0
+    keep, batches = node_records.upload, 0
 
     async def upload(
-        kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
+        node: Node, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
     ) -> dict[str, Outcome | Refused]:
         nonlocal batches
         batches += 1
         if batches == batch:
             raise error
-        return await keep(kind, drafts, by=by)
+        return await keep(node, kind, drafts, by=by)
 
-    monkeypatch.setattr(node, "upload", upload)
+    monkeypatch.setattr(node_records, "upload", upload)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ async def test_every_line_of_a_batch_that_failed_is_reported_and_there_is_no_sum
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch, error: Refused, status: int
 ) -> None:
     monkeypatch.setattr(records, "BATCH", 10)
-    failing(monkeypatch, arnia, 2, error)
+    failing(monkeypatch, 2, error)
     told = await report(own, ndjson(*many("s", 25)))
     assert [(line["line"], line["key"]) for line in told] == [(n, f"s{n - 1}") for n in range(11, 21)]
     assert {(line["status"], line["detail"]) for line in told} == {(status, error.detail)}
@@ -80,7 +82,7 @@ async def test_every_line_of_a_batch_that_failed_is_reported_and_there_is_no_sum
 async def test_the_last_batch_that_failed_is_reported_too(
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing(monkeypatch, arnia, 1, Unavailable("the database went away"))
+    failing(monkeypatch, 1, Unavailable("the database went away"))
     told = await report(own, ndjson(*many("s", 3)))
     assert [line["line"] for line in told] == [1, 2, 3]
 
@@ -89,7 +91,7 @@ async def test_what_fails_after_a_bound_was_reached_is_reported_and_there_is_no_
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "BULK_LINES", 3)
-    failing(monkeypatch, arnia, 1, Unavailable("the database went away"))
+    failing(monkeypatch, 1, Unavailable("the database went away"))
     told = await report(own, ndjson(*many("s", 5)))
     assert [(line["line"], line["status"]) for line in told] == [(1, 503), (2, 503), (3, 503)]
 

@@ -17,12 +17,12 @@ from litestar import Litestar, WebSocket, asgi, get, websocket
 from federation.api.caller import LIFETIME, Holder, Tokens
 from federation.api.examples import DRAFTS, FEEDBACK, UPDATE
 from federation.api.guard import RIGHTS, check_rights
-from federation.app import api
 from federation.domain.errors import Broken
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.keys import Keyring, mint
-from federation.node import Node
+from federation.node.keys import Keyring, mint
+from federation.node.node import Node
+from federation.server.app import api
 from tests.api.asking import Operation, fine, operations, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce, publish

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from federation import serving
 from federation.api import guard
+from federation.server import serve
 from federation.settings import Settings
 from tests.api.asking import on_the_wire
 from tests.domain.builders import a_solution
@@ -131,7 +131,7 @@ async def test_a_body_that_comes_in_time_is_read_however_it_is_cut(dsn: str) -> 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the bound is one of Linux")
 async def test_a_reader_that_does_not_read_is_cut_off(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody takes the answer: the connection ends, though it is the client's silence and not ours."""
-    monkeypatch.setattr(serving, "STALL_SECONDS", 1)
+    monkeypatch.setattr(serve, "STALL_SECONDS", 1)
     async with a_node("arnia", dsn) as node:
         for n in range(40):
             text = {language: "m" * 19_900 for language in ("fr", "en", "br", "ca", "co", "de", "es", "eu")}
@@ -171,7 +171,7 @@ async def serving_itself(dsn: str, port: int) -> AsyncIterator[None]:
         operator="arnia", url=f"http://127.0.0.1:{port}", name="arnia", data_dir=Path("/nowhere"),
         port=port, database_url=dsn,
     )  # fmt: skip
-    node = asyncio.ensure_future(serving.serve(settings))
+    node = asyncio.ensure_future(serve.serve(settings))
     await answers(f"http://127.0.0.1:{port}/health/ready")
     try:
         yield

@@ -19,8 +19,8 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.keys import Keyring, mint
-from federation.node import Node
+from federation.node.keys import Keyring, mint
+from federation.node.node import Node
 from tests.api.asking import ASSERTION, FORM, fine, on_the_wire, refused
 from tests.nodes import a_client, introduce
 

@@ -1,6 +1,6 @@
 """Assertions, proofs, tokens and registrations as an attacker makes them: anything may be wrong with them.
 
-Made by hand and not by ``federation.keys``, so that a fault there cannot agree with itself here.
+Made by hand and not by ``federation.node.keys``, so that a fault there cannot agree with itself here.
 """
 
 from __future__ import annotations

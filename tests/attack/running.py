@@ -14,12 +14,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from federation import serving
-from federation.app import application
 from federation.domain.peer import PeerState
-from federation.node import Node
-from federation.observe import JsonLines
+from federation.node.node import Node
+from federation.server import serve
+from federation.server.app import application
 from federation.settings import Settings
+from federation.telemetry import JsonLines
 from tests.attack.forging import ASSERTION, Party
 from tests.nodes import NO_TLS, answers, free_port
 
@@ -166,10 +166,10 @@ async def running(
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=serving.HEADER_MILLISECONDS),
+        http1_settings=HTTP1Settings(header_read_timeout=serve.HEADER_MILLISECONDS),
         websockets=False,
-        backlog=serving.BACKLOG,
-        backpressure=serving.CONCURRENT,
+        backlog=serve.BACKLOG,
+        backpressure=serve.CONCURRENT,
         log_enabled=False,
     )
     under_way = asyncio.ensure_future(server.serve())

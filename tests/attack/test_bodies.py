@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from federation import serving
 from federation.api import guard
+from federation.server import serve
 from tests.attack.conftest import Secrets
 from tests.attack.forging import Party
 from tests.attack.running import GRANT, Running
@@ -162,7 +162,7 @@ async def test_more_silent_bodies_than_there_are_places_are_given_up(
     credentials = await a_client(target.node)
     head = b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
     half = head + b"content-length: 100\r\n\r\ng"
-    asked = asyncio.gather(*(raw(target, half, seconds=PATIENCE) for _ in range(serving.CONCURRENT)))
+    asked = asyncio.gather(*(raw(target, half, seconds=PATIENCE) for _ in range(serve.CONCURRENT)))
     await asyncio.sleep(0.5)
     async with asyncio.timeout(PATIENCE):
         answer = await target.client.post("/oauth2/token", data=GRANT, auth=credentials)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from federation.admin import add_client, change_secret, revoke_client
+from federation.node.clients import add_client, change_secret, revoke_client
 from tests.attack.conftest import Secrets
 from tests.attack.forging import Key, Party
 from tests.attack.running import GRANT, Running

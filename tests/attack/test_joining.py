@@ -12,10 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation import trust
 from federation.domain.errors import Unreachable
-from federation.domain.joining import HOLDS
+from federation.domain.invitation import HOLDS
 from federation.domain.peer import PeerState
+from federation.node import peers
 from tests.attack.conftest import Secrets
 from tests.attack.forging import Key, Party, maced, unb64, unsigned
 from tests.attack.running import Running
@@ -30,7 +30,7 @@ async def secret(target: Running, secrets_shown: Secrets) -> str:
 
 
 async def invited(target: Running, secrets_shown: Secrets, *, private: bool = True) -> str:
-    invitation = await trust.invite(target.node, "somebody", private=private)
+    invitation = await peers.invite(target.node, "somebody", private=private)
     secrets_shown.add(invitation.secret)
     return invitation.secret
 
@@ -347,7 +347,7 @@ async def test_who_serves_another_operators_node_is_not_activated(
         ):
             says(operator, url, key)
             with pytest.raises(Unreachable):
-                await trust.activate(target.node, "megalis")
+                await peers.activate(target.node, "megalis")
             assert await target.state_of("megalis") == "pending"
         says("megalis", server.url, party.key)
-        assert (await trust.activate(target.node, "megalis")).state == "active"
+        assert (await peers.activate(target.node, "megalis")).state == "active"

@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from federation import trust
 from federation.domain.errors import Unreachable
+from federation.node import peers
 from tests.attack.conftest import Secrets
 from tests.attack.forging import Party
 from tests.attack.running import Running
@@ -39,7 +39,7 @@ async def test_an_address_that_may_not_be_called_does_not_become_a_peers(
         answer = await joined(target, Party("megalis", url=url), secret)
         statuses[url] = answer.status_code
         if answer.status_code == 201:
-            await trust.forget(target.node, "megalis")
+            await peers.forget(target.node, "megalis")
             secret = await invited(target, secrets_shown, private=private)
         else:
             refused(answer, 400)
@@ -71,14 +71,14 @@ async def test_nothing_private_is_called_for_whom_it_was_not_allowed(
         assert answer.status_code in (201, 400)
         await target.knows(party, "pending", private=False)
         with pytest.raises(Unreachable):
-            await trust.activate(target.node, "megalis")
+            await peers.activate(target.node, "megalis")
         await target.knows(party, "active", private=False)
         denied(await target.token_answer(party, party.assertion(target.url, header={"kid": "unknown"})))
         assert (await target.token_answer(party)).status_code == 200
         assert server.asked == []
         # The same peer, as an administrator allowed it.
         await target.knows(party, "pending", private=True)
-        assert (await trust.activate(target.node, "megalis")).state == "active"
+        assert (await peers.activate(target.node, "megalis")).state == "active"
         assert server.asked != []
 
 
@@ -92,7 +92,7 @@ async def test_an_address_in_another_spelling_is_not_called_either(target: Runni
             described(server, party)
             await target.knows(party, "pending", private=False)
             with pytest.raises(Unreachable):
-                await trust.activate(target.node, "megalis")
+                await peers.activate(target.node, "megalis")
         assert server.asked == []
 
 
@@ -102,12 +102,12 @@ async def test_a_redirect_leads_nowhere(target: Running) -> None:
         for status in (301, 302, 303, 307, 308):
             server.answers["/.well-known/federation"] = reply(status=status, location=f"{inside.url}/secret")
             with pytest.raises(Unreachable):
-                await trust.activate(target.node, "megalis")
+                await peers.activate(target.node, "megalis")
         described(server, party)
         for status in (302, 307):
             server.answers["/jwks"] = reply(status=status, location=f"{inside.url}/secret")
             with pytest.raises(Unreachable):
-                await trust.activate(target.node, "megalis")
+                await peers.activate(target.node, "megalis")
         assert inside.asked == []
         described(server, party)
-        assert (await trust.activate(target.node, "megalis")).state == "active"
+        assert (await peers.activate(target.node, "megalis")).state == "active"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from federation import trust
 from federation.domain.feed import Entry, FeedName
 from federation.domain.peer import PeerState
+from federation.node import peers
 from tests.attack.forging import Party
 from tests.attack.running import Running, running
 from tests.attack.test_tokens import denied, green, refused
@@ -36,9 +36,9 @@ async def test_a_peer_that_is_cut_off_is_refused_within_a_second_at_every_proces
         for party in (megalis, recia):
             assert canary in (await process.ask("/v1/solutions", tokens[party.operator], party)).text
     if state == "suspended":
-        await trust.suspend(target.node, "megalis")
+        await peers.suspend(target.node, "megalis")
     else:
-        await trust.told_farewell(target.node, "megalis")
+        await peers.told_farewell(target.node, "megalis")
     await asyncio.gather(
         *(refused_within_a_second(process, megalis, tokens["megalis"]) for process in (target, second))
     )
@@ -51,9 +51,9 @@ async def test_a_peer_that_is_cut_off_is_refused_within_a_second_at_every_proces
 async def test_a_peer_that_is_resumed_is_answered_again(
     target: Running, second: Running, megalis: Party
 ) -> None:
-    await trust.suspend(target.node, "megalis")
+    await peers.suspend(target.node, "megalis")
     denied(await second.token_answer(megalis))
-    await trust.resume(target.node, "megalis")
+    await peers.resume(target.node, "megalis")
     assert (await second.ask("/v1/solutions", await second.token(megalis), megalis)).status_code == 200
 
 
@@ -103,7 +103,7 @@ async def test_activation_by_a_wrong_code_activates_nobody(target: Running) -> N
         answer = await target.ask("/v1/peers/megalis/activate", admin, method="POST", json={"code": code})
         refused(answer, 409)
     assert await target.state_of("megalis") == "pending"
-    right = await trust.code_shown(target.node, "megalis")
+    right = await peers.code_shown(target.node, "megalis")
     # The right code is taken, and then the node at its URL is asked: here there is none.
     answer = await target.ask("/v1/peers/megalis/suspend", admin, method="POST")
     refused(answer, 409)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation.node import Node
+from federation.node.node import Node
 from tests.attack.forging import CLIENT_JWT, ORDER, Key, Party, maced, part, proof_claims, unb64, unsigned
 from tests.attack.running import Running
 from tests.domain.builders import a_solution

@@ -42,8 +42,8 @@ import msgspec
 import pytest
 from joserfc import jwt
 
-from federation import trust
 from federation.domain.errors import Unreachable
+from federation.node import peers
 from tests.attack.forging import ASSERTION, Party, part
 from tests.attack.running import GRANT, Logged, Running
 from tests.attack.test_tokens import denied, refused
@@ -340,12 +340,12 @@ async def test_trap_22_a_small_answer_that_unpacks_to_much(target: Running) -> N
             for body in (bomb, gzip.compress(json.dumps(said).encode())):
                 server.answers["/.well-known/federation"] = reply(body, content_encoding="gzip")
                 with pytest.raises(Unreachable):
-                    await trust.activate(target.node, "megalis")
+                    await peers.activate(target.node, "megalis")
             assert tracemalloc.get_traced_memory()[1] < 20_000_000
         finally:
             tracemalloc.stop()
         server.answers["/.well-known/federation"] = reply(json.dumps(said).encode())
-        assert (await trust.activate(target.node, "megalis")).state == "active"
+        assert (await peers.activate(target.node, "megalis")).state == "active"
 
 
 def test_trap_23_a_test_that_sees_nothing_go_well_fails() -> None:

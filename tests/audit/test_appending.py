@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from federation.domain.audit import GENESIS, link
-from federation.domain.solution import Solution
+from federation.domain.content.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import records
+from federation.node.node import Node
 from federation.store.audit import _LOCK
 from federation.store.database import opened
 from tests.audit.trails import entries, holds, noted, trail
@@ -132,7 +133,7 @@ async def test_a_record_that_moves_nowhere_takes_no_lock_of_the_trail(arnia: Nod
         async with asyncio.timeout(PATIENCE):
             await publish(arnia, "solution", "glpi", a_solution())
             await publish(arnia, "solution", "glpi", a_solution(name="GLPI 11"))
-            await arnia.retract(Solution, "arnia", "glpi", by=itself("arnia"))
+            await records.retract(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
 
 
 async def test_a_writer_killed_between_entry_and_commit_leaves_nothing(arnia: Node, look: Any) -> None:

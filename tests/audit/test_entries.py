@@ -28,7 +28,7 @@ from federation.domain.audit import (
     link,
     note,
 )
-from federation.domain.group import MEMBERS_NOTED, group_changes
+from federation.domain.content.group import MEMBERS_NOTED, group_changes
 from federation.domain.values import SAFE_INTEGER
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import federation
-from federation import housekeeping
 from federation.domain.audit import ANONYMOUS, CHECKPOINT
-from federation.keys import verified
-from federation.node import Node
+from federation.node.keys import verified
+from federation.node.node import Node
+from federation.server import maintenance
 from federation.store.database import opened
 from tests.audit.trails import entries, holds, noted, trail
 from tests.nodes import a_node, served
@@ -28,7 +28,7 @@ PROJECT = Path(__file__).parents[2]
 
 async def test_a_checkpoint_says_what_the_last_entry_is_and_when(arnia: Node) -> None:
     await noted(arnia, 3)
-    made = await housekeeping.checkpoint(arnia)
+    made = await maintenance.checkpoint(arnia)
     assert made is not None
     claims = verified(made.jws, arnia.keyring.public(), frozenset({CHECKPOINT}))
     rows = (await trail(arnia)).rows
@@ -38,10 +38,10 @@ async def test_a_checkpoint_says_what_the_last_entry_is_and_when(arnia: Node) ->
 
 
 async def test_nothing_new_makes_no_checkpoint(arnia: Node) -> None:
-    assert await housekeeping.checkpoint(arnia) is None
+    assert await maintenance.checkpoint(arnia) is None
     await noted(arnia)
-    first = await housekeeping.checkpoint(arnia)
-    assert await housekeeping.checkpoint(arnia) == first
+    first = await maintenance.checkpoint(arnia)
+    assert await maintenance.checkpoint(arnia) == first
     assert (await trail(arnia)).checkpoints == [first]
     await noted(arnia)
     assert (await holds(arnia, 2)).after_checkpoint == 1
@@ -50,7 +50,7 @@ async def test_nothing_new_makes_no_checkpoint(arnia: Node) -> None:
 async def test_several_that_make_a_checkpoint_at_once_make_one(arnia: Node, dsn: str) -> None:
     await noted(arnia, 5)
     async with a_node("arnia", dsn) as other:
-        await asyncio.gather(*(housekeeping.checkpoint(node) for node in (arnia, other) * 5))
+        await asyncio.gather(*(maintenance.checkpoint(node) for node in (arnia, other) * 5))
     assert [one.n for one in (await trail(arnia)).checkpoints] == [5]
     assert (await holds(arnia, 5)).checkpoints == 1
 
@@ -58,7 +58,7 @@ async def test_several_that_make_a_checkpoint_at_once_make_one(arnia: Node, dsn:
 async def test_a_checkpoint_while_others_write_covers_what_is_committed(arnia: Node) -> None:
     writing = asyncio.gather(noted(arnia, 40), noted(arnia, 40))
     while not writing.done():
-        await housekeeping.checkpoint(arnia)
+        await maintenance.checkpoint(arnia)
         await asyncio.sleep(0.002)
     await writing
     assert (await holds(arnia, 80)).checkpoints > 1
@@ -68,10 +68,10 @@ async def test_the_chores_are_done_from_time_to_time(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FLUSH_SECONDS", "FORGET_SECONDS", "CHECKPOINT_SECONDS"):
-        monkeypatch.setattr(housekeeping, name, 0.02)
+        monkeypatch.setattr(maintenance, name, 0.02)
     async with arnia.store.write() as tx:
         await tx.clients.use_assertion(b"old", arnia.clock() - timedelta(seconds=1))
-    async with housekeeping.running(arnia):
+    async with maintenance.running(arnia):
         arnia.refusals.count("list", "unauthenticated", ANONYMOUS)
 
         async def done() -> bool:
@@ -94,10 +94,10 @@ async def test_a_chore_that_fails_is_done_again_and_stops_no_other(
         failed += 1
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(housekeeping, "CHECKPOINT_SECONDS", 0.02)
-    monkeypatch.setattr(housekeeping, "FORGET_SECONDS", 0.02)
-    monkeypatch.setattr(housekeeping, "_forget", fails)
-    async with housekeeping.running(arnia):
+    monkeypatch.setattr(maintenance, "CHECKPOINT_SECONDS", 0.02)
+    monkeypatch.setattr(maintenance, "FORGET_SECONDS", 0.02)
+    monkeypatch.setattr(maintenance, "_forget", fails)
+    async with maintenance.running(arnia):
 
         async def signed() -> bool:
             return failed > 2 and bool((await trail(arnia)).checkpoints)
@@ -111,8 +111,8 @@ async def test_a_trail_that_was_altered_is_logged_as_an_error(
 ) -> None:
     await noted(arnia)
     await look.execute("UPDATE audit SET hash = 'x'")
-    monkeypatch.setattr(housekeeping, "CHECKPOINT_SECONDS", 0.02)
-    async with housekeeping.running(arnia):
+    monkeypatch.setattr(maintenance, "CHECKPOINT_SECONDS", 0.02)
+    async with maintenance.running(arnia):
 
         async def said() -> bool:
             return "the audit trail has been altered" in caplog.text
@@ -145,8 +145,8 @@ async def test_a_database_that_is_gone_does_not_hold_up_the_end(
 ) -> None:
     from federation.store.audit import _LOCK
 
-    monkeypatch.setattr(housekeeping, "LAST_SECONDS", 0.2)
-    async with asyncio.timeout(PATIENCE), look.transaction(), housekeeping.running(arnia):
+    monkeypatch.setattr(maintenance, "LAST_SECONDS", 0.2)
+    async with asyncio.timeout(PATIENCE), look.transaction(), maintenance.running(arnia):
         await look.execute(_LOCK)
     assert [entry.event for entry in await entries(arnia)] == ["node.started"]
 
@@ -199,5 +199,5 @@ async def test_several_processes_write_one_chain_and_a_killed_one_breaks_nothing
             assert len(mine) % 2 == 0, "a transaction's two are there or neither is"
             assert len(mine) >= 2 * last, "what was said to be kept is"
         await noted(node)
-        await housekeeping.checkpoint(node)
+        await maintenance.checkpoint(node)
         assert (await holds(node, len(found) + 1)).after_checkpoint == 0

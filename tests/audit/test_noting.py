@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from federation import housekeeping
 from federation.domain.audit import ANONYMOUS, Entry
+from federation.domain.content.group import Group
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
 from federation.domain.errors import Raced, Unavailable
-from federation.domain.group import Group
-from federation.domain.solution import Solution
 from federation.domain.visibility import Caller, itself
-from federation.node import Node
+from federation.node import records
+from federation.node.node import Node
+from federation.server import maintenance
 from federation.store.audit import AuditWriter
 from tests.audit.trails import entries, holds, noted
 from tests.domain.builders import a_group, a_solution
@@ -33,7 +34,7 @@ async def test_a_record_that_moves_to_another_audience_is_noted(arnia: Node) -> 
     await publish(arnia, "solution", "glpi", a_solution(), tlp="AMBER", audience="rssi")
     await publish(arnia, "solution", "glpi", a_solution(), tlp="AMBER+STRICT", audience="rssi")
     await publish(arnia, "solution", "glpi", a_solution(), tlp="RED")
-    await arnia.retract(Solution, "arnia", "glpi", by=itself("arnia"))
+    await records.retract(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
     await publish(arnia, "solution", "glpi", a_solution())
     subject = "solution arnia/glpi"
     assert [told(entry) for entry in await entries(arnia, "visibility.changed")] == [
@@ -49,13 +50,13 @@ async def test_what_becomes_of_a_group_is_noted(arnia: Node) -> None:
 
     async def put(*members: str) -> None:
         draft = check_draft({"content": a_group(members=list(members))}, shape)
-        await arnia.publish(Group, draft, "arnia", "rssi", by=by)
+        await records.publish(arnia, Group, draft, "arnia", "rssi", by=by)
 
     await put("megalis", "recia")
     await put("megalis", "recia")
     await put("recia", "maximilien")
-    await arnia.patch(Group, {"content": {"name": "Others"}}, "arnia", "rssi", by=by)
-    await arnia.retract(Group, "arnia", "rssi", by=by)
+    await records.patch(arnia, Group, {"content": {"name": "Others"}}, "arnia", "rssi", by=by)
+    await records.retract(arnia, Group, "arnia", "rssi", by=by)
     await put("recia")
     assert [told(entry)[1:] for entry in await entries(arnia, "group.changed")] == [
         ("client-erp", "arnia/rssi", detail)
@@ -76,7 +77,7 @@ async def test_an_upload_notes_every_record_that_moves_and_none_that_is_refused(
     async def put(**envelope: Any) -> None:
         drafts = {key: check_draft({"content": a_solution(), **envelope}, shape) for key in keys}
         nowhere = check_draft({"content": a_solution(), "tlp": "AMBER", "audience": "nobody"}, shape)
-        await arnia.upload(Solution, {**drafts, "refused": nowhere}, by=itself("arnia"))
+        await records.upload(arnia, Solution, {**drafts, "refused": nowhere}, by=itself("arnia"))
 
     await put()
     assert await entries(arnia) == []
@@ -121,7 +122,7 @@ async def test_refused_requests_are_counted_and_not_noted_one_by_one(arnia: Node
         assert (await client.get("/v1/solutions?nonsense=1")).status_code == 400
         assert (await client.get("/v1/solutions")).status_code == 200
     assert await entries(arnia, "access.refused") == []
-    await housekeeping.flush(arnia)
+    await maintenance.flush(arnia)
     found = {
         (entry.actor, entry.subject, *entry.detail.values())
         for entry in await entries(arnia, "access.refused")
@@ -133,9 +134,9 @@ async def test_refused_requests_are_counted_and_not_noted_one_by_one(arnia: Node
     }
     async with browsing(arnia) as client:
         await client.get("/v1/peers")
-    await housekeeping.flush(arnia)
+    await maintenance.flush(arnia)
     assert len(await entries(arnia, "access.refused")) == 3, "one a minute"
-    await housekeeping.flush(arnia, last=True)
+    await maintenance.flush(arnia, last=True)
     assert len(await entries(arnia, "access.refused")) == 4
 
 
@@ -147,7 +148,7 @@ async def test_nothing_that_was_sent_is_in_an_entry(arnia: Node) -> None:
             await client.get(f"/v1/peers?{canary}=1", headers={**headers, "user-agent": canary})
             await client.put(f"/v1/solutions/arnia/{canary}", json={canary: 1}, headers=headers)
         await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=(canary, canary))
-    await housekeeping.flush(arnia, last=True)
+    await maintenance.flush(arnia, last=True)
     found = await entries(arnia)
     assert found
     assert canary not in repr(found)
@@ -163,9 +164,9 @@ async def test_counts_that_cannot_be_noted_now_are_noted_later(
     with monkeypatch.context() as patch:
         patch.setattr(AuditWriter, "append", away)
         with pytest.raises(Unavailable):
-            await housekeeping.flush(arnia)
+            await maintenance.flush(arnia)
     await noted(arnia)
-    await housekeeping.flush(arnia, last=True)
+    await maintenance.flush(arnia, last=True)
     (entry,) = await entries(arnia, "access.refused")
     assert entry.detail == {"count": 1, "reason": "unauthenticated"}
 
@@ -176,10 +177,10 @@ async def test_counts_are_kept_when_noting_them_is_cut_short(arnia: Node, look: 
     arnia.refusals.count("list", "unauthenticated", ANONYMOUS)
     async with look.transaction():
         await look.execute(_LOCK)
-        task = asyncio.create_task(housekeeping.flush(arnia))
+        task = asyncio.create_task(maintenance.flush(arnia))
         await waits(look)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await housekeeping.flush(arnia, last=True)
+    await maintenance.flush(arnia, last=True)
     assert [entry.detail["count"] for entry in await entries(arnia)] == [1]

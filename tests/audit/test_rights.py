@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from federation import housekeeping
-from federation.node import Node
-from federation.store import embedded, schema
+from federation.node.node import Node
+from federation.postgres import server as postgres_server
+from federation.server import maintenance
+from federation.store import schema
 from tests.audit.trails import holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_node, publish
@@ -32,7 +33,7 @@ def account() -> str | None:
     """Who runs the cluster: never root. None if there is nobody."""
     if os.geteuid():
         return pwd.getpwuid(os.geteuid()).pw_name
-    for name in embedded.ACCOUNTS:
+    for name in postgres_server.ACCOUNTS:
         with suppress(KeyError):
             return pwd.getpwnam(name).pw_name
     return None
@@ -53,9 +54,9 @@ class Server(NamedTuple):
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
     """A PostgreSQL that one can be superuser of, from the programs of the node's own."""
-    binaries, version = embedded._binaries()
-    if not os.geteuid() and not embedded._passable(binaries / "postgres"):
-        binaries = embedded._copied(binaries, version)
+    binaries, version = postgres_server._binaries()
+    if not os.geteuid() and not postgres_server._passable(binaries / "postgres"):
+        binaries = postgres_server._copied(binaries, version)
     home = Path(tempfile.mkdtemp(prefix="rights-"))
     who: dict[str, Any] = {"cwd": "/"}
     if not os.geteuid():
@@ -109,8 +110,8 @@ async def bound(server: Server) -> AsyncIterator[Node]:
 
 
 async def test_the_node_does_all_that_it_did(bound: Node, server: Server) -> None:
-    before = (await housekeeping.verify(bound)).entries
-    async with housekeeping.running(bound):
+    before = (await maintenance.verify(bound)).entries
+    async with maintenance.running(bound):
         await publish(bound, "group", "rssi", a_group(members=["megalis"]))
         await publish(bound, "solution", "glpi", a_solution())
         await publish(bound, "solution", "glpi", a_solution(), tlp="AMBER", audience="rssi")
@@ -147,7 +148,7 @@ async def test_its_role_can_do_nothing_to_the_trail_but_add(
     bound: Node, server: Server, statement: str, table: str
 ) -> None:
     await noted(bound)
-    await housekeeping.checkpoint(bound)
+    await maintenance.checkpoint(bound)
     async with looking(server.node) as look:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await look.execute(statement.format(table=table))
@@ -156,7 +157,7 @@ async def test_its_role_can_do_nothing_to_the_trail_but_add(
             await look.execute(f"GRANT UPDATE, DELETE ON {table} TO federation")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await look.execute(f"DELETE FROM {table}")
-    assert (await housekeeping.verify(bound)).fault is None
+    assert (await maintenance.verify(bound)).fault is None
 
 
 async def test_the_owner_can_what_the_node_cannot_and_migrates(bound: Node, server: Server) -> None:
@@ -170,4 +171,4 @@ async def test_the_owner_can_what_the_node_cannot_and_migrates(bound: Node, serv
         assert await look.fetchval("SELECT has_table_privilege('federation', 'later', 'UPDATE')")
         await block.rollback()
     assert await schema.migrate(server.owner, "arnia") == (schema.newest(), schema.newest())
-    assert (await housekeeping.verify(bound)).fault is None
+    assert (await maintenance.verify(bound)).fault is None

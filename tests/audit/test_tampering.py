@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from federation import housekeeping
 from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
@@ -26,8 +25,9 @@ from federation.domain.audit import (
 from federation.domain.document import canonical
 from federation.domain.errors import Broken
 from federation.domain.peer import OwnKey
-from federation.keys import Keyring, mint
-from federation.node import Node
+from federation.node.keys import Keyring, mint
+from federation.node.node import Node
+from federation.server import maintenance
 from tests.audit.trails import Trail, noted, trail
 
 ENTRIES = 60
@@ -41,7 +41,7 @@ async def whole(arnia: Node) -> Trail:
     """A trail of 60 entries and 5 checkpoints, the last one over its end."""
     for _ in range(ENTRIES // EVERY):
         await noted(arnia, EVERY)
-        await housekeeping.checkpoint(arnia)
+        await maintenance.checkpoint(arnia)
     return await trail(arnia)
 
 
@@ -314,9 +314,9 @@ IN_SQL = {
 async def test_what_is_altered_in_the_database_is_found_and_not_signed(
     arnia: Node, whole: Trail, look: Any, what: str
 ) -> None:
-    assert (await housekeeping.verify(arnia)).fault is None
+    assert (await maintenance.verify(arnia)).fault is None
     await look.execute(IN_SQL[what])
-    fault = (await housekeeping.verify(arnia)).fault
+    fault = (await maintenance.verify(arnia)).fault
     assert fault is not None
     assert fault.what == what
     assert fault.n == (12 if what == "bad-checkpoint" else 7)
@@ -343,7 +343,7 @@ async def test_what_does_not_follow_from_the_last_checkpoint_is_not_signed(
     await look.execute(change)
     before = await look.fetch("SELECT * FROM audit_checkpoints ORDER BY n")
     with pytest.raises(Broken, match="does not follow from its last checkpoint"):
-        await housekeeping.checkpoint(arnia)
+        await maintenance.checkpoint(arnia)
     assert await look.fetch("SELECT * FROM audit_checkpoints ORDER BY n") == before
 
 
@@ -358,8 +358,8 @@ async def test_checkpoints_hold_when_the_node_has_another_key_and_the_former_one
         arnia.keyring.reload(await tx.clients.keys())
     assert arnia.keyring.kid != former
     await noted(arnia)
-    await housekeeping.checkpoint(arnia)
-    found = await housekeeping.verify(arnia)
+    await maintenance.checkpoint(arnia)
+    found = await maintenance.verify(arnia)
     assert found.fault is None
     assert found.checkpoints == ENTRIES // EVERY + 1
 

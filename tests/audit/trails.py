@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation import housekeeping
 from federation.domain.audit import Entry, Reader, Row, Signed, Verdict, verify
-from federation.housekeeping import reader
-from federation.node import Node
+from federation.node.node import Node
+from federation.server import maintenance
+from federation.server.maintenance import reader
 
 
 class Trail(NamedTuple):
@@ -46,7 +46,7 @@ async def entries(node: Node, event: str | None = None) -> list[Entry]:
 
 async def holds(node: Node, entries: int) -> Verdict:
     """The trail is whole and has so many entries."""
-    found = await housekeeping.verify(node)
+    found = await maintenance.verify(node)
     assert found.fault is None, found
     assert found.entries == entries
     return found

@@ -22,13 +22,15 @@ from typing import Any
 import asyncpg
 import httpx2
 
-from federation.app import node_of
 from federation.demo.data import deployment
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
 from federation.domain.document import Draft, check_draft
 from federation.domain.visibility import itself
+from federation.node import records
+from federation.postgres import server
+from federation.server.app import node_of
 from federation.settings import Settings
-from federation.store import embedded, schema
+from federation.store import schema
 from federation.store.database import opened
 from tests.conftest import emptied
 from tests.embedded.processes import postmaster, status
@@ -273,7 +275,7 @@ async def chaos(directory: Path, seed: int) -> AsyncIterator[Chaos]:
             for operator in (ORIGIN, READER):
                 found.directories[operator] = directory / operator
                 found.dsns[operator] = await stack.enter_async_context(
-                    embedded.running(found.directories[operator], exclusive=True)
+                    server.running(found.directories[operator], exclusive=True)
                 )
                 await schema.migrate(found.dsns[operator], operator)
                 found.ports[operator] = free_port()
@@ -292,7 +294,7 @@ async def chaos(directory: Path, seed: int) -> AsyncIterator[Chaos]:
                 f"d{n:05}": check_draft({"content": deployment(ORIGIN, n)["content"]}, shape[Deployment])
                 for n in range(RECORDS)
             }
-            await origin.upload(Deployment, drafts, by=itself(ORIGIN))
+            await records.upload(origin, Deployment, drafts, by=itself(ORIGIN))
         for operator in (ORIGIN, READER):
             await found.start(operator)
             await answers(f"{found.url(operator)}/health/ready")

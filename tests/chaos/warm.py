@@ -23,9 +23,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from federation.api import openapi
-from federation.app import api, application
+from federation.server.app import api, application
 from federation.settings import Settings
-from federation.sync import client, loop
+from federation.sync import loop, peer_client
 
 PR_SET_PDEATHSIG = 1
 
@@ -34,7 +34,7 @@ async def serve(operator: str, dsn: str, port: int) -> None:
     """A node as ``federation serve`` runs it, but for how long it waits between attempts."""
     setattr(loop, "back_off", lambda *_, **__: timedelta(seconds=0.1))  # noqa: B010 - it is imported there
     loop.LOOK = 0.1
-    client.SLICE = 200  # many transactions to be killed in
+    peer_client.SLICE = 200  # many transactions to be killed in
     settings = Settings(
         operator=operator,
         url=f"http://127.0.0.1:{port}",

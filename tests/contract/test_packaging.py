@@ -74,7 +74,7 @@ def test_the_lock_file_holds_what_the_project_asks_for() -> None:
 
 def test_the_package_brings_its_data() -> None:
     for package, name in (
-        ("federation.domain.register", "communes.tsv.gz"),
+        ("federation.domain.territories", "communes.tsv.gz"),
         ("federation.api", "assets/swagger-ui-bundle.js"),
         ("federation.migrations", "versions/0001_first_tables.py"),
     ):

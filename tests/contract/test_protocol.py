@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation import notary
 from federation.domain.registry import TYPES
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import checkpoints, records
+from federation.node.node import Node
 from tests.contract.rules import digest, leaf, leaves, root, sha256, signed, verdict
 from tests.domain.builders import a_solution
 from tests.nodes import browsing, publish
@@ -92,9 +92,9 @@ async def reader(arnia: Node) -> AsyncIterator[Reader]:
     for n in range(5):
         await publish(arnia, "solution", f"k{n}", a_solution(name=f"Numérique {n}"))
     await publish(arnia, "solution", "k1", a_solution(name="Revised"))
-    await arnia.retract(TYPES["solution"], "arnia", "k2", by=itself("arnia"))
+    await records.retract(arnia, TYPES["solution"], "arnia", "k2", by=itself("arnia"))
     await publish(arnia, "solution", "k3", a_solution(), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     async with browsing(arnia) as client:
         yield Reader(client)
 
@@ -149,8 +149,8 @@ async def test_who_was_away_for_too_long_drops_tombstones_with_the_origin(
     await reader.pull()
     later = arnia.clock() + timedelta(days=arnia.tombstones_days + 1)
     arnia.clock = lambda: later
-    await notary.drop_expired(arnia)
-    await notary.prove(arnia)
+    await checkpoints.drop_expired(arnia)
+    await checkpoints.prove(arnia)
     head = await reader.head()
     claims = await reader.claims(head["checkpoint"], later.timestamp())
     assert claims["retained_from"] == 8

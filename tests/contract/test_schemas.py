@@ -10,9 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation.contract import contract
 from federation.domain.document import read_record
 from federation.domain.registry import TYPES
+from federation.spec.contract import contract
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 EXAMPLES = sorted(SCHEMAS.glob("examples/*/*.json"))

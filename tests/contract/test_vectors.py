@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from federation.vectors import vectors
+from federation.spec.vectors import vectors
 from tests.contract.rules import (
     bucket,
     digest,

@@ -13,9 +13,9 @@ import pytest
 from license_expression import get_spdx_licensing
 
 from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS, Entry
-from federation.domain.incident import Incident
-from federation.domain.operator import Operator
-from federation.domain.solution import THEMES, Solution
+from federation.domain.content.incident import Incident
+from federation.domain.content.operator import Operator
+from federation.domain.content.solution import THEMES, Solution
 from federation.domain.values import Content
 
 T = TypeVar("T", bound=Content)

@@ -16,27 +16,29 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation import alerts, exposure, housekeeping, keys, notary, serving
-from federation import node as node_
 from federation.api import caller, feeds, guard, oauth, openapi, records
-from federation.api import limits as limits_
+from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
-from federation.app import api
 from federation.cli import main
-from federation.domain import alert, audit, document, feed, peer, proof, query, values
+from federation.domain import alert, audit, checkpoint, document, feed, peer, query, values
+from federation.domain.content.incident import STATUSES, NewUpdate
+from federation.domain.content.solution import THEMES
 from federation.domain.document import Draft, Envelope
-from federation.domain.incident import STATUSES, NewUpdate
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.domain.solution import THEMES
 from federation.domain.values import Content
-from federation.observe import Metrics
+from federation.node import alerts, checkpoints, exposure, keys, previews
+from federation.node import node as node_module
+from federation.outbound import http, mail
+from federation.server import maintenance, serve
+from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
-from federation.store import clocks as stored_clocks
 from federation.store import database, receipts
+from federation.store import deadlines as stored_clocks
 from federation.store import feeds as stored
-from federation.sync import client, follow, loop, mail, outbound, repair
+from federation.sync import follow, loop, peer_client, repair
+from federation.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -253,7 +255,7 @@ def seconds(value: float) -> str:
     return f"{value:g} s"
 
 
-def rate(limit: limits_.Rate, setting: str = "") -> str:
+def rate(limit: api_limits.Rate, setting: str = "") -> str:
     of = f" (`FEDERATION_{setting}`)" if setting else ""
     return f"{number(limit.a_second)} a second{of}, {number(limit.burst)} at once"
 
@@ -261,7 +263,8 @@ def rate(limit: limits_.Rate, setting: str = "") -> str:
 def limits() -> str:
     found = read({"FEDERATION_OPERATOR": "arnia"})
     known, nobody = (
-        limits_.Rate(value, value * limits_.BURST_SECONDS) for value in (found.rate, found.rate_anonymous)
+        api_limits.Rate(value, value * api_limits.BURST_SECONDS)
+        for value in (found.rate, found.rate_anonymous)
     )
     rows: tuple[tuple[str, str, str], ...] = (
         ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
@@ -284,10 +287,14 @@ def limits() -> str:
         ("Entries of a page of a feed or of changes", number(feed.PAGE_ENTRIES), "400"),
         ("Bytes of a page of a feed", f"{size(feed.PAGE_BYTES)}, but at least one entry", "`more` is true"),
         ("`Prefer: wait`", seconds(feed.LONGEST_WAIT), "304"),
-        ("Entries asked for by number at once, or told in one feedback", number(proof.MOST_ASKED), "400"),
-        ("A receipt", size(notary.MOST_RECEIPT), "400"),
+        (
+            "Entries asked for by number at once, or told in one feedback",
+            number(checkpoint.MOST_ASKED),
+            "400",
+        ),
+        ("A receipt", size(checkpoints.MOST_RECEIPT), "400"),
         ("Entries that one peer could not take, kept", number(receipts.MOST_FEEDBACK), "not kept"),
-        ("Records named by `dry_run`", number(node_.MOST_SHOWN), "`records` counts them"),
+        ("Records named by `dry_run`", number(previews.MOST_SHOWN), "`records` counts them"),
         (
             "Withdrawals, departures, receipts, entries of feedback that are listed, of each",
             number(receipts.MOST_SHOWN),
@@ -298,44 +305,47 @@ def limits() -> str:
         ("Length of an access token", size(caller.MAX_TOKEN), "401"),
         ("Life of a client assertion", seconds(oauth.LONGEST_ASSERTION), "401"),
         ("Difference of clocks", seconds(keys.LEEWAY), "401"),
-        ("Time to send the headers of a request", seconds(serving.HEADER_MILLISECONDS / 1000), "closed"),
+        ("Time to send the headers of a request", seconds(serve.HEADER_MILLISECONDS / 1000), "closed"),
         ("Requests of one client or peer", rate(known, "RATE"), "429"),
         ("Requests of one address without a token", rate(nobody, "RATE_ANONYMOUS"), "429"),
-        ("Token requests and the like of one client from one address", rate(limits_.TOKENS), "429"),
-        ("Token requests and the like of one address", rate(limits_.TOKENS_OF_ADDRESS), "429"),
-        ("Failed authentications and wrong invitations of one address", rate(limits_.FAILURES), "429"),
+        ("Token requests and the like of one client from one address", rate(api_limits.TOKENS), "429"),
+        ("Token requests and the like of one address", rate(api_limits.TOKENS_OF_ADDRESS), "429"),
+        ("Failed authentications and wrong invitations of one address", rate(api_limits.FAILURES), "429"),
         (
             "Clients, peers and addresses whose requests are counted, of each",
-            number(limits_.MOST_REMEMBERED),
+            number(api_limits.MOST_REMEMBERED),
             "who asked longest ago is forgotten",
         ),
-        ("Requests under way in one process", number(serving.CONCURRENT), "they wait"),
-        ("Connections that wait to be accepted", number(serving.BACKLOG), "refused by the system"),
+        ("Requests under way in one process", number(serve.CONCURRENT), "they wait"),
+        ("Connections that wait to be accepted", number(serve.BACKLOG), "refused by the system"),
         ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
         ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "503"),
-        ("Requests under way when the node is told to stop", seconds(serving.DRAIN_SECONDS), "closed"),
+        ("Requests under way when the node is told to stop", seconds(serve.DRAIN_SECONDS), "closed"),
     )
     return table(("what", "limit", "beyond it"), iter(rows))
 
 
 def patience() -> str:
     rows: tuple[tuple[str, str], ...] = (
-        ("Connecting to a peer", seconds(outbound.CONNECT)),
-        ("Silence after which an answer is given up", seconds(outbound.SILENCE)),
-        ("Waiting for news at a peer, per request", seconds(client.WAIT)),
+        ("Connecting to a peer", seconds(http.CONNECT)),
+        ("Silence after which an answer is given up", seconds(http.SILENCE)),
+        ("Waiting for news at a peer, per request", seconds(peer_client.WAIT)),
         ("Pause before a peer that does not wait is asked again", seconds(loop.PAUSE)),
         ("Asking without waiting, in case a wake-up was lost", f"every {seconds(loop.SWEEP)}, ± a third"),
         (
             "Pause after a failure, doubled with jitter",
             f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.LONGEST_WAIT)}",
         ),
-        ("One entry of a feed", size(client.LINE_BYTES)),
-        ("Any other answer of a peer", size(outbound.SMALL_BYTES)),
-        ("Leaves of a bucket, and an answer with them", f"{number(proof.MOST_LEAVES)}, {size(client.LARGE)}"),
-        ("Entries asked for by number at once", number(proof.MOST_ASKED)),
+        ("One entry of a feed", size(peer_client.LINE_BYTES)),
+        ("Any other answer of a peer", size(http.SMALL_BYTES)),
+        (
+            "Leaves of a bucket, and an answer with them",
+            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.LARGE)}",
+        ),
+        ("Entries asked for by number at once", number(checkpoint.MOST_ASKED)),
         (
             "Entries stored in one transaction",
-            f"{number(client.SLICE)} or {size(client.SLICE_BYTES)}",
+            f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.SLICE)),
         ("Entries of a feed that are kept as set aside", number(stored.MOST_ASIDE)),
@@ -394,26 +404,27 @@ def hours(value: timedelta) -> str:
 
 def proofs() -> str:
     rows: tuple[tuple[str, str], ...] = (
-        ("Buckets of a feed", number(proof.BUCKETS)),
-        ("Life of a checkpoint", seconds(proof.LIFETIME)),
-        ("Age at which a checkpoint is renewed, though nothing has changed", seconds(proof.RENEWED)),
-        ("Age of the last proof at which a copy raises an alarm", seconds(proof.HALF_LIFE)),
-        ("Time that the clock of a signer may be ahead", seconds(proof.CLOCKS_DIFFER)),
-        ("Time without an arrival after which changes are signed", seconds(housekeeping.PROVE_QUIET)),
-        ("Time after which they are signed although more arrives", seconds(housekeeping.PROVE_SECONDS)),
+        ("Buckets of a feed", number(checkpoint.BUCKETS)),
+        ("Life of a checkpoint", seconds(checkpoint.LIFETIME)),
+        ("Age at which a checkpoint is renewed, though nothing has changed", seconds(checkpoint.RENEWED)),
+        ("Age of the last proof at which a copy raises an alarm", seconds(checkpoint.HALF_LIFE)),
+        ("Time that the clock of a signer may be ahead", seconds(checkpoint.CLOCKS_DIFFER)),
+        ("Time without an arrival after which changes are signed", seconds(maintenance.PROVE_QUIET)),
+        ("Time after which they are signed although more arrives", seconds(maintenance.PROVE_SECONDS)),
         (
             "Time after which what could not be signed is tried again",
-            seconds(housekeeping.PROVE_AFTER_FAILURE),
+            seconds(maintenance.PROVE_AFTER_FAILURE),
         ),
-        ("Looks for checkpoints that grow old", f"every {seconds(housekeeping.PROVE_AGAIN_SECONDS)}"),
+        ("Looks for checkpoints that grow old", f"every {seconds(maintenance.PROVE_AGAIN_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",
-            f"{number(proof.MOST_REMOVED)} records, or {proof.SHARE_REMOVED:.0%} of the feed if that is more",
+            f"{number(checkpoint.MOST_REMOVED)} records,"
+            f" or {checkpoint.SHARE_REMOVED:.0%} of the feed if that is more",
         ),
         (
             "Tombstones and withdrawals are kept",
-            f"{node_.TOMBSTONES_DAYS} days (`FEDERATION_TOMBSTONES_DAYS`); looked at every "
-            f"{seconds(housekeeping.EXPIRE_SECONDS)}",
+            f"{node_module.TOMBSTONES_DAYS} days (`FEDERATION_TOMBSTONES_DAYS`); looked at every "
+            f"{seconds(maintenance.EXPIRE_SECONDS)}",
         ),
     )
     return table(("what", "limit"), iter(rows))

@@ -9,9 +9,9 @@ import pytest
 
 from federation.api import openapi
 from federation.api.problems import PROBLEMS
-from federation.app import api
 from federation.cli import main
 from federation.domain.registry import TYPES
+from federation.server.app import api
 from federation.settings import Settings
 from tests.docs.blocks import BLOCKS, DOCS, OF_ONE_COLLECTION, ROOT, commands, names, written
 

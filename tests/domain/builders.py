@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, Record, canonical, read_draft, read_record, write_down
 from federation.domain.errors import Invalid
-from federation.domain.solution import Solution
 from federation.domain.values import Content
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)

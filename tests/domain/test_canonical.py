@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.content.incident import Incident
+from federation.domain.content.solution import Solution
 from federation.domain.document import (
     MAX_DOCUMENT,
     SERVER_OWNED,
@@ -25,8 +27,6 @@ from federation.domain.document import (
     write_down,
 )
 from federation.domain.errors import Invalid
-from federation.domain.incident import Incident
-from federation.domain.solution import Solution
 from tests.domain.builders import (
     NOW,
     a_draft,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from federation.domain.clock import Clock, a_month_after, calendar_of, deadlines, next_due
+from federation.domain.deadline import Clock, a_month_after, calendar_of, deadlines, next_due
 from federation.domain.document import read_draft
 from federation.domain.errors import Invalid
 

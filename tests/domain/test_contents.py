@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from federation.domain.deployment import Deployment
-from federation.domain.group import Group, is_group_name
-from federation.domain.incident import STATUSES, Incident
-from federation.domain.operator import Operator
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.group import Group, is_group_name
+from federation.domain.content.incident import STATUSES, Incident
+from federation.domain.content.operator import Operator
+from federation.domain.content.solution import THEMES, Solution, licence_problem
+from federation.domain.content.statement import Statement
 from federation.domain.registry import TYPES, known
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.domain.solution import THEMES, Solution, licence_problem
-from federation.domain.statement import Statement
 from federation.domain.values import Content
 from tests.domain.builders import (
     COMMUNE,

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.domain.coverage import (
+from federation.domain.content.deployment import Coverage
+from federation.domain.exposure.coverage import (
     OVERSEAS,
     REGIONS,
     Resolved,
@@ -20,8 +21,7 @@ from federation.domain.coverage import (
     resolved,
     tally,
 )
-from federation.domain.deployment import Coverage
-from federation.domain.register.bodies import Body, bodies
+from federation.domain.territories.bodies import Body, bodies
 
 CHALON = {"identifiers": [{"scheme": "0002", "value": "217100767"}, {"scheme": "cog", "value": "71076"}]}
 CHALON_BY_CODE = {"identifiers": [{"scheme": "cog", "value": "71076"}]}

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.group import Group
+from federation.domain.content.incident import Incident, NewUpdate
+from federation.domain.content.operator import Operator
+from federation.domain.content.solution import Solution
 from federation.domain.document import (
     MAX_DEPTH,
     SERVER_OWNED,
@@ -16,10 +20,6 @@ from federation.domain.document import (
     read_draft,
 )
 from federation.domain.errors import Invalid
-from federation.domain.group import Group
-from federation.domain.incident import Incident, NewUpdate
-from federation.domain.operator import Operator
-from federation.domain.solution import Solution
 from federation.domain.values import Content
 from tests.domain.builders import (
     COMMUNE,

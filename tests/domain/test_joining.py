@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from federation.domain.errors import Invalid
-from federation.domain.joining import (
+from federation.domain.invitation import (
     HOLDS,
     MAX_REGISTRATION,
     PROOF_SECONDS,

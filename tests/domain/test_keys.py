@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from federation.domain.errors import Unauthenticated
-from federation.keys import Keyring, mint, thumbprint, verified
+from federation.node.keys import Keyring, mint, thumbprint, verified
 
 TYPES: frozenset[str | None] = frozenset({"at+jwt"})
 KEY, OTHER = mint(), mint()

@@ -12,9 +12,9 @@ import pytest
 from packaging.version import InvalidVersion
 from packaging.version import Version as Pep440
 
-from federation.domain.deployment import VersionState
-from federation.domain.incident import Affected
-from federation.domain.matching import (
+from federation.domain.content.deployment import VersionState
+from federation.domain.content.incident import Affected
+from federation.domain.exposure.matching import (
     MOST_BOUNDS,
     REASONS,
     Reason,

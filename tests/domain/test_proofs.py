@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from federation import keys
 from federation.domain.errors import Unauthenticated
 from federation.domain.peer import OwnKey
-from federation.keys import (
+from federation.node import keys as node_keys
+from federation.node.keys import (
     MOST_ENDORSED,
     Keyring,
     Prover,
@@ -39,7 +39,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets the time."""
 
     def it_is(now: float) -> None:
-        monkeypatch.setattr("federation.keys.time.time", lambda: now)
+        monkeypatch.setattr("federation.node.keys.time.time", lambda: now)
 
     it_is(float(NOW))
     return it_is
@@ -143,7 +143,7 @@ def test_our_own_proofs_hold_and_are_each_another() -> None:
 
 
 def test_the_hash_of_a_token_is_that_of_rfc_9449() -> None:
-    assert token_hash("x") == keys.token_hash("x") == b64(hashlib.sha256(b"x").digest())
+    assert token_hash("x") == node_keys.token_hash("x") == b64(hashlib.sha256(b"x").digest())
 
 
 # Successions

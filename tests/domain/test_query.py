@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.incident import Incident
+from federation.domain.content.solution import Solution
 from federation.domain.errors import Invalid
-from federation.domain.incident import Incident
 from federation.domain.query import CONTROLS, SORTS, Place, Query, filters_of, read_query
 from federation.domain.registry import TYPES
-from federation.domain.solution import Solution
 from federation.domain.values import Content
 from tests.domain.builders import NOW
 

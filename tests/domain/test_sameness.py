@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import yaml
 
+from federation.domain.content.solution import Solution
 from federation.domain.document import Document
-from federation.domain.sameness import (
+from federation.domain.exposure.linkage import (
     LONGEST,
     MOST_ADOPTED,
     MOST_OF_ONE,
@@ -24,7 +25,6 @@ from federation.domain.sameness import (
     is_record,
     links,
 )
-from federation.domain.solution import Solution
 from tests.domain.builders import a_record, a_solution
 
 REPOSITORY = "https://github.com/glpi-project/glpi"

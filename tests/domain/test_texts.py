@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from federation.domain.solution import Solution
+from federation.domain.content.solution import Solution
 from tests.domain.builders import (
     a_body,
     a_document,

@@ -17,10 +17,10 @@ from stdnum.fr import siren
 
 from federation import domain
 from federation.domain import values
-from federation.domain.deployment import Deployment
-from federation.domain.incident import Incident
-from federation.domain.operator import Operator
-from federation.domain.solution import Solution
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.incident import Incident
+from federation.domain.content.operator import Operator
+from federation.domain.content.solution import Solution
 from federation.domain.values import (
     END,
     MOST_SEARCHED,

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import asyncpg
 
-from federation.store import embedded
+from federation.postgres import server
 
 
 async def main() -> None:
     directory, doing, *cache = sys.argv[1:]
     if cache:
-        embedded.CACHE = Path(cache[0])
+        server.CACHE = Path(cache[0])
     # A daemon, so that a node that is refused ends although nobody has closed its input.
     let_go = asyncio.Event()
     told = asyncio.get_running_loop().call_soon_threadsafe
     threading.Thread(target=lambda: (os.read(0, 1), told(let_go.set)), daemon=True).start()
     try:
-        async with embedded.running(Path(directory), exclusive=doing == "serve") as dsn:
+        async with server.running(Path(directory), exclusive=doing == "serve") as dsn:
             database = await asyncpg.connect(dsn)
             await database.execute("CREATE TABLE IF NOT EXISTS kept (number bigserial)")
             print("ready", dsn, flush=True)
@@ -40,7 +40,7 @@ async def main() -> None:
                 await asyncio.sleep(0.005)
             database.terminate()
         print("left", flush=True)
-    except embedded.EmbeddedError as error:
+    except server.EmbeddedError as error:
         print(f"refused {type(error).__name__}: {error}", flush=True)
 
 

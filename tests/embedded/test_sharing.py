@@ -8,8 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from federation.store import embedded
-from federation.store.embedded import DirectoryInUse, running
+from federation.postgres import server
+from federation.postgres.server import DirectoryInUse, running
 from tests.embedded.processes import Node, until
 
 
@@ -20,7 +20,7 @@ async def test_a_second_node_is_refused_at_once_and_told_why(lived: Path) -> Non
     with pytest.raises(DirectoryInUse) as refused:
         async with running(lived, exclusive=True):
             pass
-    assert time.monotonic() - began < embedded.CLAIM_SECONDS / 2, "it does not wait as a command would"
+    assert time.monotonic() - began < server.CLAIM_SECONDS / 2, "it does not wait as a command would"
     assert str(lived) in str(refused.value)
     assert f"process {node.process.pid}:" in str(refused.value)
     assert "stop that process first" in str(refused.value)
@@ -82,7 +82,7 @@ async def test_a_node_waits_for_a_command(lived: Path) -> None:
 
 
 async def test_nobody_waits_for_ever(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr(server, "CLAIM_SECONDS", 0.2)
     command = Node(lived, "command")
     command.says("ready")
     for exclusive in (True, False):

@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from federation.store import embedded
-from federation.store.embedded import running
+from federation.postgres import server as postgres_server
+from federation.postgres.server import running
 from tests.embedded.processes import Node, keeper, living, postmaster, status, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -46,7 +46,7 @@ async def test_the_database_is_the_nodes_and_the_node_is_no_superuser(lived: Pat
 
 
 async def test_it_is_set_as_the_table_says(lived: Path) -> None:
-    from federation.store.embedded_keeper import SETTINGS
+    from federation.postgres.supervisor import SETTINGS
 
     async with running(lived, exclusive=True) as dsn:
         database = await asyncpg.connect(dsn)
@@ -144,8 +144,8 @@ async def test_a_node_cancelled_while_it_starts_leaves_no_process(directory: Pat
 @pytest.fixture
 def short_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the short names of this test are made, and of no other."""
-    with tempfile.TemporaryDirectory(prefix="s-", dir=embedded.SHORT_NAMES) as names:
-        monkeypatch.setattr(embedded, "SHORT_NAMES", Path(names))
+    with tempfile.TemporaryDirectory(prefix="s-", dir=postgres_server.SHORT_NAMES) as names:
+        monkeypatch.setattr(postgres_server, "SHORT_NAMES", Path(names))
         yield Path(names)
 
 
@@ -174,17 +174,17 @@ async def test_any_directory_has_a_dsn(
 
 async def test_a_short_name_that_is_somebody_elses_is_refused(closed: Path, short_names: Path) -> None:
     data = closed / ("n" * 100) / "postgresql" / "data"
-    with embedded._short_name(data, owned=True) as link:
+    with postgres_server._short_name(data, owned=True) as link:
         short = link.parent
     short.mkdir(0o755)
-    with pytest.raises(embedded.DirectoryUnusable, match="is not ours"):
+    with pytest.raises(postgres_server.DirectoryUnusable, match="is not ours"):
         async with running(data.parent.parent, exclusive=True):
             pass
 
 
 @linux
 async def test_a_log_is_bounded(lived: Path) -> None:
-    from federation.store.embedded_keeper import LOG_BYTES
+    from federation.postgres.supervisor import LOG_BYTES
 
     log = lived / "postgresql" / "postgresql.log"
     with log.open("ab") as file:

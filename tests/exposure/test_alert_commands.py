@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from federation import alerts, clocks
 from federation.cli import main
 from federation.domain.alert import EVENTS
-from federation.domain.clock import Clock
+from federation.domain.deadline import Clock
 from federation.domain.errors import Conflict, Invalid, NotFound
-from federation.node import Node
-from federation.observe import Metrics
+from federation.node import alerts, deadlines, status
+from federation.node.node import Node
+from federation.telemetry import Metrics
 from tests.api.asking import refused
 from tests.audit.trails import entries
 from tests.domain.builders import an_incident
@@ -230,18 +230,19 @@ A_CLOCK = Clock(title="Fuite", regimes=("gdpr",), aware_at="2026-01-30T08:30:00Z
 async def test_no_clock_is_kept_that_would_not_be_listed(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clocks, "MOST", 2)
+    monkeypatch.setattr(deadlines, "MOST", 2)
     found = await asyncio.gather(
-        *(clocks.keep(arnia, A_CLOCK, "arnia", f"k{number}") for number in range(4)), return_exceptions=True
+        *(deadlines.keep(arnia, A_CLOCK, "arnia", f"k{number}") for number in range(4)),
+        return_exceptions=True,
     )
     assert [type(one) for one in found if isinstance(one, Exception)] == [Invalid, Invalid]
-    kept = [one.key for one in await clocks.all_of(arnia)]
+    kept = [one.key for one in await deadlines.all_of(arnia)]
     assert len(kept) == 2
-    await clocks.keep(arnia, A_CLOCK, "arnia", kept[0])
+    await deadlines.keep(arnia, A_CLOCK, "arnia", kept[0])
     with pytest.raises(Conflict):
-        await clocks.keep(arnia, A_CLOCK, "arnia", kept[0], new=True)
+        await deadlines.keep(arnia, A_CLOCK, "arnia", kept[0], new=True)
     with pytest.raises(NotFound):
-        await clocks.find(arnia, "arnia", "none")
+        await deadlines.find(arnia, "arnia", "none")
 
 
 async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(arnia: Node, dsn: str) -> None:
@@ -250,7 +251,7 @@ async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(a
     await said(dsn, "subscription", "add", "--event", "incident.published", "--webhook", HOOK)
 
     async def counted() -> list[str]:
-        page = (await Metrics().page(arnia)).decode()
+        page = (await status.metrics_page(arnia, Metrics())).decode()
         return [
             line.partition("untold")[2] for line in page.splitlines() if line.startswith("federation_alerts")
         ]

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from federation import alerts, housekeeping
 from federation.domain.alert import ATTEMPT, LEASE, PATIENCE, NewSubscription, next_wait, signature
+from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, Unreachable
-from federation.domain.incident import Incident
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import alerts, records
+from federation.node.node import Node
+from federation.server import maintenance
 from federation.store.alerts import DUE_OF_ONE, AlertState
-from federation.sync.client import Network
+from federation.sync.peer_client import Network
 from tests.api.asking import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
@@ -175,7 +176,7 @@ async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is
     await settle(arnia)
     assert len(await listed(arnia)) == 8
     await publish(arnia, "incident", "moved", titled, tlp="RED")
-    await arnia.retract(Incident, "arnia", "retracted", by=itself("arnia"))
+    await records.retract(arnia, Incident, "arnia", "retracted", by=itself("arnia"))
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
         await tx.records.purge(place.id, [("incident", "withdrawn", 2, 2)])
@@ -271,7 +272,7 @@ async def test_a_receiver_that_is_gone_is_told_of_nothing_more(arnia: Node, rece
     await settle(arnia)
     (one,) = await listed(arnia, parked=True)
     assert one.failure == "the receiver is gone (410)"
-    await arnia.retract(Incident, "arnia", "cve", by=itself("arnia"))
+    await records.retract(arnia, Incident, "arnia", "cve", by=itself("arnia"))
     await publish(arnia, "incident", "other", an_incident())
     await settle(arnia)
     assert len(receiver.taken) == 1
@@ -523,7 +524,7 @@ async def test_what_arrives_retracted_was_never_published(
     await subscribed(arnia, "incident.published", "incident.changed")
     moment[0] += timedelta(minutes=1)
     await publish(arnia, "incident", "one", an_incident())
-    await arnia.retract(Incident, "arnia", "one", by=itself("arnia"))
+    await records.retract(arnia, Incident, "arnia", "one", by=itself("arnia"))
     await settle(arnia)
     assert receiver.events() == [("incident.changed", "arnia/one")]
 
@@ -815,7 +816,7 @@ async def test_a_process_tells_others_while_some_keep_it_waiting(arnia: Node, se
     await alerts.subscribe(arnia, silent, by="operator")
     await publish(arnia, "incident", "first", an_incident())
     await alerts.notice(arnia)
-    house = asyncio.create_task(housekeeping.deliver_for_ever(arnia))
+    house = asyncio.create_task(maintenance.deliver_for_ever(arnia))
 
     async def tried() -> bool:
         return bool((await listed(arnia))[0].attempts)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from federation import exposure
-from federation.domain.deployment import Deployment, NewVersion
+from federation.domain.content.deployment import Deployment, NewVersion
+from federation.domain.content.solution import Solution
 from federation.domain.errors import Forbidden, Invalid, NotFound, NotTheWriter, Retracted, Unavailable
-from federation.domain.exposure import Copy
+from federation.domain.exposure.totals import Copy
 from federation.domain.feed import FeedName
-from federation.domain.solution import Solution
 from federation.domain.visibility import anonymous, itself
-from federation.node import Node
+from federation.node import exposure, records
+from federation.node.node import Node
 from federation.store.exposure import ExposureWriter, _sliced, covering
 from tests.domain.builders import a_solution, a_statement, an_incident
 from tests.exposure.world import CHALON, GLPI, MACON, a_vulnerability, bodies, copy, cve, hits, running, told
@@ -82,7 +82,7 @@ async def test_a_solution_tells_what_is_unknown_too_and_is_there_as_long_as_it_i
         await exposure.of_solution(arnia, "arnia", "../x", by=OWN)
     await publish(arnia, "solution", "alone", a_solution())
     assert (await exposure.of_solution(arnia, "arnia", "alone", by=OWN)).incidents == ()
-    await arnia.retract(Solution, "arnia", "alone", by=OWN)
+    await records.retract(arnia, Solution, "arnia", "alone", by=OWN)
     with pytest.raises(NotFound):
         await exposure.of_solution(arnia, "arnia", "alone", by=OWN)
 
@@ -116,7 +116,7 @@ async def test_another_edition_of_the_register_begins_anew_though_nothing_has_ar
 async def test_a_group_that_nothing_is_left_of_is_gone(arnia: Node) -> None:
     await publish(arnia, "deployment", "one", running())
     await exposure.bring_in(arnia)
-    await arnia.retract(Deployment, "arnia", "one", by=OWN)
+    await records.retract(arnia, Deployment, "arnia", "one", by=OWN)
     await exposure.bring_in(arnia)
     async with arnia.store.read() as tx:
         assert await tx.exposure.of_solutions([GLPI], seen_by=OWN) == ()
@@ -267,7 +267,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         exposure, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
     )
     every = {FeedName(*name): object() for name in states}
-    monkeypatch.setattr("federation.store.digests.DigestsReader.copies", _answering(every))
+    monkeypatch.setattr("federation.store.checkpoints.DigestsReader.copies", _answering(every))
 
     async def copy_of(operator: str) -> Copy:
         return (await hits(arnia))[operator].copy
@@ -296,7 +296,7 @@ def _answering(value: Any) -> Any:
 
 
 async def content_of(node: Node, key: str = "one") -> dict[str, Any]:
-    stored = await node.find(Deployment, "arnia", key, by=OWN)
+    stored = await records.find(node, Deployment, "arnia", key, by=OWN)
     found: dict[str, Any] = msgspec.json.decode(stored.document)
     return {**found["content"], "revision": found["revision"]}
 
@@ -339,7 +339,7 @@ async def test_a_version_is_noted_of_ones_own_deployments_that_are_there(arnia: 
         await exposure.set_version(arnia, new, "megalis", "a", by=OWN)
     with pytest.raises(NotFound):
         await exposure.set_version(arnia, new, "arnia", "none", by=OWN)
-    await arnia.retract(Deployment, "arnia", "one", by=OWN)
+    await records.retract(arnia, Deployment, "arnia", "one", by=OWN)
     with pytest.raises(Retracted):
         await exposure.set_version(arnia, new, "arnia", "one", by=OWN)
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from federation.cli import main
 from federation.domain.errors import Refused
-from federation.node import Node
+from federation.node.node import Node
 from tests.domain.builders import a_statement
 from tests.exposure.test_same_software import OTHER, REPOSITORY, THERE, two
 from tests.exposure.world import CHALON, GLPI, MACON, RENNES, bodies, copy, cve, running

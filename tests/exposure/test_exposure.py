@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation import exposure
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
+from federation.domain.content.incident import Incident
 from federation.domain.errors import NotFound, Retracted
-from federation.domain.exposure import Copy
-from federation.domain.incident import Incident
-from federation.domain.register.bodies import bodies as register
+from federation.domain.exposure.totals import Copy
+from federation.domain.territories.bodies import bodies as register
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import exposure, records
+from federation.node.node import Node
 from tests.domain.builders import a_statement, an_incident
 from tests.exposure.world import (
     CHALON,
@@ -331,7 +331,7 @@ async def test_hidden_absent_and_retracted_incidents_are_refused(arnia: Node) ->
     with pytest.raises(NotFound):
         await told(arnia, "none")
     await cve(arnia)
-    await arnia.retract(Incident, "arnia", "cve", by=itself("arnia"))
+    await records.retract(arnia, Incident, "arnia", "cve", by=itself("arnia"))
     with pytest.raises(Retracted):
         await told(arnia)
     with pytest.raises(NotFound):
@@ -361,7 +361,7 @@ async def test_what_changes_is_told_at_once(arnia: Node) -> None:
     await publish(arnia, "deployment", "one", running("10.0.18"), tlp="AMBER", audience="close")
     assert (await hits(arnia))["arnia"].affected.deployments == 0
     await publish(arnia, "deployment", "one", running("10.0.17"))
-    await arnia.retract(Deployment, "arnia", "one", by=itself("arnia"))
+    await records.retract(arnia, Deployment, "arnia", "one", by=itself("arnia"))
     assert (await told(arnia)).total.operators == 0
     await copy(arnia, "deployment", "megalis/a", running("10.0.6"))
     assert (await hits(arnia))["megalis"].affected.deployments == 1
@@ -397,7 +397,7 @@ async def test_groups_brought_in_bit_by_bit_are_those_brought_in_at_once(
             )
         )
         if chance.random() < 0.2 and await _is_there(arnia, key):
-            await arnia.retract(Deployment, "arnia", key, by=itself("arnia"))
+            await records.retract(arnia, Deployment, "arnia", key, by=itself("arnia"))
         else:
             version = chance.choice(("10.0.1", "10.0.17", "10.0.18", None))
             await publish(arnia, "deployment", key, running(version, coverage))
@@ -457,7 +457,7 @@ def _without_time(answer: exposure.IncidentExposure) -> dict[str, Any]:
 
 async def _is_there(node: Node, key: str) -> bool:
     try:
-        return not (await node.find(Deployment, "arnia", key, by=itself("arnia"))).retracted
+        return not (await records.find(node, Deployment, "arnia", key, by=itself("arnia"))).retracted
     except NotFound:
         return False
 
@@ -495,9 +495,9 @@ async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
     assert (await hits(arnia))["megalis"].affected.deployments + (await hits(arnia))[
         "megalis"
     ].cleared.deployments == 2
-    from federation import trust
+    from federation.node import peers
 
-    await trust.told_farewell(arnia, "megalis")
+    await peers.told_farewell(arnia, "megalis")
     left = (await hits(arnia))["megalis"]
     assert left.copy.state == "left"
     assert (left.affected.deployments, left.answer) == (1, "known_affected")

@@ -13,19 +13,19 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from federation import importing
-from federation.cli import importing as command
+from federation.cli import advisories as command
 from federation.cli import main
-from federation.cli.importing import import_
-from federation.domain.advisories import READERS
-from federation.domain.advisories.cve import read_cve
-from federation.domain.advisories.finding import severity_of, text
+from federation.cli.advisories import import_
+from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, PreconditionFailed
-from federation.domain.incident import Incident
-from federation.domain.matching import range_problem
+from federation.domain.exposure.matching import range_problem
+from federation.domain.formats import READERS
+from federation.domain.formats.advisory import severity_of, text
+from federation.domain.formats.cve import read_cve
 from federation.domain.visibility import itself
-from federation.importing import ImportLine
-from federation.node import Node
+from federation.node import advisories, records
+from federation.node.advisories import ImportLine
+from federation.node.node import Node
 from tests.api.asking import JSON, NDJSON, fine, refused
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import a_token, browsing, publish
@@ -62,12 +62,12 @@ def a_cve(*versions: dict[str, Any], number: int = 24799, **cna: Any) -> bytes:
 
 
 async def take(node: Node, raw: bytes, form: str = "cve", **more: Any) -> list[ImportLine]:
-    known = await importing.catalogue(node)
-    return await importing.take(node, form, raw, known, source="test", by=itself("arnia"), **more)
+    known = await advisories.catalogue(node)
+    return await advisories.take(node, form, raw, known, source="test", by=itself("arnia"), **more)
 
 
 async def content_of(node: Node, key: str) -> dict[str, Any]:
-    stored = await node.find(Incident, "arnia", key, by=itself("arnia"))
+    stored = await records.find(node, Incident, "arnia", key, by=itself("arnia"))
     content: dict[str, Any] = json.loads(stored.document)["content"]
     return content
 
@@ -141,7 +141,8 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     assert len(content["source"]["sha256"]) == 64
     assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
     # What the operator has done since stays, also when the advisory changes.
-    await arnia.patch(
+    await records.patch(
+        arnia,
         Incident,
         {"content": {"status": "mitigated", "related_to": ["arnia/x"]}},
         "arnia",
@@ -157,7 +158,7 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     rejected = a_cve(state="REJECTED")
     assert [one.outcome for one in await take(arnia, rejected)] == ["revised"]
     assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn"
-    await arnia.retract(Incident, "arnia", "CVE-2025-24799", by=itself("arnia"))
+    await records.retract(arnia, Incident, "arnia", "CVE-2025-24799", by=itself("arnia"))
     (line,) = await take(arnia, raw)
     assert (line.outcome, line.detail) == ("skipped", "arnia/CVE-2025-24799 was retracted here")
 
@@ -197,7 +198,7 @@ async def test_importing_again_does_not_undo_what_the_operator_has_withdrawn(arn
     raw = a_cve({"version": "< 10"})
     await take(arnia, raw)
     withdrawn = {"content": {"status": "withdrawn"}}
-    await arnia.patch(Incident, withdrawn, "arnia", "CVE-2025-24799", by=itself("arnia"))
+    await records.patch(arnia, Incident, withdrawn, "arnia", "CVE-2025-24799", by=itself("arnia"))
     assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
     assert (await content_of(arnia, "CVE-2025-24799"))["status"] == "withdrawn"
     newer = a_cve({"version": "< 11"})
@@ -224,9 +225,9 @@ async def test_what_cannot_be_published_is_refused_with_the_reason_and_left(
         tried.append("")
         raise PreconditionFailed("somebody else was first")
 
-    monkeypatch.setattr(arnia, "publish", raced)
+    monkeypatch.setattr(records, "publish", raced)
     (line,) = await take(arnia, a_cve({"version": "< 10"}, number=10_000))
-    assert (line.outcome, len(tried)) == ("refused", importing.RACES)
+    assert (line.outcome, len(tried)) == ("refused", advisories.RACES)
     assert "always written by others meanwhile" in (line.detail or "")
 
 
@@ -238,8 +239,8 @@ async def test_what_no_solution_here_is_is_skipped_and_a_name_alone_is_told(arni
     (line,) = await take(arnia, raw, dry_run=True)
     assert line.outcome == "published"
     assert "solution: arnia/parc was found by its name only" in line.defaulted
-    known = await importing.catalogue(arnia, ["arnia/other"])
-    (line,) = await importing.take(arnia, "cve", raw, known, source="x", by=itself("arnia"))
+    known = await advisories.catalogue(arnia, ["arnia/other"])
+    (line,) = await advisories.take(arnia, "cve", raw, known, source="x", by=itself("arnia"))
     assert (await content_of(arnia, "CVE-2025-24799"))["affects"][0]["solution"] == "arnia/other"
 
 
@@ -420,7 +421,7 @@ def test_a_report_counts_each_outcome() -> None:
         ImportLine("published", "b"),
         ImportLine("refused", "c", detail="why"),
     ]
-    told = msgspec.to_builtins(importing.report(lines, dry_run=False))
+    told = msgspec.to_builtins(advisories.report(lines, dry_run=False))
     assert told["summary"] == {"published": 2, "revised": 0, "unchanged": 0, "skipped": 0, "refused": 1}
 
 
@@ -432,7 +433,7 @@ def here(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     async def node_here() -> AsyncIterator[Node]:
         yield arnia
 
-    monkeypatch.setattr("federation.cli.importing.node_here", node_here)
+    monkeypatch.setattr("federation.cli.advisories.node_here", node_here)
 
 
 async def _said(form: str, *files: Path, **flags: Any) -> tuple[int, str]:
@@ -467,7 +468,7 @@ async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: 
     )
     status, text_ = await _said("cve", tmp_path, tlp="CLEAR")
     assert "published  CVE-2025-10003  arnia/CVE-2025-10003  1 ranges kept as text" in text_
-    stored = await arnia.find(Incident, "arnia", "CVE-2025-10001", by=itself("arnia"))
+    stored = await records.find(arnia, Incident, "arnia", "CVE-2025-10001", by=itself("arnia"))
     assert json.loads(stored.document)["tlp"] == "CLEAR"
     (tmp_path / "bad.json").write_text("{}")
     status, text_ = await _said("cve", tmp_path, as_json=True)
@@ -481,7 +482,7 @@ async def test_the_command_tells_each_line_by_its_number_and_goes_on_after_what_
     arnia: Node, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "LONGEST", 2_000)
-    monkeypatch.setattr("federation.domain.advisories.finding.MAX_ADVISORY", 1_998)
+    monkeypatch.setattr("federation.domain.formats.advisory.MAX_ADVISORY", 1_998)
     await publish(arnia, "solution", "glpi", a_solution(**GLPI))
     fine = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
     (tmp_path / "a.json").write_bytes(b"\n\n" + fine[0] + b"\r\n\n" + fine[1] + b"\n")

@@ -19,16 +19,16 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 
-from federation import alerts
 from federation.domain.alert import Alert, Letter, NewSubscription, letter
 from federation.domain.errors import Invalid, NotFound, Unreachable
-from federation.node import Node
+from federation.node import alerts
+from federation.node.node import Node
+from federation.outbound import mail
+from federation.outbound.mail import Mailer
 from federation.settings import mail_server as named
 from federation.settings import read
 from federation.store.alerts import AlertState
-from federation.sync import mail
-from federation.sync.client import Network
-from federation.sync.mail import Mailer
+from federation.sync.peer_client import Network
 from tests.domain.builders import a_group, an_incident
 from tests.exposure.postbox import PASSWORD, USER, Postbox, mail_server
 from tests.exposure.world import a_vulnerability, cve, running

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from federation import exposure, sameness, trust
-from federation.domain.sameness import MOST_OF_ONE, Naming, SameSoftware
-from federation.domain.solution import Solution
+from federation.domain.content.solution import Solution
+from federation.domain.exposure.linkage import MOST_OF_ONE, Naming, SameSoftware
 from federation.domain.visibility import Caller, anonymous, itself
-from federation.node import Node
+from federation.node import exposure, linkage, peers, records
+from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_group, a_solution, a_statement, an_incident
 from tests.exposure.test_seeing import answers
 from tests.exposure.world import (
@@ -228,21 +228,21 @@ async def test_as_much_is_looked_up_as_is_said_and_in_turn(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
-    monkeypatch.setattr(sameness, "MOST_NAMES", 1)
+    monkeypatch.setattr(linkage, "MOST_NAMES", 1)
     found = await told(arnia)
     assert found.more_same_software
     assert found.total.affected.deployments == 1
-    monkeypatch.setattr(sameness, "MOST_NAMES", 5)
+    monkeypatch.setattr(linkage, "MOST_NAMES", 5)
     assert (await told(arnia)).total.affected.deployments == 2
     await copy(arnia, "solution", "recia/glpi", a_solution(repository=REPOSITORY))
     await copy(arnia, "deployment", "recia/a", runs("recia/glpi"))
     assert (await told(arnia)).total.affected.deployments == 3
     with monkeypatch.context() as patch:
-        patch.setattr(sameness, "MOST_LINKS", 1)
+        patch.setattr(linkage, "MOST_LINKS", 1)
         found = await told(arnia)
         assert found.more_same_software
         assert found.total.affected.deployments == 2
-    monkeypatch.setattr(sameness, "MOST_SOLUTIONS", 0)
+    monkeypatch.setattr(linkage, "MOST_SOLUTIONS", 0)
     found = await told(arnia)
     assert found.more_same_software
     assert found.total.affected.deployments == 1
@@ -263,13 +263,13 @@ async def test_what_changes_in_the_record_of_a_solution_changes_who_is_hit(
     assert await reached(arnia) == {"arnia": (1, 0)}, "a tombstone says nothing"
     await copy(arnia, "solution", OTHER, a_solution(repository=REPOSITORY), revision=5)
     assert await reached(arnia) == both
-    await arnia.retract(Solution, "arnia", "glpi", by=itself("arnia"))
+    await records.retract(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
     assert await reached(arnia) == {"arnia": (1, 0)}
     await publish(arnia, "solution", "glpi", a_solution(repository=REPOSITORY), tlp="RED")
     assert await reached(arnia) == both
     await copy(arnia, "solution", OTHER, a_solution(repository=REPOSITORY), revision=6, tlp="GREEN")
     assert await reached(arnia) == both
-    await trust.told_farewell(arnia, "megalis")
+    await peers.told_farewell(arnia, "megalis")
     async with arnia.store.read() as tx:
         left = await tx.records.find("solution", "megalis", "glpi", seen_by=itself("arnia"))
     assert left is None, "what is not public of an operator that leaves is dropped"
@@ -348,7 +348,7 @@ async def test_what_else_an_incident_names_takes_no_room_from_what_concerns_mine
     )
     crowd = [{"solution": f"aaa/{number}", "range": RANGE} for number in range(9)]
     await copy(arnia, "incident", "evil/cve", a_vulnerability(affects=[*crowd, {"solution": GLPI}]))
-    monkeypatch.setattr(sameness, "MOST_SOLUTIONS", 2)
+    monkeypatch.setattr(linkage, "MOST_SOLUTIONS", 2)
     own, _ = await exposure.of_own(arnia, by=itself("arnia"))
     assert {line.incident.id for line in own.incidents} == {"arnia/cve", "evil/cve", "megalis/cve"}
     of_both = await exposure.of_solution(arnia, "arnia", "glpi", by=itself("arnia"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import fine, refused
 from tests.domain.builders import a_group, a_statement
 from tests.exposure.test_alerts import Receiver, settle

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from federation import exposure
 from federation.domain.document import Record, tombstone
-from federation.domain.exposure import OperatorHit
+from federation.domain.exposure.totals import OperatorHit
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.registry import TYPES
 from federation.domain.visibility import Caller, itself
-from federation.exposure import IncidentExposure
-from federation.node import Node
+from federation.node import exposure
+from federation.node.exposure import IncidentExposure
+from federation.node.node import Node
 from tests.domain.builders import NOW, a_deployment, a_record, a_solution, an_incident
 from tests.nodes import publish
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import copies, records
+from federation.node.node import Node
 from federation.sync import loop, repair
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, a_solution
@@ -56,7 +57,7 @@ class Three:
             drafts[f"k{chance.randrange(60)}"] = check_draft(
                 {"content": content, "tlp": tlp, **whom}, shape[Solution]
             )
-        made = await node.upload(Solution, drafts, by=itself(node.operator))
+        made = await records.upload(node, Solution, drafts, by=itself(node.operator))
         for key, one in made.items():
             if isinstance(one, Exception):
                 raise one
@@ -81,7 +82,7 @@ class Three:
             for reader in self.nodes.values():
                 if reader is origin:
                     continue
-                for name, copy in (await reader.copies()).items():
+                for name, copy in (await copies.copies(reader)).items():
                     if name.origin == origin.operator and copy.state != "verified":
                         return False
                 if await rows_of(reader, origin.operator) != there:

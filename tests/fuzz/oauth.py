@@ -32,11 +32,12 @@ from typing import Any, Literal, Protocol
 from urllib.parse import quote_plus, unquote, urlencode, urlsplit
 
 from federation.api.caller import Tokens
-from federation.domain.joining import fingerprint
+from federation.domain.invitation import fingerprint
 from federation.domain.peer import PeerState
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.node import Node
-from federation.store import embedded, schema
+from federation.node.node import Node
+from federation.postgres import server
+from federation.store import schema
 from tests.attack.forging import (
     ASSERTION,
     CLIENT_JWT,
@@ -1255,7 +1256,7 @@ class Run:
 async def attack(cases: int, seed: int, only: int | None) -> int:
     """Try so many cases against a node behind a real HTTP server; what ``make attack`` does."""
     with tempfile.TemporaryDirectory(prefix="federation-attack-") as directory, logged() as log:
-        async with embedded.running(Path(directory), exclusive=True) as dsn:
+        async with server.running(Path(directory), exclusive=True) as dsn:
             await schema.migrate(dsn, "arnia")
             async with running("arnia", dsn) as target:
                 world = World(target.node, seed)

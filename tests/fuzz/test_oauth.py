@@ -15,14 +15,15 @@ import msgspec
 import pytest
 from joserfc import jws
 
-from federation import keys, trust
 from federation.api import caller, guard, oauth
-from federation.app import api
 from federation.domain.errors import Unauthenticated
-from federation.node import Node
-from federation.observe import Metrics, Observed
+from federation.node import keys, peers
+from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import Observed
 from federation.store.clients import ClientsWriter
 from federation.store.peers import PeersWriter
+from federation.telemetry import Metrics
 from tests.attack.forging import Key
 from tests.attack.running import logged
 from tests.fuzz.oauth import Case, InProcess, Run, Said, World
@@ -74,7 +75,7 @@ def signatures_unchecked(patch: pytest.MonkeyPatch) -> None:
         assert isinstance(claims, dict)
         return claims
 
-    for module in (oauth, caller, trust):
+    for module in (oauth, caller, peers):
         patch.setattr(module, "verified", verified)
 
 
@@ -120,7 +121,7 @@ def invitations_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 
 def ids_unchecked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(trust, "refuse", lambda *_: None)
+    patch.setattr(peers, "refuse", lambda *_: None)
 
 
 def scopes_unchecked(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from federation.node import Node
+from federation.node.node import Node
 from tests.api.asking import JSON, NDJSON, PATCH, left_behind, lines
 from tests.matrix import rules
 from tests.matrix.rules import HERE

@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation import trust
 from federation.domain import registry
 from federation.domain.errors import Unavailable
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import peers, records
+from federation.node.node import Node
 from tests.api.asking import PATCH, NextDoor
 from tests.domain.builders import a_group
 from tests.matrix import rules
@@ -81,15 +81,15 @@ async def test_a_member_is_one_from_the_next_request_on_and_not_a_request_longer
 async def test_a_group_that_is_retracted_has_no_members(world: World) -> None:
     thing = next(t for t in world.things if t.tlp == "AMBER" and t.origin == HERE and t.live)
     assert all((await found_by(world.callers[rules.MEMBER], thing)).values())
-    await world.node.retract(registry.TYPES["group"], HERE, "close", by=itself(HERE))
+    await records.retract(world.node, registry.TYPES["group"], HERE, "close", by=itself(HERE))
     assert not any((await found_by(world.callers[rules.MEMBER], thing)).values())
     assert (await world.callers[rules.OWN].get(f"/v1/{thing.plural}/{HERE}/{thing.key}")).status_code == 200
 
 
 CUTS: dict[str, Callable[[Node], Awaitable[Any]]] = {
-    "suspended": lambda node: trust.suspend(node, "nivernais"),
-    "left by itself": lambda node: trust.told_farewell(node, "nivernais"),
-    "left by us": lambda node: trust.leave(node, "nivernais"),
+    "suspended": lambda node: peers.suspend(node, "nivernais"),
+    "left by itself": lambda node: peers.told_farewell(node, "nivernais"),
+    "left by us": lambda node: peers.leave(node, "nivernais"),
 }
 ASKS = (
     "/v1/solutions",
@@ -124,10 +124,10 @@ async def test_who_is_resumed_is_answered_as_before(world: World) -> None:
     member = world.callers[rules.MEMBER]
     ask = ASKS[-1]
     before = (await member.get(ask)).content
-    await trust.suspend(world.node, "nivernais")
+    await peers.suspend(world.node, "nivernais")
     await world.node.watch.look()
     assert (await member.get(ask)).status_code == 401
-    await trust.resume(world.node, "nivernais")
+    await peers.resume(world.node, "nivernais")
     await world.node.watch.look()
     assert (await member.get(ask)).content == before
 
@@ -161,7 +161,7 @@ async def test_a_look_that_fails_halfway_does_not_forget_who_was_cut_off(world: 
 
     assert not await refused()
     world.node.watch._on_trust.insert(0, fail_once)
-    await trust.suspend(world.node, "nivernais")
+    await peers.suspend(world.node, "nivernais")
     await within_a_second(world.node, refused)
 
     async def sees_again() -> bool:
@@ -216,7 +216,7 @@ async def test_nothing_that_happens_to_a_hidden_record_moves_an_answer(world: Wo
         steps: list[Callable[[], Awaitable[Any]]] = [
             put,
             lambda: put(same_as=["https://a.example/"]),
-            lambda: node.retract(kind, HERE, "arnia", by=itself(HERE)),
+            lambda: records.retract(node, kind, HERE, "arnia", by=itself(HERE)),
             put,
         ]
         before = await now()
@@ -230,5 +230,5 @@ async def test_nothing_that_happens_to_a_hidden_record_moves_an_answer(world: Wo
             before = after
         # Out of everybody's sight, so that the next label begins with a record that is not there.
         await put(tlp="RED")
-        await node.retract(kind, HERE, "arnia", by=itself(HERE))
+        await records.retract(node, kind, HERE, "arnia", by=itself(HERE))
     assert held == len(WATCHERS) * 4 * (1 if type_name == "group" else len(rules.TLPS))

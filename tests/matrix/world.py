@@ -14,16 +14,18 @@ import httpx2
 from litestar import Litestar
 
 from federation.api.caller import LIFETIME
-from federation.app import api
 from federation.domain import registry
 from federation.domain.document import Record, tombstone
 from federation.domain.feed import FeedName
 from federation.domain.peer import Peer, PeerState
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import itself
-from federation.keys import Keyring, mint, proved
-from federation.node import Node
-from federation.observe import Metrics, Observed
+from federation.node import records
+from federation.node.keys import Keyring, mint, proved
+from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import Observed
+from federation.telemetry import Metrics
 from tests.api.asking import ASSERTION
 from tests.domain.builders import (
     NOW,
@@ -135,7 +137,7 @@ async def _published(node: Node, thing: Thing, _: int) -> tuple[bytes, bytes]:
     content = content_of(thing.type, thing.word)
     made = await publish(node, thing.type, thing.key, content, **envelope_of(thing.tlp))
     if not thing.live:
-        made = await node.retract(registry.TYPES[thing.type], HERE, thing.key, by=itself(HERE))
+        made = await records.retract(node, registry.TYPES[thing.type], HERE, thing.key, by=itself(HERE))
     return made.hash, made.document
 
 

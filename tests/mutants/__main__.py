@@ -27,7 +27,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from federation.store import embedded, schema
+from federation.postgres import server as postgres_server
+from federation.store import schema
 from tests.conftest import OPERATORS
 from tests.mutants.changing import Mutant, counted, mentions, mutants
 from tests.mutants.running import OUTPUT
@@ -41,9 +42,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/api/test_publishing.py",
         "tests/matrix",
     ),
-    "federation/store/seen.py": ("tests/store/test_seeing.py", "tests/matrix"),
-    "federation/domain/joining.py": ("tests/domain/test_joining.py", "tests/trust", "tests/attack"),
-    "federation/keys.py": (
+    "federation/store/visibility.py": ("tests/store/test_seeing.py", "tests/matrix"),
+    "federation/domain/invitation.py": ("tests/domain/test_joining.py", "tests/trust", "tests/attack"),
+    "federation/node/keys.py": (
         "tests/domain/test_keys.py",
         "tests/domain/test_proofs.py",
         "tests/api/test_tokens.py",
@@ -84,7 +85,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/trust",
         "tests/api/test_openapi.py",
     ),
-    "federation/trust.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
+    "federation/node/peers.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
 }
 """The modules whose checks are broken, and where the tests are that must notice."""
 BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")
@@ -132,7 +133,7 @@ class Nest:
         left_out = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
         await asyncio.to_thread(shutil.copytree, ROOT, self.copy, ignore=left_out)
         for operator in OPERATORS:
-            server = embedded.running(self._servers / operator, exclusive=True)
+            server = postgres_server.running(self._servers / operator, exclusive=True)
             await schema.migrate(await stack.enter_async_context(server), operator)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, str(Path(__file__).with_name("running.py")),

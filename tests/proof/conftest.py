@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from federation.node import Node
+from federation.node.node import Node
 from federation.sync import repair
 from tests.conftest import Databases, emptied
 from tests.nodes import a_node

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from federation import notary
 from federation.api.feeds import entry_line
+from federation.domain.checkpoint import Leaves, ProofOfFeed
 from federation.domain.errors import Invalid
 from federation.domain.feed import (
     Cursor,
@@ -20,11 +20,11 @@ from federation.domain.feed import (
     read_entry,
     unreadable,
 )
-from federation.domain.proof import Leaves, ProofOfFeed
-from federation.node import Node
-from federation.notary import Feedback, Unheld
+from federation.node import checkpoints, copies, feeds
+from federation.node.checkpoints import Feedback, Unheld
+from federation.node.node import Node
+from federation.sync.apply import Taken
 from federation.sync.follow import answer, follow, follow_relayed
-from federation.sync.keeping import Taken
 from tests.nodes import as_peer, introduce, peer_of
 
 
@@ -36,14 +36,14 @@ class Near:
         self.asked: list[str] = []
 
     async def heads(self, origin: str | None = None) -> tuple[Head, ...]:
-        return await self.node.heads(by=await as_peer(self.node, self.reader), origin=origin)
+        return await feeds.heads(self.node, by=await as_peer(self.node, self.reader), origin=origin)
 
     async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
         self.asked.append("changes")
         more = True
         while more:
             caller = await as_peer(self.node, self.reader)
-            page = await self.node.changes(feed, after, by=caller, limit=self.limit)
+            page = await feeds.changes(self.node, feed, after, by=caller, limit=self.limit)
             yield Page(
                 entries=tuple(self.entry(entry_line(row)) for row in page.rows),
                 cursor=page.cursor,
@@ -53,20 +53,20 @@ class Near:
 
     async def proof(self, feed: FeedName) -> ProofOfFeed:
         self.asked.append("proof")
-        return await self.node.proof(feed, by=await as_peer(self.node, self.reader))
+        return await feeds.proof(self.node, feed, by=await as_peer(self.node, self.reader))
 
     async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
         self.asked.append("leaves")
-        return await self.node.leaves(feed, bucket, by=await as_peer(self.node, self.reader))
+        return await feeds.leaves(self.node, feed, bucket, by=await as_peer(self.node, self.reader))
 
     async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
         self.asked.append("numbered")
-        page = await self.node.numbered(feed, numbers, by=await as_peer(self.node, self.reader))
+        page = await feeds.numbered(self.node, feed, numbers, by=await as_peer(self.node, self.reader))
         return tuple(self.entry(entry_line(row)) for row in page.rows)
 
     async def receipt(self, jws: str) -> None:
         self.asked.append("receipt")
-        await notary.take_receipt(self.node, jws, by=await as_peer(self.node, self.reader))
+        await checkpoints.take_receipt(self.node, jws, by=await as_peer(self.node, self.reader))
 
     async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
         self.asked.append("feedback")
@@ -74,7 +74,7 @@ class Near:
             audience=audience,
             entries=tuple(msgspec.convert(msgspec.structs.asdict(one), Unheld) for one in several),
         )
-        await notary.take_feedback(self.node, said, by=await as_peer(self.node, self.reader))
+        await checkpoints.take_feedback(self.node, said, by=await as_peer(self.node, self.reader))
 
     @staticmethod
     def entry(line: bytes) -> Entry | SetAside:
@@ -127,11 +127,11 @@ async def acquainted(*nodes: Node) -> None:
     """Peers of one another, whose feeds are signed."""
     await introduce(*nodes)
     for node in nodes:
-        await notary.prove(node)
+        await checkpoints.prove(node)
 
 
 async def state_of(reader: Node, origin: Node, audience: str = "public") -> str:
-    copy = (await reader.copies()).get(FeedName(origin.operator, audience))
+    copy = (await copies.copies(reader)).get(FeedName(origin.operator, audience))
     return copy.state if copy else "unproved"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from federation import notary
+from federation.domain.checkpoint import brakes
 from federation.domain.errors import NotFound
 from federation.domain.feed import FeedName
-from federation.domain.proof import brakes
-from federation.node import Node
+from federation.node import checkpoints, copies
+from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of
@@ -36,30 +36,30 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
     for n in range(101):
         await retract(many, f"k{n:03}")
     await publish(many, "solution", "k299", a_solution(name="Revised"))
-    await notary.prove(many)
+    await checkpoints.prove(many)
     source = Near(many, "megalis")
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "nothing is half done"
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert copy.waits == "101 of 300 records are to be removed"
     assert "101 of 300" in (copy.alarm or "")
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "it goes on waiting"
     await publish(many, "deployment", "d", a_deployment())
-    await notary.prove(many)
+    await checkpoints.prove(many)
     await round_of(megalis, many, source)
-    assert FeedName("arnia", "federation") in await megalis.copies(), "other feeds do not wait"
-    assert await notary.confirm(megalis, "arnia") == ("public",)
+    assert FeedName("arnia", "federation") in await copies.copies(megalis), "other feeds do not wait"
+    assert await checkpoints.confirm(megalis, "arnia") == ("public",)
     await round_of(megalis, many, source)
     assert await live(megalis) == 200, "199 of the public ones, and the deployment"
     assert await state_of(megalis, many) == "verified"
     with pytest.raises(NotFound):
-        await notary.confirm(megalis, "arnia")
+        await checkpoints.confirm(megalis, "arnia")
     for n in range(101, 202):
         await retract(many, f"k{n:03}")
-    await notary.prove(many)
+    await checkpoints.prove(many)
     await round_of(megalis, many, source)
-    assert (await megalis.copies())[PUBLIC].waits == "101 of 199 records are to be removed", (
+    assert (await copies.copies(megalis))[PUBLIC].waits == "101 of 199 records are to be removed", (
         "once is not for ever"
     )
 
@@ -67,21 +67,21 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
 async def test_as_many_as_are_usual_do_not_wait(many: Node, megalis: Node) -> None:
     for n in range(100):
         await retract(many, f"k{n:03}")
-    await notary.prove(many)
+    await checkpoints.prove(many)
     await round_of(megalis, many)
     assert await live(megalis) == 200
-    assert (await megalis.copies())[PUBLIC].waits is None
+    assert (await copies.copies(megalis))[PUBLIC].waits is None
 
 
 async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: Node) -> None:
     """An origin that lost half of its records in a restore, and signs what is left."""
     await sql(many, "DELETE FROM records WHERE key < 'k150'")
     await sql(many, "UPDATE feeds SET live = 150 WHERE audience = 'public'")
-    await notary.renew(many, "restored")
+    await checkpoints.renew(many, "restored")
     await round_of(megalis, many)
     assert await live(megalis) == 300
-    assert (await megalis.copies())[PUBLIC].waits == "150 of 300 records are to be removed"
-    await notary.confirm(megalis, "arnia")
+    assert (await copies.copies(megalis))[PUBLIC].waits == "150 of 300 records are to be removed"
+    await checkpoints.confirm(megalis, "arnia")
     await round_of(megalis, many)
     assert await live(megalis) == 150
     assert await state_of(megalis, many) == "verified"
@@ -90,11 +90,11 @@ async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: No
 async def test_retractions_in_a_repair_count_as_well(many: Node, megalis: Node) -> None:
     for n in range(150):
         await retract(many, f"k{n:03}")
-    await notary.renew(many, "for another reason")
+    await checkpoints.renew(many, "for another reason")
     await round_of(megalis, many)
     assert await live(megalis) == 300
-    assert (await megalis.copies())[PUBLIC].waits == "150 of 300 records are to be removed"
-    await notary.confirm(megalis, "arnia")
+    assert (await copies.copies(megalis))[PUBLIC].waits == "150 of 300 records are to be removed"
+    await checkpoints.confirm(megalis, "arnia")
     await round_of(megalis, many)
     assert await live(megalis) == 150
     assert await state_of(megalis, many) == "verified"

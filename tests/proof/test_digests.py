@@ -10,10 +10,7 @@ from typing import Any
 
 import pytest
 
-from federation import housekeeping, notary
-from federation.domain.errors import Invalid, Unauthenticated, Unavailable
-from federation.domain.feed import FeedName
-from federation.domain.proof import (
+from federation.domain.checkpoint import (
     CHECKPOINT,
     EMPTY,
     HALF_LIFE,
@@ -25,11 +22,15 @@ from federation.domain.proof import (
     copy_state,
     read_leaf,
 )
+from federation.domain.errors import Invalid, Unauthenticated, Unavailable
+from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
-from federation.keys import verified
-from federation.node import Node
-from federation.store.digests import DigestsWriter
-from federation.trust import rotate
+from federation.node import checkpoints, copies, feeds, records
+from federation.node.keys import verified
+from federation.node.node import Node
+from federation.node.peers import rotate
+from federation.server import maintenance
+from federation.store.checkpoints import DigestsWriter
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, sql, state_of
@@ -40,16 +41,16 @@ PUBLIC = FeedName("arnia", "public")
 async def retract(node: Node, key: str) -> None:
     from federation.domain.registry import TYPES
 
-    await node.retract(TYPES["solution"], node.operator, key, by=itself(node.operator))
+    await records.retract(node, TYPES["solution"], node.operator, key, by=itself(node.operator))
 
 
 async def signed(node: Node, audience: str = "public") -> Checkpoint:
     """What a node signs of a feed now."""
-    await notary.prove(node)
-    for head in await node.heads(by=itself(node.operator)):
+    await checkpoints.prove(node)
+    for head in await feeds.heads(node, by=itself(node.operator)):
         if head.audience == audience:
             assert head.checkpoint
-            return notary.proved_by(head.checkpoint, node.keyring.public(), head.name, node.clock())
+            return checkpoints.proved_by(head.checkpoint, node.keyring.public(), head.name, node.clock())
     raise AssertionError(f"there is no feed {audience}")
 
 
@@ -130,16 +131,16 @@ async def signed_or_none(node: Node, audience: str) -> str:
 
 async def test_what_has_not_changed_is_neither_computed_nor_signed_again(arnia: Node) -> None:
     await publish(arnia, "solution", "a", a_solution())
-    assert await notary.prove(arnia) == 2
-    assert await notary.prove(arnia) == 0
+    assert await checkpoints.prove(arnia) == 2
+    assert await checkpoints.prove(arnia) == 0
     await publish(arnia, "solution", "a", a_solution(name="Other"))
-    assert await notary.prove(arnia) == 1
+    assert await checkpoints.prove(arnia) == 1
 
 
 async def test_only_the_buckets_that_changed_are_read(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(200):
         await publish(arnia, "solution", f"k{n}", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     # A leaf that was altered in another bucket stays unseen: nobody has looked at it.
     other = next(f"k{n}" for n in range(200) if bucket_of("solution", f"k{n}") != bucket_of("solution", "k0"))
     before = (await signed(arnia)).root
@@ -170,7 +171,7 @@ async def test_a_checkpoint_is_renewed_before_it_grows_old_and_when_the_key_chan
     await rotate(arnia, after=timedelta(0))
     assert arnia.keyring.kid != kid
     await signed(arnia)
-    (head, *_) = await arnia.heads(by=itself("arnia"))
+    (head, *_) = await feeds.heads(arnia, by=itself("arnia"))
     assert head.checkpoint
     assert verified(
         head.checkpoint, {"keys": [arnia.keyring.public_jwk(arnia.keyring.kid)]}, frozenset({CHECKPOINT})
@@ -179,28 +180,28 @@ async def test_a_checkpoint_is_renewed_before_it_grows_old_and_when_the_key_chan
 
 async def test_a_checkpoint_of_another_feed_key_or_time_is_not_believed(arnia: Node, megalis: Node) -> None:
     await publish(arnia, "solution", "a", a_solution())
-    await notary.prove(arnia)
-    heads = {head.audience: head for head in await arnia.heads(by=itself("arnia"))}
+    await checkpoints.prove(arnia)
+    heads = {head.audience: head for head in await feeds.heads(arnia, by=itself("arnia"))}
     jws, keys, now = heads["public"].checkpoint or "", arnia.keyring.public(), arnia.clock()
-    assert notary.proved_by(jws, keys, PUBLIC, now).seq == 1
+    assert checkpoints.proved_by(jws, keys, PUBLIC, now).seq == 1
     with pytest.raises(Invalid, match="another feed"):
-        notary.proved_by(heads["federation"].checkpoint or "", keys, PUBLIC, now)
+        checkpoints.proved_by(heads["federation"].checkpoint or "", keys, PUBLIC, now)
     with pytest.raises(Unauthenticated):
-        notary.proved_by(jws, megalis.keyring.public(), PUBLIC, now)
+        checkpoints.proved_by(jws, megalis.keyring.public(), PUBLIC, now)
     with pytest.raises(Invalid, match="clocks differ"):
-        notary.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=400))
-    assert notary.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=200)).seq == 1
+        checkpoints.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=400))
+    assert checkpoints.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=200)).seq == 1
     said: dict[str, Any] = {
         "iss": "arnia", "feed": "arnia/public", "epoch": "0" * 16, "seq": 1, "retained_from": 0, "count": 1,
         "root": "0" * 64, "iat": int(now.timestamp()), "exp": int(now.timestamp()) + LIFETIME,
     }  # fmt: skip
-    assert notary.proved_by(arnia.keyring.sign(said, typ=CHECKPOINT), keys, PUBLIC, now).count == 1
+    assert checkpoints.proved_by(arnia.keyring.sign(said, typ=CHECKPOINT), keys, PUBLIC, now).count == 1
     for wrong in ({"exp": said["exp"] + 1}, {"iss": "megalis"}, {"root": "x"}, {"seq": -1}, {"exp": 0}):
         with pytest.raises(Invalid):
-            notary.proved_by(arnia.keyring.sign({**said, **wrong}, typ=CHECKPOINT), keys, PUBLIC, now)
+            checkpoints.proved_by(arnia.keyring.sign({**said, **wrong}, typ=CHECKPOINT), keys, PUBLIC, now)
     for typ in ("at+jwt", "JWT", "federation-receipt+jwt"):
         with pytest.raises(Unauthenticated):
-            notary.proved_by(arnia.keyring.sign(said, typ=typ), keys, PUBLIC, now)
+            checkpoints.proved_by(arnia.keyring.sign(said, typ=typ), keys, PUBLIC, now)
 
 
 async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
@@ -210,17 +211,17 @@ async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert (copy.verified_seq, copy.alarm, copy.via) == (1, None, None)
     now = megalis.clock()
     megalis.clock = lambda: now + timedelta(seconds=HALF_LIFE + 60)
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert copy.state == "verified"
     assert "31 minutes old" in (copy.alarm or "")
     megalis.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
     assert await state_of(megalis, arnia) == "stale"
     arnia.clock = megalis.clock
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     source = Near(arnia, "megalis")
     await round_of(megalis, arnia, source)
     assert await state_of(megalis, arnia) == "verified"
@@ -234,11 +235,11 @@ async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "a", a_solution())
     await round_of(megalis, arnia)  # the head has moved, the signature comes later
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 1, 0)
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
-    assert (await megalis.copies())[PUBLIC].verified_seq == 1
+    assert (await copies.copies(megalis))[PUBLIC].verified_seq == 1
 
 
 async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_older_is_believed(
@@ -251,10 +252,10 @@ async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_old
     arnia.clock = megalis.clock = lambda: later
     await publish(arnia, "solution", "b", a_solution())
     await round_of(megalis, arnia)
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await publish(arnia, "solution", "c", a_solution())
     await round_of(megalis, arnia)
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 3, 1)
     newest = "SELECT newest FROM copies JOIN feeds ON feeds.id = feed WHERE origin = $1 AND audience = $2"
     ((noted,),) = await sql(megalis, newest, "arnia", "public")
@@ -275,16 +276,16 @@ async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: N
         async def changes(self, feed, after):  # type: ignore[no-untyped-def]
             if feed.audience == "public":
                 await publish(arnia, "solution", "b", a_solution())
-                await notary.prove(arnia)
+                await checkpoints.prove(arnia)
             async for page in super().changes(feed, after):
                 yield page
 
     await publish(arnia, "solution", "c", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await publish(arnia, "solution", "d", a_solution())  # it is not signed yet when the heads are told
     source = Writes(arnia, "megalis")
     await round_of(megalis, arnia, source)
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert (copy.state, copy.verified_seq, copy.taken) == ("verified", 2, 2)
     assert source.asked == ["changes"]
 
@@ -320,9 +321,9 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
     class Busy:
         watch = Watch()
 
-    monkeypatch.setattr(housekeeping, "PROVE_SECONDS", 0.05)
+    monkeypatch.setattr(maintenance, "PROVE_SECONDS", 0.05)
     async with asyncio.timeout(10):
-        await housekeeping._quiet(Busy())  # type: ignore[arg-type]
+        await maintenance._quiet(Busy())  # type: ignore[arg-type]
 
 
 async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_published(
@@ -337,9 +338,9 @@ async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_p
         tried.set()
         return 0
 
-    monkeypatch.setattr(notary, "prove", prove)
-    monkeypatch.setattr(housekeeping, "PROVE_AFTER_FAILURE", 0.01)
-    proving = asyncio.create_task(housekeeping.prove_for_ever(arnia))
+    monkeypatch.setattr(checkpoints, "prove", prove)
+    monkeypatch.setattr(maintenance, "PROVE_AFTER_FAILURE", 0.01)
+    proving = asyncio.create_task(maintenance.prove_for_ever(arnia))
     async with asyncio.timeout(10):
         await tried.wait()
     proving.cancel()
@@ -363,7 +364,7 @@ async def test_a_feed_that_cannot_be_signed_does_not_keep_the_others_from_it(
 
     monkeypatch.setattr(DigestsWriter, "reckon", failing)
     with pytest.raises(Unavailable, match="too long"):
-        await notary.prove(arnia)
+        await checkpoints.prove(arnia)
     async with arnia.store.read() as tx:
         signed = {
             one.feed for one in await tx.digests.due(arnia.operator) if one.digest and one.digest.checkpoint

@@ -7,9 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation import notary
 from federation.domain.feed import FeedName
-from federation.node import Node
+from federation.node import checkpoints
+from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import a_token, browsing, introduce, publish
 from tests.proof.near import acquainted, round_of, rows_of, sql
@@ -129,7 +129,7 @@ async def test_an_answer_can_carry_what_it_rests_on(arnia: Node, megalis: Node) 
         assert set(stated) == {("megalis", "public"), ("arnia", "public")}, "and no feed that is not for it"
         one = stated["arnia", "public"]
         assert (one["state"], one["seq"], one["checkpoint_seq"]) == ("verified", 1, 1)
-        said = notary.proved_by(
+        said = checkpoints.proved_by(
             one["checkpoint"], arnia.keyring.public(), FeedName("arnia", "public"), arnia.clock()
         )
         assert said.count == 1

@@ -8,11 +8,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from federation import notary
+from federation.domain.checkpoint import CHECKPOINT, LIFETIME, Leaves
 from federation.domain.errors import Forged, Unreachable
 from federation.domain.feed import Entry, FeedName, Head, SetAside
-from federation.domain.proof import CHECKPOINT, LIFETIME, Leaves
-from federation.node import Node
+from federation.node import checkpoints, copies
+from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
@@ -44,15 +44,15 @@ async def test_a_newcomer_takes_everything_from_a_member_while_the_origin_is_dow
     assert await state_of(recia, arnia, "federation") == "verified"
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] in ("public", "federation")}
     assert await rows_of(recia, "arnia") == theirs
-    assert FeedName("arnia", "g") not in await recia.copies(), "groups are their origin's own"
-    assert (await recia.copies())[PUBLIC].via == "megalis"
+    assert FeedName("arnia", "g") not in await copies.copies(recia), "groups are their origin's own"
+    assert (await copies.copies(recia))[PUBLIC].via == "megalis"
     # The origin is back: its own cursor goes on where the relay's ended.
     await publish(arnia, "solution", "new", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     taken = await round_of(recia, arnia)
     assert (taken.entries, taken.repaired) == (2, 0)  # the new record, and the group's feed
     assert await rows_of(recia, "arnia") == await rows_of(arnia, "arnia")
-    assert (await recia.copies())[PUBLIC].via is None
+    assert (await copies.copies(recia))[PUBLIC].via is None
 
 
 async def test_a_relay_serves_the_same_bytes_numbers_and_signature(arnia: Node, relay: Node) -> None:
@@ -71,7 +71,7 @@ async def test_a_copy_is_brought_up_to_date_by_a_relay(arnia: Node, relay: Node,
     await publish(arnia, "solution", "k05", a_solution(name="Revised"))
     await retract(arnia, "k06")
     await publish(arnia, "solution", "k07", a_solution(), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(relay, arnia)
     assert "k07" in {row[1] for row in await rows_of(recia, "arnia")}
     await relayed_round(recia, arnia, relay)
@@ -82,7 +82,7 @@ async def test_a_copy_is_brought_up_to_date_by_a_relay(arnia: Node, relay: Node,
 
 async def test_an_old_state_takes_nothing_back(arnia: Node, relay: Node, recia: Node) -> None:
     await publish(arnia, "solution", "new", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(recia, arnia)
     before = await rows_of(recia, "arnia")
     taken = await relayed_round(recia, arnia, relay)
@@ -98,7 +98,7 @@ async def test_a_relay_that_replays_an_old_state_is_named_and_not_believed(
     arnia.clock = lambda: now + timedelta(seconds=10)
     await publish(arnia, "solution", "new", a_solution())
     await publish(arnia, "deployment", "new", a_deployment())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(recia, arnia)
     before = await rows_of(recia, "arnia")
     recia.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
@@ -116,7 +116,7 @@ async def test_what_an_origin_signed_long_ago_is_taken_by_a_newcomer_and_said_to
     now = recia.clock()
     recia.clock = lambda: now + timedelta(hours=5)
     await relayed_round(recia, arnia, relay)
-    copy = (await recia.copies())[PUBLIC]
+    copy = (await copies.copies(recia))[PUBLIC]
     assert (copy.state, copy.via) == ("stale", "megalis")
     assert "300 minutes old" in (copy.alarm or "")
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] == "public"}
@@ -201,7 +201,7 @@ async def test_a_relay_that_signs_for_the_origin_is_named_and_not_believed(
             )
 
     def forged(head: Head) -> str:
-        said = notary.proved_by(head.checkpoint or "", arnia.keyring.public(), head.name, relay.clock())
+        said = checkpoints.proved_by(head.checkpoint or "", arnia.keyring.public(), head.name, relay.clock())
         return relay.keyring.sign({**msgspec.structs.asdict(said), "root": "0" * 64}, typ=CHECKPOINT)
 
     with pytest.raises(Forged, match="megalis shows a checkpoint of arnia/federation that does not hold"):
@@ -214,7 +214,7 @@ async def test_a_record_that_moved_to_a_group_does_not_come_back_by_a_relay_that
 ) -> None:
     await round_of(recia, arnia)
     await publish(arnia, "deployment", "d07", a_deployment(), tlp="AMBER", audience="g")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(recia, arnia)
     held = {row[1]: row[4] for row in await rows_of(recia, "arnia")}
     assert held["d07"] == "g"

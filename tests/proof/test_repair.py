@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from federation import notary
 from federation.domain.errors import Forged
 from federation.domain.feed import Entry, FeedName, SetAside
-from federation.node import Node
+from federation.node import checkpoints, copies, peer_views
+from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of
@@ -85,7 +85,7 @@ async def test_an_entry_that_was_lost_on_its_way_is_noticed_and_fetched(arnia: N
 
     await publish(arnia, "solution", "lost", a_solution())
     await publish(arnia, "solution", "kept", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     taken = await round_of(megalis, arnia, Loses(arnia, "megalis"))
     assert (taken.entries, taken.repaired) == (1, 1)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
@@ -115,23 +115,23 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
 
     await publish(arnia, "solution", "new", a_solution())
     await publish(arnia, "solution", "other", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     source = Newer(arnia, "megalis")
     await round_of(megalis, arnia, source)
-    copy = (await megalis.copies())[PUBLIC]
+    copy = (await copies.copies(megalis))[PUBLIC]
     assert copy.state == "diverged"
     assert "unreadable" in (copy.alarm or "")
-    told = await notary.refused(arnia)
+    told = await checkpoints.refused(arnia)
     assert [(one.operator, one.key, one.reason) for one in told] == [("megalis", "new", "unreadable")]
     asked = len(source.asked)
     await round_of(megalis, arnia, source)
     assert source.asked[asked:] == [], "the same again would be found"
     await publish(arnia, "solution", "new", a_solution(name="Readable"))
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
-    assert (await megalis.peers()).set_aside == (), "a later good revision clears it"
-    assert await notary.refused(arnia) == (), "and the origin knows that it was revised"
+    assert (await peer_views.peers(megalis)).set_aside == (), "a later good revision clears it"
+    assert await checkpoints.refused(arnia) == (), "and the origin knows that it was revised"
 
 
 async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
@@ -150,7 +150,7 @@ async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
         await round_of(megalis, arnia, Lies(arnia, "megalis"))
     assert await state_of(megalis, arnia) == "diverged"
     await publish(arnia, "solution", "more", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
 
@@ -192,7 +192,7 @@ async def test_what_is_held_at_the_number_of_another_record_makes_room_and_all_i
     await sql(megalis, "UPDATE records SET seq = seq + 2")
     await publish(arnia, "solution", "c", a_solution())
     await publish(arnia, "solution", "d", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
     assert await state_of(megalis, arnia) == "verified"
@@ -204,11 +204,11 @@ async def test_a_withdrawal_makes_room_for_the_record_that_has_its_number(arnia:
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "a", a_solution(), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     await sql(megalis, "UPDATE withdrawals SET seq = 5")  # as if it had come garbled
     await publish(arnia, "solution", "b", a_solution(), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
     assert await state_of(megalis, arnia) == "verified"

@@ -9,10 +9,10 @@ import httpx2
 import msgspec
 import pytest
 
-from federation import notary
 from federation.domain.document import canonical, read_record
 from federation.domain.feed import FeedName
-from federation.node import Node
+from federation.node import checkpoints, copies, peer_views
+from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_node, a_token, browsing, free_port, introduce, peer_of, publish, served
@@ -46,7 +46,7 @@ async def three(databases: Databases) -> AsyncIterator[Three]:
 
 
 async def is_verified(node: Node, seq: int) -> bool:
-    copy = (await node.copies()).get(PUBLIC)
+    copy = (await copies.copies(node)).get(PUBLIC)
     return copy is not None and (copy.state, copy.verified_seq) == ("verified", seq)
 
 
@@ -55,7 +55,7 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     for n in range(12):
         await publish(arnia, "solution", f"k{n}", a_solution())
     await introduce(arnia, megalis)
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)  # before it went down
     for one, other in ((recia, arnia), (recia, megalis), (megalis, recia)):
         async with one.store.write() as tx:
@@ -63,11 +63,11 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     await until(lambda: is_verified(recia, 12), 60)
 
     async def came_by_megalis() -> bool:
-        return (await recia.copies())[PUBLIC].via == "megalis"
+        return (await copies.copies(recia))[PUBLIC].via == "megalis"
 
     await until(came_by_megalis)
     assert await rows_of(recia, "arnia") == await rows_of(arnia, "arnia")
-    view = {peer.operator: peer for peer in (await recia.peers()).peers}
+    view = {peer.operator: peer for peer in (await peer_views.peers(recia)).peers}
     assert view["arnia"].failures
     assert not view["megalis"].failures
 
@@ -79,14 +79,14 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     name = FeedName("megalis", "public")
 
     async def at(seq: int) -> bool:
-        copy = (await recia.copies()).get(name)
+        copy = (await copies.copies(recia)).get(name)
         return copy is not None and (copy.state, copy.verified_seq) == ("verified", seq)
 
     await until(lambda: at(1))
     await publish(megalis, "solution", "s", a_solution(), tlp="RED")
 
     async def confirmed() -> bool:
-        return [one.confirmed for one in (await notary.withdrawals(megalis)).withdrawals] == [("recia",)]
+        return [one.confirmed for one in (await checkpoints.withdrawals(megalis)).withdrawals] == [("recia",)]
 
     await until(confirmed)
     # A record that recia holds at a higher revision than megalis sends: it must refuse it, and say so.
@@ -96,7 +96,7 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     await publish(megalis, "solution", "t", a_solution(name="Other"))
 
     async def told() -> list[tuple[str, str, str]]:
-        return [(one.operator, one.key, one.reason) for one in await notary.refused(megalis)]
+        return [(one.operator, one.key, one.reason) for one in await checkpoints.refused(megalis)]
 
     await until(told)
     assert await told() == [("recia", "t", "regressing-revision")]
@@ -112,7 +112,7 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     assert 'federation_copy_state{audience="public",origin="recia",state="verified"} 1.0' in page
 
     async def diverged() -> bool:
-        return (await recia.copies())[name].state == "diverged"
+        return (await copies.copies(recia))[name].state == "diverged"
 
     await until(diverged)  # it is compared when the signature comes, which may be later
     async with httpx2.AsyncClient(base_url=recia.url, headers=await token_of(recia)) as client:
@@ -149,7 +149,7 @@ async def test_a_newer_versions_types_and_members_are_kept_served_and_relayed_by
     assert {row[7] for row in theirs} == {canonical({**document, "origin": "arnia"}) for document in unknown}
     for reader in (megalis, recia):
         assert await rows_of(reader, "arnia") == theirs
-        assert (await reader.copies())[PUBLIC].state == "verified"
+        assert (await copies.copies(reader))[PUBLIC].state == "verified"
     async with browsing(recia) as client:
         lines = (
             await client.get("/v1/feeds/arnia/public/changes", headers={"accept": "application/x-ndjson"})

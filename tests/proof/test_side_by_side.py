@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from federation import notary, trust
 from federation.domain.feed import FeedName
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import Node
-from federation.observe import Metrics
+from federation.node import checkpoints, peers
+from federation.node.node import Node
 from federation.store.records import Advance
 from federation.sync.loop import Loop
 from federation.sync.pull import pull, purge, withdraw_only
+from federation.telemetry import Metrics
 from tests.domain.builders import a_document, a_record, a_solution
 from tests.nodes import publish
 from tests.proof.test_digests import by_hand, retract, signed
@@ -63,17 +63,17 @@ class Signing:
 
 async def drop_tombstones(node: Node) -> None:
     async with node.store.write() as tx:
-        await notary.drop_tombstones(tx, await feed_id(node), 2)
+        await checkpoints.drop_tombstones(tx, await feed_id(node), 2)
 
 
 async def mint(node: Node) -> None:
-    await notary.renew(node, "an administrator asked for it")
+    await checkpoints.renew(node, "an administrator asked for it")
 
 
 async def recognise(node: Node) -> None:
     async with node.store.write() as tx:
         await tx.feeds.know_database("another/1", 1)
-    assert await notary.recognise(node)
+    assert await checkpoints.recognise(node)
 
 
 @pytest.mark.parametrize("act", [drop_tombstones, mint, recognise])
@@ -85,7 +85,7 @@ async def test_who_changes_what_is_being_signed_waits_for_the_signature_and_void
     await retract(arnia, "glpi")
     await publish(arnia, "solution", "wazuh", a_solution())
     if signed_before:
-        await notary.prove(arnia)
+        await checkpoints.prove(arnia)
     signing = Signing(arnia, await feed_id(arnia))
     await signing.begin()
     acting = asyncio.create_task(act(arnia))
@@ -93,7 +93,7 @@ async def test_who_changes_what_is_being_signed_waits_for_the_signature_and_void
     await signing.end()
     await acting
     await arnia.watch.look()
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     now = await signed(arnia)
     assert now.root == await by_hand(arnia)
     assert (now.epoch, now.retained_from) == (arnia.watch.state.epoch, 2 if act is drop_tombstones else 0)
@@ -116,7 +116,7 @@ async def a_follower(node: Node) -> int:
 
 
 async def leave(node: Node) -> None:
-    await trust.told_farewell(node, "megalis")
+    await peers.told_farewell(node, "megalis")
 
 
 async def be_shut_out(node: Node) -> None:

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from federation.domain.feed import FeedName
-from federation.node import Node
-from federation.sync.verifying import verify_all
+from federation.node import copies
+from federation.node.node import Node
+from federation.sync.verify import verify_all
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, introduce, publish, served
@@ -49,7 +50,7 @@ async def two(databases: Databases) -> AsyncIterator[Two]:
 
 
 async def verified(node: Node, seq: int) -> bool:
-    copy = (await node.copies()).get(PUBLIC)
+    copy = (await copies.copies(node)).get(PUBLIC)
     return copy is not None and (copy.state, copy.verified_seq) == ("verified", seq)
 
 

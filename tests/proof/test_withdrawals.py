@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from federation import notary
+from federation.domain.checkpoint import RECEIPT
 from federation.domain.errors import Forbidden, Invalid
 from federation.domain.feed import FeedName
-from federation.domain.proof import RECEIPT
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import checkpoints, copies, feeds, records
+from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
 from tests.proof.near import Near, acquainted, round_of, rows_of
@@ -19,7 +19,9 @@ from tests.sync.test_four_nodes import everything_in
 
 
 async def outstanding(node: Node) -> dict[tuple[str, str], tuple[str, ...]]:
-    return {(one.audience, one.key): one.outstanding for one in (await notary.withdrawals(node)).withdrawals}
+    return {
+        (one.audience, one.key): one.outstanding for one in (await checkpoints.withdrawals(node)).withdrawals
+    }
 
 
 async def test_a_receipt_says_who_has_dropped_what_was_withdrawn(
@@ -31,16 +33,16 @@ async def test_a_receipt_says_who_has_dropped_what_was_withdrawn(
     for reader in (megalis, recia):
         await round_of(reader, arnia)
     await publish(arnia, "solution", "s", a_solution(name="canary"), tlp="AMBER", audience="g")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     assert await outstanding(arnia) == {("public", "s"): ("megalis", "recia")}
     await round_of(recia, arnia)
     assert await rows_of(recia, "arnia") == set()
-    (one,) = (await notary.withdrawals(arnia)).withdrawals
+    (one,) = (await checkpoints.withdrawals(arnia)).withdrawals
     assert (one.confirmed, one.outstanding) == (("recia",), ("megalis",))
     await round_of(megalis, arnia)
     assert await outstanding(arnia) == {("public", "s"): ()}
     assert len(await rows_of(megalis, "arnia")) == 1, "it is in the group, and holds it there"
-    receipts = (await notary.withdrawals(arnia)).receipts
+    receipts = (await checkpoints.withdrawals(arnia)).receipts
     assert {(r.operator, r.audience) for r in receipts} == {("megalis", "public"), ("recia", "public")}
 
 
@@ -49,7 +51,7 @@ async def test_a_receipt_is_owed_until_the_origin_has_it(arnia: Node, megalis: N
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "s", a_solution(), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
 
     class Deaf(Near):
         async def receipt(self, jws: str) -> None:
@@ -77,15 +79,15 @@ async def test_who_is_taken_out_of_a_group_confirms_that_it_dropped_everything(
     await round_of(megalis, arnia)
     assert len(await rows_of(megalis, "arnia")) == 1
     await publish(arnia, "group", "g", {"name": "g", "members": []})
-    (gone,) = (await notary.withdrawals(arnia)).departures
+    (gone,) = (await checkpoints.withdrawals(arnia)).departures
     assert (gone.audience, gone.operator, gone.confirmed_at) == ("g", "megalis", None)
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == set()
-    (gone,) = (await notary.withdrawals(arnia)).departures
+    (gone,) = (await checkpoints.withdrawals(arnia)).departures
     assert gone.confirmed_at is not None
     await publish(arnia, "group", "g", {"name": "g", "members": ["megalis"]})
-    assert (await notary.withdrawals(arnia)).departures == ()
-    await notary.prove(arnia)
+    assert (await checkpoints.withdrawals(arnia)).departures == ()
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert len(await rows_of(megalis, "arnia")) == 1, "who is let in again gets all of it"
 
@@ -96,12 +98,12 @@ async def test_nothing_of_a_withdrawn_record_is_left(arnia: Node, megalis: Node)
     await round_of(megalis, arnia)
     dsn = megalis.store._dsn
     assert "canary-withdrawn" in await everything_in(dsn)
-    assert (await megalis.find(kind("solution"), "arnia", "s", by=itself("megalis"))).document
+    assert (await records.find(megalis, kind("solution"), "arnia", "s", by=itself("megalis"))).document
     await publish(arnia, "solution", "s", a_solution(name="canary-withdrawn"), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert "canary-withdrawn" not in await everything_in(dsn)
-    rows, _, _ = await megalis.arrivals(None, by=itself("megalis"))
+    rows, _, _ = await feeds.arrivals(megalis, None, by=itself("megalis"))
     assert [(row[1], row[4]) for row in rows] == [(None, "s")], "a stub tells the operator's own systems"
 
 
@@ -134,14 +136,14 @@ async def test_only_the_peer_itself_confirms_for_itself(arnia: Node, megalis: No
         "",
     ):
         with pytest.raises(Invalid, match="receipt"):
-            await notary.take_receipt(arnia, wrong, by=caller)
+            await checkpoints.take_receipt(arnia, wrong, by=caller)
     with pytest.raises(Forbidden):
-        await notary.take_receipt(arnia, sign(said, typ=RECEIPT), by=itself("arnia"))
+        await checkpoints.take_receipt(arnia, sign(said, typ=RECEIPT), by=itself("arnia"))
     assert "megalis" in (await outstanding(arnia))["public", "s"]
     # Of a feed that there is not, nothing is kept, and nothing is told.
-    await notary.take_receipt(arnia, sign({**said, "feed": "arnia/hidden"}, typ=RECEIPT), by=caller)
+    await checkpoints.take_receipt(arnia, sign({**said, "feed": "arnia/hidden"}, typ=RECEIPT), by=caller)
     assert "megalis" in (await outstanding(arnia))["public", "s"]
-    await notary.take_receipt(arnia, sign(said, typ=RECEIPT), by=caller)
+    await checkpoints.take_receipt(arnia, sign(said, typ=RECEIPT), by=caller)
     assert "megalis" not in (await outstanding(arnia))["public", "s"]
 
 
@@ -157,15 +159,15 @@ async def test_a_withdrawal_is_carried_out_on_a_copy_that_waits_for_an_administr
     for n in range(120):
         await retract(arnia, f"k{n:03}")
     await publish(arnia, "solution", "k149", a_solution(name="secret"), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
-    copy = (await megalis.copies())[FeedName("arnia", "public")]
+    copy = (await copies.copies(megalis))[FeedName("arnia", "public")]
     assert copy.waits
     held = {row[1] for row in await rows_of(megalis, "arnia")}
     assert "k149" not in held
     assert "k000" in held
     assert await outstanding(arnia) == {("public", "k149"): ()}
-    await notary.confirm(megalis, "arnia")
+    await checkpoints.confirm(megalis, "arnia")
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
-    assert (await megalis.copies())[FeedName("arnia", "public")].state == "verified"
+    assert (await copies.copies(megalis))[FeedName("arnia", "public")].state == "verified"

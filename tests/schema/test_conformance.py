@@ -31,13 +31,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from federation import notary
-from federation.api.answers import NDJSON
 from federation.api.examples import CLOCK, DRAFTS, KEYS
+from federation.api.responses import NDJSON
 from federation.domain.peer import PeerState
 from federation.domain.registry import TYPES
-from federation.keys import Keyring, mint
-from federation.node import Node
+from federation.node import checkpoints
+from federation.node.keys import Keyring, mint
+from federation.node.node import Node
 from tests.api.asking import NextDoor
 from tests.matrix.world import add_peer
 from tests.nodes import a_token, browsing, publish
@@ -204,7 +204,7 @@ async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: 
             "poor": basic("client-poor", "x"),
             "nobody": None,
         }
-        await notary.prove(arnia)
+        await checkpoints.prove(arnia)
         kept = await client.put(
             f"/v1/clocks/arnia/{KEYS['incident']}",
             json=CLOCK,

@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from federation.store import embedded, schema
+from federation.postgres import server
+from federation.store import schema
 from federation.store.tables import metadata
 
 TABLES = [table.name for table in metadata.sorted_tables]
@@ -85,7 +86,7 @@ async def cluster(directory: Path, operators: Sequence[str]) -> AsyncIterator[di
 
     (Its supervisor's account may make schemas, and no databases.)
     """
-    async with embedded.running(directory, exclusive=True) as dsn, AsyncExitStack() as stack:
+    async with server.running(directory, exclusive=True) as dsn, AsyncExitStack() as stack:
         connection = await asyncpg.connect(dsn)
         try:
             # Nothing here outlives the process: there is no disk to wait for.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from federation import notary
-from federation.domain.proof import BUCKETS, bucket_digest, bucket_of, root_of
+from federation.domain.checkpoint import BUCKETS, bucket_digest, bucket_of, root_of
 from federation.domain.visibility import FEDERATION, PUBLIC
+from federation.node import checkpoints, peer_views
 from tests.simulation.databases import Database
 from tests.simulation.world import CANARY, World
 
@@ -38,7 +38,7 @@ async def at_rest(world: World) -> list[str]:
         operator: set(CANARY.findall(await database.everything()))
         for operator, database in world.databases.items()
     }
-    views = {operator: await node.peers() for operator, node in world.nodes.items()}
+    views = {operator: await peer_views.peers(node) for operator, node in world.nodes.items()}
     for origin in world.operators:
         wrong += await _kept(world, origin)
         there = await _held(world.databases[origin], origin)
@@ -182,7 +182,7 @@ async def _answered(world: World, origin: str) -> list[str]:
 
     (Who was let in and taken out before it ever looked has nothing to confirm, and cannot know.)
     """
-    view = await notary.withdrawals(world.nodes[origin])
+    view = await checkpoints.withdrawals(world.nodes[origin])
     holding: dict[str, set[str]] = {}
     wrong = []
     for reader in world.operators:

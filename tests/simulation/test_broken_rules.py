@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-import federation.node
-from federation import notary
+import federation.node.node
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import Cursor, Entry, FeedName, Page, verify
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node, Retract
+from federation.node import checkpoints, copies, records
+from federation.node.node import Node
+from federation.node.records import Retract
 from federation.store import feeds
 from federation.store.feeds import FeedsReader
 from federation.store.records import RecordsWriter
-from federation.sync import keeping, loop, pull, repair
+from federation.sync import apply, loop, pull, repair
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, rows_of, sql
@@ -55,7 +56,7 @@ async def an_older_revision_is_set_aside(arnia: Node, megalis: Node) -> None:
 
 def everything_supersedes(broken: Broken, node: Node) -> None:
     broken.setattr(pull, "supersedes", lambda new, old: True)
-    broken.setattr(keeping, "supersedes", lambda new, old: True)
+    broken.setattr(apply, "supersedes", lambda new, old: True)
     broken.setattr(repair, "supersedes", lambda new, old: True)
 
 
@@ -68,7 +69,7 @@ async def entries_alone_bring_a_copy_to_its_head(arnia: Node, megalis: Node) -> 
     await round_of(megalis, arnia)
     for key in ("b", "c", "d"):
         await publish(arnia, "solution", key, a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     source = Near(arnia, "megalis")
     taken = await round_of(megalis, arnia, source)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
@@ -112,7 +113,7 @@ async def what_is_withdrawn_is_gone_at_once(arnia: Node, megalis: Node) -> None:
     await round_of(megalis, arnia)
     assert await sql(megalis, "SELECT FROM records WHERE convert_from(document, 'UTF8') LIKE '%canary%'")
     await publish(arnia, "solution", "a", a_solution(name="canary"), tlp="RED")
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     taken = await round_of(megalis, arnia)
     assert not await sql(megalis, "SELECT FROM records WHERE convert_from(document, 'UTF8') LIKE '%canary%'")
     assert taken.repaired == 0, "it goes by its withdrawal, not by a repair that comes later"
@@ -142,7 +143,7 @@ async def what_was_left_out_is_noticed_and_fetched(arnia: Node, megalis: Node) -
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia, Omitting(arnia, "megalis"))
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
-    assert (await megalis.copies())[PUBLIC].state == "verified"
+    assert (await copies.copies(megalis))[PUBLIC].state == "verified"
 
 
 def nothing_is_repaired(broken: Broken, node: Node) -> None:
@@ -158,18 +159,18 @@ def nothing_is_repaired(broken: Broken, node: Node) -> None:
 async def many_removals_wait(arnia: Node, megalis: Node) -> None:
     shape: Any = Draft
     drafts = {f"k{n:03}": check_draft({"content": a_solution()}, shape[Solution]) for n in range(130)}
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
-    await arnia._revise(Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
-    await notary.prove(arnia)
+    await records.revise_many(arnia, Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
     assert len(await held(megalis, "arnia")) == 130
-    assert (await megalis.copies())[PUBLIC].waits
+    assert (await copies.copies(megalis))[PUBLIC].waits
 
 
 def nothing_brakes(broken: Broken, node: Node) -> None:
-    broken.setattr(keeping, "brakes", lambda removed, held: False)
+    broken.setattr(apply, "brakes", lambda removed, held: False)
     broken.setattr(repair, "brakes", lambda removed, held: False)
 
 
@@ -184,11 +185,13 @@ async def no_number_appears_behind_a_reader(arnia: Node, megalis: Node) -> None:
     draft = check_draft({"content": a_solution()}, shape[Solution])
     await slow.tx.records.held("solution", "arnia", ["slow"])
     await publish(arnia, "solution", "quick", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     await round_of(megalis, arnia)
-    await arnia._try(slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False)
+    await records._apply_edits(
+        arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False
+    )
     await slow.commit()
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     source = Near(arnia, "megalis")
     await round_of(megalis, arnia, source)
     assert set(await held(megalis, "arnia")) == {"quick", "slow"}
@@ -263,7 +266,7 @@ def a_purge_keeps_everything(broken: Broken) -> None:
 
 
 def a_peer_sees_what_is_not_for_it(broken: Broken) -> None:
-    for room in (feeds, federation.node):
+    for room in (feeds, federation.node.node):
         broken.setattr(room, "may_see", lambda origin, audience, caller: True)
 
 

@@ -17,15 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from federation import notary
 from federation.api.feeds import entry_line, numbers_of
 from federation.domain.alert import Letter
 from federation.domain.document import canonical
 from federation.domain.errors import CursorExpired, Refused, Unreachable
 from federation.domain.feed import Cursor, FeedName, Head
 from federation.domain.peer import Introduced, Peer
-from federation.node import Node
-from federation.sync.client import PeerSource
+from federation.node import checkpoints, feeds
+from federation.node.node import Node
+from federation.sync.peer_client import PeerSource
 from tests.nodes import as_peer
 
 PAGE = 4
@@ -72,29 +72,31 @@ async def _answered(
     if method == "POST":
         said = msgspec.json.decode(body or b"")
         if parts.path == "/v1/receipts":
-            await notary.take_receipt(node, said["receipt"], by=caller)
+            await checkpoints.take_receipt(node, said["receipt"], by=caller)
         else:
-            await notary.take_feedback(node, msgspec.convert(said, notary.Feedback), by=caller)
+            await checkpoints.take_feedback(node, msgspec.convert(said, checkpoints.Feedback), by=caller)
         return Answer(204, b"")
     if parts.path == "/v1/feeds":
-        heads = await node.heads(by=caller, origin=asked.get("origin"))
+        heads = await feeds.heads(node, by=caller, origin=asked.get("origin"))
         return Answer(200, msgspec.json.encode({"feeds": heads}))
     _, _, _, origin, audience, what = parts.path.split("/")
     name = FeedName(origin, audience)
     if what == "digest":
         if bucket := asked.get("bucket"):
-            return Answer(200, msgspec.json.encode(await node.leaves(name, int(bucket, 16), by=caller)))
-        return Answer(200, msgspec.json.encode(await node.proof(name, by=caller)))
+            return Answer(
+                200, msgspec.json.encode(await feeds.leaves(node, name, int(bucket, 16), by=caller))
+            )
+        return Answer(200, msgspec.json.encode(await feeds.proof(node, name, by=caller)))
     if numbers := asked.get("numbers"):
-        page = await node.numbered(name, numbers_of(numbers), by=caller)
+        page = await feeds.numbered(node, name, numbers_of(numbers), by=caller)
         return Answer(200, b"".join(entry_line(row) + b"\n" for row in page.rows), page.epoch)
     after = Cursor.parse(asked["after"]) if "after" in asked else None
-    page = await node.changes(name, after, by=caller, limit=PAGE)
+    page = await feeds.changes(node, name, after, by=caller, limit=PAGE)
     epoch, lines = page.epoch, [entry_line(row) + b"\n" for row in page.rows]
     while page.more:
         await between()
         try:
-            page = await node.changes(name, page.cursor, by=await as_peer(node, reader), limit=PAGE)
+            page = await feeds.changes(node, name, page.cursor, by=await as_peer(node, reader), limit=PAGE)
         except Refused:
             break  # whole lines up to here, as the API does
         lines += [entry_line(row) + b"\n" for row in page.rows]

@@ -16,22 +16,24 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-import federation.domain.proof
-from federation import notary, trust
+import federation.domain.checkpoint
+from federation.domain.content.group import Group
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused
-from federation.domain.group import Group
 from federation.domain.peer import OwnKey
-from federation.domain.solution import Solution
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.keys import Keyring
-from federation.node import Node, Retract
-from federation.observe import Metrics
+from federation.node import checkpoints, records
+from federation.node import peers as node_peers
+from federation.node.keys import Keyring
+from federation.node.node import Node
+from federation.node.records import Retract
 from federation.store.database import Store, Writing, opened
-from federation.sync import client, repair
+from federation.sync import peer_client, repair
+from federation.sync.apply import Overtaken
 from federation.sync.follow import follow_relayed
-from federation.sync.keeping import Overtaken
 from federation.sync.loop import Loop
+from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
 from tests.simulation import wire
@@ -155,8 +157,8 @@ class World:
             clock=clock,
         )
         self.nodes[operator] = node
-        await notary.recognise(node)
-        await notary.prove(node)
+        await checkpoints.recognise(node)
+        await checkpoints.prove(node)
         return node
 
     # What an operator does
@@ -180,7 +182,7 @@ class World:
         await self.write(
             operator,
             f"publish {key} {draft.tlp}",
-            lambda node: node.publish(Solution, draft, operator, key, by=itself(operator)),
+            lambda node: records.publish(node, Solution, draft, operator, key, by=itself(operator)),
         )
 
     async def bulk(self, operator: str) -> None:
@@ -188,7 +190,7 @@ class World:
         await self.write(
             operator,
             f"bulk of {len(drafts)}",
-            lambda node: node.upload(Solution, drafts, by=itself(operator)),
+            lambda node: records.upload(node, Solution, drafts, by=itself(operator)),
         )
 
     async def retract(self, operator: str) -> None:
@@ -196,7 +198,7 @@ class World:
         await self.write(
             operator,
             f"retract {key}",
-            lambda node: node.retract(Solution, operator, key, by=itself(operator)),
+            lambda node: records.retract(node, Solution, operator, key, by=itself(operator)),
         )
 
     async def retract_many(self, operator: str) -> None:
@@ -210,7 +212,7 @@ class World:
         await self.write(
             operator,
             "retract many",
-            lambda node: node._revise(Solution, keys, wish, by=itself(operator)),
+            lambda node: records.revise_many(node, Solution, keys, wish, by=itself(operator)),
         )
 
     async def move(self, operator: str) -> None:
@@ -221,7 +223,7 @@ class World:
         await self.write(
             operator,
             f"move {key} to {tlp} {audience or ''}",
-            lambda node: node.patch(Solution, patch, operator, key, by=itself(operator)),
+            lambda node: records.patch(node, Solution, patch, operator, key, by=itself(operator)),
         )
 
     async def group(self, operator: str, name: str | None = None) -> None:
@@ -233,7 +235,7 @@ class World:
         await self.write(
             operator,
             f"group {name}: {' '.join(members)}",
-            lambda node: node.publish(Group, draft, operator, name, by=itself(operator)),
+            lambda node: records.publish(node, Group, draft, operator, name, by=itself(operator)),
         )
 
     async def disband(self, operator: str) -> None:
@@ -241,7 +243,7 @@ class World:
         await self.write(
             operator,
             f"disband {name}",
-            lambda node: node.retract(Group, operator, name, by=itself(operator)),
+            lambda node: records.retract(node, Group, operator, name, by=itself(operator)),
         )
 
     async def write(self, operator: str, what: str, act: Callable[[Node], Awaitable[Any]]) -> None:
@@ -274,7 +276,7 @@ class World:
 
     async def prove(self, operator: str) -> None:
         self.say(f"{operator}: prove")
-        await notary.prove(self.nodes[operator])
+        await checkpoints.prove(self.nodes[operator])
 
     async def round(self, reader: str, origin: str, *, faulty: bool = True, nested: bool = False) -> None:
         """A node follows a peer, as its loop does after a head has moved."""
@@ -377,23 +379,25 @@ class World:
         self.counts["retention"] += 1
         self.now += timedelta(days=91)
         self.say(f"{operator}: 91 days later, drop tombstones")
-        await notary.drop_expired(self.nodes[operator])
+        await checkpoints.drop_expired(self.nodes[operator])
 
     async def rotate(self, operator: str) -> None:
         self.counts["new key"] += 1
         self.say(f"{operator}: new key")
         with suppress(Refused):
-            await trust.rotate(self.nodes[operator], after=timedelta(seconds=self.chance.choice((1, 700))))
+            await node_peers.rotate(
+                self.nodes[operator], after=timedelta(seconds=self.chance.choice((1, 700)))
+            )
 
     async def renew(self, operator: str) -> None:
         self.counts["new epoch"] += 1
         self.say(f"{operator}: new epoch")
-        await notary.renew(self.nodes[operator], "to see what happens")
+        await checkpoints.renew(self.nodes[operator], "to see what happens")
 
     async def confirm(self, operator: str, origin: str) -> None:
         self.say(f"{operator}: confirm {origin}")
         with suppress(Refused):
-            await notary.confirm(self.nodes[operator], origin)
+            await checkpoints.confirm(self.nodes[operator], origin)
 
     # The schedule
 
@@ -429,16 +433,16 @@ class World:
         for operator in self.operators:
             await self.start(operator)
         for operator in sorted(self.unnoticed):
-            found = await notary.restore_check(self.nodes[operator])
+            found = await checkpoints.restore_check(self.nodes[operator])
             if not found.minted:
-                await notary.restore_check(self.nodes[operator], force=True)
+                await checkpoints.restore_check(self.nodes[operator], force=True)
         self.unnoticed.clear()
 
     async def settle(self) -> None:
         """Some minutes in which all goes well: every node follows every other one."""
         self.now += timedelta(minutes=11)
         for operator in self.operators:
-            await notary.prove(self.nodes[operator])
+            await checkpoints.prove(self.nodes[operator])
         for reader in self.operators:
             for origin in self.operators:
                 if reader != origin:
@@ -493,9 +497,9 @@ async def a_world(
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (
             mock.patch.object(repair, "PAUSE", 0),
-            mock.patch.object(client, "SLICE", 3),
-            mock.patch.object(federation.domain.proof, "MOST_REMOVED", BRAKE),
-            mock.patch.object(notary, "mint_epoch", world.mint_epoch),
+            mock.patch.object(peer_client, "SLICE", 3),
+            mock.patch.object(federation.domain.checkpoint, "MOST_REMOVED", BRAKE),
+            mock.patch.object(checkpoints, "mint_epoch", world.mint_epoch),
         ):
             stack.enter_context(patch)
         await world.begin()

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from federation.domain.feed import FeedName
-from federation.node import Node
+from federation.node.node import Node
 from federation.store.database import Store, Writing
 from tests.waiting import until as until
 

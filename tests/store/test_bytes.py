@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from federation.api.feeds import arrival_line, entry_line
+from federation.domain.content.group import Group
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
 from federation.domain.feed import PAGE_BYTES, Cursor, FeedName
-from federation.domain.group import Group
 from federation.domain.query import read_query
-from federation.domain.solution import Solution
 from federation.domain.visibility import anonymous, itself
-from federation.node import Node
-from federation.store import feeds as feeds_module
+from federation.node import feeds, records
+from federation.node.node import Node
 from federation.store.statements import Session
 from tests.domain.builders import a_solution
 
@@ -42,7 +42,7 @@ def a_large_one(n: int) -> Draft[Any]:
 @pytest.fixture
 async def large(arnia: Node) -> Node:
     drafts = {f"s{n:02}": a_large_one(n) for n in range(COUNT)}
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     return arnia
 
 
@@ -78,7 +78,7 @@ async def test_a_list_is_cut_at_its_bytes_and_goes_on(large: Node, weighed: Weig
     pages = 0
     while True:
         query = read_query(Solution, [("limit", "500"), ("sort", sort), *after])
-        documents, place, _ = await large.collect(query, by=anonymous("arnia"))
+        documents, place, _ = await records.collect(large, query, by=anonymous("arnia"))
         assert 0 < sum(map(len, documents)) <= PAGE_BYTES
         found += documents
         pages += 1
@@ -97,7 +97,7 @@ async def test_a_feed_is_cut_at_its_bytes_and_goes_on(large: Node, weighed: Weig
     cursor: Cursor | None = None
     more = True
     while more:
-        page = await large.changes(FEED, cursor, by=anonymous("arnia"))
+        page = await feeds.changes(large, FEED, cursor, by=anonymous("arnia"))
         assert 0 < len(b"".join(map(entry_line, page.rows))) <= PAGE_BYTES
         found += [row[0] for row in page.rows]
         cursor, more = page.cursor, page.more
@@ -110,7 +110,7 @@ async def test_arrivals_are_cut_at_their_bytes_and_go_on(large: Node, weighed: W
     cursor: Cursor | None = None
     more = True
     while more:
-        rows, cursor, more = await large.arrivals(cursor, by=itself("arnia"))
+        rows, cursor, more = await feeds.arrivals(large, cursor, by=itself("arnia"))
         assert 0 < len(b"".join(arrival_line(row, cursor.epoch) for row in rows)) <= PAGE_BYTES
         found += [row[0] for row in rows]
     within(weighed)
@@ -121,33 +121,35 @@ async def test_a_record_that_is_larger_than_a_page_is_a_page(
     large: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is none today (a document has 1 MiB at most), and a reader must not wait for one for ever."""
-    from federation.store import questions as questions_module
+    from federation.node import feeds, records
+    from federation.store import feeds as feeds_module
+    from federation.store import list_filters as questions_module
     from federation.store import records as records_module
 
     monkeypatch.setattr(questions_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(records_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(feeds_module, "PAGE_BYTES", 1_000)
     for asked in ([], [("origin", "arnia"), ("tlp", "CLEAR")], [("q", "solution")]):
-        documents, place, _ = await large.collect(read_query(Solution, asked), by=anonymous("arnia"))
+        documents, place, _ = await records.collect(large, read_query(Solution, asked), by=anonymous("arnia"))
         assert len(documents) == 1
         assert place is not None
-    page = await large.changes(FEED, None, by=anonymous("arnia"))
+    page = await feeds.changes(large, FEED, None, by=anonymous("arnia"))
     assert ([row[0] for row in page.rows], page.more) == ([1], True)
-    rows, cursor, more = await large.arrivals(None, by=itself("arnia"))
+    rows, cursor, more = await feeds.arrivals(large, None, by=itself("arnia"))
     assert ([row[0] for row in rows], cursor.seq, more) == ([1], 1, True)
 
 
 async def test_the_last_page_says_that_it_is_the_last(arnia: Node) -> None:
     shape: Any = Draft
     drafts = {f"s{n}": check_draft({"content": a_solution()}, shape[Solution]) for n in range(4)}
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     for limit, more in ((3, True), (4, False), (5, False)):
-        page = await arnia.changes(FEED, None, by=anonymous("arnia"), limit=limit)
+        page = await feeds.changes(arnia, FEED, None, by=anonymous("arnia"), limit=limit)
         assert (len(page.rows), page.more) == (min(limit, 4), more)
-        rows, _, told = await arnia.arrivals(None, by=itself("arnia"), limit=limit)
+        rows, _, told = await feeds.arrivals(arnia, None, by=itself("arnia"), limit=limit)
         assert (len(rows), told) == (min(limit, 4), more)
         query = read_query(Solution, [("limit", str(limit))])
-        documents, place, _ = await arnia.collect(query, by=itself("arnia"))
+        documents, place, _ = await records.collect(arnia, query, by=itself("arnia"))
         assert (len(documents), place is not None) == (min(limit, 4), more)
 
 
@@ -155,18 +157,18 @@ async def test_withdrawals_and_tombstones_are_cut_like_records(large: Node) -> N
     """An entry without a document weighs little, and is in its place all the same."""
     by = itself("arnia")
     for n in (1, 3):
-        await large.retract(Solution, "arnia", f"s{n:02}", by=by)
+        await records.retract(large, Solution, "arnia", f"s{n:02}", by=by)
     shape: Any = Draft
     group: Any = check_draft({"content": {"name": "Sécurité", "members": ["megalis"]}}, shape[Group])
-    await large.publish(Group, group, "arnia", "security", by=by)
+    await records.publish(large, Group, group, "arnia", "security", by=by)
     for n in (5, 7):
         draft = msgspec.structs.replace(a_large_one(n), tlp="AMBER", audience="security")
-        await large.publish(Solution, draft, "arnia", f"s{n:02}", by=by)
+        await records.publish(large, Solution, draft, "arnia", f"s{n:02}", by=by)
     seen: list[tuple[int, bool | None]] = []
     cursor: Cursor | None = None
     more = True
     while more:
-        page = await large.changes(FEED, cursor, by=anonymous("arnia"))
+        page = await feeds.changes(large, FEED, cursor, by=anonymous("arnia"))
         seen += [(row[0], row[1]) for row in page.rows]
         cursor, more = page.cursor, page.more
     assert [seq for seq, _ in seen] == sorted(seq for seq, _ in seen)

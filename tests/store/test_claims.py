@@ -8,10 +8,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.errors import Broken, Unavailable
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import records
+from federation.node.node import Node
 from federation.store.database import opened
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -109,7 +110,7 @@ async def test_a_read_whose_connection_is_killed_says_that_the_node_is_unavailab
     await publish(arnia, "solution", "glpi", a_solution())
 
     def reading() -> Any:
-        return arnia.find(Solution, "arnia", "glpi", by=itself("arnia"))
+        return records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
 
     async with look.transaction():
         await look.execute("LOCK TABLE records")

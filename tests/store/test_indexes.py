@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation import exposure
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
 from federation.domain.document import Draft, check_draft
+from federation.domain.exposure.linkage import MOST_OF_ONE
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import SORTS, read_query
-from federation.domain.sameness import MOST_OF_ONE
 from federation.domain.visibility import Caller, anonymous, itself
+from federation.node import exposure, records
+from federation.store import checkpoints as store_digests
 from federation.store import database, lists
-from federation.store import digests as store_digests
 from federation.store import feeds as store_feeds
 from federation.store import records as store_records
 from federation.store.common import Common
@@ -95,7 +95,7 @@ async def full(databases: Databases) -> AsyncIterator[str]:
     async with a_node("recia", dsn) as node:
         for start in range(0, MANY, 5_000):
             drafts = {f"d{n:05}": draft(n) for n in range(start, start + 5_000)}
-            await node.upload(Deployment, drafts, by=itself("recia"))
+            await records.upload(node, Deployment, drafts, by=itself("recia"))
     async with looking(dsn) as look:
         await look.execute("VACUUM ANALYZE")
     yield dsn
@@ -478,10 +478,10 @@ async def test_a_prepared_statement_stays_quick_when_it_has_been_run_often(full:
         for asked in ([("version", "10.20")], [("q", "hebergeur 210")], [("beneficiary", "0060:000000010")]):
             query = read_query(Deployment, asked)
             for _ in range(8):
-                await node.collect(query, by=itself("recia"))
+                await records.collect(node, query, by=itself("recia"))
             took = []
             for _ in range(8):
                 began = time.perf_counter()
-                await node.collect(query, by=itself("recia"))
+                await records.collect(node, query, by=itself("recia"))
                 took.append(time.perf_counter() - began)
             assert min(took) < 0.1  # the machine may be slow at once, a bad plan is slow each time

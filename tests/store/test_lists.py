@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.content.incident import Incident
 from federation.domain.document import Draft, check_draft
-from federation.domain.incident import Incident
 from federation.domain.query import Query, read_query
 from federation.domain.visibility import Caller, anonymous, itself
-from federation.node import Node
+from federation.node import records
+from federation.node.node import Node
 from federation.store import lists
 from federation.store.common import Common
 from tests.conftest import Databases, emptied
@@ -52,9 +53,9 @@ async def full(databases: Databases) -> AsyncIterator[Node]:
                 severity="critical" if n >= MANY // 2 and n % 2 else "low",
             )
             draft = check_draft({"content": content, **LABELS[n % 3]}, shape[Incident])
-            await node.publish(Incident, draft, "recia", f"i{n * 7 % MANY:02}", by=itself("recia"))
+            await records.publish(node, Incident, draft, "recia", f"i{n * 7 % MANY:02}", by=itself("recia"))
         for key in ("i07", "i14"):
-            await node.retract(Incident, "recia", key, by=itself("recia"))
+            await records.retract(node, Incident, "recia", key, by=itself("recia"))
         async with looking(dsn) as look:
             await look.execute("ANALYZE records")
         yield node
@@ -83,7 +84,7 @@ async def everything(node: Node, query: Query, caller: Caller) -> list[dict[str,
     """What is to be found, by looking at every document there is."""
     documents: list[dict[str, Any]] = []
     whole = msgspec.structs.replace(query, facets=(), words=None, limit=500, after=None, total=False)
-    for document in (await node.collect(whole, by=caller))[0]:
+    for document in (await records.collect(node, whole, by=caller))[0]:
         documents.append(msgspec.json.decode(document))
 
     def asked(document: dict[str, Any]) -> bool:
@@ -143,7 +144,7 @@ async def test_a_list_is_the_same_whichever_way_it_is_found(
         expected = await everything(full, query, caller)
         found: list[dict[str, Any]] = []
         while True:
-            documents, place, total = await full.collect(query, by=caller)
+            documents, place, total = await records.collect(full, query, by=caller)
             found += [msgspec.json.decode(document) for document in documents]
             assert total is not None
             assert min(total, most + 1) == min(len(expected), most + 1), (asked, sort, most)
@@ -170,12 +171,12 @@ async def test_a_total_is_counted_no_further_than_it_is_told(
     for counted, asked in ((0, several), (1_000, several), (0, several[:1]), (0, [])):
         monkeypatch.setattr(lists, "COUNTED", counted)
         query = read_query(Incident, [*asked, ("limit", "1"), ("total", "true")])
-        assert (await full.collect(query, by=itself("recia")))[2] == 6
+        assert (await records.collect(full, query, by=itself("recia")))[2] == 6
 
 
 async def test_what_is_common_is_known_from_the_statistics(full: Node) -> None:
     asked = [("severity", "low"), ("status", "resolved")]
-    await full.collect(read_query(Incident, asked), by=itself("recia"))
+    await records.collect(full, read_query(Incident, asked), by=itself("recia"))
     known = full.store._varied.common
     assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
     assert "incident.tlp=AMBER" in known.facets, "a third has it"
@@ -210,7 +211,7 @@ async def test_what_few_have_is_read_first_and_what_many_have_is_walked_to(
 
         monkeypatch.setattr(lists._Asking, name, noted)
     asked = [("severity", "low"), ("status", "resolved"), ("limit", str(limit))]
-    await full.collect(read_query(Incident, asked), by=itself("recia"))
+    await records.collect(full, read_query(Incident, asked), by=itself("recia"))
     assert gone[0] == first
 
 

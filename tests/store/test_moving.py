@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, NotFound
 from federation.domain.feed import Cursor, FeedName
-from federation.domain.solution import Solution
 from federation.domain.visibility import anonymous, itself
-from federation.node import Node
+from federation.node import feeds, records
+from federation.node.node import Node
 from tests.domain.builders import a_draft, a_group, a_record, a_solution
 from tests.nodes import as_peer, publish
 from tests.store.steps import arrivals, begun, counts, counts_are_true, feed_id
@@ -29,7 +30,7 @@ async def group(arnia: Node) -> str:
 
 async def feed(node: Node, audience: str) -> list[tuple[int, str, str, int]]:
     """The entries of an own feed: number, what, key, revision."""
-    page = await node.changes(FeedName(node.operator, audience), None, by=itself(node.operator))
+    page = await feeds.changes(node, FeedName(node.operator, audience), None, by=itself(node.operator))
     what = {None: "withdraw", True: "delete", False: "upsert"}
     return [(row[0], what[row[1]], row[3], row[4]) for row in page.rows]
 
@@ -39,7 +40,7 @@ async def put(node: Node, key: str = "glpi", **envelope: Any) -> None:
 
 
 async def retract(node: Node, key: str = "glpi") -> None:
-    await node.retract(Solution, node.operator, key, by=itself(node.operator))
+    await records.retract(node, Solution, node.operator, key, by=itself(node.operator))
 
 
 @pytest.mark.usefixtures("group")
@@ -99,11 +100,11 @@ async def test_red_leaves_all_feeds(arnia: Node, look: Any, before: dict[str, An
         entries += await feed(arnia, "rssi")
     assert entries == [(2, "withdraw", "glpi", 2)]
     assert await look.fetchval("SELECT feed FROM records WHERE type = 'solution'") is None
-    found = await arnia.find(Solution, "arnia", "glpi", by=itself("arnia"))
+    found = await records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
     assert found.hash
     for caller in (anonymous("arnia"), await as_peer(arnia, "megalis")):
         with pytest.raises(NotFound):
-            await arnia.find(Solution, "arnia", "glpi", by=caller)
+            await records.find(arnia, Solution, "arnia", "glpi", by=caller)
     await counts_are_true(look)
 
 
@@ -121,9 +122,12 @@ async def test_what_was_red_from_the_start_was_never_in_a_feed_and_enters_one_wh
 async def test_there_is_no_feed_of_red_records_even_for_the_operator(arnia: Node) -> None:
     await put(arnia, **RED)
     with pytest.raises(AudienceRevoked):
-        await arnia.changes(FeedName("arnia", "private"), None, by=itself("arnia"))
-    assert (await arnia.changes(FeedName("arnia", "public"), None, by=itself("arnia"))).rows == []
-    assert {head.audience for head in await arnia.heads(by=itself("arnia"))} == {"public", "federation"}
+        await feeds.changes(arnia, FeedName("arnia", "private"), None, by=itself("arnia"))
+    assert (await feeds.changes(arnia, FeedName("arnia", "public"), None, by=itself("arnia"))).rows == []
+    assert {head.audience for head in await feeds.heads(arnia, by=itself("arnia"))} == {
+        "public",
+        "federation",
+    }
 
 
 @pytest.mark.usefixtures("group")
@@ -155,7 +159,7 @@ async def test_a_bulk_upload_that_moves_many_records_leaves_true_counts(arnia: N
         return {f"k{n}": a_draft(a_solution(), **envelope) for n in range(20)}
 
     for envelope in ({}, GREEN, AMBER, {}):
-        await arnia.upload(Solution, drafts(**envelope), by=itself("arnia"))
+        await records.upload(arnia, Solution, drafts(**envelope), by=itself("arnia"))
         await counts_are_true(look)
     assert [entry[1] for entry in await feed(arnia, "public")] == ["upsert"] * 20
     assert [entry[0] for entry in await feed(arnia, "public")] == list(range(41, 61))
@@ -166,10 +170,10 @@ async def test_a_bulk_upload_that_moves_many_records_leaves_true_counts(arnia: N
 @pytest.mark.usefixtures("group")
 async def test_a_record_can_be_retracted_after_its_group_was(arnia: Node, look: Any) -> None:
     """Who publishes must be able to take back, whatever has become of the audience."""
-    from federation.domain.group import Group
+    from federation.domain.content.group import Group
 
     await put(arnia, **AMBER)
-    await arnia.retract(Group, "arnia", "rssi", by=itself("arnia"))
+    await records.retract(arnia, Group, "arnia", "rssi", by=itself("arnia"))
     await retract(arnia)
     assert await look.fetchval("SELECT retracted FROM records WHERE type = 'solution'")
     await counts_are_true(look)
@@ -177,10 +181,10 @@ async def test_a_record_can_be_retracted_after_its_group_was(arnia: Node, look: 
 
 @pytest.mark.usefixtures("group")
 async def test_a_record_can_leave_a_group_that_was_retracted(arnia: Node, look: Any) -> None:
-    from federation.domain.group import Group
+    from federation.domain.content.group import Group
 
     await put(arnia, **AMBER)
-    await arnia.retract(Group, "arnia", "rssi", by=itself("arnia"))
+    await records.retract(arnia, Group, "arnia", "rssi", by=itself("arnia"))
     await put(arnia)
     assert await feed(arnia, "public") == [(1, "upsert", "glpi", 2)]
     await counts_are_true(look)
@@ -192,11 +196,11 @@ async def test_a_cursor_of_another_epoch_is_refused(arnia: Node) -> None:
     public = FeedName("arnia", "public")
     epoch = arnia.watch.state.epoch
     with pytest.raises(EpochChanged):
-        await arnia.changes(public, Cursor("0" * 16, 0), by=peer)
+        await feeds.changes(arnia, public, Cursor("0" * 16, 0), by=peer)
     with pytest.raises(EpochChanged):
-        await arnia.arrivals(Cursor("0" * 16, 0), by=itself("arnia"))
-    assert (await arnia.changes(public, Cursor(epoch, 0), by=peer)).rows
-    assert (await arnia.arrivals(Cursor(epoch, 0), by=itself("arnia")))[0]
+        await feeds.arrivals(arnia, Cursor("0" * 16, 0), by=itself("arnia"))
+    assert (await feeds.changes(arnia, public, Cursor(epoch, 0), by=peer)).rows
+    assert (await feeds.arrivals(arnia, Cursor(epoch, 0), by=itself("arnia")))[0]
 
 
 async def test_a_cursor_beyond_the_head_is_refused_and_one_at_the_head_is_not(arnia: Node) -> None:
@@ -205,12 +209,12 @@ async def test_a_cursor_beyond_the_head_is_refused_and_one_at_the_head_is_not(ar
     public = FeedName("arnia", "public")
     epoch = arnia.watch.state.epoch
     with pytest.raises(CursorInFuture):
-        await arnia.changes(public, Cursor(epoch, 2), by=peer)
+        await feeds.changes(arnia, public, Cursor(epoch, 2), by=peer)
     with pytest.raises(CursorInFuture):
-        await arnia.arrivals(Cursor(epoch, 2), by=itself("arnia"))
-    page = await arnia.changes(public, Cursor(epoch, 1), by=peer)
+        await feeds.arrivals(arnia, Cursor(epoch, 2), by=itself("arnia"))
+    page = await feeds.changes(arnia, public, Cursor(epoch, 1), by=peer)
     assert (page.rows, page.more, page.cursor) == ([], False, Cursor(epoch, 1))
-    assert (await arnia.arrivals(Cursor(epoch, 1), by=itself("arnia")))[0] == []
+    assert (await feeds.arrivals(arnia, Cursor(epoch, 1), by=itself("arnia")))[0] == []
 
 
 async def test_a_cursor_from_before_what_is_kept_has_expired_and_zero_has_not(arnia: Node, look: Any) -> None:
@@ -222,9 +226,9 @@ async def test_a_cursor_from_before_what_is_kept_has_expired_and_zero_has_not(ar
     epoch = arnia.watch.state.epoch
     for expired in (1, 2):
         with pytest.raises(CursorExpired):
-            await arnia.changes(public, Cursor(epoch, expired), by=peer)
+            await feeds.changes(arnia, public, Cursor(epoch, expired), by=peer)
     for good, left in ((0, 5), (3, 2), (5, 0)):
-        assert len((await arnia.changes(public, Cursor(epoch, good), by=peer)).rows) == left
+        assert len((await feeds.changes(arnia, public, Cursor(epoch, good), by=peer)).rows) == left
 
 
 async def test_pages_of_a_feed_end_where_they_say(arnia: Node) -> None:
@@ -235,7 +239,7 @@ async def test_pages_of_a_feed_end_where_they_say(arnia: Node) -> None:
     public = FeedName("arnia", "public")
     got, cursor, more = [], None, True
     while more:
-        page = await arnia.changes(public, cursor, by=peer, limit=2)
+        page = await feeds.changes(arnia, public, cursor, by=peer, limit=2)
         got += [row[0] for row in page.rows]
         cursor, more = page.cursor, page.more
     assert got == [1, 3, 4, 5, 6]

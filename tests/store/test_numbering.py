@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, Record
 from federation.domain.errors import Conflict, PreconditionFailed, Raced
 from federation.domain.feed import Cursor, FeedName
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import RACES, Node, Outcome, Preconditions
+from federation.node import feeds, records
+from federation.node.node import Node
+from federation.node.records import RACES, Outcome, Preconditions
 from federation.store.database import Writing
 from federation.store.records import RecordsWriter, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
@@ -107,7 +109,7 @@ async def test_a_reader_misses_nothing_when_the_later_writer_is_ready_first(arni
     epoch = arnia.watch.state.epoch
 
     async def read(after: int) -> list[tuple[int, str]]:
-        page = await arnia.changes(PUBLIC, Cursor(epoch, after), by=peer)
+        page = await feeds.changes(arnia, PUBLIC, Cursor(epoch, after), by=peer)
         return [(row[0], row[3]) for row in page.rows]
 
     writers = [Keeping(await begun(arnia.store), feed) for _ in range(2)]
@@ -121,7 +123,7 @@ async def test_a_reader_of_arrivals_misses_nothing_when_the_later_writer_is_read
     epoch = arnia.watch.state.epoch
 
     async def read(after: int) -> list[tuple[int, str]]:
-        rows, _, _ = await arnia.arrivals(Cursor(epoch, after), by=itself("arnia"))
+        rows, _, _ = await feeds.arrivals(arnia, Cursor(epoch, after), by=itself("arnia"))
         return [(row[0], row[4]) for row in rows]
 
     writers = [Keeping(await begun(arnia.store), feed) for _ in range(2)]
@@ -153,7 +155,7 @@ async def test_slow_work_of_one_writer_does_not_hold_up_another(arnia: Node) -> 
         await publish(arnia, "solution", "quick", a_solution())
     await slow.tx.records.keep("arnia", [(a_record(key="slow"), feed, 1)])
     await slow.commit()
-    page = await arnia.changes(PUBLIC, None, by=await as_peer(arnia, "megalis"))
+    page = await feeds.changes(arnia, PUBLIC, None, by=await as_peer(arnia, "megalis"))
     assert [(row[0], row[3]) for row in page.rows] == [(1, "quick"), (2, "slow")]
 
 
@@ -196,7 +198,7 @@ async def test_creators_of_several_keys_in_opposite_order_do_not_wait_for_each_o
 
     def upload(order: list[str]) -> asyncio.Task[Any]:
         drafts = {key: a_draft(a_solution()) for key in order}
-        return asyncio.create_task(arnia.upload(Solution, drafts, by=itself("arnia")))
+        return asyncio.create_task(records.upload(arnia, Solution, drafts, by=itself("arnia")))
 
     both = [upload(keys), upload(keys[::-1])]
     await waits(look, writers=2)
@@ -285,7 +287,8 @@ async def test_a_lost_update_between_two_clients_is_refused_to_one(arnia: Node, 
 
     def revise(name: str) -> asyncio.Task[Any]:
         return asyncio.create_task(
-            arnia.publish(
+            records.publish(
+                arnia,
                 Solution,
                 a_draft(a_solution(name=name)),
                 "arnia",
@@ -369,8 +372,10 @@ async def test_bulk_uploads_of_the_same_keys_in_opposite_order_do_not_wait_for_e
     def drafts(name: str, order: list[str]) -> dict[str, Draft[Any]]:
         return {key: a_draft(a_solution(name=name)) for key in order}
 
-    forwards = asyncio.create_task(arnia.upload(Solution, drafts("A", keys), by=itself("arnia")))
-    backwards = asyncio.create_task(arnia.upload(Solution, drafts("B", keys[::-1]), by=itself("arnia")))
+    forwards = asyncio.create_task(records.upload(arnia, Solution, drafts("A", keys), by=itself("arnia")))
+    backwards = asyncio.create_task(
+        records.upload(arnia, Solution, drafts("B", keys[::-1]), by=itself("arnia"))
+    )
     single = asyncio.create_task(publish(arnia, "solution", keys[-1], a_solution(name="C")))
     await waits(look, writers=2)
     await gate.commit()
@@ -454,7 +459,7 @@ async def test_a_creator_and_a_reviser_of_one_key_do_not_end_in_a_deadlock(
         beside.store = Paused(beside)  # type: ignore[assignment]
         pause: Any = beside.store
         drafts = {"glpi": a_draft(a_solution(name="first"))}
-        creating = asyncio.create_task(beside.upload(Solution, drafts, by=itself("arnia")))
+        creating = asyncio.create_task(records.upload(beside, Solution, drafts, by=itself("arnia")))
         await pause.looked.wait()
         revising = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution(name="second")))
         await waits(look)
@@ -496,7 +501,7 @@ async def test_uploads_that_look_for_a_key_before_and_after_it_was_made_are_both
 
     def upload(name: str) -> asyncio.Task[Any]:
         drafts = {key: a_draft(a_solution(name=name)) for key in (a, b)}
-        return asyncio.create_task(arnia.upload(Solution, drafts, by=itself("arnia")))
+        return asyncio.create_task(records.upload(arnia, Solution, drafts, by=itself("arnia")))
 
     early = upload("early")
     await waits(look)
@@ -526,8 +531,8 @@ async def test_two_uploads_that_open_the_same_feeds_in_opposite_order_are_both_k
         }
 
     # Both wait for g1; the one that then gets it wants g2, which the other has opened.
-    one = asyncio.create_task(arnia.upload(Solution, drafts("a", "g1", "g2"), by=itself("arnia")))
-    two = asyncio.create_task(arnia.upload(Solution, drafts("b", "g2", "g1"), by=itself("arnia")))
+    one = asyncio.create_task(records.upload(arnia, Solution, drafts("a", "g1", "g2"), by=itself("arnia")))
+    two = asyncio.create_task(records.upload(arnia, Solution, drafts("b", "g2", "g1"), by=itself("arnia")))
     await waits(look, writers=2)
     await gate.roll_back()
     outcomes = await asyncio.gather(one, two, return_exceptions=True)
@@ -552,18 +557,18 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
         taken.tx.records.take("megalis", others, [(theirs("x"), 7), (theirs("y"), 9)])
     )
     await waits(look)
-    rows, cursor, _ = await arnia.arrivals(None, by=itself("arnia"))
+    rows, cursor, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
     assert rows == []
     await own.commit()
     await coming
     await taken.commit()
-    rows, cursor, _ = await arnia.arrivals(cursor, by=itself("arnia"))
+    rows, cursor, _ = await feeds.arrivals(arnia, cursor, by=itself("arnia"))
     assert [(row[0], row[2], row[4]) for row in rows] == [
         (1, "arnia", "a"), (2, "arnia", "b"), (3, "megalis", "x"), (4, "megalis", "y"),
     ]  # fmt: skip
     async with arnia.store.write() as tx:
         await tx.records.purge(others, [("solution", "x", 10, 2)])
-    rows, _, _ = await arnia.arrivals(cursor, by=itself("arnia"))
+    rows, _, _ = await feeds.arrivals(arnia, cursor, by=itself("arnia"))
     assert [(row[0], row[1], row[4]) for row in rows] == [(5, None, "x")]
     assert await arrivals(look) == [1, 2, 4, 5]
 
@@ -571,22 +576,22 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
 async def test_pages_of_arrivals_are_complete_while_records_are_revised_between_them(arnia: Node) -> None:
     for n in range(6):
         await publish(arnia, "solution", f"k{n}", a_solution())
-    rows, cursor, more = await arnia.arrivals(None, by=itself("arnia"), limit=3)
+    rows, cursor, more = await feeds.arrivals(arnia, None, by=itself("arnia"), limit=3)
     assert ([row[4] for row in rows], more) == (["k0", "k1", "k2"], True)
     await publish(arnia, "solution", "k4", a_solution(name="again"))
     await publish(arnia, "solution", "k0", a_solution(name="again"))
     got = []
     while more:
-        rows, cursor, more = await arnia.arrivals(cursor, by=itself("arnia"), limit=3)
+        rows, cursor, more = await feeds.arrivals(arnia, cursor, by=itself("arnia"), limit=3)
         got += [(row[4], row[5]) for row in rows]
     assert got == [("k3", 1), ("k5", 1), ("k4", 2), ("k0", 2)]
 
 
 async def test_nobody_but_the_operator_follows_arrivals(arnia: Node) -> None:
     await publish(arnia, "solution", "glpi", a_solution())
-    rows, _, _ = await arnia.arrivals(None, by=await as_peer(arnia, "megalis"))
+    rows, _, _ = await feeds.arrivals(arnia, None, by=await as_peer(arnia, "megalis"))
     assert rows == []
-    rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
+    rows, _, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
     assert len(rows) == 1
 
 
@@ -595,5 +600,5 @@ async def test_many_writers_of_one_key_are_all_served(arnia: Node) -> None:
     names = [f"Name {n}" for n in range(60)]
     outcomes = await asyncio.gather(*(publish(arnia, "solution", "one", a_solution(name=n)) for n in names))
     assert len({outcome.hash for outcome in outcomes}) == 60
-    held = await arnia.find(Solution, "arnia", "one", by=itself("arnia"))
+    held = await records.find(arnia, Solution, "arnia", "one", by=itself("arnia"))
     assert msgspec.json.decode(held.document)["revision"] == 61

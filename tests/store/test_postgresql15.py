@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName
 from federation.domain.query import read_query
-from federation.domain.solution import Solution
 from federation.domain.visibility import anonymous, itself
-from federation.node import Node
+from federation.node import feeds, records
+from federation.node.node import Node
 from federation.store import schema
 from federation.store.tables import metadata
 from tests.conftest import emptied
@@ -104,7 +105,8 @@ async def test_records_are_kept_moved_found_and_searched(recia: Node, fifteen: s
         await publish(
             recia, "solution", "glpi", a_solution(name=f"n{n}", summary={"fr": "Les écoles"}), **envelope
         )
-    documents, _, total = await recia.collect(
+    documents, _, total = await records.collect(
+        recia,
         read_query(Solution, [("q", "ecole"), ("theme", "it-asset-management"), ("total", "true")]),
         by=anonymous("recia"),
     )
@@ -120,8 +122,8 @@ async def test_a_feed_is_taken_by_and_from_it(recia: Node, arnia: Node) -> None:
 
     for source, target in ((recia, arnia), (arnia, recia)):
         outcome = await publish(source, "solution", "glpi", a_solution())
-        (head,) = [h for h in await source.heads(by=itself(source.operator)) if h.audience == "public"]
+        (head,) = [h for h in await feeds.heads(source, by=itself(source.operator)) if h.audience == "public"]
         assert head.name == FeedName(source.operator, "public")
         await pull(target, head, InMemory(source, target.operator))
-        found = await target.find(Solution, source.operator, "glpi", by=itself(target.operator))
+        found = await records.find(target, Solution, source.operator, "glpi", by=itself(target.operator))
         assert (found.document, found.hash) == (outcome.document, outcome.hash)

@@ -12,11 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Text
 
-from federation import exposure
 from federation.domain.errors import Broken
-from federation.domain.register.bodies import edition
+from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
-from federation.store import embedded, schema
+from federation.node import exposure
+from federation.postgres import server as postgres_server
+from federation.store import schema
 from federation.store.database import opened
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
@@ -27,7 +28,7 @@ from tests.store.steps import looking
 @pytest.fixture(scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A PostgreSQL that nobody else uses."""
-    async with embedded.running(tmp_path_factory.mktemp("fresh"), exclusive=True) as dsn:
+    async with postgres_server.running(tmp_path_factory.mktemp("fresh"), exclusive=True) as dsn:
         yield dsn
 
 

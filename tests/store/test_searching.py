@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import records
+from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_deployment, a_draft, a_group, a_solution, an_incident, an_operator
 from tests.nodes import a_node, publish
@@ -120,7 +121,7 @@ async def test_what_is_asked_for_in_words_is_found(
     recia: Node, type_name: str, asked: str, found: set[str]
 ) -> None:
     query = read_query(TYPES[type_name], [("q", asked), ("total", "true")])
-    documents, _, total = await recia.collect(query, by=itself("recia"))
+    documents, _, total = await records.collect(recia, query, by=itself("recia"))
     assert {msgspec.json.decode(document)["key"] for document in documents} == found
     assert total == len(found)
 
@@ -132,11 +133,11 @@ async def test_of_records_that_are_kept_together_each_is_found_by_its_own_texts(
         f"s{n}": a_draft(a_solution(name=f"Outil {n}", summary={"fr": text} if text else {"en": "Library"}))
         for n, text in enumerate(summaries)
     }
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     for words, keys in {
         "cantine": {"s0", "s2"}, "piscine": {"s1", "s5"}, "bibliothèque": {"s4"}, "library": {"s3"},
         "outil": set(drafts), "cantine outil": {"s0", "s2"},
     }.items():  # fmt: skip
         query = read_query(TYPES["solution"], [("q", words)])
-        documents, _, _ = await arnia.collect(query, by=itself("arnia"))
+        documents, _, _ = await records.collect(arnia, query, by=itself("arnia"))
         assert {msgspec.json.decode(document)["key"] for document in documents} == keys, words

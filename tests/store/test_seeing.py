@@ -6,11 +6,12 @@ from itertools import product
 
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName
 from federation.domain.query import read_query
-from federation.domain.solution import Solution
 from federation.domain.visibility import Caller, anonymous, itself, may_see
-from federation.node import Node
+from federation.node import feeds, records
+from federation.node.node import Node
 from federation.store.records import RecordsReader
 from tests.domain.builders import a_group, a_record, a_solution
 from tests.nodes import publish
@@ -90,7 +91,7 @@ async def test_lists_and_totals_show_what_may_be_seen(
     import msgspec
 
     query = read_query(Solution, [*asked, ("total", "true")])
-    documents, _, total = await full.collect(query, by=caller)
+    documents, _, total = await records.collect(full, query, by=caller)
     assert {msgspec.json.decode(document)["key"] for document in documents} == expected(caller)
     assert total == len(expected(caller))
 
@@ -116,27 +117,27 @@ async def test_who_reads_records_says_for_whom() -> None:
 
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
 async def test_heads_are_shown_of_the_feeds_that_may_be_read(full: Node, caller: Caller) -> None:
-    heads = {(head.origin, head.audience) for head in await full.heads(by=caller)}
+    heads = {(head.origin, head.audience) for head in await feeds.heads(full, by=caller)}
     readable = {a for a in ENVELOPES if a != "private" and may_see("arnia", a, caller)}
     assert heads == {("arnia", audience) for audience in readable}
 
 
 async def test_membership_is_that_of_now(full: Node) -> None:
-    assert await full.groups_of("recia") == {"rssi", "buyers"}
-    assert await full.groups_of("megalis") == set()
+    assert await feeds.groups_of(full, "recia") == {"rssi", "buyers"}
+    assert await feeds.groups_of(full, "megalis") == set()
     await publish(full, "group", "rssi", a_group(members=["megalis"]))
-    assert await full.groups_of("recia") == {"buyers"}
-    assert await full.groups_of("megalis") == {"rssi"}
+    assert await feeds.groups_of(full, "recia") == {"buyers"}
+    assert await feeds.groups_of(full, "megalis") == {"rssi"}
 
 
 async def test_a_group_of_another_operator_is_no_group_here(full: Node) -> None:
-    from federation.domain.group import Group
+    from federation.domain.content.group import Group
 
     async with full.store.write() as tx:
         place = await tx.feeds.open(FeedName("megalis", "public"), "0" * 16)
         theirs = a_record(a_group(members=["recia"]), Group, origin="megalis", key="theirs", tlp="RED")
         await tx.records.take("megalis", place.id, [(theirs, 99)])
-    assert await full.groups_of("recia") == {"rssi", "buyers"}
+    assert await feeds.groups_of(full, "recia") == {"rssi", "buyers"}
     async with full.store.read() as tx:
         assert not await tx.records.has_group("theirs", node="arnia")
         assert await tx.records.has_group("rssi", node="arnia")

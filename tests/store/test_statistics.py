@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from federation import housekeeping
+from federation.domain.content.solution import Solution
 from federation.domain.errors import Unavailable
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import records
+from federation.node.node import Node
+from federation.server import maintenance
 from federation.store import database
 from tests.domain.builders import a_draft, a_solution
 
@@ -20,7 +21,7 @@ PENDING = "SELECT gin_clean_pending_list('ix_records_found')"
 
 async def upload(arnia: Node, many: int) -> None:
     drafts = {f"s{n}": a_draft(a_solution(name=f"Solution {n}")) for n in range(many)}
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
 
 
 async def test_statistics_are_made_when_many_records_have_come_and_no_more_do(
@@ -30,11 +31,11 @@ async def test_statistics_are_made_when_many_records_have_come_and_no_more_do(
     assert not arnia.store.owes_vacuum()
     await upload(arnia, 3)
     await upload(arnia, 4)
-    await housekeeping.vacuum(arnia)
+    await maintenance.vacuum(arnia)
     assert await look.fetchval(BELIEVED) != 4, "more may come"
     monkeypatch.setattr(database, "QUIET", 0.0)
     assert arnia.store.owes_vacuum()
-    await housekeeping.vacuum(arnia)
+    await maintenance.vacuum(arnia)
     assert await look.fetchval(BELIEVED) == 4
     assert await look.fetchval(PENDING) == 0, "what makes them findable is in its place"
     assert not arnia.store.owes_vacuum()
@@ -48,9 +49,9 @@ async def test_where_many_records_come_now_and_then_statistics_are_not_made_each
     monkeypatch.setattr(database, "RESTS", 1_000_000)
     await upload(arnia, 6)
     assert arnia.store.owes_vacuum()
-    await housekeeping.vacuum(arnia)
+    await maintenance.vacuum(arnia)
     drafts = {f"t{n}": a_draft(a_solution()) for n in range(6)}
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     assert not arnia.store.owes_vacuum()
 
 
@@ -64,7 +65,7 @@ async def test_what_makes_single_records_findable_is_put_in_its_place_by_houseke
     arnia: Node, look: Any
 ) -> None:
     await upload(arnia, 3)
-    await housekeeping.put_in_place(arnia)
+    await maintenance.put_in_place(arnia)
     assert await look.fetchval(PENDING) == 0
 
 

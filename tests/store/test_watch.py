@@ -9,13 +9,13 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from federation import notary
+from federation.domain.content.solution import Solution
 from federation.domain.feed import Head
-from federation.domain.solution import Solution
 from federation.domain.visibility import Caller, itself
-from federation.node import Node
+from federation.node import checkpoints, feeds, records
+from federation.node.node import Node
+from federation.node.notifier import News, Watch
 from federation.store.records import NodeState
-from federation.watch import News, Watch
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import until
@@ -57,7 +57,7 @@ async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_her
     assert await waits["heads"]
     signed = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
     await asyncio.sleep(0)
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
     assert await signed, "a signature is news at the heads, too"
     waiting = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
     await asyncio.sleep(0)
@@ -106,12 +106,12 @@ async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn
 async def shown(arnia: Node, caller: Caller) -> tuple[tuple[Head, ...], NodeState]:
     """What somebody is shown, and the state of the node before that."""
     await arnia.watch.look()
-    return await arnia.heads(by=caller), arnia.watch.state
+    return await feeds.heads(arnia, by=caller), arnia.watch.state
 
 
 async def asked(arnia: Node, before: tuple[Head, ...], caller: Caller) -> Told:
     """The same of the database."""
-    heads, news = await arnia.news(before, by=caller, most=100, most_bytes=ROOM)
+    heads, news = await feeds.news(arnia, before, by=caller, most=100, most_bytes=ROOM)
     return heads, tuple(msgspec.structs.replace(one, rows=list(map(tuple, one.rows))) for one in news)
 
 
@@ -126,7 +126,7 @@ def publishing(key: str, name: str, tlp: str) -> Callable[[Node], Awaitable[Any]
 
 
 def retracting(key: str) -> Callable[[Node], Awaitable[Any]]:
-    return lambda arnia: arnia.retract(Solution, "arnia", key, by=itself("arnia"))
+    return lambda arnia: records.retract(arnia, Solution, "arnia", key, by=itself("arnia"))
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ async def two_records(arnia: Node) -> None:
 
 async def several_at_once(arnia: Node) -> None:
     drafts = {key: a_draft(a_solution(name=key)) for key in ("s1", "s2")}
-    await arnia.upload(Solution, drafts, by=itself("arnia"))
+    await records.upload(arnia, Solution, drafts, by=itself("arnia"))
 
 
 async def one_and_a_signature(arnia: Node) -> None:
     await publish(arnia, "solution", "s1", a_solution())
-    await notary.prove(arnia)
+    await checkpoints.prove(arnia)
 
 
 async def one_and_a_group(arnia: Node) -> None:
@@ -202,10 +202,10 @@ async def test_where_more_has_changed_than_one_record_the_database_is_asked(
     await act(arnia)
     await arnia.watch.look()
     assert arnia.watch.news(before, since, arnia.watch.state, ROOM) is None
-    heads, _ = await arnia.news(
-        before, by=caller, most=100, most_bytes=ROOM, since=(since, arnia.watch.state)
+    heads, _ = await feeds.news(
+        arnia, before, by=caller, most=100, most_bytes=ROOM, since=(since, arnia.watch.state)
     )
-    assert heads == await arnia.heads(by=caller)
+    assert heads == await feeds.heads(arnia, by=caller)
 
 
 async def test_what_another_process_kept_is_asked_of_the_database(arnia: Node, dsn: str) -> None:

@@ -14,8 +14,9 @@ import msgspec
 from federation.domain.document import canonical
 from federation.domain.feed import Cursor, Entry, FeedName, Head, Page
 from federation.domain.peer import Peer
-from federation.node import Node
-from federation.sync.keeping import Taken
+from federation.node import peer_views
+from federation.node.node import Node
+from federation.sync.apply import Taken
 from federation.sync.pull import pull
 from tests.domain.builders import a_document
 
@@ -178,7 +179,7 @@ def known_as(operator: str, url: str) -> Peer:
 
 async def reasons(node: Node) -> dict[str, str]:
     """What was set aside: key and reason."""
-    return {one.key: one.reason for one in (await node.peers()).set_aside}
+    return {one.key: one.reason for one in (await peer_views.peers(node)).set_aside}
 
 
 async def held(node: Node, origin: str = "megalis") -> dict[str, int]:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from federation.domain import values
+from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
 from federation.domain.errors import Invalid
 from federation.domain.feed import Entry, SetAside
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
+from federation.node import feeds, records
+from federation.node.node import Node
 from federation.store import feeds as store_feeds
 from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution, without
@@ -160,7 +161,7 @@ async def test_another_content_at_the_same_revision_is_set_aside(
     else:
         await take(arnia, was)
         await take(arnia, changed, an_entry(3))
-    found = await arnia.find(Solution, "megalis", "k", by=itself("arnia"))
+    found = await records.find(arnia, Solution, "megalis", "k", by=itself("arnia"))
     assert b"changed" not in found.document
     assert found.hash.hex() == was.hash
     assert await reasons(arnia) == {"k": "changed-at-same-revision"}
@@ -194,7 +195,7 @@ async def test_a_peer_cannot_touch_the_records_of_another(arnia: Node) -> None:
         an_entry(1, a_document(key="glpi", revision=9)),
         an_entry(2, op="withdraw", key="glpi", revision=10),
     )
-    found = await arnia.find(Solution, "arnia", "glpi", by=itself("arnia"))
+    found = await records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
     assert (found.hash, found.retracted) == (own.hash, False)
     assert await held(arnia) == {}
 
@@ -225,7 +226,7 @@ async def test_own_records_that_the_database_does_not_take_are_refused_in_a_sent
         for key, content in (("a", a_solution()), ("b", too_wordy()))
     }
     with pytest.raises(Invalid, match="one of these 2 records cannot be stored"):
-        await arnia.upload(Solution, drafts, by=itself("arnia"))
+        await records.upload(arnia, Solution, drafts, by=itself("arnia"))
 
 
 async def test_what_was_set_aside_says_why_and_never_shows_the_content(arnia: Node, look: Any) -> None:
@@ -255,7 +256,7 @@ async def test_unknown_types_and_unknown_members_are_kept_byte_for_byte(arnia: N
         assert row["document"] == bytes(entry.document)
         assert row["hash"].hex() == entry.hash
         assert row["retracted"] == (entry.op == "delete")
-    rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
+    rows, _, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
     assert [row[7] for row in rows] == [bytes(entry.document) for entry in entries]
     await counts_are_true(look)
 
@@ -366,7 +367,7 @@ async def test_a_withdrawal_of_what_was_held_is_told_once_and_again_when_it_is_w
     await take(arnia, *entries)
     await take(arnia, *entries, an_entry(3, op="withdraw", key="k", revision=4))
     assert await look.fetchrow("SELECT key, seq, revision, arrived FROM withdrawals") == ("k", 3, 4, 3)
-    rows, _, _ = await arnia.arrivals(None, by=itself("arnia"))
+    rows, _, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
     assert [(row[4], row[1]) for row in rows] == [("k", None)]
     await take(arnia, *entries, an_entry(3), an_entry(4, a_document(key="k", revision=3)))
     assert await reasons(arnia) == {"k": "regressing-revision"}

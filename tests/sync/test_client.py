@@ -13,9 +13,10 @@ import pytest
 
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Unreachable
 from federation.domain.feed import Cursor, Page, SetAside
-from federation.keys import Keyring, mint
-from federation.sync import client, outbound
-from federation.sync.client import PeerSource, check_url, fetch_public
+from federation.node.keys import Keyring, mint
+from federation.outbound import http
+from federation.sync import peer_client
+from federation.sync.peer_client import PeerSource, check_url, fetch_public
 from tests.sync.peers import (
     EPOCH,
     PUBLIC,
@@ -243,8 +244,8 @@ async def test_an_answer_that_is_cut_fails() -> None:
 
 
 async def test_silence_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "SILENCE", 0.2)
-    monkeypatch.setattr(client, "WAIT", 0)
+    monkeypatch.setattr(http, "SILENCE", 0.2)
+    monkeypatch.setattr(peer_client, "WAIT", 0)
 
     async def silent(writer: asyncio.StreamWriter, _: bytes) -> None:
         await asyncio.sleep(30)

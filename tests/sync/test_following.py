@@ -21,11 +21,14 @@ import pytest
 
 from federation.domain.feed import LONGEST_WAIT, FeedName
 from federation.domain.peer import back_off as peer_back_off
-from federation.node import Node, PeerView
-from federation.observe import Metrics
-from federation.sync import loop, outbound
-from federation.sync.client import PeerSource
+from federation.node import peer_views
+from federation.node.node import Node
+from federation.node.peer_views import PeerView
+from federation.outbound import http as outbound_http
+from federation.sync import loop
 from federation.sync.loop import Loop
+from federation.sync.peer_client import PeerSource
+from federation.telemetry import Metrics
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_node, answers, free_port, introduce, peer_of, publish, served
@@ -59,7 +62,7 @@ async def befriend(node: Node, **urls: str) -> None:
 
 
 async def view(node: Node, operator: str) -> PeerView:
-    (found,) = [peer for peer in (await node.peers()).peers if peer.operator == operator]
+    (found,) = [peer for peer in (await peer_views.peers(node)).peers if peer.operator == operator]
     return found
 
 
@@ -165,7 +168,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
 async def test_peers_that_fail_harm_no_other_and_each_shows_its_reason(
     arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound, "SILENCE", 2.0)
+    monkeypatch.setattr(outbound_http, "SILENCE", 2.0)
     await introduce(arnia, origin)
     await publish(origin, "solution", "first", a_solution())
     async with AsyncExitStack() as stack:

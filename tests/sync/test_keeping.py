@@ -11,10 +11,10 @@ import pytest
 
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Cursor, Entry, FeedName
-from federation.node import Node
+from federation.node.node import Node
 from federation.store.records import Advance
-from federation.sync import keeping
-from federation.sync.keeping import Overtaken, Slice
+from federation.sync import apply
+from federation.sync.apply import Overtaken, Slice
 from federation.sync.pull import copy_of, pull, purge
 from tests.domain.builders import a_document, a_solution
 from tests.store.steps import arrivals, counts_are_true, waits
@@ -76,13 +76,13 @@ async def test_a_slice_waits_in_the_database_before_the_one_ahead_of_it_is_commi
     await pull(arnia, first.head, first)
     await prepare(arnia)
     in_turn: list[str] = []
-    keep = keeping.keep
+    keep = apply.keep
 
-    async def noted(node: Node, name: FeedName, this: keeping.Slice, taken: keeping.Taken) -> None:
+    async def noted(node: Node, name: FeedName, this: apply.Slice, taken: apply.Taken) -> None:
         in_turn.append(this.names[0][1])
         await keep(node, name, this, taken)
 
-    monkeypatch.setattr(keeping, "keep", noted)
+    monkeypatch.setattr(apply, "keep", noted)
     # (They are not in their first revision: the first slice has to be looked up before it is stored.)
     entries += [an_entry(n, a_document(key=f"k{n}", revision=2)) for n in range(31, 61)]
     source = Told(*entries, slices=3)

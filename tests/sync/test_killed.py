@@ -10,13 +10,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from federation.app import node_of
 from federation.demo.data import deployment
-from federation.domain.deployment import Deployment
+from federation.domain.content.deployment import Deployment
 from federation.domain.document import Draft, check_draft
 from federation.domain.visibility import itself
+from federation.node import records
+from federation.postgres import server
+from federation.server.app import node_of
 from federation.settings import Settings
-from federation.store import embedded, schema
+from federation.store import schema
 from federation.store.database import opened
 from tests.conftest import Databases, emptied
 from tests.nodes import a_node, answers, free_port, peer_of, served
@@ -54,8 +56,8 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
                 f"d{n:05}": check_draft({"content": deployment("arnia", n)["content"]}, shape[Deployment])
                 for n in range(start, start + 2_000)
             }
-            await arnia.upload(Deployment, drafts, by=itself("arnia"))
-        async with embedded.running(tmp_path, exclusive=True) as dsn:
+            await records.upload(arnia, Deployment, drafts, by=itself("arnia"))
+        async with server.running(tmp_path, exclusive=True) as dsn:
             await schema.migrate(dsn, "megalis")
             async with opened(dsn, connections=2) as store, node_of(settings, store) as megalis:
                 async with store.write() as tx:
@@ -70,7 +72,7 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
             )  # fmt: skip
             try:
                 await answers(f"{settings.url}/health/ready")
-                async with embedded.running(tmp_path, exclusive=False) as dsn, asyncio.timeout(60):
+                async with server.running(tmp_path, exclusive=False) as dsn, asyncio.timeout(60):
                     wanted = RECORDS if kill == KILLS else min(RECORDS, (kill + 1) * 3_000)
                     while len(await rows(dsn, "arnia")) < wanted:
                         await asyncio.sleep(0.02)
@@ -80,7 +82,7 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
                 await process.wait()
             partial += held < RECORDS
         assert partial >= 2, "no kill came during the sync: nothing was shown"
-        async with embedded.running(tmp_path, exclusive=True) as dsn:
+        async with server.running(tmp_path, exclusive=True) as dsn:
             here = await rows(dsn, "arnia")
             async with looking(dsn) as connection:
                 arrived = [r[0] for r in await connection.fetch("SELECT arrived FROM records")]

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from federation.sync import outbound
-from federation.sync.outbound import Broke, Outbound, addresses_of, origin_of, public
+from federation.outbound import http
+from federation.outbound.http import Broke, Outbound, addresses_of, origin_of, public
 from tests.sync.peers import Answer, Tiny, reply, tiny
 
 NAME = "node.example"
@@ -91,7 +91,7 @@ async def client(
     verify: ssl.SSLContext | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client as ``settings`` makes it, with the names and the network of the test."""
-    made = outbound.settings(base, private=private)
+    made = http.settings(base, private=private)
     made["transport"] = Outbound(
         base,
         private=private,
@@ -224,7 +224,7 @@ async def test_a_url_that_can_be_read_in_two_ways_is_not_called(url: str) -> Non
     with pytest.raises(Broke):
         origin_of(url)
     with pytest.raises(Broke):
-        outbound.settings(url, private=True)
+        http.settings(url, private=True)
 
 
 async def test_the_origin_of_a_url_is_what_is_called() -> None:
@@ -317,9 +317,9 @@ async def test_the_system_is_given_the_address_and_never_the_name() -> None:
 async def test_a_node_on_this_machine_is_called_when_it_is_allowed() -> None:
     """As settings make it, with nothing replaced."""
     async with saying(OK) as peer:
-        async with httpx2.AsyncClient(**outbound.settings(peer.url, private=True)) as one:
+        async with httpx2.AsyncClient(**http.settings(peer.url, private=True)) as one:
             assert (await one.get(peer.url)).status_code == 200
-        async with httpx2.AsyncClient(**outbound.settings(peer.url, private=False)) as one:
+        async with httpx2.AsyncClient(**http.settings(peer.url, private=False)) as one:
             with pytest.raises(Broke, match=r"127\.0\.0\.1, which is not a public address"):
                 await one.get(peer.url)
         assert len(peer.asked) == 1
@@ -338,11 +338,11 @@ async def test_a_name_with_a_thousand_addresses_does_not_make_us_try_them_all() 
     async with client(f"http://{NAME}", many, wire=wire) as one:
         with pytest.raises(Broke, match=r"takes no connection to port 80 at 93\.184\.0\.0 \(refused"):
             await one.get(f"http://{NAME}/")
-    assert len(wire.called) == outbound.TRIED
+    assert len(wire.called) == http.TRIED
 
 
 async def test_a_name_that_is_not_resolved_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "CONNECT", 0.2)
+    monkeypatch.setattr(http, "CONNECT", 0.2)
 
     async def slow(host: str, port: int) -> list[str]:
         await asyncio.sleep(30)
@@ -611,9 +611,9 @@ async def test_an_answer_that_says_it_is_not_compressed_is_read() -> None:
 
 
 async def test_an_answer_as_long_as_agreed_is_read_and_one_byte_more_is_not() -> None:
-    body = b" " * outbound.SMALL_BYTES
+    body = b" " * http.SMALL_BYTES
     async with saying(reply(body)) as peer, client(at(peer)) as one:
-        assert len((await one.get(at(peer))).content) == outbound.SMALL_BYTES
+        assert len((await one.get(at(peer))).content) == http.SMALL_BYTES
     await refused(reply(body + b" "), "longer than 1048576")
     await refused(HEAD + b"connection: close\r\n\r\n" + body + b" ", "longer than 1048576")
 
@@ -678,7 +678,7 @@ async def test_headers_have_a_size_and_an_end(monkeypatch: pytest.MonkeyPatch) -
     chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n"
     await refused(times(b"a" * 65_536, chunked + b"1;"), "too long")
     await refused(times(b"x: y\r\n" * 1_000, chunked + b"0\r\n"), "too long")
-    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(http, "DEADLINE", DEADLINE)
     await refused(times(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, b""), "did not answer in time")
 
 
@@ -694,7 +694,7 @@ DRIPS = {
 
 async def test_an_answer_that_drips_is_given_up_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes long before the silence is too long. All at once, to wait for one deadline only."""
-    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(http, "DEADLINE", DEADLINE)
     waited = {"extensions": {"federation.wait": 0.3}}
     cases = [(name, answer, said) for name, answer in DRIPS.items() for said in ({}, waited)]
     ended = await asyncio.gather(
@@ -704,7 +704,7 @@ async def test_an_answer_that_drips_is_given_up_at_its_deadline(monkeypatch: pyt
 
 
 async def test_the_wait_that_was_asked_for_is_beyond_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(http, "DEADLINE", DEADLINE)
 
     async def late(writer: asyncio.StreamWriter, _: bytes) -> None:
         await asyncio.sleep(DEADLINE + 0.5)
@@ -718,7 +718,7 @@ async def test_the_wait_that_was_asked_for_is_beyond_the_deadline(monkeypatch: p
 
 async def test_a_connection_that_is_never_made_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """The addresses of a name may be silent one after the other."""
-    monkeypatch.setattr(outbound, "DEADLINE", 0.3)
+    monkeypatch.setattr(http, "DEADLINE", 0.3)
 
     class Silent(Wire):
         async def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
@@ -730,7 +730,7 @@ async def test_a_connection_that_is_never_made_ends_at_the_deadline(monkeypatch:
     async with client(f"http://{NAME}", [PUBLIC, OTHER] * 10, wire=wire) as one:
         with pytest.raises(Broke, match="did not answer in time"):
             await one.get(f"http://{NAME}/")
-    assert len(wire.called) <= 4 < outbound.TRIED
+    assert len(wire.called) <= 4 < http.TRIED
 
 
 async def test_a_stream_has_its_own_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -742,27 +742,27 @@ async def test_a_stream_has_its_own_bounds(monkeypatch: pytest.MonkeyPatch) -> N
             await asyncio.sleep(DEADLINE / 5)
         writer.close()
 
-    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(http, "DEADLINE", DEADLINE)
     async with saying(slowly) as peer, client(at(peer)) as one:
-        async with one.stream("GET", at(peer), extensions=outbound.STREAM) as answer:
+        async with one.stream("GET", at(peer), extensions=http.STREAM) as answer:
             size = sum([len(piece) async for piece in answer.aiter_raw()])
         assert size == 2_400_000, "more, and for longer, than any other answer"
-    monkeypatch.setattr(outbound, "STREAM_BYTES", 1_000_000)
-    await refused(slowly, "longer than 1000000", extensions=outbound.STREAM)
+    monkeypatch.setattr(http, "STREAM_BYTES", 1_000_000)
+    await refused(slowly, "longer than 1000000", extensions=http.STREAM)
     length = HEAD + b"content-length: 1000001\r\n\r\n"
-    await refused(length, "longer than 1000000", extensions=outbound.STREAM)
-    await refused(times(b"a", HEAD, pause=0.02), "in time", extensions=outbound.STREAM)
+    await refused(length, "longer than 1000000", extensions=http.STREAM)
+    await refused(times(b"a", HEAD, pause=0.02), "in time", extensions=http.STREAM)
 
 
 async def test_a_refusal_of_a_stream_is_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(http, "DEADLINE", DEADLINE)
     head = b"HTTP/1.1 500 Sorry\r\n\r\n"
-    await refused(times(b"a" * 65_536, head), "longer than 1048576", extensions=outbound.STREAM)
-    await refused(times(b"a", head, pause=0.02), "in time", extensions=outbound.STREAM)
+    await refused(times(b"a" * 65_536, head), "longer than 1048576", extensions=http.STREAM)
+    await refused(times(b"a", head, pause=0.02), "in time", extensions=http.STREAM)
 
 
 async def test_a_flood_of_small_things_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(http, "DEADLINE", DEADLINE)
     longest = 0.0
 
     async def watch() -> None:
@@ -788,7 +788,7 @@ async def test_a_buffer_full_of_pieces_leaves_the_others_their_turns() -> None:
         """Has every piece at hand: no wait between them."""
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            for _ in range(outbound.PIECES * 10):
+            for _ in range(http.PIECES * 10):
                 yield b"a"
 
     turns = 0
@@ -800,7 +800,7 @@ async def test_a_buffer_full_of_pieces_leaves_the_others_their_turns() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    async for _ in outbound._Bounded(Full(), outbound.STREAM_BYTES, None):
+    async for _ in http._Bounded(Full(), http.STREAM_BYTES, None):
         pass
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from federation.domain.content.solution import Solution
 from federation.domain.feed import Cursor, FeedName
-from federation.domain.solution import Solution
 from federation.domain.visibility import itself
-from federation.node import Node
-from federation.sync.client import PeerSource
-from federation.sync.keeping import Overtaken, Taken
+from federation.node import feeds, peer_views, records
+from federation.node.node import Node
+from federation.sync.apply import Overtaken, Taken
+from federation.sync.peer_client import PeerSource
 from federation.sync.pull import begin_epoch, pull
 from tests.conftest import Databases
 from tests.domain.builders import a_deployment, a_document, a_group, a_solution
@@ -39,8 +40,8 @@ async def some_records(node: Node) -> None:
     await publish(node, "solution", "s2", a_solution(), **GREEN)
     await publish(node, "solution", "s3", a_solution(), **RED)
     await publish(node, "solution", "a4", a_solution())
-    await node.retract(Solution, node.operator, "s5", by=itself(node.operator))
-    await node.retract(Solution, node.operator, "a6", by=itself(node.operator))
+    await records.retract(node, Solution, node.operator, "s5", by=itself(node.operator))
+    await records.retract(node, Solution, node.operator, "a6", by=itself(node.operator))
 
 
 EVERYTHING = """
@@ -55,7 +56,7 @@ async def test_pulling_in_memory_and_over_http_gives_the_same(
     await some_records(megalis)
     await introduce(arnia, megalis)
     caller = await as_peer(megalis, "arnia")
-    heads = await megalis.heads(by=caller)
+    heads = await feeds.heads(megalis, by=caller)
     assert {head.audience for head in heads} == {"public", "federation", "rssi"}
     for head in heads:
         await pull(arnia, head, InMemory(megalis, "arnia", limit=7))
@@ -90,7 +91,7 @@ async def test_a_record_that_moves_is_held_once_in_whatever_order_its_feeds_are_
 
     async def pulled(*audiences: str) -> None:
         caller = await as_peer(megalis, "arnia")
-        heads = {head.audience: head for head in await megalis.heads(by=caller)}
+        heads = {head.audience: head for head in await feeds.heads(megalis, by=caller)}
         for audience in audiences:
             if audience in heads:
                 await pull(arnia, heads[audience], InMemory(megalis, "arnia", limit=size))
@@ -127,7 +128,7 @@ async def test_a_record_that_moved_while_its_old_feed_was_not_read_ends_where_it
 
 
 async def take_all(node: Node, origin: Node, *, limit: int = 1_000) -> None:
-    for head in await origin.heads(by=await as_peer(origin, node.operator)):
+    for head in await feeds.heads(origin, by=await as_peer(origin, node.operator)):
         await pull(node, head, InMemory(origin, node.operator, limit=limit))
 
 
@@ -157,9 +158,9 @@ async def test_after_a_new_epoch_the_lag_is_that_of_the_new_one(arnia: Node) -> 
     async with arnia.store.write() as tx:
         await tx.peers.add(known_as("megalis", "http://127.0.0.1:1"))
     await take(arnia, *(an_entry(n) for n in range(1, 60)))
-    assert (await arnia.peers()).peers[0].lag == 0
+    assert (await peer_views.peers(arnia)).peers[0].lag == 0
     await take(arnia, an_entry(1), epoch="00000000000000bb")
-    (peer,) = (await arnia.peers()).peers
+    (peer,) = (await peer_views.peers(arnia)).peers
     assert [(feed.taken, feed.head) for feed in peer.feeds] == [(1, 1)]
     assert peer.lag == 0
 
@@ -201,7 +202,7 @@ async def test_an_audience_that_is_revoked_is_purged(arnia: Node, megalis: Node,
     await some_records(megalis)
     await take_all(arnia, megalis)
     caller = await as_peer(megalis, "arnia")
-    (head,) = [head for head in await megalis.heads(by=caller) if head.audience == "rssi"]
+    (head,) = [head for head in await feeds.heads(megalis, by=caller) if head.audience == "rssi"]
     held_before = set(await held(arnia))
     assert {"a0", "a1"} <= held_before
     await publish(megalis, "group", "rssi", a_group(members=["recia"]))
@@ -225,11 +226,11 @@ async def test_those_who_follow_arrivals_learn_that_an_audience_was_revoked(
     """The operator's own systems must drop their copies, too: they are told as of any withdrawal."""
     await some_records(megalis)
     await take_all(arnia, megalis)
-    _, cursor, _ = await arnia.arrivals(None, by=itself("arnia"))
+    _, cursor, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
     await publish(megalis, "group", "rssi", a_group(members=["recia"]))
     name = FeedName("megalis", "rssi")
     await pull(arnia, a_head(99, name=name, epoch=megalis.watch.state.epoch), InMemory(megalis, "arnia"))
-    rows, _, _ = await arnia.arrivals(cursor, by=itself("arnia"))
+    rows, _, _ = await feeds.arrivals(arnia, cursor, by=itself("arnia"))
     assert {row[4] for row in rows if row[1] is None} >= {f"a{n}" for n in range(12) if n not in (4, 6)}
 
 

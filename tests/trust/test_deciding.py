@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation import trust
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
 from federation.domain.feed import FeedName, Head
-from federation.domain.joining import HOLDS, Invitation, Inviter, Registered, Registration, fingerprint
+from federation.domain.invitation import HOLDS, Invitation, Inviter, Registered, Registration, fingerprint
 from federation.domain.peer import Introduced, Peer, PeerState
-from federation.keys import Keyring, followed, verified
-from federation.node import Node
+from federation.node import peers
+from federation.node.keys import Keyring, followed, verified
+from federation.node.node import Node
 from tests.api.asking import NextDoor
 from tests.attack.forging import Key, Party
 from tests.audit.trails import entries
@@ -102,7 +102,7 @@ def outside(arnia: Node) -> Next:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ``NOW``, and stays so, for whoever asks what time it is by the second."""
-    monkeypatch.setattr("federation.trust.time.time", lambda: float(NOW))
+    monkeypatch.setattr("federation.node.peers.time.time", lambda: float(NOW))
 
 
 async def peer(node: Node, operator: str = "megalis") -> Peer | None:
@@ -129,7 +129,7 @@ def is_nudged(node: Node) -> bool:
 
 
 async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia: Node) -> None:
-    made = await trust.invite(arnia, "for Megalis", by="client-erp")
+    made = await peers.invite(arnia, "for Megalis", by="client-erp")
     assert (made.url, made.thumbprint) == (arnia.url, arnia.keyring.kid)
     async with arnia.store.read() as tx:
         rows = await tx.peers._session.connection.fetch("SELECT * FROM invitations")
@@ -138,7 +138,7 @@ async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia
     assert (row["note"], row["private"]) == ("for Megalis", False)
     assert abs(row["expires_at"] - datetime.now(UTC) - HOLDS) < timedelta(minutes=5)
     assert await noted(arnia) == [("peer.invited", "client-erp", "for Megalis")]
-    await trust.invite(arnia, "", private=True)
+    await peers.invite(arnia, "", private=True)
     async with arnia.store.read() as tx:
         assert (
             await tx.peers._session.connection.fetchval("SELECT count(*) FROM invitations WHERE private") == 1
@@ -149,10 +149,10 @@ async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia
 @pytest.mark.parametrize("note", ["x" * 201, "a\nb", "\x07", "x" * 200 + "\n"])
 async def test_a_note_is_short_and_printable(arnia: Node, note: str) -> None:
     with pytest.raises(Invalid, match="at most 200 printable"):
-        await trust.invite(arnia, note)
+        await peers.invite(arnia, note)
     assert await noted(arnia) == []
     for good in ("x" * 200, "", "pour Mégalis, n° 1"):
-        await trust.invite(arnia, good)
+        await peers.invite(arnia, good)
 
 
 # Joining, as the newcomer
@@ -165,7 +165,7 @@ def invitation(outside: Next, **changes: str) -> Invitation:
 
 @pytest.mark.usefixtures("clock")
 async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: Node, outside: Next) -> None:
-    found = await trust.join(arnia, invitation(outside))
+    found = await peers.join(arnia, invitation(outside))
     assert found == msgspec.structs.replace(await peer(arnia) or found, added_at=found.added_at)
     assert (found.operator, found.state, found.private) == ("megalis", "pending", False)
     assert (found.url, found.name) == (outside.party.url, "Megalis")
@@ -180,7 +180,7 @@ async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: 
         "invitation": fingerprint("s" * 43).hex(),
     }  # fmt: skip
     assert await noted(arnia) == [("peer.registered", "operator", "megalis")]
-    await trust.join(arnia, invitation(outside), private=True)
+    await peers.join(arnia, invitation(outside), private=True)
     again = await peer(arnia)
     assert again is not None
     assert again.private
@@ -190,7 +190,7 @@ async def test_an_inviter_with_another_key_is_not_even_asked_to_register_us(
     arnia: Node, outside: Next
 ) -> None:
     with pytest.raises(Unreachable, match="does not have the key that the invitation names"):
-        await trust.join(arnia, invitation(outside, thumbprint=Key().kid))
+        await peers.join(arnia, invitation(outside, thumbprint=Key().kid))
     assert [asked.split()[0] for asked in outside.asked] == ["introduced"]
     assert await peer(arnia) is None
 
@@ -200,7 +200,7 @@ async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not
 ) -> None:
     await knows(arnia, outside.party)
     with pytest.raises(Conflict, match="is a peer already"):
-        await trust.join(arnia, invitation(outside))
+        await peers.join(arnia, invitation(outside))
     assert [asked.split()[0] for asked in outside.asked] == ["introduced"]
     assert await noted(arnia) == []
 
@@ -208,7 +208,7 @@ async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not
 async def test_who_became_a_peer_meanwhile_is_not_written_over(arnia: Node, outside: Next) -> None:
     outside.before_answering = lambda: knows(arnia, outside.party)
     with pytest.raises(Conflict, match="is a peer already"):
-        await trust.join(arnia, invitation(outside))
+        await peers.join(arnia, invitation(outside))
     found = await peer(arnia)
     assert found is not None
     assert found.state == "active"
@@ -236,7 +236,7 @@ async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
     if garbage is not None:
         monkeypatch.setattr(outside, "register", answers)
     with pytest.raises(Unreachable, match=r"cannot be read, or is not its own|is for somebody else"):
-        await trust.join(arnia, invitation(outside))
+        await peers.join(arnia, invitation(outside))
     assert await peer(arnia) is None
     assert await noted(arnia) == []
 
@@ -246,12 +246,12 @@ async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
 
 async def registered(node: Node, party: Party, made: Invitation | None = None, **changes: Any) -> Registered:
     """Let a party register with an invitation of the node's."""
-    made = made or await trust.invite(node, "", private=False)
+    made = made or await peers.invite(node, "", private=False)
     statement = changes.pop("statement", {})
     body = party.registration(node.url, made.secret, **changes)
     if statement:
         body["software_statement"] = party.statement(node.url, made.secret, **statement)
-    return await trust.register(node, msgspec.convert(body, Registration), made.secret)
+    return await peers.register(node, msgspec.convert(body, Registration), made.secret)
 
 
 @pytest.mark.usefixtures("clock", "outside")
@@ -278,7 +278,7 @@ async def test_an_invitation_says_whether_the_newcomer_may_be_at_any_address(arn
         await registered(arnia, inside)
     assert refused.value.pointer == "/client_uri"
     assert await peer(arnia) is None
-    await registered(arnia, inside, await trust.invite(arnia, "", private=True))
+    await registered(arnia, inside, await peers.invite(arnia, "", private=True))
     found = await peer(arnia)
     assert found is not None
     assert found.private
@@ -323,7 +323,7 @@ async def test_a_name_may_be_as_short_and_as_long_as_is_said(arnia: Node, name: 
 async def test_the_proof_is_for_this_inviter_this_invitation_this_url_and_now(
     arnia: Node, statement: dict[str, Any], good: bool
 ) -> None:
-    made = await trust.invite(arnia, "")
+    made = await peers.invite(arnia, "")
     said = {"iat": NOW, "exp": NOW + 300, **statement}
     if good:
         await registered(arnia, Party("megalis"), made, statement=said)
@@ -337,7 +337,7 @@ async def test_the_proof_is_for_this_inviter_this_invitation_this_url_and_now(
 @pytest.mark.usefixtures("outside")
 async def test_a_proof_is_by_the_key_that_is_kept_and_names_it(arnia: Node) -> None:
     party = Party("megalis")
-    made = await trust.invite(arnia, "")
+    made = await peers.invite(arnia, "")
     nameless = party.key.jws(
         {"alg": "ES256", "typ": "federation-registration+jwt"},
         json.loads(base64.urlsafe_b64decode(party.statement(arnia.url, made.secret).split(".")[1] + "==")),
@@ -355,7 +355,7 @@ async def test_an_invitation_that_does_not_hold_changes_nothing(arnia: Node) -> 
     with pytest.raises(Unauthenticated, match="the invitation does not hold"):
         await registered(arnia, party, unknown)
     assert await peer(arnia) is None
-    used = await trust.invite(arnia, "")
+    used = await peers.invite(arnia, "")
     await registered(arnia, party, used)
     with pytest.raises(Unauthenticated, match="the invitation does not hold"):
         await registered(arnia, Party("recia"), used)
@@ -394,40 +394,40 @@ PLACES = {
 
 @pytest.mark.parametrize(("url", "place"), PLACES.items())
 def test_a_url_is_one_place_however_it_is_spelled(url: str, place: Any) -> None:
-    assert trust._place(url) == place
+    assert peers._place(url) == place
 
 
 async def test_an_id_and_a_place_are_one_nodes(arnia: Node) -> None:
     megalis, recia = Party("megalis").known("pending"), Party("recia").known()
-    trust.refuse(arnia, megalis, None, ())
-    trust.refuse(arnia, megalis, None, (recia,))
+    peers.refuse(arnia, megalis, None, ())
+    peers.refuse(arnia, megalis, None, (recia,))
     for state in ("pending", "left"):
         known = msgspec.structs.replace(megalis, state=state)
-        trust.refuse(arnia, megalis, known, (known, recia))
+        peers.refuse(arnia, megalis, known, (known, recia))
     for state in ("active", "suspended"):
         with pytest.raises(Conflict, match="is a peer already"):
-            trust.refuse(arnia, megalis, msgspec.structs.replace(megalis, state=state), ())
+            peers.refuse(arnia, megalis, msgspec.structs.replace(megalis, state=state), ())
     with pytest.raises(Conflict, match="bound to another key"):
-        trust.refuse(arnia, megalis, Party("megalis").known("left"), ())
+        peers.refuse(arnia, megalis, Party("megalis").known("left"), ())
     with pytest.raises(Conflict, match="the operator of this node"):
-        trust.refuse(arnia, Party("arnia").known("pending"), None, ())
+        peers.refuse(arnia, Party("arnia").known("pending"), None, ())
     there = msgspec.structs.replace(recia, url=megalis.url + ":443/")
     with pytest.raises(Conflict, match="the node of another peer"):
-        trust.refuse(arnia, megalis, None, (there,))
+        peers.refuse(arnia, megalis, None, (there,))
     with pytest.raises(Conflict, match="is this node"):
-        trust.refuse(arnia, msgspec.structs.replace(megalis, url=f"{arnia.url}:80"), None, ())
+        peers.refuse(arnia, msgspec.structs.replace(megalis, url=f"{arnia.url}:80"), None, ())
 
 
 async def test_there_is_a_code_while_there_is_something_to_compare(arnia: Node) -> None:
     party = await knows(arnia, Party("megalis"), "pending")
     known = party.known("pending")
-    assert await trust.code_shown(arnia, "megalis") == trust.code_of(arnia, known)
+    assert await peers.code_shown(arnia, "megalis") == peers.code_of(arnia, known)
     for state in ("active", "suspended", "left"):
         async with arnia.store.write() as tx:
             await tx.peers.be("megalis", state)
-        assert await trust.code_shown(arnia, "megalis") is None
+        assert await peers.code_shown(arnia, "megalis") is None
     with pytest.raises(NotFound, match="there is no peer nobody"):
-        await trust.code_shown(arnia, "nobody")
+        await peers.code_shown(arnia, "nobody")
 
 
 # States
@@ -435,19 +435,19 @@ async def test_there_is_a_code_while_there_is_something_to_compare(arnia: Node) 
 
 async def test_a_pending_peer_is_activated_when_it_is_who_it_was(arnia: Node, outside: Next) -> None:
     await knows(arnia, outside.party, "pending")
-    shown = await trust.code_shown(arnia, "megalis") or ""
-    found = await trust.activate(arnia, "megalis", code=shown.replace(" ", " - "), by="client-erp")
+    shown = await peers.code_shown(arnia, "megalis") or ""
+    found = await peers.activate(arnia, "megalis", code=shown.replace(" ", " - "), by="client-erp")
     assert is_nudged(arnia)
     assert found.state == "active"
     assert outside.asked == [f"introduced {outside.party.url} True"]
     assert await noted(arnia) == [("peer.activated", "client-erp", "megalis")]
-    assert (await trust.activate(arnia, "megalis", code="0")).state == "active"
+    assert (await peers.activate(arnia, "megalis", code="0")).state == "active"
     assert len(outside.asked) == len(await noted(arnia)) == 1, "it is one already: nothing is done"
 
 
 async def test_without_a_code_an_administrator_vouches_for_it(arnia: Node, outside: Next) -> None:
     await knows(arnia, outside.party, "pending")
-    assert (await trust.activate(arnia, "megalis")).state == "active"
+    assert (await peers.activate(arnia, "megalis")).state == "active"
     assert await noted(arnia) == [("peer.activated", "operator", "megalis")]
 
 
@@ -455,16 +455,16 @@ async def test_without_a_code_an_administrator_vouches_for_it(arnia: Node, outsi
 async def test_only_a_pending_peer_is_activated(arnia: Node, outside: Next, state: PeerState) -> None:
     await knows(arnia, outside.party, state)
     with pytest.raises(Conflict, match=f"is {state}, not pending"):
-        await trust.activate(arnia, "megalis")
+        await peers.activate(arnia, "megalis")
     assert outside.asked == []
 
 
 async def test_who_is_not_who_it_was_is_not_activated(arnia: Node, outside: Next) -> None:
     await knows(arnia, outside.party, "pending")
     with pytest.raises(Conflict, match="the codes differ"):
-        await trust.activate(arnia, "megalis", code="1234 5678 9012 3456")
+        await peers.activate(arnia, "megalis", code="1234 5678 9012 3456")
     with pytest.raises(Conflict, match="the codes differ"):
-        await trust.activate(arnia, "megalis", code="")
+        await peers.activate(arnia, "megalis", code="")
     assert outside.asked == []
     good = outside.told
     for wrong, why in (
@@ -473,7 +473,7 @@ async def test_who_is_not_who_it_was_is_not_activated(arnia: Node, outside: Next
     ):
         outside.told = wrong
         with pytest.raises(Unreachable, match=why):
-            await trust.activate(arnia, "megalis")
+            await peers.activate(arnia, "megalis")
     found = await peer(arnia)
     assert found is not None
     assert found.state == "pending"
@@ -483,7 +483,7 @@ async def test_who_is_not_who_it_was_is_not_activated(arnia: Node, outside: Next
 async def test_a_peer_is_suspended_and_resumed(arnia: Node) -> None:
     await knows(arnia, Party("megalis"))
     for verb, state, event in (
-        (trust.suspend, "suspended", "peer.suspended"), (trust.resume, "active", "peer.resumed")
+        (peers.suspend, "suspended", "peer.suspended"), (peers.resume, "active", "peer.resumed")
     ):  # fmt: skip
         arnia.watch._nudged.clear()
         found = await verb(arnia, "megalis", by="client-erp")
@@ -495,16 +495,16 @@ async def test_a_peer_is_suspended_and_resumed(arnia: Node) -> None:
         before = len(await noted(arnia))
         assert (await verb(arnia, "megalis")).state == state
         assert len(await noted(arnia)) == before, "it was so already: nothing is noted"
-    await trust.suspend(arnia, "megalis")
+    await peers.suspend(arnia, "megalis")
     assert (await noted(arnia))[-1] == ("peer.suspended", "operator", "megalis")
-    await trust.resume(arnia, "megalis")
+    await peers.resume(arnia, "megalis")
     assert (await noted(arnia))[-1] == ("peer.resumed", "operator", "megalis")
 
 
 @pytest.mark.parametrize("state", ["pending", "left"])
 async def test_who_is_no_peer_is_neither_suspended_nor_resumed(arnia: Node, state: PeerState) -> None:
     await knows(arnia, Party("megalis"), state)
-    for verb, from_ in ((trust.suspend, "active"), (trust.resume, "suspended")):
+    for verb, from_ in ((peers.suspend, "active"), (peers.resume, "suspended")):
         with pytest.raises(Conflict, match=f"megalis is {state}, not {from_}"):
             await verb(arnia, "megalis")
         with pytest.raises(NotFound, match="there is no peer nobody"):
@@ -526,7 +526,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
     await publish(arnia, "solution", "own", a_solution(), tlp="GREEN")
     assert set(await held(arnia)) == {"megalis-public", "megalis-federation", "megalis-close"}
     arnia.watch._nudged.clear()
-    found, why = await trust.leave(arnia, "megalis", by="client-erp")
+    found, why = await peers.leave(arnia, "megalis", by="client-erp")
     assert is_nudged(arnia)
     assert (found.state, why) == ("left", None)
     assert outside.asked == ["farewell megalis"]
@@ -535,8 +535,8 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
     assert set(await held(arnia, "recia")) == {"recia-federation"}
     assert set(await held(arnia, "arnia")) == {"own"}
     before = await noted(arnia)
-    assert (await trust.leave(arnia, "megalis"))[0].state == "left"
-    await trust.told_farewell(arnia, "megalis")
+    assert (await peers.leave(arnia, "megalis"))[0].state == "left"
+    await peers.told_farewell(arnia, "megalis")
     assert outside.asked == ["farewell megalis"]
     assert await noted(arnia) == before, "it has left already: nothing is done"
 
@@ -546,7 +546,7 @@ async def test_who_would_not_listen_is_left_without_a_word(
     arnia: Node, outside: Next, state: PeerState
 ) -> None:
     await knows(arnia, outside.party, state)
-    found, why = await trust.leave(arnia, "megalis")
+    found, why = await peers.leave(arnia, "megalis")
     assert (found.state, why) == ("left", None)
     assert outside.asked == []
     assert await noted(arnia) == [("peer.left", "operator", "megalis")]
@@ -555,14 +555,14 @@ async def test_who_would_not_listen_is_left_without_a_word(
 async def test_who_cannot_be_reached_is_left_and_why_is_said(arnia: Node, outside: Next) -> None:
     await knows(arnia, outside.party)
     outside.down = True
-    found, why = await trust.leave(arnia, "megalis")
+    found, why = await peers.leave(arnia, "megalis")
     assert (found.state, why) == ("left", "it does not answer")
 
 
 async def test_who_says_farewell_has_left_by_itself(arnia: Node) -> None:
     await knows(arnia, Party("megalis"))
     arnia.watch._nudged.clear()
-    await trust.told_farewell(arnia, "megalis")
+    await peers.told_farewell(arnia, "megalis")
     assert is_nudged(arnia)
     assert await noted(arnia) == [("peer.left", "megalis", "megalis")]
 
@@ -570,20 +570,20 @@ async def test_who_says_farewell_has_left_by_itself(arnia: Node) -> None:
 @pytest.mark.parametrize("state", ["left", "pending"])
 async def test_who_is_no_peer_is_forgotten(arnia: Node, state: PeerState) -> None:
     party = await knows(arnia, Party("megalis"), state)
-    await trust.forget(arnia, "megalis", by="client-erp")
+    await peers.forget(arnia, "megalis", by="client-erp")
     assert await peer(arnia) is None
     (entry,) = await entries(arnia)
     assert (entry.event, entry.actor, entry.subject) == ("peer.forgotten", "client-erp", "megalis")
     assert entry.detail == {"key": party.key.kid}
     with pytest.raises(NotFound, match="there is no peer megalis"):
-        await trust.forget(arnia, "megalis")
+        await peers.forget(arnia, "megalis")
 
 
 @pytest.mark.parametrize("state", ["active", "suspended"])
 async def test_a_peer_is_not_forgotten(arnia: Node, state: PeerState) -> None:
     await knows(arnia, Party("megalis"), state)
     with pytest.raises(Conflict, match=f"megalis is {state}; first: federation peer leave megalis"):
-        await trust.forget(arnia, "megalis")
+        await peers.forget(arnia, "megalis")
     assert await peer(arnia) is not None
 
 
@@ -593,7 +593,7 @@ async def test_a_peer_is_not_forgotten(arnia: Node, state: PeerState) -> None:
 async def test_a_new_key_is_published_for_ten_minutes_before_it_signs(arnia: Node) -> None:
     first, now = arnia.keyring.kid, arnia.clock()
     arnia.clock = lambda: now
-    key = await trust.rotate(arnia, by="client-erp")
+    key = await peers.rotate(arnia, by="client-erp")
     assert key.use_from == now + timedelta(minutes=10)
     assert {one["kid"] for one in arnia.keyring.public()["keys"]} == {first, key.jwk["kid"]}
     assert arnia.keyring.kid == first
@@ -603,9 +603,9 @@ async def test_a_new_key_is_published_for_ten_minutes_before_it_signs(arnia: Nod
     assert entry.detail == {"from": first}
     arnia.clock = lambda: key.use_from - timedelta(microseconds=1)
     with pytest.raises(Conflict, match="does not sign yet"):
-        await trust.rotate(arnia)
+        await peers.rotate(arnia)
     arnia.clock = lambda: key.use_from
-    await trust.rotate(arnia)
+    await peers.rotate(arnia)
     assert (await entries(arnia))[-1].actor == "operator"
 
 
@@ -616,15 +616,15 @@ async def test_a_key_is_endorsed_by_the_one_that_signs_whichever_process_made_th
 
     async with a_node("arnia", dsn) as other:
         first = arnia.keyring.kid
-        second = await trust.rotate(other, after=timedelta(0))
-        third = await trust.rotate(arnia, after=timedelta(0))
+        second = await peers.rotate(other, after=timedelta(0))
+        third = await peers.rotate(arnia, after=timedelta(0))
         assert (await entries(arnia))[-1].detail == {"from": second.jwk["kid"]}
         told = arnia.keyring.public()
     assert followed({second.jwk["kid"]}, told, "arnia")["keys"][0]["kid"] == third.jwk["kid"]
     assert third.jwk["kid"] in {key["kid"] for key in followed({first}, told, "arnia")["keys"]}
 
 
-@pytest.mark.parametrize("verb", [trust.rotate, trust.replace_key])
+@pytest.mark.parametrize("verb", [peers.rotate, peers.replace_key])
 async def test_keys_are_changed_one_after_the_other(arnia: Node, verb: Any) -> None:
     """By hand: somebody holds the keys, and who comes second waits for it."""
     holding = await begun(arnia.store)
@@ -640,7 +640,7 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
     first = arnia.keyring.kid
     now = arnia.clock()
     arnia.clock = lambda: now
-    key = await trust.replace_key(arnia, by="client-erp")
+    key = await peers.replace_key(arnia, by="client-erp")
     assert key.use_from == now
     assert arnia.keyring.kid == key.jwk["kid"] != first
     assert [one["kid"] for one in arnia.keyring.public()["keys"]] == [key.jwk["kid"]]
@@ -651,17 +651,17 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
         kept = {one.jwk["kid"]: one for one in await tx.clients.keys()}
     assert kept[first].retired
     assert "d" not in kept[first].jwk
-    await trust.replace_key(arnia)
+    await peers.replace_key(arnia)
     assert (await entries(arnia))[-1].actor == "operator"
 
 
 async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Node) -> None:
-    await trust.rotate(arnia, after=timedelta(minutes=1))
+    await peers.rotate(arnia, after=timedelta(minutes=1))
     async with arnia.store.read() as tx:
         newer, older = await tx.clients.keys()
     for after, retired in ((-1, 0), (0, 1), (1, 0)):
         arnia.clock = lambda after=after: newer.use_from + timedelta(minutes=10, microseconds=after)  # type: ignore[misc]
-        assert await trust.retire_keys(arnia) == retired
+        assert await peers.retire_keys(arnia) == retired
     async with arnia.store.read() as tx:
         assert [key.retired for key in await tx.clients.keys()] == [False, True]
     assert older.jwk["kid"] != newer.jwk["kid"]
@@ -671,7 +671,7 @@ async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Nod
 
 
 async def follows(node: Node, outside: Next, kid: str | None = None) -> Peer:
-    found = await trust.reread_keys(node, "megalis", kid=kid)
+    found = await peers.reread_keys(node, "megalis", kid=kid)
     assert found is not None
     return found
 
@@ -709,14 +709,14 @@ async def test_a_peer_is_asked_for_its_keys_once_a_minute(arnia: Node, outside: 
 async def test_only_of_a_peer_are_keys_read(arnia: Node, outside: Next, state: PeerState) -> None:
     await knows(arnia, outside.party, state)
     assert (await follows(arnia, outside, "x")).state == state
-    assert await trust.reread_keys(arnia, "nobody") is None
+    assert await peers.reread_keys(arnia, "nobody") is None
     assert outside.asked == []
 
 
 async def test_a_key_set_that_is_another_nodes_or_cannot_be_had_changes_nothing(
     arnia: Node, outside: Next, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trust, "KEYS_EVERY", timedelta(0))
+    monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(0))
     old, new = await knows(arnia, outside.party), Key()
     good = msgspec.structs.replace(
         outside.told, jwks={"keys": [new.public], "succession": [old.endorsement(old.key, new)]}
@@ -757,7 +757,7 @@ async def test_keys_that_come_after_something_else_has_changed_are_not_kept(
         return msgspec.structs.replace(outside.told, jwks=jwks)
 
     monkeypatch.setattr(outside, "introduced", introduced)
-    found = await trust.reread_keys(arnia, "megalis")
+    found = await peers.reread_keys(arnia, "megalis")
     kept = await peer(arnia)
     assert found == kept
     match how:

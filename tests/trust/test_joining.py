@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation import trust
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
-from federation.domain.joining import Invitation, code
+from federation.domain.invitation import Invitation, code
 from federation.domain.peer import OwnKey, Peer
-from federation.keys import Keyring, mint
-from federation.node import Node
+from federation.node import peer_views, peers
+from federation.node.keys import Keyring, mint
+from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish, served
@@ -32,14 +32,14 @@ class Two:
 
     async def joined(self) -> tuple[Peer, str]:
         """Megalis has joined with an invitation of arnia's; arnia as megalis knows it, and the code."""
-        invitation = await trust.invite(self.arnia, "megalis", private=True)
-        found = await trust.join(self.megalis, invitation, private=True)
-        return found, trust.code_of(self.megalis, found)
+        invitation = await peers.invite(self.arnia, "megalis", private=True)
+        found = await peers.join(self.megalis, invitation, private=True)
+        return found, peers.code_of(self.megalis, found)
 
     async def active(self) -> None:
         _, code = await self.joined()
-        await trust.activate(self.arnia, "megalis", code=code)
-        await trust.activate(self.megalis, "arnia", code=code)
+        await peers.activate(self.arnia, "megalis", code=code)
+        await peers.activate(self.megalis, "arnia", code=code)
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ async def test_two_nodes_are_federated_with_an_invitation_and_an_activation_each
     await publish(two.megalis, "solution", "from-megalis", a_solution(), tlp="GREEN")
     found, code = await two.joined()
     assert (found.operator, found.url, found.state) == ("arnia", two.arnia.url, "pending")
-    (seen,) = (await two.arnia.peers()).peers
+    (seen,) = (await peer_views.peers(two.arnia)).peers
     assert (seen.operator, seen.state, seen.code) == ("megalis", "pending", code)
-    await trust.activate(two.arnia, "megalis", code=code)
-    await trust.activate(two.megalis, "arnia", code=code)
+    await peers.activate(two.arnia, "megalis", code=code)
+    await peers.activate(two.megalis, "arnia", code=code)
     await until(lambda: holds(two.arnia, "from-megalis"))
     await until(lambda: holds(two.megalis, "from-arnia"))
 
@@ -88,10 +88,10 @@ async def test_nothing_is_exchanged_until_both_have_activated(two: Two) -> None:
     _, code = await two.joined()
     await asyncio.sleep(1.5)
     assert not await holds(two.megalis, "from-arnia")
-    await trust.activate(two.megalis, "arnia", code=code)  # one side only: arnia still refuses
+    await peers.activate(two.megalis, "arnia", code=code)  # one side only: arnia still refuses
     await asyncio.sleep(1.5)
     assert not await holds(two.megalis, "from-arnia")
-    await trust.activate(two.arnia, "megalis", code=code)
+    await peers.activate(two.arnia, "megalis", code=code)
     await until(lambda: holds(two.megalis, "from-arnia"))
 
 
@@ -99,23 +99,23 @@ async def test_the_code_alone_does_not_activate_and_a_wrong_one_never_does(two: 
     _, code = await two.joined()
     assert await state(two.arnia, "megalis") == "pending"
     with pytest.raises(Conflict, match="the codes differ"):
-        await trust.activate(two.arnia, "megalis", code="0000 0000 0000 0000")
+        await peers.activate(two.arnia, "megalis", code="0000 0000 0000 0000")
     assert await state(two.arnia, "megalis") == "pending"
-    await trust.activate(two.arnia, "megalis", code=code.replace(" ", "-"))
+    await peers.activate(two.arnia, "megalis", code=code.replace(" ", "-"))
     assert await state(two.arnia, "megalis") == "active"
 
 
 async def test_an_invitation_is_for_one_use(two: Two) -> None:
-    invitation = await trust.invite(two.arnia, "", private=True)
-    assert [one.note for one in (await two.arnia.peers()).invitations] == [""]
-    await trust.join(two.megalis, invitation, private=True)
-    assert (await two.arnia.peers()).invitations == ()
+    invitation = await peers.invite(two.arnia, "", private=True)
+    assert [one.note for one in (await peer_views.peers(two.arnia)).invitations] == [""]
+    await peers.join(two.megalis, invitation, private=True)
+    assert (await peer_views.peers(two.arnia)).invitations == ()
     async with two.arnia.store.write() as tx:
         await tx.peers.remove("megalis")
     async with two.megalis.store.write() as tx:
         await tx.peers.remove("arnia")
     with pytest.raises(Unreachable, match="the invitation does not hold"):
-        await trust.join(two.megalis, invitation, private=True)
+        await peers.join(two.megalis, invitation, private=True)
     assert await state(two.arnia, "megalis") is None
     assert await state(two.megalis, "arnia") is None
 
@@ -123,20 +123,20 @@ async def test_an_invitation_is_for_one_use(two: Two) -> None:
 async def test_an_invitation_of_seventy_two_hours_ago_does_not_hold(two: Two) -> None:
     now = two.arnia.clock
     two.arnia.clock = lambda: now() - timedelta(hours=72, seconds=5)
-    old = await trust.invite(two.arnia, "", private=True)
+    old = await peers.invite(two.arnia, "", private=True)
     with pytest.raises(Unreachable, match="the invitation does not hold"):
-        await trust.join(two.megalis, old, private=True)
+        await peers.join(two.megalis, old, private=True)
     two.arnia.clock = lambda: now() - timedelta(hours=72) + timedelta(seconds=60)
-    await trust.join(two.megalis, await trust.invite(two.arnia, "", private=True), private=True)
+    await peers.join(two.megalis, await peers.invite(two.arnia, "", private=True), private=True)
 
 
 async def test_who_does_not_have_the_key_of_the_invitation_is_not_joined(two: Two) -> None:
-    invitation = await trust.invite(two.arnia, "", private=True)
+    invitation = await peers.invite(two.arnia, "", private=True)
     other = Invitation(invitation.url, mint()["kid"], invitation.secret)
     with pytest.raises(Unreachable, match="does not have the key that the invitation names"):
-        await trust.join(two.megalis, other, private=True)
+        await peers.join(two.megalis, other, private=True)
     assert await state(two.arnia, "megalis") is None
-    await trust.join(two.megalis, invitation, private=True)
+    await peers.join(two.megalis, invitation, private=True)
 
 
 async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
@@ -148,13 +148,13 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
         stranger, "reload", lambda keys: None
     )  # whenever a key was changed, they are read anew
     for left in (False, True):
-        invitation = await trust.invite(two.arnia, "", private=True)
+        invitation = await peers.invite(two.arnia, "", private=True)
         two.megalis.keyring, mine = stranger, two.megalis.keyring
         try:
             async with two.megalis.store.write() as tx:
                 await tx.peers.remove("arnia")
             with pytest.raises(Unreachable, match="bound to another key"):
-                await trust.join(two.megalis, invitation, private=True)
+                await peers.join(two.megalis, invitation, private=True)
         finally:
             two.megalis.keyring = mine
         peer = await known(two.arnia, "megalis")
@@ -162,8 +162,8 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
         assert peer.kids == {mine.kid}
         assert peer.state == ("left" if left else "active")
         if not left:
-            await trust.told_farewell(two.arnia, "megalis")
-    found = await trust.join(two.megalis, invitation, private=True)  # (the invitation was not used up)
+            await peers.told_farewell(two.arnia, "megalis")
+    found = await peers.join(two.megalis, invitation, private=True)  # (the invitation was not used up)
     assert found.operator == "arnia"
     assert await state(two.arnia, "megalis") == "pending"
 
@@ -171,32 +171,32 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
 async def test_a_key_that_was_lost_is_forgotten_by_an_administrator_only_after_leaving(two: Two) -> None:
     await two.active()
     with pytest.raises(Conflict, match="first: federation peer leave megalis"):
-        await trust.forget(two.arnia, "megalis")
-    await trust.leave(two.arnia, "megalis")
-    await trust.forget(two.arnia, "megalis")
+        await peers.forget(two.arnia, "megalis")
+    await peers.leave(two.arnia, "megalis")
+    await peers.forget(two.arnia, "megalis")
     assert await state(two.arnia, "megalis") is None
     with pytest.raises(NotFound):
-        await trust.forget(two.arnia, "megalis")
+        await peers.forget(two.arnia, "megalis")
 
 
 async def test_nobody_joins_itself_or_a_peer_it_has(two: Two) -> None:
-    invitation = await trust.invite(two.arnia, "", private=True)
+    invitation = await peers.invite(two.arnia, "", private=True)
     with pytest.raises(Conflict, match="operator of this node"):
-        await trust.join(two.arnia, invitation, private=True)
+        await peers.join(two.arnia, invitation, private=True)
     await two.active()
     with pytest.raises(Conflict, match="arnia is a peer already"):
-        await trust.join(two.megalis, invitation, private=True)
+        await peers.join(two.megalis, invitation, private=True)
 
 
 async def test_an_address_that_is_not_public_needs_to_be_allowed_on_both_sides(two: Two) -> None:
-    invitation = await trust.invite(two.arnia, "", private=True)
+    invitation = await peers.invite(two.arnia, "", private=True)
     with pytest.raises(Unreachable, match="not public"):
-        await trust.join(two.megalis, invitation, private=False)
-    closed = await trust.invite(two.arnia, "", private=False)
+        await peers.join(two.megalis, invitation, private=False)
+    closed = await peers.invite(two.arnia, "", private=False)
     with pytest.raises(Unreachable, match="not public"):
-        await trust.join(two.megalis, closed, private=True)
+        await peers.join(two.megalis, closed, private=True)
     assert await state(two.arnia, "megalis") is None
-    await trust.join(two.megalis, invitation, private=True)
+    await peers.join(two.megalis, invitation, private=True)
 
 
 async def test_leaving_is_told_and_drops_what_was_not_public_on_both_sides(two: Two) -> None:
@@ -211,7 +211,7 @@ async def test_leaving_is_told_and_drops_what_was_not_public_on_both_sides(two: 
     for node, other in ((two.arnia, "megalis"), (two.megalis, "arnia")):
         for tlp in ("clear", "green", "amber"):
             await until(partial(holds, node, f"{other}-{tlp}"))
-    peer, why = await trust.leave(two.megalis, "arnia")
+    peer, why = await peers.leave(two.megalis, "arnia")
     assert (peer.state, why) == ("left", None)
     assert await state(two.arnia, "megalis") == "left"
     for node, other in ((two.arnia, "megalis"), (two.megalis, "arnia")):
@@ -229,7 +229,7 @@ async def test_who_cannot_be_told_is_left_all_the_same(two: Two) -> None:
         arnia = await tx.peers.find("arnia")
         assert arnia is not None
         await tx.peers.add(msgspec.structs.replace(arnia, url="http://127.0.0.1:9"))
-    peer, why = await trust.leave(two.megalis, "arnia")
+    peer, why = await peers.leave(two.megalis, "arnia")
     assert peer.state == "left"
     assert why is not None
     assert "127.0.0.1" in why
@@ -242,10 +242,10 @@ async def test_an_activation_asks_the_node_itself(two: Two) -> None:
         assert megalis is not None
         await tx.peers.add(msgspec.structs.replace(megalis, keys=Keyring.of(mint()).public()))
     with pytest.raises(Unreachable, match="does not have the key"):
-        await trust.activate(two.arnia, "megalis")
+        await peers.activate(two.arnia, "megalis")
     async with two.arnia.store.write() as tx:
         await tx.peers.add(megalis)
-    await trust.activate(two.arnia, "megalis", code=code)
+    await peers.activate(two.arnia, "megalis", code=code)
 
 
 async def test_an_invitation_is_read_as_it_was_written_and_not_in_part() -> None:
@@ -267,7 +267,7 @@ def test_the_code_is_the_same_from_both_sides_and_another_for_every_other_key() 
 
 
 async def test_a_registration_says_what_is_wrong_with_it(two: Two) -> None:
-    from federation.domain.joining import Registration
+    from federation.domain.invitation import Registration
 
     good: dict[str, Any] = {
         "operator": "recia", "client_name": "Recia", "client_uri": "http://127.0.0.1:9", "jwks": {"keys": []},
@@ -275,10 +275,10 @@ async def test_a_registration_says_what_is_wrong_with_it(two: Two) -> None:
     }  # fmt: skip
     for member, wrong in (("operator", "Not an id"), ("client_name", "a\x07b"), ("client_name", "")):
         with pytest.raises(Invalid) as refused:
-            await trust.register(two.arnia, Registration(**{**good, member: wrong}), "secret")
+            await peers.register(two.arnia, Registration(**{**good, member: wrong}), "secret")
         assert refused.value.pointer == f"/{member}"
     with pytest.raises(Unauthenticated, match="does not prove"):
-        await trust.register(two.arnia, Registration(**good), "secret")
+        await peers.register(two.arnia, Registration(**good), "secret")
 
 
 def test_a_key_of_its_own_signs_from_its_time_on_and_not_before() -> None:

@@ -10,12 +10,12 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from federation import trust
 from federation.domain.errors import Conflict, Unauthenticated, Unreachable
-from federation.keys import followed, verified
-from federation.node import Node
-from federation.sync.client import PeerSource
-from federation.watch import Watch
+from federation.node import peers
+from federation.node.keys import followed, verified
+from federation.node.node import Node
+from federation.node.notifier import Watch
+from federation.sync.peer_client import PeerSource
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, a_token, introduce, peer_of, publish, served
@@ -104,7 +104,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
     # In life there are ten minutes before a new key signs, and every process sees it in half a second.
     # Here it is half a second, and they look ten times in it.
     monkeypatch.setattr(Watch, "IDLE", 0.05)
-    monkeypatch.setattr(trust, "KEYS_EVERY", timedelta(seconds=0.05))
+    monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(seconds=0.05))
     arnia, megalis = nodes["arnia"], nodes["megalis"]
     traffic = Traffic()
     kids, not_used_yet = [arnia.keyring.kid], 0
@@ -123,7 +123,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
             megalis_on=one_token(megalis, arnia, stack),
         ):
             for _ in range(10):
-                key = await trust.rotate(arnia, after=timedelta(seconds=0.5))
+                key = await peers.rotate(arnia, after=timedelta(seconds=0.5))
                 kids.append(key.jwk["kid"])
                 assert key.jwk["kid"] in {k["kid"] for k in arnia.keyring.public()["keys"]}, "published first"
                 if arnia.keyring.kid == kids[-2]:  # its time may have come already, on a busy machine
@@ -150,13 +150,13 @@ async def test_ten_rotations_under_traffic_fail_no_request(
 
 async def test_a_key_is_retired_when_nothing_rests_on_it_any_more(arnia: Node) -> None:
     first = arnia.keyring.kid
-    await trust.rotate(arnia, after=timedelta(seconds=0))
+    await peers.rotate(arnia, after=timedelta(seconds=0))
     now = arnia.clock
-    assert await trust.retire_keys(arnia) == 0
-    arnia.clock = lambda: now() + trust.KEPT_AFTER - timedelta(seconds=5)
-    assert await trust.retire_keys(arnia) == 0
-    arnia.clock = lambda: now() + trust.KEPT_AFTER + timedelta(seconds=5)
-    assert await trust.retire_keys(arnia) == 1
+    assert await peers.retire_keys(arnia) == 0
+    arnia.clock = lambda: now() + peers.KEPT_AFTER - timedelta(seconds=5)
+    assert await peers.retire_keys(arnia) == 0
+    arnia.clock = lambda: now() + peers.KEPT_AFTER + timedelta(seconds=5)
+    assert await peers.retire_keys(arnia) == 1
     async with arnia.store.read() as tx:
         keys = await tx.clients.keys()
     assert [(key.retired, "d" in key.jwk) for key in keys] == [(False, True), (True, False)]
@@ -172,7 +172,7 @@ async def test_a_replaced_key_is_followed_by_nobody_and_nothing_it_signed_holds(
     first = arnia.keyring.kid
     token = arnia.keyring.sign({"iss": "arnia"}, typ="at+jwt")
     assert verified(token, arnia.keyring.public(), frozenset({"at+jwt"}))
-    made = await trust.replace_key(arnia)
+    made = await peers.replace_key(arnia)
     assert arnia.keyring.kid == made.jwk["kid"] != first
     with pytest.raises(Unauthenticated):
         verified(token, arnia.keyring.public(), frozenset({"at+jwt"}))
@@ -182,9 +182,9 @@ async def test_a_replaced_key_is_followed_by_nobody_and_nothing_it_signed_holds(
 
 
 async def test_a_rotation_waits_for_the_one_before(arnia: Node) -> None:
-    await trust.rotate(arnia, after=timedelta(seconds=60))
+    await peers.rotate(arnia, after=timedelta(seconds=60))
     with pytest.raises(Conflict, match="does not sign yet"):
-        await trust.rotate(arnia)
+        await peers.rotate(arnia)
 
 
 async def test_ten_suspensions_under_traffic_touch_nobody_else(
@@ -213,7 +213,7 @@ async def test_ten_suspensions_under_traffic_touch_nobody_else(
         ):
             for _ in range(10):
                 assert [await status(where) for where in (arnia.url, second)] == [200, 200]
-                await trust.suspend(arnia, "megalis")
+                await peers.suspend(arnia, "megalis")
 
                 async def refused() -> bool:
                     return [await status(where) for where in (arnia.url, second)] == [401, 401]
@@ -221,7 +221,7 @@ async def test_ten_suspensions_under_traffic_touch_nobody_else(
                 await within_a_second(arnia, refused)
                 with pytest.raises(Unreachable):
                     await new_token_each_time(megalis, arnia)()
-                await trust.resume(arnia, "megalis")
+                await peers.resume(arnia, "megalis")
 
                 async def answered() -> bool:
                     return [await status(where) for where in (arnia.url, second)] == [200, 200]

@@ -1,0 +1,264 @@
+"""What goes out: stored bytes with their ETag, and every refusal as a problem (RFC 9457).
+
+The one table from errors of ``domain/errors.py`` to HTTP statuses is here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+
+from federation.domain import errors as domain_errors
+from federation.domain.audit import ANONYMOUS
+from federation.domain.visibility import Caller
+from federation.node.previews import Preview
+from federation.node.records import Outcome
+from federation.store.records import Stored
+
+log = logging.getLogger("federation.api")
+
+STATUS: dict[type[domain_errors.Refused], int] = {
+    domain_errors.Invalid: 400,
+    domain_errors.Unauthenticated: 401,
+    domain_errors.Forbidden: 403,
+    domain_errors.NotTheWriter: 403,
+    domain_errors.MissingScope: 403,
+    domain_errors.AudienceRevoked: 403,
+    domain_errors.NotFound: 404,
+    domain_errors.NotAcceptable: 406,
+    domain_errors.TooSlow: 408,
+    domain_errors.Conflict: 409,
+    domain_errors.EpochChanged: 409,
+    domain_errors.Retracted: 410,
+    domain_errors.CursorExpired: 410,
+    domain_errors.CursorInFuture: 400,
+    domain_errors.PreconditionFailed: 412,
+    domain_errors.TooLarge: 413,
+    domain_errors.UnsupportedMediaType: 415,
+    domain_errors.TooManyRequests: 429,
+    domain_errors.Unreachable: 502,
+    domain_errors.Forged: 502,
+    domain_errors.Unavailable: 503,
+    domain_errors.Raced: 503,
+}
+
+UNKNOWN = "unknown"
+"""The act of a request that reached no operation."""
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PROBLEM = "application/problem+json"
+MERGE_PATCH = "application/merge-patch+json"
+FORM = "application/x-www-form-urlencoded"
+
+# A record changes when its operator says so: caches may keep it, and must ask before they use it.
+REVALIDATE = {"cache-control": "private, no-cache", "vary": "authorization"}
+NO_STORE = {"cache-control": "no-store"}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A member at fault."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: tuple[Fault, ...] = ()
+
+
+class Bytes(ASGIResponse):
+    """An answer of bytes as they are. (Litestar's own makes a mapping of headers, and this makes none.)"""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, body: bytes, status: int, media_type: str, headers: Mapping[str, str]) -> None:
+        self.body = body
+        self.status_code = status
+        named = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        if status not in (204, 304):
+            if media_type.startswith("text/"):
+                media_type += "; charset=utf-8"
+            named.append((b"content-type", media_type.encode("latin-1")))
+            named.append((b"content-length", b"%d" % len(body)))
+        self._message = {"type": "http.response.start", "status": status, "headers": named}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send(self._message)  # type: ignore[arg-type]
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+def answer(
+    body: bytes, *, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
+) -> ASGIResponse:
+    """An answer of bytes as they are."""
+    return Bytes(body, status, media_type, headers or {})
+
+
+def encoded(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ASGIResponse:
+    """An answer of a value as JSON."""
+    return answer(msgspec.json.encode(value), status=status, headers=headers)
+
+
+def etag(hash_: bytes) -> str:
+    """The strong validator of a record: its hash, the same at every node."""
+    return f'"{hash_.hex()}"'
+
+
+def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:
+    """The hashes that ``If-Match`` or ``If-None-Match`` name; None without the header (RFC 9110, 13.1).
+
+    ``If-Match`` compares strongly: a weak tag matches nothing.
+    """
+    if header is None:
+        return None
+    named = [part.strip() for part in header.split(",") if part.strip()]
+    return frozenset(
+        tag.removeprefix("W/").strip('"') for tag in named if not (strong and tag.startswith("W/"))
+    )
+
+
+def stored(found: Stored, wanted: frozenset[str] | None) -> ASGIResponse:
+    """A record's own bytes, or 304 when the caller has them."""
+    headers = {
+        "etag": etag(found.hash),
+        "last-modified": _http_date(found.updated_at),
+        **REVALIDATE,
+    }
+    if wanted is not None and ("*" in wanted or found.hash.hex() in wanted):
+        return answer(b"", status=304, headers=headers)
+    return answer(found.document, headers=headers)
+
+
+@lru_cache(4096)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
+def written(outcome: Outcome, location: str, *, dry_run: bool = False) -> ASGIResponse:
+    """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted.
+
+    With ``dry_run``, that it would change nothing: else it would not have come so far.
+    """
+    if dry_run:
+        return encoded(Preview.nothing(), headers=NO_STORE)
+    headers = {"etag": etag(outcome.hash), **NO_STORE}
+    if outcome.retracted:
+        return answer(b"", status=204, headers=headers)
+    if outcome.created:
+        headers["location"] = location
+    return answer(outcome.document, status=201 if outcome.created else 200, headers=headers)
+
+
+def preferences_of(request: Request[Any, Any, Any]) -> frozenset[str]:
+    """What the caller prefers (RFC 7240), in small letters."""
+    said = ",".join(request.headers.getall("prefer", ()))
+    return frozenset(one.strip().lower() for one in said.split(",") if one.strip())
+
+
+def problem(
+    base: str,
+    code: str,
+    title: str,
+    status: int,
+    detail: str | None,
+    *,
+    pointer: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """A refusal. Its type is a page that this node serves."""
+    faults = (Fault(pointer, detail or title),) if pointer is not None else ()
+    body = Problem(type=f"{base}/problems/{code}", title=title, status=status, detail=detail, errors=faults)
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type=PROBLEM,
+        headers={**NO_STORE, "vary": "authorization", **(headers or {})},
+    )
+
+
+def refusal(base: str, error: domain_errors.Refused) -> Response[bytes]:
+    """The problem that an error of the domain is told as."""
+    status = STATUS[type(error)]
+    headers = {}
+    if status == 401:
+        # RFC 6750, 3.1: who sent no token is not told that it is invalid.
+        said = ', error="invalid_token"' if error.presented else ""  # type: ignore[attr-defined]
+        headers["www-authenticate"] = f'Bearer realm="{base}"{said}'
+    elif isinstance(error, domain_errors.MissingScope):
+        headers["www-authenticate"] = f'Bearer realm="{base}", error="insufficient_scope"'
+    elif isinstance(error, domain_errors.TooManyRequests):
+        headers["retry-after"] = str(error.retry_after)
+    elif status == 503:
+        headers["retry-after"] = "2"
+    elif status == 408:
+        headers["connection"] = "close"  # RFC 9110, 15.5.9: what may still come of the body is not read
+    return problem(
+        base, error.code, error.title, status, error.detail, pointer=error.pointer, headers=headers
+    )
+
+
+def on_refused(request: Request[Any, Any, Any], error: domain_errors.Refused) -> Response[bytes]:
+    node = request.app.state.node
+    if STATUS[type(error)] in (401, 403, 429):
+        scope: Mapping[str, Any] = request.scope
+        handler = scope.get("route_handler")
+        act = handler.opt.get("act", UNKNOWN) if handler is not None else UNKNOWN
+        node.refusals.count(act, error.code, who(scope.get("caller")))
+    return refusal(node.url, error)
+
+
+def who(caller: Caller | None) -> str:
+    """Who was refused, as far as it was proved: a client of ours, a peer, or nobody in particular."""
+    return (caller.client or caller.operator or ANONYMOUS) if caller is not None else ANONYMOUS
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Litestar's own refusals, told like all others: no route, wrong method, parameters it checked."""
+    base = request.app.state.node.url
+    match error.status_code:
+        case 404:
+            return problem(base, "not-found", domain_errors.NotFound.title, 404, "there is no such path here")
+        case 405:
+            allowed = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
+            return problem(
+                base, "method-not-allowed", "The path does not take this method", 405, None, headers=allowed
+            )
+        case 413:
+            return problem(base, "too-large", domain_errors.TooLarge.title, 413, None)
+        case status if 400 <= status < 500:
+            return problem(base, "invalid", domain_errors.Invalid.title, status, "the request cannot be read")
+    if "disconnected" in error.detail:
+        # Nobody is there to read it; what whole batches of an upload have brought is kept.
+        return problem(
+            base, "invalid", domain_errors.Invalid.title, 400, "the connection broke within the body"
+        )
+    return on_bug(request, error)
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What is not in the tree of errors is a bug: logged with its trace, told without internals."""
+    log.error("a bug", exc_info=error, extra={"path": request.url.path, "method": request.method})
+    return problem(
+        request.app.state.node.url,
+        "internal-error",
+        "Internal error",
+        500,
+        "the node failed in a way it should not; its log says how",
+    )

@@ -1,0 +1,155 @@
+"""The commands of the regulatory clocks: ``federation clock --help``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+
+from federation.cli.console import command, json_option, node_here, told
+from federation.domain.deadline import STEPS, Clock, Done, Regime
+from federation.domain.document import read_draft
+from federation.domain.errors import Broken
+from federation.domain.values import as_instant
+from federation.node import deadlines
+from federation.node.deadlines import ClockView
+
+
+@click.group()
+def clock() -> None:
+    """Clocks: by when authorities are to be told (NIS2, GDPR). Yours alone, in no feed."""
+
+
+class _Moment(click.ParamType[str]):
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        if value == "now":
+            return as_instant(datetime.now(UTC))
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            self.fail(
+                f"{value!r} is no time with its zone, such as 2026-01-30T09:30:00+01:00 or …Z", param, context
+            )
+        return as_instant(found)
+
+
+MOMENT = _Moment()
+
+
+@clock.command("start")
+@click.argument("key")
+@click.option("--title", required=True, help="What became known, in a line.")
+@click.option(
+    "--regime", "regimes", multiple=True, required=True, type=click.Choice(get_args(Regime)),
+    help="Under which rules an authority is to be told; can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--aware-at", type=MOMENT, default="now", show_default=True, metavar="TIME",
+    help="When you became aware, as 2026-01-30T09:30:00+01:00.",
+)  # fmt: skip
+@click.option("--incident", metavar="ORIGIN/KEY", help="The incident that it is about.")
+@click.option("--note", help="For yourself.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be due when, and change nothing.")
+@json_option
+@command
+async def clock_start(
+    key: str,
+    title: str,
+    regimes: tuple[str, ...],
+    aware_at: str,
+    incident: str | None,
+    note: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Start a clock under a KEY of yours, and tell what is due when."""
+    said: dict[str, Any] = {
+        "title": title, "regimes": list(dict.fromkeys(regimes)), "aware_at": aware_at,
+        "incident": incident, "note": note,
+    }  # fmt: skip
+    named = {name: value for name, value in said.items() if value is not None}
+    wanted: Clock = read_draft(msgspec.json.encode(named), Clock)
+    async with node_here() as node:
+        if dry_run:
+            deadlines.check(node, wanted, node.operator, key)
+            found = ClockView.of(key, wanted, node.clock())
+        else:
+            found = await deadlines.keep(node, wanted, node.operator, key, new=True)
+    told(found, as_json, lambda: _show(found))
+
+
+@clock.command("list")
+@json_option
+@command
+async def clock_list(as_json: bool) -> None:
+    """List the clocks and what is due, the one due next first."""
+    async with node_here() as node:
+        found = await deadlines.all_of(node)
+
+    def text() -> None:
+        for one in found:
+            _show(one)
+        if not found:
+            click.echo("no clock runs")
+
+    told(found, as_json, text)
+
+
+def _show(one: ClockView) -> None:
+    click.echo(f"{one.key}  {one.clock.title}  (aware {one.clock.aware_at[:16]}Z)")
+    for step in one.deadlines:
+        state = f"done {step.done_at[:16]}Z" if step.done_at else "OVERDUE" if step.overdue else "due"
+        click.echo(f"    {step.due_at[:16]}Z  {state:<23}  {step.step}: {step.rule}")
+
+
+@clock.command("done")
+@click.argument("key")
+@click.argument("step", type=click.Choice(tuple(STEPS)))
+@click.option("--at", type=MOMENT, default="now", show_default=True, metavar="TIME", help="When it was done.")
+@click.option("--reference", help="What the authority calls it.")
+@json_option
+@command
+async def clock_done(key: str, step: str, at: str, reference: str | None, as_json: bool) -> None:
+    """Note that an authority was told: STEP of the clock KEY is due no more."""
+    said = {"step": step, "at": at, **({"reference": reference} if reference is not None else {})}
+    done: Done = read_draft(msgspec.json.encode(said), Done)
+    async with node_here() as node:
+        found = await deadlines.note_done(node, done, node.operator, key)
+    told(found, as_json, lambda: _show(found))
+
+
+@clock.command("remove")
+@click.argument("key")
+@command
+async def clock_remove(key: str) -> None:
+    """Remove a clock, with all that was noted of it."""
+    async with node_here() as node:
+        await deadlines.drop(node, node.operator, key)
+    click.echo(f"{key} is removed")
+
+
+@clock.command("ics")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@command
+async def clock_ics(file: Path) -> None:
+    """Write what is due as a calendar (RFC 5545) to FILE, or to standard output."""
+    async with node_here() as node:
+        found = await deadlines.calendar(node)
+    if str(file) == "-":
+        click.echo(found, nl=False)
+        return
+    _write(file, found)
+
+
+def _write(file: Path, found: bytes) -> None:
+    try:
+        file.write_bytes(found)
+    except OSError as error:
+        raise Broken(f"{file} cannot be written: {error.strerror}") from None

@@ -1,0 +1,164 @@
+"""A deployment: a solution that an operator (or for it a provider) runs for bodies it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from federation.domain.content.solution import Assurance
+from federation.domain.values import (
+    Cents,
+    Content,
+    Count,
+    Country,
+    Currency,
+    Dated,
+    Day,
+    Id,
+    Instant,
+    LanguageMap,
+    Line,
+    Organisation,
+    Part,
+    RuleBroken,
+    Territory,
+    Text,
+    Url,
+    Version,
+    texts,
+)
+
+VersionState = Literal["exact", "rolling", "unknown"]
+
+
+class Hosting(Part, frozen=True, kw_only=True):
+    """Where it runs, and in whose hands."""
+
+    model: Literal[
+        "operator", "on-premises", "public-sector-cloud", "private-cloud", "public-cloud", "vendor-saas"
+    ]
+    provider: Line | None = None
+    country: Country | None = None
+    assurances: Annotated[tuple[Assurance, ...], Meta(max_length=50)] = ()
+
+
+class Bodies(Part, frozen=True, kw_only=True, tag_field="kind", tag="list"):
+    """One tenant serves many bodies: these."""
+
+    beneficiaries: Annotated[tuple[Organisation, ...], Meta(min_length=1, max_length=10_000)]
+
+
+class Area(Part, frozen=True, kw_only=True, tag_field="kind", tag="territory"):
+    """Every body of these territories."""
+
+    territory: Annotated[tuple[Territory, ...], Meta(min_length=1, max_length=200)]
+
+
+class Number(Dated, frozen=True, kw_only=True, tag_field="kind", tag="count"):
+    """So many bodies, when they cannot be listed."""
+
+    moments: ClassVar = ("as_of",)
+
+    count: Count
+    as_of: Day | None = None
+
+
+Coverage = Bodies | Area | Number
+
+
+class PriceBand(Part, frozen=True, kw_only=True):
+    """What it costs bodies of up to so many inhabitants; without a maximum, everybody else."""
+
+    amount_cents: Cents
+    currency: Currency
+    per: Literal["year", "month", "one-off"]
+    unit: Literal["body", "inhabitant", "agent"]
+    max_population: Count | None = None
+
+
+class Offer(Part, frozen=True, kw_only=True):
+    """Whether and how others may join this deployment."""
+
+    open: bool
+    eligibility: LanguageMap | None = None
+    join_url: Url | None = None
+    price_bands: Annotated[tuple[PriceBand, ...], Meta(max_length=50)] = ()
+
+
+class NewVersion(Dated, frozen=True, kw_only=True):
+    """What a probe or a CI job found running. Without a version it is not known, or changes all the time."""
+
+    moments: ClassVar = ("as_of",)
+
+    version: Version | None = None
+    version_state: VersionState | None = None
+    as_of: Instant | None = None
+    attestation: Literal["declared", "confirmed-by-beneficiary", "probed"] | None = None
+
+
+class Deployment(Content, frozen=True, kw_only=True):
+    """A solution in use: for whom, by whom, in which version."""
+
+    type: ClassVar = "deployment"
+    plural: ClassVar = "deployments"
+    filters: ClassVar = (
+        "solution", "status", "tenancy", "hosting", "country", "environment", "version", "open",
+        "territory", "beneficiary",
+    )  # fmt: skip
+    moments: ClassVar = ("since", "until", "version_as_of")
+    ordered: ClassVar = (("since", "until"),)
+
+    solution: Id
+    status: Literal["planned", "pilot", "production", "suspended", "retired"]
+    tenancy: Literal["shared", "dedicated"]
+    hosting: Hosting
+    coverage: Coverage
+    version: Version | None = None
+    version_state: VersionState | None = None
+    version_as_of: Instant | None = None
+    since: Day | None = None
+    until: Day | None = None
+    environment: Literal["production", "acceptance", "test", "demonstration"] | None = None
+    url: Url | None = None
+    support: Text | None = None
+    offer: Offer | None = None
+    attestation: Literal["declared", "confirmed-by-beneficiary", "probed"] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.version_state == "exact" and self.version is None:
+            raise RuleBroken("version_state is exact, so version is needed")
+
+    def default_tlp(self) -> Literal["GREEN"]:
+        # A public list of "commune X runs GLPI 10.0.6" is a target list.
+        return "GREEN"
+
+    def found_by(self) -> Iterator[tuple[str, str]]:
+        yield "solution", self.solution
+        yield "status", self.status
+        yield "tenancy", self.tenancy
+        yield "hosting", self.hosting.model
+        if self.hosting.country:
+            yield "country", self.hosting.country
+        if self.environment:
+            yield "environment", self.environment
+        if self.version:
+            yield "version", self.version
+        if self.offer:
+            yield "open", "true" if self.offer.open else "false"
+        if isinstance(self.coverage, Area):
+            for territory in self.coverage.territory:
+                yield "territory", territory
+
+    def bodies(self) -> Iterator[Organisation]:
+        if isinstance(self.coverage, Bodies):
+            yield from self.coverage.beneficiaries
+
+    def words(self) -> Iterator[tuple[bool, str]]:
+        yield False, self.solution.replace("/", " ")
+        if self.hosting.provider:
+            yield False, self.hosting.provider
+        if self.offer:
+            yield from texts(self.offer.eligibility)

@@ -1,0 +1,249 @@
+"""Whom deployments serve: coverage resolved against the register of communes, a body covered twice once.
+
+Sets of bodies are integers with a bit for each body of the register, so that a union is one operation and
+the deployments of a whole country cost a few of them. An EPCI is a body of its own; the people it serves
+are those of its communes, so that nobody is counted for the commune and for the EPCI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+import msgspec
+
+from federation.domain.content.deployment import Area, Bodies, Coverage, Number
+from federation.domain.territories.bodies import Body, bodies
+from federation.domain.values import Organisation
+
+REGIONS = {
+    "FR-ARA": "84", "FR-BFC": "27", "FR-BRE": "53", "FR-CVL": "24", "FR-20R": "94", "FR-COR": "94",
+    "FR-GES": "44", "FR-HDF": "32", "FR-IDF": "11", "FR-NOR": "28", "FR-NAQ": "75", "FR-OCC": "76",
+    "FR-PDL": "52", "FR-PAC": "93",
+}  # fmt: skip
+"""Regions (ISO 3166-2) and their INSEE codes."""
+OVERSEAS = {"GP": "971", "MQ": "972", "GF": "973", "RE": "974", "PM": "975", "YT": "976", "BL": "977",
+            "MF": "978", "TF": "984", "WF": "986", "PF": "987", "NC": "988"}  # fmt: skip
+"""Countries of ISO 3166-1 that are départements or territories of France."""
+OTHERWISE = {"FR-75C": ("75",), "FR-6AE": ("67", "68")}
+"""Codes of ISO 3166-2 for one département or several."""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a coverage says, in numbers of the register."""
+
+    tokens: tuple[int, ...] = ()
+    """Bodies by their number, and territories by ``len(bodies())`` and their place in ``territories()``."""
+    elsewhere: tuple[str, ...] = ()
+    """``scheme:value`` of bodies that are not in the register."""
+    counted: int = 0
+    """Bodies that are told as a number."""
+    areas: int = 0
+    """Territories that are not in the register."""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How many are covered: each body once, and each inhabitant once."""
+
+    bodies: int
+    """Bodies that are named, or are in a territory that is: communes, epci and others."""
+    communes: int
+    epci: int
+    """Groupings of communes (EPCI)."""
+    others: int
+    """Bodies that are not in the register; how many people they serve is not known."""
+    inhabitants: int
+    """People of the communes, and of the communes of groupings that are named."""
+    counted: int
+    """Bodies told as a number only, added up; they may be among the others."""
+    areas: int
+    """Territories that are not in the register, and so are not counted."""
+
+
+@cache
+def territories() -> tuple[str, ...]:
+    """Territories of the register, in the order of their numbers: ``FR``, regions, départements."""
+    departements = sorted({body.departement for body in bodies()})
+    return ("FR", *sorted(set(REGIONS.values()), key=int), *departements)
+
+
+def resolved(coverage: Coverage) -> Resolved:
+    """What a coverage says, in numbers of the register."""
+    match coverage:
+        case Number(count=count):
+            return Resolved(counted=count)
+        case Area(territory=codes):
+            found = [tuple(_places(code)) for code in codes]
+            return Resolved(
+                tokens=tuple(sorted({token for several in found for token in several})),
+                areas=sum(not several for several in found),
+            )
+        case Bodies(beneficiaries=named):
+            tokens, elsewhere = set(), set()
+            for organisation in named:
+                number, name = _known(organisation)
+                if number is None:
+                    elsewhere.add(name)
+                else:
+                    tokens.add(number)
+            return Resolved(tokens=tuple(sorted(tokens)), elsewhere=tuple(sorted(elsewhere)))
+
+
+def _places(code: str) -> Iterator[int]:
+    """Tokens of a territory; none when the register does not have it."""
+    first = len(bodies())
+    numbers = _territory_numbers()
+    if code == "FR":
+        yield first
+    elif region := REGIONS.get(code):
+        yield first + numbers["region", region]
+    else:
+        plain = OVERSEAS.get(code) or code.removeprefix("FR-")
+        for departement in OTHERWISE.get(code, (plain,)):
+            if (number := numbers.get(("departement", departement))) is not None:
+                yield first + number
+
+
+@cache
+def _territory_numbers() -> dict[tuple[str, str], int]:
+    regions = len(set(REGIONS.values()))
+    return {
+        ("region" if 0 < n <= regions else "departement", code): n
+        for n, code in enumerate(territories())
+        if n
+    }
+
+
+def _known(organisation: Organisation) -> tuple[int | None, str]:
+    """The number of a body in the register, or None and the name it is told apart by."""
+    numbers = _numbers()
+    names = [_name(one.scheme, one.value) for one in organisation.identifiers]
+    for name in names:
+        if (number := numbers.get(name)) is not None:
+            return number, name
+    # A SIREN names it for everybody; else its first number, whatever the order they come in.
+    return None, min(names, key=lambda name: (not name.startswith("0002:"), name))
+
+
+def _name(scheme: str, value: str) -> str:
+    # A SIRET is an establishment of the body whose SIREN it begins with.
+    return f"0002:{value[:9]}" if scheme == "0009" else f"{scheme}:{value}"
+
+
+def read_register() -> None:
+    """Have the register at hand. Reading it takes a seventh of a second, once in a process."""
+    _numbers()
+    _territory_numbers()
+
+
+@cache
+def _numbers() -> dict[str, int]:
+    found = {}
+    for number, body in enumerate(bodies()):
+        if body.siren:
+            found[f"0002:{body.siren}"] = number
+        if body.cog:
+            found[f"cog:{body.cog}"] = number
+    return found
+
+
+# Sets of bodies
+
+
+def bits(numbers: Iterable[int]) -> int:
+    """The set of these numbers."""
+    several = tuple(numbers)
+    # One byte at a time: to set bits of a large integer one by one would copy it for each.
+    found = bytearray((max(several) >> 3) + 1 if several else 0)
+    for number in several:
+        found[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(found, "little")
+
+
+def members(found: int) -> Iterator[int]:
+    """The numbers of a set, in order."""
+    size = (found.bit_length() + 7) // 8
+    for place, byte in enumerate(found.to_bytes(size, "little")):
+        if byte:
+            for bit in range(8):
+                if byte >> bit & 1:
+                    yield place * 8 + bit
+
+
+def reached(tokens: int) -> int:
+    """The bodies that tokens stand for: those named, and those of the territories."""
+    first = len(bodies())
+    found = tokens & ((1 << first) - 1)
+    for territory in members(tokens >> first):
+        found |= _territory(territory)
+    return found
+
+
+@cache
+def _territory(number: int) -> int:
+    code = territories()[number]
+    regions = len(set(REGIONS.values()))
+    if number == 0:
+        return (1 << len(bodies())) - 1
+    place = "region" if number <= regions else "departement"
+    return bits(n for n, body in enumerate(bodies()) if getattr(body, place) == code)
+
+
+def tally(tokens: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> Tally:
+    """Count whom tokens stand for, and what is beside them.
+
+    The people of a territory are those of its communes: groupings that reach beyond it do not widen it.
+    """
+    found = reached(tokens)
+    communes, epci = (found & mask for mask in _kinds())
+    people = communes
+    for number in members(tokens & _kinds()[1]):
+        people |= _communes_of()[number]
+    return Tally(
+        bodies=found.bit_count() + others,
+        communes=communes.bit_count(),
+        epci=epci.bit_count(),
+        others=others,
+        # The populations bit by bit: 22 counts instead of an addition for each commune.
+        inhabitants=sum((people & plane).bit_count() << n for n, plane in enumerate(_populations())),
+        counted=counted,
+        areas=areas,
+    )
+
+
+@cache
+def _kinds() -> tuple[int, int]:
+    """The communes, and the EPCI."""
+    epci = bits(n for n, body in enumerate(bodies()) if body.kind == "epci")
+    return ((1 << len(bodies())) - 1) ^ epci, epci
+
+
+@cache
+def _communes_of() -> dict[int, int]:
+    """The communes of each EPCI."""
+    numbers = _numbers()
+    found: dict[int, list[int]] = {n: [] for n, body in enumerate(bodies()) if body.kind == "epci"}
+    for n, body in enumerate(bodies()):
+        for siren in (body.epci, body.ept):
+            if siren:
+                found[numbers[f"0002:{siren}"]].append(n)
+    return {epci: bits(communes) for epci, communes in found.items()}
+
+
+@cache
+def _populations() -> tuple[int, ...]:
+    """For each binary digit of a population, the communes whose population has it."""
+    digits = max(body.population for body in bodies() if body.kind == "commune").bit_length()
+    planes = [bytearray((len(bodies()) + 8) // 8) for _ in range(digits)]
+    for n, body in enumerate(bodies()):
+        if body.kind == "commune":
+            for digit in range(digits):
+                if body.population >> digit & 1:
+                    planes[digit][n >> 3] |= 1 << (n & 7)
+    return tuple(int.from_bytes(plane, "little") for plane in planes)
+
+
+def named(found: int) -> Iterator[Body]:
+    """The bodies of a set, in the order of the register."""
+    register = bodies()
+    return (register[number] for number in members(found))

@@ -1,0 +1,49 @@
+"""Which solutions an advisory is about: found by its packages, repository or name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from federation.domain.content.solution import Solution
+from federation.domain.formats.advisory import Product
+
+
+class Catalogue:
+    """The solutions that are known here, by what advisories call them."""
+
+    def __init__(self, solutions: Iterable[tuple[str, Solution]], *, always: tuple[str, ...] = ()) -> None:
+        self._always = always
+        self._by_name: dict[str, list[str]] = {}
+        for id_, solution in solutions:
+            for name in names_of(solution):
+                self._by_name.setdefault(name, []).append(id_)
+
+    def find(self, product: Product) -> tuple[tuple[str, ...], str | None]:
+        """The solutions that a product is, and what is to be said of how they were found."""
+        if self._always:
+            return self._always, None
+        strong = self._found(name for name in product.names if not name.startswith("name:"))
+        if strong:
+            return strong, None
+        weak = self._found(name for name in product.names if name.startswith("name:"))
+        return weak, f"solution: {', '.join(weak)} was found by its name only" if weak else None
+
+    def _found(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(id_ for name in names for id_ in self._by_name.get(name, ())))
+
+
+def names_of(solution: Solution) -> Iterator[str]:
+    """What advisories may call a solution, as :class:`Product` writes it."""
+    for package in solution.packages:
+        if package.purl:
+            yield f"purl:{package.purl.removeprefix('pkg:').split('@')[0].split('?')[0]}".lower()
+        if package.cpe:
+            parts = package.cpe.removeprefix("cpe:2.3:").removeprefix("cpe:/").split(":")
+            if len(parts) > 2:
+                yield f"cpe:{parts[1]}:{parts[2]}".lower()
+    if solution.repository and (
+        found := re.search(r"^https?://[^/]+/([^/]+/[^/]+?)(?:\.git)?/?$", solution.repository)
+    ):
+        yield f"repository:{found[1]}".lower()
+    yield f"name:{solution.name}".lower()

@@ -1,0 +1,147 @@
+"""OSV advisories, schema 1.x (https://ossf.github.io/osv-schema)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from federation.domain.errors import Invalid
+from federation.domain.formats.advisory import Finding, Interval, Product, decoded, moment, ranges_of
+
+SCHEMES = {
+    "PyPI": "pypi", "npm": "npm", "Maven": "maven", "RubyGems": "gem", "crates.io": "cargo", "Go": "golang",
+    "NuGet": "nuget", "Packagist": "composer", "Debian": "deb", "Ubuntu": "deb", "Alpine": "apk",
+    "Hex": "hex",
+    "Red Hat": "rpm", "Rocky Linux": "rpm", "AlmaLinux": "rpm", "openSUSE": "rpm", "SUSE": "rpm",
+}  # fmt: skip
+"""Schemes of ``vers`` for the ecosystems of OSV; the others are read as generic."""
+
+
+class _Event(msgspec.Struct):
+    introduced: str | None = None
+    fixed: str | None = None
+    last_affected: str | None = None
+    limit: str | None = None
+
+
+class _Range(msgspec.Struct):
+    type: str
+    events: tuple[_Event, ...] = ()
+
+
+class _Package(msgspec.Struct):
+    name: str = ""
+    ecosystem: str = ""
+    purl: str = ""
+
+
+class _Affected(msgspec.Struct):
+    package: _Package | None = None
+    ranges: tuple[_Range, ...] = ()
+    versions: tuple[str, ...] = ()
+
+
+class _Severity(msgspec.Struct):
+    type: str = ""
+    score: str = ""
+
+
+class _Reference(msgspec.Struct):
+    type: str = ""
+    url: str = ""
+
+
+class _Specific(msgspec.Struct):
+    severity: str | None = None
+
+
+class _Advisory(msgspec.Struct):
+    id: str
+    modified: str | None = None
+    published: str | None = None
+    withdrawn: str | None = None
+    aliases: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+    summary: str = ""
+    details: str = ""
+    severity: tuple[_Severity, ...] = ()
+    affected: tuple[_Affected, ...] = ()
+    references: tuple[_Reference, ...] = ()
+    database_specific: _Specific | None = None
+
+
+def read_osv(raw: bytes) -> tuple[Finding, ...]:
+    """What an OSV advisory says. Raises Invalid."""
+    advisory = decoded(raw, _Advisory)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{2,99}", advisory.id):
+        raise Invalid(f"{advisory.id[:80]!r} is not the id of an advisory", pointer="/id")
+    vectors = {one.type: one.score for one in advisory.severity}
+    notes = [] if advisory.summary else ["title: not told, made of the package's name"]
+    names = ", ".join(dict.fromkeys(one.package.name for one in advisory.affected if one.package))
+    return (
+        Finding(
+            id=advisory.id,
+            title=advisory.summary or f"{advisory.id} in {names or 'a package'}",
+            summary=advisory.details or advisory.summary or advisory.id,
+            published=moment(advisory.published) or moment(advisory.modified),
+            products=tuple(_products(advisory)),
+            url=f"https://osv.dev/vulnerability/{advisory.id}",
+            aliases=(advisory.id, *advisory.aliases),
+            severity=advisory.database_specific.severity if advisory.database_specific else None,
+            vector=vectors.get("CVSS_V4") or vectors.get("CVSS_V3") or vectors.get("CVSS_V2"),
+            withdrawn=advisory.withdrawn is not None,
+            notes=tuple(notes),
+        ),
+    )
+
+
+def _products(advisory: _Advisory) -> Iterator[Product]:
+    for one in advisory.affected:
+        package = one.package or _Package()
+        scheme = SCHEMES.get(package.ecosystem.split(":")[0], "generic")
+        intervals: list[Interval] = []
+        texts: list[str] = []
+        fixed: list[str] = []
+        for ranged in one.ranges:
+            if ranged.type == "GIT":
+                continue
+            intervals += _intervals(ranged)
+            fixed += [event.fixed for event in ranged.events if event.fixed]
+        if not intervals and one.versions:
+            intervals = [(version, None) for version in one.versions]
+        elif not intervals:
+            commits = [event.fixed for ranged in one.ranges for event in ranged.events if event.fixed]
+            texts.append(
+                f"before commit {', '.join(commits)}" if commits else "the advisory names no versions"
+            )
+        ranges, untold = ranges_of(scheme, intervals)
+        names = (
+            [f"purl:{package.purl.removeprefix('pkg:').split('@')[0].split('?')[0]}"] if package.purl else []
+        )
+        if package.name:
+            names += [f"purl:{scheme}/{package.name}", f"name:{package.name}"]
+        yield Product(
+            names=tuple(dict.fromkeys(name.lower() for name in names)),
+            ranges=ranges,
+            texts=(*texts, *untold),
+            fixed=tuple(fixed),
+        )
+
+
+def _intervals(ranged: _Range) -> Iterator[Interval]:
+    """From each version that introduced it to the one that ended it. Events come in pairs."""
+    low: str | None = None
+    begun = False
+    for event in ranged.events:
+        if event.introduced is not None:
+            if begun:
+                yield low, None
+            low, begun = None if event.introduced == "0" else f">={event.introduced}", True
+        elif begun and (event.fixed or event.last_affected or event.limit):
+            end = f"<={event.last_affected}" if event.last_affected else f"<{event.fixed or event.limit}"
+            yield low, end
+            begun = False
+    if begun:
+        yield low, None

@@ -1,0 +1,81 @@
+"""The communes of France and their groupings: who they are, where, and how many people live there.
+
+Data: npm package `@etalab/decoupage-administratif` 6.0.0 (the boundaries of 2026), made by Etalab from files
+of INSEE (official geographic code, populations) and DGCL (intercommunal bodies, SIREN numbers); Licence
+Ouverte 2.0, see NOTICE.md beside this file. `make` makes `communes.tsv.gz` anew.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["commune", "epci"]
+KINDS: dict[str, Kind] = {"commune": "commune", "epci": "epci"}
+COLUMNS = ("kind", "siren", "cog", "name", "population", "departement", "region", "epci", "ept")
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A body of the register. "epci" covers the eleven territorial bodies (EPT) of Greater Paris too."""
+
+    kind: Kind
+    siren: str | None
+    """94 overseas communes have none."""
+    cog: str | None
+    """INSEE commune code; an EPCI has none."""
+    name: str
+    population: int
+    """Municipal population, in inhabitants; an EPCI's is that of all its communes, wherever they are."""
+    departement: str
+    """INSEE code. An EPCI across two départements or regions stands where most of its communes are."""
+    region: str
+    epci: str | None = None
+    """SIREN of the EPCI with its own taxation that the commune belongs to; a few islands belong to none."""
+    ept: str | None = None
+    """SIREN of the territorial body of Greater Paris that the commune belongs to as well."""
+
+
+def parse(text: str) -> tuple[Body, ...]:
+    """Read the tab-separated text that `make` writes; ValueError on anything else."""
+    head, *lines = text.splitlines()
+    if head != "\t".join(COLUMNS):
+        raise ValueError("the file of communes does not have the columns that this version reads")
+    return tuple(_parse_line(line) for line in lines)
+
+
+def _parse_line(line: str) -> Body:
+    kind, siren, cog, name, population, departement, region, epci, ept = line.split("\t")
+    if kind not in KINDS:
+        raise ValueError(f"{siren} is neither a commune nor an EPCI: {kind}")
+    return Body(
+        kind=KINDS[kind],
+        siren=siren or None,
+        cog=cog or None,
+        name=name,
+        population=int(population),
+        departement=departement,
+        region=region,
+        epci=epci or None,
+        ept=ept or None,
+    )
+
+
+def _packed() -> bytes:
+    return files("federation.domain.territories").joinpath("communes.tsv.gz").read_bytes()
+
+
+@cache
+def bodies() -> tuple[Body, ...]:
+    """Every body: by region, communes by INSEE code, then EPCI by SIREN. Its place is a body's number."""
+    return parse(gzip.decompress(_packed()).decode())
+
+
+@cache
+def edition() -> str:
+    """Which register this is: numbers of bodies mean something within one edition only."""
+    return hashlib.sha256(gzip.decompress(_packed())).hexdigest()[:16]

@@ -1,0 +1,131 @@
+"""Make `communes.tsv.gz` anew: `python -m federation.domain.territories.make [--package PATH.tgz]`.
+
+Without `--package` the npm client of this machine fetches the package, from wherever it is configured to.
+The same package gives the same text, and with the same zlib the same bytes.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from federation.domain.territories.bodies import COLUMNS, Body, parse
+
+PACKAGE = "@etalab/decoupage-administratif"
+VERSION = "6.0.0"
+SHIPPED = Path(__file__).with_name("communes.tsv.gz")
+
+#: The commune as it is today, and not a former one that lives on as a part of another.
+CURRENT = "commune-actuelle"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--package", type=Path, help=f"a copy of {PACKAGE} {VERSION}, as npm packs it")
+    options.add_argument("--output", type=Path, default=SHIPPED)
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        bodies = tuple(read_package(chosen.package or fetch_package(Path(place))))
+    packed = pack(bodies)
+    chosen.output.write_bytes(packed)
+    kinds = Counter(body.kind for body in bodies)
+    print(f"{chosen.output.name}: {kinds['commune']} communes, {kinds['epci']} EPCI, {len(packed)} bytes")
+
+
+def fetch_package(place: Path) -> Path:
+    """Have npm download the package into a directory; RuntimeError where there is no npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise RuntimeError("npm is not installed: give the package with --package")
+    asked = [npm, "pack", "--json", f"{PACKAGE}@{VERSION}"]
+    done = subprocess.run(asked, cwd=place, check=True, stdout=subprocess.PIPE, text=True)
+    return place / Path(json.loads(done.stdout)[0]["filename"]).name
+
+
+def read_package(package: Path, regions: Iterable[str] | None = None) -> Iterator[Body]:
+    """The bodies of France or of some regions (INSEE codes), in no order.
+
+    ValueError on another package or version.
+    """
+    with tarfile.open(package) as tar:
+        about = _read_json(tar, "package.json")
+        if (about["name"], about["version"]) != (PACKAGE, VERSION):
+            raise ValueError(f"{package.name} is {about['name']} {about['version']}, not {PACKAGE} {VERSION}")
+        communes = {c["code"]: c for c in _read_json(tar, "data/communes.json") if c["type"] == CURRENT}
+        with_taxation = _read_json(tar, "data/epci.json")
+        without = _read_json(tar, "data/ept.json")
+
+    wanted = frozenset(regions) if regions is not None else None
+    epci_of = {member["code"]: epci["code"] for epci in with_taxation for member in epci["membres"]}
+    ept_of = {member["code"]: ept["code"] for ept in without for member in ept["membres"]}
+    for code, commune in communes.items():
+        if wanted is None or commune["region"] in wanted:
+            yield Body(
+                kind="commune",
+                siren=commune.get("siren"),
+                cog=code,
+                name=commune["nom"],
+                population=commune.get("population", 0),  # six territories that nobody lives in
+                departement=commune["departement"],
+                region=commune["region"],
+                epci=epci_of.get(code),
+                ept=ept_of.get(code),
+            )
+    for epci in (*with_taxation, *without):
+        members = [communes[member["code"]] for member in epci["membres"]]
+        region = _most_common(commune["region"] for commune in members)
+        if wanted is None or region in wanted:
+            yield Body(
+                kind="epci",
+                siren=epci["code"],
+                cog=None,
+                name=epci["nom"],
+                population=epci["populationMunicipale"],
+                departement=_most_common(commune["departement"] for commune in members),
+                region=region,
+            )
+
+
+def pack(bodies: Iterable[Body]) -> bytes:
+    """The shipped file: sorted, and no date or name inside, so that it depends on the bodies alone."""
+    ordered = sorted(bodies, key=lambda body: (body.region, body.kind, body.cog or body.siren))
+    lines = ["\t".join(COLUMNS), *(_line(body) for body in ordered)]
+    text = "\n".join(lines) + "\n"
+    if parse(text) != tuple(ordered):
+        raise ValueError("a name has a tab or a line end in it")
+    out = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=out, mtime=0) as file:
+        file.write(text.encode())
+    return out.getvalue()
+
+
+def _line(body: Body) -> str:
+    values = (getattr(body, column) for column in COLUMNS)
+    return "\t".join("" if value is None else str(value) for value in values)
+
+
+def _most_common(codes: Iterable[str]) -> str:
+    """Most frequent code; of equals the smallest, so that the order of members decides nothing."""
+    count = Counter(codes)
+    return min(count, key=lambda code: (-count[code], code))
+
+
+def _read_json(tar: tarfile.TarFile, name: str) -> Any:
+    file = tar.extractfile(f"package/{name}")
+    if file is None:
+        raise ValueError(f"package/{name} is not a file")
+    return json.load(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What an administrator does with the operator's own: clients and groups."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from federation.domain.audit import OPERATOR
+from federation.domain.content.group import Group
+from federation.domain.document import Draft, check_draft, draft_of
+from federation.domain.errors import Broken, Conflict, NotFound, Retracted
+from federation.domain.invitation import a_secret, fingerprint
+from federation.domain.query import Query
+from federation.domain.scopes import SCOPES
+from federation.domain.visibility import itself
+from federation.node import records
+from federation.node.node import Node
+from federation.node.records import Preconditions
+
+NOT_BY_DEFAULT = ("feeds.read", "peers.read", "node.admin")
+
+
+async def add_client(node: Node, name: str, scopes: tuple[str, ...] = ()) -> tuple[str, str, tuple[str, ...]]:
+    """Make an OAuth2 client of the operator's own: its id, its secret (kept nowhere) and its scopes.
+
+    Without scopes it gets every one but those of ``NOT_BY_DEFAULT``. Raises Broken.
+    """
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise Broken("a client's name has 1 to 100 printable characters")
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise Broken(f"{scope} is not a scope; {', '.join(SCOPES)} are")
+    chosen = tuple(dict.fromkeys(scopes)) or tuple(s for s in SCOPES if s not in NOT_BY_DEFAULT)
+    client_id, secret = f"client-{secrets.token_hex(8)}", a_secret()
+    async with node.store.write() as tx:
+        if any(one.name == name and one.revoked_at is None for one in await tx.clients.all()):
+            raise Broken(f"there is a client {name} already; revoke it first, or choose another name")
+        await tx.audit.note("client.added", actor=OPERATOR, subject=client_id, detail={"name": name})
+        await tx.clients.add(client_id, name, fingerprint(secret), chosen)
+    return client_id, secret, chosen
+
+
+async def revoke_client(node: Node, name: str) -> None:
+    """Cut off a client by its name or id; its tokens are refused within a second. Raises Broken."""
+    async with node.store.write() as tx:
+        await tx.audit.note("client.revoked", actor=OPERATOR, subject=name)
+        if not await tx.clients.revoke(name):
+            raise Broken(f"there is no active client {name}")
+
+
+async def change_secret(node: Node, name: str, *, finish: bool = False) -> str | None:
+    """A new secret beside the one a client has; with ``finish`` none, and the former one is dropped."""
+    secret = None if finish else a_secret()
+    async with node.store.write() as tx:
+        await tx.audit.note(
+            "client.secret-changed",
+            actor=OPERATOR,
+            subject=name,
+            detail={"former": "dropped" if finish else "holds"},
+        )
+        if secret is None:
+            if not await tx.clients.drop_former_secret(name):
+                raise Broken(f"there is no active client {name} with a former secret")
+        elif not await tx.clients.change_secret(name, fingerprint(secret)):
+            raise Broken(f"there is no active client {name}")
+    return secret
+
+
+async def change_group(
+    node: Node, name: str, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), new: bool = False
+) -> tuple[str, ...]:
+    """Make or change a group of this node's; its members after. Raises Conflict, NotFound, Invalid."""
+    by = itself(node.operator)
+    shape: Any = Draft
+    draft: dict[str, Any] = {"content": {"name": name, "members": []}}
+    found = None
+    try:
+        found = await records.find(node, Group, node.operator, name, by=by)
+    except NotFound:
+        if not new:
+            raise NotFound(f"there is no group {name}; make it: federation group create {name}") from None
+    if found is not None and found.retracted and not new:
+        raise Retracted(f"the group {name} has been retracted")
+    if found is not None and not found.retracted:
+        if new:
+            raise Conflict(f"there is a group {name} already; change it: federation group add {name}")
+        draft = draft_of(found.document)
+    members = [one for one in (*draft["content"]["members"], *add) if one not in remove]
+    draft["content"]["members"] = list(dict.fromkeys(members))
+    # Nobody else's change in between is lost.
+    unchanged = Preconditions(match=frozenset({found.hash.hex()})) if found and not new else Preconditions()
+    await records.publish(
+        node, Group, check_draft(draft, shape[Group]), node.operator, name, by=by, preconditions=unchanged
+    )
+    return tuple(draft["content"]["members"])
+
+
+async def groups(node: Node) -> dict[str, tuple[str, ...]]:
+    """The groups of this node and their members."""
+    query = Query(kind=Group, sort="id", limit=1_000)
+    documents, _, _ = await records.collect(node, query, by=itself(node.operator))
+    found = [msgspec.json.decode(document) for document in documents]
+    return {one["key"]: tuple(one["content"]["members"]) for one in found}

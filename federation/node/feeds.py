@@ -1,0 +1,171 @@
+"""Feeds: heads, entries, digests and the change log, for a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from federation.domain.checkpoint import MOST_ASKED, Leaves, ProofOfFeed
+from federation.domain.errors import (
+    AudienceRevoked,
+    CursorExpired,
+    CursorInFuture,
+    EpochChanged,
+    Invalid,
+    NotFound,
+    Unavailable,
+)
+from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
+from federation.node.node import Node
+from federation.node.notifier import News
+from federation.store.database import Reading
+from federation.store.feeds import Place as FeedPlace
+from federation.store.records import NodeState
+
+
+class FeedPage(msgspec.Struct, frozen=True):
+    """Rows of a feed (see ``store.feeds.entries``) and where they end."""
+
+    rows: list[Any]
+    epoch: str
+    head: int
+    cursor: Cursor
+    more: bool
+
+
+async def heads(node: Node, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
+    """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
+    async with node.store.look() as tx:
+        return tuple(place.told for place in await tx.feeds.of(origin or node.operator, seen_by=by))
+
+
+async def news(
+    node: Node,
+    before: tuple[Head, ...],
+    *,
+    by: Caller,
+    most: int,
+    most_bytes: int,
+    since: tuple[NodeState, NodeState] | None = None,
+) -> tuple[tuple[Head, ...], tuple[News, ...]]:
+    """The heads of this node's feeds that the caller may read, and what is new since other ones.
+
+    Of a feed with more than ``most`` new entries, or more than so many bytes of them, nothing is told,
+    nor of one in another epoch. Which groups a peer is in is looked up here. ``since``: the states of the
+    node when this caller was about to be shown those other ones, and when it was woken.
+    """
+    if since is not None and (told := node.watch.news(before, *since, most_bytes)):
+        return told
+    async with node.store.look() as tx:
+        places, found = await tx.feeds.news(before, most, most_bytes, seen_by=by)
+    known = {head.name: Cursor(head.epoch, head.seq) for head in before}
+    news = (News(place.name, known[place.name], found[place.id]) for place in places if place.id in found)
+    return tuple(place.told for place in places), tuple(news)
+
+
+async def changes(
+    node: Node, feed: FeedName, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
+) -> FeedPage:
+    """A page of a feed, by whom may read it: one of this node, or another origin's as it is held here."""
+    async with node.store.read() as tx:
+        place = await _readable(node, tx, feed, by)
+        rows, more = await tx.feeds.entries(place, after, limit)
+    seq = rows[-1][0] if rows else after.seq if after else 0
+    epoch = place.epoch or ""
+    return FeedPage(rows, epoch, place.head, Cursor(epoch, seq), more)
+
+
+async def numbered(node: Node, feed: FeedName, numbers: Sequence[int], *, by: Caller) -> FeedPage:
+    """The entries of a feed at these numbers, those that are still there, as many as a page holds."""
+    if len(numbers) > MOST_ASKED:
+        raise Invalid(f"at most {MOST_ASKED} entries are asked for at once", pointer="?numbers")
+    async with node.store.read() as tx:
+        place = await _readable(node, tx, feed, by)
+        rows = await tx.feeds.numbered(place, numbers)
+    epoch = place.epoch or ""
+    return FeedPage(rows, epoch, place.head, Cursor(epoch, rows[-1][0] if rows else 0), False)
+
+
+async def proof(node: Node, feed: FeedName, *, by: Caller) -> ProofOfFeed:
+    """The digests of a feed, with its origin's checkpoint over them. Unavailable while there is none."""
+    async with node.store.read() as tx:
+        place = await _readable(node, tx, feed, by)
+        held = await tx.digests.find(place.id)
+    if held is None or held.checkpoint is None:
+        raise Unavailable(f"there is no checkpoint of {feed} here at this moment; try again")
+    return ProofOfFeed(
+        epoch=place.epoch or "",
+        seq=held.seq,
+        retained_from=held.retained_from,
+        count=held.count,
+        root=held.state.root,
+        checkpoint=held.checkpoint,
+        buckets=tuple(held.buckets[at : at + 32].hex() for at in range(0, len(held.buckets), 32)),
+    )
+
+
+async def leaves(node: Node, feed: FeedName, bucket: int, *, by: Caller) -> Leaves:
+    """The leaves of one bucket of a feed, as they are now."""
+    async with node.store.read() as tx:
+        place = await _readable(node, tx, feed, by)
+        seq, since, lines = await tx.digests.leaves(place.id, bucket)
+    return Leaves(
+        epoch=place.epoch or "",
+        seq=seq,
+        retained_from=since,
+        bucket=f"{bucket:02x}",
+        leaves=tuple(lines),
+    )
+
+
+async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> FeedPlace:
+    """The feed, if the caller may read it here. Raises AudienceRevoked; for what is not there, too.
+
+    Feeds of other origins are relayed to whom may see their records here: those for everybody and for
+    the federation. Groups are their origin's own.
+    """
+    place = None
+    if may_see(feed.origin, feed.audience, by) and feed.audience != PRIVATE:
+        place = await tx.feeds.find(feed)
+    if place is None or place.epoch is None:
+        if feed.origin != node.operator and feed.audience in (PUBLIC, FEDERATION):
+            raise NotFound(f"this node holds nothing of {feed} that you may see")
+        raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+    return place
+
+
+async def arrivals(
+    node: Node, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
+) -> tuple[list[Any], Cursor, bool]:
+    """What this node holds, in the order it arrived: rows, where they end, whether there are more."""
+    epoch = node.watch.state.epoch
+    async with node.store.read() as tx:
+        state = await tx.feeds.state()
+        if after is not None:
+            # The same answers as a feed gives, so that a client has one way to go on.
+            check_arrival(after, epoch, state)
+        seq = after.seq if after else 0
+        rows, more = await tx.records.arrivals(seq, state.arrival, limit, seen_by=by)
+    return rows, Cursor(epoch, rows[-1][0] if more else max(seq, state.arrival)), more
+
+
+async def groups_of(node: Node, operator: str) -> frozenset[str]:
+    """The groups of this node that a peer is a member of, now."""
+    async with node.store.look() as tx:
+        return await tx.records.groups_of(operator, node=node.operator)
+
+
+def check_arrival(after: Cursor, epoch: str, state: NodeState) -> None:
+    """Raises EpochChanged, CursorInFuture or CursorExpired."""
+    if after.epoch != epoch:
+        raise EpochChanged(f"this node is now of epoch {epoch}: begin without a cursor")
+    if after.seq > state.arrival:
+        raise CursorInFuture(f"the last change has number {state.arrival}, the cursor is at {after.seq}")
+    if 0 < after.seq < state.arrivals_from:
+        raise CursorExpired(
+            f"tombstones are kept from {state.arrivals_from} on: begin without a cursor, and drop what does"
+            " not come again"
+        )

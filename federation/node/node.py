@@ -1,0 +1,80 @@
+"""The node: a handful of verbs that an operator, its IT systems and its peers can use.
+
+Everything that is refused is refused here or below with an error of ``domain/errors.py``; the edges
+(HTTP, command line) only translate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from federation.domain.audit import Refusals
+from federation.domain.errors import (
+    Unreachable,
+)
+from federation.domain.peer import Outside
+from federation.node.keys import Keyring
+from federation.node.notifier import Watch
+from federation.store.database import Store
+from federation.store.records import NodeState
+
+TOMBSTONES_DAYS = 90
+"""Days that a tombstone is kept, unless the settings say otherwise."""
+
+
+class Node:
+    """One operator's node, over its database."""
+
+    def __init__(
+        self,
+        *,
+        operator: str,
+        url: str,
+        name: str,
+        store: Store,
+        keyring: Keyring,
+        state: NodeState,
+        outside: Outside | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tombstones_days: int = TOMBSTONES_DAYS,
+    ) -> None:
+        self.operator = operator
+        self.url = url
+        self.name = name
+        self.store = store
+        self.keyring = keyring
+        self.clock = clock
+        self.tombstones_days = tombstones_days
+        """For how long tombstones and withdrawals are kept."""
+        self._outside = outside
+        self.watch = Watch(store, state)
+        self._reading_keys = asyncio.Lock()
+        self.watch.on_trust_change(self.read_keys)
+        self.refusals = Refusals()
+        """Refused access, counted here and noted in the audit trail by ``housekeeping.py``."""
+        self.stopping = asyncio.Event()
+        """Set when the process has been asked to end: waits end, streams close."""
+
+    @property
+    def outside(self) -> Outside:
+        """Other nodes. Raises Unreachable in a process that has no way to them."""
+        if self._outside is None:
+            raise Unreachable("this process has no network")
+        return self._outside
+
+    async def read_keys(self) -> None:
+        """Hold the keys that the database has now."""
+        # One at a time: a slow reader must not put back what a later one has replaced.
+        async with self._reading_keys, self.store.read() as tx:
+            self.keyring.reload(await tx.clients.keys())
+
+    def stop(self) -> None:
+        """End waits and streams: the process is to stop."""
+        self.stopping.set()
+        self.watch.wake()
+
+    # Publishing
+
+    # Reading

@@ -1,0 +1,120 @@
+"""Peers as an administrator sees them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from federation.domain.invitation import code
+from federation.domain.values import as_instant
+from federation.node.copies import FeedView, feed_view
+from federation.node.node import Node
+from federation.store.checkpoints import Copy
+
+
+class PeerView(msgspec.Struct, frozen=True):
+    """A peer as an administrator sees it."""
+
+    operator: str
+    name: str
+    url: str
+    state: str
+    thumbprint: str
+    code: str | None
+    """While it is pending: what its administrator must see, too, before it is activated."""
+    contacted_at: str | None
+    failures: int
+    failure: str | None
+    next_try_at: str | None
+    lag: int
+    """Entries told and not yet taken, over all feeds."""
+    feeds: tuple[FeedView, ...]
+
+
+class AsideView(msgspec.Struct, frozen=True):
+    """An entry that was set aside, and why."""
+
+    origin: str
+    audience: str
+    type: str
+    key: str
+    seq: int
+    revision: int
+    reason: str
+    detail: str
+    at: str
+
+
+class InvitationView(msgspec.Struct, frozen=True):
+    """An invitation that nobody has used yet."""
+
+    note: str
+    created_at: str
+    expires_at: str
+
+
+class PeersView(msgspec.Struct, frozen=True):
+    """Peers and what they sent that could not be taken."""
+
+    peers: tuple[PeerView, ...]
+    invitations: tuple[InvitationView, ...]
+    set_aside: tuple[AsideView, ...]
+
+
+async def peers(node: Node) -> PeersView:
+    """The peers of this node, how far their feeds have been taken, and what was set aside."""
+    async with node.store.read() as tx:
+        peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.set_aside()
+        invited, copies = await tx.peers.invited(), await tx.digests.copies()
+    now = node.clock()
+    kid = node.keyring.kid
+    codes = {
+        # (Drawn slowly, so beside the loop.)
+        peer.operator: await asyncio.to_thread(code, kid, peer.thumbprint)
+        for peer in peers
+        if peer.state == "pending"
+    }
+    return PeersView(
+        peers=tuple(
+            PeerView(
+                operator=peer.operator,
+                name=peer.name,
+                url=peer.url,
+                state=peer.state,
+                thumbprint=peer.thumbprint,
+                code=codes.get(peer.operator),
+                contacted_at=as_instant(peer.contacted_at) if peer.contacted_at else None,
+                failures=peer.failures,
+                failure=peer.failure,
+                next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
+                lag=sum(max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator),
+                feeds=tuple(
+                    feed_view(f, copies.get(f.name, Copy()), now) for f in feeds if f.origin == peer.operator
+                ),
+            )
+            for peer in peers
+        ),
+        invitations=tuple(
+            InvitationView(
+                note=one.note,
+                created_at=as_instant(one.created_at),
+                expires_at=as_instant(one.expires_at),
+            )
+            for one in invited
+        ),
+        set_aside=tuple(
+            AsideView(
+                origin=one.origin,
+                audience=one.audience,
+                type=one.type,
+                key=one.key,
+                seq=one.seq,
+                revision=one.revision,
+                reason=one.reason,
+                detail=one.detail,
+                at=as_instant(one.at),
+            )
+            for one in aside
+        ),
+    )

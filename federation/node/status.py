@@ -1,0 +1,45 @@
+"""The state of the node and its copies, for metrics."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from federation.domain.checkpoint import CopyState
+from federation.node import copies as node_copies
+from federation.node.node import Node
+from federation.telemetry import Metrics
+
+
+async def metrics_page(node: Node, metrics: Metrics) -> bytes:
+    """The metrics of this process and of the database, in the text format of Prometheus."""
+    async with node.store.read() as tx:
+        feeds, peers = await tx.feeds.all(), await tx.peers.all()
+        waiting, parked = await tx.alerts.untold()
+    copies = await node_copies.copies(node)
+    for gauge in (
+        metrics.feed_head,
+        metrics.feed_records,
+        metrics.feed_lag,
+        metrics.peer_failures,
+        metrics.copy_state,
+        metrics.copy_age,
+        metrics.copy_paused,
+    ):
+        gauge.clear()
+    for feed in feeds:
+        labels = (feed.origin, feed.audience)
+        metrics.feed_head.labels(*labels).set(feed.head)
+        metrics.feed_records.labels(*labels).set(feed.live)
+        if feed.origin != node.operator:
+            metrics.feed_lag.labels(*labels).set(max((feed.remote_head or 0) - feed.head, 0))
+    for name, copy in copies.items():
+        for state in get_args(CopyState):
+            metrics.copy_state.labels(name.origin, name.audience, state).set(copy.state == state)
+        if copy.age_seconds is not None:
+            metrics.copy_age.labels(name.origin, name.audience).set(copy.age_seconds)
+        metrics.copy_paused.labels(name.origin, name.audience).set(copy.waits is not None)
+    for peer in peers:
+        metrics.peer_failures.labels(peer.operator).set(peer.failures)
+    metrics.alerts_pending.labels("waiting").set(waiting)
+    metrics.alerts_pending.labels("parked").set(parked)
+    return metrics.exposition()
