@@ -1,7 +1,7 @@
 """The token endpoint: client credentials (RFC 6749, 4.4), and what tells others where it is.
 
 Authlib has no asynchronous server, and used as documented it accepts what it should not (see
-``docs/decisions/0005``), so the one grant there is stands on joserfc alone.
+``docs/decisions/0011``), so the one grant there is stands on joserfc alone.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 They are made whenever many records have come. To find records by what is common names a great part of the
 table: it is looked for on those that the rest of a question has found. By what few have they are found at
-once. See ``docs/decisions/0044-what-is-common-is-looked-for-last.md``.
+once. See ``docs/decisions/0009-bound-totals-at-1000.md``.
 """
 
 from __future__ import annotations

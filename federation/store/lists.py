@@ -5,7 +5,7 @@ words, and put in order. Where many are, the table is walked in the order that i
 full. Each is ruinous in the other's place, and the planner takes one for the other: it takes filters for
 independent of each other, and what they find for spread evenly. So each way is gone so far and no further,
 the likelier one first, and only then is the choice the planner's: see
-``docs/decisions/0037-two-ways-bounded.md``.
+``docs/decisions/0009-bound-totals-at-1000.md``.
 """
 
 from __future__ import annotations
