@@ -21,7 +21,7 @@ from bench.servers import serve
 from federation.api.feeds import entry_line
 from federation.domain.errors import Refused
 from federation.domain.peer import Peer
-from federation.node.keys import Keyring, mint
+from federation.node.keys import Keyring, mint_private_key
 from federation.sync.peer_client import PeerSource
 
 EPOCH = "0123456789abcdef"
@@ -46,7 +46,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
     @classmethod
     def of(cls, many: int, port: int, *, records: int = 0, waits_at: str | None = None) -> Plan:
-        members = [Member(f"peer-{number:03d}", mint()) for number in range(many)]
+        members = [Member(f"peer-{number:03d}", mint_private_key()) for number in range(many)]
         return cls(port=port, members=members, records=records, waits_at=waits_at)
 
     def peers(self) -> list[Peer]:

@@ -38,7 +38,7 @@ from federation.node import clients, exposure, records
 from federation.node.node import Node
 from federation.postgres import server
 from federation.server.app import api, node_of
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.settings import Settings
 from federation.store import schema
 from federation.store.database import opened
@@ -158,13 +158,13 @@ async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[
             await node.store.vacuum()
             tell(f"{many} deployments written in {time.perf_counter() - began:.0f} s")
             began = time.perf_counter()
-            await exposure.bring_in(node, within=3_600)
+            await exposure.refresh_index(node, within=3_600)
             took = time.perf_counter() - began
             tell(f"brought in in {took:.1f} s, {many / took:.0f} a second")
             shape: Any = Draft
             incident = check_draft({"content": INCIDENT}, shape[Incident])
             await records.publish(node, Incident, incident, "arnia", "cve", by=itself("arnia"))
-            transport = httpx2.ASGITransport(app=Observed(api(node), Metrics()))
+            transport = httpx2.ASGITransport(app=ObservedApplication(api(node), Metrics()))
             async with httpx2.AsyncClient(transport=transport, base_url=node.url) as client:
                 credentials = (await clients.add_client(node, "bench"))[:2]
                 form = {"grant_type": "client_credentials"}

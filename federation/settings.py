@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from federation.domain.alert import is_mailbox
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.values import OPERATOR_PATTERN
 
 Network = IPv4Network | IPv6Network
@@ -64,34 +64,38 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     def text(name: str, otherwise: str | None = None) -> str:
         value = environment.get(f"FEDERATION_{name}", "").strip() or otherwise
         if value is None:
-            raise Broken(f"FEDERATION_{name} is not set; see `federation serve --help`")
+            raise CommandFailed(f"FEDERATION_{name} is not set; see `federation serve --help`")
         return value
 
     def number(name: str, otherwise: int, least: int, most: int) -> int:
         value = text(name, str(otherwise))
         if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
-            raise Broken(f"FEDERATION_{name} is {value!r}; it must be a number from {least} to {most}")
+            raise CommandFailed(f"FEDERATION_{name} is {value!r}; it must be a number from {least} to {most}")
         return int(value)
 
     def network(value: str) -> Network:
         try:
             found = ip_network(value.strip())
         except ValueError as error:
-            raise Broken(f"FEDERATION_PROXIES: {error}; name addresses, or networks as 10.0.0.0/8") from None
+            raise CommandFailed(
+                f"FEDERATION_PROXIES: {error}; name addresses, or networks as 10.0.0.0/8"
+            ) from None
         if found.prefixlen == 0:
-            raise Broken(f"FEDERATION_PROXIES: {found} is everybody, and who is believed can be anybody")
+            raise CommandFailed(
+                f"FEDERATION_PROXIES: {found} is everybody, and who is believed can be anybody"
+            )
         return found
 
     operator = text("OPERATOR")
     if not re.fullmatch(OPERATOR_PATTERN, operator):
-        raise Broken(
+        raise CommandFailed(
             f"FEDERATION_OPERATOR is {operator!r}; an operator's id has small letters, digits, dots, hyphens"
         )
     port = number("PORT", 8470, 1, 65_535)
     url = base_url(text("URL", f"http://127.0.0.1:{port}").rstrip("/"))
     level = text("LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise Broken(f"FEDERATION_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
+        raise CommandFailed(f"FEDERATION_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
     database = environment.get("FEDERATION_DATABASE_URL", "").strip() or None
     if database:
         check_database_url(database)
@@ -135,7 +139,7 @@ def base_url(url: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    wrong = Broken(
+    wrong = CommandFailed(
         # Nothing of what was set is told where it may hold a password.
         f"FEDERATION_URL is {url.rpartition('@')[2]!r}; it must be the node's base URL, such as"
         " https://node.example.org, with no user, query or fragment"
@@ -148,7 +152,7 @@ def base_url(url: str) -> str:
     if parts.netloc.endswith(":") or any(char.isspace() or char in "\\?#" for char in url):
         raise wrong
     if parts.scheme == "http" and not is_loopback(host):
-        raise Broken(
+        raise CommandFailed(
             f"FEDERATION_URL is {url!r}; plain http is for the loopback interface only. Behind a proxy that"
             f" terminates TLS, set the public URL: https://{parts.netloc}"
         )
@@ -178,8 +182,8 @@ _CHOICES = {
 def check_database_url(url: str) -> None:
     """Raises Broken that names the variable, and tells nothing of a password."""
 
-    def wrong(why: str) -> Broken:
-        return Broken(
+    def wrong(why: str) -> CommandFailed:
+        return CommandFailed(
             f"FEDERATION_DATABASE_URL {why}; it must be as postgresql://user:password@host:5432/database"
         )
 
@@ -233,7 +237,7 @@ _SECURITY: dict[str, tuple[Literal["tls", "starttls", "none"], int]] = {
     "smtp+plain": ("none", 25),
 }
 _LIKE = "it must be as smtps://user@mail.example.org:465"
-MOST_PASSWORD = 1_024
+MAX_PASSWORD_BYTES = 1_024
 """Bytes of a password file, at most."""
 
 
@@ -245,31 +249,39 @@ def mail_server(found: Settings) -> MailServer | None:
     if found.smtp_url is None:
         for name in ("smtp_password_file", "smtp_ca_file", "mail_from"):
             if getattr(found, name) is not None:
-                raise Broken(f"FEDERATION_{name.upper()} is set, and FEDERATION_SMTP_URL is not: {_LIKE}")
+                raise CommandFailed(
+                    f"FEDERATION_{name.upper()} is set, and FEDERATION_SMTP_URL is not: {_LIKE}"
+                )
         return None
     try:
         parts = urlsplit(found.smtp_url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise Broken(f"FEDERATION_SMTP_URL cannot be read as a URL; {_LIKE}") from None
+        raise CommandFailed(f"FEDERATION_SMTP_URL cannot be read as a URL; {_LIKE}") from None
     if parts.scheme not in _SECURITY or not _HOST.fullmatch(host) or port == 0:
-        raise Broken(f"FEDERATION_SMTP_URL names no mail server; {_LIKE}, or smtp:// with STARTTLS")
+        raise CommandFailed(f"FEDERATION_SMTP_URL names no mail server; {_LIKE}, or smtp:// with STARTTLS")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise Broken(f"FEDERATION_SMTP_URL has more than a server in it (%-encode a password); {_LIKE}")
+        raise CommandFailed(
+            f"FEDERATION_SMTP_URL has more than a server in it (%-encode a password); {_LIKE}"
+        )
     security, usual = _SECURITY[parts.scheme]
     if security == "none" and not is_loopback(host):
-        raise Broken("FEDERATION_SMTP_URL is smtp+plain, which is for the loopback interface only")
+        raise CommandFailed("FEDERATION_SMTP_URL is smtp+plain, which is for the loopback interface only")
     if security == "none" and found.smtp_ca_file is not None:
-        raise Broken("FEDERATION_SMTP_CA_FILE is set, and the server of FEDERATION_SMTP_URL is without TLS")
+        raise CommandFailed(
+            "FEDERATION_SMTP_CA_FILE is set, and the server of FEDERATION_SMTP_URL is without TLS"
+        )
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if password and found.smtp_password_file is not None:
-        raise Broken("FEDERATION_SMTP_PASSWORD_FILE is set, and FEDERATION_SMTP_URL has a password already")
+        raise CommandFailed(
+            "FEDERATION_SMTP_PASSWORD_FILE is set, and FEDERATION_SMTP_URL has a password already"
+        )
     if not user and (password or found.smtp_password_file is not None):
-        raise Broken("FEDERATION_SMTP_URL has no user for the password")
+        raise CommandFailed("FEDERATION_SMTP_URL has no user for the password")
     if user and not (password or found.smtp_password_file is not None):
-        raise Broken("FEDERATION_SMTP_PASSWORD_FILE is not set, and FEDERATION_SMTP_URL names a user")
+        raise CommandFailed("FEDERATION_SMTP_PASSWORD_FILE is not set, and FEDERATION_SMTP_URL names a user")
     if found.mail_from is None or not is_mailbox(found.mail_from):
-        raise Broken(
+        raise CommandFailed(
             "FEDERATION_MAIL_FROM must be the mailbox that alerts are sent from: federation@example.org"
         )
     if found.smtp_password_file is not None:
@@ -278,9 +290,11 @@ def mail_server(found: Settings) -> MailServer | None:
         try:
             ssl.create_default_context(cafile=found.smtp_ca_file)
         except ssl.SSLError:
-            raise Broken("FEDERATION_SMTP_CA_FILE holds no certificate that can be read (PEM)") from None
+            raise CommandFailed(
+                "FEDERATION_SMTP_CA_FILE holds no certificate that can be read (PEM)"
+            ) from None
         except OSError as error:
-            raise Broken(f"FEDERATION_SMTP_CA_FILE cannot be read: {error.strerror}") from None
+            raise CommandFailed(f"FEDERATION_SMTP_CA_FILE cannot be read: {error.strerror}") from None
     return MailServer(
         host=host,
         port=port or usual,
@@ -297,11 +311,11 @@ def read_password(file: Path) -> str:
     """The password that a file holds: one line. Raises Broken that tells nothing of it."""
     try:
         with file.open("rb") as opened:
-            said = opened.read(MOST_PASSWORD + 1).decode().removesuffix("\n").removesuffix("\r")
+            said = opened.read(MAX_PASSWORD_BYTES + 1).decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
-        raise Broken(f"FEDERATION_SMTP_PASSWORD_FILE cannot be read: {error.strerror}") from None
+        raise CommandFailed(f"FEDERATION_SMTP_PASSWORD_FILE cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         said = ""
-    if not said or len(said) > MOST_PASSWORD or not said.isprintable():
-        raise Broken("FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line")
+    if not said or len(said) > MAX_PASSWORD_BYTES or not said.isprintable():
+        raise CommandFailed("FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line")
     return said

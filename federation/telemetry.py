@@ -127,7 +127,7 @@ class Metrics:
         self._counters = cache(lambda *labels: self.requests.labels(*labels).inc)
         self._observers = cache(lambda operation: self.seconds.labels(operation).observe)
 
-    def answered(self, operation: str, status: int, seconds: float) -> None:
+    def count_request(self, operation: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
         self._counters(operation, str(status))()
         self._observers(operation)(seconds)

@@ -20,17 +20,17 @@ from granian.server.embed import Server
 
 from federation.api.direct import Direct
 from federation.domain.document import Draft, check_draft
-from federation.domain.feed import Cursor, Entry, FeedName, Page
+from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName
 from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
 from federation.node import feeds, records
-from federation.node.keys import Prover
+from federation.node.keys import DPoPSigner
 from federation.node.node import Node
-from federation.node.records import Outcome
+from federation.node.records import WriteResult
 from federation.server.app import api, application, node_of
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.settings import Settings
 from federation.store.database import opened
 from federation.telemetry import Metrics
@@ -63,7 +63,7 @@ async def a_node(
 @asynccontextmanager
 async def browsing(node: Node) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of the node's application, without a network. (Streams come whole.)"""
-    app = Observed(Direct(api(node)), Metrics())
+    app = ObservedApplication(Direct(api(node)), Metrics())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=node.url, auth=Proving()) as client:
         yield client
@@ -75,7 +75,7 @@ class Proving(httpx2.Auth):
     requires_request_body = True
 
     def __init__(self) -> None:
-        self.prover = Prover()
+        self.prover = DPoPSigner()
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -136,7 +136,9 @@ async def as_peer(node: Node, operator: str) -> Caller:
     )
 
 
-async def publish(node: Node, type_name: str, key: str, content: dict[str, Any], **envelope: Any) -> Outcome:
+async def publish(
+    node: Node, type_name: str, key: str, content: dict[str, Any], **envelope: Any
+) -> WriteResult:
     """Publish a record as the node's own operator."""
     shape: Any = Draft
     kind = TYPES[type_name]
@@ -152,7 +154,7 @@ class InMemory:
         self._reader = reader
         self._limit = limit
 
-    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         from federation.api.feeds import entry_line
         from federation.sync.peer_client import PeerSource
 
@@ -160,8 +162,8 @@ class InMemory:
         while more:
             caller = await as_peer(self._node, self._reader)
             page = await feeds.changes(self._node, feed, after, by=caller, limit=self._limit)
-            entries: tuple[Entry, ...] = tuple(PeerSource._entry(entry_line(row)) for row in page.rows)
-            yield Page(entries=entries, cursor=page.cursor, more=page.more)
+            entries: tuple[FeedEntry, ...] = tuple(PeerSource._entry(entry_line(row)) for row in page.rows)
+            yield EntryPage(entries=entries, cursor=page.cursor, more=page.more)
             after, more = page.cursor, page.more
 
 

@@ -51,7 +51,7 @@ class Advisories(Controller):
         known = await advisories.catalogue(node, solutions)
         lines = []
         for number, raw in parts:
-            lines += await advisories.take(
+            lines += await advisories.import_advisory(
                 node, form, raw, known, source=f"line {number}", by=caller_of(request), dry_run=dry_run
             )
         return encoded(advisories.report(lines, dry_run=dry_run), headers=NO_STORE)

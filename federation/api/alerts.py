@@ -13,14 +13,14 @@ from federation.api.guard import body_of, caller_of
 from federation.api.responses import JSON, NO_STORE, answer, encoded
 from federation.domain.alert import NewSubscription
 from federation.domain.audit import OPERATOR
-from federation.domain.deadline import Clock
+from federation.domain.deadline import ReportingDeadline
 from federation.domain.document import read_draft
 from federation.domain.errors import Forbidden, Invalid, MissingScope
 from federation.domain.visibility import Caller
 from federation.node import alerts as node_alerts
 from federation.node import deadlines as node_deadlines
 from federation.node import records
-from federation.node.deadlines import ClockView
+from federation.node.deadlines import DeadlineView
 from federation.node.node import Node
 from federation.store.alerts import AlertState
 
@@ -52,10 +52,10 @@ class AlertsView(msgspec.Struct, frozen=True):
     node_alerts: tuple[AlertState, ...]
 
 
-class ClocksView(msgspec.Struct, frozen=True):
+class DeadlinesView(msgspec.Struct, frozen=True):
     """Every clock, the one due next first."""
 
-    node_deadlines: tuple[ClockView, ...]
+    deadlines: tuple[DeadlineView, ...]
 
 
 class Alerts(Controller):
@@ -108,13 +108,13 @@ class Alerts(Controller):
         return answer(b"", status=204, headers=NO_STORE)
 
 
-class Clocks(Controller):
+class Deadlines(Controller):
     """By when an authority is to be told. Never part of a feed."""
 
     @get("/v1/clocks", opt={"act": "clocks"})
     async def clocks(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the regulatory clocks, the one due next first."""
-        return encoded(ClocksView(await node_deadlines.all_of(_node(request))), headers=NO_STORE)
+        return encoded(DeadlinesView(await node_deadlines.list_deadlines(_node(request))), headers=NO_STORE)
 
     @get("/v1/clocks.ics", opt={"act": "calendar"})
     async def calendar(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -138,15 +138,15 @@ class Clocks(Controller):
         records.check_origin(node, origin, key)
         if not caller_of(request).own:
             raise Forbidden("the clocks of an operator are its own")
-        clock = read_draft(await body_of(request), Clock)
-        return encoded(await node_deadlines.keep(node, clock, origin, key), headers=NO_STORE)
+        clock = read_draft(await body_of(request), ReportingDeadline)
+        return encoded(await node_deadlines.set_deadline(node, clock, origin, key), headers=NO_STORE)
 
     @delete("/v1/clocks/{origin:str}/{key:str}", opt={"act": "drop_clock"}, status_code=200)
     async def drop_clock(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
         """Remove a clock."""
-        await node_deadlines.drop(_node(request), origin, key)
+        await node_deadlines.remove_deadline(_node(request), origin, key)
         return answer(b"", status=204, headers=NO_STORE)
 
 

@@ -20,14 +20,14 @@ from federation.domain.errors import Unauthenticated
 from federation.domain.scopes import PEER_SCOPES
 from federation.domain.visibility import Caller
 from federation.node import feeds
-from federation.node.keys import LEEWAY, PROOF_SECONDS, proved, verified
+from federation.node.keys import LEEWAY, PROOF_SECONDS, verify_dpop_proof, verify_jwt
 from federation.node.node import Node
 
 LIFETIME = 300
 """Seconds that an access token holds."""
 REMEMBERED = 60
 """Seconds that the check of a token is remembered, at most."""
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 MAX_TOKEN = 8_192
 
 
@@ -61,7 +61,7 @@ class Tokens:
         self.operator = node.operator
         self._remembered: dict[bytes, tuple[float, Holder]] = {}
         self._cleared = 0
-        node.watch.on_trust_change(self._forget)
+        node.notifier.on_trust_change(self._forget)
 
     async def _forget(self) -> None:
         self._remembered.clear()
@@ -119,7 +119,7 @@ class Tokens:
         """The thumbprint of the key that one DPoP proof shows, used this once. Raises Unauthenticated."""
         if len(proofs) != 1 or len(proofs[0]) > MAX_TOKEN:
             raise Unauthenticated("one DPoP header with a proof is needed")
-        proof = proved(proofs[0], method, url, token)
+        proof = verify_dpop_proof(proofs[0], method, url, token)
         single = hashlib.sha256(f"dpop\n{proof.jkt}\n{proof.jti}".encode("utf-8", "replace")).digest()
         until = datetime.fromtimestamp(proof.iat + PROOF_SECONDS + 2 * LEEWAY, UTC)
         async with self._node.store.single() as tx:
@@ -135,19 +135,19 @@ class Tokens:
         fingerprint = fingerprint_of(token)
         now = time.time()
         known = self._remembered.get(fingerprint)
-        if known is not None and now < known[0] and not self._node.watch.blind:
+        if known is not None and now < known[0] and not self._node.notifier.blind:
             return known[1]
         cleared = self._cleared
         found = await self._check(token, fingerprint, now)
         # Something was revoked meanwhile: this answer may be the one of before.
         until = now if cleared != self._cleared else min(found.expires_at, now + REMEMBERED)
-        if len(self._remembered) >= MOST_REMEMBERED:
+        if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[fingerprint] = (until, found)
         return found
 
     async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder:
-        claims = verified(token, self._node.keyring.public(), frozenset({"at+jwt"}))
+        claims = verify_jwt(token, self._node.keyring.public(), frozenset({"at+jwt"}))
         expires, issued = claims.get("exp"), claims.get("iat")
         client_id, operator, scope = claims.get("client_id"), claims.get("operator"), claims.get("scope")
         bound = claims.get("cnf", {})

@@ -22,11 +22,11 @@ from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refus
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
-from federation.node import checkpoints, feeds
-from federation.node.checkpoints import Feedback
+from federation.node import checkpoints, feeds, receipts
 from federation.node.feeds import FeedPage
 from federation.node.node import Node
-from federation.node.notifier import News
+from federation.node.notifier import FeedDelta
+from federation.node.receipts import Feedback
 from federation.store.records import NodeState
 
 SSE = "text/event-stream"
@@ -34,13 +34,13 @@ NEWS = 100
 """Entries of a feed that are told with the heads, at most."""
 NEWS_BYTES = 262_144
 """Bytes of all such entries, at most."""
-MOST_HEADS = 10_000
+MAX_HEADS = 10_000
 """Heads in the states that are remembered, at most: who is at an older one asks feed by feed."""
 HEARTBEAT = 15.0
 """Seconds after which a silent stream of events says that it is there."""
 
 
-class States:
+class SentStates:
     """The last states that readers were told, by their tags.
 
     What is new since one of them is read as whoever asks now: to name another one's shows nothing more.
@@ -53,7 +53,7 @@ class States:
     def keep(self, tag: str, heads: tuple[Head, ...]) -> None:
         self._many += len(heads) - len(self._heads.pop(tag, ()))
         self._heads[tag] = heads
-        while self._many > MOST_HEADS:
+        while self._many > MAX_HEADS:
             self._many -= len(self._heads.pop(next(iter(self._heads))))
 
     def find(self, tags: Iterable[str]) -> tuple[Head, ...] | None:
@@ -73,7 +73,7 @@ class Feeds(Controller):
         """
         node: Node = request.app.state.node
         tokens: Tokens = request.app.state.tokens
-        states: States = request.app.state.states
+        states: SentStates = request.app.state.states
         asked = only(request, "origin", "as")
         caller = caller_of(request)
         origin, seen_as = asked.get("origin"), asked.get("as")
@@ -92,18 +92,18 @@ class Feeds(Controller):
         held = states.find(known) if told and known else None
         shown: NodeState | None = None
         while True:
-            seen = node.watch.state
-            news: tuple[News, ...] = ()
+            seen = node.notifier.state
+            news: tuple[FeedDelta, ...] = ()
             if held is not None and told:
                 since = (shown, seen) if shown is not None else None
-                heads, news = await feeds.news(
+                heads, news = await feeds.deltas(
                     node, held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since
                 )
                 # From here on it is this caller who holds them, in the groups that it was in then.
                 shown = seen
             else:
-                seen_by = caller if seen_as is None else await checkpoints.as_peer(node, seen_as)
-                heads = await feeds.heads(node, by=seen_by, origin=origin)
+                visible_to = caller if seen_as is None else await checkpoints.peer_viewer(node, seen_as)
+                heads = await feeds.heads(node, by=visible_to, origin=origin)
             body = msgspec.json.encode({"feeds": heads})
             tag = hashlib.sha256(body).hexdigest()[:32]
             headers = {
@@ -124,9 +124,9 @@ class Feeds(Controller):
             if left <= 0 or node.stopping.is_set():
                 return answer(b"", status=304, headers=headers)
             if origin is None:
-                await node.watch.beyond(seen.heads, left, of="heads")
+                await node.notifier.wait_for(seen.heads, left, of="heads")
             else:
-                await node.watch.beyond(seen.arrival, left)
+                await node.notifier.wait_for(seen.arrival, left)
             # Membership may be what changed, or whether the caller is a peer at all.
             caller = await (tokens.whose if told else tokens.still)(request.headers["authorization"])
 
@@ -141,7 +141,7 @@ class Feeds(Controller):
         caller = caller_of(request)
         if "numbers" in request.query_params:
             numbers = numbers_of(only(request, "numbers")["numbers"])
-            page = await feeds.numbered(node, name, numbers, by=caller)
+            page = await feeds.entries_at(node, name, numbers, by=caller)
             body = b"".join(entry_line(row) + b"\n" for row in page.rows)
             return answer(body, media_type=NDJSON, headers={**NO_STORE, "federation-epoch": page.epoch})
         after, limit = paging(request)
@@ -168,7 +168,7 @@ class Feeds(Controller):
         check_id(origin, audience)
         name, bucket = FeedName(origin, audience), only(request, "bucket").get("bucket")
         if bucket is None:
-            return encoded(await feeds.proof(node, name, by=caller_of(request)), headers=NO_STORE)
+            return encoded(await feeds.digests(node, name, by=caller_of(request)), headers=NO_STORE)
         if not re.fullmatch("[0-9a-f]{2}", bucket):
             raise Invalid("a bucket is two hexadecimal digits, 00 to ff", pointer="?bucket")
         return encoded(
@@ -176,36 +176,36 @@ class Feeds(Controller):
         )
 
 
-class Answers(Controller):
+class PeerAnswers(Controller):
     """What peers answer to this node's feeds."""
 
     @post("/v1/receipts", opt={"act": "receipt", "reads": (JSON,)}, status_code=200)
     async def receipt(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Confirm to this node, as its peer, that you have dropped what was withdrawn."""
         said = read_draft(await body_of(request), SignedReceipt)
-        await checkpoints.take_receipt(request.app.state.node, said.receipt, by=caller_of(request))
+        await receipts.accept_receipt(request.app.state.node, said.receipt, by=caller_of(request))
         return answer(b"", status=204, headers=NO_STORE)
 
     @post("/v1/feedback", opt={"act": "feedback", "reads": (JSON,)}, status_code=200)
     async def feedback(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Tell this node, as its peer, which entries of its feeds you could not take."""
         said = read_draft(await body_of(request), Feedback)
-        await checkpoints.take_feedback(request.app.state.node, said, by=caller_of(request))
+        await receipts.accept_feedback(request.app.state.node, said, by=caller_of(request))
         return answer(b"", status=204, headers=NO_STORE)
 
     @get("/v1/withdrawals", opt={"act": "withdrawals"})
     async def withdrawals(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List what this node has taken back from its peers, and who has confirmed that it dropped it."""
-        return encoded(await checkpoints.withdrawals(request.app.state.node), headers=NO_STORE)
+        return encoded(await receipts.withdrawals(request.app.state.node), headers=NO_STORE)
 
     @get("/v1/feedback", opt={"act": "refused"})
     async def refused(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """List the entries of this node that its peers could not take, and why."""
-        found = await checkpoints.refused(request.app.state.node)
+        found = await receipts.feedback(request.app.state.node)
         return encoded({"refused": found}, headers=NO_STORE)
 
 
-class Arrivals(Controller):
+class ChangeLog(Controller):
     """Everything this node holds, for the operator's own systems."""
 
     @get("/v1/changes", opt={"act": "arrivals"})
@@ -218,14 +218,14 @@ class Arrivals(Controller):
             case "text/event-stream":
                 if last := request.headers.get("last-event-id"):
                     after = Cursor.parse(last)
-                await feeds.arrivals(node, after, by=caller, limit=1)  # refuse before the stream begins
+                await feeds.change_log(node, after, by=caller, limit=1)  # refuse before the stream begins
                 headers = {**NO_STORE, "x-accel-buffering": "no"}
                 return _streamed(_events(node, after, again(request)), SSE, headers)
             case "application/x-ndjson":
-                await feeds.arrivals(node, after, by=caller, limit=1)
+                await feeds.change_log(node, after, by=caller, limit=1)
                 return _streamed(_arrival_lines(node, after, again(request), limit), NDJSON, NO_STORE)
             case _:
-                rows, cursor, more = await feeds.arrivals(node, after, by=caller, limit=limit)
+                rows, cursor, more = await feeds.change_log(node, after, by=caller, limit=limit)
                 epoch = cursor.epoch
                 parts = [
                     b'{"entries":[',
@@ -235,7 +235,7 @@ class Arrivals(Controller):
                 return answer(b"".join(parts), headers=NO_STORE)
 
 
-def _told(news: Iterable[News]) -> bytes:
+def _told(news: Iterable[FeedDelta]) -> bytes:
     """What is new, feed by feed, as far as there is room.
 
     It spares who follows us a question; who held another state than we think asks all the same.
@@ -290,7 +290,7 @@ async def _arrival_lines(node: Node, after: Cursor | None, caller: Again, limit:
     more = True
     while more and not node.stopping.is_set():
         try:
-            rows, after, more = await feeds.arrivals(node, after, by=await caller(), limit=limit)
+            rows, after, more = await feeds.change_log(node, after, by=await caller(), limit=limit)
         except Refused:
             return  # whole lines up to here; the reader learns why when it asks again
         yield b"".join(arrival_line(row, after.epoch) + b"\n" for row in rows)
@@ -304,7 +304,7 @@ async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncItera
     yield b": everything this node holds, in order of arrival\n\n"
     while not node.stopping.is_set():
         try:
-            rows, after, more = await feeds.arrivals(node, after, by=await caller(), limit=100)
+            rows, after, more = await feeds.change_log(node, after, by=await caller(), limit=100)
         except Refused as error:
             yield b"event: refused\ndata: %s\n\n" % msgspec.json.encode({"code": error.code})
             return
@@ -314,7 +314,7 @@ async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncItera
                 % (after.epoch.encode(), row[0], _op(row[1]), arrival_line(row, after.epoch))
                 for row in rows
             )
-        if not more and not await node.watch.beyond(after.seq, HEARTBEAT):
+        if not more and not await node.notifier.wait_for(after.seq, HEARTBEAT):
             yield b": still here\n\n"
 
 

@@ -24,7 +24,7 @@ from federation.api.caller import Presented, Tokens
 from federation.api.limits import Limits
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import (
-    Broken,
+    CommandFailed,
     Invalid,
     MissingScope,
     TooLarge,
@@ -137,7 +137,7 @@ def check_rights(app: Litestar) -> None:
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods <= {"OPTIONS"}:
                 continue  # answered by Litestar itself, with the methods a path takes
             if handler is None or handler.opt.get("act") not in RIGHTS:
-                raise Broken(f"the route {route.path} is not in the table of rights")
+                raise CommandFailed(f"the route {route.path} is not in the table of rights")
             check_reads(route.path, handler)
 
 
@@ -145,11 +145,11 @@ def check_reads(path: str, handler: HTTPRouteHandler) -> None:
     """Raises Broken when an operation may get a body that the guard knows nothing of."""
     methods = ", ".join(sorted(handler.http_methods))
     if handler.http_methods & WITH_BODY and "reads" not in handler.opt:
-        raise Broken(f"{methods} {path} does not say which bodies it reads")
+        raise CommandFailed(f"{methods} {path} does not say which bodies it reads")
     if not handler.http_methods & WITH_BODY and handler.opt.get("reads"):
-        raise Broken(f"{methods} {path} reads a body, and requests of that kind have none")
+        raise CommandFailed(f"{methods} {path} reads a body, and requests of that kind have none")
     if {"data", "body"} & handler.parsed_fn_signature.parameters.keys():
-        raise Broken(f"{methods} {path} lets the framework decode the body; use body_of()")
+        raise CommandFailed(f"{methods} {path} lets the framework decode the body; use body_of()")
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

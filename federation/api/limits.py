@@ -24,9 +24,9 @@ log = logging.getLogger("federation.api")
 
 BURST_SECONDS = 2
 """Whoever has been silent may ask at once for what it may ask in so many seconds."""
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 """Callers of each kind that are remembered, at most; who asked longest ago is forgotten first."""
-MOST_HOPS = 20
+MAX_HOPS = 20
 """Proxies behind one another that ``X-Forwarded-For`` is followed through."""
 _LONGEST_ADDRESS = 45
 
@@ -46,7 +46,7 @@ FAILURES = Rate(1, 30)
 """Failed authentications and wrong invitations of one address."""
 
 
-class Bucket:
+class TokenBucket:
     """What one caller has left of a rate."""
 
     __slots__ = ("_at", "_left", "_rate")
@@ -83,17 +83,17 @@ class Bucket:
         return max(1 - self._left - (now - self._at) * rate, 0.0) / rate
 
 
-class Buckets:
+class TokenBuckets:
     """A bucket for each of those who asked last; who is forgotten begins with a full one.
 
     Forgetting gives nobody more than a burst, and nobody less than was theirs. Rate 0 is no limit.
     """
 
-    def __init__(self, rate: Rate, clock: Callable[[], float], most: int = MOST_REMEMBERED) -> None:
+    def __init__(self, rate: Rate, clock: Callable[[], float], most: int = MAX_REMEMBERED) -> None:
         self.rate = rate
         self._clock = clock
         self._most = most
-        self._found: OrderedDict[str, Bucket] = OrderedDict()
+        self._found: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._found)
@@ -120,12 +120,12 @@ class Buckets:
                 retry_after=_whole(wait),
             )
 
-    def _bucket(self, who: str) -> Bucket:
+    def _bucket(self, who: str) -> TokenBucket:
         bucket = self._found.get(who)
         if bucket is None:
             if len(self._found) >= self._most:
                 self._found.popitem(last=False)
-            bucket = self._found[who] = Bucket(self.rate, self._clock())
+            bucket = self._found[who] = TokenBucket(self.rate, self._clock())
         else:
             self._found.move_to_end(who)
         return bucket
@@ -137,7 +137,7 @@ class Proxies:
     def __init__(self, networks: tuple[IPv4Network | IPv6Network, ...] = ()) -> None:
         self._networks = networks
         # The same few thousand addresses come again and again, and reading one takes microseconds.
-        self.place = lru_cache(MOST_REMEMBERED)(self._place)
+        self.place = lru_cache(MAX_REMEMBERED)(self._place)
 
     def __bool__(self) -> bool:
         return bool(self._networks)
@@ -174,7 +174,7 @@ def address_of(scope: Any, proxies: Proxies) -> str:
         return here
     there = here
     said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-    for part in reversed(said.decode("latin-1").rsplit(",", MOST_HOPS) if said else ()):
+    for part in reversed(said.decode("latin-1").rsplit(",", MAX_HOPS) if said else ()):
         text = part.strip()
         found = proxies.place(text) if len(text) <= _LONGEST_ADDRESS else None
         if found is None:
@@ -211,12 +211,12 @@ class Limits:
         proxies: tuple[IPv4Network | IPv6Network, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        def by_address(limit: Rate) -> Buckets:
-            return Buckets(limit if anonymous else Rate(0, 0), clock)
+        def by_address(limit: Rate) -> TokenBuckets:
+            return TokenBuckets(limit if anonymous else Rate(0, 0), clock)
 
         self._proxies = Proxies(proxies)
-        self._clients = Buckets(Rate(rate, rate * BURST_SECONDS), clock)
-        self._peers = Buckets(Rate(rate, rate * BURST_SECONDS), clock)
+        self._clients = TokenBuckets(Rate(rate, rate * BURST_SECONDS), clock)
+        self._peers = TokenBuckets(Rate(rate, rate * BURST_SECONDS), clock)
         self._anonymous = by_address(Rate(anonymous, anonymous * BURST_SECONDS))
         self._tokens = by_address(TOKENS)
         self._tokens_of_address = by_address(TOKENS_OF_ADDRESS)

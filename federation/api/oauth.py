@@ -29,7 +29,7 @@ from federation.api.responses import FORM, NO_STORE, answer, encoded
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node import peers
-from federation.node.keys import ALGORITHMS, LEEWAY, kid_of, verified
+from federation.node.keys import ALGORITHMS, LEEWAY, kid_of, verify_jwt
 from federation.node.node import Node
 
 MAX_FORM = 16_384
@@ -147,7 +147,7 @@ class OAuth(Controller):
         if peer is None or peer.state != "active":
             raise _wrong_client()
         try:
-            claims = verified(assertion, peer.keys, frozenset({None, "jwt", "client-authentication+jwt"}))
+            claims = verify_jwt(assertion, peer.keys, frozenset({None, "jwt", "client-authentication+jwt"}))
         except Unauthenticated:
             raise _wrong_client() from None
         now = time.time()
@@ -188,7 +188,7 @@ class OAuth(Controller):
                     async with node.store.write() as tx:
                         await tx.audit.note("token.revoked", actor=client_id, subject=client_id)
                         await tx.clients.revoke_token(fingerprint_of(token), until)
-                    await node.watch.look()
+                    await node.notifier.refresh()
             return answer(b"", headers=NO_STORE)
 
         return await self._for_own(request, do)

@@ -16,7 +16,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 import federation
-from federation.api.alerts import CALENDAR, AlertsView, ClocksView, SubscriptionsView
+from federation.api.alerts import CALENDAR, AlertsView, DeadlinesView, SubscriptionsView
 from federation.api.examples import (
     ADVISORY,
     CLOCK,
@@ -30,30 +30,30 @@ from federation.api.examples import (
 from federation.api.exposure import ExposedBodies
 from federation.api.feeds import SignedReceipt
 from federation.api.guard import RIGHTS, right_of
-from federation.api.peers import Code, Confirmed, Decided
-from federation.api.records import Refusal, Summary
+from federation.api.peers import Code, ConfirmedCopies, PeerDecision
+from federation.api.records import RefusedLine, UploadSummary
 from federation.api.responses import JSON, MERGE_PATCH, NDJSON, PROBLEM, Problem
 from federation.domain.alert import NewSubscription
-from federation.domain.checkpoint import MOST_ASKED, Leaves, ProofOfFeed
+from federation.domain.checkpoint import MAX_NUMBERS, Leaves, SignedDigests
 from federation.domain.content.deployment import NewVersion
 from federation.domain.content.incident import NewUpdate
-from federation.domain.deadline import Clock
+from federation.domain.deadline import ReportingDeadline
 from federation.domain.document import Document, Draft, KeyedDraft
-from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Entry, Head
-from federation.domain.invitation import Registered, Registration
-from federation.domain.query import CONTROLS, LONGEST_PAGE, PAGE, SORTS, filters_of
+from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, FeedEntry, Head
+from federation.domain.invitation import Registration, RegistrationAnswer
+from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
 from federation.node.advisories import ImportReport
 from federation.node.alerts import Subscribed
-from federation.node.checkpoints import Feedback, RefusedView, WithdrawalsView
-from federation.node.copies import Certified
-from federation.node.deadlines import ClockView
+from federation.node.copies import Provenance
+from federation.node.deadlines import DeadlineView
 from federation.node.exposure import IncidentExposure, OwnExposure, SolutionExposure
 from federation.node.peer_views import PeersView
 from federation.node.previews import Preview
+from federation.node.receipts import Feedback, FeedbackView, WithdrawalsView
 
 NAMES = {
     "get": "get{Type}",
@@ -117,9 +117,9 @@ TOLD: dict[str, tuple[int, str, Any]] = {
     "unsubscribe": (204, "Removed", None),
     "alerts": (200, "The last alerts", AlertsView),
     "replay": (204, "It will be delivered again", None),
-    "clocks": (200, "The clocks", ClocksView),
-    "clock": (200, "The clock", ClockView),
-    "keep_clock": (200, "The clock as it is now", ClockView),
+    "clocks": (200, "The clocks", DeadlinesView),
+    "clock": (200, "The clock", DeadlineView),
+    "keep_clock": (200, "The clock as it is now", DeadlineView),
     "drop_clock": (204, "Removed", None),
     "import_advisories": (200, "What became of each", ImportReport),
     "incident_exposure": (200, "Who is hit, as far as the caller may see", IncidentExposure),
@@ -252,11 +252,30 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
 def components() -> dict[str, Any]:
     """Schemas of everything that is sent and received, by name."""
     read: list[Any] = [_of(Document, kind) for kind in TYPES.values()]
-    read += [Problem, Head, _bare_entry(), PeersView, Refusal, Summary, Registered, Decided, Confirmed]
-    read += [ProofOfFeed, Leaves, WithdrawalsView, RefusedView, Preview, Certified]
+    read += [
+        Problem,
+        Head,
+        _bare_entry(),
+        PeersView,
+        RefusedLine,
+        UploadSummary,
+        RegistrationAnswer,
+        PeerDecision,
+        ConfirmedCopies,
+    ]
+    read += [SignedDigests, Leaves, WithdrawalsView, FeedbackView, Preview, Provenance]
     read += [shape for _, _, shape in TOLD.values() if shape is not None]
     sent: list[Any] = [_of(shape, kind) for kind in TYPES.values() for shape in (Draft, KeyedDraft)]
-    sent += [NewUpdate, NewVersion, NewSubscription, Clock, Registration, Code, SignedReceipt, Feedback]
+    sent += [
+        NewUpdate,
+        NewVersion,
+        NewSubscription,
+        ReportingDeadline,
+        Registration,
+        Code,
+        SignedReceipt,
+        Feedback,
+    ]
     _, tolerant = msgspec.json.schema_components([*read], ref_template=_REF, schema_hook=_raw)
     _, strict = msgspec.json.schema_components(sent, ref_template=_REF, schema_hook=_raw)
     schemas = {_name(name): _renamed(schema, "") for name, schema in tolerant.items()}
@@ -678,7 +697,8 @@ _QUERIED: dict[str, dict[str, Any]] = {
         ),
         (
             "numbers",
-            f"The entries at these numbers, at most {MOST_ASKED}, as NDJSON; instead of `after` and `limit`.",
+            f"The entries at these numbers, at most {MAX_NUMBERS}, as NDJSON;"
+            " instead of `after` and `limit`.",
             {"type": "string", "pattern": "^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$"},
         ),
     )
@@ -707,7 +727,7 @@ _CONTROL: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "format": "date-time"},
     },
     "sort": {"schema": {"enum": list(SORTS), "default": "-updated_at"}},
-    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE}},
+    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}},
     "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
     "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
 }
@@ -743,10 +763,10 @@ def _bare_entry() -> Any:
         (field.name, field.type, field.default)
         if field.default is not msgspec.NODEFAULT
         else (field.name, field.type)
-        for field in msgspec.structs.fields(Entry)
+        for field in msgspec.structs.fields(FeedEntry)
         if field.name != "document"
     ]
-    return msgspec.defstruct("Entry", fields, kw_only=True, namespace={"__doc__": Entry.__doc__})
+    return msgspec.defstruct("Entry", fields, kw_only=True, namespace={"__doc__": FeedEntry.__doc__})
 
 
 def _of(shape: Any, kind: type[Content]) -> Any:

@@ -20,7 +20,7 @@ from federation.node import checkpoints, peer_views, peers
 from federation.node.node import Node
 
 
-class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
+class PeerDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a peer."""
 
     operator: str
@@ -29,7 +29,7 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why a peer could not be told that we leave."""
 
 
-class Confirmed(msgspec.Struct, frozen=True):
+class ConfirmedCopies(msgspec.Struct, frozen=True):
     """Removals that go on."""
 
     operator: str
@@ -97,7 +97,7 @@ class Peers(Controller):
     async def confirm(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
         """Let the removals of a peer's records happen that wait for an administrator."""
         found = await checkpoints.confirm(_node(request), operator, by=caller_of(request).client or "")
-        return encoded(Confirmed(operator, found), headers=NO_STORE)
+        return encoded(ConfirmedCopies(operator, found), headers=NO_STORE)
 
     @post("/v1/farewell", opt={"act": "farewell", "reads": ()}, status_code=200)
     async def farewell(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -105,7 +105,7 @@ class Peers(Controller):
         caller = caller_of(request)
         if caller.operator is None or caller.own:
             raise Forbidden("only a peer can say farewell")
-        await peers.told_farewell(_node(request), caller.operator)
+        await peers.accept_disconnect(_node(request), caller.operator)
         return answer(b"", status=204, headers=NO_STORE)
 
 
@@ -115,4 +115,4 @@ def _node(request: Request[Any, Any, Any]) -> Node:
 
 
 def _decided(peer: Peer, detail: str | None = None) -> ASGIResponse:
-    return encoded(Decided(peer.operator, peer.state, detail), headers=NO_STORE)
+    return encoded(PeerDecision(peer.operator, peer.state, detail), headers=NO_STORE)

@@ -43,7 +43,7 @@ from federation.domain.visibility import Caller
 from federation.node import copies, exposure, records
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
-from federation.node.records import Outcome, Preconditions
+from federation.node.records import Preconditions, WriteResult
 
 BULK_LINES = 100_000
 """Records of one upload, at most."""
@@ -227,7 +227,7 @@ COLLECTIONS: tuple[type[Collection], ...] = (
 )
 
 
-class Refusal(msgspec.Struct, omit_defaults=True):
+class RefusedLine(msgspec.Struct, omit_defaults=True):
     """A line of the report of an upload: a record that was not kept."""
 
     line: int
@@ -243,7 +243,7 @@ class CutShort(Exception):
     """An upload cannot go on, for a reason that is not in its lines: the report ends without a summary."""
 
 
-class Summary(msgspec.Struct):
+class UploadSummary(msgspec.Struct):
     """The last line of the report. Without it the upload was cut short, and is to be repeated."""
 
     received: int = 0
@@ -267,11 +267,11 @@ class Upload:
         self._request = request
         shape: Any = KeyedDraft
         self._shape = shape[kind]
-        self._summary = Summary()
+        self._summary = UploadSummary()
         self._batch: dict[str, tuple[int, Draft[Any]]] = {}
         self._lines: dict[str, int] = {}
         self._bytes = 0
-        self._keeping: tuple[asyncio.Task[dict[str, Outcome | Refused]], dict[str, int]] | None = None
+        self._keeping: tuple[asyncio.Task[dict[str, WriteResult | Refused]], dict[str, int]] | None = None
 
     async def lines(self) -> AsyncIterator[bytes]:
         """The report, line by line."""
@@ -336,7 +336,7 @@ class Upload:
             raise TooLarge(f"an upload has at most {BULK_LINES} lines; send the rest in another one")
         return number
 
-    def _read(self, number: int, line: bytes | None) -> Refusal | None:
+    def _read(self, number: int, line: bytes | None) -> RefusedLine | None:
         key = None
         try:
             if line is None or len(line) > BULK_LINE:
@@ -392,7 +392,7 @@ class Upload:
             else:
                 self._summary.revised += 1
 
-    def _refuse(self, refusal: Refusal) -> bytes:
+    def _refuse(self, refusal: RefusedLine) -> bytes:
         self._summary.refused += 1
         return msgspec.json.encode(refusal) + b"\n"
 
@@ -408,8 +408,8 @@ def dry_run_of(request: Request[Any, Any, Any]) -> bool:
     return said == ["true"]
 
 
-def _refusal(line: int, error: Refused, key: str | None = None) -> Refusal:
-    return Refusal(
+def _refusal(line: int, error: Refused, key: str | None = None) -> RefusedLine:
+    return RefusedLine(
         line=line, status=STATUS[type(error)], title=error.title, detail=error.detail, key=key,
         pointer=error.pointer,
     )  # fmt: skip
@@ -430,7 +430,7 @@ async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> 
         headers["preference-applied"] = "certificate"
         parts += [
             b',"certificate":',
-            msgspec.json.encode(await copies.certificate(node, by=caller_of(request))),
+            msgspec.json.encode(await copies.provenance(node, by=caller_of(request))),
         ]
     if total is not None:
         parts.append(b',"total":%d,"total_is_exact":%s' % (
@@ -471,7 +471,7 @@ async def publish_one(
 
 
 async def _written(
-    node: Node, kind: type[Content], writing: Awaitable[Outcome], *, dry_run: bool = False
+    node: Node, kind: type[Content], writing: Awaitable[WriteResult], *, dry_run: bool = False
 ) -> ASGIResponse:
     """The answer to a write, or to the question what it would do."""
     try:

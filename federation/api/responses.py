@@ -22,8 +22,8 @@ from federation.domain import errors as domain_errors
 from federation.domain.audit import ANONYMOUS
 from federation.domain.visibility import Caller
 from federation.node.previews import Preview
-from federation.node.records import Outcome
-from federation.store.records import Stored
+from federation.node.records import WriteResult
+from federation.store.records import StoredRecord
 
 log = logging.getLogger("federation.api")
 
@@ -49,7 +49,7 @@ STATUS: dict[type[domain_errors.Refused], int] = {
     domain_errors.Unreachable: 502,
     domain_errors.Forged: 502,
     domain_errors.Unavailable: 503,
-    domain_errors.Raced: 503,
+    domain_errors.WriteConflict: 503,
 }
 
 UNKNOWN = "unknown"
@@ -134,7 +134,7 @@ def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:
     )
 
 
-def stored(found: Stored, wanted: frozenset[str] | None) -> ASGIResponse:
+def stored(found: StoredRecord, wanted: frozenset[str] | None) -> ASGIResponse:
     """A record's own bytes, or 304 when the caller has them."""
     headers = {
         "etag": etag(found.hash),
@@ -151,7 +151,7 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
-def written(outcome: Outcome, location: str, *, dry_run: bool = False) -> ASGIResponse:
+def written(outcome: WriteResult, location: str, *, dry_run: bool = False) -> ASGIResponse:
     """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted.
 
     With ``dry_run``, that it would change nothing: else it would not have come so far.

@@ -69,7 +69,7 @@ class WellKnown(Controller):
         async with node.store.read() as tx:
             # The descriptor is read without a token: what everybody may see of the operator, and no more.
             own = await tx.records.find(
-                "operator", node.operator, node.operator, seen_by=anonymous(node.operator)
+                "operator", node.operator, node.operator, visible_to=anonymous(node.operator)
             )
         if own is not None and not own.retracted:
             content = msgspec.json.decode(own.document)["content"]

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import click
 
 from federation.cli.console import command, json_option, node_here, told
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.formats.advisory import MAX_ADVISORY
 from federation.domain.visibility import TLPS, Tlp, itself
 from federation.node import advisories
@@ -56,7 +56,7 @@ def _of_form(form: str, what: str) -> None:
     ) -> None:
         paths = list(_paths(files))
         if len(paths) > MOST_FILES:
-            raise Broken(f"more than {MOST_FILES} files are named")
+            raise CommandFailed(f"more than {MOST_FILES} files are named")
         lines: list[advisories.ImportLine] = []
         async with node_here() as node:
             known = await advisories.catalogue(node, solutions)
@@ -68,7 +68,7 @@ def _of_form(form: str, what: str) -> None:
                     if isinstance(raw, str):
                         lines.append(advisories.ImportLine("refused", source, detail=raw))
                         continue
-                    lines += await advisories.take(
+                    lines += await advisories.import_advisory(
                         node, form, raw, known, source=source, by=itself(node.operator),
                         tlp=tlp, audience=audience, dry_run=dry_run,
                     )  # fmt: skip

@@ -63,7 +63,7 @@ async def subscription_add(
     wanted: NewSubscription = read_draft(msgspec.json.encode(named), NewSubscription)
     async with node_here() as node:
         if dry_run:
-            alerts.check_wanted(node, wanted)
+            alerts.check_subscription(node, wanted)
             told({"dry_run": True}, as_json, lambda: click.echo(f"{webhook or email} would be told"))
             return
         made = await alerts.subscribe(node, wanted, by=OPERATOR)

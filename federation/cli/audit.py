@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, told
-from federation.domain.audit import FAULTS, Entry, Verdict
-from federation.domain.errors import Broken
+from federation.domain.audit import FAULTS, AuditEntry, Verdict
+from federation.domain.errors import CommandFailed
 from federation.server import maintenance
 
 
@@ -29,9 +29,9 @@ async def audit_list(after: int, limit: int, as_json: bool) -> None:
     async with node_here() as node, node.store.read() as tx:
         rows = await tx.audit.page(after, limit)
     try:
-        entries = [msgspec.json.decode(row.entry, type=Entry) for row in rows]
+        entries = [msgspec.json.decode(row.entry, type=AuditEntry) for row in rows]
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Broken("an entry cannot be read; federation audit verify says which") from None
+        raise CommandFailed("an entry cannot be read; federation audit verify says which") from None
 
     def text() -> None:
         for one in entries:
@@ -81,9 +81,9 @@ def _lines(file: Path) -> tuple[str, ...]:
     try:
         lines = tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise Broken(f"{file} cannot be read: {error}") from None
+        raise CommandFailed(f"{file} cannot be read: {error}") from None
     if not lines:
-        raise Broken(f"there is no checkpoint in {file}")
+        raise CommandFailed(f"there is no checkpoint in {file}")
     return lines
 
 
@@ -99,5 +99,5 @@ async def audit_checkpoint(as_json: bool) -> None:
     async with node_here() as node:
         last = await maintenance.checkpoint(node)
     if last is None:
-        raise Broken("nothing has been noted yet")
+        raise CommandFailed("nothing has been noted yet")
     told({"n": last.n, "jws": last.jws}, as_json, lambda: click.echo(last.jws))

@@ -7,7 +7,7 @@ import sys
 import click
 
 from federation.cli.console import command, json_option, node_here, told
-from federation.node import checkpoints
+from federation.node import epochs, receipts
 from federation.sync.verify import verify_all
 
 
@@ -54,7 +54,7 @@ async def restore_check(force: bool, as_json: bool) -> None:
     their copies with this node, and repair them.
     """
     async with node_here() as node:
-        found = await checkpoints.restore_check(node, force=force)
+        found = await epochs.restore_check(node, force=force)
 
     def text() -> None:
         for name, why in found.unreachable.items():
@@ -79,7 +79,7 @@ async def restore_check(force: bool, as_json: bool) -> None:
 async def withdrawals(as_json: bool) -> None:
     """List what this node has taken back, and which peers have confirmed that they dropped it."""
     async with node_here() as node:
-        found = await checkpoints.withdrawals(node)
+        found = await receipts.withdrawals(node)
 
     def text() -> None:
         for one in found.withdrawals:
@@ -103,7 +103,7 @@ async def withdrawals(as_json: bool) -> None:
 async def feedback(as_json: bool) -> None:
     """List the entries of this node that peers could not take, and why."""
     async with node_here() as node:
-        found = await checkpoints.refused(node)
+        found = await receipts.feedback(node)
 
     def text() -> None:
         for one in found:

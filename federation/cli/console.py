@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from federation import settings, telemetry
-from federation.domain.errors import Broken, Refused
+from federation.domain.errors import CommandFailed, Refused
 from federation.node.node import Node
 from federation.server.app import node_of
 from federation.server.serve import database
@@ -36,7 +36,7 @@ def command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         except Refused as error:
             named = error.pointer is None or error.pointer.strip("/?") in error.detail
             fail(error.detail if named else f"{error.detail} (at {error.pointer})")
-        except Broken as error:
+        except CommandFailed as error:
             fail(str(error))
         except KeyboardInterrupt:
             sys.exit(130)

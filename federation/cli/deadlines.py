@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, told
-from federation.domain.deadline import STEPS, Clock, Done, Regime
+from federation.domain.deadline import STEPS, CompletedStep, Regime, ReportingDeadline
 from federation.domain.document import read_draft
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.values import as_instant
 from federation.node import deadlines
-from federation.node.deadlines import ClockView
+from federation.node.deadlines import DeadlineView
 
 
 @click.group()
@@ -75,13 +75,13 @@ async def clock_start(
         "incident": incident, "note": note,
     }  # fmt: skip
     named = {name: value for name, value in said.items() if value is not None}
-    wanted: Clock = read_draft(msgspec.json.encode(named), Clock)
+    wanted: ReportingDeadline = read_draft(msgspec.json.encode(named), ReportingDeadline)
     async with node_here() as node:
         if dry_run:
             deadlines.check(node, wanted, node.operator, key)
-            found = ClockView.of(key, wanted, node.clock())
+            found = DeadlineView.of(key, wanted, node.clock())
         else:
-            found = await deadlines.keep(node, wanted, node.operator, key, new=True)
+            found = await deadlines.set_deadline(node, wanted, node.operator, key, new=True)
     told(found, as_json, lambda: _show(found))
 
 
@@ -91,7 +91,7 @@ async def clock_start(
 async def clock_list(as_json: bool) -> None:
     """List the clocks and what is due, the one due next first."""
     async with node_here() as node:
-        found = await deadlines.all_of(node)
+        found = await deadlines.list_deadlines(node)
 
     def text() -> None:
         for one in found:
@@ -102,9 +102,9 @@ async def clock_list(as_json: bool) -> None:
     told(found, as_json, text)
 
 
-def _show(one: ClockView) -> None:
-    click.echo(f"{one.key}  {one.clock.title}  (aware {one.clock.aware_at[:16]}Z)")
-    for step in one.deadlines:
+def _show(one: DeadlineView) -> None:
+    click.echo(f"{one.key}  {one.deadline.title}  (aware {one.deadline.aware_at[:16]}Z)")
+    for step in one.steps:
         state = f"done {step.done_at[:16]}Z" if step.done_at else "OVERDUE" if step.overdue else "due"
         click.echo(f"    {step.due_at[:16]}Z  {state:<23}  {step.step}: {step.rule}")
 
@@ -119,9 +119,9 @@ def _show(one: ClockView) -> None:
 async def clock_done(key: str, step: str, at: str, reference: str | None, as_json: bool) -> None:
     """Note that an authority was told: STEP of the clock KEY is due no more."""
     said = {"step": step, "at": at, **({"reference": reference} if reference is not None else {})}
-    done: Done = read_draft(msgspec.json.encode(said), Done)
+    done: CompletedStep = read_draft(msgspec.json.encode(said), CompletedStep)
     async with node_here() as node:
-        found = await deadlines.note_done(node, done, node.operator, key)
+        found = await deadlines.complete_step(node, done, node.operator, key)
     told(found, as_json, lambda: _show(found))
 
 
@@ -131,7 +131,7 @@ async def clock_done(key: str, step: str, at: str, reference: str | None, as_jso
 async def clock_remove(key: str) -> None:
     """Remove a clock, with all that was noted of it."""
     async with node_here() as node:
-        await deadlines.drop(node, node.operator, key)
+        await deadlines.remove_deadline(node, node.operator, key)
     click.echo(f"{key} is removed")
 
 
@@ -152,4 +152,4 @@ def _write(file: Path, found: bytes) -> None:
     try:
         file.write_bytes(found)
     except OSError as error:
-        raise Broken(f"{file} cannot be written: {error.strerror}") from None
+        raise CommandFailed(f"{file} cannot be written: {error.strerror}") from None

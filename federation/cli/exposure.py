@@ -9,7 +9,7 @@ import click
 from federation.cli.console import command, json_option, node_here, told
 from federation.domain.exposure.linkage import SameSoftware
 from federation.domain.exposure.matching import REASONS
-from federation.domain.exposure.totals import Copy, Extent, OperatorHit
+from federation.domain.exposure.totals import AffectedCoverage, CopyAge, OperatorExposure
 from federation.domain.visibility import itself
 from federation.node import exposure
 from federation.node.node import Node
@@ -94,7 +94,7 @@ def _show_own(own: exposure.OwnExposure) -> None:
         _show_same_software((), more=True)
 
 
-def _show_deployments(hit: OperatorHit) -> None:
+def _show_deployments(hit: OperatorExposure) -> None:
     for one in hit.deployments:
         click.echo(f"    {one.id}  {one.version or 'no version'}  {one.verdict}: {REASONS[one.reason][1]}")
     if hit.unconfirmed:
@@ -103,18 +103,18 @@ def _show_deployments(hit: OperatorHit) -> None:
         )
 
 
-def _concerned(one: OperatorHit) -> bool:
+def _concerned(one: OperatorExposure) -> bool:
     return bool(one.answer or one.affected.deployments or one.unknown.deployments or one.cleared.deployments)
 
 
-def _table(several: Sequence[OperatorHit]) -> None:
+def _table(several: Sequence[OperatorExposure]) -> None:
     rows = [COLUMNS, *(_row(one) for one in several)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _row(one: OperatorHit) -> tuple[str, ...]:
+def _row(one: OperatorExposure) -> tuple[str, ...]:
     return (
         one.operator,
         one.answer or "-",
@@ -127,12 +127,12 @@ def _row(one: OperatorHit) -> tuple[str, ...]:
     )
 
 
-def _with_reasons(extent: Extent) -> str:
+def _with_reasons(extent: AffectedCoverage) -> str:
     reasons = ", ".join(f"{number} {reason}" for reason, number in extent.reasons.items())
     return f"{extent.deployments} ({reasons})" if reasons else "0"
 
 
-def _copy(copy: Copy) -> str:
+def _copy(copy: CopyAge) -> str:
     return copy.state if copy.age_seconds in (None, 0) else f"{copy.state}, {_age(copy.age_seconds or 0)}"
 
 
@@ -143,6 +143,6 @@ def _age(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _title(incident: exposure.IncidentShown) -> str:
+def _title(incident: exposure.IncidentSummary) -> str:
     titles: Iterable[str] = (incident.title.get("en", ""), *incident.title.values())
     return next(title for title in titles if title)

@@ -10,7 +10,7 @@ import msgspec
 from federation import settings, telemetry
 from federation.cli.console import command, json_option, node_here, told
 from federation.cli.peers import show_peers
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.node import peer_views
 from federation.server.serve import database
 from federation.server.serve import serve as serve_node
@@ -121,5 +121,5 @@ async def demo(check: bool, scale: int, port: int) -> None:
     from federation.demo.story import tell
 
     if not 1 <= scale <= 1_000_000 or not 1 <= port <= 65_532:
-        raise Broken("scale is from 1 to 1 000 000, port from 1 to 65 532")
+        raise CommandFailed("scale is from 1 to 1 000 000, port from 1 to 65 532")
     await tell(check=check, scale=scale, port=port)

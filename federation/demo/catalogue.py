@@ -18,7 +18,7 @@ import msgspec
 Languages = Mapping[str, str]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What is needed to publish a record as its origin."""
 
     origin: str
@@ -35,7 +35,7 @@ def _say(fr: str, en: str) -> Languages:
     return {"fr": fr, "en": en}
 
 
-def _operator(origin: str, name: str, territory: str, homepage: str) -> Entry:
+def _operator(origin: str, name: str, territory: str, homepage: str) -> CatalogueEntry:
     content = {
         "name": name,
         "country": "FR",
@@ -44,7 +44,7 @@ def _operator(origin: str, name: str, territory: str, homepage: str) -> Entry:
         "security_contact": f"security@{origin}.example.org",
         "homepage": homepage,
     }
-    return Entry(origin=origin, key=origin, content=content)
+    return CatalogueEntry(origin=origin, key=origin, content=content)
 
 
 def _solution(
@@ -59,7 +59,7 @@ def _solution(
     wikidata: str | None = None,
     comptoir: int | None = None,
     **more: object,
-) -> Entry:
+) -> CatalogueEntry:
     origin, key = id.split("/")
     content = {
         "name": name,
@@ -76,15 +76,15 @@ def _solution(
         same_as.append(f"https://www.wikidata.org/entity/{wikidata}")
     if comptoir:
         same_as.append(f"https://comptoir-du-libre.org/fr/softwares/{comptoir}")
-    return Entry(origin=origin, key=key, content=content, same_as=tuple(same_as))
+    return CatalogueEntry(origin=origin, key=key, content=content, same_as=tuple(same_as))
 
 
-def _incident(id: str, title: Languages, summary: Languages, **more: object) -> Entry:
+def _incident(id: str, title: Languages, summary: Languages, **more: object) -> CatalogueEntry:
     origin, key = id.split("/")
-    return Entry(origin=origin, key=key, content={"title": title, "summary": summary, **more})
+    return CatalogueEntry(origin=origin, key=key, content={"title": title, "summary": summary, **more})
 
 
-def _by_id(*entries: Entry) -> tuple[Entry, ...]:
+def _by_id(*entries: CatalogueEntry) -> tuple[CatalogueEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.id))
 
 

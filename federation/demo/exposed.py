@@ -14,7 +14,7 @@ import msgspec
 
 from federation.demo.catalogue import INCIDENTS
 from federation.demo.data import IMPORTED
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 
 SECONDS = 30.0
 """What does not happen within this does not happen."""
@@ -22,7 +22,7 @@ SETTLED = 1.0
 """Seconds in which a second call of a webhook would come."""
 
 
-class Asked(Protocol):
+class ExposureQuestion(Protocol):
     """A node of the demonstration, as its operator's IT system sees it."""
 
     http: httpx2.AsyncClient
@@ -83,7 +83,7 @@ async def listening(taken: list[dict[str, str]]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/tickets"
 
 
-async def tell_exposure(nodes: Sequence[Asked]) -> None:
+async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
     """Import a vulnerability at arnia, and follow what it does. Raises Broken when something is not so."""
     by_name = {node.operator: node for node in nodes}
     arnia, megalis, recia = by_name["arnia"], by_name["megalis"], by_name["recia"]
@@ -112,17 +112,17 @@ async def tell_exposure(nodes: Sequence[Asked]) -> None:
     await _show(arnia)
 
 
-async def _until_listed(node: Asked, began: float) -> tuple[float, Any]:
+async def _until_listed(node: ExposureQuestion, began: float) -> tuple[float, Any]:
     while time.perf_counter() - began < SECONDS:
         own = await node.found("/v1/exposure?mine=true")
         for line in own["incidents"]:
             if line["incident"]["id"] == IMPORTED:
                 return (time.perf_counter() - began) * 1000, line["hit"]
         await asyncio.sleep(0.02)
-    raise Broken(f"{node.operator} does not list {IMPORTED} among what hits it")
+    raise CommandFailed(f"{node.operator} does not list {IMPORTED} among what hits it")
 
 
-async def _answer_fixed(megalis: Asked) -> None:
+async def _answer_fixed(megalis: ExposureQuestion) -> None:
     """Its probes tell the new versions, and it answers."""
     own = await megalis.found("/v1/exposure?mine=true")
     hit = next(line["hit"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
@@ -134,7 +134,7 @@ async def _answer_fixed(megalis: Asked) -> None:
     (await megalis.http.put("/v1/statements/megalis/CVE-2025-24799", json=said)).raise_for_status()
 
 
-async def _show(arnia: Asked) -> None:
+async def _show(arnia: ExposureQuestion) -> None:
     found: Any = {}
     began = time.perf_counter()
     while found.get("total", {}).get("answers", {}).get("fixed") != 1:
@@ -161,4 +161,4 @@ async def _until(so: Callable[[], bool], what: str) -> None:
 
 def _must(so: bool, what: str) -> None:
     if not so:
-        raise Broken(f"this should be so and is not: {what}")
+        raise CommandFailed(f"this should be so and is not: {what}")

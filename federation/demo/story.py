@@ -22,7 +22,7 @@ import msgspec
 from federation.demo.catalogue import OPERATORS
 from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
 from federation.demo.exposed import tell_exposure
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.node import clients, peers
 from federation.server.app import node_of
 from federation.server.serve import database
@@ -161,7 +161,7 @@ async def _ready(node: Running) -> None:
                 return
         await asyncio.sleep(0.05)
     tail = node.log.read_text(errors="replace")[-2_000:]
-    raise Broken(f"the node of {node.operator} did not start; its log ends with:\n{tail}")
+    raise CommandFailed(f"the node of {node.operator} did not start; its log ends with:\n{tail}")
 
 
 async def _introduce(nodes: list[Running]) -> None:
@@ -197,7 +197,7 @@ async def _introduce(nodes: list[Running]) -> None:
         if all(peer["contacted_at"] and not peer["failures"] for view in views for peer in view["peers"]):
             return
         await asyncio.sleep(0.1)
-    raise Broken("the nodes did not reach each other")
+    raise CommandFailed("the nodes did not reach each other")
 
 
 async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict[str, int]]:
@@ -215,7 +215,7 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
     deadline = began + CONVERGE_SECONDS
     while not await _converged(nodes):
         if time.perf_counter() > deadline:
-            raise Broken("the nodes did not converge; see `federation peer list`")
+            raise CommandFailed("the nodes did not converge; see `federation peer list`")
         await asyncio.sleep(0.02)
     whole = time.perf_counter() - began
     click.echo(
@@ -224,7 +224,9 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
     )
     while copies := await _unproved(nodes):
         if time.perf_counter() > deadline:
-            raise Broken(f"these copies were not proved: {', '.join(copies)}; see `federation peer list`")
+            raise CommandFailed(
+                f"these copies were not proved: {', '.join(copies)}; see `federation peer list`"
+            )
         await asyncio.sleep(0.02)
     click.echo(
         f"Every copy is proved to be what its origin signed {time.perf_counter() - began:.2f} s after the"
@@ -263,7 +265,7 @@ async def _load(node: Running, scale: int) -> dict[str, int]:
             report = [msgspec.json.decode(line) for line in answer.content.splitlines()]
             summary = report[-1]["summary"]
             if summary["refused"]:
-                raise Broken(f"{node.operator} refused demonstration data: {report[0]}")
+                raise CommandFailed(f"{node.operator} refused demonstration data: {report[0]}")
             counts[plural] = counts.get(plural, 0) + summary["created"]
     return counts
 
@@ -315,7 +317,7 @@ async def _publish_and_read(nodes: list[Running]) -> dict[str, float]:
             if (await node.http.get(path)).status_code == 200:
                 return (time.perf_counter() - began) * 1000
             await asyncio.sleep(0.01)
-        raise Broken(f"the incident did not reach {node.operator} within 30 s")
+        raise CommandFailed(f"the incident did not reach {node.operator} within 30 s")
 
     began = time.perf_counter()
     reading = [asyncio.ensure_future(until_read(node, began)) for node in others]
@@ -377,7 +379,7 @@ async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> No
 
 def _must(so: bool, what: str) -> None:
     if not so:
-        raise Broken(f"this should be so and is not: {what}")
+        raise CommandFailed(f"this should be so and is not: {what}")
 
 
 def _invite(nodes: list[Running]) -> None:
@@ -417,4 +419,4 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise Broken(f"port {port} is taken; choose others: make demo PORT=...") from None
+            raise CommandFailed(f"port {port} is taken; choose others: make demo PORT=...") from None

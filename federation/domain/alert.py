@@ -43,7 +43,7 @@ TEST: TestEvent = "subscription.test"
 MEANING_OF_TEST = "somebody tries whether this subscription is told; nothing has happened"
 
 FIRST_WAIT = 5.0
-LONGEST_WAIT = 7_200.0
+MAX_WAIT = 7_200.0
 """Bounds of the back-off between attempts, in seconds."""
 PATIENCE = timedelta(hours=24)
 """After this an alert is parked: listed, and delivered again only when somebody says so."""
@@ -112,7 +112,7 @@ def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
             (
                 f"{meaning[0].upper()}{meaning[1:]}.",
                 "",
-                *(f"{name}: {_line(text, MOST_LINE)}" for name, text in _lines(alert.data)),
+                *(f"{name}: {_line(text, MAX_LINE_LENGTH)}" for name, text in _lines(alert.data)),
                 "",
                 "-- ",
                 f"The federation node {node} tells this to {to} (subscription {subscription}).",
@@ -123,7 +123,7 @@ def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
     )
 
 
-MOST_LINE = 800
+MAX_LINE_LENGTH = 800
 """Characters of a value in an e-mail; a line has 998 octets at most (RFC 5322, 2.1.1)."""
 
 
@@ -162,6 +162,6 @@ def next_wait(attempts: int, *, asked: float | None = None, chance: random.Rando
 
     Never less than the receiver asked for (``Retry-After``, in seconds), up to two hours as well.
     """
-    ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
+    ceiling = min(MAX_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
     wait = (chance or random).uniform(ceiling / 2, ceiling)
-    return timedelta(seconds=max(wait, min(asked or 0.0, LONGEST_WAIT)))
+    return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT)))

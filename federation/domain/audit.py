@@ -99,7 +99,7 @@ Detail = dict[str, str | int]
 _JWT = re.compile(r"eyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)*")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was done."""
 
     n: int
@@ -122,7 +122,7 @@ class Note(NamedTuple):
     detail: Detail
 
 
-class Row(NamedTuple):
+class AuditRow(NamedTuple):
     """An entry at rest."""
 
     n: int
@@ -130,7 +130,7 @@ class Row(NamedTuple):
     hash: bytes
 
 
-class Signed(NamedTuple):
+class SignedAuditCheckpoint(NamedTuple):
     """A checkpoint at rest: the last entry it covers, and the node's signature over its hash."""
 
     n: int
@@ -163,21 +163,21 @@ def link(previous: bytes, entry: bytes) -> bytes:
     return hashlib.sha256(previous + entry).digest()
 
 
-def chained(notes: Iterable[Note], n: int, previous: bytes, at: datetime) -> list[Row]:
+def chained(notes: Iterable[Note], n: int, previous: bytes, at: datetime) -> list[AuditRow]:
     """The rows that these notes make after entry ``n``, whose hash is ``previous``."""
     rows = []
     for one in notes:
         n += 1
-        raw = canonical(Entry(n=n, at=as_instant(at), **one._asdict()))
+        raw = canonical(AuditEntry(n=n, at=as_instant(at), **one._asdict()))
         previous = link(previous, raw)
-        rows.append(Row(n, raw, previous))
+        rows.append(AuditRow(n, raw, previous))
     return rows
 
 
 # Checkpoints
 
 
-class Claims(msgspec.Struct, frozen=True):
+class AuditCheckpointClaims(msgspec.Struct, frozen=True):
     """What a checkpoint says: at this time the node's entry ``n`` had this hash."""
 
     iss: str
@@ -191,10 +191,10 @@ Reader = Callable[[str], dict[str, Any]]
 """Gives the claims of a checkpoint whose signature holds; else raises Unauthenticated."""
 
 
-def read_claims(jws: str, read: Reader) -> Claims | None:
+def read_claims(jws: str, read: Reader) -> AuditCheckpointClaims | None:
     """What a checkpoint says; None when it does not hold."""
     try:
-        return msgspec.convert(read(jws), Claims)
+        return msgspec.convert(read(jws), AuditCheckpointClaims)
     except (Unauthenticated, msgspec.ValidationError):
         return None
 
@@ -214,7 +214,7 @@ FAULTS: dict[What, str] = {
 """What can be wrong, and what it means."""
 
 
-class Fault(msgspec.Struct, frozen=True):
+class ChainFault(msgspec.Struct, frozen=True):
     """Where the trail is first at fault, and how."""
 
     n: int
@@ -233,22 +233,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Entries after the last checkpoint: who has the database could change them unseen."""
     last_at: str | None
     """When the last entry that holds was noted."""
-    fault: Fault | None
+    fault: ChainFault | None
 
 
-class Walk:
+class ChainWalk:
     """Holds a trail against its hashes and checkpoints, row by row, to the first fault."""
 
     def __init__(
         self,
         operator: str,
-        checkpoints: Iterable[Signed],
+        checkpoints: Iterable[SignedAuditCheckpoint],
         read: Reader,
         *,
         elsewhere: Iterable[str] = (),
         begin: tuple[int, bytes] = (0, GENESIS),
     ) -> None:
-        self.fault: Fault | None = None
+        self.fault: ChainFault | None = None
         self.n, self.hash = begin
         """The last entry that holds, and its hash."""
         self._held = 0
@@ -268,7 +268,7 @@ class Walk:
         self._awaited.sort(key=lambda one: one[0], reverse=True)
         self._check()
 
-    def take(self, row: Row) -> bool:
+    def take(self, row: AuditRow) -> bool:
         """Go on to the next row; False once a fault was found."""
         if self.fault is not None:
             return False
@@ -291,7 +291,7 @@ class Walk:
             beyond, jws, name = self._awaited[-1]
             if self._claims(beyond, jws, name) is not None:
                 self._fail(self.n + 1, "truncated", f"{name} covers entry {beyond}; the last one is {self.n}")
-        last = msgspec.json.decode(self._last, type=Entry) if self._last else None
+        last = msgspec.json.decode(self._last, type=AuditEntry) if self._last else None
         return Verdict(
             entries=self.n,
             checkpoints=self._held,
@@ -313,7 +313,7 @@ class Walk:
             self._covered = n
         return True
 
-    def _claims(self, n: int, jws: str, name: str) -> Claims | None:
+    def _claims(self, n: int, jws: str, name: str) -> AuditCheckpointClaims | None:
         claims = read_claims(jws, self._read)
         if claims is None:
             self._fail(n, "bad-checkpoint", f"{name} at {n} was not signed by a key of this node")
@@ -323,20 +323,20 @@ class Walk:
         return claims
 
     def _fail(self, n: int, what: What, detail: str) -> bool:
-        self.fault = Fault(n, what, detail)
+        self.fault = ChainFault(n, what, detail)
         return False
 
 
 def verify(
-    rows: Iterable[Row],
-    checkpoints: Iterable[Signed],
+    rows: Iterable[AuditRow],
+    checkpoints: Iterable[SignedAuditCheckpoint],
     read: Reader,
     *,
     operator: str,
     elsewhere: Iterable[str] = (),
 ) -> Verdict:
     """Hold rows, in the order of their numbers, against their hashes and the checkpoints."""
-    walk = Walk(operator, checkpoints, read, elsewhere=elsewhere)
+    walk = ChainWalk(operator, checkpoints, read, elsewhere=elsewhere)
     for row in rows:
         if not walk.take(row):
             break
@@ -346,7 +346,7 @@ def verify(
 def _number(entry: bytes) -> int | None:
     """The number that an entry says it has; None for what is no entry."""
     try:
-        return msgspec.json.decode(entry, type=Entry).n
+        return msgspec.json.decode(entry, type=AuditEntry).n
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -360,7 +360,7 @@ REFUSALS_EVERY = 60.0
 OTHERS = "others"
 
 
-class Refusal(NamedTuple):
+class RefusedAccess(NamedTuple):
     """A sort of refused access: what was asked for, why it was refused, and to whom."""
 
     act: str
@@ -380,16 +380,16 @@ class Refusals:
     """Counts refused access in memory. A process that is killed forgets the last minute, at most."""
 
     def __init__(self) -> None:
-        self._counts: dict[Refusal, _Count] = {}
+        self._counts: dict[RefusedAccess, _Count] = {}
 
     def count(self, act: str, reason: str, who: str) -> None:
         """One more. ``who`` is what was proved, never what was only claimed: that could be anything."""
-        sort = Refusal(act, reason, who)
+        sort = RefusedAccess(act, reason, who)
         if sort not in self._counts and len(self._counts) >= MOST_REFUSALS:
-            sort = Refusal(OTHERS, OTHERS, OTHERS)
+            sort = RefusedAccess(OTHERS, OTHERS, OTHERS)
         self._counts.setdefault(sort, _Count()).since += 1
 
-    def take(self, now: float, *, last: bool = False) -> dict[Refusal, int]:
+    def take(self, now: float, *, last: bool = False) -> dict[RefusedAccess, int]:
         """What is to be noted at this time (monotonic, in seconds); with ``last``, everything."""
         due = {}
         for sort, count in list(self._counts.items()):
@@ -402,7 +402,7 @@ class Refusals:
                 del self._counts[sort]
         return due
 
-    def put_back(self, taken: Mapping[Refusal, int]) -> None:
+    def put_back(self, taken: Mapping[RefusedAccess, int]) -> None:
         """What was taken could not be noted: it is still to be."""
         for sort, number in taken.items():
             self._counts.setdefault(sort, _Count()).since += number

@@ -21,7 +21,7 @@ from msgspec import Meta
 
 from federation.domain.document import Op
 from federation.domain.errors import Invalid
-from federation.domain.feed import Cursor, Entry, FeedName, SetAside, Source
+from federation.domain.feed import Cursor, FeedEntry, FeedName, FeedSource, RejectedEntry
 from federation.domain.values import (
     END,
     KEY_PATTERN,
@@ -45,7 +45,7 @@ RECEIPT = "federation-receipt+jwt"
 """``typ`` of a receipt."""
 MOST_LEAVES = 1_000_000
 """Leaves of one bucket that are read from a peer, at most."""
-MOST_ASKED = 500
+MAX_NUMBERS = 500
 """Entries that are asked for by number at once."""
 
 Digest = bytes
@@ -109,7 +109,7 @@ def unequal(one: bytes, other: bytes) -> list[int]:
     return [n for n in range(BUCKETS) if one[32 * n : 32 * n + 32] != other[32 * n : 32 * n + 32]]
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class DigestState(msgspec.Struct, frozen=True, kw_only=True):
     """What a feed holds at one number: its digests, and how many records are no tombstones."""
 
     seq: int
@@ -140,14 +140,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     def cursor(self) -> Cursor:
         return Cursor(self.epoch, self.seq)
 
-    def says(self, state: State) -> bool:
+    def says(self, state: DigestState) -> bool:
         """Whether this is signed of that state."""
         return (self.seq, self.retained_from, self.count, self.root) == (
             state.seq, state.retained_from, state.count, state.root,
         )  # fmt: skip
 
 
-def checkpoint_of(name: FeedName, epoch: str, state: State, now: int) -> Checkpoint:
+def checkpoint_of(name: FeedName, epoch: str, state: DigestState, now: int) -> Checkpoint:
     """What an origin says of its feed in this state, for an hour from now."""
     return Checkpoint(
         iss=name.origin,
@@ -212,7 +212,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     purged: bool = False
 
 
-class ProofOfFeed(msgspec.Struct, frozen=True, kw_only=True):
+class SignedDigests(msgspec.Struct, frozen=True, kw_only=True):
     """What a node shows of a feed: its digests, and the origin's checkpoint over them."""
 
     epoch: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}" + END)]
@@ -241,10 +241,10 @@ class Leaves(msgspec.Struct, frozen=True, kw_only=True):
     leaves: Annotated[tuple[str, ...], Meta(max_length=MOST_LEAVES)]
 
 
-class Proving(Source, Protocol):
+class VerifiableSource(FeedSource, Protocol):
     """A source that proves what its feeds hold."""
 
-    async def proof(self, feed: FeedName) -> ProofOfFeed:
+    async def proof(self, feed: FeedName) -> SignedDigests:
         """The digests of a feed, and the origin's checkpoint over them."""
         ...
 
@@ -252,12 +252,12 @@ class Proving(Source, Protocol):
         """The leaves of one bucket, as they are now."""
         ...
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
         """The entries at these numbers, those that are still there; not all of them have to come at once."""
         ...
 
 
-MOST_REMOVED = 100
+MAX_REMOVED = 100
 """Records that a pull or a resync may remove from a feed without being asked, at most..."""
 SHARE_REMOVED = 0.2
 """...or this share of the feed, whichever is more."""
@@ -265,4 +265,4 @@ SHARE_REMOVED = 0.2
 
 def brakes(removed: int, held: int) -> bool:
     """Whether an administrator must confirm that so many of the records held are removed."""
-    return removed > MOST_REMOVED and removed > SHARE_REMOVED * held
+    return removed > MAX_REMOVED and removed > SHARE_REMOVED * held

@@ -30,7 +30,7 @@ STEPS: dict[Step, tuple[Regime, str]] = {
 }
 
 
-class Done(Dated, frozen=True, kw_only=True):
+class CompletedStep(Dated, frozen=True, kw_only=True):
     """A step that has been taken."""
 
     moments: ClassVar = ("at",)
@@ -41,7 +41,7 @@ class Done(Dated, frozen=True, kw_only=True):
     """What the authority calls it."""
 
 
-class Clock(Dated, frozen=True, kw_only=True):
+class ReportingDeadline(Dated, frozen=True, kw_only=True):
     """What the operator became aware of, and under which rules it has to be told."""
 
     moments: ClassVar = ("aware_at",)
@@ -50,7 +50,7 @@ class Clock(Dated, frozen=True, kw_only=True):
     regimes: Annotated[tuple[Regime, ...], Meta(min_length=1, max_length=2)]
     aware_at: Instant
     incident: Id | None = None
-    done: Annotated[tuple[Done, ...], Meta(max_length=4)] = ()
+    done: Annotated[tuple[CompletedStep, ...], Meta(max_length=4)] = ()
     note: Text | None = None
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class Clock(Dated, frozen=True, kw_only=True):
             raise RuleBroken("a step is done once")
 
 
-class Deadline(msgspec.Struct, frozen=True):
+class DeadlineStep(msgspec.Struct, frozen=True):
     """A step and by when it is due."""
 
     step: Step
@@ -74,12 +74,12 @@ class Deadline(msgspec.Struct, frozen=True):
     overdue: bool
 
 
-def deadlines(clock: Clock, now: datetime) -> tuple[Deadline, ...]:
+def steps_of(clock: ReportingDeadline, now: datetime) -> tuple[DeadlineStep, ...]:
     """The steps of a clock, the one due first first."""
     return tuple(sorted(_deadlines(clock, now), key=lambda one: one.due_at))
 
 
-def _deadlines(clock: Clock, now: datetime) -> Iterator[Deadline]:
+def _deadlines(clock: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep]:
     aware = instant(clock.aware_at)
     done = {one.step: one.at for one in clock.done}
     notified = done.get("nis2-notification")
@@ -93,7 +93,7 @@ def _deadlines(clock: Clock, now: datetime) -> Iterator[Deadline]:
     for step, (regime, rule) in STEPS.items():
         if regime in clock.regimes:
             at = done.get(step)
-            yield Deadline(step, rule, as_instant(due[step]), at, at is None and due[step] < now)
+            yield DeadlineStep(step, rule, as_instant(due[step]), at, at is None and due[step] < now)
 
 
 def a_month_after(moment: datetime) -> datetime:
@@ -102,7 +102,7 @@ def a_month_after(moment: datetime) -> datetime:
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))
 
 
-def next_due(several: tuple[Deadline, ...]) -> Deadline | None:
+def next_due(several: tuple[DeadlineStep, ...]) -> DeadlineStep | None:
     """What is to be done next."""
     return next((one for one in several if one.done_at is None), None)
 
@@ -110,7 +110,7 @@ def next_due(several: tuple[Deadline, ...]) -> Deadline | None:
 # iCalendar (RFC 5545)
 
 
-def calendar_of(clocks: tuple[tuple[str, Clock], ...], now: datetime, *, host: str) -> bytes:
+def calendar_of(clocks: tuple[tuple[str, ReportingDeadline], ...], now: datetime, *, host: str) -> bytes:
     """A calendar of every step that is still to be done; each has an alarm two hours before.
 
     Texts have been checked (``document.check_text``): of the characters that end a line here they hold the
@@ -118,7 +118,7 @@ def calendar_of(clocks: tuple[tuple[str, Clock], ...], now: datetime, *, host: s
     """
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//clocks//EN"]
     for key, clock in clocks:
-        for one in deadlines(clock, now):
+        for one in steps_of(clock, now):
             if one.done_at is None:
                 lines += [
                     "BEGIN:VEVENT",

@@ -175,7 +175,7 @@ class Unavailable(Refused):
     title = "The node cannot answer now"
 
 
-class Raced(Unavailable):
+class WriteConflict(Unavailable):
     code = "raced"
     title = "Another writer came first"
 
@@ -183,5 +183,5 @@ class Raced(Unavailable):
         super().__init__("another writer came first; nothing was changed, try again")
 
 
-class Broken(Exception):
+class CommandFailed(Exception):
     """The node cannot work as it is configured; the message says what an administrator can do."""

@@ -109,7 +109,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return FeedName(self.origin, self.audience)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FeedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One change of a feed, as it goes over the wire."""
 
     seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -124,7 +124,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     document: msgspec.Raw = msgspec.Raw()
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
+class VerifiedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that holds what it says: the record, or the withdrawal of one."""
 
     seq: int
@@ -135,7 +135,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """None for a withdrawal."""
 
 
-class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+class RejectedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that was not taken, and why. Its content is not kept."""
 
     seq: Count
@@ -159,24 +159,24 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some entries of a feed, in order, and where they end."""
 
-    entries: tuple[Entry | SetAside, ...]
+    entries: tuple[FeedEntry | RejectedEntry, ...]
     """What could not be read as an entry has been set aside already."""
     cursor: Cursor
     more: bool
 
 
-class Source(Protocol):
+class FeedSource(Protocol):
     """Where feeds can be read: a peer's node over HTTP, or a node in this process."""
 
-    def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+    def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         """The feed's entries after the cursor, page by page, to its head."""
         ...
 
 
-_entry = msgspec.json.Decoder(Entry)
+_entry = msgspec.json.Decoder(FeedEntry)
 
 
 class _Numbered(msgspec.Struct):
@@ -193,7 +193,7 @@ _numbered = msgspec.json.Decoder(_Numbered)
 _FIRST = re.compile(rb'\{"seq":([1-9][0-9]{0,14}),')
 
 
-def read_entry(line: bytes) -> Entry:
+def read_entry(line: bytes) -> FeedEntry:
     """The entry of a line. Raises Invalid, in words of the schema alone."""
     try:
         return _entry.decode(line)
@@ -207,7 +207,7 @@ def read_entry(line: bytes) -> Entry:
         raise Invalid("it is not JSON that is read here") from None
 
 
-def unreadable(line: bytes, why: Invalid) -> SetAside:
+def unreadable(line: bytes, why: Invalid) -> RejectedEntry:
     """An entry that cannot be read but for its number, so that one can go on after it.
 
     Raises Invalid for a line that is no JSON object with a number.
@@ -232,7 +232,7 @@ def unreadable(line: bytes, why: Invalid) -> SetAside:
     if not (type(revision) is int and 0 < revision <= SAFE_INTEGER):
         revision = 0
     at = f" at {why.pointer}" if why.pointer else ""
-    return SetAside(
+    return RejectedEntry(
         seq=numbered.seq,
         type=type_,
         key=key,
@@ -249,15 +249,15 @@ def _plain(raw: msgspec.Raw) -> object:
         return None
 
 
-def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
+def verify(entry: FeedEntry, feed: FeedName) -> VerifiedEntry | RejectedEntry:
     """Hold an entry of a peer's feed against what it says of itself.
 
     The hash is that of the bytes that came; the document names this entry and this origin; its label
     puts it in this very feed; a known type keeps its schema.
     """
 
-    def refuse(reason: str, detail: str) -> SetAside:
-        return SetAside(
+    def refuse(reason: str, detail: str) -> RejectedEntry:
+        return RejectedEntry(
             seq=entry.seq,
             type=entry.type,
             key=entry.key,
@@ -267,7 +267,9 @@ def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
         )
 
     if entry.op == "withdraw":
-        return Verified(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=None)
+        return VerifiedEntry(
+            seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=None
+        )
     raw = bytes(entry.document)
     digest = hashlib.sha256(raw).digest()
     if digest.hex() != entry.hash:
@@ -292,7 +294,9 @@ def verify(entry: Entry, feed: FeedName) -> Verified | SetAside:
         return refuse("wrong-audience", f"a document for {whom} in the feed {feed}")
     if record.op != entry.op:
         return refuse("bad-document", f"the entry says {entry.op}, the document is one to {record.op}")
-    return Verified(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=record)
+    return VerifiedEntry(
+        seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=record
+    )
 
 
 def printable(said: str, most: int = 500) -> str:

@@ -52,7 +52,7 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             raise Invalid("the invitation is not whole; copy it again") from None
 
 
-def a_secret() -> str:
+def new_secret() -> str:
     """256 random bits."""
     return secrets.token_urlsafe(32)
 
@@ -86,7 +86,7 @@ class Inviter(msgspec.Struct, frozen=True, kw_only=True):
     proof: str
 
 
-class Registered(msgspec.Struct, frozen=True, kw_only=True):
+class RegistrationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a registration (RFC 7591, 3.2.1)."""
 
     client_id: str

@@ -16,7 +16,7 @@ PeerState = Literal["pending", "active", "suspended", "left"]
 any more, and its id stays bound to its key. (``invited`` is an invitation nobody has used yet.)"""
 
 FIRST_WAIT = 1.0
-LONGEST_WAIT = 300.0
+MAX_WAIT_SECONDS = 300.0
 """Bounds of the back-off between attempts, in seconds."""
 
 
@@ -60,14 +60,14 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing it signed holds any more."""
 
 
-class Outside(Protocol):
+class OtherNodes(Protocol):
     """What a node asks of other nodes over the network, besides their feeds."""
 
     def check_url(self, url: str, *, private: bool) -> str:
         """The base URL of a node that may be called. Raises Unreachable."""
         ...
 
-    async def introduced(self, url: str, *, private: bool) -> Introduced:
+    async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
         """What the node at a URL says of itself. Raises Unreachable."""
         ...
 
@@ -101,7 +101,7 @@ class Outside(Protocol):
         ...
 
 
-class Introduced(msgspec.Struct, frozen=True):
+class IntroducedPeer(msgspec.Struct, frozen=True):
     """What a node says of itself in public."""
 
     operator: str
@@ -116,6 +116,6 @@ def back_off(failures: int, *, asked: float | None = None, chance: random.Random
     Doubles from one second to five minutes, with full jitter so that peers of a node that comes back do
     not all return at once; never less than the peer asked for (``Retry-After``, in seconds, capped).
     """
-    ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 20))
+    ceiling = min(MAX_WAIT_SECONDS, FIRST_WAIT * 2 ** min(failures - 1, 20))
     wait = (chance or random).uniform(FIRST_WAIT / 2, ceiling)
-    return timedelta(seconds=max(wait, min(asked or 0.0, LONGEST_WAIT)))
+    return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT_SECONDS)))

@@ -16,7 +16,7 @@ Sort = Literal["-updated_at", "updated_at", "id"]
 SORTS: tuple[str, ...] = get_args(Sort)
 
 PAGE = 50
-LONGEST_PAGE = 500
+MAX_PAGE = 500
 MOST_COUNTED = 1_000
 """Totals are exact up to this number; beyond it they are said to be "at least"."""
 LONGEST_WORDS = 200
@@ -28,7 +28,7 @@ COMMON = ("origin", "tlp")
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class PageKey(msgspec.Struct, frozen=True, array_like=True):
     """Where a page ended: the sort key of its last record."""
 
     sort: Sort
@@ -40,7 +40,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
         return base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).rstrip(b"=").decode()
 
     @classmethod
-    def parse(cls, text: str, sort: str) -> Place:
+    def parse(cls, text: str, sort: str) -> PageKey:
         """Raises Invalid for what no answer with this sort order has given."""
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -67,7 +67,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     updated_before: datetime | None = None
     sort: Sort = "-updated_at"
     limit: int = PAGE
-    after: Place | None = None
+    after: PageKey | None = None
     total: bool = False
 
 
@@ -111,8 +111,8 @@ def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
         updated_since=_moment(controls, "updated_since"),
         updated_before=_moment(controls, "updated_before"),
         sort=sort,  # type: ignore[arg-type]
-        limit=_number(controls, "limit", PAGE, LONGEST_PAGE),
-        after=Place.parse(controls["after"], sort) if "after" in controls else None,
+        limit=_number(controls, "limit", PAGE, MAX_PAGE),
+        after=PageKey.parse(controls["after"], sort) if "after" in controls else None,
         total=_truth(controls, "total"),
     )
 

@@ -18,19 +18,19 @@ from federation.domain.content.solution import Solution
 from federation.domain.document import Document, Draft, check_draft, check_id, draft_of, says_the_same
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed, Refused
 from federation.domain.formats import READERS
-from federation.domain.formats.advisory import OWNED, Finding, Made, incident_of
+from federation.domain.formats.advisory import OWNED, DraftIncident, Finding, incident_of
 from federation.domain.formats.catalogue import Catalogue
-from federation.domain.query import LONGEST_PAGE, Place, Query
+from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.visibility import Caller, Tlp
 from federation.node import records
 from federation.node.node import Node
 from federation.node.records import Preconditions
-from federation.store.records import Stored
+from federation.store.records import StoredRecord
 
 Outcome = Literal["published", "revised", "unchanged", "skipped", "refused"]
-RACES = 5
+MAX_ATTEMPTS = 5
 """How often an incident that somebody else wrote meanwhile is looked at again."""
-MOST_SOLUTIONS = 20_000
+MAX_SOLUTIONS = 20_000
 """Solutions that advisories are compared with, at most."""
 
 
@@ -51,7 +51,7 @@ class ImportLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why it was skipped or refused."""
 
 
-class Outcomes(msgspec.Struct, frozen=True):
+class OutcomeCounts(msgspec.Struct, frozen=True):
     """How many of each outcome."""
 
     published: int = 0
@@ -65,13 +65,13 @@ class ImportReport(msgspec.Struct, frozen=True):
     """What became of the advisories."""
 
     dry_run: bool
-    summary: Outcomes
+    summary: OutcomeCounts
     advisories: tuple[ImportLine, ...]
 
 
 def report(lines: Sequence[ImportLine], *, dry_run: bool) -> ImportReport:
     counted: dict[str, int] = Counter(line.outcome for line in lines)
-    return ImportReport(dry_run, Outcomes(**counted), tuple(lines))
+    return ImportReport(dry_run, OutcomeCounts(**counted), tuple(lines))
 
 
 async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
@@ -80,9 +80,9 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
         origin, _, key = one.partition("/")
         check_id(origin, key)
     known: list[tuple[str, Solution]] = []
-    place: Place | None = None
-    while not solutions and len(known) < MOST_SOLUTIONS:
-        query = Query(kind=Solution, sort="id", limit=LONGEST_PAGE, after=place)
+    place: PageKey | None = None
+    while not solutions and len(known) < MAX_SOLUTIONS:
+        query = Query(kind=Solution, sort="id", limit=MAX_PAGE, after=place)
         documents, place, _ = await records.collect(
             node, query, by=Caller(node=node.operator, operator=node.operator)
         )
@@ -98,7 +98,7 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
 _solution = msgspec.json.Decoder(Document[Solution])
 
 
-async def take(
+async def import_advisory(
     node: Node,
     form: str,
     raw: bytes,
@@ -154,13 +154,13 @@ async def _one(
             return ImportLine("skipped", source, finding.id, detail=why)
         # A rejected record may no longer name a product.
         source_ = {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()}
-        made = Made({"status": "withdrawn", "source": source_}, ())
+        made = DraftIncident({"status": "withdrawn", "source": source_}, ())
     if held is not None and held.retracted:
         return ImportLine("skipped", source, finding.id, detail=f"{node.operator}/{key} was retracted here")
     as_text = sum("range_text" in entry for entry in made.content.get("affects", ()))
     line = ImportLine("published", source, finding.id, f"{node.operator}/{key}", made.defaulted, as_text)
     shape: Any = Draft
-    for _ in range(RACES):
+    for _ in range(MAX_ATTEMPTS):
         wanted = _revised(held, made, raw) if held is not None else _new(made, tlp, audience)
         if wanted is None:
             return msgspec.structs.replace(line, outcome="unchanged")
@@ -184,19 +184,19 @@ async def _one(
     raise Invalid(f"{node.operator}/{key} was always written by others meanwhile; import it again")
 
 
-async def _held(node: Node, key: str, by: Caller) -> Stored | None:
+async def _held(node: Node, key: str, by: Caller) -> StoredRecord | None:
     try:
         return await records.find(node, Incident, node.operator, key, by=by)
     except NotFound:
         return None
 
 
-def _new(made: Made, tlp: Tlp | None, audience: str | None) -> dict[str, Any]:
+def _new(made: DraftIncident, tlp: Tlp | None, audience: str | None) -> dict[str, Any]:
     envelope = {"tlp": tlp, "audience": audience}
     return {**{name: value for name, value in envelope.items() if value}, "content": made.content}
 
 
-def _revised(held: Stored, made: Made, raw: bytes) -> dict[str, Any] | None:
+def _revised(held: StoredRecord, made: DraftIncident, raw: bytes) -> dict[str, Any] | None:
     """What is held with what the advisory says now; None when it is the same advisory."""
     draft = draft_of(held.document)
     content = draft["content"]

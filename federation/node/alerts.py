@@ -35,17 +35,17 @@ from federation.domain.alert import (
 from federation.domain.document import mint_key
 from federation.domain.errors import Invalid, NotFound, Unreachable
 from federation.domain.feed import printable
-from federation.domain.query import LONGEST_PAGE, Place
+from federation.domain.query import MAX_PAGE, PageKey
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node import exposure
 from federation.node.node import Node
-from federation.store.alerts import WINDOW, Due, Subscription
+from federation.store.alerts import WINDOW, DueDelivery, Subscription
 from federation.store.database import Writing
 
 log = logging.getLogger("federation.alerts")
 
-MOST_SUBSCRIPTIONS = 100
+MAX_SUBSCRIPTIONS = 100
 """Subscriptions of a node, at most."""
 LOOK_SECONDS = 15.0
 """Seconds between looks at what has not been done in time, when nothing arrives."""
@@ -57,7 +57,7 @@ KEPT = timedelta(days=90)
 """Alerts that were delivered or parked are forgotten after this, longer than ``NEWS``."""
 DELIVERING = 4
 """How many at a time deliver what is due: a receiver that says nothing keeps one or two of them busy."""
-MOST_PAGES = 20
+MAX_PAGES = 20
 """Pages of open incidents that are looked at for what hits one's own, the newest."""
 OF_OWN: frozenset[AlertEvent] = frozenset({"incident.hits-mine", "incident.unanswered"})
 GONE = "the receiver is gone (410)"
@@ -72,15 +72,15 @@ class Subscribed(msgspec.Struct, frozen=True):
     secret: str
 
 
-def check_wanted(node: Node, wanted: NewSubscription) -> None:
+def check_subscription(node: Node, wanted: NewSubscription) -> None:
     """Raises Invalid where nobody could be told so: a webhook that is not called, no mail server."""
     if wanted.webhook is not None:
         try:
-            node.outside.check_webhook(wanted.webhook, private=wanted.private)
+            node.others.check_webhook(wanted.webhook, private=wanted.private)
         except Unreachable as error:
             raise Invalid(error.detail, pointer="/webhook") from None
         return
-    if not node.outside.sends_mail:
+    if not node.others.sends_mail:
         raise Invalid("this node sends no e-mail: FEDERATION_SMTP_URL is not set", pointer="/email")
     if not is_mailbox(wanted.email or ""):
         raise Invalid("email is an address of plain ASCII characters, without quotes", pointer="/email")
@@ -88,14 +88,14 @@ def check_wanted(node: Node, wanted: NewSubscription) -> None:
 
 async def subscribe(node: Node, wanted: NewSubscription, *, by: str) -> Subscribed:
     """Tell somebody of events from now on. ``by`` is who wants it, for the audit trail. Raises Invalid."""
-    check_wanted(node, wanted)
+    check_subscription(node, wanted)
     made = Subscribed(mint_key(), a_webhook_secret())
     async with node.store.write() as tx:
         # Nobody makes alerts meanwhile: who subscribes is told of all that arrives after the commit.
         await tx.alerts.lock()
         there = await tx.alerts.subscriptions()
-        if len(there) >= MOST_SUBSCRIPTIONS:
-            raise Invalid(f"there are {MOST_SUBSCRIPTIONS} subscriptions already; remove one first")
+        if len(there) >= MAX_SUBSCRIPTIONS:
+            raise Invalid(f"there are {MAX_SUBSCRIPTIONS} subscriptions already; remove one first")
         if not any(one.active for one in there):
             # What was here before anybody wanted to be told is no news.
             await tx.alerts.advance(await tx.alerts.last_arrival())
@@ -157,7 +157,7 @@ def _no_subscription(id_: str) -> NotFound:
 # Noticing
 
 
-class Noticing:
+class AlertScan:
     """Looks at what has arrived, and from time to time at what has not been done."""
 
     def __init__(self, node: Node) -> None:
@@ -217,7 +217,7 @@ async def notice(node: Node, *, began: datetime | None = None) -> int:
     return made
 
 
-class Happened(NamedTuple):
+class Occurrence(NamedTuple):
     """An event, under the name by which it is one."""
 
     name: str
@@ -233,7 +233,7 @@ def _alert(node: Node, event: AlertEvent, subject: str, **data: Any) -> Alert:
     return Alert(id="", event=event, subject=subject, at=node.clock(), data={"id": subject, **data})
 
 
-def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Happened]:
+def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
     """What the incidents tell that have arrived.
 
     A peer's feed has the last revision of a record only, so that the first one that comes may be a later
@@ -248,9 +248,9 @@ def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Happened]:
         data = {"revision": revision, "tlp": tlp, "link": f"{node.url}/v1/incidents/{id_}"}
         if not retracted and created_at >= news:
             alert = _alert(node, "incident.published", id_, **data)
-            yield Happened(f"incident.published {id_} 1", alert, None if revision == 1 else created_at)
+            yield Occurrence(f"incident.published {id_} 1", alert, None if revision == 1 else created_at)
         if revision > 1:
-            yield Happened(
+            yield Occurrence(
                 f"incident.changed {id_} {revision}", _alert(node, "incident.changed", id_, **data)
             )
 
@@ -258,27 +258,27 @@ def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Happened]:
 async def _own(node: Node) -> tuple[exposure.OwnLine, ...]:
     """The open incidents that hit deployments of one's own, or may."""
     found: list[exposure.OwnLine] = []
-    place: Place | None = None
-    for _ in range(MOST_PAGES):
-        page, place = await exposure.of_own(node, by=itself(node.operator), limit=LONGEST_PAGE, after=place)
+    place: PageKey | None = None
+    for _ in range(MAX_PAGES):
+        page, place = await exposure.of_own(node, by=itself(node.operator), limit=MAX_PAGE, after=place)
         found += page.incidents
         if place is None:
             break
     return tuple(found)
 
 
-def _hits(node: Node, own: Sequence[exposure.OwnLine]) -> Iterator[Happened]:
+def _hits(node: Node, own: Sequence[exposure.OwnLine]) -> Iterator[Occurrence]:
     for line in own:
         name = f"incident.hits-mine {line.incident.id}"
-        yield Happened(name, _own_alert(node, "incident.hits-mine", line))
+        yield Occurrence(name, _own_alert(node, "incident.hits-mine", line))
 
 
-def _unanswered(node: Node, own: Sequence[exposure.OwnLine], one: Subscription) -> Iterator[Happened]:
+def _unanswered(node: Node, own: Sequence[exposure.OwnLine], one: Subscription) -> Iterator[Occurrence]:
     before = as_instant(node.clock() - timedelta(hours=one.unanswered_hours))
     for line in own:
         if line.hit.answer is None and line.incident.published_at <= before:
             name = f"incident.unanswered {line.incident.id}"
-            yield Happened(name, _own_alert(node, "incident.unanswered", line))
+            yield Occurrence(name, _own_alert(node, "incident.unanswered", line))
 
 
 def _own_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Alert:
@@ -295,13 +295,13 @@ def _own_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Alert:
     )
 
 
-async def _silent(node: Node, tx: Writing, began: datetime | None = None) -> list[Happened]:
+async def _silent(node: Node, tx: Writing, began: datetime | None = None) -> list[Occurrence]:
     """Peers that have not answered for long, as far as there was somebody here to hear them."""
     limit = node.clock() - timedelta(seconds=exposure.STALE_AFTER)
     if began is not None and began > limit:
         return []
     return [
-        Happened(
+        Occurrence(
             f"peer.stale {peer.operator} {as_instant(peer.contacted_at or peer.added_at)}",
             _alert(node, "peer.stale", peer.operator, link=f"{node.url}/v1/peers"),
         )
@@ -310,9 +310,9 @@ async def _silent(node: Node, tx: Writing, began: datetime | None = None) -> lis
     ]
 
 
-async def _set_aside(node: Node, tx: Writing) -> list[Happened]:
+async def _set_aside(node: Node, tx: Writing) -> list[Occurrence]:
     return [
-        Happened(
+        Occurrence(
             f"record.set-aside {one.origin}/{one.audience} {one.type}/{one.key} {one.seq}",
             _alert(
                 node,
@@ -323,7 +323,7 @@ async def _set_aside(node: Node, tx: Writing) -> list[Happened]:
                 link=f"{node.url}/v1/peers",
             ),
         )
-        for one in await tx.feeds.set_aside()
+        for one in await tx.feeds.rejected()
     ]
 
 
@@ -341,7 +341,7 @@ async def deliver(node: Node) -> int:
     return sum(taken)
 
 
-async def _deliver(node: Node, due: Due) -> bool:
+async def _deliver(node: Node, due: DueDelivery) -> bool:
     """Whether it was taken. What came of it is noted, whatever it was: an alert that is not is made again."""
     now = node.clock()
     gone = False
@@ -367,7 +367,7 @@ async def _deliver(node: Node, due: Due) -> bool:
     return not gone
 
 
-def _with_content(due: Due) -> Alert:
+def _with_content(due: DueDelivery) -> Alert:
     """The alert with what everybody may read of its incident.
 
     It is added for each attempt and kept nowhere: an incident that is withdrawn, or moved to fewer readers,
@@ -380,7 +380,7 @@ def _with_content(due: Due) -> Alert:
     return msgspec.structs.replace(due.alert, data=due.alert.data | told)
 
 
-async def _note_failure(node: Node, due: Due, failure: Unreachable, now: datetime) -> None:
+async def _note_failure(node: Node, due: DueDelivery, failure: Unreachable, now: datetime) -> None:
     again = now + next_wait(due.attempts, asked=failure.retry_after)
     parked = failure.final or again > due.alert.at + PATIENCE
     async with node.store.write() as tx:
@@ -404,7 +404,7 @@ async def _sent(node: Node, alert: Alert, to: Subscription, now: datetime) -> bo
     """Tell a subscriber. Whether it said that it is gone for good. Raises Unreachable if it was not taken."""
     if to.webhook is None:
         told = letter(alert, to=to.email or "", subscription=to.id, node=node.operator)
-        await node.outside.mail(told)
+        await node.others.mail(told)
         return False
     body = msgspec.json.encode({"type": alert.event, "timestamp": as_instant(alert.at), "data": alert.data})
     timestamp = int(now.timestamp())
@@ -414,7 +414,7 @@ async def _sent(node: Node, alert: Alert, to: Subscription, now: datetime) -> bo
         "webhook-timestamp": str(timestamp),
         "webhook-signature": signature(to.secret, alert.id, timestamp, body),
     }
-    status = await node.outside.post_webhook(to.webhook, body, headers, private=to.private)
+    status = await node.others.post_webhook(to.webhook, body, headers, private=to.private)
     if status == 410:
         return True
     if not 200 <= status < 300:

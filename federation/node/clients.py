@@ -10,8 +10,8 @@ import msgspec
 from federation.domain.audit import OPERATOR
 from federation.domain.content.group import Group
 from federation.domain.document import Draft, check_draft, draft_of
-from federation.domain.errors import Broken, Conflict, NotFound, Retracted
-from federation.domain.invitation import a_secret, fingerprint
+from federation.domain.errors import CommandFailed, Conflict, NotFound, Retracted
+from federation.domain.invitation import fingerprint, new_secret
 from federation.domain.query import Query
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import itself
@@ -28,15 +28,15 @@ async def add_client(node: Node, name: str, scopes: tuple[str, ...] = ()) -> tup
     Without scopes it gets every one but those of ``NOT_BY_DEFAULT``. Raises Broken.
     """
     if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise Broken("a client's name has 1 to 100 printable characters")
+        raise CommandFailed("a client's name has 1 to 100 printable characters")
     for scope in scopes:
         if scope not in SCOPES:
-            raise Broken(f"{scope} is not a scope; {', '.join(SCOPES)} are")
+            raise CommandFailed(f"{scope} is not a scope; {', '.join(SCOPES)} are")
     chosen = tuple(dict.fromkeys(scopes)) or tuple(s for s in SCOPES if s not in NOT_BY_DEFAULT)
-    client_id, secret = f"client-{secrets.token_hex(8)}", a_secret()
+    client_id, secret = f"client-{secrets.token_hex(8)}", new_secret()
     async with node.store.write() as tx:
         if any(one.name == name and one.revoked_at is None for one in await tx.clients.all()):
-            raise Broken(f"there is a client {name} already; revoke it first, or choose another name")
+            raise CommandFailed(f"there is a client {name} already; revoke it first, or choose another name")
         await tx.audit.note("client.added", actor=OPERATOR, subject=client_id, detail={"name": name})
         await tx.clients.add(client_id, name, fingerprint(secret), chosen)
     return client_id, secret, chosen
@@ -47,12 +47,12 @@ async def revoke_client(node: Node, name: str) -> None:
     async with node.store.write() as tx:
         await tx.audit.note("client.revoked", actor=OPERATOR, subject=name)
         if not await tx.clients.revoke(name):
-            raise Broken(f"there is no active client {name}")
+            raise CommandFailed(f"there is no active client {name}")
 
 
 async def change_secret(node: Node, name: str, *, finish: bool = False) -> str | None:
     """A new secret beside the one a client has; with ``finish`` none, and the former one is dropped."""
-    secret = None if finish else a_secret()
+    secret = None if finish else new_secret()
     async with node.store.write() as tx:
         await tx.audit.note(
             "client.secret-changed",
@@ -62,9 +62,9 @@ async def change_secret(node: Node, name: str, *, finish: bool = False) -> str |
         )
         if secret is None:
             if not await tx.clients.drop_former_secret(name):
-                raise Broken(f"there is no active client {name} with a former secret")
+                raise CommandFailed(f"there is no active client {name} with a former secret")
         elif not await tx.clients.change_secret(name, fingerprint(secret)):
-            raise Broken(f"there is no active client {name}")
+            raise CommandFailed(f"there is no active client {name}")
     return secret
 
 

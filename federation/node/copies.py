@@ -12,8 +12,8 @@ from federation.domain.feed import FeedName
 from federation.domain.values import as_instant
 from federation.domain.visibility import Caller, may_see
 from federation.node.node import Node
-from federation.store.checkpoints import Copy
-from federation.store.feeds import Place as FeedPlace
+from federation.store.checkpoints import CopyRow
+from federation.store.feeds import FeedState as FeedPlace
 
 
 class FeedView(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class FeedView(msgspec.Struct, frozen=True):
     """Removals that wait for `federation peer confirm`."""
 
 
-class Certified(msgspec.Struct, frozen=True):
+class Provenance(msgspec.Struct, frozen=True):
     """What the part of an answer rests on that comes from one feed."""
 
     operator: str
@@ -57,24 +57,24 @@ class Certified(msgspec.Struct, frozen=True):
     """The origin's signature over the state that this node has; null while that has moved on."""
 
 
-async def certificate(node: Node, *, by: Caller) -> tuple[Certified, ...]:
+async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
     """What an answer rests on: for each operator's feed that the caller may see, how it is proved.
 
     One's own feeds are as they are now; copies are as old as what was signed of them.
     """
     now = node.clock()
     async with node.store.read() as tx:
-        places, copies = await tx.feeds.all(), await tx.digests.copies()
-        held = {place.id: await tx.digests.find(place.id) for place in places}
+        places, copies = await tx.feeds.all(), await tx.checkpoints.copies()
+        held = {place.id: await tx.checkpoints.find(place.id) for place in places}
     found = []
     for place in places:
         if place.epoch is None or not may_see(place.origin, place.audience, by):
             continue
         digest, own = held[place.id], place.origin == node.operator
-        copy = feed_view(place, copies.get(place.name, Copy()), now)
+        copy = feed_view(place, copies.get(place.name, CopyRow()), now)
         signed = digest.signed_at if digest else None
         found.append(
-            Certified(
+            Provenance(
                 operator=place.origin,
                 audience=place.audience,
                 epoch=place.epoch,
@@ -91,16 +91,16 @@ async def certificate(node: Node, *, by: Caller) -> tuple[Certified, ...]:
 async def copies(node: Node) -> dict[FeedName, FeedView]:
     """The copies of other operators' feeds, and what is proved of each."""
     async with node.store.read() as tx:
-        feeds, copies = await tx.feeds.all(), await tx.digests.copies()
+        feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
     now = node.clock()
     return {
-        place.name: feed_view(place, copies.get(place.name, Copy()), now)
+        place.name: feed_view(place, copies.get(place.name, CopyRow()), now)
         for place in feeds
         if place.origin != node.operator and place.epoch is not None
     }
 
 
-def feed_view(place: FeedPlace, copy: Copy, now: datetime) -> FeedView:
+def feed_view(place: FeedPlace, copy: CopyRow, now: datetime) -> FeedView:
     """A copy as an administrator sees it."""
     state = copy_state(
         copy.compared, copy.expires_at.timestamp() if copy.expires_at else None, now.timestamp()

@@ -17,40 +17,40 @@ from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
 from federation.domain.document import Document, check_id
 from federation.domain.errors import Forbidden, NotFound, Retracted, Unavailable
-from federation.domain.exposure.coverage import named as bodies_named
+from federation.domain.exposure.coverage import bodies_of as bodies_named
 from federation.domain.exposure.linkage import NONE as NO_LINKS
 from federation.domain.exposure.linkage import Links, SameSoftware
-from federation.domain.exposure.matching import Match, matched, solutions_of, spreading
+from federation.domain.exposure.matching import Match, match_version, solutions_of, spreading
 from federation.domain.exposure.totals import (
     MOST_LISTED,
     OPEN,
-    Copy,
+    AffectedCoverage,
+    AffectedDeployment,
+    Bucket,
+    CopyAge,
     CopyState,
-    DeploymentHit,
-    Extent,
-    Ledger,
-    OperatorHit,
-    Portion,
-    Said,
-    Sum,
+    CoverageSum,
+    OperatorExposure,
+    OperatorTotals,
+    StatementSummary,
     Total,
-    ledgers,
     summary,
-    told,
+    to_view,
     total,
+    totals_by_operator,
 )
 from federation.domain.feed import printable
-from federation.domain.query import LONGEST_PAGE, PAGE, Place, Query
+from federation.domain.query import MAX_PAGE, PAGE, PageKey, Query
 from federation.domain.territories.bodies import Body
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.copies import feed_view
-from federation.node.linkage import linked
+from federation.node.linkage import linked_solutions
 from federation.node.node import Node
-from federation.node.records import NONE, Outcome, Preconditions
+from federation.node.records import NO_PRECONDITIONS, Preconditions, WriteResult
 from federation.store.database import Reading
-from federation.store.exposure import Covering, Group, Single, covering
+from federation.store.exposure import CoverageSet, DeploymentGroup, SingleDeployment, covering
 
 PATIENCE = 10.0
 """Seconds that a question waits for what has arrived to be brought in, at most."""
@@ -82,7 +82,7 @@ MOST_ALIKE = 50
 _SHARED_ALIAS = re.compile(r"(CVE|GHSA|EUVD|CERTFR|PYSEC)-[A-Za-z0-9-]+")
 
 
-class IncidentShown(msgspec.Struct, frozen=True):
+class IncidentSummary(msgspec.Struct, frozen=True):
     """What a reader of an exposure needs to know of the incident."""
 
     id: str
@@ -99,13 +99,13 @@ class IncidentShown(msgspec.Struct, frozen=True):
 class IncidentExposure(msgspec.Struct, frozen=True):
     """Who is hit by an incident, as far as the caller may see."""
 
-    incident: IncidentShown
+    incident: IncidentSummary
     as_of: str
     open: bool
     """False when the incident is over; of one that is withdrawn nothing is hit."""
     summary: dict[str, str]
     total: Total
-    operators: tuple[OperatorHit, ...]
+    operators: tuple[OperatorExposure, ...]
     not_here: tuple[str, ...]
     """Deployments that the incident names and that are not here to be seen, a hundred at most."""
     same_software: tuple[SameSoftware, ...]
@@ -118,7 +118,7 @@ class IncidentExposure(msgspec.Struct, frozen=True):
 class IncidentLine(msgspec.Struct, frozen=True):
     """An incident in a list of exposures."""
 
-    incident: IncidentShown
+    incident: IncidentSummary
     total: Total
 
 
@@ -128,9 +128,9 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     solution: str
     as_of: str
     incidents: tuple[IncidentLine, ...]
-    affected: Extent
+    affected: AffectedCoverage
     """All incidents together; a body that is hit by two counts once."""
-    unknown: Extent
+    unknown: AffectedCoverage
     more: bool
     """Whether there are open incidents beyond these."""
     same_software: tuple[SameSoftware, ...]
@@ -141,8 +141,8 @@ class SolutionExposure(msgspec.Struct, frozen=True):
 class OwnLine(msgspec.Struct, frozen=True):
     """An open incident and what it means for the caller's own deployments."""
 
-    incident: IncidentShown
-    hit: OperatorHit
+    incident: IncidentSummary
+    hit: OperatorExposure
     same_software: tuple[SameSoftware, ...]
     """One's own solutions that it does not name and that are the same software, with who says so."""
 
@@ -159,7 +159,7 @@ class OwnExposure(msgspec.Struct, frozen=True):
     """Where the next page is."""
 
 
-class Read(msgspec.Struct, frozen=True):
+class IncidentRecord(msgspec.Struct, frozen=True):
     """An incident as it was read."""
 
     id: str
@@ -168,7 +168,7 @@ class Read(msgspec.Struct, frozen=True):
     content: Incident
 
     @classmethod
-    def of(cls, document: bytes) -> Read:
+    def of(cls, document: bytes) -> IncidentRecord:
         read = _incident.decode(document)
         assert read.content is not None  # noqa: S101 - no tombstone is given
         return cls(f"{read.origin}/{read.key}", read.created_at, read.updated_at, read.content)
@@ -195,9 +195,9 @@ class Read(msgspec.Struct, frozen=True):
         """Those that mean the same to everybody."""
         return tuple(one for one in self.content.aliases if _SHARED_ALIAS.fullmatch(one))
 
-    def shown(self) -> IncidentShown:
+    def shown(self) -> IncidentSummary:
         content = self.content
-        return IncidentShown(
+        return IncidentSummary(
             self.id,
             content.title,
             content.kind,
@@ -217,15 +217,15 @@ _statement = msgspec.json.Decoder(Document[Statement])
 # How old each part is
 
 
-async def copies(node: Node, tx: Reading) -> dict[str, Copy]:
+async def copies(node: Node, tx: Reading) -> dict[str, CopyAge]:
     """How old and how verified the copy of each operator's records is.
 
     The one place where exposure learns of it: from what is proved of each feed of an operator's, the worst of
     them; and by when it last answered, where nothing is proved yet.
     """
     now = node.clock()
-    found = {node.operator: Copy("own", 0)}
-    held, proved = await tx.feeds.all(), await tx.digests.copies()
+    found = {node.operator: CopyAge("own", 0)}
+    held, proved = await tx.feeds.all(), await tx.checkpoints.copies()
     for peer in await tx.peers.all():
         views = [
             feed_view(place, copy, now)
@@ -241,7 +241,7 @@ async def copies(node: Node, tx: Reading) -> dict[str, Copy]:
             state = max((state, *known) if state == "stale" else known, key=WORST.index)
             ages = [view.age_seconds for view in views if view.age_seconds is not None]
             age = max(ages) if ages else contacted
-        found[peer.operator] = Copy(state, age)
+        found[peer.operator] = CopyAge(state, age)
     return found
 
 
@@ -249,24 +249,24 @@ WORST: tuple[CopyState, ...] = ("verified", "unproved", "stale", "diverged")
 _STATES: dict[str, CopyState] = {state: state for state in WORST}
 
 
-UNKNOWN_COPY = Copy("unknown", None)
+UNKNOWN_COPY = CopyAge("unknown", None)
 
 
-async def bring_in(node: Node, *, within: float = PATIENCE) -> None:
+async def refresh_index(node: Node, *, within: float = PATIENCE) -> None:
     """Bring the groups up to what is held now. Raises Unavailable when that takes too long."""
     ends = asyncio.get_running_loop().time() + within
     async with node.store.read() as tx:
-        left = await tx.exposure.behind()
+        left = await tx.exposure.lag()
     while left:
         if asyncio.get_running_loop().time() > ends:
             raise Unavailable(
                 f"{left} records that have arrived are still being counted; try again in a moment"
             )
         async with node.store.write() as writing:
-            left = await writing.exposure.bring_in()
+            left = await writing.exposure.refresh()
 
 
-class KeepingUp:
+class IndexRefresher:
     """Brings in what has arrived before somebody asks, but not while much is arriving.
 
     A first sync or a bulk upload is not to share its processor with this: who asks meanwhile waits for it.
@@ -280,7 +280,7 @@ class KeepingUp:
 
     async def keep_up(self, node: Node) -> None:
         """Bring in all of it, or leave it for the next time, which is not to be for ever."""
-        arrival = node.watch.state.arrival
+        arrival = node.notifier.state.arrival
         self._somebody_publishes(arrival, monotonic())
         moved, self._arrival = arrival - self._arrival, arrival
         if moved > HURRY and self._passed < MOST_PASSED:
@@ -288,12 +288,12 @@ class KeepingUp:
             return
         self._passed = 0
         async with node.store.read() as reading:
-            left = await reading.exposure.behind()
-        while left and node.watch.state.arrival - arrival <= HURRY:
+            left = await reading.exposure.lag()
+        while left and node.notifier.state.arrival - arrival <= HURRY:
             began = monotonic()
-            publishing = self._somebody_publishes(node.watch.state.arrival, began)
+            publishing = self._somebody_publishes(node.notifier.state.arrival, began)
             async with node.store.write() as tx:
-                left = await tx.exposure.bring_in(FEW if publishing else None)
+                left = await tx.exposure.refresh(FEW if publishing else None)
             if left and publishing:
                 await asyncio.sleep(RESTS * (monotonic() - began))
 
@@ -309,9 +309,9 @@ class KeepingUp:
 async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> IncidentExposure:
     """Who is hit by an incident. Hidden and absent are one answer: NotFound."""
     read = await _read(node, origin, key, by=by)
-    await bring_in(node)
+    await refresh_index(node)
     async with node.store.read() as tx:
-        view = View(node, tx, by, await copies(node, tx))
+        view = ExposureQuery(node, tx, by, await copies(node, tx))
         links = await view.links([read])
         groups = await view.of_solutions({*read.solutions, *links.solutions})
         (found,) = await view.ledgers([read], groups, links)
@@ -325,10 +325,10 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
         summary=summary(whole),
         total=whole,
         operators=tuple(
-            view.told(one, own if one.operator == by.operator else ()) for one in view.everybody(found)
+            view.to_view(one, own if one.operator == by.operator else ()) for one in view.everybody(found)
         ),
         not_here=not_here,
-        same_software=links.told(view.through[read.id]),
+        same_software=links.to_view(view.through[read.id]),
         more_same_software=links.more,
     )
 
@@ -336,13 +336,13 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
 async def bodies_of_incident(node: Node, origin: str, key: str, *, by: Caller) -> list[Body]:
     """The bodies of the register that are hit by an incident: whom to call."""
     read = await _read(node, origin, key, by=by)
-    await bring_in(node)
+    await refresh_index(node)
     async with node.store.read() as tx:
-        view = View(node, tx, by)
+        view = ExposureQuery(node, tx, by)
         links = await view.links([read])
         groups = await view.of_solutions({*read.solutions, *links.solutions})
         (found,) = await view.ledgers([read], groups, links)
-    whole = Sum()
+    whole = CoverageSum()
     for ledger in found.values():
         whole.merge(ledger.affected)
     return list(bodies_named(whole.reached))
@@ -352,12 +352,12 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
     """Who is hit by the open incidents of a solution; its own record need not have arrived."""
     check_id(origin, key)
     solution = f"{origin}/{key}"
-    await bring_in(node)
+    await refresh_index(node)
     async with node.store.read() as tx:
-        view = View(node, tx, by)
+        view = ExposureQuery(node, tx, by)
         around = await view.alike([solution])
         alike = around.solutions
-        incidents, place = await view.open_incidents(sorted({solution, *alike}), limit=LONGEST_PAGE)
+        incidents, place = await view.open_incidents(sorted({solution, *alike}), limit=MAX_PAGE)
         links = await view.links(incidents, among={solution, *alike})
         # What is the same as two solutions does not make these the same: this one must be spoken of.
         incidents = [
@@ -367,10 +367,10 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         ]
         groups = await view.of_solutions({solution, *alike})
         if not incidents and not groups:
-            record = await tx.records.find(Solution.type, origin, key, seen_by=by)
+            record = await tx.records.find(Solution.type, origin, key, visible_to=by)
             if record is None or record.retracted:
                 raise NotFound(f"there is nothing of a solution {solution} that you may see")
-        lines, affected, unknown = [], Sum(), Sum()
+        lines, affected, unknown = [], CoverageSum(), CoverageSum()
         for read, found in zip(incidents, await view.ledgers(incidents, groups, links), strict=True):
             for ledger in found.values():
                 affected.merge(ledger.affected)
@@ -383,23 +383,23 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         affected=affected.extent(),
         unknown=unknown.extent(),
         more=place is not None,
-        same_software=links.told(pair for read in incidents for pair in view.through[read.id]),
+        same_software=links.to_view(pair for read in incidents for pair in view.through[read.id]),
         more_same_software=around.more or links.more,
     )
 
 
 async def of_own(
-    node: Node, *, by: Caller, limit: int = PAGE, after: Place | None = None
-) -> tuple[OwnExposure, Place | None]:
+    node: Node, *, by: Caller, limit: int = PAGE, after: PageKey | None = None
+) -> tuple[OwnExposure, PageKey | None]:
     """The open incidents that hit the caller's own deployments or may hit them, newest first.
 
     A page looks at ``limit`` incidents, so it may show fewer. Raises Forbidden for whom nothing can be own.
     """
     if by.operator is None:
         raise Forbidden("a token is needed: without one nothing is known to be yours")
-    await bring_in(node)
+    await refresh_index(node)
     async with node.store.read() as tx:
-        view = View(node, tx, by, await copies(node, tx))
+        view = ExposureQuery(node, tx, by, await copies(node, tx))
         groups = await view.of_operator(by.operator)
         solutions = {group.solution for group in groups}
         around = await view.alike(solutions)
@@ -415,8 +415,8 @@ async def of_own(
             found = of_each.get(by.operator)
             if found is not None and (found.affected.deployments or found.unknown.deployments):
                 own = await view.own_hits(found)
-                same = links.told(view.through[read.id])
-                lines.append(OwnLine(read.shown(), view.told(found, own), same))
+                same = links.to_view(view.through[read.id])
+                lines.append(OwnLine(read.shown(), view.to_view(found, own), same))
     found_here = OwnExposure(
         by.operator,
         as_of=as_instant(node.clock()),
@@ -428,8 +428,14 @@ async def of_own(
 
 
 async def set_version(
-    node: Node, found: NewVersion, origin: str, key: str, *, by: Caller, preconditions: Preconditions = NONE
-) -> Outcome:
+    node: Node,
+    found: NewVersion,
+    origin: str,
+    key: str,
+    *,
+    by: Caller,
+    preconditions: Preconditions = NO_PRECONDITIONS,
+) -> WriteResult:
     """Note the version that a deployment of one's own runs, as a probe or a CI job tells it.
 
     The same version again makes a new revision once a day at most: it is then known to be so of late.
@@ -465,47 +471,49 @@ async def find(node: Node, what: str, *, by: Caller) -> tuple[str, str]:
         return origin, key
     query = Query(kind=Incident, facets=(("alias", (what,)),), limit=MOST_ALIKE)
     documents, _, _ = await records.collect(node, query, by=by)
-    found = [Read.of(document).id.partition("/") for document in documents]
+    found = [IncidentRecord.of(document).id.partition("/") for document in documents]
     found.sort(key=lambda one: one[0] != by.operator)  # in order, but for one's own
     if not found:
         raise NotFound(f"no incident that you may see is known as {printable(what, 80)}")
     return found[0][0], found[0][2]
 
 
-async def _read(node: Node, origin: str, key: str, *, by: Caller) -> Read:
+async def _read(node: Node, origin: str, key: str, *, by: Caller) -> IncidentRecord:
     """The incident, as far as the caller may see it. Raises NotFound, Retracted."""
     stored = await records.find(node, Incident, origin, key, by=by)
     if stored.retracted:
         raise Retracted(f"incident {origin}/{key} has been retracted by {origin}")
-    return Read.of(stored.document)
+    return IncidentRecord.of(stored.document)
 
 
-class View:
+class ExposureQuery:
     """What one caller sees in one answer."""
 
-    def __init__(self, node: Node, tx: Reading, by: Caller, held: Mapping[str, Copy] | None = None) -> None:
+    def __init__(
+        self, node: Node, tx: Reading, by: Caller, held: Mapping[str, CopyAge] | None = None
+    ) -> None:
         self._node = node
         self._tx = tx
         self._by = by
         self._copies = held or {}
-        self._covering: dict[int, Covering] = {}
+        self._covering: dict[int, CoverageSet] = {}
         self.through: dict[str, set[tuple[str, str]]] = {}
         """For each incident: solutions it names, and others that are counted as the same software."""
 
-    async def links(self, reads: Sequence[Read], *, among: Set[str] | None = None) -> Links:
+    async def links(self, reads: Sequence[IncidentRecord], *, among: Set[str] | None = None) -> Links:
         """What is the same software as what incidents name; only of these where they are given."""
         named = {one for read in reads for one in read.spreading}
         return await self.alike(named if among is None else named & among)
 
     async def alike(self, solutions: Iterable[str]) -> Links:
-        return await linked(self._tx, solutions, seen_by=self._by)
+        return await linked_solutions(self._tx, solutions, visible_to=self._by)
 
-    async def of_solutions(self, solutions: Iterable[str]) -> tuple[Group, ...]:
+    async def of_solutions(self, solutions: Iterable[str]) -> tuple[DeploymentGroup, ...]:
         asked = sorted(solutions)
-        return await self._tx.exposure.of_solutions(asked, seen_by=self._by) if asked else ()
+        return await self._tx.exposure.of_solutions(asked, visible_to=self._by) if asked else ()
 
-    async def of_operator(self, operator: str) -> tuple[Group, ...]:
-        return await self._tx.exposure.of_operator(operator, seen_by=self._by)
+    async def of_operator(self, operator: str) -> tuple[DeploymentGroup, ...]:
+        return await self._tx.exposure.of_operator(operator, visible_to=self._by)
 
     async def open_incidents(
         self,
@@ -513,24 +521,24 @@ class View:
         *,
         naming: str | None = None,
         limit: int,
-        after: Place | None = None,
-    ) -> tuple[list[Read], Place | None]:
+        after: PageKey | None = None,
+    ) -> tuple[list[IncidentRecord], PageKey | None]:
         """Open incidents that speak of these solutions, or name deployments of an operator."""
         about = (*(("solution", one) for one in solutions), *((("operator", naming),) if naming else ()))
         query = Query(kind=Incident, facets=(("status", OPEN),), either=about, limit=limit, after=after)
         if not about:
             return [], None
-        documents, place, _ = await self._tx.records.collect(query, seen_by=self._by)
-        return [Read.of(document) for document in documents], place
+        documents, place, _ = await self._tx.records.collect(query, visible_to=self._by)
+        return [IncidentRecord.of(document) for document in documents], place
 
     async def ledgers(
         self,
-        reads: Sequence[Read],
-        groups: Sequence[Group],
+        reads: Sequence[IncidentRecord],
+        groups: Sequence[DeploymentGroup],
         links: Links = NO_LINKS,
         *,
         only: str | None = None,
-    ) -> list[dict[str, Ledger]]:
+    ) -> list[dict[str, OperatorTotals]]:
         """What each incident means for each operator; of one that is withdrawn nothing is hit.
 
         As many questions to the database for many incidents as for one.
@@ -558,7 +566,7 @@ class View:
         ]
         await self._cover(hit)
         return [
-            ledgers(
+            totals_by_operator(
                 await self._portions(read, groups, singles, of_each)
                 if read.content.status != "withdrawn"
                 else (),
@@ -568,8 +576,8 @@ class View:
         ]
 
     async def _statements(
-        self, reads: Sequence[Read], only: str | None, operators: Set[str]
-    ) -> dict[str, list[Said]]:
+        self, reads: Sequence[IncidentRecord], only: str | None, operators: Set[str]
+    ) -> dict[str, list[StatementSummary]]:
         """The statements on each incident, and on those of other operators that are about the same thing.
 
         Where there are more than are read, ``operators`` of whom none was found are asked for by name: what
@@ -577,7 +585,7 @@ class View:
         """
         about = await self._alike(reads)
         incidents = tuple(sorted(set().union(*about.values())))
-        found: list[Said] = []
+        found: list[StatementSummary] = []
         whose: tuple[str, ...] = () if only is None else (only,)
         for _ in range(MOST_ASKED_FOR if incidents else 0):
             newest, more = await self._newest_statements(incidents, whose)
@@ -589,25 +597,27 @@ class View:
 
     async def _newest_statements(
         self, incidents: tuple[str, ...], whose: tuple[str, ...]
-    ) -> tuple[list[Said], bool]:
+    ) -> tuple[list[StatementSummary], bool]:
         """The newest on these incidents, of these operators or of all, and whether there are more."""
         asked = [("incident", incidents), *([("origin", whose)] if whose else [])]
-        found: list[Said] = []
-        place: Place | None = None
+        found: list[StatementSummary] = []
+        place: PageKey | None = None
         while len(found) < MOST_SAID:
-            query = Query(kind=Statement, facets=tuple(asked), limit=LONGEST_PAGE, after=place)
-            documents, place, _ = await self._tx.records.collect(query, seen_by=self._by)
+            query = Query(kind=Statement, facets=tuple(asked), limit=MAX_PAGE, after=place)
+            documents, place, _ = await self._tx.records.collect(query, visible_to=self._by)
             for document in documents:
                 one = _statement.decode(document)
                 assert one.content is not None  # noqa: S101 - no tombstone is listed
                 found.append(
-                    Said(one.origin, f"{one.origin}/{one.key}", instant(one.updated_at), one.content)
+                    StatementSummary(
+                        one.origin, f"{one.origin}/{one.key}", instant(one.updated_at), one.content
+                    )
                 )
             if place is None:
                 break
         return found, place is not None
 
-    async def _alike(self, reads: Sequence[Read]) -> dict[str, frozenset[str]]:
+    async def _alike(self, reads: Sequence[IncidentRecord]) -> dict[str, frozenset[str]]:
         """For each incident all that share an alias: each operator may have published the same advisory."""
         aliases = {alias for read in reads for alias in read.shared_aliases}
         others: dict[str, set[str]] = {}
@@ -615,8 +625,8 @@ class View:
             query = Query(
                 kind=Incident, facets=(("alias", tuple(sorted(aliases))),), limit=max(MOST_ALIKE, len(reads))
             )
-            documents, _, _ = await self._tx.records.collect(query, seen_by=self._by)
-            for read in map(Read.of, documents):
+            documents, _, _ = await self._tx.records.collect(query, visible_to=self._by)
+            for read in map(IncidentRecord.of, documents):
                 for alias in read.shared_aliases:
                     others.setdefault(alias, set()).add(read.id)
         return {
@@ -624,28 +634,32 @@ class View:
             for read in reads
         }
 
-    async def _singles(self, named: Iterable[str]) -> tuple[Single, ...]:
+    async def _singles(self, named: Iterable[str]) -> tuple[SingleDeployment, ...]:
         chosen = sorted(named)[:MOST_NAMED]
-        return await self._tx.exposure.singles(chosen, seen_by=self._by) if chosen else ()
+        return await self._tx.exposure.singles(chosen, visible_to=self._by) if chosen else ()
 
     @staticmethod
-    def _matches(read: Read, groups: Iterable[Group], links: Links) -> dict[int, Match]:
+    def _matches(read: IncidentRecord, groups: Iterable[DeploymentGroup], links: Links) -> dict[int, Match]:
         """Why each group is hit or not, of those that the incident speaks of."""
         entries, same = read.entries, links.of(read.spreading)
         found: dict[int, Match] = {}
         for group in groups:
-            match = matched(entries, group.solution, group.version, group.version_state, same)
+            match = match_version(entries, group.solution, group.version, group.version_state, same)
             if match is not None:
                 found[group.id] = match if group.in_use else Match("not-in-use", match.named)
         return found
 
     async def _portions(
-        self, read: Read, groups: Sequence[Group], singles: Sequence[Single], matches: Mapping[int, Match]
-    ) -> list[Portion]:
+        self,
+        read: IncidentRecord,
+        groups: Sequence[DeploymentGroup],
+        singles: Sequence[SingleDeployment],
+        matches: Mapping[int, Match],
+    ) -> list[Bucket]:
         """What the incident hits and what not: whole groups, less what is told by itself."""
         apart = [one for one in singles if one.id in read.named or one.group.id in matches]
         counted_in = {group.id for group in groups if group.id in matches}
-        taken: dict[int, list[Single]] = {}
+        taken: dict[int, list[SingleDeployment]] = {}
         for one in apart:
             if one.group.id in counted_in:
                 taken.setdefault(one.group.id, []).append(one)
@@ -656,7 +670,7 @@ class View:
             _of_group(
                 group,
                 matches[group.id],
-                without[group.id] if group.id in without else self._covering.get(group.id, Covering()),
+                without[group.id] if group.id in without else self._covering.get(group.id, CoverageSet()),
                 taken.get(group.id, ()),
             )
             for group in groups
@@ -668,21 +682,21 @@ class View:
             portions.append(_of_single(one, match))
         return [portion for portion in portions if portion.deployments > 0]
 
-    async def _cover(self, groups: Sequence[Group]) -> None:
+    async def _cover(self, groups: Sequence[DeploymentGroup]) -> None:
         if missing := [group.id for group in groups if group.id not in self._covering]:
-            self._covering |= await self._tx.exposure.covering(missing, seen_by=self._by)
+            self._covering |= await self._tx.exposure.covering(missing, visible_to=self._by)
 
-    async def _without(self, singles: Sequence[Single]) -> dict[int, Covering]:
-        return await self._tx.exposure.covering_without(singles, seen_by=self._by) if singles else {}
+    async def _without(self, singles: Sequence[SingleDeployment]) -> dict[int, CoverageSet]:
+        return await self._tx.exposure.covering_without(singles, visible_to=self._by) if singles else {}
 
-    async def not_here(self, read: Read) -> tuple[str, ...]:
+    async def not_here(self, read: IncidentRecord) -> tuple[str, ...]:
         """Deployments that an incident names and that are not here to be seen."""
         if not read.named or read.content.status == "withdrawn":
             return ()
         seen = await self._singles(read.named)
         return tuple(sorted(read.named - {one.id for one in seen})[:MOST_TOLD])
 
-    async def own_hits(self, ledger: Ledger | None) -> list[DeploymentHit]:
+    async def own_hits(self, ledger: OperatorTotals | None) -> list[AffectedDeployment]:
         """The caller's own deployments that are hit or may be, those not named apart."""
         if ledger is None or ledger.operator != self._by.operator:
             return []
@@ -694,19 +708,19 @@ class View:
         apart = {portion.id for portion, *_ in ledger.portions}
         if not of_group:
             return []
-        rows = await self._tx.exposure.listed(sorted(of_group), MOST_LISTED, seen_by=self._by)
+        rows = await self._tx.exposure.listed(sorted(of_group), MOST_LISTED, visible_to=self._by)
         hits = []
         for id_, group in rows:
             portion, verdict, reason, stated = of_group[group]
             if id_ not in apart:
                 hits.append(
-                    DeploymentHit(
+                    AffectedDeployment(
                         id_, portion.solution, verdict, reason, portion.version, stated, portion.named
                     )
                 )
         return hits
 
-    def everybody(self, found: Mapping[str, Ledger]) -> list[Ledger]:
+    def everybody(self, found: Mapping[str, OperatorTotals]) -> list[OperatorTotals]:
         """Those concerned, the most hit first; for the operator itself also every peer that is not hit.
 
         That nothing of a peer's is hit is worth as much as the copy it is told from.
@@ -717,25 +731,27 @@ class View:
             return concerned
         there = {one.operator for one in concerned}
         others = sorted(name for name in self._copies if name not in there)
-        return [*concerned, *(found.get(name) or Ledger(name) for name in others)]
+        return [*concerned, *(found.get(name) or OperatorTotals(name) for name in others)]
 
-    def told(self, ledger: Ledger, own: Sequence[DeploymentHit] = ()) -> OperatorHit:
+    def to_view(self, ledger: OperatorTotals, own: Sequence[AffectedDeployment] = ()) -> OperatorExposure:
         links = {
             (portion.solution, portion.version): self._link(portion)
             for portion, *_ in ledger.portions
             if portion.id is None
         }
-        return told(ledger, self._copies.get(ledger.operator, UNKNOWN_COPY), links=links, own=own)
+        return to_view(ledger, self._copies.get(ledger.operator, UNKNOWN_COPY), links=links, own=own)
 
-    def _link(self, portion: Portion) -> str:
+    def _link(self, portion: Bucket) -> str:
         asked = {"origin": portion.origin, "solution": portion.solution}
         if portion.version is not None:
             asked["version"] = portion.version
         return f"{self._node.url}/v1/deployments?{urlencode(asked)}"
 
 
-def _of_group(group: Group, match: Match, covers: Covering, apart: Sequence[Single]) -> Portion:
-    return Portion(
+def _of_group(
+    group: DeploymentGroup, match: Match, covers: CoverageSet, apart: Sequence[SingleDeployment]
+) -> Bucket:
+    return Bucket(
         origin=group.origin,
         solution=group.solution,
         version=group.version,
@@ -751,9 +767,9 @@ def _of_group(group: Group, match: Match, covers: Covering, apart: Sequence[Sing
     )
 
 
-def _of_single(one: Single, match: Match) -> Portion:
+def _of_single(one: SingleDeployment, match: Match) -> Bucket:
     covers = covering(one.numbers)
-    return Portion(
+    return Bucket(
         origin=one.origin,
         solution=one.group.solution,
         version=one.group.version,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from federation.domain.checkpoint import MOST_ASKED, Leaves, ProofOfFeed
+from federation.domain.checkpoint import MAX_NUMBERS, Leaves, SignedDigests
 from federation.domain.errors import (
     AudienceRevoked,
     CursorExpired,
@@ -20,9 +20,9 @@ from federation.domain.errors import (
 from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
 from federation.node.node import Node
-from federation.node.notifier import News
+from federation.node.notifier import FeedDelta
 from federation.store.database import Reading
-from federation.store.feeds import Place as FeedPlace
+from federation.store.feeds import FeedState as FeedPlace
 from federation.store.records import NodeState
 
 
@@ -39,10 +39,10 @@ class FeedPage(msgspec.Struct, frozen=True):
 async def heads(node: Node, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
     """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
     async with node.store.look() as tx:
-        return tuple(place.told for place in await tx.feeds.of(origin or node.operator, seen_by=by))
+        return tuple(place.as_head for place in await tx.feeds.of(origin or node.operator, visible_to=by))
 
 
-async def news(
+async def deltas(
     node: Node,
     before: tuple[Head, ...],
     *,
@@ -50,20 +50,22 @@ async def news(
     most: int,
     most_bytes: int,
     since: tuple[NodeState, NodeState] | None = None,
-) -> tuple[tuple[Head, ...], tuple[News, ...]]:
+) -> tuple[tuple[Head, ...], tuple[FeedDelta, ...]]:
     """The heads of this node's feeds that the caller may read, and what is new since other ones.
 
     Of a feed with more than ``most`` new entries, or more than so many bytes of them, nothing is told,
     nor of one in another epoch. Which groups a peer is in is looked up here. ``since``: the states of the
     node when this caller was about to be shown those other ones, and when it was woken.
     """
-    if since is not None and (told := node.watch.news(before, *since, most_bytes)):
+    if since is not None and (told := node.notifier.deltas(before, *since, most_bytes)):
         return told
     async with node.store.look() as tx:
-        places, found = await tx.feeds.news(before, most, most_bytes, seen_by=by)
+        places, found = await tx.feeds.deltas(before, most, most_bytes, visible_to=by)
     known = {head.name: Cursor(head.epoch, head.seq) for head in before}
-    news = (News(place.name, known[place.name], found[place.id]) for place in places if place.id in found)
-    return tuple(place.told for place in places), tuple(news)
+    news = (
+        FeedDelta(place.name, known[place.name], found[place.id]) for place in places if place.id in found
+    )
+    return tuple(place.as_head for place in places), tuple(news)
 
 
 async def changes(
@@ -78,25 +80,25 @@ async def changes(
     return FeedPage(rows, epoch, place.head, Cursor(epoch, seq), more)
 
 
-async def numbered(node: Node, feed: FeedName, numbers: Sequence[int], *, by: Caller) -> FeedPage:
+async def entries_at(node: Node, feed: FeedName, numbers: Sequence[int], *, by: Caller) -> FeedPage:
     """The entries of a feed at these numbers, those that are still there, as many as a page holds."""
-    if len(numbers) > MOST_ASKED:
-        raise Invalid(f"at most {MOST_ASKED} entries are asked for at once", pointer="?numbers")
+    if len(numbers) > MAX_NUMBERS:
+        raise Invalid(f"at most {MAX_NUMBERS} entries are asked for at once", pointer="?numbers")
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        rows = await tx.feeds.numbered(place, numbers)
+        rows = await tx.feeds.entries_at(place, numbers)
     epoch = place.epoch or ""
     return FeedPage(rows, epoch, place.head, Cursor(epoch, rows[-1][0] if rows else 0), False)
 
 
-async def proof(node: Node, feed: FeedName, *, by: Caller) -> ProofOfFeed:
+async def digests(node: Node, feed: FeedName, *, by: Caller) -> SignedDigests:
     """The digests of a feed, with its origin's checkpoint over them. Unavailable while there is none."""
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        held = await tx.digests.find(place.id)
+        held = await tx.checkpoints.find(place.id)
     if held is None or held.checkpoint is None:
         raise Unavailable(f"there is no checkpoint of {feed} here at this moment; try again")
-    return ProofOfFeed(
+    return SignedDigests(
         epoch=place.epoch or "",
         seq=held.seq,
         retained_from=held.retained_from,
@@ -111,7 +113,7 @@ async def leaves(node: Node, feed: FeedName, bucket: int, *, by: Caller) -> Leav
     """The leaves of one bucket of a feed, as they are now."""
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        seq, since, lines = await tx.digests.leaves(place.id, bucket)
+        seq, since, lines = await tx.checkpoints.leaves(place.id, bucket)
     return Leaves(
         epoch=place.epoch or "",
         seq=seq,
@@ -137,18 +139,18 @@ async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> Feed
     return place
 
 
-async def arrivals(
+async def change_log(
     node: Node, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
 ) -> tuple[list[Any], Cursor, bool]:
     """What this node holds, in the order it arrived: rows, where they end, whether there are more."""
-    epoch = node.watch.state.epoch
+    epoch = node.notifier.state.epoch
     async with node.store.read() as tx:
         state = await tx.feeds.state()
         if after is not None:
             # The same answers as a feed gives, so that a client has one way to go on.
-            check_arrival(after, epoch, state)
+            check_change_cursor(after, epoch, state)
         seq = after.seq if after else 0
-        rows, more = await tx.records.arrivals(seq, state.arrival, limit, seen_by=by)
+        rows, more = await tx.records.change_log(seq, state.arrival, limit, visible_to=by)
     return rows, Cursor(epoch, rows[-1][0] if more else max(seq, state.arrival)), more
 
 
@@ -158,7 +160,7 @@ async def groups_of(node: Node, operator: str) -> frozenset[str]:
         return await tx.records.groups_of(operator, node=node.operator)
 
 
-def check_arrival(after: Cursor, epoch: str, state: NodeState) -> None:
+def check_change_cursor(after: Cursor, epoch: str, state: NodeState) -> None:
     """Raises EpochChanged, CursorInFuture or CursorExpired."""
     if after.epoch != epoch:
         raise EpochChanged(f"this node is now of epoch {epoch}: begin without a cursor")

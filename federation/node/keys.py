@@ -30,7 +30,7 @@ ALGORITHMS = ["ES256"]
 """Algorithms accepted, whatever a token says of itself."""
 
 
-def mint() -> dict[str, Any]:
+def mint_private_key() -> dict[str, Any]:
     """A new private key as a JWK."""
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, private=True)
     return {**key.as_dict(private=True), "kid": key.thumbprint()}
@@ -128,25 +128,25 @@ class Keyring:
 
 _PUBLIC = ("kty", "crv", "x", "y")
 ENDORSEMENT = "federation-key+jwt"
-MOST_ENDORSED = 500
+MAX_ENDORSEMENTS = 500
 """Endorsements that are followed, at most: a key a week for nearly ten years."""
 
 
-def followed(known: Collection[str], told: dict[str, Any], operator: str) -> dict[str, Any]:
+def trusted_keys(known: Collection[str], told: dict[str, Any], operator: str) -> dict[str, Any]:
     """The keys of a JWK set that are a node's: those it was known by, and those they endorsed in turn.
 
     ``known``: thumbprints. Raises Unauthenticated when the set has no such key, or cannot be read.
     """
     trusted = set(known)
     succession = told.get("succession", [])
-    if not isinstance(succession, list) or len(succession) > MOST_ENDORSED:
+    if not isinstance(succession, list) or len(succession) > MAX_ENDORSEMENTS:
         raise Unauthenticated("the succession of the keys cannot be read")
     for endorsement in succession:
         try:
             signer = json.loads(base64.urlsafe_b64decode(endorsement.split(".")[0] + "=="))["jwk"]
             if thumbprint(signer) not in trusted:
                 continue  # before the key we know
-            claims = verified(endorsement, {"keys": [signer]}, frozenset({ENDORSEMENT}))
+            claims = verify_jwt(endorsement, {"keys": [signer]}, frozenset({ENDORSEMENT}))
             if claims.get("iss") == operator:
                 trusted.add(thumbprint(claims["jwk"]))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Unauthenticated):
@@ -170,7 +170,7 @@ def followed(known: Collection[str], told: dict[str, Any], operator: str) -> dic
 DPOP = "dpop+jwt"
 
 
-class Prover:
+class DPoPSigner:
     """A key of this process alone, that peers bind our tokens to."""
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ def kid_of(token: str) -> str | None:
     return kid if isinstance(kid, str) and len(kid) <= 64 else None
 
 
-class Proof(msgspec.Struct, frozen=True):
+class DPoPProof(msgspec.Struct, frozen=True):
     """What a proof that holds says: whose it is, and what makes it single."""
 
     jkt: str
@@ -209,7 +209,7 @@ def token_hash(token: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def proved(proof: str, method: str, url: str, token: str | None = None) -> Proof:
+def verify_dpop_proof(proof: str, method: str, url: str, token: str | None = None) -> DPoPProof:
     """Check a DPoP proof (RFC 9449, 4.3) but for its being used once. Raises Unauthenticated."""
     wrong = Unauthenticated("the DPoP proof does not hold")
     try:
@@ -219,7 +219,7 @@ def proved(proof: str, method: str, url: str, token: str | None = None) -> Proof
             raise wrong
         public = {name: jwk[name] for name in _PUBLIC}
         jkt = _thumbprint(json.dumps(public))
-        claims = verified(proof, {"keys": [public]}, frozenset({DPOP}))
+        claims = verify_jwt(proof, {"keys": [public]}, frozenset({DPOP}))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise wrong from None
     jti, iat, htu = claims.get("jti"), claims.get("iat"), claims.get("htu")
@@ -236,7 +236,7 @@ def proved(proof: str, method: str, url: str, token: str | None = None) -> Proof
         or (token is not None and claims.get("ath") != token_hash(token))
     ):
         raise wrong
-    return Proof(jkt, jti, float(iat))
+    return DPoPProof(jkt, jti, float(iat))
 
 
 @lru_cache(256)
@@ -257,7 +257,7 @@ PROOF_SECONDS = 60
 """Seconds that a proof holds after it was made."""
 
 
-def verified(token: str, jwks: dict[str, Any], types: frozenset[str | None]) -> dict[str, Any]:
+def verify_jwt(token: str, jwks: dict[str, Any], types: frozenset[str | None]) -> dict[str, Any]:
     """The claims of a JWT whose signature and ``typ`` hold. Raises Unauthenticated.
 
     Times and audiences are for the caller to check: they differ between assertions and tokens.

@@ -14,9 +14,9 @@ from federation.domain.audit import Refusals
 from federation.domain.errors import (
     Unreachable,
 )
-from federation.domain.peer import Outside
+from federation.domain.peer import OtherNodes
 from federation.node.keys import Keyring
-from federation.node.notifier import Watch
+from federation.node.notifier import ChangeNotifier
 from federation.store.database import Store
 from federation.store.records import NodeState
 
@@ -36,7 +36,7 @@ class Node:
         store: Store,
         keyring: Keyring,
         state: NodeState,
-        outside: Outside | None = None,
+        outside: OtherNodes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         tombstones_days: int = TOMBSTONES_DAYS,
     ) -> None:
@@ -49,16 +49,16 @@ class Node:
         self.tombstones_days = tombstones_days
         """For how long tombstones and withdrawals are kept."""
         self._outside = outside
-        self.watch = Watch(store, state)
+        self.notifier = ChangeNotifier(store, state)
         self._reading_keys = asyncio.Lock()
-        self.watch.on_trust_change(self.read_keys)
+        self.notifier.on_trust_change(self.read_keys)
         self.refusals = Refusals()
         """Refused access, counted here and noted in the audit trail by ``housekeeping.py``."""
         self.stopping = asyncio.Event()
         """Set when the process has been asked to end: waits end, streams close."""
 
     @property
-    def outside(self) -> Outside:
+    def others(self) -> OtherNodes:
         """Other nodes. Raises Unreachable in a process that has no way to them."""
         if self._outside is None:
             raise Unreachable("this process has no network")
@@ -73,7 +73,7 @@ class Node:
     def stop(self) -> None:
         """End waits and streams: the process is to stop."""
         self.stopping.set()
-        self.watch.wake()
+        self.notifier.wake()
 
     # Publishing
 

@@ -19,7 +19,7 @@ from federation.store.records import NodeState
 log = logging.getLogger("federation.notifier")
 
 
-class News(msgspec.Struct, frozen=True):
+class FeedDelta(msgspec.Struct, frozen=True):
     """What is new in a feed: all of its rows after a place."""
 
     feed: FeedName
@@ -27,7 +27,7 @@ class News(msgspec.Struct, frozen=True):
     rows: list[Any]
 
 
-class Kept(NamedTuple):
+class OwnWrite(NamedTuple):
     """One record of one's own that was kept here, in the feed that it was in or is the first time."""
 
     feed: FeedName | None
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
     """As of ``FeedsReader.entries``."""
 
 
-class _Waits(NamedTuple):
+class _Waiter(NamedTuple):
     """Somebody who waits until a number of the node's state is greater than this."""
 
     woken: asyncio.Future[None]
@@ -50,7 +50,7 @@ class _Waits(NamedTuple):
             self.woken.set_result(None)
 
 
-class Watch:
+class ChangeNotifier:
     """Notices changes of the database, whichever process made them, and wakes who waits.
 
     A write of this process nudges, or says how it left the node's row; for writes of others that row is
@@ -67,11 +67,11 @@ class Watch:
         """When the node's own records were last seen to have changed, on the monotonic clock."""
         self.blind = False
         """Whether the last look failed: then nobody was seen to be cut off."""
-        self._kept: tuple[int, Kept] | None = None
+        self._kept: tuple[int, OwnWrite] | None = None
         """The last record of one's own that was kept here by itself, and which change of them that was."""
         self._store = store
         self._nudged = asyncio.Event()
-        self._waiting: set[_Waits] = set()
+        self._waiting: set[_Waiter] = set()
         self._looked_for = 0
         """How many of them want to learn at once of what other processes do."""
         self._on_trust: list[Callable[[], Awaitable[None]]] = []
@@ -81,11 +81,11 @@ class Watch:
         """Call this when clients, peers or keys have changed."""
         self._on_trust.append(then)
 
-    def nudge(self) -> None:
+    def notify(self) -> None:
         """Something was written here: look now."""
         self._nudged.set()
 
-    def saw(self, state: NodeState, kept: Kept | None = None) -> None:
+    def observe(self, state: NodeState, kept: OwnWrite | None = None) -> None:
         """Something was written here, and left the node's row like this: as good as a look.
 
         Where more than records has changed, or somebody is looking, whose answer may be older, look now.
@@ -100,9 +100,9 @@ class Watch:
                 self._kept = state.published, kept
             self._wake_whom_it_concerns()
 
-    def news(
+    def deltas(
         self, before: tuple[Head, ...], since: NodeState, now: NodeState, most_bytes: int
-    ) -> tuple[tuple[Head, ...], tuple[News, ...]] | None:
+    ) -> tuple[tuple[Head, ...], tuple[FeedDelta, ...]] | None:
         """What the heads are ``now``, and what is new, for who read them ``since`` that state or later.
 
         Known without the database where one record was kept here in between, and nothing else; else None.
@@ -119,7 +119,7 @@ class Watch:
         for n, head in enumerate(before):
             if head.name == kept.feed and head.seq == seq - 1 and len(document) <= most_bytes:
                 moved = msgspec.structs.replace(head, seq=seq, count=head.count + kept.live)
-                news = News(head.name, Cursor(head.epoch, head.seq), [kept.row])
+                news = FeedDelta(head.name, Cursor(head.epoch, head.seq), [kept.row])
                 return (*before[:n], moved, *before[n + 1 :]), (news,)
         return None
 
@@ -135,7 +135,7 @@ class Watch:
                 await task
             self.wake()
 
-    async def beyond(
+    async def wait_for(
         self,
         number: int,
         seconds: float,
@@ -153,7 +153,7 @@ class Watch:
             if left <= 0:
                 return False
             woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waits = _Waits(woken, of, number)
+            waits = _Waiter(woken, of, number)
             self._waiting.add(waits)
             self._looked_for += not patient
             if not patient:
@@ -170,7 +170,7 @@ class Watch:
                 return False  # woken because the process is to stop, or something else has changed
         return True
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """See where the database is now; what follows from it is done when this returns."""
         async with self._looking:
             async with self._store.look() as tx:
@@ -207,7 +207,7 @@ class Watch:
         while True:
             self._nudged.clear()
             try:
-                await self.look()
+                await self.refresh()
                 self.blind = False
             except Exception as error:
                 # Whatever it was: who does not look does not see that somebody was cut off.

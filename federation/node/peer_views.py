@@ -10,7 +10,7 @@ from federation.domain.invitation import code
 from federation.domain.values import as_instant
 from federation.node.copies import FeedView, feed_view
 from federation.node.node import Node
-from federation.store.checkpoints import Copy
+from federation.store.checkpoints import CopyRow
 
 
 class PeerView(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class PeerView(msgspec.Struct, frozen=True):
     feeds: tuple[FeedView, ...]
 
 
-class AsideView(msgspec.Struct, frozen=True):
+class RejectedEntryView(msgspec.Struct, frozen=True):
     """An entry that was set aside, and why."""
 
     origin: str
@@ -59,14 +59,14 @@ class PeersView(msgspec.Struct, frozen=True):
 
     peers: tuple[PeerView, ...]
     invitations: tuple[InvitationView, ...]
-    set_aside: tuple[AsideView, ...]
+    set_aside: tuple[RejectedEntryView, ...]
 
 
 async def peers(node: Node) -> PeersView:
     """The peers of this node, how far their feeds have been taken, and what was set aside."""
     async with node.store.read() as tx:
-        peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.set_aside()
-        invited, copies = await tx.peers.invited(), await tx.digests.copies()
+        peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.rejected()
+        invited, copies = await tx.peers.invitations(), await tx.checkpoints.copies()
     now = node.clock()
     kid = node.keyring.kid
     codes = {
@@ -90,7 +90,9 @@ async def peers(node: Node) -> PeersView:
                 next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
                 lag=sum(max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator),
                 feeds=tuple(
-                    feed_view(f, copies.get(f.name, Copy()), now) for f in feeds if f.origin == peer.operator
+                    feed_view(f, copies.get(f.name, CopyRow()), now)
+                    for f in feeds
+                    if f.origin == peer.operator
                 ),
             )
             for peer in peers
@@ -104,7 +106,7 @@ async def peers(node: Node) -> PeersView:
             for one in invited
         ),
         set_aside=tuple(
-            AsideView(
+            RejectedEntryView(
                 origin=one.origin,
                 audience=one.audience,
                 type=one.type,

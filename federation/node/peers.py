@@ -26,16 +26,16 @@ from federation.domain.invitation import (
     PROOF_SECONDS,
     Invitation,
     Inviter,
-    Registered,
     Registration,
-    a_secret,
+    RegistrationAnswer,
     code,
     fingerprint,
+    new_secret,
 )
 from federation.domain.peer import OwnKey, Peer, PeerState
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import PUBLIC
-from federation.node.keys import followed, kid_of, mint, verified
+from federation.node.keys import kid_of, mint_private_key, trusted_keys, verify_jwt
 from federation.node.node import Node
 from federation.store.database import Writing
 
@@ -62,7 +62,7 @@ async def invite(node: Node, note: str, *, private: bool = False, by: str = OPER
     """
     if len(note) > 200 or not (note or " ").isprintable():
         raise Invalid("a note has at most 200 printable characters")
-    invitation = Invitation(node.url, node.keyring.kid, a_secret())
+    invitation = Invitation(node.url, node.keyring.kid, new_secret())
     async with node.store.write() as tx:
         await tx.audit.note("peer.invited", actor=by, subject=note or "somebody")
         await tx.peers.invite(fingerprint(invitation.secret), note, node.clock() + HOLDS, private=private)
@@ -74,9 +74,9 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
 
     Raises Unreachable when the inviter does not answer as it should, Conflict when it cannot be a peer.
     """
-    inviter = await node.outside.introduced(invitation.url, private=private)
+    inviter = await node.others.introduce(invitation.url, private=private)
     try:
-        keys = followed({invitation.thumbprint}, inviter.jwks, inviter.operator)
+        keys = trusted_keys({invitation.thumbprint}, inviter.jwks, inviter.operator)
     except Unauthenticated:
         raise Unreachable(
             f"the node at {invitation.url} does not have the key that the invitation names. Do not go on:"
@@ -113,12 +113,12 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
             typ="federation-registration+jwt",
         ),
     )
-    answer = await node.outside.register(
+    answer = await node.others.register(
         inviter.url, invitation.secret, msgspec.json.encode(request), private=private
     )
     try:
-        registered = msgspec.json.decode(answer, type=Registered)
-        said = verified(registered.inviter.proof, keys, _WELCOME)
+        registered = msgspec.json.decode(answer, type=RegistrationAnswer)
+        said = verify_jwt(registered.inviter.proof, keys, _WELCOME)
     except (msgspec.MsgspecError, Unauthenticated):
         raise Unreachable(f"the answer of {inviter.url} cannot be read, or is not its own") from None
     if said.get("aud") != node.url or said.get("newcomer") != node.keyring.kid:
@@ -130,7 +130,7 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
     return found
 
 
-async def register(node: Node, request: Registration, secret: str) -> Registered:
+async def register(node: Node, request: Registration, secret: str) -> RegistrationAnswer:
     """Take a newcomer in as pending, for an invitation of ours.
 
     Raises Unauthenticated for an invitation that does not hold or keys that were not proved, Conflict for
@@ -145,10 +145,10 @@ async def register(node: Node, request: Registration, secret: str) -> Registered
         newcomer = msgspec.structs.replace(newcomer, private=private)
         if known is not None and newcomer.thumbprint not in known.kids:
             with suppress(Unauthenticated):  # it comes back with a key that the one we know endorsed
-                since = followed(known.kids, request.jwks, newcomer.operator)
+                since = trusted_keys(known.kids, request.jwks, newcomer.operator)
                 known = msgspec.structs.replace(known, keys=since)
         try:
-            node.outside.check_url(newcomer.url, private=private)
+            node.others.check_url(newcomer.url, private=private)
         except Unreachable as error:
             raise Invalid(error.detail, pointer="/client_uri") from None
         refuse(node, newcomer, known, await tx.peers.all())
@@ -156,7 +156,7 @@ async def register(node: Node, request: Registration, secret: str) -> Registered
             "peer.registered", actor=newcomer.operator, subject=newcomer.operator, detail=_what(newcomer)
         )
         await tx.peers.add(newcomer)
-    return Registered(
+    return RegistrationAnswer(
         client_id=newcomer.operator,
         client_id_issued_at=int(node.clock().timestamp()),
         client_name=newcomer.name,
@@ -190,9 +190,9 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
         raise Invalid("peers authenticate with private_key_jwt", pointer="/token_endpoint_auth_method")
     try:
         kid = kid_of(request.software_statement) or ""
-        keys = followed({kid}, {"keys": request.jwks.get("keys")}, request.operator)
+        keys = trusted_keys({kid}, {"keys": request.jwks.get("keys")}, request.operator)
         # By the key that is kept: a set may give one key the name of another.
-        proof = verified(request.software_statement, keys, _JOINING)
+        proof = verify_jwt(request.software_statement, keys, _JOINING)
     except Unauthenticated:
         raise Unauthenticated("the registration does not prove that it holds the key") from None
     expires, now = proof.get("exp"), time.time()
@@ -272,9 +272,9 @@ async def activate(node: Node, operator: str, *, code: str | None = None, by: st
             f"the codes differ: here it is {code_of(node, peer)}. Do not go on: somebody may be between the"
             " two nodes"
         )
-    found = await node.outside.introduced(peer.url, private=peer.private)
+    found = await node.others.introduce(peer.url, private=peer.private)
     try:
-        followed(peer.kids, found.jwks, operator)
+        trusted_keys(peer.kids, found.jwks, operator)
     except Unauthenticated:
         raise Unreachable(
             f"the node at {peer.url} does not have the key that {operator} joined with"
@@ -305,13 +305,13 @@ async def leave(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[Peer,
     why = None
     if peer.state == "active":
         try:
-            await node.outside.farewell(peer)
+            await node.others.farewell(peer)
         except Unreachable as error:
             why = error.detail
     return await _left(node, operator, by=by), why
 
 
-async def told_farewell(node: Node, operator: str) -> None:
+async def accept_disconnect(node: Node, operator: str) -> None:
     """A peer says that it leaves."""
     await _left(node, operator, by=operator)
 
@@ -323,8 +323,8 @@ async def _left(node: Node, operator: str, *, by: str) -> Peer:
             return peer
         await tx.audit.note("peer.left", actor=by, subject=operator)
         await _drop(tx, operator)
-        await tx.peers.be(operator, "left")
-    node.watch.nudge()
+        await tx.peers.set_state(operator, "left")
+    node.notifier.notify()
     return msgspec.structs.replace(peer, state="left")
 
 
@@ -335,7 +335,7 @@ async def _drop(tx: Writing, *operators: str) -> int:
     )
 
 
-async def drop_left(node: Node) -> None:
+async def purge_left_peers(node: Node) -> None:
     """Drop what came of peers after they had left: whoever followed them had not heard of it yet."""
     async with node.store.read() as reading:
         left = [peer.operator for peer in await reading.peers.all() if peer.state == "left"]
@@ -345,7 +345,7 @@ async def drop_left(node: Node) -> None:
         dropped = await _drop(tx, *left)
     if dropped:
         log.warning("records that came of peers after they had left were dropped", extra={"records": dropped})
-        node.watch.nudge()
+        node.notifier.notify()
 
 
 async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
@@ -368,8 +368,8 @@ async def _become(
             if peer.state not in frm:
                 raise Conflict(f"{operator} is {peer.state}, not {' or '.join(frm)}")
             await tx.audit.note(event, actor=by, subject=operator)
-            await tx.peers.be(operator, state)
-    node.watch.nudge()
+            await tx.peers.set_state(operator, state)
+    node.notifier.notify()
     return msgspec.structs.replace(peer, state=state)
 
 
@@ -402,7 +402,7 @@ async def rotate(node: Node, *, after: timedelta = PUBLISHED_BEFORE, by: str = O
         now = node.clock()
         if any(key.use_from > now for key in await tx.clients.keys()):
             raise Conflict("the last new key does not sign yet; wait until it does")
-        jwk = mint()
+        jwk = mint_private_key()
         key = OwnKey(jwk=jwk, use_from=now + after, endorsement=node.keyring.endorse(jwk, node.operator))
         await tx.audit.note("key.rotated", actor=by, subject=jwk["kid"], detail={"from": node.keyring.kid})
         await tx.clients.add_key(key)
@@ -417,7 +417,7 @@ async def replace_key(node: Node, *, by: str = OPERATOR) -> OwnKey:
     """
     async with node.store.write() as tx:
         await tx.clients.lock_keys()
-        jwk = mint()
+        jwk = mint_private_key()
         key = OwnKey(jwk=jwk, use_from=node.clock())
         await tx.audit.note(
             "key.rotated", actor=by, subject=jwk["kid"], detail={"replaces": node.keyring.kid}
@@ -453,8 +453,8 @@ async def reread_keys(node: Node, operator: str, *, kid: str | None = None) -> P
         if not await tx.peers.may_read_keys(operator, node.clock(), KEYS_EVERY):
             return peer
     try:
-        found = await node.outside.introduced(peer.url, private=peer.private)
-        keys = followed(peer.kids, found.jwks, operator)
+        found = await node.others.introduce(peer.url, private=peer.private)
+        keys = trusted_keys(peer.kids, found.jwks, operator)
     except (Unreachable, Unauthenticated):
         return peer
     if found.operator != operator or keys == peer.keys:

@@ -12,9 +12,9 @@ from federation.domain.document import (
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, audience_of
 from federation.node.node import Node
 from federation.store.database import Writing
-from federation.store.records import Held
+from federation.store.records import StoredRevision
 
-MOST_SHOWN = 1_000
+MAX_EFFECTS = 1_000
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class DryRun(Exception):
         self.preview = preview
 
 
-async def preview(node: Node, tx: Writing, changes: list[tuple[Held | None, Record]]) -> Preview:
+async def preview(node: Node, tx: Writing, changes: list[tuple[StoredRevision | None, Record]]) -> Preview:
     """What these changes do at the peers there are now."""
     peers = frozenset(peer.operator for peer in await tx.peers.all() if peer.state == "active")
     effects: list[Effect] = []
@@ -78,10 +78,10 @@ async def preview(node: Node, tx: Writing, changes: list[tuple[Held | None, Reco
             held = was.document if was is not None and not was.retracted else None
             came, went = members_changed(held, None if record.retracted else record.document)
             if (came | went) & peers:
-                names, total = await tx.records.live_names(node.operator, record.key, MOST_SHOWN)
+                names, total = await tx.records.live_names(node.operator, record.key, MAX_EFFECTS)
                 number += total
                 effects += [
                     Effect(type_, key, tuple(sorted(came & peers)), tuple(sorted(went & peers)))
                     for type_, key in names
                 ]
-    return Preview(dry_run=True, effects=tuple(effects[:MOST_SHOWN]), records=number)
+    return Preview(dry_run=True, effects=tuple(effects[:MAX_EFFECTS]), records=number)

@@ -30,27 +30,27 @@ from federation.domain.errors import (
     NotFound,
     NotTheWriter,
     PreconditionFailed,
-    Raced,
     Refused,
     Retracted,
+    WriteConflict,
 )
 from federation.domain.feed import FeedName
-from federation.domain.query import Place, Query
+from federation.domain.query import PageKey, Query
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
 from federation.node.node import Node
-from federation.node.notifier import Kept
+from federation.node.notifier import OwnWrite
 from federation.node.previews import DryRun
 from federation.store.database import Writing
-from federation.store.records import Held, Leaving, Stored, locks_of
+from federation.store.records import LeavingRecord, StoredRecord, StoredRevision, locks_of
 
 
 class Retract:
     """The wish to retract a record."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class WriteResult(msgspec.Struct, frozen=True):
     """What became of one wish: the record as it is now."""
 
     key: str
@@ -70,7 +70,7 @@ class Preconditions(msgspec.Struct, frozen=True):
     none_match: frozenset[str] | None = None
     """Hashes the record must not have; ``*`` when there must be no record."""
 
-    def check(self, name: str, held: Held | None) -> None:
+    def check(self, name: str, held: StoredRevision | None) -> None:
         """Raises PreconditionFailed."""
         there = held is not None and not held.retracted
         now = held.hash.hex() if held else ""
@@ -81,14 +81,14 @@ class Preconditions(msgspec.Struct, frozen=True):
             raise PreconditionFailed(f"{name} is there already, at revision {held.revision if held else 0}")
 
 
-NONE = Preconditions()
+NO_PRECONDITIONS = Preconditions()
 
 
-RACES = 20
+MAX_ATTEMPTS = 20
 """How often a write that another one overtook is begun again."""
 
 
-Wish = Callable[[str, "Held | None"], "Draft[Any] | Retract | None"]
+Edit = Callable[[str, "StoredRevision | None"], "Draft[Any] | Retract | None"]
 """Given a key and what is held, what the writer wants; None to leave it. May raise Refused."""
 
 
@@ -100,25 +100,25 @@ async def publish(
     key: str,
     *,
     by: Caller,
-    preconditions: Preconditions = NONE,
+    preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
-) -> Outcome:
+) -> WriteResult:
     """Publish a record or revise it; the same content again changes nothing.
 
     With ``dry_run`` nothing is changed, and DryRun says what would become of it at other operators.
     """
     _check_writer(node, by, origin, key)
 
-    def wish(key: str, held: Held | None) -> Draft[Any]:
+    def wish(key: str, held: StoredRevision | None) -> Draft[Any]:
         preconditions.check(f"{origin}/{key}", held)
         return draft
 
-    return await _one(node, kind, key, wish, by=by, dry_run=dry_run)
+    return await _write_one(node, kind, key, wish, by=by, dry_run=dry_run)
 
 
 async def publish_new(
     node: Node, kind: type[Content], draft: Draft[Any], *, by: Caller, dry_run: bool = False
-) -> Outcome:
+) -> WriteResult:
     """Publish a record under a key minted for it."""
     return await publish(node, kind, draft, node.operator, mint_key(), by=by, dry_run=dry_run)
 
@@ -131,19 +131,19 @@ async def patch(
     key: str,
     *,
     by: Caller,
-    preconditions: Preconditions = NONE,
+    preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
-) -> Outcome:
+) -> WriteResult:
     """Revise a record by JSON Merge Patch (RFC 7396)."""
     _check_writer(node, by, origin, key)
 
-    def wish(key: str, held: Held | None) -> Draft[Any]:
+    def wish(key: str, held: StoredRevision | None) -> Draft[Any]:
         preconditions.check(f"{origin}/{key}", held)
-        current = _document(f"{origin}/{key}", held)
+        current = _live_document(f"{origin}/{key}", held)
         shape: Any = Draft
         return check_draft(merge_patch(draft_of(current), patch), shape[kind])  # type: ignore[no-any-return]
 
-    return await _one(node, kind, key, wish, by=by, dry_run=dry_run)
+    return await _write_one(node, kind, key, wish, by=by, dry_run=dry_run)
 
 
 async def retract(
@@ -153,19 +153,19 @@ async def retract(
     key: str,
     *,
     by: Caller,
-    preconditions: Preconditions = NONE,
+    preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
-) -> Outcome:
+) -> WriteResult:
     """Retract a record: a tombstone takes its place, at every peer. Retracting again changes nothing."""
     _check_writer(node, by, origin, key)
 
-    def wish(key: str, held: Held | None) -> Retract:
+    def wish(key: str, held: StoredRevision | None) -> Retract:
         preconditions.check(f"{origin}/{key}", held)
         if held is None:
             raise NotFound(f"{kind.type} {origin}/{key} does not exist")
         return Retract()
 
-    return await _one(node, kind, key, wish, by=by, dry_run=dry_run)
+    return await _write_one(node, kind, key, wish, by=by, dry_run=dry_run)
 
 
 async def append_update(
@@ -175,14 +175,14 @@ async def append_update(
     key: str,
     *,
     by: Caller,
-    preconditions: Preconditions = NONE,
-) -> Outcome:
+    preconditions: Preconditions = NO_PRECONDITIONS,
+) -> WriteResult:
     """Append a line to an incident's timeline, and move its status when the line names one."""
     _check_writer(node, by, origin, key)
 
-    def wish(key: str, held: Held | None) -> Draft[Any]:
+    def wish(key: str, held: StoredRevision | None) -> Draft[Any]:
         preconditions.check(f"{origin}/{key}", held)
-        draft = draft_of(_document(f"{origin}/{key}", held))
+        draft = draft_of(_live_document(f"{origin}/{key}", held))
         now = as_instant(node.clock())
         content = draft["content"]
         was_resolved = content["status"] == "resolved"
@@ -195,23 +195,23 @@ async def append_update(
             content["resolved_at"] = line.at
         return check_draft(draft, Draft[Incident])  # type: ignore[no-any-return]
 
-    return await _one(node, Incident, key, wish, by=by)
+    return await _write_one(node, Incident, key, wish, by=by)
 
 
 async def upload(
     node: Node, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
-) -> dict[str, Outcome | Refused]:
+) -> dict[str, WriteResult | Refused]:
     """Publish many records in one transaction; what is refused does not keep the rest from being kept."""
     _check_writer(node, by, node.operator, "bulk")
     return await revise_many(node, kind, sorted(drafts), lambda key, _: drafts[key], by=by)
 
 
-async def _one(
-    node: Node, kind: type[Content], key: str, wish: Wish, *, by: Caller, dry_run: bool = False
-) -> Outcome:
-    outcome: Outcome | Refused | None = None
+async def _write_one(
+    node: Node, kind: type[Content], key: str, wish: Edit, *, by: Caller, dry_run: bool = False
+) -> WriteResult:
+    outcome: WriteResult | Refused | None = None
     if not dry_run and kind is not Group:
-        outcome = await _at_once(node, kind, key, wish)
+        outcome = await _write_by_one_statement(node, kind, key, wish)
     if outcome is None:
         outcome = (await revise_many(node, kind, [key], wish, by=by, dry_run=dry_run))[key]
     if isinstance(outcome, Refused):
@@ -219,30 +219,32 @@ async def _one(
     return outcome
 
 
-async def _at_once(node: Node, kind: type[Content], key: str, wish: Wish) -> Outcome | None:
+async def _write_by_one_statement(
+    node: Node, kind: type[Content], key: str, wish: Edit
+) -> WriteResult | None:
     """Carry out the wish for one record that stays in its feed: look at it, keep it by one statement.
 
     None where it does not stay: who may see it changes then, and that is noted in the same transaction.
     And where another writer was faster: the longer way has writers of one key queue.
     """
     async with node.store.single(keeps=1) as tx:
-        was, feeds = await tx.records.standing(kind.type, node.operator, key)
-        record = _written(node, kind, key, was, wish(key, was), node.clock())
+        was, feeds = await tx.records.current_state(kind.type, node.operator, key)
+        record = _next_record(node, kind, key, was, wish(key, was), node.clock())
         if record is None:
-            return _unchanged(key, was)
+            return _unchanged_result(key, was)
         feed = feeds.get(record.audience)
         if record.audience not in feeds or (was is not None and (was.retracted or was.feed != feed)):
             return None
         try:
             live = (not record.retracted) - (was is not None)
-            state, seq = await tx.records.keep_one(node.operator, record, feed, live)
-        except Raced:
+            state, seq = await tx.records.upsert_one(node.operator, record, feed, live)
+        except WriteConflict:
             return None
         row = (seq, record.retracted, record.type, key, record.revision, record.hash, record.document)
         name = None if feed is None else FeedName(node.operator, record.audience)
-        node.watch.saw(state, Kept(name, live, row))
+        node.notifier.observe(state, OwnWrite(name, live, row))
     await asyncio.sleep(0)  # who waits for it comes before who wrote it: that is the longer way
-    return _changed(record, was)
+    return _changed_result(record, was)
 
 
 def check_origin(node: Node, origin: str, key: str) -> None:
@@ -262,21 +264,21 @@ def _check_writer(node: Node, by: Caller, origin: str, key: str) -> None:
 
 
 async def revise_many(
-    node: Node, kind: type[Content], keys: Sequence[str], wish: Wish, *, by: Caller, dry_run: bool = False
-) -> dict[str, Outcome | Refused]:
+    node: Node, kind: type[Content], keys: Sequence[str], wish: Edit, *, by: Caller, dry_run: bool = False
+) -> dict[str, WriteResult | Refused]:
     """Carry out one wish per key in one transaction.
 
     The records are locked first and the numbers are taken last, see ``store/records.py``.
     """
     locks = locks_of(kind.type, keys)
-    for _ in range(RACES):
+    for _ in range(MAX_ATTEMPTS):
         try:
             async with node.store.write(keeps=len(keys), locks=locks) as tx:
                 outcomes, any_change = await _apply_edits(node, tx, kind, keys, wish, by, dry_run=dry_run)
-        except Raced:
+        except WriteConflict:
             continue
         if any_change:
-            node.watch.nudge()
+            node.notifier.notify()
         return outcomes
     raise Conflict("other writers were always first; try again")
 
@@ -286,48 +288,50 @@ async def _apply_edits(
     tx: Writing,
     kind: type[Content],
     keys: Sequence[str],
-    wish: Wish,
+    wish: Edit,
     by: Caller,
     *,
     dry_run: bool,
-) -> tuple[dict[str, Outcome | Refused], bool]:
-    held = await tx.records.held(kind.type, node.operator, keys)
+) -> tuple[dict[str, WriteResult | Refused], bool]:
+    held = await tx.records.stored_revisions(kind.type, node.operator, keys)
     now = node.clock()
     feeds: dict[str, int | None] = {PRIVATE: None}
     kept: list[tuple[Record, int | None, int]] = []
-    leaving: list[Leaving] = []
-    outcomes: dict[str, Outcome | Refused] = {}
+    leaving: list[LeavingRecord] = []
+    outcomes: dict[str, WriteResult | Refused] = {}
     for key in keys:
         was = held.get(key)
         try:
-            record = _written(node, kind, key, was, wish(key, was), now)
+            record = _next_record(node, kind, key, was, wish(key, was), now)
             if record is not None and record.audience not in feeds:
-                feeds[record.audience] = await _feed(node, tx, record)
+                feeds[record.audience] = await _open_feed(node, tx, record)
         except Refused as refused:
             outcomes[key] = refused
             continue
         if record is None:
-            outcomes[key] = _unchanged(key, was)
+            outcomes[key] = _unchanged_result(key, was)
             continue
         feed = feeds[record.audience]
         was_live = was is not None and not was.retracted
         stays = was is not None and was.feed == feed
         if was is not None and was.feed is not None and not stays:
-            leaving.append(Leaving(kind.type, key, was.feed, record.revision, was_live))
+            leaving.append(LeavingRecord(kind.type, key, was.feed, record.revision, was_live))
         kept.append((record, feed, (not record.retracted) - (was_live and stays)))
-        await _note(node, tx, was, record, by)
-        outcomes[key] = _changed(record, was)
+        await _note_visibility(node, tx, was, record, by)
+        outcomes[key] = _changed_result(record, was)
     if dry_run and len(kept) == len(outcomes):
         # Raised within the transaction, which undoes all of it.
         raise DryRun(
             await previews.preview(node, tx, [(held.get(record.key), record) for record, _, _ in kept])
         )
     if kept:
-        await tx.records.keep(node.operator, kept, leaving)
+        await tx.records.upsert(node.operator, kept, leaving)
     return outcomes, bool(kept)
 
 
-async def _note(node: Node, tx: Writing, was: Held | None, record: Record, by: Caller) -> None:
+async def _note_visibility(
+    node: Node, tx: Writing, was: StoredRevision | None, record: Record, by: Caller
+) -> None:
     """Note what changes who may see: a record's audience, the members of a group."""
     actor = by.client or OPERATOR
     if was is not None and was.document:
@@ -343,9 +347,9 @@ async def _note(node: Node, tx: Writing, was: Held | None, record: Record, by: C
         held = was.document if was is not None and not was.retracted else None
         came, went = members_changed(held, None if record.retracted else record.document)
         if went:
-            await tx.receipts.departed(node.operator, record.key, sorted(went))
+            await tx.receipts.note_departure(node.operator, record.key, sorted(went))
         if came:
-            await tx.receipts.returned(node.operator, record.key, sorted(came))
+            await tx.receipts.remove_departure(node.operator, record.key, sorted(came))
         for part in group_changes(held, None if record.retracted else record.document):
             await tx.audit.note(
                 "group.changed",
@@ -355,11 +359,11 @@ async def _note(node: Node, tx: Writing, was: Held | None, record: Record, by: C
             )
 
 
-def _written(
+def _next_record(
     node: Node,
     kind: type[Content],
     key: str,
-    was: Held | None,
+    was: StoredRevision | None,
     wanted: Draft[Any] | Retract | None,
     now: datetime,
 ) -> Record | None:
@@ -393,7 +397,7 @@ def _written(
     )
 
 
-async def _feed(node: Node, tx: Writing, record: Record) -> int:
+async def _open_feed(node: Node, tx: Writing, record: Record) -> int:
     audience = record.audience
     if (
         not record.retracted
@@ -404,10 +408,10 @@ async def _feed(node: Node, tx: Writing, record: Record) -> int:
             f"there is no group {audience} here; make it first: PUT /v1/groups/{node.operator}/{audience}",
             pointer="/audience",
         )
-    return (await tx.feeds.open(FeedName(node.operator, audience), node.watch.state.epoch)).id
+    return (await tx.feeds.open(FeedName(node.operator, audience), node.notifier.state.epoch)).id
 
 
-def _document(name: str, held: Held | None) -> bytes:
+def _live_document(name: str, held: StoredRevision | None) -> bytes:
     if held is None or held.document is None:
         raise NotFound(f"{name} does not exist")
     if held.retracted:
@@ -415,30 +419,30 @@ def _document(name: str, held: Held | None) -> bytes:
     return held.document
 
 
-async def find(node: Node, kind: type[Content], origin: str, key: str, *, by: Caller) -> Stored:
+async def find(node: Node, kind: type[Content], origin: str, key: str, *, by: Caller) -> StoredRecord:
     """The record as it is stored, or its tombstone. Hidden and absent are one answer: NotFound."""
     check_id(origin, key)
     async with node.store.look() as tx:
-        stored = await tx.records.find(kind.type, origin, key, seen_by=by)
+        stored = await tx.records.find(kind.type, origin, key, visible_to=by)
     if stored is None:
         raise NotFound(f"there is no {kind.type} {origin}/{key} that you may see")
     return stored
 
 
-async def collect(node: Node, query: Query, *, by: Caller) -> tuple[list[bytes], Place | None, int | None]:
+async def collect(node: Node, query: Query, *, by: Caller) -> tuple[list[bytes], PageKey | None, int | None]:
     """A page of documents, where the next one begins, and how many there are if that was asked."""
     async with node.store.read() as tx:
-        return await tx.records.collect(query, seen_by=by)
+        return await tx.records.collect(query, visible_to=by)
 
 
-def _unchanged(key: str, was: Held | None) -> Outcome:
+def _unchanged_result(key: str, was: StoredRevision | None) -> WriteResult:
     if was is None:
         raise AssertionError("a wish left a record that does not exist")
-    return Outcome(key, was.revision, was.document or b"", was.hash, was.retracted)
+    return WriteResult(key, was.revision, was.document or b"", was.hash, was.retracted)
 
 
-def _changed(record: Record, was: Held | None) -> Outcome:
-    return Outcome(
+def _changed_result(record: Record, was: StoredRevision | None) -> WriteResult:
+    return WriteResult(
         record.key,
         record.revision,
         record.document,

@@ -14,7 +14,7 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
     """The metrics of this process and of the database, in the text format of Prometheus."""
     async with node.store.read() as tx:
         feeds, peers = await tx.feeds.all(), await tx.peers.all()
-        waiting, parked = await tx.alerts.untold()
+        waiting, parked = await tx.alerts.pending()
     copies = await node_copies.copies(node)
     for gauge in (
         metrics.feed_head,

@@ -79,7 +79,7 @@ _threads = ThreadPoolExecutor(16, thread_name_prefix="resolve")
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
-class Broke(httpx2.TransportError):
+class TransferFailed(httpx2.TransportError):
     """The call is not made, or its answer not read any further; the message tells an administrator why."""
 
 
@@ -107,15 +107,15 @@ def origin_of(url: str | httpx2.URL) -> tuple[str, str, int]:
     try:
         parts = httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise Broke(f"the URL cannot be read: {error}"[:200]) from None
+        raise TransferFailed(f"the URL cannot be read: {error}"[:200]) from None
     host = parts.raw_host.decode("ascii")
     port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     if parts.scheme not in _PORTS:
-        raise Broke(f"the URL of {host or 'no host'} is neither https nor http")
+        raise TransferFailed(f"the URL of {host or 'no host'} is neither https nor http")
     if parts.userinfo:
-        raise Broke(f"the URL of {host} has a user name in it")
+        raise TransferFailed(f"the URL of {host} has a user name in it")
     if not (_NAME.fullmatch(host) or (":" in host and "%" not in host)) or not 0 < port < 65_536:
-        raise Broke(f"{host or 'no host'}, port {port}, is not where a node can be")
+        raise TransferFailed(f"{host or 'no host'}, port {port}, is not where a node can be")
     return parts.scheme, host, port
 
 
@@ -169,7 +169,7 @@ async def addresses_of(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(f"{p[0]}%{p[3]}" if len(p) == 4 and p[3] else p[0] for p in places))
 
 
-class Checked(httpcore2.AsyncNetworkBackend):
+class CheckedTransport(httpcore2.AsyncNetworkBackend):
     """Connects to a name: to the addresses that were checked, by address."""
 
     def __init__(self, resolve: Resolve, network: httpcore2.AsyncNetworkBackend, *, private: bool) -> None:
@@ -187,9 +187,9 @@ class Checked(httpcore2.AsyncNetworkBackend):
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
         except TimeoutError:
-            raise Broke(f"{host} was not resolved in time") from None
+            raise TransferFailed(f"{host} was not resolved in time") from None
         except (OSError, ValueError) as error:
-            raise Broke(f"{host} cannot be resolved: {error}") from None
+            raise TransferFailed(f"{host} cannot be resolved: {error}") from None
         for address in addresses:
             self._check(host, address)
         tried = []
@@ -200,18 +200,20 @@ class Checked(httpcore2.AsyncNetworkBackend):
                 tried.append(f"{address} (silent)")
             except httpcore2.ConnectError:
                 tried.append(f"{address} (refused or unreachable)")
-        raise Broke(f"{host} takes no connection to port {port} at {', '.join(tried) or 'any address'}")
+        raise TransferFailed(
+            f"{host} takes no connection to port {port} at {', '.join(tried) or 'any address'}"
+        )
 
     def _check(self, host: str, address: str) -> None:
         """Raises Broke. One bad address refuses the name: it would be a matter of luck which one is used."""
         try:
             found = ipaddress.ip_address(address)
         except ValueError:
-            raise Broke(f"{host} resolves to {address}, which is not an address") from None
+            raise TransferFailed(f"{host} resolves to {address}, which is not an address") from None
         if _is_never(found):
-            raise Broke(f"{host} resolves to {address}, where no node is ever called")
+            raise TransferFailed(f"{host} resolves to {address}, where no node is ever called")
         if not self._private and not _is_public(found):
-            raise Broke(
+            raise TransferFailed(
                 f"{host} resolves to {address}, which is not a public address; "
                 "allow it with --private when you trust it"
             )
@@ -239,30 +241,32 @@ class Outbound(httpx2.AsyncHTTPTransport):
             ssl_context=trust,
             max_connections=10,
             keepalive_expiry=5.0,
-            network_backend=Checked(resolve, network or httpcore2.AnyIOBackend(), private=private),
+            network_backend=CheckedTransport(resolve, network or httpcore2.AnyIOBackend(), private=private),
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         scheme, host, port = origin_of(request.url)
         if (scheme, host, port) != self._origin:
-            raise Broke(f"{scheme}://{host}:{port} is not called: it is not where the peer is registered")
+            raise TransferFailed(
+                f"{scheme}://{host}:{port} is not called: it is not where the peer is registered"
+            )
         ends = asyncio.get_running_loop().time() + DEADLINE + request.extensions.get("federation.wait", 0.0)
         try:
             async with asyncio.timeout_at(ends):
                 response = await super().handle_async_request(request)
         except TimeoutError:
-            raise Broke(f"{host} did not answer in time") from None
+            raise TransferFailed(f"{host} did not answer in time") from None
         # The client would keep them, and send them back, as many as the peer can think of.
         response.headers.pop("set-cookie", None)
         streams = response.status_code == 200 and request.extensions.get("federation.stream")
         limit = STREAM_BYTES if streams else SMALL_BYTES
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
-                raise Broke("the answer is compressed, which was not asked for")
+                raise TransferFailed("the answer is compressed, which was not asked for")
             length = response.headers.get("content-length", "0")
             if length.isdigit() and int(length) > limit:
-                raise Broke(f"the answer is longer than {limit} bytes")
-        except Broke:
+                raise TransferFailed(f"the answer is longer than {limit} bytes")
+        except TransferFailed:
             await response.aclose()
             raise
         # The client reads the body from this stream, whole or in pieces.
@@ -284,15 +288,15 @@ class _Bounded(httpx2.AsyncByteStream):
                 async with asyncio.timeout_at(self._ends):
                     piece = await anext(body, None)
             except TimeoutError:
-                raise Broke("the answer did not come to its end in time") from None
+                raise TransferFailed("the answer did not come to its end in time") from None
             if piece is None:
                 return
             size += len(piece)
             if size > self._limit:
-                raise Broke(f"the answer is longer than {self._limit} bytes")
+                raise TransferFailed(f"the answer is longer than {self._limit} bytes")
             pieces += 1
             if pieces * PIECE_BYTES > self._limit:
-                raise Broke("the answer comes in too many small pieces")
+                raise TransferFailed("the answer comes in too many small pieces")
             if pieces % PIECES == 0:
                 # A buffer full of the smallest pieces is read without one wait: let others have a turn.
                 await asyncio.sleep(0)

@@ -18,7 +18,7 @@ from email.utils import format_datetime
 import aiosmtplib
 
 from federation.domain.alert import Letter
-from federation.domain.errors import Broken, Unreachable
+from federation.domain.errors import CommandFailed, Unreachable
 from federation.domain.feed import printable
 from federation.settings import MailServer, is_loopback, read_password
 
@@ -88,7 +88,7 @@ class Mailer:
             return self._server.password
         try:
             return read_password(self._server.password_file)
-        except Broken as error:
+        except CommandFailed as error:
             raise Unreachable(str(error)) from None
 
     def _message(self, letter: Letter) -> EmailMessage:

@@ -85,7 +85,7 @@ class Failed(Exception):
         self.kind = kind
 
 
-class LetGo(Exception):
+class Released(Exception):
     """The lifeline ended: the node wants no server any more, or is dead."""
 
 
@@ -114,7 +114,7 @@ class Log:
         return (told or lines or ["it said nothing"])[-1]
 
 
-class Keeper:
+class Supervisor:
     """Keeps the cluster `room`/data, run by the account `uid`:`gid`, open to the account named `admitted`."""
 
     def __init__(self, room: str, binaries: str, uid: int, gid: int, admitted: str) -> None:
@@ -181,7 +181,7 @@ class Keeper:
                         "not end: find out what it waits for, or kill it, then start again",
                     ) from None
             if select.select([LIFELINE], [], [], 0.02)[0]:
-                raise LetGo
+                raise Released
         os.set_inheritable(file, True)
 
     def make_the_cluster(self) -> None:
@@ -210,7 +210,7 @@ class Keeper:
             for program, given in ((initdb, b""), ([*single, "template1"], FIRST_WORDS), (sync, b"")):
                 if self.run(new, program, given=given) != "exit 0":
                     raise Failed(*self.diagnosis("the database could not be made"))
-        except (Failed, LetGo):
+        except (Failed, Released):
             self.forget_attempts()
             raise
         os.rename(new, self.data)
@@ -296,7 +296,7 @@ class Keeper:
             if pid == child:
                 ending = _ending(status)
         if let_go:
-            raise LetGo
+            raise Released
         return ending
 
     def become_program(self, where: str, argv: Sequence[str], given: bytes, says: int) -> NoReturn:
@@ -400,8 +400,8 @@ def _kill_children() -> None:
 def main() -> None:
     room, binaries, uid, gid, admitted = sys.argv[1:]
     try:
-        Keeper(room, binaries, int(uid), int(gid), admitted).keep()
-    except LetGo:
+        Supervisor(room, binaries, int(uid), int(gid), admitted).keep()
+    except Released:
         return
     except Failed as error:
         kind, reason = error.kind, str(error)

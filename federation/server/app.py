@@ -12,11 +12,11 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from federation.api.advisories import Advisories
-from federation.api.alerts import Alerts, Clocks
+from federation.api.alerts import Alerts, Deadlines
 from federation.api.caller import Tokens
 from federation.api.direct import Direct
 from federation.api.exposure import Exposure
-from federation.api.feeds import Answers, Arrivals, Feeds, States
+from federation.api.feeds import ChangeLog, Feeds, PeerAnswers, SentStates
 from federation.api.guard import check_rights, guard
 from federation.api.limits import Limits
 from federation.api.oauth import OAuth
@@ -26,12 +26,12 @@ from federation.api.responses import on_bug, on_http_error, on_refused
 from federation.api.wellknown import WellKnown
 from federation.domain.errors import Refused
 from federation.domain.peer import OwnKey
-from federation.node import checkpoints
-from federation.node.keys import Keyring, mint
+from federation.node import checkpoints, epochs
+from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.outbound.mail import Mailer
 from federation.server import maintenance
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.settings import Settings, mail_server
 from federation.store.database import Store, opened
 from federation.sync.loop import Loop
@@ -50,7 +50,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
             await tx.clients.lock_keys()
             keys = await tx.clients.keys()
         if not keys:
-            keys = [OwnKey(jwk=mint(), use_from=datetime.now(UTC))]
+            keys = [OwnKey(jwk=mint_private_key(), use_from=datetime.now(UTC))]
             await tx.clients.add_key(keys[0])
         state = await tx.feeds.state()
     keyring = Keyring(keys)
@@ -64,7 +64,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         outside=Network(settings.operator, keyring, _mailer(settings)),
         tombstones_days=settings.tombstones_days,
     )
-    async with node.watch.running():
+    async with node.notifier.running():
         yield node
 
 
@@ -89,11 +89,11 @@ def api(
             *COLLECTIONS,
             Advisories,
             Alerts,
-            Clocks,
+            Deadlines,
             Exposure,
             Feeds,
-            Arrivals,
-            Answers,
+            ChangeLog,
+            PeerAnswers,
             Peers,
             OAuth,
             WellKnown,
@@ -108,7 +108,7 @@ def api(
     check_rights(app)
     app.state.metrics = metrics
     app.state.limits = limits or Limits()
-    app.state.states = States()
+    app.state.states = SentStates()
     if node is not None:
         attach(app, node)
     return app
@@ -120,7 +120,7 @@ def attach(app: Litestar, node: Node) -> None:
     app.state.tokens = Tokens(node)
 
 
-def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
+def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedApplication:
     """The ASGI application of one process of ``federation serve``."""
     metrics = Metrics()
 
@@ -131,8 +131,8 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
             node = await stack.enter_async_context(node_of(settings, store))
             attach(app, node)
             # A restored database is known as such, and signed, before anybody is answered.
-            await checkpoints.recognise(node)
-            await checkpoints.prove(node)
+            await epochs.detect_restore(node)
+            await checkpoints.sign_checkpoints(node)
             await stack.enter_async_context(maintenance.running(node))
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())
@@ -147,5 +147,5 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> Observed:
     limits = Limits(rate=settings.rate, anonymous=settings.rate_anonymous, proxies=settings.proxies)
     https = settings.url.startswith("https://")
     app = Direct(api(metrics=metrics, lifespan=lifespan, limits=limits))
-    observed = Observed(app, metrics, https=https)
+    observed = ObservedApplication(app, metrics, https=https)
     return observed

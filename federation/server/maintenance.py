@@ -21,19 +21,19 @@ from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
     ITSELF,
-    Claims,
+    AuditCheckpointClaims,
+    ChainWalk,
     Event,
     Reader,
-    Signed,
+    SignedAuditCheckpoint,
     Verdict,
-    Walk,
     read_claims,
 )
-from federation.domain.errors import Broken, Refused
+from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
 from federation.domain.peer import OwnKey
-from federation.node import alerts, checkpoints, copies, exposure, peers
-from federation.node.keys import Keyring, verified
+from federation.node import alerts, checkpoints, copies, exposure, peers, retention
+from federation.node.keys import Keyring, verify_jwt
 from federation.node.node import Node
 
 log = logging.getLogger("federation.maintenance")
@@ -88,7 +88,7 @@ async def running(node: Node) -> AsyncIterator[None]:
                 await flush(node, last=True)
                 await _note_process(node, "node.stopped")
                 await checkpoint(node)
-        except (Refused, Broken, TimeoutError) as error:
+        except (Refused, CommandFailed, TimeoutError) as error:
             log.warning("the end could not be noted", extra={"reason": str(error)})
 
 
@@ -111,7 +111,7 @@ async def flush(node: Node, *, last: bool = False) -> None:
         raise
 
 
-async def checkpoint(node: Node) -> Signed | None:
+async def checkpoint(node: Node) -> SignedAuditCheckpoint | None:
     """Sign the end of the audit trail, if something was added since; returns the last checkpoint there is.
 
     Only what follows from the checkpoint before is signed: otherwise a change would be made good by the
@@ -124,19 +124,19 @@ async def checkpoint(node: Node) -> Signed | None:
         if covered is not None:
             claims = read_claims(covered.jws, read)
             if claims is None or claims.n != covered.n:
-                raise Broken(_ALTERED)
+                raise CommandFailed(_ALTERED)
             begin = (covered.n, bytes.fromhex(claims.hash))
             held = await tx.audit.page(covered.n - 1, 1)
             if not held or (held[0].n, held[0].hash) != begin:
-                raise Broken(_ALTERED)
-        walk = Walk(node.operator, (), read, begin=begin)
+                raise CommandFailed(_ALTERED)
+        walk = ChainWalk(node.operator, (), read, begin=begin)
         while rows := await tx.audit.page(walk.n):
             if not all(walk.take(row) for row in rows):
-                raise Broken(_ALTERED)
+                raise CommandFailed(_ALTERED)
     if (walk.n, walk.hash) == begin:
         return covered
-    made = Claims(iss=node.operator, n=walk.n, hash=walk.hash.hex(), iat=int(time.time()))
-    signed = Signed(walk.n, node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT))
+    made = AuditCheckpointClaims(iss=node.operator, n=walk.n, hash=walk.hash.hex(), iat=int(time.time()))
+    signed = SignedAuditCheckpoint(walk.n, node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT))
     async with node.store.write() as writing:
         await writing.audit.keep_checkpoint(signed)
     return signed
@@ -153,7 +153,7 @@ async def verify(node: Node, *, elsewhere: Iterable[str] = ()) -> Verdict:
 def reader(keys: Sequence[OwnKey]) -> Reader:
     """Verifies checkpoints with every key the node ever had."""
     jwks = Keyring(keys).history()
-    return partial(verified, jwks=jwks, types=frozenset({CHECKPOINT}))
+    return partial(verify_jwt, jwks=jwks, types=frozenset({CHECKPOINT}))
 
 
 _ALTERED = "the audit trail does not follow from its last checkpoint; federation audit verify says where"
@@ -186,20 +186,20 @@ async def prove_for_ever(node: Node) -> None:
     not: it would come at any time between two records, and not when they have reached the peers.)
     """
     while True:
-        published, began = node.watch.state.published, time.monotonic()
+        published, began = node.notifier.state.published, time.monotonic()
         if not await _proved(node):
             await asyncio.sleep(PROVE_AFTER_FAILURE)
             continue  # and not wait for the next record: the last one is not signed yet
         if (took := time.monotonic() - began) > PROVE_LONG:
             await asyncio.sleep(9 * took)
-        if await node.watch.beyond(published, PROVE_AGAIN_SECONDS, of="published", patient=True):
+        if await node.notifier.wait_for(published, PROVE_AGAIN_SECONDS, of="published", patient=True):
             await _quiet(node)
 
 
 async def _proved(node: Node) -> bool:
     """Whether everything is signed now."""
     try:
-        await checkpoints.prove(node)
+        await checkpoints.sign_checkpoints(node)
     except Refused as error:
         log.warning("signing has to wait", extra={"reason": str(error)})
     except Exception:
@@ -213,7 +213,7 @@ async def _quiet(node: Node) -> None:
     """Until nothing has been published for a moment."""
     ends = time.monotonic() + PROVE_SECONDS
     while (now := time.monotonic()) < ends:
-        left = node.watch.published_at + PROVE_QUIET - now
+        left = node.notifier.published_at + PROVE_QUIET - now
         if left <= 0:
             return
         await asyncio.sleep(min(left, ends - now))
@@ -244,13 +244,13 @@ async def _keep_house(node: Node) -> None:
     await asyncio.gather(
         prove_for_ever(node),
         _every(ALARM_SECONDS, Alarms().look, node),
-        _every(EXPIRE_SECONDS, checkpoints.drop_expired, node),
+        _every(EXPIRE_SECONDS, retention.drop_expired_tombstones, node),
         _every(FLUSH_SECONDS, flush, node),
         _every(FORGET_SECONDS, _forget, node),
         _every(VACUUM_SECONDS, vacuum, node),
-        _every(INDEX_SECONDS, put_in_place, node),
-        _every(KEEP_UP_SECONDS, exposure.KeepingUp().keep_up, node),
-        _every(ALERT_SECONDS, alerts.Noticing(node).notice, node),
+        _every(INDEX_SECONDS, flush_pending_list, node),
+        _every(KEEP_UP_SECONDS, exposure.IndexRefresher().keep_up, node),
+        _every(ALERT_SECONDS, alerts.AlertScan(node).notice, node),
         deliver_for_ever(node),
         _every(FORGET_ALERTS_SECONDS, alerts.forget, node),
         _every(CHECKPOINT_SECONDS, checkpoint, node),
@@ -263,7 +263,7 @@ async def vacuum(node: Node) -> None:
         await node.store.vacuum()
 
 
-async def put_in_place(node: Node) -> None:
+async def flush_pending_list(node: Node) -> None:
     """Put what makes records findable in its place, before there is much of it."""
     await node.store.put_in_place()
 
@@ -289,7 +289,7 @@ async def _every(seconds: float, chore: Callable[[Node], Awaitable[object]], nod
 async def _once(chore: Callable[[Node], Awaitable[object]], node: Node) -> None:
     try:
         await chore(node)
-    except Broken as error:
+    except CommandFailed as error:
         log.error("the audit trail has been altered", extra={"reason": str(error)})
     except Refused as error:
         log.warning("housekeeping has to wait", extra={"chore": chore.__name__, "reason": str(error)})

@@ -27,7 +27,7 @@ ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 """Said by a node whose URL is https. For its host name alone: what else is in the domain is not ours."""
 
 
-class Observed:
+class ObservedApplication:
     """ASGI middleware, outermost: counts and logs requests, and answers HEAD as GET without its body.
 
     It also puts the security headers on every answer; ``https`` is whether the node's URL is.
@@ -75,7 +75,7 @@ class Observed:
                 handler = scope.get("route_handler")
                 operation = handler.opt.get("act", "unknown") if handler is not None else "unknown"
                 took = time.perf_counter() - began
-                self._metrics.answered(operation, status, took)
+                self._metrics.count_request(operation, status, took)
                 if status >= 500 or self._log.isEnabledFor(logging.DEBUG):
                     self._log.log(
                         logging.ERROR if status >= 500 else logging.DEBUG,

@@ -17,7 +17,7 @@ from granian.http import HTTP1Settings
 from granian.net import SocketSpec  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.exposure.coverage import read_register
 from federation.postgres import server as postgres_server
 from federation.server.app import application
@@ -51,7 +51,7 @@ async def database(settings: Settings, *, exclusive: bool) -> AsyncIterator[str]
         async with postgres_server.running(settings.data_dir, exclusive=exclusive) as dsn:
             yield dsn
     except postgres_server.EmbeddedError as error:
-        raise Broken(str(error)) from error
+        raise CommandFailed(str(error)) from error
 
 
 async def serve(settings: Settings, *, migrate: bool = False) -> None:
@@ -65,7 +65,7 @@ async def serve(settings: Settings, *, migrate: bool = False) -> None:
         app = application(settings, dsn)
         read_register()  # before anybody could wait for it
         collect_less()
-        server = Listening(
+        server = ListeningServer(
             app,
             address=settings.host,
             port=settings.port,
@@ -77,20 +77,20 @@ async def serve(settings: Settings, *, migrate: bool = False) -> None:
             backpressure=CONCURRENT,
             log_enabled=False,
         )
-        stop = Stop()
+        stop = StopSignal()
         serving = asyncio.ensure_future(server.serve())
         while not (serving.done() or stop.asked):
             await asyncio.wait((serving, stop.woken), timeout=LOOK_SECONDS)
         if serving.done():
             await serving
-            raise Broken("the API could not be started; the log says why")
+            raise CommandFailed("the API could not be started; the log says why")
         log.info("stopping", extra={"operator": settings.operator})
         await app.drain(DRAIN_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]
         await serving
 
 
-class Listening(Server):
+class ListeningServer(Server):
     """granian, on a socket whose connections end when nobody takes what is sent.
 
     A reader that does not read would hold its place and the memory of its answer for ever: what is sent is
@@ -106,7 +106,7 @@ class Listening(Server):
         self._ssp, self._shd = None, holder  # type: ignore[assignment]
 
 
-class Stop:
+class StopSignal:
     """Whether the process has been asked to end, by SIGTERM or SIGINT.
 
     asyncio learns of a signal by a byte that the system writes into a pipe. When many connections close
@@ -160,7 +160,7 @@ def refuse_taken_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise Broken(
+            raise CommandFailed(
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
                 "stop what listens there or choose another FEDERATION_PORT"
             ) from None

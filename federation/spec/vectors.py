@@ -27,9 +27,9 @@ from federation.domain.checkpoint import (
     EMPTY,
     LIFETIME,
     RECEIPT,
+    DigestState,
     Leaf,
     Receipt,
-    State,
     bucket_digest,
     bucket_of,
     checkpoint_of,
@@ -38,8 +38,8 @@ from federation.domain.checkpoint import (
 from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, Record, canonical, check_draft, tombstone, write_down
 from federation.domain.errors import Invalid, Unauthenticated
-from federation.domain.feed import FeedName, SetAside, read_entry, unreadable, verify
-from federation.node.keys import thumbprint, verified
+from federation.domain.feed import FeedName, RejectedEntry, read_entry, unreadable, verify
+from federation.node.keys import thumbprint, verify_jwt
 
 WRITTEN_AT = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
 SIGNED_AT = int(WRITTEN_AT.timestamp()) + 3_600
@@ -166,7 +166,7 @@ def _verdict(name: str, line: bytes) -> dict[str, Any]:
         found = verify(read_entry(line), FEED)
     except Invalid as why:
         found = unreadable(line, why)
-    verdict = found.reason if isinstance(found, SetAside) else "taken"
+    verdict = found.reason if isinstance(found, RejectedEntry) else "taken"
     return {"name": name, "feed": str(FEED), "line": line.decode(), "verdict": verdict}
 
 
@@ -239,12 +239,12 @@ def _feed(name: str, seq: int, retained_from: int, records: list[Leaf]) -> dict[
     }
 
 
-def _state(seq: int, retained_from: int, records: list[Leaf]) -> State:
+def _state(seq: int, retained_from: int, records: list[Leaf]) -> DigestState:
     lines: list[list[str]] = [[] for _ in range(BUCKETS)]
     for leaf in records:
         if leaf.op == "upsert" or leaf.seq > retained_from:
             lines[bucket_of(leaf.type, leaf.key)].append(str(leaf))
-    return State(
+    return DigestState(
         seq=seq,
         retained_from=retained_from,
         count=sum(leaf.op == "upsert" for leaf in records),
@@ -289,7 +289,7 @@ def _held(name: str, jws: str, now: int, feed: FeedName = FEED) -> dict[str, Any
     """A checkpoint as a reader who asked the origin itself for ``feed`` judges it at ``now``."""
     try:
         said = read_checkpoint(
-            verified(jws, {"keys": [_public(ORIGIN)]}, frozenset({CHECKPOINT})), feed, float(now)
+            verify_jwt(jws, {"keys": [_public(ORIGIN)]}, frozenset({CHECKPOINT})), feed, float(now)
         )
         verdict = "valid" if now < said.exp else "expired"
     except (Unauthenticated, Invalid):

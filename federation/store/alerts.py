@@ -54,7 +54,7 @@ class AlertState(msgspec.Struct, frozen=True):
     failure: str | None
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueDelivery(msgspec.Struct, frozen=True):
     """An alert that is to be delivered now, and to whom."""
 
     alert: Alert
@@ -213,7 +213,7 @@ class AlertsReader:
             )
         )
 
-    async def untold(self) -> tuple[int, int]:
+    async def pending(self) -> tuple[int, int]:
         """How many alerts were tried and wait to be tried again, and how many are parked."""
         row = await self._session.connection.fetchrow(
             "SELECT (SELECT count(*) FROM alerts WHERE next_try_at IS NOT NULL AND attempts > 0),"
@@ -280,11 +280,11 @@ class AlertsWriter(AlertsReader):
         )
         return int(tag.rsplit(" ", 1)[-1])
 
-    async def claim(self, now: datetime) -> tuple[Due, ...]:
+    async def claim(self, now: datetime) -> tuple[DueDelivery, ...]:
         """Alerts to be delivered now; for a while nobody else takes them."""
         rows = await self._session.connection.fetch(_CLAIM, now, DUE, LEASE, DUE_OF_ONE, MOST_LOOKED)
         return tuple(
-            Due(
+            DueDelivery(
                 Alert(id=row[0], event=row[1], subject=row[2], at=row[3], data=msgspec.json.decode(row[4])),
                 row[5],
                 row[6],

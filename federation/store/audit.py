@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from federation.domain.audit import GENESIS, Event, Note, Reader, Row, Signed, Verdict, Walk, chained, note
+from federation.domain.audit import (
+    GENESIS,
+    AuditRow,
+    ChainWalk,
+    Event,
+    Note,
+    Reader,
+    SignedAuditCheckpoint,
+    Verdict,
+    chained,
+    note,
+)
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import audit, audit_checkpoints
 
@@ -49,26 +60,26 @@ class AuditReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def page(self, after: int = 0, limit: int = ROWS) -> list[Row]:
+    async def page(self, after: int = 0, limit: int = ROWS) -> list[AuditRow]:
         """Entries after a number, in order."""
-        return [Row(*row) for row in await self._session.all(_PAGE, after=after, limit=limit)]
+        return [AuditRow(*row) for row in await self._session.all(_PAGE, after=after, limit=limit)]
 
     async def last(self) -> tuple[int, bytes]:
         """Number and hash of the last entry; 0 and the genesis before the first."""
         row = await self._session.one(_LAST)
         return (row[0], row[1]) if row else (0, GENESIS)
 
-    async def checkpoints(self) -> list[Signed]:
-        return [Signed(*row) for row in await self._session.all(_CHECKPOINTS)]
+    async def checkpoints(self) -> list[SignedAuditCheckpoint]:
+        return [SignedAuditCheckpoint(*row) for row in await self._session.all(_CHECKPOINTS)]
 
-    async def last_checkpoint(self) -> Signed | None:
+    async def last_checkpoint(self) -> SignedAuditCheckpoint | None:
         row = await self._session.one(_LAST_CHECKPOINT)
-        return Signed(*row) if row else None
+        return SignedAuditCheckpoint(*row) if row else None
 
     async def verify(self, operator: str, read: Reader, *, elsewhere: Iterable[str] = ()) -> Verdict:
         """Walk the whole trail. ``read`` verifies a checkpoint's signature; ``elsewhere`` are kept copies."""
         # Checkpoints first: an entry that is added meanwhile is then one after the last of them.
-        walk = Walk(operator, await self.checkpoints(), read, elsewhere=elsewhere)
+        walk = ChainWalk(operator, await self.checkpoints(), read, elsewhere=elsewhere)
         after = 0
         while rows := await self.page(after):
             if not all(walk.take(row) for row in rows):
@@ -102,6 +113,6 @@ class AuditWriter(AuditReader):
         )
         self._notes.clear()
 
-    async def keep_checkpoint(self, checkpoint: Signed) -> None:
+    async def keep_checkpoint(self, checkpoint: SignedAuditCheckpoint) -> None:
         """Keep a checkpoint; another process may have made the same one."""
         await self._session.run(_KEEP_CHECKPOINT, n=checkpoint.n, jws=checkpoint.jws)

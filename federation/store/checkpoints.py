@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Text, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from federation.domain.checkpoint import BUCKETS, EMPTY, Leaf, State
+from federation.domain.checkpoint import BUCKETS, EMPTY, DigestState, Leaf
 from federation.domain.feed import FeedName
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import Moment, copies, digests, feeds, records
@@ -261,7 +261,7 @@ FORGOTTEN = (_BEGIN, _FORGET, _FORGET_COPY)
 """
 
 
-class Signed(msgspec.Struct, frozen=True):
+class FeedDigest(msgspec.Struct, frozen=True):
     """A digest at rest, and the checkpoint over it if there is one."""
 
     feed: int
@@ -275,11 +275,13 @@ class Signed(msgspec.Struct, frozen=True):
     expires_at: datetime | None
 
     @property
-    def state(self) -> State:
-        return State(seq=self.seq, retained_from=self.retained_from, count=self.count, buckets=self.buckets)
+    def state(self) -> DigestState:
+        return DigestState(
+            seq=self.seq, retained_from=self.retained_from, count=self.count, buckets=self.buckets
+        )
 
 
-class Due(msgspec.Struct, frozen=True):
+class UnsignedFeed(msgspec.Struct, frozen=True):
     """A feed, and its digest as it was last made."""
 
     feed: int
@@ -287,10 +289,10 @@ class Due(msgspec.Struct, frozen=True):
     epoch: str
     head: int
     retained_from: int
-    digest: Signed | None
+    digest: FeedDigest | None
 
 
-class Copy(msgspec.Struct, frozen=True):
+class CopyRow(msgspec.Struct, frozen=True):
     """What is known of a copy of another operator's feed."""
 
     compared: str | None = None
@@ -316,7 +318,7 @@ class Copy(msgspec.Struct, frozen=True):
         return not self.receipted and self.withdrawn_epoch is not None
 
 
-class Owed(NamedTuple):
+class PendingReceipts(NamedTuple):
     """A receipt that an origin is owed."""
 
     feed: int
@@ -326,26 +328,33 @@ class Owed(NamedTuple):
     purged: bool
 
 
-def _columns(state: State) -> tuple[int, int, int, bytes]:
+def _columns(state: DigestState) -> tuple[int, int, int, bytes]:
     return state.seq, state.retained_from, state.count, state.buckets
 
 
-class DigestsReader:
+class CheckpointsReader:
     """Digests and copies, for who looks at them."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def find(self, feed: int) -> Signed | None:
+    async def find(self, feed: int) -> FeedDigest | None:
         """The digest of a feed as it was last made."""
         row = await self._session.one(_FIND, feed=feed)
-        return Signed(*row) if row else None
+        return FeedDigest(*row) if row else None
 
-    async def due(self, origin: str) -> tuple[Due, ...]:
+    async def due(self, origin: str) -> tuple[UnsignedFeed, ...]:
         """The feeds of an origin and their digests."""
         rows = await self._session.all(_DUE, origin=origin)
         return tuple(
-            Due(row[0], row[1], row[2], row[3], row[4], Signed(*row[5:]) if row["feed"] is not None else None)
+            UnsignedFeed(
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                row[4],
+                FeedDigest(*row[5:]) if row["feed"] is not None else None,
+            )
             for row in rows
         )
 
@@ -355,7 +364,7 @@ class DigestsReader:
         lines = [row["line"] for row in rows if row["line"] is not None]
         return (rows[0]["head"], rows[0]["since"], lines) if rows else (0, 0, lines)
 
-    async def held(self, feed: int, bucket: int, retained_from: int) -> dict[tuple[str, str], Leaf]:
+    async def stored_leaves(self, feed: int, bucket: int, retained_from: int) -> dict[tuple[str, str], Leaf]:
         """The leaves of a bucket by (type, key)."""
         found = {}
         for row in await self._session.all(_HELD_LEAVES, feed=feed, bucket=bucket):
@@ -374,35 +383,35 @@ class DigestsReader:
         """Records of a feed, by type and key, whose document does not have its hash."""
         return [(row[0], row[1]) for row in await self._session.connection.fetch(_CHANGED_BYTES, feed, most)]
 
-    async def copy(self, feed: int) -> Copy:
+    async def copy(self, feed: int) -> CopyRow:
         """What is known of a copy; of one never compared, nothing."""
         row = await self._session.one(_COPY, feed=feed)
-        return Copy(*row) if row else Copy()
+        return CopyRow(*row) if row else CopyRow()
 
-    async def owed(self, origin: str) -> tuple[Owed, ...]:
+    async def pending_receipts(self, origin: str) -> tuple[PendingReceipts, ...]:
         """The receipts that an origin has not got yet."""
-        return tuple(Owed(*row) for row in await self._session.all(_OWED, origin=origin))
+        return tuple(PendingReceipts(*row) for row in await self._session.all(_OWED, origin=origin))
 
-    async def confirmed(self) -> frozenset[str]:
+    async def confirmed_removals(self) -> frozenset[str]:
         """The operators whose removals an administrator has confirmed, and which are not carried out yet."""
         return frozenset(row[0] for row in await self._session.all(_CONFIRMED_OF))
 
-    async def copies(self) -> dict[FeedName, Copy]:
+    async def copies(self) -> dict[FeedName, CopyRow]:
         """What is known of every copy."""
         rows = await self._session.all(_COPIES)
-        return {FeedName(row[0], row[1]): Copy(*row[2:]) for row in rows}
+        return {FeedName(row[0], row[1]): CopyRow(*row[2:]) for row in rows}
 
 
-class DigestsWriter(DigestsReader):
+class CheckpointsWriter(CheckpointsReader):
     """Digests and copies, in a transaction that may change them."""
 
-    async def lock(self, feed: int) -> Signed | None:
+    async def lock(self, feed: int) -> FeedDigest | None:
         """The digest, for who is about to bring it up to date; None while another one does."""
         row = await self._session.one(_LOCK, feed=feed)
         if row is None and await self.find(feed) is None:
             await self._session.run(_BEGIN, feed=feed)
             row = await self._session.one(_LOCK, feed=feed)
-        return Signed(*row) if row else None
+        return FeedDigest(*row) if row else None
 
     async def hold(self, feed: int) -> None:
         """Nobody brings the digest up to date until the commit; who does now is waited for.
@@ -413,7 +422,7 @@ class DigestsWriter(DigestsReader):
             await self._session.run(_BEGIN, feed=feed)
             await self._session.one(_AWAIT, feed=feed)
 
-    async def reckon(self, was: Signed) -> tuple[str | None, State]:
+    async def compute(self, was: FeedDigest) -> tuple[str | None, DigestState]:
         """The feed's epoch and state as they are now, for who keeps it next; the digest must be locked.
 
         Its cost is that of the buckets that have changed.
@@ -428,7 +437,7 @@ class DigestsWriter(DigestsReader):
         for row in rows:
             if (n := row["bucket"]) is not None:
                 buckets[32 * n : 32 * n + 32] = row["digest"] or EMPTY
-        state = State(
+        state = DigestState(
             seq=first["head"],
             retained_from=first["retained_from"],
             count=first["live"],
@@ -436,13 +445,13 @@ class DigestsWriter(DigestsReader):
         )
         return first["epoch"], state
 
-    async def keep(self, was: Signed, state: State) -> None:
+    async def store(self, was: FeedDigest, state: DigestState) -> None:
         """Keep what was reckoned, where that is something new: nobody has signed it."""
         if state != was.state or was.marked:
             await self._session.connection.execute(_KEEP, was.feed, *_columns(state), None, None, None)
 
     async def sign(
-        self, feed: int, state: State, checkpoint: str, signed_at: datetime, expires_at: datetime
+        self, feed: int, state: DigestState, checkpoint: str, signed_at: datetime, expires_at: datetime
     ) -> None:
         """Keep what was reckoned of a feed of one's own, with the checkpoint over it; who waits is told.
 
@@ -464,8 +473,8 @@ class DigestsWriter(DigestsReader):
         """These buckets have changed without a new number of the feed: what was signed is not there now."""
         await self._session.connection.execute(_MARK, feed, list(buckets))
 
-    async def verified(
-        self, feed: int, state: State, checkpoint: str, signed_at: datetime, expires_at: datetime
+    async def mark_verified(
+        self, feed: int, state: DigestState, checkpoint: str, signed_at: datetime, expires_at: datetime
     ) -> int:
         """Keep what was reckoned of a copy, which is what its origin signed.
 
@@ -476,27 +485,27 @@ class DigestsWriter(DigestsReader):
         )
         return cleared
 
-    async def diverged(self, feed: int, detail: str, *, tried: str, tried_at: datetime) -> None:
+    async def mark_diverged(self, feed: int, detail: str, *, tried: str, tried_at: datetime) -> None:
         """The copy is not what its origin signed; ``tried``: the roots that a repair has left unequal."""
         await self._session.run(_DIVERGED, feed=feed, detail=detail[:500], tried=tried, tried_at=tried_at)
 
-    async def saw(self, feed: int, signed_at: datetime) -> None:
+    async def mark_seen(self, feed: int, signed_at: datetime) -> None:
         """A checkpoint of that time came: none older is taken from now on."""
         await self._session.run(_SEEN, feed=feed, signed_at=signed_at)
 
-    async def came_by(self, feed: int, via: str | None) -> None:
+    async def set_relay(self, feed: int, via: str | None) -> None:
         """Who the last entries came from."""
         await self._session.run(_CAME_BY, feed=feed, via=via)
 
-    async def withdrew(self, feed: int, epoch: str, seq: int, *, purged: bool = False) -> None:
+    async def note_withdrawal(self, feed: int, epoch: str, seq: int, *, purged: bool = False) -> None:
         """Withdrawals up to that number have been carried out: the origin is owed a receipt."""
         await self._session.run(_WITHDREW, feed=feed, epoch=epoch, seq=seq, purged=purged)
 
-    async def receipted(self, feed: int, epoch: str, seq: int, *, purged: bool) -> None:
+    async def mark_receipt_sent(self, feed: int, epoch: str, seq: int, *, purged: bool) -> None:
         """The origin has our receipt, unless there is more to confirm by now."""
         await self._session.run(_RECEIPTED, feed=feed, epoch=epoch, seq=seq, purged=purged)
 
-    async def brake(self, feed: int, why: str) -> None:
+    async def pause(self, feed: int, why: str) -> None:
         """Nothing more is taken of this feed until an administrator confirms."""
         await self._session.run(_BRAKE, feed=feed, why=why)
 
@@ -504,6 +513,6 @@ class DigestsWriter(DigestsReader):
         """Let the removals that wait happen; False when none wait."""
         return await self._session.run(_CONFIRM, feed=feed) == 1
 
-    async def done(self, feed: int) -> None:
+    async def clear_confirmation(self, feed: int) -> None:
         """What was confirmed has happened: the next removals are looked at anew."""
         await self._session.run(_CONFIRMED, feed=feed)

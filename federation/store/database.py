@@ -15,13 +15,13 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 import msgspec
 
-from federation.domain.errors import Broken, Raced, Unavailable
+from federation.domain.errors import CommandFailed, Unavailable, WriteConflict
 from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
-from federation.store.checkpoints import DigestsReader, DigestsWriter
+from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.common import Common
-from federation.store.deadlines import ClocksReader, ClocksWriter
+from federation.store.deadlines import DeadlinesReader, DeadlinesWriter
 from federation.store.exposure import ExposureReader, ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.peers import PeersReader, PeersWriter
@@ -68,7 +68,7 @@ class Reading:
     """What can be read."""
 
     __slots__ = (
-        "alerts", "audit", "clients", "clocks", "digests", "exposure", "feeds", "peers", "receipts",
+        "alerts", "audit", "checkpoints", "clients", "deadlines", "exposure", "feeds", "peers", "receipts",
         "records",
     )  # fmt: skip
 
@@ -80,8 +80,8 @@ class Reading:
         self.audit: AuditReader = AuditReader(session)
         self.exposure: ExposureReader = ExposureReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
-        self.clocks: ClocksReader = ClocksReader(session)
-        self.digests: DigestsReader = DigestsReader(session)
+        self.deadlines: DeadlinesReader = DeadlinesReader(session)
+        self.checkpoints: CheckpointsReader = CheckpointsReader(session)
         self.receipts: ReceiptsReader = ReceiptsReader(session)
 
 
@@ -89,7 +89,7 @@ class Writing:
     """What can be read and written, in one transaction."""
 
     __slots__ = (
-        "alerts", "audit", "clients", "clocks", "digests", "exposure", "feeds", "peers", "receipts",
+        "alerts", "audit", "checkpoints", "clients", "deadlines", "exposure", "feeds", "peers", "receipts",
         "records",
     )  # fmt: skip
 
@@ -101,8 +101,8 @@ class Writing:
         self.audit = AuditWriter(session)
         self.exposure = ExposureWriter(session)
         self.alerts = AlertsWriter(session)
-        self.clocks = ClocksWriter(session)
-        self.digests = DigestsWriter(session)
+        self.deadlines = DeadlinesWriter(session)
+        self.checkpoints = CheckpointsWriter(session)
         self.receipts = ReceiptsWriter(session)
 
 
@@ -192,7 +192,7 @@ class _Lent(Generic[Seen]):
             case None:
                 return
             case asyncpg.DeadlockDetectedError():
-                raise Raced from None
+                raise WriteConflict from None
             case asyncpg.QueryCanceledError():
                 raise Unavailable("the database took too long; ask for less, or try again") from None
             case ConnectionError():
@@ -373,7 +373,7 @@ async def _pool(dsn: str, settings: dict[str, str], *, least: int, most: int) ->
             timeout=10,
         )
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise Broken(f"the database cannot be reached: {error}") from error
+        raise CommandFailed(f"the database cannot be reached: {error}") from error
     return _Pool(pool, most)
 
 

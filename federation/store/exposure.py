@@ -30,14 +30,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from federation.domain.content.deployment import Coverage, Deployment, VersionState
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
-from federation.domain.exposure.coverage import Resolved, bits, resolved
-from federation.domain.exposure.linkage import MOST_OF_ONE, identifiers
+from federation.domain.exposure.coverage import Resolved, bits, resolve
+from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION, identifiers
 from federation.domain.exposure.matching import IN_USE
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import Caller
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import deployed, deployed_counts, deployed_groups, solution_identifiers
-from federation.store.visibility import Eyes, arguments, eyes, seen
+from federation.store.visibility import Eyes, arguments, eyes, visible_condition
 
 log = logging.getLogger("federation.store")
 
@@ -56,7 +56,7 @@ PART = 8
 """Bits of a number that tell bodies of one part apart: 256 of them."""
 
 
-class Group(msgspec.Struct, frozen=True):
+class DeploymentGroup(msgspec.Struct, frozen=True):
     """Deployments that have everything in common that exposure asks for, but whom they cover."""
 
     id: int
@@ -70,19 +70,19 @@ class Group(msgspec.Struct, frozen=True):
     areas: int
 
 
-class Covering(msgspec.Struct, frozen=True):
+class CoverageSet(msgspec.Struct, frozen=True):
     """Whom a group covers: sets as integers (``domain/coverage.py``)."""
 
     tokens: int = 0
     others: int = 0
 
 
-class Single(msgspec.Struct, frozen=True):
+class SingleDeployment(msgspec.Struct, frozen=True):
     """One deployment, and the group it is counted in."""
 
     origin: str
     key: str
-    group: Group
+    group: DeploymentGroup
     numbers: tuple[int, ...]
     """Tokens of the register; bodies elsewhere below zero."""
     counted: int
@@ -93,10 +93,10 @@ class Single(msgspec.Struct, frozen=True):
         return f"{self.origin}/{self.key}"
 
 
-def covering(numbers: Iterable[int]) -> Covering:
+def covering(numbers: Iterable[int]) -> CoverageSet:
     """The sets that numbers as they are stored make."""
     several = tuple(numbers)
-    return Covering(bits(n for n in several if n >= 0), bits(~n for n in several if n < 0))
+    return CoverageSet(bits(n for n in several if n >= 0), bits(~n for n in several if n < 0))
 
 
 _g = deployed_groups.c
@@ -111,7 +111,7 @@ def _groups(through: Eyes, by: str) -> Statement:
     wanted = _g.solution if by == "solutions" else _g.origin
     return Statement(
         select(*_GROUP)
-        .where(wanted == param("wanted", ARRAY(Text)).any_(), seen(deployed_groups, through))
+        .where(wanted == param("wanted", ARRAY(Text)).any_(), visible_condition(deployed_groups, through))
         .order_by(_g.origin, _g.solution, _g.version, _g.version_state, _g.id)
     )
 
@@ -120,7 +120,7 @@ def _groups(through: Eyes, by: str) -> Statement:
 def _covering(through: Eyes) -> Statement:
     return Statement(
         select(_g.id, _g.bodies, _g.others).where(
-            _g.id == param("ids", ARRAY(Integer)).any_(), seen(deployed_groups, through)
+            _g.id == param("ids", ARRAY(Integer)).any_(), visible_condition(deployed_groups, through)
         )
     )
 
@@ -148,7 +148,7 @@ def _counts(through: Eyes) -> Statement:
             tuple_(deployed_counts.c.grouped, deployed_counts.c.part).in_(
                 select(_parts_asked.c.id, _parts_asked.c.part)
             ),
-            seen(deployed_groups, through),
+            visible_condition(deployed_groups, through),
         )
     )
 
@@ -167,7 +167,7 @@ def _singles(through: Eyes) -> Statement:
         .join(deployed_groups, _g.id == deployed.c.grouped)
         .where(
             tuple_(deployed.c.origin, deployed.c.key).in_(select(_asked.c.origin, _asked.c.key)),
-            seen(deployed_groups, through),
+            visible_condition(deployed_groups, through),
         )
         .order_by(deployed.c.origin, deployed.c.key)
     )
@@ -178,7 +178,10 @@ def _listed(through: Eyes) -> Statement:
     return Statement(
         select(deployed.c.origin, deployed.c.key, deployed.c.grouped)
         .join(deployed_groups, _g.id == deployed.c.grouped)
-        .where(deployed.c.grouped == param("ids", ARRAY(Integer)).any_(), seen(deployed_groups, through))
+        .where(
+            deployed.c.grouped == param("ids", ARRAY(Integer)).any_(),
+            visible_condition(deployed_groups, through),
+        )
         .order_by(deployed.c.origin, deployed.c.key)
         .limit(param("limit"))
     )
@@ -195,7 +198,7 @@ def _identified(through: Eyes) -> Statement:
         select(_s.origin, _s.key, _s.identifier)
         .where(
             tuple_(_s.origin, _s.key).in_(select(_asked.c.origin, _asked.c.key)),
-            seen(solution_identifiers, through),
+            visible_condition(solution_identifiers, through),
         )
         .order_by(_s.origin, _s.key, _s.identifier)
     )
@@ -242,14 +245,14 @@ def _naming(through: Eyes) -> Statement:
         )
         .order_by(_s.key)
         # One more than is taken, so that it can be told that there are more.
-        .limit(MOST_OF_ONE + 1)
+        .limit(MAX_LINKS_PER_SOLUTION + 1)
         .correlate(places)
         .lateral("there")
     )
     return Statement(
         select(places.c.identifier, places.c.origin, there.c.key)
         .select_from(places.join(there, true()))
-        .where(seen(places, through))
+        .where(visible_condition(places, through))
         .order_by(places.c.identifier, places.c.origin, there.c.key)
     )
 
@@ -260,7 +263,7 @@ class ExposureReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def behind(self) -> int:
+    async def lag(self) -> int:
         """How many arrivals are not in the groups yet."""
         row = await self._session.connection.fetchrow(
             "SELECT node.arrival - exposure.arrival, exposure.register, 0 < exposure.arrival"
@@ -269,98 +272,111 @@ class ExposureReader:
         )
         return int(row[0]) if row[1] == edition() and not row[2] else max(int(row[0]), 1)
 
-    async def of_solutions(self, solutions: Sequence[str], *, seen_by: Caller) -> tuple[Group, ...]:
+    async def of_solutions(
+        self, solutions: Sequence[str], *, visible_to: Caller
+    ) -> tuple[DeploymentGroup, ...]:
         """The groups of these solutions."""
-        return await self._found("solutions", solutions, seen_by)
+        return await self._found("solutions", solutions, visible_to)
 
-    async def of_operator(self, operator: str, *, seen_by: Caller) -> tuple[Group, ...]:
+    async def of_operator(self, operator: str, *, visible_to: Caller) -> tuple[DeploymentGroup, ...]:
         """The groups of an operator's deployments, of every solution."""
-        return await self._found("operators", [operator], seen_by)
+        return await self._found("operators", [operator], visible_to)
 
-    async def _found(self, by: str, wanted: Sequence[str], seen_by: Caller) -> tuple[Group, ...]:
-        rows = await self._session.all(_groups(eyes(seen_by), by), wanted=list(wanted), **arguments(seen_by))
+    async def _found(self, by: str, wanted: Sequence[str], visible_to: Caller) -> tuple[DeploymentGroup, ...]:
+        rows = await self._session.all(
+            _groups(eyes(visible_to), by), wanted=list(wanted), **arguments(visible_to)
+        )
         return tuple(_group(row) for row in rows)
 
-    async def covering(self, ids: Sequence[int], *, seen_by: Caller) -> dict[int, Covering]:
+    async def covering(self, ids: Sequence[int], *, visible_to: Caller) -> dict[int, CoverageSet]:
         """Whom groups cover."""
-        rows = await self._session.all(_covering(eyes(seen_by)), ids=list(ids), **arguments(seen_by))
+        rows = await self._session.all(_covering(eyes(visible_to)), ids=list(ids), **arguments(visible_to))
         return {
-            row[0]: Covering(int.from_bytes(row[1], "little"), int.from_bytes(row[2], "little"))
+            row[0]: CoverageSet(int.from_bytes(row[1], "little"), int.from_bytes(row[2], "little"))
             for row in rows
         }
 
-    async def covering_without(self, out: Sequence[Single], *, seen_by: Caller) -> dict[int, Covering]:
+    async def covering_without(
+        self, out: Sequence[SingleDeployment], *, visible_to: Caller
+    ) -> dict[int, CoverageSet]:
         """Whom the groups of some deployments cover without these."""
         taken: dict[int, Counter[int]] = {}
         for one in out:
             taken.setdefault(one.group.id, Counter()).update(one.numbers)
         places = sorted({(id_, n >> PART) for id_, numbers in taken.items() for n in numbers})
         rows = await self._session.all(
-            _counts(eyes(seen_by)),
+            _counts(eyes(visible_to)),
             ids=[id_ for id_, _ in places],
             parts=[part for _, part in places],
-            **arguments(seen_by),
+            **arguments(visible_to),
         )
         gone: dict[int, list[int]] = {}
         for id_, counts in rows:
             left_out = taken[id_]
             gone.setdefault(id_, []).extend(n for n, count in _read(counts).items() if count <= left_out[n])
-        whole = await self.covering(list(taken), seen_by=seen_by)
+        whole = await self.covering(list(taken), visible_to=visible_to)
         return {id_: _less(covers, covering(gone.get(id_, ()))) for id_, covers in whole.items()}
 
-    async def singles(self, ids: Sequence[str], *, seen_by: Caller) -> tuple[Single, ...]:
+    async def singles(self, ids: Sequence[str], *, visible_to: Caller) -> tuple[SingleDeployment, ...]:
         """Deployments by their ids, those of them that the caller may see."""
         names = [one.partition("/") for one in ids]
         rows = await self._session.all(
-            _singles(eyes(seen_by)),
+            _singles(eyes(visible_to)),
             origins=[origin for origin, _, _ in names],
             keys=[key for _, _, key in names],
-            **arguments(seen_by),
+            **arguments(visible_to),
         )
         return tuple(
-            Single(row[0], row[1], _group(row[5:]), tuple(_numbers(row[2])), row[3], row[4]) for row in rows
+            SingleDeployment(row[0], row[1], _group(row[5:]), tuple(_numbers(row[2])), row[3], row[4])
+            for row in rows
         )
 
-    async def listed(self, ids: Sequence[int], limit: int, *, seen_by: Caller) -> tuple[tuple[str, int], ...]:
+    async def listed(
+        self, ids: Sequence[int], limit: int, *, visible_to: Caller
+    ) -> tuple[tuple[str, int], ...]:
         """The first deployments of some groups by id, each with its group."""
         rows = await self._session.all(
-            _listed(eyes(seen_by)), ids=list(ids), limit=limit, **arguments(seen_by)
+            _listed(eyes(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
         )
         return tuple((f"{origin}/{key}", group) for origin, key, group in rows)
 
-    async def identified(self, solutions: Iterable[str], *, seen_by: Caller) -> dict[str, tuple[str, ...]]:
+    async def identified(self, solutions: Iterable[str], *, visible_to: Caller) -> dict[str, tuple[str, ...]]:
         """What the records of solutions say they are; of those the caller may see that name something."""
         names = [one.partition("/") for one in solutions]
         rows = await self._session.all(
-            _identified(eyes(seen_by)),
+            _identified(eyes(visible_to)),
             origins=[origin for origin, _, _ in names],
             keys=[key for _, _, key in names],
-            **arguments(seen_by),
+            **arguments(visible_to),
         )
         found: dict[str, list[str]] = {}
         for origin, key, identifier in rows:
             found.setdefault(f"{origin}/{key}", []).append(identifier)
         return {solution: tuple(several) for solution, several in found.items()}
 
-    async def naming(self, wanted: Iterable[str], *, seen_by: Caller) -> dict[str, tuple[str, ...]]:
+    async def naming(self, wanted: Iterable[str], *, visible_to: Caller) -> dict[str, tuple[str, ...]]:
         """The solutions whose records name something, as far as the caller may see them.
 
         Of each operator and audience ``MOST_OF_ONE`` and one, at most.
         """
-        rows = await self._session.all(_naming(eyes(seen_by)), wanted=sorted(wanted), **arguments(seen_by))
+        rows = await self._session.all(
+            _naming(eyes(visible_to)), wanted=sorted(wanted), **arguments(visible_to)
+        )
         found: dict[str, list[str]] = {}
         for identifier, origin, key in rows:
             found.setdefault(identifier, []).append(f"{origin}/{key}")
         return {identifier: tuple(several) for identifier, several in found.items()}
 
 
-def _less(one: Covering, other: Covering) -> Covering:
-    return Covering(one.tokens & ~other.tokens, one.others & ~other.others)
+def _less(one: CoverageSet, other: CoverageSet) -> CoverageSet:
+    return CoverageSet(one.tokens & ~other.tokens, one.others & ~other.others)
 
 
-def _group(row: Any) -> Group:
+def _group(row: Any) -> DeploymentGroup:
     id_, origin, solution, version, state, in_use, deployments, counted, areas = row
-    return Group(id_, origin, solution, version or None, state or None, in_use, deployments, counted, areas)
+    return DeploymentGroup(
+        id_, origin, solution, version or None, state or None, in_use, deployments, counted, areas
+    )
 
 
 # Bringing in what has arrived
@@ -461,7 +477,7 @@ GroupName = tuple[str, str, str, str, str, bool]
 """solution, origin, audience, version, version_state, in_use"""
 
 
-class Share(NamedTuple):
+class WorkShare(NamedTuple):
     """What one deployment adds to its group."""
 
     group: int
@@ -489,7 +505,7 @@ _solution_decoder = msgspec.json.Decoder(Document[Solution])
 class ExposureWriter(ExposureReader):
     """Groups of deployments, in a transaction that brings in what has arrived."""
 
-    async def bring_in(self, most: int | None = None) -> int:
+    async def refresh(self, most: int | None = None) -> int:
         """Bring in the next arrivals, ``WINDOW`` of them at most or so many. Returns how many are left.
 
         One transaction at a time does it, of all processes.
@@ -520,11 +536,13 @@ class ExposureWriter(ExposureReader):
 
     async def _change(self, names: Sequence[Name]) -> None:
         connection = self._session.connection
-        before: dict[Name, Share] = {}
-        after: dict[Name, Share] = {}
+        before: dict[Name, WorkShare] = {}
+        after: dict[Name, WorkShare] = {}
         for some in _rows(names):
             columns = [origin for origin, _ in some], [key for _, key in some]
-            before |= {(row[0], row[1]): Share(*row[2:]) for row in await connection.fetch(_HELD, *columns)}
+            before |= {
+                (row[0], row[1]): WorkShare(*row[2:]) for row in await connection.fetch(_HELD, *columns)
+            }
             after |= await self._shares(await connection.fetch(_DOCUMENTS, Deployment.type, *columns))
         changed = [name for name in names if before.get(name) != after.get(name)]
         if not changed:
@@ -554,7 +572,7 @@ class ExposureWriter(ExposureReader):
         if said:
             await connection.execute(_IDENTIFY, *(list(values) for values in zip(*said, strict=True)))
 
-    async def _shares(self, rows: Sequence[Any]) -> dict[Name, Share]:
+    async def _shares(self, rows: Sequence[Any]) -> dict[Name, WorkShare]:
         """What these records add, as they are now."""
         read: dict[Name, tuple[GroupName, Resolved]] = {}
         for n, (origin, key, audience, document) in enumerate(rows):
@@ -570,11 +588,11 @@ class ExposureWriter(ExposureReader):
             group = (
                 content.solution, origin, audience, content.version, content.version_state, in_use,
             )  # fmt: skip
-            read[origin, key] = group, resolved(content.coverage)
+            read[origin, key] = group, resolve(content.coverage)
         groups = await self._opened({group for group, _ in read.values()})
         elsewhere = await self._elsewhere({name for _, found in read.values() for name in found.elsewhere})
         return {
-            name: Share(
+            name: WorkShare(
                 groups[group],
                 array("i", (*found.tokens, *sorted(~elsewhere[one] for one in found.elsewhere))).tobytes(),
                 found.counted,
@@ -596,7 +614,7 @@ class ExposureWriter(ExposureReader):
         rows = await self._session.connection.fetch(_OPEN_ELSEWHERE, sorted(wanted))
         return {row[0]: row[1] for row in rows}
 
-    async def _change_groups(self, taken: Sequence[Share], added: Sequence[Share]) -> None:
+    async def _change_groups(self, taken: Sequence[WorkShare], added: Sequence[WorkShare]) -> None:
         connection = self._session.connection
         ids = sorted({one.group for one in (*taken, *added)})
         rows = await connection.fetch(_GROUPS_TO_CHANGE, ids)

@@ -11,19 +11,19 @@ from sqlalchemy import BigInteger, Text, cast, delete, func, literal, select, un
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
-from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, SetAside
+from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, RejectedEntry
 from federation.domain.visibility import Caller, may_see
-from federation.store.checkpoints import COPY_COLUMNS, FORGOTTEN, Copy
+from federation.store.checkpoints import COPY_COLUMNS, FORGOTTEN, CopyRow
 from federation.store.pages import bounded
-from federation.store.records import ADVANCE, STATE_COLUMNS, Held, NodeState
+from federation.store.records import ADVANCE, STATE_COLUMNS, NodeState, StoredRevision
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import copies, digests, feeds, node, records, set_aside, withdrawals
 
-MOST_ASIDE = 10_000
+MAX_REJECTED = 10_000
 """Entries of one feed that are kept as set aside; of more, only the number is known, by the metrics."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class FeedState(msgspec.Struct, frozen=True):
     """A feed as it is held here."""
 
     id: int
@@ -47,7 +47,7 @@ class Place(msgspec.Struct, frozen=True):
         return Cursor(self.epoch, self.head) if self.epoch else None
 
     @property
-    def told(self) -> Head:
+    def as_head(self) -> Head:
         """As a reader of the feed is told of it."""
         return Head(
             origin=self.origin,
@@ -367,20 +367,20 @@ _KNOWN_DATABASE = "SELECT system_id, timeline FROM node"
 _KNOW_DATABASE = "UPDATE node SET system_id = $1, timeline = $2"
 
 
-class Followed(NamedTuple):
+class FollowedFeed(NamedTuple):
     """A feed of another origin, and what is known of the copy that is held here."""
 
-    place: Place
-    copy: Copy
+    place: FeedState
+    copy: CopyRow
     owes: bool
     """Whether its origin is still to be told something of it: what was dropped, or could not be taken."""
 
 
-class Standing(NamedTuple):
+class FeedWithRecords(NamedTuple):
     """What is held before a slice of a feed is kept."""
 
-    place: Place
-    held: dict[tuple[str, str], Held]
+    place: FeedState
+    held: dict[tuple[str, str], StoredRevision]
     """Of the records in it, by (type, key)."""
     withdrew: bool
     """Whether any record has left the feed."""
@@ -388,7 +388,7 @@ class Standing(NamedTuple):
     """Whether any of its entries is set aside."""
 
 
-class Aside(msgspec.Struct, frozen=True):
+class StoredRejection(msgspec.Struct, frozen=True):
     """An entry set aside, as an administrator sees it."""
 
     origin: str
@@ -413,20 +413,20 @@ class FeedsReader:
         assert row is not None, "the node's row is made by `federation migrate`"  # noqa: S101
         return NodeState(*row)
 
-    async def all(self) -> tuple[Place, ...]:
+    async def all(self) -> tuple[FeedState, ...]:
         """Every feed held here, own and others'."""
-        return tuple(Place(*row) for row in await self._session.all(_ALL))
+        return tuple(FeedState(*row) for row in await self._session.all(_ALL))
 
-    async def of(self, origin: str, *, seen_by: Caller) -> tuple[Place, ...]:
+    async def of(self, origin: str, *, visible_to: Caller) -> tuple[FeedState, ...]:
         """The feeds of an origin that are held here and that the caller may read."""
-        places = (Place(*row) for row in await self._session.all(_OF, origin=origin))
+        places = (FeedState(*row) for row in await self._session.all(_OF, origin=origin))
         return tuple(
-            place for place in places if place.epoch and may_see(place.origin, place.audience, seen_by)
+            place for place in places if place.epoch and may_see(place.origin, place.audience, visible_to)
         )
 
-    async def news(
-        self, before: Sequence[Head], most: int, most_bytes: int, *, seen_by: Caller
-    ) -> tuple[tuple[Place, ...], dict[int, list[Any]]]:
+    async def deltas(
+        self, before: Sequence[Head], most: int, most_bytes: int, *, visible_to: Caller
+    ) -> tuple[tuple[FeedState, ...], dict[int, list[Any]]]:
         """The node's own feeds that the caller may read, and rows as of ``entries`` of what is new in each.
 
         ``before``: the state that the caller knows. By feed; of one with more than ``most`` new entries or
@@ -435,8 +435,8 @@ class FeedsReader:
         """
         rows = await self._session.connection.fetch(
             _NEWS,
-            seen_by.node,
-            seen_by.operator,
+            visible_to.node,
+            visible_to.operator,
             [head.audience for head in before],
             [head.epoch for head in before],
             [head.seq for head in before],
@@ -444,31 +444,31 @@ class FeedsReader:
             most_bytes,
         )
         ends = len(_COLUMNS) + 1
-        places: dict[int, Place] = {}
+        places: dict[int, FeedState] = {}
         found: dict[int, list[Any]] = {}
         for row in rows:
-            place = places.get(row[0]) or Place(*row[:ends])
-            seen_by = msgspec.structs.replace(seen_by, groups=frozenset(row[ends] or ()))
-            if place.epoch and may_see(place.origin, place.audience, seen_by):
+            place = places.get(row[0]) or FeedState(*row[:ends])
+            visible_to = msgspec.structs.replace(visible_to, groups=frozenset(row[ends] or ()))
+            if place.epoch and may_see(place.origin, place.audience, visible_to):
                 places[place.id] = place
                 if row[ends + 1] is not None:
                     found.setdefault(place.id, []).append(row[ends + 1 :])
         return tuple(places.values()), found
 
-    async def copies(self, origin: str) -> dict[FeedName, Followed]:
+    async def copies(self, origin: str) -> dict[FeedName, FollowedFeed]:
         """The feeds of an origin that are held here, each with what is known of the copy."""
         ends, found = len(_COLUMNS), {}
         for row in await self._session.all(_COPIES, origin=origin):
-            place, (untold, there) = Place(*row[:ends]), row[ends : ends + 2]
-            copy = Copy(*row[ends + 2 :]) if there is not None else Copy()
-            found[place.name] = Followed(place, copy, untold or copy.owes_receipt)
+            place, (untold, there) = FeedState(*row[:ends]), row[ends : ends + 2]
+            copy = CopyRow(*row[ends + 2 :]) if there is not None else CopyRow()
+            found[place.name] = FollowedFeed(place, copy, untold or copy.owes_receipt)
         return found
 
-    async def find(self, name: FeedName) -> Place | None:
+    async def find(self, name: FeedName) -> FeedState | None:
         row = await self._session.one(_ONE, origin=name.origin, audience=name.audience)
-        return Place(*row) if row else None
+        return FeedState(*row) if row else None
 
-    async def standing(self, name: FeedName, names: Sequence[tuple[str, str]]) -> Standing | None:
+    async def with_records(self, name: FeedName, names: Sequence[tuple[str, str]]) -> FeedWithRecords | None:
         """A feed, and what is held of these records of its origin: (type, key). None if there is no feed."""
         rows = await self._session.connection.fetch(
             _STANDING, name.origin, name.audience, [type_ for type_, _ in names], [key for _, key in names]
@@ -476,10 +476,14 @@ class FeedsReader:
         if not rows:
             return None
         ends = len(_COLUMNS)
-        held = {(row["type"], row["key"]): Held(*row[ends + 2 :]) for row in rows if row["type"] is not None}
-        return Standing(Place(*rows[0][:ends]), held, rows[0]["withdrew"], rows[0]["set_aside"])
+        held = {
+            (row["type"], row["key"]): StoredRevision(*row[ends + 2 :])
+            for row in rows
+            if row["type"] is not None
+        }
+        return FeedWithRecords(FeedState(*rows[0][:ends]), held, rows[0]["withdrew"], rows[0]["set_aside"])
 
-    async def entries(self, place: Place, after: Cursor | None, limit: int) -> tuple[list[Any], bool]:
+    async def entries(self, place: FeedState, after: Cursor | None, limit: int) -> tuple[list[Any], bool]:
         """Rows (seq, retracted or None for a withdrawal, type, key, revision, hash, document) in order.
 
         As many as ``limit`` and ``PAGE_BYTES`` allow, and whether there are more.
@@ -508,7 +512,7 @@ class FeedsReader:
         )
         return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 
-    async def numbered(self, place: Place, numbers: Sequence[int]) -> list[Any]:
+    async def entries_at(self, place: FeedState, numbers: Sequence[int]) -> list[Any]:
         """Rows as of ``entries``, of the records at these numbers; as many as ``PAGE_BYTES`` allow."""
         rows = await self._session.all(
             _NUMBERED,
@@ -520,15 +524,15 @@ class FeedsReader:
         )
         return [row[:-1] for row in rows]
 
-    async def set_aside(self) -> tuple[Aside, ...]:
+    async def rejected(self) -> tuple[StoredRejection, ...]:
         """The thousand entries set aside last, newest first."""
-        return tuple(Aside(*row) for row in await self._session.all(_ASIDE))
+        return tuple(StoredRejection(*row) for row in await self._session.all(_ASIDE))
 
-    async def untold(self, origin: str, most: int) -> dict[tuple[int, str], list[SetAside]]:
+    async def unreported(self, origin: str, most: int) -> dict[tuple[int, str], list[RejectedEntry]]:
         """What was set aside of an origin's feeds and it was not told, by feed and audience."""
-        found: dict[tuple[int, str], list[SetAside]] = {}
+        found: dict[tuple[int, str], list[RejectedEntry]] = {}
         for row in await self._session.all(_UNTOLD, origin=origin, most=most):
-            aside = SetAside(
+            aside = RejectedEntry(
                 seq=row["seq"],
                 type=row["type"],
                 key=row["key"],
@@ -543,7 +547,7 @@ class FeedsReader:
 class FeedsWriter(FeedsReader):
     """Feeds, in a transaction that may change them."""
 
-    async def open(self, name: FeedName, epoch: str | None) -> Place:
+    async def open(self, name: FeedName, epoch: str | None) -> FeedState:
         """The feed, made if it was not there."""
         place = await self.find(name)
         if place is None:
@@ -556,34 +560,34 @@ class FeedsWriter(FeedsReader):
         assert place is not None  # noqa: S101 - made two lines above
         return place
 
-    async def advance(self, place: Place, to: Cursor, *, delta: int) -> bool:
+    async def advance(self, place: FeedState, to: Cursor, *, delta: int) -> bool:
         """Move the place up to which a feed was taken; False if somebody else did in between."""
         tag: str = await self._session.connection.execute(
             ADVANCE, place.id, place.head, place.epoch, to.seq, to.epoch, delta
         )
         return tag == "UPDATE 1"
 
-    async def told(self, place: Place, head: int) -> None:
+    async def set_remote_head(self, place: FeedState, head: int) -> None:
         """Note what the origin says its head is, for the lag."""
         await self._session.run(_TOLD, feed=place.id, told=head)
 
-    async def loses(self, feed: int, lost: int) -> None:
+    async def subtract_records(self, feed: int, lost: int) -> None:
         """Records have moved on to another feed before their withdrawal from this one was read."""
         await self._session.run(_LOSES, feed=feed, lost=lost)
 
-    async def forget_numbers(self, place: Place) -> None:
+    async def forget_numbers(self, place: FeedState) -> None:
         """Before a feed is taken anew in another epoch: its old numbers mean nothing."""
         for statement in _FORGET_NUMBERS:
             await self._session.run(statement, feed=place.id)
 
-    async def hold(self, *feeds: int) -> None:
+    async def lock(self, *feeds: int) -> None:
         """Nobody moves these feeds on until the commit; who does now is waited for.
 
         Before the lock of numbering: who takes entries has the feed when it takes that.
         """
         await self._session.connection.execute(_HOLD, feeds)
 
-    async def purge(self, *places: Place) -> int:
+    async def purge(self, *places: FeedState) -> int:
         """Drop every copy of feeds that may no longer be read; stubs tell the operator's own systems.
 
         Each feed is as if it had never been taken. Returns how many records were dropped.
@@ -593,7 +597,7 @@ class FeedsWriter(FeedsReader):
                 # Before the lock of numbering: who signs or compares takes them in that order.
                 await self._session.run(statement, feed=place.id)
         # What is being kept at this moment is seen, and dropped with the rest.
-        await self.hold(*(place.id for place in places))
+        await self.lock(*(place.id for place in places))
         dropped = 0
         for place in places:
             tag: str = await self._session.connection.execute(_PURGE, place.id)
@@ -603,7 +607,7 @@ class FeedsWriter(FeedsReader):
             dropped += int(tag.rsplit(" ", 1)[-1])
         return dropped
 
-    async def expired(self, feed: int, before: datetime) -> int:
+    async def expired_until(self, feed: int, before: datetime) -> int:
         """Number of the last tombstone or withdrawal of a feed from before that time; 0 if there is none."""
         return await self._session.connection.fetchval(_EXPIRED, feed, before) or 0
 
@@ -618,20 +622,20 @@ class FeedsWriter(FeedsReader):
         """Drop tombstones that are in no feed, and stubs without a number, from before that time."""
         await self._session.connection.execute(_DROP_UNSEEN, before)
 
-    async def unseat(self, feed: int, numbers: Sequence[int]) -> None:
+    async def clear_seq(self, feed: int, numbers: Sequence[int]) -> None:
         """What is at these numbers has them no longer; what takes its place comes next."""
         for statement in _UNSEAT:
             await self._session.connection.execute(statement, feed, list(numbers))
 
-    async def seat(self, feed: int, seats: Sequence[tuple[str, str, int]]) -> None:
+    async def set_seq(self, feed: int, seats: Sequence[tuple[str, str, int]]) -> None:
         """Records that are held already are at other numbers: (type, key, number)."""
         await self._session.connection.execute(_SEAT, feed, *([one[i] for one in seats] for i in range(3)))
 
-    async def settle(self, feed: int, at: Cursor, retained_from: int) -> None:
+    async def finish_repair(self, feed: int, at: Cursor, retained_from: int) -> None:
         """The feed is held as its origin has it at that place."""
         await self._session.connection.execute(_SETTLE, feed, at.epoch, at.seq, retained_from)
 
-    async def adopt(self, epoch: str, origin: str) -> None:
+    async def adopt_epoch(self, epoch: str, origin: str) -> None:
         """The node's own feeds are of another epoch from now on."""
         await self._session.run(_ADOPT_NODE, epoch=epoch)
         await self._session.run(_ADOPT, epoch=epoch, origin=origin)
@@ -651,37 +655,37 @@ class FeedsWriter(FeedsReader):
         row = await self._session.connection.fetchrow(_KNOWN_DATABASE)
         return row[0], row[1]
 
-    async def know_database(self, system_id: str, timeline: int) -> None:
+    async def set_database(self, system_id: str, timeline: int) -> None:
         await self._session.connection.execute(_KNOW_DATABASE, system_id, timeline)
 
-    async def withdrawn(self, place: Place, keys: list[str]) -> dict[tuple[str, str], int]:
+    async def withdrawn(self, place: FeedState, keys: list[str]) -> dict[tuple[str, str], int]:
         """Revisions with which records left this feed, by (type, key)."""
         rows = await self._session.all(_WITHDRAWN, feed=place.id, keys=keys)
         return {(row[0], row[1]): row[2] for row in rows}
 
-    async def returned(self, place: Place, names: list[tuple[str, str]]) -> None:
+    async def remove_withdrawals(self, place: FeedState, names: list[tuple[str, str]]) -> None:
         """Records are back in the feed: their withdrawals are over."""
         await self._session.run(
             _RETURNED, feed=place.id, keys=[key for _, key in names], names=[f"{t}/{k}" for t, k in names]
         )
 
-    async def put_aside(self, place: Place, several: Sequence[SetAside]) -> frozenset[int]:
+    async def store_rejected(self, place: FeedState, several: Sequence[RejectedEntry]) -> frozenset[int]:
         """Keep the last of each record, as far as there is room. Returns the numbers of those kept."""
         last = tuple({(one.type, one.key): one for one in several}.values())
         rows = await self._session.connection.fetch(
             _SET_ASIDE,
             place.id,
             *([getattr(one, name) for one in last] for name in _ASIDE_COLUMNS),
-            MOST_ASIDE,
+            MAX_REJECTED,
         )
         return frozenset(row["seq"] for row in rows)
 
-    async def was_told(self, feed: int, several: Sequence[SetAside]) -> None:
+    async def mark_reported(self, feed: int, several: Sequence[RejectedEntry]) -> None:
         """The origin knows of these."""
         await self._session.connection.execute(
             _WAS_TOLD, feed, *([getattr(one, name) for one in several] for name in ("type", "key", "seq"))
         )
 
-    async def cleared(self, place: Place, names: list[tuple[str, str]]) -> None:
+    async def clear_rejected(self, place: FeedState, names: list[tuple[str, str]]) -> None:
         """A good revision came: what was set aside before it is forgotten."""
         await self._session.run(_CLEARED, feed=place.id, names=[f"{t}/{k}" for t, k in names])

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Select, and_, func, literal_column, or_, select, true
 
-from federation.domain.query import MOST_COUNTED, Place, Query
+from federation.domain.query import MOST_COUNTED, PageKey, Query
 from federation.domain.visibility import Caller
 from federation.store.list_filters import (
     READ_AS,
@@ -34,7 +34,7 @@ from federation.store.list_filters import (
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import records
-from federation.store.visibility import arguments, eyes, seen
+from federation.store.visibility import arguments, eyes, visible_condition
 
 READ = 5_000
 """So many found records are read at most. Each may be on another page of the disk: 5 to 20 ms."""
@@ -49,7 +49,7 @@ index would name all of those first."""
 COUNTED = 40_000
 """Records that are looked at to count what is found among them: some 10 ms."""
 
-Page = tuple[list[bytes], Place | None]
+Page = tuple[list[bytes], PageKey | None]
 
 
 _AT: Any = literal_column("records.ctid").label("at")
@@ -67,7 +67,7 @@ def in_one(shape: Shape) -> Statement:
     c = records.c
     rows = (
         select(c.document, c.updated_at, c.origin, c.key)
-        .where(of_type(records), ~c.retracted, seen(records, shape.through))
+        .where(of_type(records), ~c.retracted, visible_condition(records, shape.through))
         .where(*found(records, shape), *within(records, shape), *beyond(records, shape))
         .order_by(*ordered(records, shape))
         .limit(param("one_more"))
@@ -82,7 +82,10 @@ def _count_read(shape: Shape) -> Statement:
     Up to one more than ``up_to``.
     """
     hit = and_(
-        of_type(records), seen(records, shape.through), *within(records, shape), *beside(records, shape)
+        of_type(records),
+        visible_condition(records, shape.through),
+        *within(records, shape),
+        *beside(records, shape),
     )
     several = (
         select(hit.label("hit"), (func.row_number().over() > param("few")).label("last"))
@@ -109,7 +112,7 @@ def _count(shape: Shape) -> Statement:
     """How many, up to one more than ``up_to``, in whatever order they come."""
     some = (
         select(records.c.key)
-        .where(of_type(records), ~records.c.retracted, seen(records, shape.through))
+        .where(of_type(records), ~records.c.retracted, visible_condition(records, shape.through))
         .where(*found(records, shape), *within(records, shape))
         .limit(param("up_to") + 1)
     )
@@ -129,9 +132,9 @@ def _walk(shape: Shape) -> Select[Any]:
     else:
         inner += within(records, shape)
     if shape.through == "anonymous" and shape.sort != "id":
-        inner.append(seen(records, shape.through))
+        inner.append(visible_condition(records, shape.through))
     else:
-        hit = and_(hit, seen(records, shape.through))
+        hit = and_(hit, visible_condition(records, shape.through))
     walked = (
         select(_AT, *(records.c[name] for name in _PLACE), hit.label("hit"))
         .where(*inner)
@@ -200,7 +203,12 @@ def _few(shape: Shape) -> Statement:
     )
     several = select(all_found).limit(param("few") + 1).cte("several")
     read = select(func.count()).select_from(several).scalar_subquery()
-    demanded = [several.c.hit, of_type(several), seen(several, shape.through), *within(several, shape)]
+    demanded = [
+        several.c.hit,
+        of_type(several),
+        visible_condition(several, shape.through),
+        *within(several, shape),
+    ]
     asked = select(several).where(*demanded).cte("asked")
     total = select(func.count()).select_from(asked).scalar_subquery()
     chosen = (
@@ -218,23 +226,23 @@ def _few(shape: Shape) -> Statement:
 
 
 async def collect(
-    session: Session, query: Query, *, seen_by: Caller
-) -> tuple[list[bytes], Place | None, int | None]:
+    session: Session, query: Query, *, visible_to: Caller
+) -> tuple[list[bytes], PageKey | None, int | None]:
     """A page of documents, the place after which the next one begins, and the total if that was asked.
 
     The total may be one more than ``MOST_COUNTED``, or more than that: there are more then.
     """
-    return await _Asking(session, query, seen_by).answer()
+    return await _Asking(session, query, visible_to).answer()
 
 
 class _Asking:
     """A question, and what the ways that were gone have shown of its total."""
 
-    def __init__(self, session: Session, query: Query, seen_by: Caller) -> None:
+    def __init__(self, session: Session, query: Query, visible_to: Caller) -> None:
         self._session = session
         self._query = query
-        self._shape = Shape.of(query, eyes(seen_by))
-        self._asked = asked_values(query) | arguments(seen_by)
+        self._shape = Shape.of(query, eyes(visible_to))
+        self._asked = asked_values(query) | arguments(visible_to)
         self._paged = self._asked | page_values(query)
         self._narrow: tuple[Shape, dict[str, Any]] | None = None
         self._is_narrowed = False
@@ -243,7 +251,7 @@ class _Asking:
         self._often = False
         """Whether a walk has shown that it is found often: the index would name all before one is counted."""
 
-    async def answer(self) -> tuple[list[bytes], Place | None, int | None]:
+    async def answer(self) -> tuple[list[bytes], PageKey | None, int | None]:
         documents, place = await self._page()
         if not self._query.total:
             return documents, place, None
@@ -357,5 +365,5 @@ class _Asking:
         place = None
         if rows and rows[-1]["followed"]:
             last = rows[-1]
-            place = Place(self._query.sort, last["updated_at"], last["origin"], last["key"])
+            place = PageKey(self._query.sort, last["updated_at"], last["origin"], last["key"])
         return [row["document"] for row in rows], place

@@ -101,7 +101,7 @@ _FAILED = Statement(
 _TRUST_CHANGED = Statement(update(node).values(trust=node.c.trust + 1))
 
 
-class Invited(msgspec.Struct, frozen=True):
+class StoredInvitation(msgspec.Struct, frozen=True):
     """An invitation that nobody has used yet."""
 
     note: str
@@ -122,9 +122,9 @@ class PeersReader:
         row = await self._session.one(_ONE, operator=operator)
         return _peer(row) if row else None
 
-    async def invited(self) -> tuple[Invited, ...]:
+    async def invitations(self) -> tuple[StoredInvitation, ...]:
         """Invitations that can still be used, a thousand at most."""
-        return tuple(Invited(*row) for row in await self._session.all(_INVITED))
+        return tuple(StoredInvitation(*row) for row in await self._session.all(_INVITED))
 
 
 class PeersWriter(PeersReader):
@@ -135,7 +135,7 @@ class PeersWriter(PeersReader):
         row = await self._session.one(_LOCK, operator=operator)
         return _peer(row) if row else None
 
-    async def be(self, operator: str, state: PeerState) -> None:
+    async def set_state(self, operator: str, state: PeerState) -> None:
         """Change its state; every process refuses or accepts it within a second."""
         await self._session.run(_BE, operator=operator, state=state)
         await self._session.run(_TRUST_CHANGED)
@@ -177,11 +177,11 @@ class PeersWriter(PeersReader):
         await self._session.run(_TRUST_CHANGED)
         return gone == 1
 
-    async def answered(self, operator: str) -> None:
+    async def mark_answered(self, operator: str) -> None:
         """It answered as it should."""
         await self._session.run(_ANSWERED, operator=operator)
 
-    async def failed(self, operator: str, why: str, next_try_at: datetime) -> None:
+    async def mark_failed(self, operator: str, why: str, next_try_at: datetime) -> None:
         await self._session.run(_FAILED, operator=operator, why=why[:500], next_try_at=next_try_at)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from federation.domain.feed import SetAside
+from federation.domain.feed import RejectedEntry
 from federation.store.statements import Session
 
-MOST_FEEDBACK = 10_000
+MAX_FEEDBACK = 10_000
 """Entries that one peer says it could not take which are kept, at most."""
 
 _KEEP = """
@@ -94,10 +94,10 @@ WHERE f.id = b.feed AND (b.at < $1 OR EXISTS (
 ))
 """
 _SAID = ("type", "key", "seq", "revision", "reason", "detail")
-MOST_SHOWN = 1_000
+MAX_LISTED = 1_000
 
 
-class Withdrawn(msgspec.Struct, frozen=True):
+class Withdrawal(msgspec.Struct, frozen=True):
     """A record that left a feed of ours, and which peers have confirmed that they dropped it."""
 
     audience: str
@@ -110,7 +110,7 @@ class Withdrawn(msgspec.Struct, frozen=True):
     outstanding: tuple[str, ...]
 
 
-class Departed(msgspec.Struct, frozen=True):
+class Departure(msgspec.Struct, frozen=True):
     """A peer that was taken out of an audience, and whether it has confirmed that it dropped everything."""
 
     audience: str
@@ -119,7 +119,7 @@ class Departed(msgspec.Struct, frozen=True):
     confirmed_at: datetime | None
 
 
-class HeldReceipt(msgspec.Struct, frozen=True):
+class StoredReceipt(msgspec.Struct, frozen=True):
     """The last receipt of a peer for a feed of ours."""
 
     audience: str
@@ -130,7 +130,7 @@ class HeldReceipt(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Refused(msgspec.Struct, frozen=True):
+class FeedbackRow(msgspec.Struct, frozen=True):
     """An entry of ours that a peer could not take, and why."""
 
     operator: str
@@ -150,11 +150,11 @@ class ReceiptsReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def withdrawals(self, origin: str) -> tuple[Withdrawn, ...]:
+    async def withdrawals(self, origin: str) -> tuple[Withdrawal, ...]:
         """The thousand withdrawals of the node's own feeds that came last, newest first."""
-        rows = await self._session.connection.fetch(_WITHDRAWALS, origin, MOST_SHOWN)
+        rows = await self._session.connection.fetch(_WITHDRAWALS, origin, MAX_LISTED)
         return tuple(
-            Withdrawn(
+            Withdrawal(
                 row["audience"],
                 row["type"],
                 row["key"],
@@ -167,39 +167,41 @@ class ReceiptsReader:
             for row in rows
         )
 
-    async def departures(self) -> tuple[Departed, ...]:
+    async def departures(self) -> tuple[Departure, ...]:
         """Peers that were taken out of an audience, newest first."""
-        return tuple(Departed(*row) for row in await self._session.connection.fetch(_DEPARTURES, MOST_SHOWN))
+        return tuple(Departure(*row) for row in await self._session.connection.fetch(_DEPARTURES, MAX_LISTED))
 
-    async def all(self) -> tuple[HeldReceipt, ...]:
-        return tuple(HeldReceipt(*row) for row in await self._session.connection.fetch(_RECEIPTS, MOST_SHOWN))
+    async def all(self) -> tuple[StoredReceipt, ...]:
+        return tuple(
+            StoredReceipt(*row) for row in await self._session.connection.fetch(_RECEIPTS, MAX_LISTED)
+        )
 
-    async def refused(self) -> tuple[Refused, ...]:
+    async def feedback(self) -> tuple[FeedbackRow, ...]:
         """The thousand entries that peers could not take last, newest first, less what was revised since."""
-        return tuple(Refused(*row) for row in await self._session.connection.fetch(_REFUSED, MOST_SHOWN))
+        return tuple(FeedbackRow(*row) for row in await self._session.connection.fetch(_REFUSED, MAX_LISTED))
 
 
 class ReceiptsWriter(ReceiptsReader):
     """What peers answered, in a transaction that may change it."""
 
-    async def keep(
+    async def store(
         self, origin: str, audience: str, operator: str, *, epoch: str, seq: int, purged: bool, jws: str
     ) -> None:
         """Keep a receipt, unless one that says more is held; nothing where there is no such feed."""
         await self._session.connection.execute(_KEEP, origin, audience, operator, epoch, seq, purged, jws)
 
-    async def departed(self, origin: str, audience: str, operators: Sequence[str]) -> None:
+    async def note_departure(self, origin: str, audience: str, operators: Sequence[str]) -> None:
         """These were taken out of an audience: those that are peers owe a receipt."""
         await self._session.connection.execute(_DEPARTED, origin, audience, list(operators))
 
-    async def returned(self, origin: str, audience: str, operators: Sequence[str]) -> None:
+    async def remove_departure(self, origin: str, audience: str, operators: Sequence[str]) -> None:
         await self._session.connection.execute(_RETURNED, origin, audience, list(operators))
 
-    async def told(self, operator: str, feed: int, several: Sequence[SetAside]) -> None:
+    async def store_feedback(self, operator: str, feed: int, several: Sequence[RejectedEntry]) -> None:
         """A peer says which entries of a feed of ours it could not take."""
         last = tuple({(one.type, one.key): one for one in several}.values())
         columns: list[list[Any]] = [[getattr(one, name) for one in last] for name in _SAID]
-        await self._session.connection.execute(_FEEDBACK, operator, feed, *columns, MOST_FEEDBACK)
+        await self._session.connection.execute(_FEEDBACK, operator, feed, *columns, MAX_FEEDBACK)
 
     async def clear(self, before: datetime) -> None:
         """Forget feedback on what has been revised since, or that is older than that."""

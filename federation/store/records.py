@@ -21,19 +21,19 @@ from sqlalchemy import Text, cast, column, func, literal_column, select, true, u
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.document import Record
-from federation.domain.errors import Invalid, Raced
+from federation.domain.errors import Invalid, WriteConflict
 from federation.domain.feed import PAGE_BYTES
-from federation.domain.query import Place, Query
+from federation.domain.query import PageKey, Query
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.list_filters import endings
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
-from federation.store.visibility import Eyes, arguments, eyes, seen
+from federation.store.visibility import Eyes, arguments, eyes, visible_condition
 
 
-class Stored(msgspec.Struct, frozen=True):
+class StoredRecord(msgspec.Struct, frozen=True):
     """A record as it is served: bytes and what the HTTP headers need."""
 
     document: bytes
@@ -42,7 +42,7 @@ class Stored(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-class Held(msgspec.Struct, frozen=True):
+class StoredRevision(msgspec.Struct, frozen=True):
     """What is held of a record, for whoever is about to write it."""
 
     type: str
@@ -73,7 +73,7 @@ class NodeState(msgspec.Struct, frozen=True):
         return self.published + self.proved
 
 
-class Occupied(Exception):
+class SequenceConflict(Exception):
     """Something else is held at a number that an entry has: it is of a past that its origin has lost, or came
     garbled. See ``feeds.unseat``."""
 
@@ -82,7 +82,7 @@ class Advance(NamedTuple):
     """How the place of a feed that is followed moves on."""
 
     feed: int
-    seen: int
+    from_seq: int
     """Where it is."""
     seen_epoch: str | None
     to: int
@@ -91,7 +91,7 @@ class Advance(NamedTuple):
     """Change of the number of live records."""
 
 
-class Leaving(NamedTuple):
+class LeavingRecord(NamedTuple):
     """A record that leaves a feed for another audience."""
 
     type: str
@@ -111,7 +111,7 @@ def _find(through: Eyes) -> Statement:
             records.c.type == param("type", Text),
             records.c.origin == param("origin", Text),
             records.c.key == param("key", Text),
-            seen(records, through),
+            visible_condition(records, through),
         )
     )
 
@@ -277,7 +277,7 @@ WHERE {condition}
 """
 _OTHER = str(endings(literal_column("i.other")))
 
-KEEP = (
+UPSERT = (
     f"WITH {_incoming('feed int', 'live int')}"
     + """,
 leaving AS (
@@ -331,7 +331,7 @@ left_behind AS (
 
 _STATE = ", ".join(f"node.{name}" for name in STATE_COLUMNS)
 _LEFT = ", ".join(f"clock.{name}" for name in STATE_COLUMNS)
-KEEP_ONE = (
+UPSERT_ONE = (
     f"WITH {_incoming()}"
     + f""",
 turn AS MATERIALIZED (SELECT true AS taken FROM pg_advisory_xact_lock({LOCKS}, $19)),
@@ -525,28 +525,30 @@ class RecordsReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def find(self, type_name: str, origin: str, key: str, *, seen_by: Caller) -> Stored | None:
+    async def find(self, type_name: str, origin: str, key: str, *, visible_to: Caller) -> StoredRecord | None:
         """The record or its tombstone; None if there is none that the caller may see."""
         row = await self._session.one(
-            _find(eyes(seen_by)), type=type_name, origin=origin, key=key, **arguments(seen_by)
+            _find(eyes(visible_to)), type=type_name, origin=origin, key=key, **arguments(visible_to)
         )
-        return Stored(*row) if row else None
+        return StoredRecord(*row) if row else None
 
-    async def collect(self, query: Query, *, seen_by: Caller) -> tuple[list[bytes], Place | None, int | None]:
+    async def collect(
+        self, query: Query, *, visible_to: Caller
+    ) -> tuple[list[bytes], PageKey | None, int | None]:
         """A page of documents, where the next one begins, and how many there are if that was asked.
 
         The total is exact up to ``MOST_COUNTED``; a higher one says that there are more.
         """
-        return await lists.collect(self._session, query, seen_by=seen_by)
+        return await lists.collect(self._session, query, visible_to=visible_to)
 
-    async def arrivals(
-        self, after: int, until: int, limit: int, *, seen_by: Caller
+    async def change_log(
+        self, after: int, until: int, limit: int, *, visible_to: Caller
     ) -> tuple[list[Any], bool]:
         """Everything held, of every origin, in the order it arrived here; for the operator itself.
 
         As many as ``limit`` and ``PAGE_BYTES`` allow, and whether there are more.
         """
-        if not seen_by.own:
+        if not visible_to.own:
             return [], False
         rows = await self._session.all(
             _ARRIVALS, after=after, until=until, limit=limit, one_more=limit + 1, most=PAGE_BYTES
@@ -568,9 +570,9 @@ class RecordsReader:
         total = await self._session.connection.fetchval(_LIVE, origin, audience)
         return [(row[0], row[1]) for row in rows], total or 0
 
-    async def standing(
+    async def current_state(
         self, type_name: str, origin: str, key: str
-    ) -> tuple[Held | None, dict[str, int | None]]:
+    ) -> tuple[StoredRevision | None, dict[str, int | None]]:
         """What is held of one of one's own records, and the feeds it may be in, for who is about to write.
 
         Nothing is locked. Feeds by their audience: for everybody and for peers, as far as there are any; what
@@ -579,7 +581,7 @@ class RecordsReader:
         row = await self._session.connection.fetchrow(_STANDING, type_name, origin, key)
         feeds: dict[str, int | None] = {PRIVATE: None}
         feeds |= {audience: row[n] for n, audience in enumerate((PUBLIC, FEDERATION)) if row[n] is not None}
-        return Held(*row[2:]) if row[2] is not None else None, feeds
+        return StoredRevision(*row[2:]) if row[2] is not None else None, feeds
 
     async def has_group(self, name: str, *, node: str) -> bool:
         """Whether this node has such a group."""
@@ -599,26 +601,30 @@ def locks_of(type_name: str, keys: Iterable[str]) -> frozenset[int]:
 class RecordsWriter(RecordsReader):
     """Records, in a transaction that may change them. Numbers come last: commit right after."""
 
-    async def held(self, type_name: str, origin: str, keys: Sequence[str]) -> dict[str, Held]:
+    async def stored_revisions(
+        self, type_name: str, origin: str, keys: Sequence[str]
+    ) -> dict[str, StoredRevision]:
         """What is held of one's own records, locked against other writers until the commit.
 
         The transaction has the locks of these keys (``locks_of``), so nobody is making one of them.
         """
         rows = await self._session.all(_OWN_HELD, type=type_name, origin=origin, keys=list(keys))
-        return {row["key"]: Held(*row) for row in rows}
+        return {row["key"]: StoredRevision(*row) for row in rows}
 
-    async def held_of(self, origin: str, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Held]:
+    async def stored_revisions_of(
+        self, origin: str, names: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], StoredRevision]:
         """What is held of another origin's records, by (type, key)."""
         rows = await self._session.all(
             _OTHERS_HELD, origin=origin, types=[t for t, _ in names], keys=[k for _, k in names]
         )
-        return {(row["type"], row["key"]): Held(*row) for row in rows}
+        return {(row["type"], row["key"]): StoredRevision(*row) for row in rows}
 
-    async def keep(
+    async def upsert(
         self,
         origin: str,
         kept: Sequence[tuple[Record, int | None, int]],
-        leaving: Sequence[Leaving] = (),
+        leaving: Sequence[LeavingRecord] = (),
     ) -> None:
         """Number and keep records of one's own: (record, its feed or None, change of the live count).
 
@@ -627,7 +633,7 @@ class RecordsWriter(RecordsReader):
         """
         columns, texts = _columns([record for record, _, _ in kept])
         tag = await self._insert(
-            KEEP,
+            UPSERT,
             *columns,
             [feed for _, feed, _ in kept],
             [live for _, _, live in kept],
@@ -640,9 +646,9 @@ class RecordsWriter(RecordsReader):
             [-1 if one.was_live else 0 for one in leaving],
         )
         if tag != f"INSERT 0 {len(kept)}":
-            raise Raced
+            raise WriteConflict
 
-    async def keep_one(
+    async def upsert_one(
         self, origin: str, record: Record, feed: int | None, live: int
     ) -> tuple[NodeState, int | None]:
         """The same of one record that stays in its feed: a transaction of its own.
@@ -653,7 +659,7 @@ class RecordsWriter(RecordsReader):
         """
         columns, texts = _columns([record])
         (lock,) = locks_of(record.type, [record.key])
-        row = await self._told(KEEP_ONE, *columns, texts, origin, feed, live, lock)
+        row = await self._told(UPSERT_ONE, *columns, texts, origin, feed, live, lock)
         assert row is not None  # noqa: S101 - there is one row of the node
         return NodeState(*row[:-2]), row[-2]
 
@@ -713,7 +719,7 @@ class RecordsWriter(RecordsReader):
                 _PURGE, feed, *([one[i] for one in gone] for i in range(4))
             )
         except asyncpg.UniqueViolationError as error:
-            raise Occupied from error
+            raise SequenceConflict from error
         return live
 
 
@@ -723,9 +729,9 @@ def _refusing(many: int) -> Iterator[None]:
     try:
         yield
     except asyncpg.DivisionByZeroError:
-        raise Raced from None  # see KEEP_ONE
+        raise WriteConflict from None  # see KEEP_ONE
     except asyncpg.UniqueViolationError as error:
-        raise Occupied from error
+        raise SequenceConflict from error
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
         which = "the record" if many == 1 else f"one of these {many} records"
         # Not in PostgreSQL's words: they may quote the record.

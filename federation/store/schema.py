@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.feed import mint_epoch
 
 OLDEST_POSTGRESQL = 150_000
@@ -44,7 +44,7 @@ async def _connected(dsn: str) -> AsyncIterator[AsyncConnection]:
         try:
             return await asyncpg.connect(dsn, timeout=10)
         except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise Broken(f"the database cannot be reached: {error}") from error
+            raise CommandFailed(f"the database cannot be reached: {error}") from error
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
@@ -67,7 +67,7 @@ async def migrate(dsn: str, operator: str) -> tuple[str | None, str]:
     async with _connected(dsn) as connection:
         number = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
         if number < OLDEST_POSTGRESQL:
-            raise Broken(f"the database is PostgreSQL {number // 10_000}; 15 or later is needed")
+            raise CommandFailed(f"the database is PostgreSQL {number // 10_000}; 15 or later is needed")
         await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = await connection.run_sync(_version)
         _refuse_unknown(before)
@@ -84,7 +84,7 @@ async def migrate(dsn: str, operator: str) -> tuple[str | None, str]:
                 (operator, epoch),
             )
         elif owner != operator:
-            raise Broken(f"this database belongs to the node of {owner}, not of {operator}")
+            raise CommandFailed(f"this database belongs to the node of {owner}, not of {operator}")
         await connection.commit()
         return before, newest()
 
@@ -100,22 +100,22 @@ async def check(dsn: str, operator: str) -> None:
     async with _connected(dsn) as connection:
         version = await connection.run_sync(_version)
         if version is None:
-            raise Broken("the database has no schema yet; run `federation migrate`")
+            raise CommandFailed("the database has no schema yet; run `federation migrate`")
         _refuse_unknown(version)
         if version != newest():
-            raise Broken(
+            raise CommandFailed(
                 f"the database is at schema {version}, this program needs {newest()}; "
                 "run `federation migrate`"
             )
         owner = (await connection.exec_driver_sql("SELECT operator FROM node")).scalar_one_or_none()
         if owner != operator:
-            raise Broken(f"this database belongs to the node of {owner}, not of {operator}")
+            raise CommandFailed(f"this database belongs to the node of {owner}, not of {operator}")
 
 
 def _refuse_unknown(version: str | None) -> None:
     steps = {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
     if version is not None and version not in steps:
-        raise Broken(
+        raise CommandFailed(
             f"the database is at schema {version}, which this program does not know: "
             "it was migrated by a newer version; upgrade the program or restore a backup"
         )

@@ -1,7 +1,7 @@
 """The predicate ``may_see`` in SQL.
 
 The one twin of ``domain.visibility.may_see``: same words, same order. Readers of records take
-``seen_by=`` as a required keyword and add this to what they ask.
+``visible_to=`` as a required keyword and add this to what they ask.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def eyes(caller: Caller) -> Eyes:
     return "anonymous" if caller.operator is None else "peer"
 
 
-def seen(table: FromClause, through: Eyes) -> ColumnElement[bool]:
+def visible_condition(table: FromClause, through: Eyes) -> ColumnElement[bool]:
     """Whether rows of a table with ``origin`` and ``audience`` may be seen."""
     columns = table.c
     match through:

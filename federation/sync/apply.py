@@ -16,16 +16,16 @@ import msgspec
 from federation.domain.checkpoint import brakes, bucket_of
 from federation.domain.document import Record, supersedes
 from federation.domain.errors import Invalid, Refused
-from federation.domain.feed import Cursor, FeedName, SetAside, Verified
+from federation.domain.feed import Cursor, FeedName, RejectedEntry, VerifiedEntry
 from federation.node.node import Node
 from federation.store.database import Writing
-from federation.store.feeds import Place, Standing
-from federation.store.records import Advance, Held, Occupied
+from federation.store.feeds import FeedState, FeedWithRecords
+from federation.store.records import Advance, SequenceConflict, StoredRevision
 
 log = logging.getLogger("federation.sync")
 
 
-class Taken(msgspec.Struct):
+class PullResult(msgspec.Struct):
     """What a pull brought."""
 
     entries: int = 0
@@ -43,18 +43,20 @@ class Taken(msgspec.Struct):
     """Records that were taken, moved or dropped since the copy was not what the origin had signed."""
 
 
-class Braked(Exception):
+class RemovalsPaused(Exception):
     """More is to be removed than happens without being asked; the message says how much."""
 
 
-class Overtaken(Exception):
+class StaleCursor(Exception):
     """Another process has advanced the feed meanwhile; whoever it is goes on with it."""
 
 
-class Slice:
+class Batch:
     """A part of a feed that is being stored."""
 
-    def __init__(self, begins: Cursor | None, cursor: Cursor, checked: list[Verified | SetAside]) -> None:
+    def __init__(
+        self, begins: Cursor | None, cursor: Cursor, checked: list[VerifiedEntry | RejectedEntry]
+    ) -> None:
         self.begins = begins
         """Up to where the feed was taken when this was asked for."""
         self.cursor = cursor
@@ -70,10 +72,10 @@ class Slice:
 
     def is_new(self) -> bool:
         """Whether nothing of it should be held: all of it is in its first revision."""
-        return all(isinstance(one, Verified) and one.revision == 1 for one in self.checked)
+        return all(isinstance(one, VerifiedEntry) and one.revision == 1 for one in self.checked)
 
 
-class Keeping:
+class BatchPipeline:
     """Slices of one feed, stored one after the other, each while the next one is made ready.
 
     The next one is sent to the database before the one ahead of it is committed. It waits there for the row
@@ -85,25 +87,25 @@ class Keeping:
     statement, which looks itself whether that can be right; where it is not, nothing is kept by it.
     """
 
-    def __init__(self, node: Node, place: Place, taken: Taken) -> None:
+    def __init__(self, node: Node, place: FeedState, taken: PullResult) -> None:
         self._node, self._place, self._taken = node, place, taken
         self._name = place.name
-        self._last: tuple[Slice, asyncio.Task[None]] | None = None
+        self._last: tuple[Batch, asyncio.Task[None]] | None = None
 
-    async def __aenter__(self) -> Keeping:
+    async def __aenter__(self) -> BatchPipeline:
         return self
 
-    async def add(self, cursor: Cursor, checked: list[Verified | SetAside]) -> None:
+    async def add(self, cursor: Cursor, checked: list[VerifiedEntry | RejectedEntry]) -> None:
         """Begin to store a slice; returns when the one ahead of it is stored, or raises why it is not."""
         ahead = self._last
-        this = Slice(ahead[0].cursor if ahead else self._place.cursor, cursor, checked)
+        this = Batch(ahead[0].cursor if ahead else self._place.cursor, cursor, checked)
         storing = asyncio.create_task(self._store(this, ahead), name="slice")
         storing.add_done_callback(lambda _: this.on_its_way.set())
         self._last = this, storing
         if ahead is not None:
             await ahead[1]
 
-    async def _store(self, this: Slice, ahead: tuple[Slice, asyncio.Task[None]] | None) -> None:
+    async def _store(self, this: Batch, ahead: tuple[Batch, asyncio.Task[None]] | None) -> None:
         if ahead is not None:
             one, storing = ahead
             await one.on_its_way.wait()
@@ -114,19 +116,19 @@ class Keeping:
             return
         await keep(self._node, self._name, this, self._taken)
 
-    async def _tried(self, storing: Awaitable[bool], this: Slice) -> bool:
+    async def _tried(self, storing: Awaitable[bool], this: Batch) -> bool:
         try:
             return await storing
-        except (Refused, Occupied, Overtaken, Braked):
+        except (Refused, SequenceConflict, StaleCursor, RemovalsPaused):
             # What still holds then is said when this one is stored in its turn.
             this.on_its_way.clear()
             return False
 
-    async def _stored_first(self, this: Slice) -> bool:
+    async def _stored_first(self, this: Batch) -> bool:
         place = self._place
         return await _keep_new(self._node, self._name, this, self._taken, place.id, place.cursor)
 
-    async def _stored_behind(self, this: Slice, one: Slice) -> bool:
+    async def _stored_behind(self, this: Batch, one: Batch) -> bool:
         if one.feed is not None and await _keep_new(
             self._node, self._name, this, self._taken, one.feed, one.cursor
         ):
@@ -147,7 +149,7 @@ class Keeping:
             raise failed
 
 
-async def keep(node: Node, name: FeedName, this: Slice, taken: Taken) -> None:
+async def keep(node: Node, name: FeedName, this: Batch, taken: PullResult) -> None:
     """Store one slice and the cursor after it, in one transaction.
 
     Where the database does not take a record, the slice is halved until that one is alone; it is set
@@ -156,7 +158,7 @@ async def keep(node: Node, name: FeedName, this: Slice, taken: Taken) -> None:
     try:
         try:
             await _keep(node, name, this, taken)
-        except Occupied:
+        except SequenceConflict:
             await _vacate(node, name, [one.seq for one in this.checked])
             await _keep(node, name, this, taken)
     except Invalid as error:
@@ -165,11 +167,11 @@ async def keep(node: Node, name: FeedName, this: Slice, taken: Taken) -> None:
         if len(checked) > 1:
             half = len(checked) // 2
             between = Cursor(cursor.epoch, checked[half - 1].seq)
-            first = Slice(this.begins, between, checked[:half])
-            for part in (first, Slice(between, cursor, checked[half:])):
+            first = Batch(this.begins, between, checked[:half])
+            for part in (first, Batch(between, cursor, checked[half:])):
                 await keep(node, name, part, taken)
-        elif isinstance(one := checked[0], Verified):
-            left_out = Slice(this.begins, cursor, [aside(one, "not-storable", error.detail)])
+        elif isinstance(one := checked[0], VerifiedEntry):
+            left_out = Batch(this.begins, cursor, [rejected_entry(one, "not-storable", error.detail)])
             await _keep(node, name, left_out, taken)
         else:
             raise
@@ -180,12 +182,12 @@ async def _vacate(node: Node, name: FeedName, numbers: list[int]) -> None:
     log.warning("numbers of a feed are taken anew", extra={"feed": str(name)})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.feeds.unseat(place.id, numbers)
-            await tx.digests.forget(place.id)
+            await tx.feeds.clear_seq(place.id, numbers)
+            await tx.checkpoints.forget(place.id)
 
 
 async def _keep(
-    node: Node, name: FeedName, this: Slice, taken: Taken, *, ahead: Cursor | None = None
+    node: Node, name: FeedName, this: Batch, taken: PullResult, *, ahead: Cursor | None = None
 ) -> bool:
     """Keep a slice. ``ahead``: where the one ahead of it, which is on its way, takes the feed.
 
@@ -193,22 +195,22 @@ async def _keep(
     """
     checked, cursor = this.checked, this.cursor
     async with node.store.write(keeps=len(checked)) as tx:
-        standing = await tx.feeds.standing(name, this.names)
+        standing = await tx.feeds.with_records(name, this.names)
         if standing is None:
-            raise Overtaken
+            raise StaleCursor
         place = standing.place
         if ahead is None and place.cursor != this.begins:
             # Somebody else goes on with it, or it was given up: what came in between is not in this slice.
-            raise Overtaken
+            raise StaleCursor
         withdrawn = (
             await tx.feeds.withdrawn(place, [key for _, key in this.names]) if standing.withdrew else {}
         )
-        decided = Decided(place.id, standing.held, withdrawn)
+        decided = BatchDecision(place.id, standing.held, withdrawn)
         for one in checked:
             decided.add(one)
         removed = decided.removed()
         if not taken.confirmed and brakes(taken.removed + removed, taken.held):
-            raise Braked(_much(taken.removed + removed, taken.held))
+            raise RemovalsPaused(_much(taken.removed + removed, taken.held))
         this.plain = decided.only_keeps() and not removed and not standing.withdrew and not standing.set_aside
         this.feed = place.id if this.plain and not standing.held else None
         if ahead is not None:
@@ -218,7 +220,7 @@ async def _keep(
             standing = standing._replace(place=place)
         this.on_its_way.set()
         noted = await _store(tx, standing, decided, cursor)
-    node.watch.nudge()
+    node.notifier.notify()
     taken.entries += len(checked)
     taken.removed += removed
     for aside in decided.aside:
@@ -244,13 +246,13 @@ async def _keep(
 
 
 async def _keep_new(
-    node: Node, name: FeedName, this: Slice, taken: Taken, feed: int, at: Cursor | None
+    node: Node, name: FeedName, this: Batch, taken: PullResult, feed: int, at: Cursor | None
 ) -> bool:
     """Keep a slice of records that nothing is known of, of a feed that has been taken to a place.
 
     False, and nothing is kept, where that cannot be right. Raises Occupied where it was not.
     """
-    kept = [(one.record, one.seq) for one in this.checked if isinstance(one, Verified) and one.record]
+    kept = [(one.record, one.seq) for one in this.checked if isinstance(one, VerifiedEntry) and one.record]
     if len(kept) != len(this.checked) or not kept:
         return False
     this.plain, this.feed = True, feed
@@ -261,35 +263,37 @@ async def _keep_new(
         this.on_its_way.set()
         state = await tx.records.take_new(name.origin, advance, kept)
     if state is None:
-        raise Overtaken
-    node.watch.saw(state)
+        raise StaleCursor
+    node.notifier.observe(state)
     taken.entries += len(kept)
     return True
 
 
-async def _store(tx: Writing, standing: Standing, decided: Decided, cursor: Cursor) -> frozenset[int]:
+async def _store(
+    tx: Writing, standing: FeedWithRecords, decided: BatchDecision, cursor: Cursor
+) -> frozenset[int]:
     """Returns the numbers of the entries that are noted as set aside."""
     place, epoch = standing.place, cursor.epoch
     kept = [(one.record, one.seq) for one in decided.last.values() if one.record is not None]
     gone = [(one.type, one.key, one.seq, one.revision) for one in decided.last.values() if one.record is None]
     if standing.set_aside and decided.last:
-        await tx.feeds.cleared(place, list(decided.last))
+        await tx.feeds.clear_rejected(place, list(decided.last))
     # Before the lock of numbering, as whoever signs or compares takes them.
     if gone:
-        await tx.digests.withdrew(place.id, epoch, max(seq for _, _, seq, _ in gone))
+        await tx.checkpoints.note_withdrawal(place.id, epoch, max(seq for _, _, seq, _ in gone))
     for feed, lost in decided.losses().items():
         # (What is withdrawn there later may be gone from here by then, and leave no number.)
-        await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in lost])
-        await tx.feeds.loses(feed, sum(not was.retracted for was in lost))
+        await tx.checkpoints.mark(feed, [bucket_of(was.type, was.key) for was in lost])
+        await tx.feeds.subtract_records(feed, sum(not was.retracted for was in lost))
     if kept:
         if decided.withdrawn:
-            await tx.feeds.returned(place, [(record.type, record.key) for record, _ in kept])
+            await tx.feeds.remove_withdrawals(place, [(record.type, record.key) for record, _ in kept])
         advance = Advance(place.id, place.head, place.epoch, cursor.seq, epoch, decided.delta())
         moved = await tx.records.take_on(place.origin, advance, kept)
     else:
         moved = await tx.feeds.advance(place, cursor, delta=decided.delta())
     if not moved:
-        raise Overtaken
+        raise StaleCursor
     # Of what was never held there is nothing to tell, and a peer could name records without end.
     if told := [one for one in gone if decided.was_held(one[0], one[1])]:
         await tx.records.purge(place.id, told)
@@ -298,24 +302,24 @@ async def _store(tx: Writing, standing: Standing, decided: Decided, cursor: Curs
         for aside in decided.aside
         if (good := decided.last.get((aside.type, aside.key))) is None or good.seq < aside.seq
     ]
-    return await tx.feeds.put_aside(place, left) if left else frozenset()
+    return await tx.feeds.store_rejected(place, left) if left else frozenset()
 
 
-class Decided:
+class BatchDecision:
     """What a slice does to what is held: the last good entry of each record, and what is set aside."""
 
     def __init__(
-        self, feed: int, held: dict[tuple[str, str], Held], withdrawn: dict[tuple[str, str], int]
+        self, feed: int, held: dict[tuple[str, str], StoredRevision], withdrawn: dict[tuple[str, str], int]
     ) -> None:
         self._feed = feed
         self._held = held
         self.withdrawn = withdrawn
-        self.last: dict[tuple[str, str], Verified] = {}
-        self.aside: list[SetAside] = []
+        self.last: dict[tuple[str, str], VerifiedEntry] = {}
+        self.aside: list[RejectedEntry] = []
 
-    def add(self, one: Verified | SetAside) -> None:
+    def add(self, one: VerifiedEntry | RejectedEntry) -> None:
         """Decide on the next entry of the feed."""
-        if isinstance(one, SetAside):
+        if isinstance(one, RejectedEntry):
             self.aside.append(one)
             return
         name = (one.type, one.key)
@@ -369,8 +373,8 @@ class Decided:
             and all(was.feed in (None, self._feed) for was in self._held.values())
         )
 
-    def _refuse(self, one: Verified, reason: str, detail: str) -> None:
-        self.aside.append(aside(one, reason, detail))
+    def _refuse(self, one: VerifiedEntry, reason: str, detail: str) -> None:
+        self.aside.append(rejected_entry(one, reason, detail))
 
     def delta(self) -> int:
         """By how much the number of live records of this feed changes."""
@@ -393,9 +397,9 @@ class Decided:
             and not was.retracted
         )
 
-    def losses(self) -> dict[int, list[Held]]:
+    def losses(self) -> dict[int, list[StoredRevision]]:
         """The records that other feeds lose to this one."""
-        lost: dict[int, list[Held]] = {}
+        lost: dict[int, list[StoredRevision]] = {}
         for name, one in self.last.items():
             was = self._held.get(name)
             if one.record and was and was.feed not in (None, self._feed):
@@ -403,9 +407,9 @@ class Decided:
         return lost
 
 
-def aside(one: Verified, reason: str, detail: str) -> SetAside:
+def rejected_entry(one: VerifiedEntry, reason: str, detail: str) -> RejectedEntry:
     """An entry that is set aside, for that reason."""
-    return SetAside(
+    return RejectedEntry(
         seq=one.seq, type=one.type, key=one.key, revision=one.revision, reason=reason, detail=detail
     )
 

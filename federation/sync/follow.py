@@ -11,9 +11,9 @@ from typing import Protocol
 
 import msgspec
 
-from federation.domain.checkpoint import MOST_ASKED, RECEIPT, Proving, Receipt, State
+from federation.domain.checkpoint import MAX_NUMBERS, RECEIPT, DigestState, Receipt, VerifiableSource
 from federation.domain.errors import CursorExpired, Forged
-from federation.domain.feed import Cursor, FeedName, Head, SetAside
+from federation.domain.feed import Cursor, FeedName, Head, RejectedEntry
 from federation.domain.peer import Peer
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
@@ -21,11 +21,11 @@ from federation.node import peers
 from federation.node.checkpoints import moment
 from federation.node.keys import kid_of
 from federation.node.node import Node
-from federation.store.checkpoints import Copy
-from federation.store.feeds import Place
-from federation.sync.apply import Braked, Overtaken, Taken
-from federation.sync.pull import brake, copy_of, pull, withdraw_only
-from federation.sync.repair import Proof, Repair, Sender, compare, verified_checkpoint
+from federation.store.checkpoints import CopyRow
+from federation.store.feeds import FeedState
+from federation.sync.apply import PullResult, RemovalsPaused, StaleCursor
+from federation.sync.pull import copy_of, pause_removals, pull, withdraw_only
+from federation.sync.repair import EntrySender, Repair, SignedState, compare, verify_checkpoint
 
 log = logging.getLogger("federation.sync")
 
@@ -35,37 +35,41 @@ AGAIN = timedelta(minutes=10)
 """A repair that changed nothing is tried again after that time, or when something has changed."""
 
 
-class Answering(Proving, Protocol):
+class Answering(VerifiableSource, Protocol):
     """A peer that can be read, and told what became of it."""
 
     async def receipt(self, jws: str) -> None:
         """Confirm what was dropped."""
         ...
 
-    async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
+    async def feedback(self, audience: str, several: tuple[RejectedEntry, ...]) -> None:
         """Tell what could not be taken."""
         ...
 
 
 async def follow(
-    node: Node, origin: Peer, head: Head, source: Proving, held: tuple[Place | None, Copy] | None = None
-) -> Taken:
+    node: Node,
+    origin: Peer,
+    head: Head,
+    source: VerifiableSource,
+    held: tuple[FeedState | None, CopyRow] | None = None,
+) -> PullResult:
     """Bring the copy of a feed to what its origin, which tells us itself, has and signs.
 
     ``held``: what is known of our copy, where that was just read.
     """
     name, told = head.name, head
-    sender = Sender(source, await _with_key(node, origin, head))
+    sender = EntrySender(source, await _with_key(node, origin, head))
     proof = _proof(node, head, sender)
     place, copy = held or await copy_of(node, name)
     if place is not None and copy.braked is not None and not copy.confirmed:
         if place.epoch == head.epoch and place.head >= head.retained_from:
             # (Else what is gone and what was withdrawn cannot be told apart: all of it waits.)
             await withdraw_only(node, name, source)
-        return Taken()
+        return PullResult()
     trusting = await _must_be_repaired(node, place, head, proof)
     if trusting is None:
-        return Taken()
+        return PullResult()
     if not trusting:
         if proof is not None and place is not None and place.head < proof.said.seq < head.seq:
             # While the origin writes without a pause, its head is seldom signed: what is not can wait, once
@@ -79,25 +83,27 @@ async def follow(
                 raise
             trusting = True
     if trusting:
-        taken = Taken(held=place.live if place else 0, confirmed=copy.confirmed)
+        taken = PullResult(held=place.live if place else 0, confirmed=copy.confirmed)
     if proof is not None and (trusting or not _is_beyond(place, copy, taken, proof)):
         await _prove(node, name, proof, sender, taken, copy, trusting=trusting)
         taken.verified = taken.verified and proof.said.cursor == Cursor(told.epoch, told.seq)
     return taken
 
 
-async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, source: Proving) -> Taken:
+async def follow_relayed(
+    node: Node, origin: Peer, relay: Peer, head: Head, source: VerifiableSource
+) -> PullResult:
     """Bring the copy of a feed to what another member holds of it, as far as the origin's signature reaches.
 
     Nothing is taken that the origin did not sign, or that is older than what we hold. Raises Forged, which
     names the relay, when it shows something else.
     """
-    name, sender, taken = head.name, Sender(source, origin, via=relay.operator), Taken()
+    name, sender, taken = head.name, EntrySender(source, origin, via=relay.operator), PullResult()
     if name.origin != origin.operator or name.audience not in (PUBLIC, FEDERATION):
         raise Forged(f"{relay.operator} relays {name}, which is not for it to relay")
     if head.checkpoint is None:
         return taken
-    said = verified_checkpoint(node, name, head.checkpoint, sender)
+    said = verify_checkpoint(node, name, head.checkpoint, sender)
     place, copy = await copy_of(node, name)
     if copy.braked is not None and not copy.confirmed:
         return taken
@@ -112,7 +118,7 @@ async def follow_relayed(node: Node, origin: Peer, relay: Peer, head: Head, sour
         return taken
     taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
     trusting = place is None or place.epoch != said.epoch or place.head < said.retained_from
-    await _prove(node, name, Proof(said, head.checkpoint), sender, taken, copy, trusting=trusting)
+    await _prove(node, name, SignedState(said, head.checkpoint), sender, taken, copy, trusting=trusting)
     return taken
 
 
@@ -124,13 +130,15 @@ async def _with_key(node: Node, origin: Peer, head: Head) -> Peer:
     return await peers.reread_keys(node, origin.operator, kid=kid) or origin
 
 
-def _proof(node: Node, head: Head, sender: Sender) -> Proof | None:
+def _proof(node: Node, head: Head, sender: EntrySender) -> SignedState | None:
     if head.checkpoint is None:
         return None
-    return Proof(verified_checkpoint(node, head.name, head.checkpoint, sender), head.checkpoint)
+    return SignedState(verify_checkpoint(node, head.name, head.checkpoint, sender), head.checkpoint)
 
 
-async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: Proof | None) -> bool | None:
+async def _must_be_repaired(
+    node: Node, place: FeedState | None, head: Head, proof: SignedState | None
+) -> bool | None:
     """Whether entries cannot bring our copy there; None when nothing can now.
 
     In a new epoch nothing is taken that is not signed: revisions may have gone back, and only the signature
@@ -149,13 +157,20 @@ async def _must_be_repaired(node: Node, place: Place | None, head: Head, proof: 
 
 
 async def _prove(
-    node: Node, name: FeedName, proof: Proof, sender: Sender, taken: Taken, before: Copy, *, trusting: bool
+    node: Node,
+    name: FeedName,
+    proof: SignedState,
+    sender: EntrySender,
+    taken: PullResult,
+    before: CopyRow,
+    *,
+    trusting: bool,
 ) -> None:
     """Compare the copy with a checkpoint, and repair it where they differ.
 
     ``before``: what was known of the copy.
     """
-    ours: State | None = None
+    ours: DigestState | None = None
     try:
         ours = await compare(node, name, proof, adopting=trusting)
         if ours is None:
@@ -164,7 +179,7 @@ async def _prove(
                 await _verified(node, name, sender, taken)
             return
         await _saw(node, name, proof)
-    except Overtaken:
+    except StaleCursor:
         await _saw(node, name, proof)
         if not trusting and sender.via is None and not await _ends_short(node, name, proof):
             return  # it has moved since: there is nothing to compare, and the next head comes soon
@@ -178,10 +193,10 @@ async def _prove(
     try:
         newer = await Repair(node, name, sender, trusting=trusting, taken=taken).run()
         left = await compare(node, name, newer)
-    except Overtaken:
+    except StaleCursor:
         return
-    except Braked as error:
-        await brake(node, name, str(error))
+    except RemovalsPaused as error:
+        await pause_removals(node, name, str(error))
         return
     except Forged as error:
         if sender.via is None:
@@ -200,14 +215,14 @@ async def _prove(
     )
 
 
-async def _saw(node: Node, name: FeedName, proof: Proof) -> None:
+async def _saw(node: Node, name: FeedName, proof: SignedState) -> None:
     """Note that this was signed, though the copy is not known to be that."""
     async with node.store.write() as tx:
         place = await tx.feeds.open(name, None)
-        await tx.digests.saw(place.id, moment(proof.said.iat))
+        await tx.checkpoints.mark_seen(place.id, moment(proof.said.iat))
 
 
-def _is_beyond(place: Place | None, copy: Copy, taken: Taken, proof: Proof) -> bool:
+def _is_beyond(place: FeedState | None, copy: CopyRow, taken: PullResult, proof: SignedState) -> bool:
     """Whether a copy has gone beyond what was signed, and that signature was seen: there is nothing to prove.
 
     ``place`` and ``copy``: what was known before the last entries were taken.
@@ -221,7 +236,7 @@ def _is_beyond(place: Place | None, copy: Copy, taken: Taken, proof: Proof) -> b
     )
 
 
-async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
+async def _ends_short(node: Node, name: FeedName, proof: SignedState) -> bool:
     """Whether what came ends before what was signed: the last entries are kept no longer, or were lost."""
     place, copy = await copy_of(node, name)
     return (
@@ -232,23 +247,23 @@ async def _ends_short(node: Node, name: FeedName, proof: Proof) -> bool:
     )
 
 
-def _is_old(copy: Copy, now: datetime) -> bool:
+def _is_old(copy: CopyRow, now: datetime) -> bool:
     """Whether a copy was compared, and so long ago that another signature is worth a question."""
     return copy.verified_at is not None and now - copy.verified_at > OLD
 
 
-async def _verified(node: Node, name: FeedName, sender: Sender, taken: Taken) -> None:
+async def _verified(node: Node, name: FeedName, sender: EntrySender, taken: PullResult) -> None:
     async with node.store.write() as tx:
         place = await tx.feeds.find(name)
         if place is not None and (sender.via is None or taken.repaired):
-            await tx.digests.came_by(place.id, sender.via)
+            await tx.checkpoints.set_relay(place.id, sender.via)
 
 
 async def _diverged(node: Node, name: FeedName, why: str, tried: str) -> None:
     log.error("a copy has diverged", extra={"feed": str(name), "reason": why})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.digests.diverged(place.id, why, tried=tried, tried_at=node.clock())
+            await tx.checkpoints.mark_diverged(place.id, why, tried=tried, tried_at=node.clock())
 
 
 # What the origin is told
@@ -260,8 +275,8 @@ async def answer(node: Node, origin: Peer, source: Answering) -> None:
     What it does not take now is owed until it does: both are kept with the copies.
     """
     async with node.store.read() as tx:
-        owed = await tx.digests.owed(origin.operator)
-        untold = await tx.feeds.untold(origin.operator, MOST_ASKED)
+        owed = await tx.checkpoints.pending_receipts(origin.operator)
+        untold = await tx.feeds.unreported(origin.operator, MAX_NUMBERS)
     for one in owed:
         receipt = Receipt(
             iss=node.operator,
@@ -274,8 +289,8 @@ async def answer(node: Node, origin: Peer, source: Answering) -> None:
         )
         await source.receipt(node.keyring.sign(msgspec.structs.asdict(receipt), typ=RECEIPT))
         async with node.store.write() as writing:
-            await writing.digests.receipted(one.feed, one.epoch, one.seq, purged=one.purged)
+            await writing.checkpoints.mark_receipt_sent(one.feed, one.epoch, one.seq, purged=one.purged)
     for (feed, audience), several in untold.items():
         await source.feedback(audience, tuple(several))
         async with node.store.write() as writing:
-            await writing.feeds.was_told(feed, several)
+            await writing.feeds.mark_reported(feed, several)

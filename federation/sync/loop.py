@@ -21,10 +21,10 @@ from federation.domain.peer import Peer, back_off
 from federation.domain.visibility import PRIVATE
 from federation.node import peers
 from federation.node.node import Node
-from federation.store.checkpoints import Copy
+from federation.store.checkpoints import CopyRow
 from federation.store.database import Claims
-from federation.store.feeds import Followed
-from federation.sync.apply import Overtaken, Taken
+from federation.store.feeds import FollowedFeed
+from federation.sync.apply import PullResult, StaleCursor
 from federation.sync.follow import answer, follow, follow_relayed
 from federation.sync.peer_client import PeerSource, peer_source
 from federation.telemetry import Metrics
@@ -46,13 +46,13 @@ RELAYED_AFTER = 2
 """Failures in a row after which other members are asked for what they hold of a peer's feeds."""
 RELAYED_EVERY = 30.0
 """Seconds between two such questions, at least."""
-MOST_RELAYS = 3
+MAX_RELAYS = 3
 """Members that are asked each time, at most."""
 NOTED = 30.0
 """Seconds between notes that a peer still answers."""
 
 
-class Patience:
+class Backoff:
     """Bears so many events each second in the long run, and a second's worth of them at once."""
 
     def __init__(self, each_second: float) -> None:
@@ -104,11 +104,11 @@ class Loop:
 
     async def _share(self, claims: Claims) -> None:
         """Follow every peer that no other process follows, until the claims are lost."""
-        await peers.drop_left(self._node)
+        await peers.purge_left_peers(self._node)
         while claims.hold():
             async with self._node.store.read() as tx:
                 active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
-                confirmed = await tx.digests.confirmed()
+                confirmed = await tx.checkpoints.confirmed_removals()
             # What an administrator has confirmed is taken now: whoever waits at that peer begins anew.
             urged = [name for name in self._following if name[0] in confirmed - self._urged]
             self._urged = confirmed
@@ -120,7 +120,7 @@ class Loop:
             for operator, _ in ended:
                 await claims.release(f"peer {operator}")
             if ended:
-                await peers.drop_left(self._node)
+                await peers.purge_left_peers(self._node)
             for name, peer in active.items():
                 if name not in self._following and await claims.take(f"peer {peer.operator}"):
                     self._following[name] = asyncio.create_task(
@@ -147,7 +147,7 @@ class Loop:
                 finally:
                     failures = 0 if source.answered else failures
                     await source.close()
-            except (Refused, Overtaken) as error:
+            except (Refused, StaleCursor) as error:
                 failures += 1
                 asked = error.retry_after if isinstance(error, Unreachable) else None
                 wait = back_off(failures, asked=asked)
@@ -168,7 +168,7 @@ class Loop:
         sweep = SWEEP * random.uniform(2 / 3, 4 / 3)
         before: tuple[Head, ...] | None = None
         settled: dict[FeedName, Head] = {}
-        patience = Patience(PROOFS_EACH_SECOND)
+        patience = Backoff(PROOFS_EACH_SECOND)
         # Before news are waited for: nobody else follows this peer, so it is still like this when they come.
         held = await self._held(peer)
         while True:
@@ -185,7 +185,7 @@ class Loop:
                 await asyncio.sleep(PAUSE)
             if failing or now - noted > NOTED:
                 async with self._node.store.write() as tx:
-                    await tx.peers.answered(peer.operator)
+                    await tx.peers.mark_answered(peer.operator)
                 noted, failing = now, False
             source.answered = True
             if now - swept > sweep:
@@ -195,7 +195,7 @@ class Loop:
                 source.forget_heads()
                 settled.clear()
 
-    async def _held(self, peer: Peer) -> dict[FeedName, Followed]:
+    async def _held(self, peer: Peer) -> dict[FeedName, FollowedFeed]:
         """The peer's feeds that are held here, and what is known of each copy."""
         async with self._node.store.look() as tx:
             return await tx.feeds.copies(peer.operator)
@@ -206,8 +206,8 @@ class Loop:
         source: PeerSource,
         heads: tuple[Head, ...],
         settled: dict[FeedName, Head],
-        held: dict[FeedName, Followed],
-    ) -> tuple[int, dict[FeedName, Followed]]:
+        held: dict[FeedName, FollowedFeed],
+    ) -> tuple[int, dict[FeedName, FollowedFeed]]:
         """Pull every feed of the peer's own, also those that it no longer shows us: to learn why.
 
         ``settled``: the heads that we have proved to be at already; there is nothing to ask of those.
@@ -233,7 +233,7 @@ class Loop:
             if settled.get(name) == head:
                 continue
             try:
-                known = (held[name][:2] if name in held else (None, Copy())) if fresh else None
+                known = (held[name][:2] if name in held else (None, CopyRow())) if fresh else None
                 fresh = False  # what was read is old once a feed was followed
                 async with asyncio.timeout(LONGEST_PULL):
                     taken = await follow(self._node, peer, head, source, known)
@@ -243,7 +243,7 @@ class Loop:
                 log.error("a cursor was refused", extra={"feed": str(name), "reason": str(error)})
                 refused = refused or Unreachable(f"{error.code}: {error.detail}")
                 continue
-            except (Refused, Overtaken) as error:
+            except (Refused, StaleCursor) as error:
                 refused = refused or error  # the other feeds are not to wait for this one
                 continue
             self._count(peer, name, taken)
@@ -279,7 +279,7 @@ class Loop:
                 and one.contacted_at is not None
             ]
         random.shuffle(others)
-        for relay in others[:MOST_RELAYS]:
+        for relay in others[:MAX_RELAYS]:
             try:
                 async with (
                     asyncio.timeout(LONGEST_PULL),
@@ -288,13 +288,13 @@ class Loop:
                     for head in await source.relayed(origin.operator):
                         taken = await follow_relayed(self._node, origin, relay, head, source)
                         self._count(relay, head.name, taken)
-            except (Refused, Overtaken, TimeoutError) as error:
+            except (Refused, StaleCursor, TimeoutError) as error:
                 log.warning(
                     "a member did not relay as it should",
                     extra={"peer": relay.operator, "origin": origin.operator, "reason": str(error)},
                 )
 
-    def _count(self, peer: Peer, name: FeedName, taken: Taken) -> None:
+    def _count(self, peer: Peer, name: FeedName, taken: PullResult) -> None:
         if taken.repaired:
             self._metrics.repaired.labels(peer.operator).inc(taken.repaired)
         if taken.entries:
@@ -315,4 +315,4 @@ class Loop:
         )
         with suppress(Refused):
             async with self._node.store.write() as tx:
-                await tx.peers.failed(peer.operator, why, self._node.clock() + wait)
+                await tx.peers.mark_failed(peer.operator, why, self._node.clock() + wait)

@@ -20,7 +20,7 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from federation.domain.alert import Letter
-from federation.domain.checkpoint import Leaves, ProofOfFeed
+from federation.domain.checkpoint import Leaves, SignedDigests
 from federation.domain.errors import (
     AudienceRevoked,
     CursorExpired,
@@ -32,19 +32,19 @@ from federation.domain.errors import (
 )
 from federation.domain.feed import (
     Cursor,
-    Entry,
+    EntryPage,
+    FeedEntry,
     FeedName,
     Head,
     Lines,
-    Page,
-    SetAside,
+    RejectedEntry,
     printable,
     read_entry,
     unreadable,
 )
-from federation.domain.peer import Introduced, Peer
+from federation.domain.peer import IntroducedPeer, Peer
 from federation.domain.values import OPERATOR_PATTERN
-from federation.node.keys import Keyring, Prover
+from federation.node.keys import DPoPSigner, Keyring
 from federation.outbound import http
 from federation.outbound.mail import Mailer
 
@@ -71,7 +71,7 @@ class _Place(msgspec.Struct):
 
 
 _place = msgspec.json.Decoder(_Place)
-_proofs = msgspec.json.Decoder(ProofOfFeed)
+_proofs = msgspec.json.Decoder(SignedDigests)
 _leaves = msgspec.json.Decoder(Leaves)
 SMALL = http.SMALL_BYTES
 LARGE = 64 * 1_048_576
@@ -99,7 +99,7 @@ def check_url(url: str, *, private: bool = False) -> str:
     try:
         scheme, host, _ = http.origin_of(url)
         parts = urlsplit(url)
-    except (http.Broke, ValueError) as error:
+    except (http.TransferFailed, ValueError) as error:
         raise Unreachable(f"{printable(url, 200)} is not the base URL of a node: {_said(error)}") from None
     if parts.query or parts.fragment:
         raise Unreachable(f"{printable(url, 200)} is not the base URL of a node")
@@ -114,7 +114,7 @@ def check_webhook(url: str, *, private: bool) -> None:
     """Whether a webhook may be called: as a node's URL, but for its path and query. Raises Unreachable."""
     try:
         scheme, host, _ = http.origin_of(url)
-    except (http.Broke, ValueError) as error:
+    except (http.TransferFailed, ValueError) as error:
         raise Unreachable(f"{printable(url, 200)} cannot be called: {_said(error)}") from None
     if scheme != "https" and not is_loopback(host):
         raise Unreachable("a webhook is https (plain http is for the loopback interface only)")
@@ -212,7 +212,7 @@ class Network:
         """As the function of this name."""
         return check_url(url, private=private)
 
-    async def introduced(self, url: str, *, private: bool) -> Introduced:
+    async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
         """What the node at a URL says of itself. Raises Unreachable."""
         base = check_url(url, private=private)
         descriptor = await fetch_public(f"{base}/.well-known/federation", private=private)
@@ -227,7 +227,7 @@ class Network:
             raise Unreachable(f"the node at {base} names keys on another host")
         jwks = await fetch_public(jwks_uri, private=private)
         name = printable(str(descriptor.get("name") or operator), 200)
-        return Introduced(operator=operator, name=name, url=base, jwks=jwks)
+        return IntroducedPeer(operator=operator, name=name, url=base, jwks=jwks)
 
     async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
         """Use an invitation at its node; the answer to it. Raises Unreachable with what it refused with."""
@@ -269,7 +269,7 @@ class PeerSource:
         self._url = check_url(peer.url, private=peer.private)
         self._operator = operator
         self._keyring = keyring
-        self._prover = Prover()
+        self._prover = DPoPSigner()
         self._client = AsyncOAuth2Client(
             client_id=operator,
             token_endpoint=f"{self._url}/oauth2/token",
@@ -280,7 +280,7 @@ class PeerSource:
         )
         self._client.register_compliance_hook("access_token_response", _refuse_no_token)
         self._tag: str | None = None
-        self._news: dict[FeedName, tuple[Cursor, list[Entry | SetAside]]] = {}
+        self._news: dict[FeedName, tuple[Cursor, list[FeedEntry | RejectedEntry]]] = {}
         self.answered = False
         """Whether it has answered as it should since we began."""
 
@@ -325,10 +325,10 @@ class PeerSource:
         self._news = self._told(news)
         return heads
 
-    def _told(self, lines: bytes) -> dict[FeedName, tuple[Cursor, list[Entry | SetAside]]]:
+    def _told(self, lines: bytes) -> dict[FeedName, tuple[Cursor, list[FeedEntry | RejectedEntry]]]:
         """What is new, by feed, and after which place; what is not as it should be is asked for later."""
-        told: dict[FeedName, tuple[Cursor, list[Entry | SetAside]]] = {}
-        found: list[Entry | SetAside] | None = None
+        told: dict[FeedName, tuple[Cursor, list[FeedEntry | RejectedEntry]]] = {}
+        found: list[FeedEntry | RejectedEntry] | None = None
         last = 0
         try:
             for line in lines.splitlines():
@@ -352,7 +352,7 @@ class PeerSource:
         body = await self._get(f"/v1/feeds?origin={origin}", SMALL)
         return _read("its list of feeds", _heads, body).get("feeds", ())
 
-    async def proof(self, feed: FeedName) -> ProofOfFeed:
+    async def proof(self, feed: FeedName) -> SignedDigests:
         """The digests of a feed, and the origin's checkpoint over them."""
         return _read("the digests", _proofs, await self._get(f"{_path(feed)}/digest", SMALL))
 
@@ -362,7 +362,7 @@ class PeerSource:
             "the leaves", _leaves, await self._get(f"{_path(feed)}/digest?bucket={bucket:02x}", LARGE)
         )
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
         """The entries at these numbers, those that are still there, as many as the peer sends at once."""
         asked = ",".join(map(str, numbers))
         body = await self._get(f"{_path(feed)}/changes?numbers={asked}", LARGE, accept="application/x-ndjson")
@@ -372,7 +372,7 @@ class PeerSource:
         """Confirm what was dropped."""
         await self._post("/v1/receipts", {"receipt": jws})
 
-    async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
+    async def feedback(self, audience: str, several: tuple[RejectedEntry, ...]) -> None:
         """Tell what could not be taken."""
         await self._post("/v1/feedback", {"audience": audience, "entries": several})
 
@@ -400,7 +400,7 @@ class PeerSource:
             if response.status_code != 204:
                 await self._checked(response)
 
-    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         """The entries after a cursor, in slices small enough to be stored in one transaction.
 
         An entry that cannot be read is passed over by its number, and comes as set aside. Raises
@@ -409,7 +409,7 @@ class PeerSource:
         path = f"{_path(feed)}/changes"
         told_after, told = self._news.pop(feed, (None, []))
         if told and told_after is not None and told_after == after:
-            yield Page(entries=tuple(told), cursor=Cursor(told_after.epoch, told[-1].seq), more=False)
+            yield EntryPage(entries=tuple(told), cursor=Cursor(told_after.epoch, told[-1].seq), more=False)
             return
         if after is not None:
             path += f"?after={after}"
@@ -419,7 +419,7 @@ class PeerSource:
                 await self._checked(response)
             epoch = response.headers.get("federation-epoch", "")
             last = after.seq if after and after.epoch == epoch else 0
-            entries: list[Entry | SetAside] = []
+            entries: list[FeedEntry | RejectedEntry] = []
             size = 0
             async for line in _lines(response):
                 entry = self._entry_or_aside(line)
@@ -429,11 +429,11 @@ class PeerSource:
                 entries.append(entry)
                 size += len(line)
                 if len(entries) >= SLICE or size >= SLICE_BYTES:
-                    yield Page(entries=tuple(entries), cursor=Cursor(epoch, last), more=True)
+                    yield EntryPage(entries=tuple(entries), cursor=Cursor(epoch, last), more=True)
                     entries, size = [], 0
-            yield Page(entries=tuple(entries), cursor=Cursor(epoch, last), more=False)
+            yield EntryPage(entries=tuple(entries), cursor=Cursor(epoch, last), more=False)
 
-    def _entry_or_aside(self, line: bytes) -> Entry | SetAside:
+    def _entry_or_aside(self, line: bytes) -> FeedEntry | RejectedEntry:
         try:
             return self._entry(line)
         except Invalid as why:
@@ -442,7 +442,7 @@ class PeerSource:
     _entry = staticmethod(read_entry)
 
     @staticmethod
-    def _unreadable(line: bytes, why: Invalid) -> SetAside:
+    def _unreadable(line: bytes, why: Invalid) -> RejectedEntry:
         try:
             return unreadable(line, why)
         except Invalid as error:
@@ -514,7 +514,7 @@ class _Answer:
     def __init__(
         self,
         client: Any,
-        prover: Prover,
+        prover: DPoPSigner,
         method: str,
         url: str,
         headers: dict[str, str],

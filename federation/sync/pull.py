@@ -14,12 +14,21 @@ from typing import TypeVar
 from federation.domain.checkpoint import bucket_of
 from federation.domain.document import supersedes
 from federation.domain.errors import AudienceRevoked, EpochChanged
-from federation.domain.feed import Cursor, FeedName, Head, Page, SetAside, Source, Verified, verify
+from federation.domain.feed import (
+    Cursor,
+    EntryPage,
+    FeedName,
+    FeedSource,
+    Head,
+    RejectedEntry,
+    VerifiedEntry,
+    verify,
+)
 from federation.node.node import Node
-from federation.store.checkpoints import Copy
+from federation.store.checkpoints import CopyRow
 from federation.store.database import MANY
-from federation.store.feeds import Place
-from federation.sync.apply import Braked, Keeping, Overtaken, Taken
+from federation.store.feeds import FeedState
+from federation.sync.apply import BatchPipeline, PullResult, RemovalsPaused, StaleCursor
 
 log = logging.getLogger("federation.sync")
 
@@ -32,8 +41,8 @@ AT_ONCE = 20
 
 
 async def pull(
-    node: Node, head: Head, source: Source, held: tuple[Place | None, Copy] | None = None
-) -> Taken:
+    node: Node, head: Head, source: FeedSource, held: tuple[FeedState | None, CopyRow] | None = None
+) -> PullResult:
     """Take a peer's feed to its head. ``held``: what is known of our copy, where that was just read.
 
     Nothing is asked of the network when we are there already. A feed of a new epoch is taken from zero:
@@ -41,20 +50,20 @@ async def pull(
     longer read is purged.
     """
     name = head.name
-    taken = Taken()
+    taken = PullResult()
     place, copy = held or await copy_of(node, name)
     taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
     if place is None or head.seq - place.head >= MANY:
         # A long pull: the lag is to be seen while it lasts. Short ones note the head with their records.
         async with node.store.write() as tx:
             place = await tx.feeds.open(name, None)
-            await tx.feeds.told(place, head.seq)
+            await tx.feeds.set_remote_head(place, head.seq)
     if place.epoch == head.epoch and place.head == head.seq:
         return taken
     if place.epoch is not None and place.epoch != head.epoch:
         place = await begin_epoch(node, place, head.epoch)
     try:
-        async with Keeping(node, place, taken) as keeping:
+        async with BatchPipeline(node, place, taken) as keeping:
             async for page, checked in ahead(source.changes(name, place.cursor), name):
                 if page.cursor.epoch != head.epoch:
                     raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
@@ -63,11 +72,11 @@ async def pull(
                     await keeping.add(page.cursor, checked)
         if copy.confirmed or copy.braked:
             async with node.store.write() as tx:
-                await tx.digests.done(place.id)
+                await tx.checkpoints.clear_confirmation(place.id)
     except AudienceRevoked:
         taken.purged = await purge(node, name)
-    except Braked as error:
-        await brake(node, name, str(error))
+    except RemovalsPaused as error:
+        await pause_removals(node, name, str(error))
         await withdraw_only(node, name, source)
     except EpochChanged:
         # It changed between the head and the first page; the next head says to what.
@@ -75,16 +84,16 @@ async def pull(
     return taken
 
 
-async def copy_of(node: Node, name: FeedName) -> tuple[Place | None, Copy]:
+async def copy_of(node: Node, name: FeedName) -> tuple[FeedState | None, CopyRow]:
     """What is held of a feed, and what is known of that copy."""
     async with node.store.read() as tx:
         place = await tx.feeds.find(name)
-        return place, await tx.digests.copy(place.id) if place else Copy()
+        return place, await tx.checkpoints.copy(place.id) if place else CopyRow()
 
 
 def _up_to(
-    seq: int, page: Page, checked: list[Verified | SetAside]
-) -> tuple[Page, list[Verified | SetAside]]:
+    seq: int, page: EntryPage, checked: list[VerifiedEntry | RejectedEntry]
+) -> tuple[EntryPage, list[VerifiedEntry | RejectedEntry]]:
     """What of a page is not beyond a number.
 
     What came since the head was told is left to the next head, so that no entry alone, garbled on its way,
@@ -92,7 +101,7 @@ def _up_to(
     """
     if page.cursor.seq <= seq:
         return page, checked
-    cut = Page(
+    cut = EntryPage(
         entries=tuple(one for one in page.entries if one.seq <= seq),
         cursor=Cursor(page.cursor.epoch, seq),
         more=page.more,
@@ -101,8 +110,8 @@ def _up_to(
 
 
 async def ahead(
-    pages: AsyncIterator[Page], name: FeedName
-) -> AsyncGenerator[tuple[Page, list[Verified | SetAside]]]:
+    pages: AsyncIterator[EntryPage], name: FeedName
+) -> AsyncGenerator[tuple[EntryPage, list[VerifiedEntry | RejectedEntry]]]:
     """Pages with their entries verified, while the one before them is being stored.
 
     ``AHEAD`` pages wait at most, and one more is read meanwhile: whoever sends has always something to do.
@@ -125,20 +134,20 @@ async def ahead(
 
 
 async def _all_checked(
-    pages: AsyncIterator[Page], name: FeedName
-) -> AsyncIterator[tuple[Page, list[Verified | SetAside]]]:
+    pages: AsyncIterator[EntryPage], name: FeedName
+) -> AsyncIterator[tuple[EntryPage, list[VerifiedEntry | RejectedEntry]]]:
     async for page in pages:
         yield page, await _checked(page, name)
 
 
-async def _checked(page: Page, name: FeedName) -> list[Verified | SetAside]:
+async def _checked(page: EntryPage, name: FeedName) -> list[VerifiedEntry | RejectedEntry]:
     """Verification gives way often: answers of the database are not to wait for a page of it."""
-    checked: list[Verified | SetAside] = []
+    checked: list[VerifiedEntry | RejectedEntry] = []
     for start in range(0, len(page.entries), AT_ONCE):
         if start:
             await asyncio.sleep(0)
         checked += [
-            entry if isinstance(entry, SetAside) else verify(entry, name)
+            entry if isinstance(entry, RejectedEntry) else verify(entry, name)
             for entry in page.entries[start : start + AT_ONCE]
         ]
     return checked
@@ -172,7 +181,7 @@ async def _closed(items: AsyncIterator[T]) -> None:
         await closing()
 
 
-async def begin_epoch(node: Node, place: Place, epoch: str) -> Place:
+async def begin_epoch(node: Node, place: FeedState, epoch: str) -> FeedState:
     """Start a feed anew in another epoch: the numbers of the old one mean nothing, the records stay."""
     log.warning(
         "the feed has a new epoch and is taken from zero",
@@ -180,23 +189,23 @@ async def begin_epoch(node: Node, place: Place, epoch: str) -> Place:
     )
     async with node.store.write() as tx:
         await tx.feeds.forget_numbers(place)
-        await tx.digests.forget(place.id)
+        await tx.checkpoints.forget(place.id)
         if not await tx.feeds.advance(place, Cursor(epoch, 0), delta=0):
-            raise Overtaken
+            raise StaleCursor
         fresh = await tx.feeds.find(place.name)
     assert fresh is not None  # noqa: S101 - it was advanced in this transaction
     return fresh
 
 
-async def brake(node: Node, name: FeedName, why: str) -> None:
+async def pause_removals(node: Node, name: FeedName, why: str) -> None:
     """Take nothing more of a feed until an administrator confirms."""
     log.error("many records are to be removed: confirm it", extra={"feed": str(name), "reason": why})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.digests.brake(place.id, why)
+            await tx.checkpoints.pause(place.id, why)
 
 
-async def withdraw_only(node: Node, name: FeedName, source: Source) -> int:
+async def withdraw_only(node: Node, name: FeedName, source: FeedSource) -> int:
     """Carry out the withdrawals of a feed that waits for an administrator, and nothing else of it.
 
     What may not be seen any more must go, whatever else is to be confirmed. The cursor stays: all of it is
@@ -208,11 +217,11 @@ async def withdraw_only(node: Node, name: FeedName, source: Source) -> int:
     if place is None or place.epoch is None:
         return dropped
     async for page, checked in ahead(source.changes(name, place.cursor), name):
-        gone = [one for one in checked if isinstance(one, Verified) and one.record is None]
+        gone = [one for one in checked if isinstance(one, VerifiedEntry) and one.record is None]
         if not gone:
             continue
         async with node.store.write() as tx:
-            held = await tx.records.held_of(name.origin, [(one.type, one.key) for one in gone])
+            held = await tx.records.stored_revisions_of(name.origin, [(one.type, one.key) for one in gone])
             told = [
                 (one.type, one.key, one.seq, one.revision)
                 for one in gone
@@ -221,15 +230,17 @@ async def withdraw_only(node: Node, name: FeedName, source: Source) -> int:
                 and not supersedes(was.revision, one.revision)
             ]
             if told:
-                await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])
-                await tx.digests.withdrew(place.id, page.cursor.epoch, max(seq for _, _, seq, _ in told))
-                await tx.feeds.hold(place.id)
-                await tx.feeds.unseat(place.id, [seq for _, _, seq, _ in told])
+                await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])
+                await tx.checkpoints.note_withdrawal(
+                    place.id, page.cursor.epoch, max(seq for _, _, seq, _ in told)
+                )
+                await tx.feeds.lock(place.id)
+                await tx.feeds.clear_seq(place.id, [seq for _, _, seq, _ in told])
                 lost = await tx.records.purge(place.id, told)
-                await tx.feeds.loses(place.id, lost)
+                await tx.feeds.subtract_records(place.id, lost)
                 dropped += len(told)
     if dropped:
-        node.watch.nudge()
+        node.notifier.notify()
     return dropped
 
 
@@ -241,9 +252,9 @@ async def purge(node: Node, name: FeedName) -> int:
         if place is not None:
             dropped = await tx.feeds.purge(place)
             if place.epoch is not None:
-                await tx.digests.withdrew(place.id, place.epoch, place.head, purged=True)
+                await tx.checkpoints.note_withdrawal(place.id, place.epoch, place.head, purged=True)
     log.warning(
         "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
     )
-    node.watch.nudge()
+    node.notifier.notify()
     return dropped

@@ -17,11 +17,11 @@ import logging
 from typing import NamedTuple
 
 from federation.domain.checkpoint import (
-    MOST_ASKED,
+    MAX_NUMBERS,
     Checkpoint,
+    DigestState,
     Leaf,
-    Proving,
-    State,
+    VerifiableSource,
     brakes,
     bucket_digest,
     bucket_of,
@@ -31,14 +31,14 @@ from federation.domain.checkpoint import (
 )
 from federation.domain.document import Record, supersedes
 from federation.domain.errors import Forged, Invalid, Unauthenticated, Unreachable
-from federation.domain.feed import Entry, FeedName, SetAside, Verified, verify
+from federation.domain.feed import FeedEntry, FeedName, RejectedEntry, VerifiedEntry, verify
 from federation.domain.peer import Peer
-from federation.node import checkpoints
+from federation.node import checkpoints, retention
 from federation.node.node import Node
 from federation.store.database import Writing
-from federation.store.feeds import Place
-from federation.store.records import Held
-from federation.sync.apply import Braked, Overtaken, Taken, aside
+from federation.store.feeds import FeedState
+from federation.store.records import StoredRevision
+from federation.sync.apply import PullResult, RemovalsPaused, StaleCursor, rejected_entry
 
 log = logging.getLogger("federation.sync")
 
@@ -50,17 +50,17 @@ SLICE = 500
 """Records dropped in one transaction."""
 
 
-class Proof(NamedTuple):
+class SignedState(NamedTuple):
     """A checkpoint, verified, and its JWS."""
 
     said: Checkpoint
     jws: str
 
 
-class Sender(NamedTuple):
+class EntrySender(NamedTuple):
     """Who tells us of a feed, and whose feed it is."""
 
-    source: Proving
+    source: VerifiableSource
     origin: Peer
     """The operator whose feed it is, with its keys."""
     via: str | None = None
@@ -71,7 +71,9 @@ class Sender(NamedTuple):
         return self.via or self.origin.operator
 
 
-async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = False) -> State | None:
+async def compare(
+    node: Node, name: FeedName, proof: SignedState, *, adopting: bool = False
+) -> DigestState | None:
     """Hold a copy against a checkpoint: None when it is equal, and is noted as verified; else our state.
 
     With ``adopting`` a copy that is equal but for its epoch is of the checkpoint's epoch from then on.
@@ -81,31 +83,31 @@ async def compare(node: Node, name: FeedName, proof: Proof, *, adopting: bool = 
     async with node.store.write() as tx:
         place = await tx.feeds.find(name)
         if place is None or place.head != said.seq or not (adopting or place.epoch == said.epoch):
-            raise Overtaken
+            raise StaleCursor
         if said.retained_from <= place.retained_from:
             return await _compared(tx, place, proof)
-        await checkpoints.drop_tombstones(tx, place.id, said.retained_from)
+        await retention.drop_tombstones(tx, place.id, said.retained_from)
     # To drop takes the lock of numbering, and to reckon may take long: not in one transaction.
     return await compare(node, name, proof, adopting=adopting)
 
 
-async def _compared(tx: Writing, place: Place, proof: Proof) -> State | None:
+async def _compared(tx: Writing, place: FeedState, proof: SignedState) -> DigestState | None:
     said = proof.said
-    was = await tx.digests.lock(place.id)
+    was = await tx.checkpoints.lock(place.id)
     if was is None:
-        raise Overtaken
-    _, state = await tx.digests.reckon(was)
+        raise StaleCursor
+    _, state = await tx.checkpoints.compute(was)
     if not said.says(state):
-        await tx.digests.keep(was, state)
+        await tx.checkpoints.store(was, state)
         return state
     if place.epoch != said.epoch:
         await tx.feeds.advance(place, said.cursor, delta=0)
     signed_at, expires_at = checkpoints.moment(said.iat), checkpoints.moment(said.exp)
-    cleared = await tx.digests.verified(place.id, state, proof.jws, signed_at, expires_at)
+    cleared = await tx.checkpoints.mark_verified(place.id, state, proof.jws, signed_at, expires_at)
     # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
     # aside may have been a withdrawal that could not be read.
     if cleared or place.epoch != said.epoch:
-        await tx.digests.withdrew(place.id, said.epoch, said.seq)
+        await tx.checkpoints.note_withdrawal(place.id, said.epoch, said.seq)
     return None
 
 
@@ -116,7 +118,9 @@ class Repair:
     revisions are lower than ours. Else such records are set aside, as in any entry.
     """
 
-    def __init__(self, node: Node, name: FeedName, sender: Sender, *, trusting: bool, taken: Taken) -> None:
+    def __init__(
+        self, node: Node, name: FeedName, sender: EntrySender, *, trusting: bool, taken: PullResult
+    ) -> None:
         self._node = node
         self._name = name
         self._sender = sender
@@ -132,7 +136,7 @@ class Repair:
         """What the origin has in another form, one that cannot be taken, at a revision that ours would shut
         out: ours is of a past that the origin has lost."""
 
-    async def run(self) -> Proof:
+    async def run(self) -> SignedState:
         """Make the copy what the newest checkpoint says, as far as it is right. Returns that checkpoint.
 
         Raises Forged when what comes does not fit it, Unreachable when the feed moves too fast, Braked when
@@ -141,14 +145,14 @@ class Repair:
         async with self._node.store.write() as tx:
             place = await tx.feeds.open(self._name, None)
             # Whatever was reckoned before: a repair begins with what is really held.
-            await tx.digests.forget(place.id)
+            await tx.checkpoints.forget(place.id)
         for turn in range(TRIES):
             if turn:
                 await asyncio.sleep(PAUSE)
             proof, digests = await self._shown()
             place, ours = await self._ours()
             if place.epoch == proof.said.epoch and place.head > proof.said.seq:
-                raise Overtaken
+                raise StaleCursor
             self._gone.clear()
             self._buried.clear()
             self._disowned.clear()
@@ -164,25 +168,25 @@ class Repair:
             " it can be compared"
         )
 
-    async def _shown(self) -> tuple[Proof, bytes]:
+    async def _shown(self) -> tuple[SignedState, bytes]:
         """What the sender shows of the feed: the checkpoint, and digests that fit it."""
         shown = await self._sender.source.proof(self._name)
-        said = verified_checkpoint(self._node, self._name, shown.checkpoint, self._sender)
+        said = verify_checkpoint(self._node, self._name, shown.checkpoint, self._sender)
         if root_of(shown.joined).hex() != said.root:
             raise Forged(f"{self._sender.name} shows digests of {self._name} that do not fit the checkpoint")
-        return Proof(said, shown.checkpoint), shown.joined
+        return SignedState(said, shown.checkpoint), shown.joined
 
-    async def _ours(self) -> tuple[Place, State]:
+    async def _ours(self) -> tuple[FeedState, DigestState]:
         async with self._node.store.write() as tx:
             place = await tx.feeds.find(self._name)
-            was = await tx.digests.lock(place.id) if place else None
+            was = await tx.checkpoints.lock(place.id) if place else None
             if place is None or was is None:
-                raise Overtaken
-            _, state = await tx.digests.reckon(was)
-            await tx.digests.keep(was, state)
+                raise StaleCursor
+            _, state = await tx.checkpoints.compute(was)
+            await tx.checkpoints.store(was, state)
         return place, state
 
-    async def _bucket(self, place: Place, bucket: int, digests: bytes, said: Checkpoint) -> bool:
+    async def _bucket(self, place: FeedState, bucket: int, digests: bytes, said: Checkpoint) -> bool:
         """Make one bucket right, but for what is to be dropped. False when it moves meanwhile."""
         listed = await self._sender.source.leaves(self._name, bucket)
         if bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
@@ -196,7 +200,7 @@ class Repair:
         if len(told) != len(listed.leaves) or any(bucket_of(*name) != bucket for name in told):
             raise Forged(f"{self._name.origin} signed what are no leaves of {self._name}")
         async with self._node.store.read() as tx:
-            held = await tx.digests.held(place.id, bucket, said.retained_from)
+            held = await tx.checkpoints.stored_leaves(place.id, bucket, said.retained_from)
         gone = held.keys() - told.keys()
         self._gone |= gone
         self._removed += sum(held[name].op == "upsert" for name in gone)
@@ -212,17 +216,17 @@ class Repair:
                 seats.append((leaf.type, leaf.key, leaf.seq))
         if seats:
             async with self._node.store.write() as tx:
-                await tx.digests.mark(place.id, [bucket])
-                await tx.feeds.unseat(place.id, [seq for _, _, seq in seats])
-                await tx.feeds.seat(place.id, seats)
+                await tx.checkpoints.mark(place.id, [bucket])
+                await tx.feeds.clear_seq(place.id, [seq for _, _, seq in seats])
+                await tx.feeds.set_seq(place.id, seats)
             self._taken.repaired += len(seats)
         return await self._fetch(place, wanted)
 
-    async def _fetch(self, place: Place, wanted: dict[int, Leaf]) -> bool:
+    async def _fetch(self, place: FeedState, wanted: dict[int, Leaf]) -> bool:
         """Take the records of these leaves. False when some are not there any more."""
         left = sorted(wanted)
         while left:
-            entries = await self._sender.source.numbered(self._name, left[:MOST_ASKED])
+            entries = await self._sender.source.numbered(self._name, left[:MAX_NUMBERS])
             came = {entry.seq: entry for entry in entries}
             if not came.keys() & set(left):
                 return False
@@ -230,12 +234,14 @@ class Repair:
             left = [seq for seq in left if seq not in came]
         return True
 
-    def _checked(self, entry: Entry | SetAside, wanted: dict[int, Leaf]) -> Verified | SetAside:
+    def _checked(
+        self, entry: FeedEntry | RejectedEntry, wanted: dict[int, Leaf]
+    ) -> VerifiedEntry | RejectedEntry:
         """The entry, known by its leaf. Raises Forged when another one was signed at its number."""
         leaf = wanted.get(entry.seq)
         if leaf is None or (entry.type, entry.key, entry.revision) != (leaf.type, leaf.key, leaf.revision):
             raise self._forged("entries")
-        if isinstance(entry, Entry):
+        if isinstance(entry, FeedEntry):
             if (entry.op, entry.hash) != (leaf.op, leaf.hash):
                 raise self._forged("entries")
             entry_or_reason = verify(entry, self._name)
@@ -243,7 +249,7 @@ class Repair:
             entry_or_reason = entry
         if (
             self._sender.via is not None
-            and isinstance(entry_or_reason, SetAside)
+            and isinstance(entry_or_reason, RejectedEntry)
             and entry_or_reason.reason in ("bad-hash", "unreadable")
         ):
             raise self._forged("entries")  # that of the leaf has that hash, and the origin has its bytes
@@ -254,7 +260,7 @@ class Repair:
             f"{self._sender.name} shows {what} of {self._name} that {self._name.origin} did not sign"
         )
 
-    async def _keep(self, place: Place, several: list[Verified | SetAside]) -> None:
+    async def _keep(self, place: FeedState, several: list[VerifiedEntry | RejectedEntry]) -> None:
         """Keep records, halving them where the database does not take one, as a pull does."""
         try:
             await self._store(place, several)
@@ -263,24 +269,24 @@ class Repair:
                 half = len(several) // 2
                 await self._keep(place, several[:half])
                 await self._keep(place, several[half:])
-            elif isinstance(one := several[0], Verified):
-                await self._store(place, [aside(one, "not-storable", error.detail)])
+            elif isinstance(one := several[0], VerifiedEntry):
+                await self._store(place, [rejected_entry(one, "not-storable", error.detail)])
             else:
                 raise
 
-    async def _store(self, place: Place, several: list[Verified | SetAside]) -> None:
-        refused = [one for one in several if isinstance(one, SetAside)]
-        good = [one for one in several if isinstance(one, Verified)]
+    async def _store(self, place: FeedState, several: list[VerifiedEntry | RejectedEntry]) -> None:
+        refused = [one for one in several if isinstance(one, RejectedEntry)]
+        good = [one for one in several if isinstance(one, VerifiedEntry)]
         async with self._node.store.write() as tx:
             names = [(one.type, one.key) for one in good]
-            held = await tx.records.held_of(place.origin, names)
+            held = await tx.records.stored_revisions_of(place.origin, names)
             withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
             kept: list[tuple[Record, int]] = []
-            lost: dict[int, list[Held]] = {}
+            lost: dict[int, list[StoredRevision]] = {}
             for one in good:
                 was = held.get((one.type, one.key))
                 decided = self._decided(place, one, was)
-                if isinstance(decided, SetAside):
+                if isinstance(decided, RejectedEntry):
                     refused.append(decided)
                 elif decided and one.record is not None:
                     kept.append((one.record, one.seq))
@@ -288,9 +294,11 @@ class Repair:
                         lost.setdefault(was.feed or 0, []).append(was)
             names = [(record.type, record.key) for record, _ in kept]
             if refused:
-                await tx.feeds.put_aside(place, refused)
+                await tx.feeds.store_rejected(place, refused)
                 if self._trusting:
-                    ours = await tx.records.held_of(place.origin, [(bad.type, bad.key) for bad in refused])
+                    ours = await tx.records.stored_revisions_of(
+                        place.origin, [(bad.type, bad.key) for bad in refused]
+                    )
                     self._disowned |= {
                         (bad.type, bad.key)
                         for bad in refused
@@ -299,21 +307,23 @@ class Repair:
                         and was.revision >= bad.revision
                     }
             if withdrawn:
-                await tx.feeds.returned(place, names)
-            await tx.feeds.cleared(place, names)
+                await tx.feeds.remove_withdrawals(place, names)
+            await tx.feeds.clear_rejected(place, names)
             for feed, theirs in lost.items():
-                await tx.feeds.loses(feed, sum(not was.retracted for was in theirs))
-                await tx.digests.mark(feed, [bucket_of(was.type, was.key) for was in theirs])
-            await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in names])
-            await tx.feeds.unseat(place.id, [seq for _, seq in kept])
+                await tx.feeds.subtract_records(feed, sum(not was.retracted for was in theirs))
+                await tx.checkpoints.mark(feed, [bucket_of(was.type, was.key) for was in theirs])
+            await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key in names])
+            await tx.feeds.clear_seq(place.id, [seq for _, seq in kept])
             if kept:
                 await tx.records.take(place.origin, place.id, kept)
-        self._node.watch.nudge()
+        self._node.notifier.notify()
         self._taken.repaired += len(kept)
         for bad in refused:
             self._taken.set_aside[bad.reason] += 1
 
-    def _decided(self, place: Place, one: Verified, was: Held | None) -> bool | SetAside:
+    def _decided(
+        self, place: FeedState, one: VerifiedEntry, was: StoredRevision | None
+    ) -> bool | RejectedEntry:
         """Whether a record is taken; False when it has moved on to another feed.
 
         What an origin signed is right in an epoch that we did not know. But a relay may be behind: what the
@@ -326,49 +336,51 @@ class Repair:
         if was.feed != place.id:
             return False
         if one.revision < was.revision:
-            return aside(one, "regressing-revision", f"revision {was.revision} is held, {one.revision} came")
+            return rejected_entry(
+                one, "regressing-revision", f"revision {was.revision} is held, {one.revision} came"
+            )
         if one.record is not None and was.hash != one.record.hash:
-            return aside(
+            return rejected_entry(
                 one, "changed-at-same-revision", f"revision {was.revision} is held with another hash"
             )
         return True
 
-    async def _remove(self, place: Place) -> bool:
+    async def _remove(self, place: FeedState) -> bool:
         """Drop what the origin does not have any more, last of all. Raises Braked when that is much.
 
         False when the tombstones that are to be taken move meanwhile.
         """
         removed = self._removed + len(self._disowned)
         if not self._taken.confirmed and brakes(removed, place.live):
-            raise Braked(f"{removed} of {place.live} records are to be removed")
+            raise RemovalsPaused(f"{removed} of {place.live} records are to be removed")
         if not await self._fetch(place, self._buried):
             return False
         names = sorted(self._gone | self._disowned)
         for start in range(0, len(names), SLICE):
             some = names[start : start + SLICE]
             async with self._node.store.write() as tx:
-                await tx.feeds.cleared(place, [name for name in some if name in self._gone])
-                await tx.digests.mark(place.id, [bucket_of(type_, key) for type_, key in some])
+                await tx.feeds.clear_rejected(place, [name for name in some if name in self._gone])
+                await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key in some])
                 self._taken.repaired += await tx.records.drop(place.id, some)
         if names:
-            self._node.watch.nudge()
+            self._node.notifier.notify()
         return True
 
-    async def _settle(self, place: Place, said: Checkpoint) -> None:
+    async def _settle(self, place: FeedState, said: Checkpoint) -> None:
         """The copy is at the checkpoint's place from now on."""
         async with self._node.store.write() as tx:
             if said.retained_from > place.retained_from:
-                await checkpoints.drop_tombstones(tx, place.id, said.retained_from)
-            await tx.digests.done(place.id)
+                await retention.drop_tombstones(tx, place.id, said.retained_from)
+            await tx.checkpoints.clear_confirmation(place.id)
             # Whatever was withdrawn up to there is not held any more.
-            await tx.digests.withdrew(place.id, said.epoch, said.seq)
-            await tx.feeds.settle(place.id, said.cursor, said.retained_from)
+            await tx.checkpoints.note_withdrawal(place.id, said.epoch, said.seq)
+            await tx.feeds.finish_repair(place.id, said.cursor, said.retained_from)
 
 
-def verified_checkpoint(node: Node, name: FeedName, jws: str, sender: Sender) -> Checkpoint:
+def verify_checkpoint(node: Node, name: FeedName, jws: str, sender: EntrySender) -> Checkpoint:
     """A checkpoint, held against the keys of the feed's origin. Raises Forged, which names who sent it."""
     try:
-        said = checkpoints.proved_by(jws, sender.origin.keys, name, node.clock())
+        said = checkpoints.read_signed_checkpoint(jws, sender.origin.keys, name, node.clock())
     except (Unauthenticated, Invalid) as error:
         raise Forged(
             f"{sender.name} shows a checkpoint of {name} that does not hold: {error.detail}"

@@ -14,9 +14,9 @@ from federation.domain.feed import FeedName, printable
 from federation.domain.peer import Peer
 from federation.domain.visibility import PRIVATE
 from federation.node.node import Node
-from federation.store.feeds import Place
+from federation.store.feeds import FeedState
 from federation.sync.peer_client import PeerSource, peer_source
-from federation.sync.repair import Sender, verified_checkpoint
+from federation.sync.repair import EntrySender, verify_checkpoint
 
 PATIENCE = 20
 """How often a feed that moves is looked at again, half a second apart."""
@@ -38,7 +38,7 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """The leaf that was signed."""
 
 
-class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
+class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the comparison of one feed found."""
 
     feed: str
@@ -52,7 +52,7 @@ class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
 
 async def verify_all(
     node: Node, operator: str | None = None, *, report: Report = lambda _: None
-) -> list[Compared]:
+) -> list[Comparison]:
     """Compare every feed held, or those of one operator, with its origin. Own feeds with their signatures.
 
     Every stored document is hashed again, every digest made from the beginning.
@@ -73,11 +73,11 @@ async def verify_all(
             found.append(await _verified(node, place, peers.get(place.origin)))
         except Forged as error:
             found.append(
-                Compared(feed=str(place.name), records=place.live, result="different", detail=error.detail)
+                Comparison(feed=str(place.name), records=place.live, result="different", detail=error.detail)
             )
         except Refused as error:
             found.append(
-                Compared(
+                Comparison(
                     feed=str(place.name),
                     records=place.live,
                     result="not compared",
@@ -87,7 +87,7 @@ async def verify_all(
     return found
 
 
-async def _verified(node: Node, place: Place, peer: Peer | None) -> Compared:
+async def _verified(node: Node, place: FeedState, peer: Peer | None) -> Comparison:
     changed = await _changed_bytes(node, place)
     if place.origin == node.operator:
         return await _own(node, place, changed)
@@ -97,12 +97,12 @@ async def _verified(node: Node, place: Place, peer: Peer | None) -> Compared:
         return await _copy(node, place.name, peer, source, changed)
 
 
-async def _own(node: Node, place: Place, changed: list[Difference]) -> Compared:
+async def _own(node: Node, place: FeedState, changed: list[Difference]) -> Comparison:
     """A feed of our own against what we signed of it."""
     for _ in range(PATIENCE):
         async with node.store.read() as tx:
             now = await tx.feeds.find(place.name)
-            signed = await tx.digests.find(place.id)
+            signed = await tx.checkpoints.find(place.id)
         if now is not None and signed is not None and signed.checkpoint and signed.seq == now.head:
             buckets = await _digests(node, now)
             async with node.store.read() as tx:
@@ -112,7 +112,7 @@ async def _own(node: Node, place: Place, changed: list[Difference]) -> Compared:
                 detail = (
                     f"buckets {', '.join(f'{n:02x}' for n in wrong)} are not what was signed" if wrong else ""
                 )
-                return Compared(
+                return Comparison(
                     feed=str(place.name),
                     records=now.live,
                     result="different" if wrong or changed else "equal",
@@ -126,13 +126,13 @@ async def _own(node: Node, place: Place, changed: list[Difference]) -> Compared:
 
 async def _copy(
     node: Node, name: FeedName, peer: Peer, source: PeerSource, changed: list[Difference]
-) -> Compared:
+) -> Comparison:
     """A copy against what its origin shows and signs."""
-    sender = Sender(source, peer)
+    sender = EntrySender(source, peer)
     why = "it moves faster than it can be compared"
     for _ in range(PATIENCE):
         shown = await source.proof(name)
-        said = verified_checkpoint(node, name, shown.checkpoint, sender)
+        said = verify_checkpoint(node, name, shown.checkpoint, sender)
         if root_of(shown.joined).hex() != said.root:
             raise Forged(f"{peer.operator} shows digests of {name} that do not fit its checkpoint")
         async with node.store.read() as tx:
@@ -151,7 +151,7 @@ async def _copy(
                 settled = False
                 break
             async with node.store.read() as tx:
-                held = await tx.digests.held(place.id, bucket, said.retained_from)
+                held = await tx.checkpoints.stored_leaves(place.id, bucket, said.retained_from)
             differences += _named(held, {(x.type, x.key): x for x in map(read_leaf, listed.leaves)})
         async with node.store.read() as tx:
             still = await tx.feeds.find(name)
@@ -159,7 +159,7 @@ async def _copy(
             if differences:
                 await _to_be_repaired(node, place, [(x.type, x.key) for x in changed])
             wrong = bool(differences) or place.live != said.count
-            return Compared(
+            return Comparison(
                 feed=str(name),
                 records=place.live,
                 result="different" if wrong else "equal",
@@ -171,33 +171,33 @@ async def _copy(
     raise Unreachable(why)
 
 
-async def _to_be_repaired(node: Node, place: Place, changed: list[tuple[str, str]]) -> None:
+async def _to_be_repaired(node: Node, place: FeedState, changed: list[tuple[str, str]]) -> None:
     """Have the process that serves look at all of a copy when it next meets its origin's signature.
 
     Records whose bytes were altered here are nobody's: they are dropped, and fetched again as missing.
     """
     async with node.store.write() as tx:
-        await tx.digests.mark(place.id, range(BUCKETS))
+        await tx.checkpoints.mark(place.id, range(BUCKETS))
         if changed:
-            await tx.feeds.loses(place.id, await tx.records.drop(place.id, changed))
+            await tx.feeds.subtract_records(place.id, await tx.records.drop(place.id, changed))
 
 
-async def _digests(node: Node, place: Place) -> bytes:
+async def _digests(node: Node, place: FeedState) -> bytes:
     """The digests of a feed, made from its records one by one."""
     parts = []
     for bucket in range(BUCKETS):
         async with node.store.read() as tx:
-            _, _, lines = await tx.digests.leaves(place.id, bucket)
+            _, _, lines = await tx.checkpoints.leaves(place.id, bucket)
         parts.append(bucket_digest(lines))
     return b"".join(parts)
 
 
-async def _changed_bytes(node: Node, place: Place) -> list[Difference]:
+async def _changed_bytes(node: Node, place: FeedState) -> list[Difference]:
     """Records whose stored bytes do not have their hash."""
     async with node.store.read() as tx:
         return [
             Difference(type=type_, key=key, what="bytes changed")
-            for type_, key in await tx.digests.changed_bytes(place.id, MOST_NAMED)
+            for type_, key in await tx.checkpoints.changed_bytes(place.id, MOST_NAMED)
         ]
 
 

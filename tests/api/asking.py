@@ -16,7 +16,7 @@ from federation.api.guard import right_of
 from federation.domain.alert import Letter
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Head
-from federation.domain.peer import Introduced, Peer
+from federation.domain.peer import IntroducedPeer, Peer
 from federation.node.node import Node
 from federation.server.app import api
 from tests.nodes import NO_TLS, a_client, a_node, served
@@ -120,11 +120,11 @@ class NextDoor:
     def check_url(self, url: str, *, private: bool) -> str:
         return url
 
-    async def introduced(self, url: str, *, private: bool) -> Introduced:
+    async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
         node = self.nodes.get(url)
         if node is None or self.down:
             raise Unreachable(f"{url} does not answer")
-        return Introduced(operator=node.operator, name=node.name, url=url, jwks=node.keyring.public())
+        return IntroducedPeer(operator=node.operator, name=node.name, url=url, jwks=node.keyring.public())
 
     async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
         headers = {**JSON, "authorization": f"Bearer {secret}"}
@@ -145,10 +145,10 @@ class NextDoor:
         raise Unreachable("this node sends no e-mail")
 
     async def farewell(self, peer: Peer) -> None:
-        await self.introduced(peer.url, private=peer.private)
+        await self.introduce(peer.url, private=peer.private)
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
-        await self.introduced(peer.url, private=peer.private)
+        await self.introduce(peer.url, private=peer.private)
         return ()
 
 

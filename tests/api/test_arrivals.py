@@ -77,7 +77,7 @@ async def test_cursors_of_changes_that_do_not_fit_are_refused(
     own: httpx2.AsyncClient, arnia: Node, form: str
 ) -> None:
     await a_story(arnia)
-    accept, epoch = {"accept": form}, arnia.watch.state.epoch
+    accept, epoch = {"accept": form}, arnia.notifier.state.epoch
     refused(await own.get("/v1/changes?after=x", headers=accept), 400, "invalid")
     refused(await own.get(f"/v1/changes?after={epoch}.9", headers=accept), 400, "cursor-in-future")
     refused(await own.get(f"/v1/changes?after={mint_epoch()}.1", headers=accept), 409, "epoch-changed")

@@ -239,7 +239,7 @@ async def test_an_access_token_says_whose_it_is_and_for_how_long(
         assert await holder(arnia, **{**now, **one}), one
     for state in ("pending", "suspended", "left"):
         async with arnia.store.write() as tx:
-            await tx.peers.be("megalis", state)
+            await tx.peers.set_state("megalis", state)
         assert await holder(arnia, **peer) is None
 
 
@@ -281,10 +281,10 @@ async def test_a_check_is_remembered_for_a_minute_and_no_longer_than_the_token_h
     now = float(NOW)
     await tokens.holder(token)
     before = checked
-    arnia.watch.blind = True  # who cannot look does not see that somebody was cut off
+    arnia.notifier.blind = True  # who cannot look does not see that somebody was cut off
     await tokens.holder(token)
     assert checked == before + 1
-    arnia.watch.blind = False
+    arnia.notifier.blind = False
     await tokens.holder(token)
     assert checked == before + 1
     await tokens._forget()
@@ -293,8 +293,8 @@ async def test_a_check_is_remembered_for_a_minute_and_no_longer_than_the_token_h
 
 
 async def test_what_is_remembered_has_a_bound(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (callers.MOST_REMEMBERED, callers.LIFETIME, callers.REMEMBERED) == (10_000, 300, 60)
-    monkeypatch.setattr(callers, "MOST_REMEMBERED", 3)
+    assert (callers.MAX_REMEMBERED, callers.LIFETIME, callers.REMEMBERED) == (10_000, 300, 60)
+    monkeypatch.setattr(callers, "MAX_REMEMBERED", 3)
     await a_client(arnia)
     tokens = Tokens(arnia)
     sizes = []

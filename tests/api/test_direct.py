@@ -16,7 +16,7 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
 from federation.server.app import api
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
 from tests.domain.builders import a_body, a_deployment, a_solution
 from tests.nodes import a_token, publish
@@ -37,7 +37,7 @@ async def both(arnia: Node) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.As
     """Clients of the application around which the direct way is, and of the framework's alone."""
 
     def client(app: Any) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()), raise_app_exceptions=False)
         return httpx2.AsyncClient(transport=transport, base_url=arnia.url)
 
     def limits() -> Limits:

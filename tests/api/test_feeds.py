@@ -14,7 +14,7 @@ from federation.api import feeds as api_feeds
 from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName, mint_epoch
 from federation.domain.visibility import itself
-from federation.node import checkpoints, records
+from federation.node import epochs, records, retention
 from federation.node.node import Node
 from federation.store.feeds import FeedsReader
 from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put, refused
@@ -182,16 +182,16 @@ async def test_of_one_record_who_waits_is_told_without_a_question_to_the_databas
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
-    news = FeedsReader.news
+    news = FeedsReader.deltas
 
     async def counted(self: FeedsReader, *said: Any, **named: Any) -> Any:
         nonlocal asked
         asked += 1
         return await news(self, *said, **named)
 
-    monkeypatch.setattr(FeedsReader, "news", counted)
+    monkeypatch.setattr(FeedsReader, "deltas", counted)
     await publish(arnia, "solution", "before", a_solution())
-    await arnia.watch.look()
+    await arnia.notifier.refresh()
     lines = await told_while_waiting(peer, publish(arnia, "solution", "one", a_solution()))
     assert (len(lines), asked) == (3, 1), "the one is for the state that it named"
 
@@ -278,7 +278,7 @@ async def test_who_comes_too_late_to_wait_is_told_what_is_new_since_the_state_it
 async def test_a_state_that_was_forgotten_is_as_one_that_was_never_told(
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_feeds, "MOST_HEADS", 2 * 2)  # two states of two feeds
+    monkeypatch.setattr(api_feeds, "MAX_HEADS", 2 * 2)  # two states of two feeds
     tags = []
     for key in ("one", "two", "three"):
         tags.append((await peer.get("/v1/feeds")).headers["etag"])
@@ -321,7 +321,7 @@ async def test_who_has_left_a_group_is_not_told_what_is_new_in_it(
 async def test_of_another_epoch_nothing_is_told_as_new(peer: httpx2.AsyncClient, arnia: Node) -> None:
     await publish(arnia, "solution", "before", a_solution())
     tag = (await peer.get("/v1/feeds")).headers["etag"]
-    await checkpoints.renew(arnia, "restored")
+    await epochs.begin_epoch(arnia, "restored")
     await publish(arnia, "solution", "one", a_solution())
     assert (await told_at_once(peer, tag))[1] == [], "what is held is to be compared first"
     tag = (await peer.get("/v1/feeds")).headers["etag"]
@@ -342,7 +342,7 @@ async def test_of_a_feed_that_is_not_kept_from_there_on_nothing_is_told_as_new(
     async with arnia.store.write() as tx:
         place = await tx.feeds.find(FeedName("arnia", "public"))
         assert place is not None
-        await checkpoints.drop_tombstones(tx, place.id, 3)
+        await retention.drop_tombstones(tx, place.id, 3)
     told = [[line["key"] for line in (await told_at_once(peer, tag))[1][1:]] for tag in tags]
     assert told == [["two", "three"], [], [], ["three"]], "who was there before would miss that one is gone"
 
@@ -350,7 +350,7 @@ async def test_of_a_feed_that_is_not_kept_from_there_on_nothing_is_told_as_new(
 async def test_who_asks_for_one_origin_or_as_somebody_else_is_told_the_heads_alone(
     own: httpx2.AsyncClient, peer: httpx2.AsyncClient, arnia: Node
 ) -> None:
-    await checkpoints.renew(arnia, "so that no state was told before")
+    await epochs.begin_epoch(arnia, "so that no state was told before")
     tag = (await own.get("/v1/feeds")).headers["etag"]
     for name, operator in (("origin", "arnia"), ("as", "megalis")):
         await publish(arnia, "solution", f"before-{name}", a_solution())

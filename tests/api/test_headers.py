@@ -11,7 +11,7 @@ from litestar import Litestar, get
 from federation.api.limits import Limits
 from federation.node.node import Node
 from federation.server.app import api
-from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, Observed
+from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, ObservedApplication
 from federation.telemetry import Metrics
 from tests.api.asking import FORM, on_the_wire, put, refused
 from tests.domain.builders import a_solution
@@ -96,7 +96,7 @@ async def breakable(own: httpx2.AsyncClient, arnia: Node) -> AsyncIterator[httpx
     """The operator's own system, at an application that has a bug at /boom."""
     app = api(arnia)
     app.register(boom)
-    transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()), raise_app_exceptions=False)
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://arnia.test", headers=own.headers
     ) as client:
@@ -146,7 +146,7 @@ async def test_an_answer_keeps_its_own_headers(own: httpx2.AsyncClient) -> None:
 async def test_https_is_demanded_by_a_node_whose_url_is_https(app: Litestar) -> None:
     name, value = (part.decode() for part in ONLY_HTTPS)
     for https in (True, False):
-        transport = httpx2.ASGITransport(app=Observed(app, Metrics(), https=https))
+        transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics(), https=https))
         async with httpx2.AsyncClient(transport=transport, base_url="http://arnia.test") as client:
             for path in ("/health/live", "/docs", "/nowhere"):
                 answer = await client.get(path)

@@ -24,23 +24,23 @@ from federation.api import openapi
 from federation.api.guard import RIGHTS, check_rights
 from federation.api.limits import (
     FAILURES,
-    MOST_HOPS,
-    MOST_REMEMBERED,
-    Bucket,
-    Buckets,
+    MAX_HOPS,
+    MAX_REMEMBERED,
     Limits,
     Proxies,
     Rate,
+    TokenBucket,
+    TokenBuckets,
     address_of,
     claimed_client,
 )
 from federation.api.responses import JSON, MERGE_PATCH, PROBLEM
 from federation.domain.document import MAX_DEPTH
-from federation.domain.errors import Broken, TooManyRequests
+from federation.domain.errors import CommandFailed, TooManyRequests
 from federation.domain.visibility import Caller, anonymous
 from federation.node.node import Node
 from federation.server.app import api
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.settings import read
 from federation.telemetry import Metrics
 from tests.api.asking import Operation, on_the_wire, operations, refused
@@ -76,7 +76,7 @@ def limited(app: Litestar, clock: Clock) -> Iterator[Litestar]:
 def asking_from(app: Litestar, address: str) -> httpx2.AsyncClient:
     """A client at another address."""
     transport = httpx2.ASGITransport(
-        app=Observed(app, Metrics()), raise_app_exceptions=False, client=(address, 40_000)
+        app=ObservedApplication(app, Metrics()), raise_app_exceptions=False, client=(address, 40_000)
     )
     return httpx2.AsyncClient(transport=transport, base_url="http://arnia.test")
 
@@ -90,7 +90,7 @@ def too_many(answer: httpx2.Response, *, after: int) -> None:
 # Buckets
 
 
-def taken(bucket: Bucket, now: float, most: int = 100) -> int:
+def taken(bucket: TokenBucket, now: float, most: int = 100) -> int:
     """How many there are to take at a moment."""
     number = 0
     while number < most and not bucket.take(now):
@@ -99,7 +99,7 @@ def taken(bucket: Bucket, now: float, most: int = 100) -> int:
 
 
 def test_a_bucket_holds_a_burst_and_fills_at_its_rate() -> None:
-    bucket = Bucket(Rate(10, 20), 0.0)
+    bucket = TokenBucket(Rate(10, 20), 0.0)
     assert taken(bucket, 0.0) == 20
     assert taken(bucket, 0.05) == 0
     assert taken(bucket, 0.5) == 5
@@ -107,7 +107,7 @@ def test_a_bucket_holds_a_burst_and_fills_at_its_rate() -> None:
 
 
 def test_what_is_refused_costs_nothing_and_says_how_long_to_wait() -> None:
-    bucket = Bucket(Rate(2, 1), 0.0)
+    bucket = TokenBucket(Rate(2, 1), 0.0)
     assert bucket.take(0.0) == 0.0
     assert [bucket.take(0.0) for _ in range(50)] == [0.5] * 50
     assert bucket.wait(0.25) == pytest.approx(0.25)
@@ -116,7 +116,7 @@ def test_what_is_refused_costs_nothing_and_says_how_long_to_wait() -> None:
 
 
 def test_a_debt_is_paid_before_there_is_one_again_and_has_a_bound() -> None:
-    bucket = Bucket(Rate(1, 3), 0.0)
+    bucket = TokenBucket(Rate(1, 3), 0.0)
     for _ in range(3):
         assert bucket.wait(0.0) == 0.0
         bucket.owe(0.0)
@@ -130,7 +130,7 @@ def test_a_debt_is_paid_before_there_is_one_again_and_has_a_bound() -> None:
 
 
 def test_those_who_asked_longest_ago_are_forgotten_first(clock: Clock) -> None:
-    buckets = Buckets(Rate(1, 1), clock, most=3)
+    buckets = TokenBuckets(Rate(1, 1), clock, most=3)
     for who in ("a", "b", "c"):
         buckets.take(who)
     with pytest.raises(TooManyRequests):
@@ -145,14 +145,14 @@ def test_those_who_asked_longest_ago_are_forgotten_first(clock: Clock) -> None:
 
 def test_the_memory_for_callers_has_a_bound(clock: Clock) -> None:
     limits = Limits(rate=1, anonymous=1, clock=clock)
-    for number in range(MOST_REMEMBERED + 100):
+    for number in range(MAX_REMEMBERED + 100):
         here = {"client": (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1), "headers": []}
         limits.count(anonymous("arnia"), here)
         limits.count_credentials(None, here)
         limits.failed(str(number))
         limits.may_try(f"x{number}")
     kept = (limits._anonymous, limits._tokens, limits._tokens_of_address, limits._failures)
-    assert [len(buckets) for buckets in kept] == [MOST_REMEMBERED] * 4
+    assert [len(buckets) for buckets in kept] == [MAX_REMEMBERED] * 4
 
 
 def test_zero_is_no_limit(clock: Clock) -> None:
@@ -239,7 +239,7 @@ def test_what_is_no_network_has_one_limit_together() -> None:
         (["203.0.113.09"], "10.0.0.1"),
         (["\xb2.0.0.1"], "10.0.0.1"),
         (["1" * 100_000], "10.0.0.1"),
-        (["203.0.113.9" + ", 10.1.2.3" * (MOST_HOPS + 1)], "10.0.0.1"),
+        (["203.0.113.9" + ", 10.1.2.3" * (MAX_HOPS + 1)], "10.0.0.1"),
     ],
 )
 def test_only_what_a_proxy_wrote_is_believed_of_where_a_request_came_from(
@@ -529,7 +529,7 @@ def test_the_settings_are_read() -> None:
      ("PROXIES", "10.0.0.1,::/0")],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_right_is_named(name: str, value: str) -> None:
-    with pytest.raises(Broken, match=f"FEDERATION_{name}"):
+    with pytest.raises(CommandFailed, match=f"FEDERATION_{name}"):
         read({"FEDERATION_OPERATOR": "arnia", f"FEDERATION_{name}": value})
 
 
@@ -616,7 +616,7 @@ def test_an_operation_that_does_not_say_what_it_reads_is_refused_at_the_start() 
     for handler, why in (
         (silent, "which bodies"), (reading_get, "have none"), (decoded, "body_of"), (whole, "body_of")
     ):  # fmt: skip
-        with pytest.raises(Broken, match=why):
+        with pytest.raises(CommandFailed, match=why):
             check_rights(Litestar([handler], openapi_config=None))
 
 

@@ -224,7 +224,7 @@ async def test_what_is_answered_is_what_is_described(
                 await own.get(at, headers={"accept": accept})
                 await anyone.get(at, headers={"accept": accept})
     for accept in ("application/json", "application/x-ndjson", "image/png"):
-        for after in ("", "x", f"{'0' * 16}.1", f"{arnia.watch.state.epoch}.99999"):
+        for after in ("", "x", f"{'0' * 16}.1", f"{arnia.notifier.state.epoch}.99999"):
             await own.get(f"/v1/changes?after={after}", headers={"accept": accept})
     for path in (
         "/v1/peers", "/metrics", "/health/live", "/health/ready", "/docs", "/problems/invalid",
@@ -339,7 +339,7 @@ async def proofs_are_told(
     anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, megalis: Node, peer: dict[str, str]
 ) -> None:
     """Digests, receipts, feedback, removals that wait; previews, certificates, feeds as a peer sees them."""
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     for path in (
         "/v1/feeds/arnia/public/digest", "/v1/feeds/arnia/public/digest?bucket=3f", "/v1/withdrawals",
         "/v1/feeds/arnia/public/digest?bucket=x", "/v1/feeds/megalis/public/digest", "/v1/feedback",
@@ -363,7 +363,7 @@ async def proofs_are_told(
         iss="megalis",
         aud="arnia",
         feed="arnia/public",
-        epoch=arnia.watch.state.epoch,
+        epoch=arnia.notifier.state.epoch,
         seq=1,
         iat=int(time.time()),
     )
@@ -379,7 +379,7 @@ async def proofs_are_told(
     await own.get("/v1/withdrawals")
     async with arnia.store.write() as tx:
         place = await tx.feeds.open(FeedName("megalis", "public"), None)
-        await tx.digests.brake(place.id, "all of it")
+        await tx.checkpoints.pause(place.id, "all of it")
     for client in (anyone, own, own):
         await client.post("/v1/peers/megalis/confirm")
 
@@ -402,7 +402,7 @@ async def peers_come_and_go(
     outside.down = True
     assert [await decide(what) for what in ("leave", "leave", "suspend", "resume")] == [200, 200, 409, 409]
 
-    await peers.told_farewell(megalis, "arnia")
+    await peers.accept_disconnect(megalis, "arnia")
     outside.down = False
     invitation = await peers.invite(arnia, "to megalis")
     await peers.join(megalis, invitation)
@@ -431,5 +431,5 @@ async def peers_come_and_go(
     for expected in (204, 401):
         bye = await anyone.post("/v1/farewell", headers={"authorization": f"DPoP {token}"})
         assert bye.status_code == expected
-        await arnia.watch.look()
+        await arnia.notifier.refresh()
     assert (await own.post("/v1/farewell")).status_code == 403

@@ -27,7 +27,7 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
     arnia._outside = door = NextDoor(megalis, asking=own)
     async with arnia.store.write() as tx:
         await tx.peers.add(peer_of(megalis))
-        await tx.peers.be("megalis", "pending")
+        await tx.peers.set_state("megalis", "pending")
     code = await peers.code_shown(arnia, "megalis") or ""
     refused(await own.post("/v1/peers/megalis/activate", json={"code": "1"}), 409, "conflict")
     wrong: list[Any] = [{}, {"code": code, "more": 1}, {"code": 5}, []]

@@ -13,13 +13,13 @@ import pytest
 
 from federation.api import guard, records
 from federation.domain.document import Draft
-from federation.domain.errors import Conflict, Raced, Refused, Unavailable
+from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
 from federation.domain.feed import Lines
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import records as node_records
 from federation.node.node import Node
-from federation.node.records import Outcome
+from federation.node.records import WriteResult
 from tests.api.asking import NDJSON, lines, ndjson, on_the_wire, upload
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import publish
@@ -51,7 +51,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, batch: int, error: Refused) -> None
 
     async def upload(
         node: Node, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
-    ) -> dict[str, Outcome | Refused]:
+    ) -> dict[str, WriteResult | Refused]:
         nonlocal batches
         batches += 1
         if batches == batch:
@@ -63,7 +63,11 @@ def failing(monkeypatch: pytest.MonkeyPatch, batch: int, error: Refused) -> None
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Unavailable("the database went away"), 503), (Raced(), 503), (Conflict("others were first"), 409)],
+    [
+        (Unavailable("the database went away"), 503),
+        (WriteConflict(), 503),
+        (Conflict("others were first"), 409),
+    ],
     ids=["unavailable", "raced", "conflict"],
 )
 async def test_every_line_of_a_batch_that_failed_is_reported_and_there_is_no_summary(

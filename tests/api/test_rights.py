@@ -17,10 +17,10 @@ from litestar import Litestar, WebSocket, asgi, get, websocket
 from federation.api.caller import LIFETIME, Holder, Tokens
 from federation.api.examples import DRAFTS, FEEDBACK, UPDATE
 from federation.api.guard import RIGHTS, check_rights
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.node.keys import Keyring, mint
+from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server.app import api
 from tests.api.asking import Operation, fine, operations, put, refused
@@ -137,7 +137,7 @@ def test_the_application_does_not_start_with_a_route_that_is_not_in_the_table(
     act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(RIGHTS, act)
-    with pytest.raises(Broken, match="table of rights"):
+    with pytest.raises(CommandFailed, match="table of rights"):
         api()
 
 
@@ -156,7 +156,7 @@ def test_no_kind_of_route_goes_past_the_table() -> None:
 
     check_rights(Litestar([known], openapi_config=None))
     for handler in (stray, below, socket):
-        with pytest.raises(Broken, match="/stray"):
+        with pytest.raises(CommandFailed, match="/stray"):
             check_rights(Litestar([handler], openapi_config=None))
 
 
@@ -300,7 +300,7 @@ async def test_a_token_holds_only_as_this_node_signed_it_for_itself(
         "of type JWT": sign(good, typ="JWT"),
         "an assertion": sign(good, typ="client-authentication+jwt"),
         "signed by a peer": megalis.keyring.sign(good, typ="at+jwt"),
-        "signed by nobody": Keyring.of(mint()).sign(good, typ="at+jwt"),
+        "signed by nobody": Keyring.of(mint_private_key()).sign(good, typ="at+jwt"),
         "unsigned": unsigned({"alg": "none", "typ": "at+jwt"}, good),
         "signed with the public key": confused(good, arnia),
         "with scopes as a list": sign({**good, "scope": ["solutions.read"]}, typ="at+jwt"),
@@ -394,7 +394,7 @@ async def test_a_check_that_a_revocation_overtakes_is_not_remembered(
     await found.wait()
     async with arnia.store.write() as tx:
         await tx.clients.revoke("own")
-    await arnia.watch.look()
+    await arnia.notifier.refresh()
     go_on.set()
     await first
     await gone_within_a_second(own, arnia)

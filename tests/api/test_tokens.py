@@ -19,7 +19,7 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.node.keys import Keyring, mint
+from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from tests.api.asking import ASSERTION, FORM, fine, on_the_wire, refused
 from tests.nodes import a_client, introduce
@@ -257,11 +257,13 @@ async def test_assertions_that_do_not_hold(anyone: httpx2.AsyncClient, arnia: No
         "an access token": sign(claims(arnia), typ="at+jwt"),
         "of another typ": sign(claims(arnia), typ="secevent+jwt"),
         "signed by another": arnia.keyring.sign(claims(arnia), typ=typ),
-        "signed by nobody we know": Keyring.of(mint()).sign(claims(arnia), typ=typ),
+        "signed by nobody we know": Keyring.of(mint_private_key()).sign(claims(arnia), typ=typ),
         "unsigned": by_hand({"alg": "none", "typ": typ}, claims(arnia)),
         "signed with the public key": by_hand({"alg": "HS256", "typ": typ}, claims(arnia), public),
         "its own key inside": by_hand(
-            {"alg": "ES256", "typ": typ, "jwk": Keyring.of(mint()).public()["keys"][0]}, claims(arnia), b"x"
+            {"alg": "ES256", "typ": typ, "jwk": Keyring.of(mint_private_key()).public()["keys"][0]},
+            claims(arnia),
+            b"x",
         ),
         "crit": by_hand({"alg": "ES256", "typ": typ, "crit": ["b64"], "b64": False}, claims(arnia), b"x"),
         "cut": sign(claims(arnia), typ=typ)[:-6],
@@ -313,7 +315,7 @@ async def test_twenty_replays_at_once_give_one_token(
 
 async def test_a_suspended_peer_gets_no_token(anyone: httpx2.AsyncClient, arnia: Node, known: Node) -> None:
     unknown = await assert_(
-        anyone, Keyring.of(mint()).sign(claims(arnia, iss="recia", sub="recia"), typ="JWT")
+        anyone, Keyring.of(mint_private_key()).sign(claims(arnia, iss="recia", sub="recia"), typ="JWT")
     )
     assert (await assert_(anyone, known.keyring.sign(claims(arnia), typ="JWT"))).status_code == 200
     async with arnia.store.write() as tx:
@@ -324,7 +326,7 @@ async def test_a_suspended_peer_gets_no_token(anyone: httpx2.AsyncClient, arnia:
 
 
 async def test_two_peers_may_use_the_same_jti(anyone: httpx2.AsyncClient, arnia: Node, known: Node) -> None:
-    ring = Keyring.of(mint())
+    ring = Keyring.of(mint_private_key())
     async with arnia.store.write() as tx:
         peer = await tx.peers.find("megalis")
         assert peer is not None

@@ -307,7 +307,7 @@ async def test_joining_never_activates(target: Running, secret: str) -> None:
     assert anonymous.status_code == 200
     assert canary not in anonymous.text
     async with target.node.store.write() as tx:
-        await tx.peers.be("megalis", "active")
+        await tx.peers.set_state("megalis", "active")
     assert canary in (await target.ask("/v1/solutions", await target.token(party), party)).text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from federation.domain.feed import Entry, FeedName
+from federation.domain.feed import FeedEntry, FeedName
 from federation.domain.peer import PeerState
 from federation.node import peers
 from tests.attack.forging import Party
@@ -38,7 +38,7 @@ async def test_a_peer_that_is_cut_off_is_refused_within_a_second_at_every_proces
     if state == "suspended":
         await peers.suspend(target.node, "megalis")
     else:
-        await peers.told_farewell(target.node, "megalis")
+        await peers.accept_disconnect(target.node, "megalis")
     await asyncio.gather(
         *(refused_within_a_second(process, megalis, tokens["megalis"]) for process in (target, second))
     )
@@ -125,7 +125,7 @@ async def test_a_peer_does_not_write(target: Running, megalis: Party) -> None:
 async def test_a_peer_that_serves_anothers_origin_is_not_believed(dsn: str) -> None:
     """Over the loop of a serving node: entries in recia's name come to nothing, its own are taken."""
 
-    def entry(seq: int, origin: str, key: str) -> Entry:
+    def entry(seq: int, origin: str, key: str) -> FeedEntry:
         return an_entry(seq, {**a_document(key=key), "origin": origin})
 
     async with (
@@ -136,7 +136,7 @@ async def test_a_peer_that_serves_anothers_origin_is_not_believed(dsn: str) -> N
         running("arnia", dsn, sync=True) as node,
     ):
         await node.knows(Party("megalis", url=server.url))
-        node.node.watch.nudge()
+        node.node.notifier.notify()
         async with asyncio.timeout(20):
             while not await held(node.node):
                 await asyncio.sleep(0.05)

@@ -19,10 +19,10 @@ from federation.domain.audit import (
     MOST_TEXT,
     OTHERS,
     REFUSALS_EVERY,
-    Entry,
+    AuditEntry,
     Event,
-    Refusal,
     Refusals,
+    RefusedAccess,
     What,
     chained,
     link,
@@ -78,7 +78,7 @@ def test_an_entry_is_bounded_whatever_is_said() -> None:
 def test_what_cannot_be_printed_is_replaced(said: str) -> None:
     made = note("client.added", said, said, {said: said})
     (row,) = chained([made], 0, GENESIS, NOW)
-    entry = msgspec.json.decode(row.entry, type=Entry)
+    entry = msgspec.json.decode(row.entry, type=AuditEntry)
     for text in (entry.actor, entry.subject, *entry.detail, *entry.detail.values()):
         assert str(text).startswith("a\ufffd")
         assert str(text).isprintable()
@@ -137,7 +137,7 @@ def test_refusals_of_one_sort_are_one_entry_a_minute() -> None:
     refusals = Refusals()
     for _ in range(1_000):
         refusals.count("publish", "missing-scope", "client-erp")
-    sort = Refusal("publish", "missing-scope", "client-erp")
+    sort = RefusedAccess("publish", "missing-scope", "client-erp")
     assert refusals.take(0.0) == {sort: 1_000}
     refusals.count(*sort)
     assert refusals.take(5.0) == {}
@@ -158,7 +158,7 @@ def test_an_attacker_cannot_make_more_sorts_than_are_counted_apart() -> None:
     for n in range(1_000):
         all_in_all.count("publish", "missing-scope", f"client-{n}")
     taken = all_in_all.take(0.0)
-    assert taken[Refusal(OTHERS, OTHERS, OTHERS)] == 1_000 - MOST_REFUSALS
+    assert taken[RefusedAccess(OTHERS, OTHERS, OTHERS)] == 1_000 - MOST_REFUSALS
     assert sum(taken.values()) == 1_000
 
 
@@ -169,7 +169,7 @@ def test_a_sort_that_is_over_makes_room_for_another_one() -> None:
     refusals.take(0.0)
     refusals.take(REFUSALS_EVERY)
     refusals.count("list", "unauthenticated", "anonymous")
-    assert refusals.take(REFUSALS_EVERY) == {Refusal("list", "unauthenticated", "anonymous"): 1}
+    assert refusals.take(REFUSALS_EVERY) == {RefusedAccess("list", "unauthenticated", "anonymous"): 1}
 
 
 def test_what_could_not_be_noted_is_noted_later_and_the_last_time_everything_is() -> None:

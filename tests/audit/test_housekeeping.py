@@ -15,7 +15,7 @@ import pytest
 
 import federation
 from federation.domain.audit import ANONYMOUS, CHECKPOINT
-from federation.node.keys import verified
+from federation.node.keys import verify_jwt
 from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.database import opened
@@ -30,7 +30,7 @@ async def test_a_checkpoint_says_what_the_last_entry_is_and_when(arnia: Node) ->
     await noted(arnia, 3)
     made = await maintenance.checkpoint(arnia)
     assert made is not None
-    claims = verified(made.jws, arnia.keyring.public(), frozenset({CHECKPOINT}))
+    claims = verify_jwt(made.jws, arnia.keyring.public(), frozenset({CHECKPOINT}))
     rows = (await trail(arnia)).rows
     assert claims | {"iat": 0} == {"iss": "arnia", "n": 3, "hash": rows[-1].hash.hex(), "iat": 0}
     assert abs(claims["iat"] - time.time()) < 60

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from federation.domain.audit import ANONYMOUS, Entry
+from federation.domain.audit import ANONYMOUS, AuditEntry
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
-from federation.domain.errors import Raced, Unavailable
+from federation.domain.errors import Unavailable, WriteConflict
 from federation.domain.visibility import Caller, itself
 from federation.node import records
 from federation.node.node import Node
@@ -23,7 +23,7 @@ from tests.nodes import a_token, browsing, publish
 from tests.store.steps import waits
 
 
-def told(entry: Entry) -> tuple[str, str, str, dict[str, Any]]:
+def told(entry: AuditEntry) -> tuple[str, str, str, dict[str, Any]]:
     return entry.event, entry.actor, entry.subject, entry.detail
 
 
@@ -98,7 +98,7 @@ async def test_a_write_that_is_begun_again_is_noted_once(
         await append(self)
         attempts += 1
         if attempts < 3:
-            raise Raced
+            raise WriteConflict
 
     monkeypatch.setattr(AuditWriter, "append", raced)
     await publish(arnia, "solution", "glpi", a_solution(), tlp="GREEN")

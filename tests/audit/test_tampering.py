@@ -15,17 +15,17 @@ import pytest
 from federation.domain.audit import (
     CHECKPOINT,
     GENESIS,
-    Entry,
-    Fault,
-    Row,
-    Signed,
+    AuditEntry,
+    AuditRow,
+    ChainFault,
+    SignedAuditCheckpoint,
     Verdict,
     link,
 )
 from federation.domain.document import canonical
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.peer import OwnKey
-from federation.node.keys import Keyring, mint
+from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server import maintenance
 from tests.audit.trails import Trail, noted, trail
@@ -47,10 +47,10 @@ async def whole(arnia: Node) -> Trail:
 
 # Changes. Each gives the altered trail and the number of the first entry that is no longer as it was.
 
-Change = Callable[[random.Random, list[Row], list[Signed]], int]
+Change = Callable[[random.Random, list[AuditRow], list[SignedAuditCheckpoint]], int]
 
 
-def rehashed(rows: list[Row], begin: int) -> None:
+def rehashed(rows: list[AuditRow], begin: int) -> None:
     """Hash anew from a place on: what somebody does who can write and cannot sign."""
     previous = rows[begin - 1].hash if begin else GENESIS
     for place in range(begin, len(rows)):
@@ -62,32 +62,32 @@ def another_byte(dice: random.Random, raw: bytes) -> bytes:
     return raw[:place] + bytes([raw[place] ^ dice.randrange(1, 256)]) + raw[place + 1 :]
 
 
-def a_byte_of_an_entry(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def a_byte_of_an_entry(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     place = dice.randrange(len(rows))
     rows[place] = rows[place]._replace(entry=another_byte(dice, rows[place].entry))
     return place + 1
 
 
-def a_byte_of_a_hash(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def a_byte_of_a_hash(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     place = dice.randrange(len(rows))
     rows[place] = rows[place]._replace(hash=another_byte(dice, rows[place].hash))
     return place + 1
 
 
-def a_row_taken_out(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def a_row_taken_out(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     return rows.pop(dice.randrange(len(rows))).n
 
 
-def two_swapped(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def two_swapped(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     one, other = sorted(dice.sample(range(len(rows)), 2))
     rows[one], rows[other] = (
-        Row(rows[one].n, rows[other].entry, rows[other].hash),
-        Row(rows[other].n, rows[one].entry, rows[one].hash),
+        AuditRow(rows[one].n, rows[other].entry, rows[other].hash),
+        AuditRow(rows[other].n, rows[one].entry, rows[one].hash),
     )
     return one + 1
 
 
-def one_put_in(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def one_put_in(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     """With a hash that fits; those after it are numbered anew, in the table alone.
 
     It follows from what was before, so the first at fault is the next one, or the checkpoint over it.
@@ -96,45 +96,51 @@ def one_put_in(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
     previous = rows[place - 1].hash if place else GENESIS
     entry = canonical(msgspec.structs.replace(decoded(rows[place]), subject="put in"))
     rows[place:] = [
-        Row(place + 1, entry, link(previous, entry)),
+        AuditRow(place + 1, entry, link(previous, entry)),
         *(row._replace(n=row.n + 1) for row in rows[place:]),
     ]
     return place + 1 if (place + 1) % EVERY == 0 else place + 2
 
 
-def numbered_anew(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def numbered_anew(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     """A row taken out and the gap closed, in the table alone."""
     place = dice.randrange(len(rows) - 1)
     rows[place:] = [row._replace(n=row.n - 1) for row in rows[place + 1 :]]
     return place + 1
 
 
-def the_end_cut_off(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def the_end_cut_off(dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]) -> int:
     place = dice.randrange(len(rows))
     del rows[place:]
     return place + 1
 
 
-def a_byte_of_a_checkpoint(dice: random.Random, _: list[Row], checkpoints: list[Signed]) -> int:
+def a_byte_of_a_checkpoint(
+    dice: random.Random, _: list[AuditRow], checkpoints: list[SignedAuditCheckpoint]
+) -> int:
     place = dice.randrange(len(checkpoints))
     n, jws = checkpoints[place]
     # The last characters of a part may have bits that mean nothing: any other place has none.
     at = dice.choice([i for i in range(len(jws) - 1) if "." not in jws[i : i + 2]])
     letter = dice.choice([c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c != jws[at]])
-    checkpoints[place] = Signed(n, jws[:at] + letter + jws[at + 1 :])
+    checkpoints[place] = SignedAuditCheckpoint(n, jws[:at] + letter + jws[at + 1 :])
     return n
 
 
-def a_checkpoint_of_another_entry(dice: random.Random, _: list[Row], checkpoints: list[Signed]) -> int:
+def a_checkpoint_of_another_entry(
+    dice: random.Random, _: list[AuditRow], checkpoints: list[SignedAuditCheckpoint]
+) -> int:
     one, other = sorted(dice.sample(range(len(checkpoints)), 2))
     checkpoints[one], checkpoints[other] = (
-        Signed(checkpoints[one].n, checkpoints[other].jws),
-        Signed(checkpoints[other].n, checkpoints[one].jws),
+        SignedAuditCheckpoint(checkpoints[one].n, checkpoints[other].jws),
+        SignedAuditCheckpoint(checkpoints[other].n, checkpoints[one].jws),
     )
     return checkpoints[one].n
 
 
-def a_checkpoint_of_another_key(dice: random.Random, rows: list[Row], checkpoints: list[Signed]) -> int:
+def a_checkpoint_of_another_key(
+    dice: random.Random, rows: list[AuditRow], checkpoints: list[SignedAuditCheckpoint]
+) -> int:
     """An entry is told otherwise, all is hashed anew, and signed with a key that is not the node's."""
     place = dice.randrange(len(rows))
     told_otherwise(rows, place)
@@ -142,24 +148,28 @@ def a_checkpoint_of_another_key(dice: random.Random, rows: list[Row], checkpoint
     for i, (n, _) in enumerate(checkpoints):
         if n > place:
             claims = {"iss": "arnia", "n": n, "hash": rows[n - 1].hash.hex(), "iat": 1}
-            checkpoints[i] = Signed(n, FORGER.sign(claims, typ=CHECKPOINT))
+            checkpoints[i] = SignedAuditCheckpoint(n, FORGER.sign(claims, typ=CHECKPOINT))
     return first_checkpoint(place)
 
 
-def told_otherwise_and_hashed_anew(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def told_otherwise_and_hashed_anew(
+    dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]
+) -> int:
     place = dice.randrange(len(rows))
     told_otherwise(rows, place)
     rehashed(rows, place)
     return first_checkpoint(place)
 
 
-def taken_out_and_hashed_anew(dice: random.Random, rows: list[Row], _: list[Signed]) -> int:
+def taken_out_and_hashed_anew(
+    dice: random.Random, rows: list[AuditRow], _: list[SignedAuditCheckpoint]
+) -> int:
     """A row taken out, its followers numbered anew within and without, and hashed anew."""
     place = dice.randrange(len(rows))
     del rows[place]
     for i in range(place, len(rows)):
         entry = canonical(msgspec.structs.replace(decoded(rows[i]), n=i + 1))
-        rows[i] = Row(i + 1, entry, b"")
+        rows[i] = AuditRow(i + 1, entry, b"")
     rehashed(rows, place)
     return first_checkpoint(place)
 
@@ -178,14 +188,14 @@ CHANGED: tuple[Change, ...] = (
     told_otherwise_and_hashed_anew,
     taken_out_and_hashed_anew,
 )
-FORGER = Keyring.of(mint())
+FORGER = Keyring.of(mint_private_key())
 
 
-def decoded(row: Row) -> Entry:
-    return msgspec.json.decode(row.entry, type=Entry)
+def decoded(row: AuditRow) -> AuditEntry:
+    return msgspec.json.decode(row.entry, type=AuditEntry)
 
 
-def told_otherwise(rows: list[Row], place: int) -> None:
+def told_otherwise(rows: list[AuditRow], place: int) -> None:
     entry = canonical(msgspec.structs.replace(decoded(rows[place]), actor="somebody else"))
     rows[place] = rows[place]._replace(entry=entry)
 
@@ -208,7 +218,7 @@ def test_the_trail_as_it_is_holds(whole: Trail) -> None:
 
 def test_a_thousand_random_changes_are_all_found_where_they_were_made(whole: Trail) -> None:
     dice = random.Random(SEED)
-    missed: list[tuple[str, int, Fault | None]] = []
+    missed: list[tuple[str, int, ChainFault | None]] = []
     kinds: Counter[str] = Counter()
     found: Counter[str] = Counter()
     for n in range(CHANGES):
@@ -284,16 +294,18 @@ async def test_a_checkpoint_that_the_node_signed_for_something_else_is_none(
         ({"iss": "arnia", "n": 10}, CHECKPOINT),
     ):
         jws = arnia.keyring.sign(claims, typ=typ)
-        fault = whole._replace(checkpoints=[Signed(10, jws)]).verify().fault
+        fault = whole._replace(checkpoints=[SignedAuditCheckpoint(10, jws)]).verify().fault
         assert fault is not None, claims
         assert (fault.n, fault.what) == (10, "bad-checkpoint")
     for n in (0, -5):
         jws = arnia.keyring.sign({**good, "n": n}, typ=CHECKPOINT)
-        fault = whole._replace(checkpoints=[Signed(n, jws)]).verify().fault
+        fault = whole._replace(checkpoints=[SignedAuditCheckpoint(n, jws)]).verify().fault
         assert fault is not None
         assert fault.what == "bad-checkpoint"
     assert (
-        whole._replace(checkpoints=[Signed(10, arnia.keyring.sign(good, typ=CHECKPOINT))]).verify().fault
+        whole._replace(checkpoints=[SignedAuditCheckpoint(10, arnia.keyring.sign(good, typ=CHECKPOINT))])
+        .verify()
+        .fault
         is None
     )
 
@@ -342,7 +354,7 @@ async def test_what_does_not_follow_from_the_last_checkpoint_is_not_signed(
     await noted(arnia, 3)
     await look.execute(change)
     before = await look.fetch("SELECT * FROM audit_checkpoints ORDER BY n")
-    with pytest.raises(Broken, match="does not follow from its last checkpoint"):
+    with pytest.raises(CommandFailed, match="does not follow from its last checkpoint"):
         await maintenance.checkpoint(arnia)
     assert await look.fetch("SELECT * FROM audit_checkpoints ORDER BY n") == before
 
@@ -353,7 +365,9 @@ async def test_checkpoints_hold_when_the_node_has_another_key_and_the_former_one
 ) -> None:
     former = arnia.keyring.kid
     async with arnia.store.write() as tx:
-        await tx.clients.add_key(OwnKey(jwk=mint(), use_from=arnia.clock() - timedelta(seconds=1)))
+        await tx.clients.add_key(
+            OwnKey(jwk=mint_private_key(), use_from=arnia.clock() - timedelta(seconds=1))
+        )
         await tx.clients.retire_key(former)
         arnia.keyring.reload(await tx.clients.keys())
     assert arnia.keyring.kid != former
@@ -369,4 +383,4 @@ async def test_two_rows_of_one_number_cannot_be(arnia: Node, whole: Trail, look:
         await look.execute("INSERT INTO audit SELECT * FROM audit WHERE n = 7")
     rows = [*whole.rows[:7], *whole.rows[6:]]
     fault = whole._replace(rows=rows).verify().fault
-    assert fault == Fault(7, "out-of-chain", "there are two entries 7")
+    assert fault == ChainFault(7, "out-of-chain", "there are two entries 7")

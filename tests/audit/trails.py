@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation.domain.audit import Entry, Reader, Row, Signed, Verdict, verify
+from federation.domain.audit import AuditEntry, AuditRow, Reader, SignedAuditCheckpoint, Verdict, verify
 from federation.node.node import Node
 from federation.server import maintenance
 from federation.server.maintenance import reader
@@ -15,8 +15,8 @@ from federation.server.maintenance import reader
 class Trail(NamedTuple):
     """Everything that is verified, in memory."""
 
-    rows: list[Row]
-    checkpoints: list[Signed]
+    rows: list[AuditRow]
+    checkpoints: list[SignedAuditCheckpoint]
     read: Reader
 
     def verify(self, *, elsewhere: tuple[str, ...] = ()) -> Verdict:
@@ -38,9 +38,9 @@ async def trail(node: Node) -> Trail:
         )
 
 
-async def entries(node: Node, event: str | None = None) -> list[Entry]:
+async def entries(node: Node, event: str | None = None) -> list[AuditEntry]:
     """The entries of an event, in order."""
-    found = [msgspec.json.decode(row.entry, type=Entry) for row in (await trail(node)).rows]
+    found = [msgspec.json.decode(row.entry, type=AuditEntry) for row in (await trail(node)).rows]
     return [entry for entry in found if event in (None, entry.event)]
 
 

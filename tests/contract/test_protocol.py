@@ -12,7 +12,7 @@ import pytest
 
 from federation.domain.registry import TYPES
 from federation.domain.visibility import itself
-from federation.node import checkpoints, records
+from federation.node import checkpoints, records, retention
 from federation.node.node import Node
 from tests.contract.rules import digest, leaf, leaves, root, sha256, signed, verdict
 from tests.domain.builders import a_solution
@@ -94,7 +94,7 @@ async def reader(arnia: Node) -> AsyncIterator[Reader]:
     await publish(arnia, "solution", "k1", a_solution(name="Revised"))
     await records.retract(arnia, TYPES["solution"], "arnia", "k2", by=itself("arnia"))
     await publish(arnia, "solution", "k3", a_solution(), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     async with browsing(arnia) as client:
         yield Reader(client)
 
@@ -149,8 +149,8 @@ async def test_who_was_away_for_too_long_drops_tombstones_with_the_origin(
     await reader.pull()
     later = arnia.clock() + timedelta(days=arnia.tombstones_days + 1)
     arnia.clock = lambda: later
-    await checkpoints.drop_expired(arnia)
-    await checkpoints.prove(arnia)
+    await retention.drop_expired_tombstones(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     head = await reader.head()
     claims = await reader.claims(head["checkpoint"], later.timestamp())
     assert claims["retained_from"] == 8

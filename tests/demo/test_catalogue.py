@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from license_expression import get_spdx_licensing
 
-from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS, Entry
+from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS, CatalogueEntry
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import THEMES, Solution
@@ -36,7 +36,7 @@ def strings(value: object) -> Iterator[str]:
             yield from strings(member)
 
 
-def by_key(entries: tuple[Entry, ...], key: str) -> dict[str, Any]:
+def by_key(entries: tuple[CatalogueEntry, ...], key: str) -> dict[str, Any]:
     return next(entry.content for entry in entries if entry.key == key)
 
 
@@ -63,7 +63,7 @@ def test_each_of_the_four_operators_publishes_about_as_much() -> None:
 
 
 @pytest.mark.parametrize("entry", SOLUTIONS, ids=lambda entry: entry.id)
-def test_a_solution_is_one_that_its_operator_may_publish(entry: Entry) -> None:
+def test_a_solution_is_one_that_its_operator_may_publish(entry: CatalogueEntry) -> None:
     convert(entry, Solution).check_as_writer("CLEAR")
     assert set(entry.content["summary"]) == {"fr", "en"}
     assert all(20 <= len(text) <= 150 for text in entry.content["summary"].values())
@@ -75,7 +75,7 @@ def test_a_solution_is_one_that_its_operator_may_publish(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", SOLUTIONS, ids=lambda entry: entry.id)
-def test_a_licence_is_on_the_spdx_list_or_said_to_be_unknown(entry: Entry) -> None:
+def test_a_licence_is_on_the_spdx_list_or_said_to_be_unknown(entry: CatalogueEntry) -> None:
     licence = entry.content["licence"]
     if licence not in ("LicenseRef-unknown", "LicenseRef-proprietary"):
         spdx = get_spdx_licensing()
@@ -130,7 +130,7 @@ def test_operators_are_valid_and_their_mailboxes_are_nobodys() -> None:
 
 
 @pytest.mark.parametrize("entry", INCIDENTS, ids=lambda entry: entry.id)
-def test_an_incident_is_valid_in_two_languages(entry: Entry) -> None:
+def test_an_incident_is_valid_in_two_languages(entry: CatalogueEntry) -> None:
     convert(entry, Incident).check_as_writer("GREEN")
     assert set(entry.content["title"]) == set(entry.content["summary"]) == {"fr", "en"}
 
@@ -184,7 +184,7 @@ def test_a_vulnerability_is_the_one_of_the_published_record(cve: str) -> None:
     assert cna["descriptions"][0]["value"] not in incident["summary"].values()
 
 
-def convert(entry: Entry, content: type[T]) -> T:
+def convert(entry: CatalogueEntry, content: type[T]) -> T:
     """As a node reads what its operator sends: unknown members are refused."""
     assert set(entry.content) <= set(content.__struct_fields__), entry.id
     return msgspec.convert(entry.content, content)

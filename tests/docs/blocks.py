@@ -27,16 +27,17 @@ from federation.domain.document import Draft, Envelope
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alerts, checkpoints, exposure, keys, previews
+from federation.node import alerts, exposure, keys, previews, receipts
 from federation.node import node as node_module
 from federation.outbound import http, mail
 from federation.server import maintenance, serve
 from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
-from federation.store import database, receipts
+from federation.store import database
 from federation.store import deadlines as stored_clocks
 from federation.store import feeds as stored
+from federation.store import receipts as store_receipts
 from federation.sync import follow, loop, peer_client, repair
 from federation.telemetry import Metrics
 
@@ -233,7 +234,7 @@ def controls() -> str:
         "updated_since": "Records updated at this moment or later: `2026-03-01T08:30:00Z`, or a date.",
         "updated_before": "Records updated before this moment.",
         "sort": f"{code(*query.SORTS)}; the first when not given.",
-        "limit": f"Records on a page: {query.PAGE} when not given, {query.LONGEST_PAGE} at most.",
+        "limit": f"Records on a page: {query.PAGE} when not given, {query.MAX_PAGE} at most.",
         "after": "The place that the last page named; take it from `Link` or `next`.",
         "total": f"`true`: count what is found, exactly up to {number(query.MOST_COUNTED)}.",
     }
@@ -272,7 +273,7 @@ def limits() -> str:
         ("Query string", size(guard.MAX_QUERY), "413"),
         ("Objects and arrays inside one another", number(document.MAX_DEPTH), "400"),
         ("Integers", "±(2^53 − 1)", "400"),
-        ("Records of a list page", f"{query.PAGE}, at most {query.LONGEST_PAGE}", "400"),
+        ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),
         ("Values of all filters together", number(query.MOST_VALUES), "400"),
         ("Characters of `q`", number(query.LONGEST_WORDS), "400"),
         ("Exact totals", f"up to {number(query.MOST_COUNTED)}", "`total_is_exact` is false"),
@@ -289,15 +290,15 @@ def limits() -> str:
         ("`Prefer: wait`", seconds(feed.LONGEST_WAIT), "304"),
         (
             "Entries asked for by number at once, or told in one feedback",
-            number(checkpoint.MOST_ASKED),
+            number(checkpoint.MAX_NUMBERS),
             "400",
         ),
-        ("A receipt", size(checkpoints.MOST_RECEIPT), "400"),
-        ("Entries that one peer could not take, kept", number(receipts.MOST_FEEDBACK), "not kept"),
-        ("Records named by `dry_run`", number(previews.MOST_SHOWN), "`records` counts them"),
+        ("A receipt", size(receipts.MAX_RECEIPT_BYTES), "400"),
+        ("Entries that one peer could not take, kept", number(store_receipts.MAX_FEEDBACK), "not kept"),
+        ("Records named by `dry_run`", number(previews.MAX_EFFECTS), "`records` counts them"),
         (
             "Withdrawals, departures, receipts, entries of feedback that are listed, of each",
-            number(receipts.MOST_SHOWN),
+            number(store_receipts.MAX_LISTED),
             "the newest",
         ),
         ("Silence in a stream of events, before a comment line", seconds(feeds.HEARTBEAT), "–"),
@@ -313,7 +314,7 @@ def limits() -> str:
         ("Failed authentications and wrong invitations of one address", rate(api_limits.FAILURES), "429"),
         (
             "Clients, peers and addresses whose requests are counted, of each",
-            number(api_limits.MOST_REMEMBERED),
+            number(api_limits.MAX_REMEMBERED),
             "who asked longest ago is forgotten",
         ),
         ("Requests under way in one process", number(serve.CONCURRENT), "they wait"),
@@ -334,7 +335,7 @@ def patience() -> str:
         ("Asking without waiting, in case a wake-up was lost", f"every {seconds(loop.SWEEP)}, ± a third"),
         (
             "Pause after a failure, doubled with jitter",
-            f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.LONGEST_WAIT)}",
+            f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.MAX_WAIT_SECONDS)}",
         ),
         ("One entry of a feed", size(peer_client.LINE_BYTES)),
         ("Any other answer of a peer", size(http.SMALL_BYTES)),
@@ -342,19 +343,19 @@ def patience() -> str:
             "Leaves of a bucket, and an answer with them",
             f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.LARGE)}",
         ),
-        ("Entries asked for by number at once", number(checkpoint.MOST_ASKED)),
+        ("Entries asked for by number at once", number(checkpoint.MAX_NUMBERS)),
         (
             "Entries stored in one transaction",
             f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.SLICE)),
-        ("Entries of a feed that are kept as set aside", number(stored.MOST_ASIDE)),
+        ("Entries of a feed that are kept as set aside", number(stored.MAX_REJECTED)),
         ("One pull or repair of a feed", seconds(loop.LONGEST_PULL)),
         ("Proof of a feed that moves meanwhile", f"{repair.TRIES} times, {seconds(repair.PAUSE)} apart"),
         ("A repair that changed nothing", f"again after {seconds(follow.AGAIN.total_seconds())}"),
         (
             "Failures in a row after which other members are asked",
-            f"{loop.RELAYED_AFTER}; then {loop.MOST_RELAYS} of them, every {seconds(loop.RELAYED_EVERY)}",
+            f"{loop.RELAYED_AFTER}; then {loop.MAX_RELAYS} of them, every {seconds(loop.RELAYED_EVERY)}",
         ),
     )
     return table(("what", "limit"), iter(rows))
@@ -369,11 +370,11 @@ def alert_events() -> str:
 
 def alerting() -> str:
     rows: tuple[tuple[str, str], ...] = (
-        ("Subscriptions of a node", f"{alerts.MOST_SUBSCRIPTIONS}, then 400"),
-        ("Clocks of a node", f"{number(stored_clocks.MOST)}, then 400"),
+        ("Subscriptions of a node", f"{alerts.MAX_SUBSCRIPTIONS}, then 400"),
+        ("Clocks of a node", f"{number(stored_clocks.MAX_DEADLINES)}, then 400"),
         (
             "Between two attempts",
-            f"{seconds(alert.FIRST_WAIT)} to {seconds(alert.LONGEST_WAIT)}, with jitter",
+            f"{seconds(alert.FIRST_WAIT)} to {seconds(alert.MAX_WAIT)}, with jitter",
         ),
         ("Attempts, before an alert is parked", f"for {hours(alert.PATIENCE)}"),
         ("One attempt, as a whole", seconds(alert.ATTEMPT.total_seconds())),
@@ -386,11 +387,11 @@ def alerting() -> str:
         ("An incident that is untouched for longer is no news", f"{alerts.NEWS.days} days"),
         (
             "Open incidents that are looked at for what hits one's own",
-            number(alerts.MOST_PAGES * query.LONGEST_PAGE),
+            number(alerts.MAX_PAGES * query.MAX_PAGE),
         ),
         ("Alerts that were delivered or parked are kept", f"{alerts.KEPT.days} days, and while they go on"),
         ("Alerts that are listed", number(stored_alerts.MOST_LISTED)),
-        ("Characters of a value in an e-mail", number(alert.MOST_LINE)),
+        ("Characters of a value in an e-mail", number(alert.MAX_LINE_LENGTH)),
     )
     return table(("what", "limit"), iter(rows))
 
@@ -418,7 +419,7 @@ def proofs() -> str:
         ("Looks for checkpoints that grow old", f"every {seconds(maintenance.PROVE_AGAIN_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",
-            f"{number(checkpoint.MOST_REMOVED)} records,"
+            f"{number(checkpoint.MAX_REMOVED)} records,"
             f" or {checkpoint.SHARE_REMOVED:.0%} of the feed if that is more",
         ),
         (

@@ -12,9 +12,9 @@ import pytest
 from federation.domain.alert import (
     EVENTS,
     FIRST_WAIT,
-    LONGEST_WAIT,
+    MAX_LINE_LENGTH,
+    MAX_WAIT,
     MEANING,
-    MOST_LINE,
     Alert,
     Letter,
     NewSubscription,
@@ -86,9 +86,11 @@ def test_a_letter_tells_each_value_in_a_line() -> None:
 
 
 def test_a_value_that_is_long_is_cut_where_it_shows() -> None:
-    for length in (MOST_LINE - 1, MOST_LINE, MOST_LINE + 1, 5_000):
+    for length in (MAX_LINE_LENGTH - 1, MAX_LINE_LENGTH, MAX_LINE_LENGTH + 1, 5_000):
         line = a_letter(x="y" * length).text.splitlines()[2]
-        assert line == f"x: {'y' * length if length <= MOST_LINE else 'y' * (MOST_LINE - 1) + '…'}"
+        assert (
+            line == f"x: {'y' * length if length <= MAX_LINE_LENGTH else 'y' * (MAX_LINE_LENGTH - 1) + '…'}"
+        )
     assert a_letter(subject="y" * 150).subject.endswith("y" * 150)
     assert a_letter(subject="y" * 151).subject.endswith(": " + "y" * 149 + "…")
 
@@ -111,7 +113,7 @@ def test_a_subscription_has_one_way_to_be_told() -> None:
 def test_waits_double_up_to_two_hours() -> None:
     chance = random.Random(1)
     for attempt in range(1, 40):
-        ceiling = min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT)
+        ceiling = min(FIRST_WAIT * 2 ** (attempt - 1), MAX_WAIT)
         waits = [next_wait(attempt, chance=chance).total_seconds() for _ in range(200)]
         assert ceiling / 2 <= min(waits) < ceiling * 0.55
         assert ceiling * 0.95 < max(waits) <= ceiling
@@ -120,7 +122,7 @@ def test_waits_double_up_to_two_hours() -> None:
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks_within_bounds() -> None:
     assert next_wait(1, asked=600.0).total_seconds() == 600
-    assert next_wait(1, asked=1e9).total_seconds() == LONGEST_WAIT
+    assert next_wait(1, asked=1e9).total_seconds() == MAX_WAIT
     assert next_wait(1, asked=1.0).total_seconds() >= FIRST_WAIT / 2, "never sooner than without"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from federation.domain.deadline import Clock, a_month_after, calendar_of, deadlines, next_due
+from federation.domain.deadline import ReportingDeadline, a_month_after, calendar_of, next_due, steps_of
 from federation.domain.document import read_draft
 from federation.domain.errors import Invalid
 
@@ -15,14 +15,15 @@ AWARE = "2026-01-30T08:30:00Z"
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
-def a_clock(**members: object) -> Clock:
+def a_clock(**members: object) -> ReportingDeadline:
     return msgspec.convert(
-        {"title": "Fuite; données, (démo)", "regimes": ["nis2", "gdpr"], "aware_at": AWARE, **members}, Clock
+        {"title": "Fuite; données, (démo)", "regimes": ["nis2", "gdpr"], "aware_at": AWARE, **members},
+        ReportingDeadline,
     )
 
 
-def due(clock: Clock) -> dict[str, str]:
-    return {one.step: one.due_at[:16] for one in deadlines(clock, NOW)}
+def due(clock: ReportingDeadline) -> dict[str, str]:
+    return {one.step: one.due_at[:16] for one in steps_of(clock, NOW)}
 
 
 def test_steps_are_due_24_and_72_hours_and_a_month_later() -> None:
@@ -41,16 +42,16 @@ def test_the_final_report_is_due_a_month_after_the_notification_was_sent() -> No
 
 
 def test_what_is_due_next_is_what_is_not_done_and_overdue_is_told() -> None:
-    first = deadlines(a_clock(), NOW)
+    first = steps_of(a_clock(), NOW)
     upcoming = next_due(first)
     assert upcoming
     assert (upcoming.step, upcoming.overdue) == ("nis2-early-warning", True)
     done = [{"step": one.step, "at": AWARE} for one in first]
-    assert next_due(deadlines(a_clock(done=done), NOW)) is None
-    assert not any(one.overdue for one in deadlines(a_clock(done=done), NOW.replace(year=2030))), "it is done"
-    to_the_second = deadlines(a_clock(), NOW.replace(hour=8, minute=30))
+    assert next_due(steps_of(a_clock(done=done), NOW)) is None
+    assert not any(one.overdue for one in steps_of(a_clock(done=done), NOW.replace(year=2030))), "it is done"
+    to_the_second = steps_of(a_clock(), NOW.replace(hour=8, minute=30))
     assert not to_the_second[0].overdue
-    later = next_due(deadlines(a_clock(done=done[:1]), NOW))
+    later = next_due(steps_of(a_clock(done=done[:1]), NOW))
     assert later
     assert not later.overdue
 
@@ -109,4 +110,4 @@ def test_lines_are_folded_where_they_are_full_and_no_character_is_cut() -> None:
 )  # fmt: skip
 def test_what_is_no_clock_is_refused(wrong: bytes) -> None:
     with pytest.raises(Invalid):
-        read_draft(wrong, Clock)
+        read_draft(wrong, ReportingDeadline)

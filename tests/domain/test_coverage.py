@@ -15,10 +15,10 @@ from federation.domain.exposure.coverage import (
     Resolved,
     Tally,
     bits,
+    bodies_of,
+    covered_bodies,
     members,
-    named,
-    reached,
-    resolved,
+    resolve,
     tally,
 )
 from federation.domain.territories.bodies import Body, bodies
@@ -32,11 +32,11 @@ ABROAD = {"identifiers": [{"scheme": "0208", "value": "0403019261"}]}
 
 
 def covering(*beneficiaries: dict[str, Any]) -> Resolved:
-    return resolve({"kind": "list", "beneficiaries": list(beneficiaries)})
+    return resolve_json({"kind": "list", "beneficiaries": list(beneficiaries)})
 
 
-def resolve(coverage: dict[str, Any]) -> Resolved:
-    return resolved(msgspec.convert(coverage, Coverage))
+def resolve_json(coverage: dict[str, Any]) -> Resolved:
+    return resolve(msgspec.convert(coverage, Coverage))
 
 
 def body(number: str) -> Body:
@@ -61,9 +61,9 @@ def test_a_body_is_known_by_each_of_its_numbers(one: dict[str, Any]) -> None:
 def test_a_body_that_is_covered_twice_counts_once() -> None:
     twice = counted(covering(CHALON, CHALON_BY_CODE), covering(CHALON_BY_SIRET))
     assert twice == counted(covering(CHALON))
-    department = resolve({"kind": "territory", "territory": ["71"]})
+    department = resolve_json({"kind": "territory", "territory": ["71"]})
     assert counted(covering(CHALON), department) == counted(department)
-    region = resolve({"kind": "territory", "territory": ["71", "FR-71", "FR-BFC"]})
+    region = resolve_json({"kind": "territory", "territory": ["71", "FR-71", "FR-BFC"]})
     assert counted(region).communes == 3_685
 
 
@@ -93,14 +93,14 @@ def test_greater_paris_is_counted_once_for_its_two_kinds_of_groupings() -> None:
     ],
 )  # fmt: skip
 def test_a_territory_is_all_its_bodies(territory: str, communes: int) -> None:
-    found = resolve({"kind": "territory", "territory": [territory]})
+    found = resolve_json({"kind": "territory", "territory": [territory]})
     assert found.areas == 0
     assert counted(found).communes == communes
 
 
 def test_every_code_of_a_territory_that_is_listed_is_one() -> None:
     for code in (*REGIONS, *OVERSEAS):
-        assert counted(resolve({"kind": "territory", "territory": [code]})).bodies > 0, code
+        assert counted(resolve_json({"kind": "territory", "territory": [code]})).bodies > 0, code
 
 
 def test_every_territory_has_the_bodies_that_the_register_puts_there() -> None:
@@ -110,8 +110,8 @@ def test_every_territory_has_the_bodies_that_the_register_puts_there() -> None:
         places.setdefault(one.departement, []).append(one)
     places["FR"] = list(bodies())
     for code, there in places.items():
-        found = resolve({"kind": "territory", "territory": [code]})
-        assert list(named(reached(bits(found.tokens)))) == there, code
+        found = resolve_json({"kind": "territory", "territory": [code]})
+        assert list(bodies_of(covered_bodies(bits(found.tokens)))) == there, code
         count = counted(found)
         kinds = [one.kind == "epci" for one in there]
         assert (count.bodies, count.epci, count.communes) == (len(kinds), sum(kinds), kinds.count(False)), (
@@ -125,7 +125,7 @@ def test_the_ends_of_the_register_are_bodies_as_all_are(number: int) -> None:
     count = tally(bits([number]))
     assert (count.bodies, count.communes + count.epci) == (1, 1)
     assert (count.epci == 1) == (one.kind == "epci")
-    assert reached(bits([number])) == bits([number])
+    assert covered_bodies(bits([number])) == bits([number])
 
 
 def test_nothing_covers_nobody() -> None:
@@ -133,13 +133,13 @@ def test_nothing_covers_nobody() -> None:
 
 
 def test_territories_that_are_not_in_the_register_are_told_as_such() -> None:
-    found = resolve({"kind": "territory", "territory": ["BE-VLG", "20", "99", "71"]})
+    found = resolve_json({"kind": "territory", "territory": ["BE-VLG", "20", "99", "71"]})
     assert found.areas == 3
     assert counted(found).communes == 563
 
 
 def test_a_number_of_bodies_is_told_apart_from_bodies_that_are_known() -> None:
-    assert resolve({"kind": "count", "count": 412}) == Resolved(counted=412)
+    assert resolve_json({"kind": "count", "count": 412}) == Resolved(counted=412)
     count = tally(0, counted=412)
     assert (count.bodies, count.inhabitants, count.counted) == (0, 0, 412)
 
@@ -161,7 +161,7 @@ def test_a_set_of_bodies_gives_back_what_was_put_in() -> None:
         numbers = set(chance.choices(range(40_000), k=chance.randint(0, 50)))
         assert list(members(bits(numbers))) == sorted(numbers)
     found = bits(covering(CHALON, GRAND_CHALON).tokens)
-    assert [one.name for one in named(found)] == ["Chalon-sur-Saône", "CA Le Grand Chalon"]
+    assert [one.name for one in bodies_of(found)] == ["Chalon-sur-Saône", "CA Le Grand Chalon"]
 
 
 def test_inhabitants_are_added_up_rightly_whatever_the_bodies() -> None:
@@ -182,7 +182,7 @@ def test_inhabitants_are_added_up_rightly_whatever_the_bodies() -> None:
 
 def test_the_people_of_a_territory_are_those_of_its_communes() -> None:
     """Some of its groupings reach beyond it."""
-    found = counted(resolve({"kind": "territory", "territory": ["71"]}))
+    found = counted(resolve_json({"kind": "territory", "territory": ["71"]}))
     people = sum(one.population for one in bodies() if one.kind == "commune" and one.departement == "71")
     assert found.inhabitants == people
     assert found.epci > 10

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from federation.domain import errors
-from federation.domain.errors import Broken, Invalid, Refused
+from federation.domain.errors import CommandFailed, Invalid, Refused
 
 
 def tree(root: type[Refused]) -> Iterator[type[Refused]]:
@@ -21,7 +21,7 @@ def test_every_refusal_has_a_code_and_a_title_of_its_own() -> None:
 
 def test_the_tree_drawn_at_the_head_of_the_file_is_the_tree() -> None:
     drawing = errors.__doc__ or ""
-    for error in (*tree(Refused), Broken):
+    for error in (*tree(Refused), CommandFailed):
         assert error.__name__ in drawing
 
 
@@ -29,4 +29,4 @@ def test_a_refusal_says_what_and_where() -> None:
     refusal = Invalid("not so", pointer="/content/name")
     assert (str(refusal), refusal.detail, refusal.pointer) == ("not so", "not so", "/content/name")
     assert Invalid("not so").pointer is None
-    assert not issubclass(Broken, Refused)
+    assert not issubclass(CommandFailed, Refused)

@@ -11,11 +11,11 @@ from federation.domain.document import canonical, tombstone
 from federation.domain.errors import Invalid
 from federation.domain.feed import (
     Cursor,
-    Entry,
+    FeedEntry,
     FeedName,
     Head,
-    SetAside,
-    Verified,
+    RejectedEntry,
+    VerifiedEntry,
     mint_epoch,
     read_entry,
     unreadable,
@@ -35,17 +35,17 @@ from tests.domain.builders import (
 PUBLIC = FeedName("megalis", "public")
 
 
-def an_entry(raw: bytes | None = None, **members: Any) -> Entry:
+def an_entry(raw: bytes | None = None, **members: Any) -> FeedEntry:
     raw = canonical(a_document()) if raw is None else raw
     given = {"seq": 7, "op": "upsert", "type": "solution", "key": "glpi", "revision": 1, **members}
     given.setdefault("hash", hashlib.sha256(raw).hexdigest())
-    return Entry(document=msgspec.Raw(raw), **given)
+    return FeedEntry(document=msgspec.Raw(raw), **given)
 
 
-def why(entry: Entry, feed: FeedName = PUBLIC) -> str:
+def why(entry: FeedEntry, feed: FeedName = PUBLIC) -> str:
     """The reason an entry is set aside, which names the entry and not its content."""
     found = verify(entry, feed)
-    assert isinstance(found, SetAside)
+    assert isinstance(found, RejectedEntry)
     assert (found.seq, found.type, found.key, found.revision) == (
         entry.seq,
         entry.type,
@@ -59,7 +59,7 @@ def why(entry: Entry, feed: FeedName = PUBLIC) -> str:
 def test_an_entry_that_holds_what_it_says_becomes_a_record() -> None:
     raw = canonical(a_document())
     found = verify(an_entry(raw), PUBLIC)
-    assert isinstance(found, Verified)
+    assert isinstance(found, VerifiedEntry)
     assert found.record is not None
     assert (found.seq, found.type, found.key, found.revision) == (7, "solution", "glpi", 1)
     assert (found.record.document, found.record.origin, found.record.op) == (raw, "megalis", "upsert")
@@ -72,7 +72,7 @@ def test_what_one_node_writes_down_another_verifies() -> None:
         feed = FeedName("arnia", audience)
         for written, op in ((record, "upsert"), (gone, "delete")):
             found = verify(an_entry(written.document, op=op, revision=written.revision), feed)
-            assert isinstance(found, Verified)
+            assert isinstance(found, VerifiedEntry)
             assert found.record is not None
             assert (found.record.hash, found.record.retracted) == (written.hash, op == "delete")
 
@@ -110,13 +110,13 @@ def test_a_record_in_a_feed_for_another_audience_is_set_aside(label: dict[str, s
 
 def test_a_tombstone_in_a_feed_for_another_audience_is_set_aside() -> None:
     raw = canonical(a_document(content=None, tlp="GREEN"))
-    assert isinstance(verify(an_entry(raw, op="delete"), FeedName("megalis", "federation")), Verified)
+    assert isinstance(verify(an_entry(raw, op="delete"), FeedName("megalis", "federation")), VerifiedEntry)
     assert why(an_entry(raw, op="delete")) == "wrong-audience"
 
 
 def test_a_forged_origin_is_set_aside() -> None:
     raw = canonical(a_document(origin="arnia"))
-    assert isinstance(verify(an_entry(raw), FeedName("arnia", "public")), Verified)
+    assert isinstance(verify(an_entry(raw), FeedName("arnia", "public")), VerifiedEntry)
     assert why(an_entry(raw)) == "bad-document"
 
 
@@ -127,7 +127,7 @@ def test_an_entry_for_another_record_than_its_document_is_set_aside(members: dic
 
 def test_an_entry_that_says_another_act_than_its_document_is_set_aside() -> None:
     gone = canonical(a_document(content=None))
-    assert isinstance(verify(an_entry(gone, op="delete"), PUBLIC), Verified)
+    assert isinstance(verify(an_entry(gone, op="delete"), PUBLIC), VerifiedEntry)
     assert why(an_entry(gone)) == "bad-document"
     assert why(an_entry(op="delete")) == "bad-document"
 
@@ -151,16 +151,16 @@ def test_a_bad_document_is_set_aside_though_its_hash_is_right(raw: bytes) -> Non
 
 def test_the_reason_names_the_member_and_is_short() -> None:
     found = verify(an_entry(canonical(a_document(content=a_solution(kind="thing")))), PUBLIC)
-    assert isinstance(found, SetAside)
+    assert isinstance(found, RejectedEntry)
     assert found.detail.endswith(" at /content/kind")
     long = verify(an_entry(canonical(a_document(content=a_solution(kind="x" * 10_000)))), PUBLIC)
-    assert isinstance(long, SetAside)
+    assert isinstance(long, RejectedEntry)
     assert len(long.detail) <= 500
 
 
 def test_a_withdrawal_needs_no_document() -> None:
-    entry = Entry(seq=9, op="withdraw", type="solution", key="glpi", revision=4)
-    assert verify(entry, PUBLIC) == Verified(seq=9, type="solution", key="glpi", revision=4, record=None)
+    entry = FeedEntry(seq=9, op="withdraw", type="solution", key="glpi", revision=4)
+    assert verify(entry, PUBLIC) == VerifiedEntry(seq=9, type="solution", key="glpi", revision=4, record=None)
 
 
 # Cursors
@@ -234,7 +234,7 @@ def test_a_head_whose_names_end_in_a_line_feed_is_none(member: str) -> None:
 # What cannot be read
 
 
-def an_aside(**members: Any) -> SetAside:
+def an_aside(**members: Any) -> RejectedEntry:
     """What becomes of an entry that cannot be read."""
     entry = {"seq": 7, "op": "withdraw", "type": "solution", "key": "glpi", "revision": 4, **members}
     line = canonical({name: value for name, value in entry.items() if value is not None})
@@ -365,11 +365,11 @@ def test_what_is_noted_of_a_bad_document_holds_nothing_of_it(type_name: str, can
         type=type_name, content=FULL[type_name], tlp="AMBER", audience="rssi", same_as=["urn:a"]
     )
     feed = FeedName("megalis", "rssi")
-    assert isinstance(verify(an_entry(canonical(document), type=type_name), feed), Verified)
+    assert isinstance(verify(an_entry(canonical(document), type=type_name), feed), VerifiedEntry)
     asides = 0
     for changed in changed_everywhere(document, canary):
         found = verify(an_entry(canonical(changed), type=type_name), feed)
-        if isinstance(found, SetAside):
+        if isinstance(found, RejectedEntry):
             asides += 1
             for part in ("canary", "2199", "0230", "T21"):
                 assert part.lower() not in found.detail.lower(), found.detail
@@ -383,7 +383,7 @@ def test_a_group_of_another_operator_is_set_aside_whatever_its_label(tlp: str) -
     for type_name, content in (("group", a_group()), ("solution", a_solution())):
         document = a_document(type=type_name, content=content, tlp=tlp, **meant)
         found = verify(an_entry(canonical(document), type=type_name), FeedName("megalis", audience))
-        assert isinstance(found, SetAside) == (type_name == "group")
+        assert isinstance(found, RejectedEntry) == (type_name == "group")
 
 
 def test_an_identifier_that_is_none_is_not_noted() -> None:
@@ -395,7 +395,7 @@ def test_an_identifier_that_is_none_is_not_noted() -> None:
     )
     raw = canonical(a_document(type="deployment", tlp="AMBER", audience="rssi", content=content))
     found = verify(an_entry(raw, type="deployment"), FeedName("megalis", "rssi"))
-    assert isinstance(found, SetAside)
+    assert isinstance(found, RejectedEntry)
     assert found.detail == (
         "… is not a valid identifier of scheme … at /content/coverage/beneficiaries/0/identifiers/0"
     )
@@ -403,5 +403,5 @@ def test_an_identifier_that_is_none_is_not_noted() -> None:
 
 def test_the_group_a_document_is_for_is_not_noted() -> None:
     found = verify(an_entry(canonical(a_document(tlp="AMBER", audience="canary"))), PUBLIC)
-    assert isinstance(found, SetAside)
+    assert isinstance(found, RejectedEntry)
     assert found.detail == "a document for another group in the feed megalis/public"

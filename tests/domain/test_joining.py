@@ -14,9 +14,9 @@ from federation.domain.invitation import (
     MAX_REGISTRATION,
     PROOF_SECONDS,
     Invitation,
-    a_secret,
     code,
     fingerprint,
+    new_secret,
 )
 
 MARK = "federation-invitation-1."
@@ -76,7 +76,7 @@ def test_what_is_not_whole_is_said_to_be_so(wrong: str) -> None:
 
 
 def test_a_secret_has_256_random_bits() -> None:
-    secrets = {a_secret() for _ in range(50)}
+    secrets = {new_secret() for _ in range(50)}
     assert len(secrets) == 50
     assert {len(base64.urlsafe_b64decode(secret + "=")) for secret in secrets} == {32}
 

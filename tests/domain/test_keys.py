@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from federation.domain.errors import Unauthenticated
-from federation.node.keys import Keyring, mint, thumbprint, verified
+from federation.node.keys import Keyring, mint_private_key, thumbprint, verify_jwt
 
 TYPES: frozenset[str | None] = frozenset({"at+jwt"})
-KEY, OTHER = mint(), mint()
+KEY, OTHER = mint_private_key(), mint_private_key()
 RING = Keyring.of(KEY)
 JWKS = RING.public()
 HEADER = {"alg": "ES256", "typ": "at+jwt", "kid": KEY["kid"]}
@@ -45,7 +45,7 @@ def signed(header: Any, claims: Any = CLAIMS, key: dict[str, Any] = KEY) -> str:
 
 def does_not_hold(token: str, jwks: dict[str, Any] = JWKS, types: frozenset[str | None] = TYPES) -> bool:
     with pytest.raises(Unauthenticated) as refusal:
-        verified(token, jwks, types)
+        verify_jwt(token, jwks, types)
     return refusal.value.detail == "the token does not hold"
 
 
@@ -60,7 +60,7 @@ def by_hand(jwk: dict[str, Any]) -> str:
 
 def test_a_thumbprint_is_that_of_rfc_7638() -> None:
     for _ in range(5):
-        key = mint()
+        key = mint_private_key()
         assert thumbprint(key) == by_hand(key) == key["kid"] == Keyring.of(key).kid
 
 
@@ -107,23 +107,23 @@ def test_the_newest_key_signs_and_the_older_ones_still_verify() -> None:
     ring = Keyring.of(OTHER, KEY)
     assert ring.kid == OTHER["kid"]
     old, new = RING.sign(CLAIMS, typ="at+jwt"), ring.sign(CLAIMS, typ="at+jwt")
-    assert verified(old, ring.public(), TYPES) == verified(new, ring.public(), TYPES) == CLAIMS
+    assert verify_jwt(old, ring.public(), TYPES) == verify_jwt(new, ring.public(), TYPES) == CLAIMS
     assert does_not_hold(new, JWKS)
 
 
 def test_minted_keys_are_all_different() -> None:
-    assert len({mint()["d"] for _ in range(20)}) == 20
+    assert len({mint_private_key()["d"] for _ in range(20)}) == 20
 
 
 # Tokens
 
 
 def test_a_token_that_holds_gives_its_claims() -> None:
-    assert verified(RING.sign({"a": [1, "é"]}, typ="at+jwt"), JWKS, TYPES) == {"a": [1, "é"]}
+    assert verify_jwt(RING.sign({"a": [1, "é"]}, typ="at+jwt"), JWKS, TYPES) == {"a": [1, "é"]}
 
 
 def test_a_token_made_by_hand_holds_as_well() -> None:
-    assert verified(signed(HEADER), JWKS, TYPES) == CLAIMS
+    assert verify_jwt(signed(HEADER), JWKS, TYPES) == CLAIMS
 
 
 def test_a_token_says_its_algorithm_type_and_key() -> None:
@@ -133,7 +133,7 @@ def test_a_token_says_its_algorithm_type_and_key() -> None:
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "At+Jwt"])
 def test_a_type_is_compared_without_case(typ: str) -> None:
-    assert verified(signed({**HEADER, "typ": typ}), JWKS, TYPES) == CLAIMS
+    assert verify_jwt(signed({**HEADER, "typ": typ}), JWKS, TYPES) == CLAIMS
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_token_of_another_type_does_not_hold(typ: Any) -> None:
 def test_a_token_without_a_type_does_not_hold_unless_that_is_allowed() -> None:
     bare = signed({"alg": "ES256", "kid": KEY["kid"]})
     assert does_not_hold(bare)
-    assert verified(bare, JWKS, frozenset({None, "jwt"})) == CLAIMS
+    assert verify_jwt(bare, JWKS, frozenset({None, "jwt"})) == CLAIMS
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", ""])
@@ -202,7 +202,7 @@ def test_a_token_of_another_algorithm_does_not_hold_though_the_signature_would(a
 
 
 def test_a_token_signed_with_another_key_does_not_hold() -> None:
-    assert verified(signed({**HEADER, "kid": OTHER["kid"]}, key=OTHER), Keyring.of(OTHER).public(), TYPES)
+    assert verify_jwt(signed({**HEADER, "kid": OTHER["kid"]}, key=OTHER), Keyring.of(OTHER).public(), TYPES)
     assert does_not_hold(signed({**HEADER, "kid": OTHER["kid"]}, key=OTHER))
     assert does_not_hold(signed(HEADER, key=OTHER))
 
@@ -305,7 +305,7 @@ def test_nothing_holds_against_a_key_set_without_a_key(jwks: dict[str, Any]) -> 
 def test_an_assertion_is_short_lived_for_one_audience_and_each_time_another() -> None:
     before = int(time.time())
     first, second = (
-        verified(
+        verify_jwt(
             RING.assertion("arnia", "https://megalis.example.org"),
             JWKS,
             frozenset({"client-authentication+jwt"}),

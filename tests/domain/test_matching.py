@@ -15,11 +15,11 @@ from packaging.version import Version as Pep440
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
 from federation.domain.exposure.matching import (
-    MOST_BOUNDS,
+    MAX_BOUNDS,
     REASONS,
     Reason,
     in_range,
-    matched,
+    match_version,
     range_problem,
     solutions_of,
 )
@@ -149,7 +149,7 @@ SOME = Affected(solution="arnia/glpi", range=GLPI, fixed_in=("10.0.18", "10.0.10
 def test_several_entries_of_a_solution_are_alternatives() -> None:
     hit = (SOME, Affected(solution="arnia/glpi", range="vers:generic/<9.5.14"))
     for version, reason in (("10.0.17", "in-range"), ("9.5.13", "in-range"), ("9.5.14", "outside-range")):
-        found = matched(hit, "arnia/glpi", version, None)
+        found = match_version(hit, "arnia/glpi", version, None)
         assert found
         assert found.reason == reason
 
@@ -158,13 +158,15 @@ def test_unknown_is_told_before_not_affected_and_affected_before_unknown() -> No
     words = Affected(solution="arnia/glpi", range_text="some of them")
     safe = Affected(solution="arnia/glpi", range="vers:generic/<1")
     hit = Affected(solution="arnia/glpi", range="vers:all/*")
-    found = [matched(several, "arnia/glpi", "10.0.1", None) for several in ((words, safe), (words, hit))]
+    found = [
+        match_version(several, "arnia/glpi", "10.0.1", None) for several in ((words, safe), (words, hit))
+    ]
     assert [one.verdict for one in found if one] == ["unknown", "affected"]
 
 
 def test_a_solution_that_is_not_spoken_of_has_no_answer() -> None:
-    assert matched((SOME,), "arnia/xwiki", "10.0.17", None) is None
-    assert matched((Affected(deployments=("arnia/one",)),), "arnia/glpi", "1", None) is None
+    assert match_version((SOME,), "arnia/xwiki", "10.0.17", None) is None
+    assert match_version((Affected(deployments=("arnia/one",)),), "arnia/glpi", "1", None) is None
 
 
 def test_what_is_named_as_fixed_is_not_affected_whatever_the_range() -> None:
@@ -174,7 +176,7 @@ def test_what_is_named_as_fixed_is_not_affected_whatever_the_range() -> None:
         ("10.0.18", None, "fixed-version"),
         ("10.0.18", "rolling", "rolling"),
     ):
-        found = matched((SOME,), "arnia/glpi", version, state)  # type: ignore[arg-type]
+        found = match_version((SOME,), "arnia/glpi", version, state)  # type: ignore[arg-type]
         assert found
         assert found.reason == reason
 
@@ -185,7 +187,7 @@ def test_without_a_range_the_answer_is_unknown() -> None:
 
 
 def _reason(one: Affected) -> str:
-    found = matched((one,), "arnia/glpi", "10.0.17", "exact")
+    found = match_version((one,), "arnia/glpi", "10.0.17", "exact")
     assert found
     assert found.verdict == "unknown"
     return found.reason
@@ -203,10 +205,10 @@ def test_an_outage_that_names_deployments_says_nothing_of_the_same_software_else
 
 
 def test_a_range_has_a_number_of_bounds_that_can_be_read_in_time() -> None:
-    most = "|".join(f"!={n}" for n in range(MOST_BOUNDS))
-    assert in_range(f"vers:generic/{most}", str(MOST_BOUNDS), "exact") == "in-range"
+    most = "|".join(f"!={n}" for n in range(MAX_BOUNDS))
+    assert in_range(f"vers:generic/{most}", str(MAX_BOUNDS), "exact") == "in-range"
     assert in_range(f"vers:generic/{most}|!=x", "1", "exact") == "range-unreadable"
-    assert range_problem(f"vers:generic/{most}|!={MOST_BOUNDS}") == "the incident's range cannot be read"
+    assert range_problem(f"vers:generic/{most}|!={MAX_BOUNDS}") == "the incident's range cannot be read"
 
 
 def test_a_range_that_is_not_understood_says_why() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from federation.domain.peer import FIRST_WAIT, LONGEST_WAIT, back_off
+from federation.domain.peer import FIRST_WAIT, MAX_WAIT_SECONDS, back_off
 
 
 class Longest(random.Random):
@@ -29,7 +29,7 @@ def seconds(wait: timedelta) -> float:
 def test_the_wait_doubles_from_one_second_to_five_minutes(failures: int, longest: float) -> None:
     assert seconds(back_off(failures, chance=Longest())) == longest
     assert seconds(back_off(failures, chance=Shortest())) == 0.5
-    assert (FIRST_WAIT, LONGEST_WAIT) == (1.0, 300.0)
+    assert (FIRST_WAIT, MAX_WAIT_SECONDS) == (1.0, 300.0)
 
 
 def test_peers_that_failed_together_do_not_return_together() -> None:

@@ -16,15 +16,15 @@ from federation.domain.errors import Unauthenticated
 from federation.domain.peer import OwnKey
 from federation.node import keys as node_keys
 from federation.node.keys import (
-    MOST_ENDORSED,
+    MAX_ENDORSEMENTS,
+    DPoPSigner,
     Keyring,
-    Prover,
-    followed,
     kid_of,
-    mint,
-    proved,
+    mint_private_key,
     thumbprint,
-    verified,
+    trusted_keys,
+    verify_dpop_proof,
+    verify_jwt,
 )
 from tests.attack.forging import Key, Party, b64, changed, part, token_hash
 
@@ -56,7 +56,7 @@ def a_proof(header: dict[str, Any] | None = None, **changes: Any) -> str:
 
 def holds(proof: str, method: str = "GET", url: str = URL, token: str | None = None) -> bool:
     try:
-        found = proved(proof, method, url, token)
+        found = verify_dpop_proof(proof, method, url, token)
     except Unauthenticated:
         return False
     assert found.jkt == SHOWN.kid
@@ -128,9 +128,9 @@ def test_what_is_no_proof_does_not_hold(garbage: str) -> None:
 
 
 def test_our_own_proofs_hold_and_are_each_another() -> None:
-    ours = Prover()
+    ours = DPoPSigner()
     first, second = ours.proof("GET", URL, "token"), ours.proof("GET", URL, "token")
-    one, other = proved(first, "GET", URL, "token"), proved(second, "GET", URL, "token")
+    one, other = verify_dpop_proof(first, "GET", URL, "token"), verify_dpop_proof(second, "GET", URL, "token")
     assert one.jkt == other.jkt
     assert one.jti != other.jti
     assert len(base64.urlsafe_b64decode(one.jti + "==")) == 16
@@ -139,7 +139,7 @@ def test_our_own_proofs_hold_and_are_each_another() -> None:
     bare = json.loads(base64.urlsafe_b64decode(ours.proof("POST", URL).split(".")[1] + "=="))
     assert bare.keys() == {"jti", "htm", "htu", "iat"}
     with pytest.raises(Unauthenticated):
-        proved(ours.proof("GET", URL), "GET", URL, "token")
+        verify_dpop_proof(ours.proof("GET", URL), "GET", URL, "token")
 
 
 def test_the_hash_of_a_token_is_that_of_rfc_9449() -> None:
@@ -154,7 +154,7 @@ def endorsed(*chain: Key) -> list[str]:
 
 
 def kids(told: dict[str, Any], *known: str, operator: str = "megalis") -> set[str]:
-    return {key["kid"] for key in followed(known, told, operator)["keys"]}
+    return {key["kid"] for key in trusted_keys(known, told, operator)["keys"]}
 
 
 A, B, C, D = (Key(seed) for seed in "ABCD")
@@ -166,7 +166,7 @@ def test_keys_are_followed_from_the_one_that_is_known() -> None:
     assert kids(told, B.kid) == {B.kid, C.kid}
     assert kids({**told, "keys": [C.public]}, A.kid) == {C.kid}
     assert kids({"keys": [D.public, A.public]}, A.kid) == {A.kid}
-    (kept,) = followed({A.kid}, {"keys": [A.private]}, "megalis")["keys"]
+    (kept,) = trusted_keys({A.kid}, {"keys": [A.private]}, "megalis")["keys"]
     assert kept == A.public, "and nothing that was said beside it"
 
 
@@ -182,7 +182,7 @@ def test_keys_are_followed_from_the_one_that_is_known() -> None:
 )  # fmt: skip
 def test_a_set_without_a_key_that_was_endorsed_is_nobodys(told: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated, match="no key that it is known by"):
-        followed({A.kid}, told, "megalis")
+        trusted_keys({A.kid}, told, "megalis")
 
 
 def forged(by: Key, shown: Key, new: Key) -> str:
@@ -204,15 +204,15 @@ MISTYPED = A.jws({"alg": "ES256", "typ": "jwt", "jwk": A.public}, {"iss": "megal
 def test_a_succession_that_cannot_be_read_or_is_forged_spoils_the_whole_set(succession: Any) -> None:
     """Although the set has a key that is known: whoever serves it does not know what it does."""
     with pytest.raises(Unauthenticated, match="succession of the keys cannot be read"):
-        followed({A.kid}, {"keys": [A.public], "succession": succession}, "megalis")
+        trusted_keys({A.kid}, {"keys": [A.public], "succession": succession}, "megalis")
 
 
 def test_a_succession_has_a_length() -> None:
     one = endorsed(A, B)
-    assert MOST_ENDORSED == 500
+    assert MAX_ENDORSEMENTS == 500
     assert kids({"keys": [B.public], "succession": one * 500}, A.kid) == {B.kid}
     with pytest.raises(Unauthenticated, match="cannot be read"):
-        followed({A.kid}, {"keys": [B.public], "succession": one * 501}, "megalis")
+        trusted_keys({A.kid}, {"keys": [B.public], "succession": one * 501}, "megalis")
 
 
 # Names of keys
@@ -253,7 +253,7 @@ def a_ring(*keys: OwnKey, now: datetime) -> Keyring:
 def test_the_newest_key_whose_time_has_come_signs_and_all_that_hold_are_published() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     old, retired, new = (
-        OwnKey(jwk=mint(), use_from=now + timedelta(hours=n), retired=n == 0) for n in (-1, 0, 1)
+        OwnKey(jwk=mint_private_key(), use_from=now + timedelta(hours=n), retired=n == 0) for n in (-1, 0, 1)
     )
     kid = {id(key): key.jwk["kid"] for key in (old, retired, new)}
     ring = a_ring(new, retired, old, now=now)
@@ -268,25 +268,25 @@ def test_the_newest_key_whose_time_has_come_signs_and_all_that_hold_are_publishe
 
 def test_endorsements_are_told_oldest_first() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    keys = [OwnKey(jwk=mint(), use_from=now, endorsement=name) for name in ("third", "second")]
-    ring = a_ring(*keys, OwnKey(jwk=mint()), now=now)
+    keys = [OwnKey(jwk=mint_private_key(), use_from=now, endorsement=name) for name in ("third", "second")]
+    ring = a_ring(*keys, OwnKey(jwk=mint_private_key()), now=now)
     assert ring.public()["succession"] == ["second", "third"]
 
 
 def test_what_is_signed_says_what_it_is_and_by_whom() -> None:
-    ring, other = Keyring.of(mint()), mint()
+    ring, other = Keyring.of(mint_private_key()), mint_private_key()
     token = ring.endorse(other, "arnia")
     header = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))
     assert header == {
         "alg": "ES256", "typ": "federation-key+jwt", "kid": ring.kid, "jwk": ring.public_jwk(ring.kid)
     }  # fmt: skip
-    said = verified(token, ring.public(), frozenset({"federation-key+jwt"}))
+    said = verify_jwt(token, ring.public(), frozenset({"federation-key+jwt"}))
     assert said["iss"] == "arnia"
     assert said["jwk"] == {name: other[name] for name in ("kty", "crv", "x", "y")}
     assert "d" not in header["jwk"]
 
 
 def test_an_assertion_has_192_random_bits() -> None:
-    ring = Keyring.of(mint())
-    said = verified(ring.assertion("arnia", "x"), ring.public(), frozenset({"client-authentication+jwt"}))
+    ring = Keyring.of(mint_private_key())
+    said = verify_jwt(ring.assertion("arnia", "x"), ring.public(), frozenset({"client-authentication+jwt"}))
     assert len(base64.urlsafe_b64decode(said["jti"])) == 24

@@ -11,7 +11,7 @@ from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
 from federation.domain.errors import Invalid
-from federation.domain.query import CONTROLS, SORTS, Place, Query, filters_of, read_query
+from federation.domain.query import CONTROLS, SORTS, PageKey, Query, filters_of, read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
 from tests.domain.builders import NOW
@@ -83,7 +83,7 @@ def test_a_control_that_is_there_twice_is_refused(name: str) -> None:
     good = {
         "q": "parc", "updated_since": "2026-03-01", "updated_before": "2026-03-01", "sort": "id",
         "limit": "10",
-        "after": str(Place("-updated_at", NOW, "arnia", "glpi")), "total": "true",
+        "after": str(PageKey("-updated_at", NOW, "arnia", "glpi")), "total": "true",
     }  # fmt: skip
     assert asked((name, good[name]))
     refusal = refused((name, good[name]), (name, good[name]))
@@ -194,8 +194,8 @@ def test_a_body_without_a_number_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_place_is_read_back_as_it_was_written(sort: Any) -> None:
-    place = Place(sort, NOW.replace(microsecond=123_456), "megalis.bretagne.bzh", "A_b~c.d-e")
-    assert Place.parse(str(place), sort) == place
+    place = PageKey(sort, NOW.replace(microsecond=123_456), "megalis.bretagne.bzh", "A_b~c.d-e")
+    assert PageKey.parse(str(place), sort) == place
     assert asked(("sort", sort), ("after", str(place))).after == place
     assert str(place).isascii()
     assert not set(str(place)) & set("+/=&?# ")
@@ -204,7 +204,7 @@ def test_a_place_is_read_back_as_it_was_written(sort: Any) -> None:
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("other", SORTS)
 def test_a_place_of_another_sort_order_is_refused(sort: Any, other: str) -> None:
-    place = str(Place(sort, NOW, "arnia", "glpi"))
+    place = str(PageKey(sort, NOW, "arnia", "glpi"))
     if sort == other:
         assert asked(("sort", other), ("after", place)).after
     else:

@@ -13,13 +13,13 @@ import yaml
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.exposure.linkage import (
-    LONGEST,
-    MOST_ADOPTED,
-    MOST_OF_ONE,
-    MOST_STEPS,
-    MOST_TOLD,
+    MAX_ADOPTED,
+    MAX_LINKS_PER_SOLUTION,
+    MAX_LISTED,
+    MAX_STEPS,
+    MAX_URI_LENGTH,
     Links,
-    Naming,
+    NamedBy,
     identifier,
     identifiers,
     is_record,
@@ -71,7 +71,8 @@ def test_however_it_is_written_a_product_has_one_identifier(written: str, one_fo
         "https://gitlab.com/glpi-project/", "https://git.example.org/", "https://[::1", "https://a:b/c",
         "pkg:", "pkg:pypi", "pkg:pypi/", "pkg:pypi/@1.0", "pkg:github/glpi-project",
         "cpe:2.3:a:*:glpi:1", "cpe:2.3:a:glpi-project:-", "cpe:/a", "urn:",
-        f"https://git.example.org/{'x' * LONGEST}", f"https://git.example.org/{'é' * (LONGEST // 2)}",
+        f"https://git.example.org/{'x' * MAX_URI_LENGTH}",
+        f"https://git.example.org/{'é' * (MAX_URI_LENGTH // 2)}",
     ],
 )  # fmt: skip
 def test_what_is_that_of_many_products_or_cannot_be_read_identifies_none(written: str) -> None:
@@ -149,23 +150,23 @@ def test_two_that_name_the_same_repository_are_one_and_each_is_told_to_say_so() 
     assert not more
     assert set(same) == {"b/x"}
     assert same["b/x"].certain
-    assert same["b/x"].because == (Naming("a/x", R), Naming("b/x", R))
+    assert same["b/x"].because == (NamedBy("a/x", R), NamedBy("b/x", R))
     assert told("b/x", a_x=[R], b_x=[R]) == {"a/x": True}
 
 
 def test_what_names_the_solution_of_an_incident_says_so_for_itself() -> None:
     same, _ = found("a/x", b_x=["a/x"])
     assert same["b/x"].certain, "also where the record of a/x has not arrived"
-    assert same["b/x"].because == (Naming("b/x", "a/x"),)
+    assert same["b/x"].because == (NamedBy("b/x", "a/x"),)
 
 
 def test_what_only_the_incidents_side_says_of_another_record_is_not_certain() -> None:
     same, _ = found("a/x", a_x=["b/x"], b_x=[])
     assert not same["b/x"].certain
-    assert same["b/x"].because == (Naming("a/x", "b/x"),)
+    assert same["b/x"].because == (NamedBy("a/x", "b/x"),)
     both, _ = found("a/x", a_x=["b/x"], b_x=["a/x"])
     assert both["b/x"].certain, "it was returned"
-    assert both["b/x"].because == (Naming("a/x", "b/x"), Naming("b/x", "a/x"))
+    assert both["b/x"].because == (NamedBy("a/x", "b/x"), NamedBy("b/x", "a/x"))
 
 
 def test_a_record_speaks_for_the_records_it_names() -> None:
@@ -173,7 +174,7 @@ def test_a_record_speaks_for_the_records_it_names() -> None:
     chain_ = {"a_x": [R], "b_x": [R], "c_x": ["b/x"]}
     same, _ = found("a/x", **chain_)
     assert same["c/x"].certain
-    assert same["c/x"].because == (Naming("a/x", R), Naming("b/x", R), Naming("c/x", "b/x"))
+    assert same["c/x"].because == (NamedBy("a/x", R), NamedBy("b/x", R), NamedBy("c/x", "b/x"))
     # The other way round nobody at a/x has said anything of c/x.
     assert told("c/x", **chain_) == {"b/x": False, "a/x": False}
     assert told("c/x", **{**chain_, "b_x": [R, "c/x"]}) == {"b/x": True, "a/x": True}
@@ -207,28 +208,28 @@ def test_a_circle_ends() -> None:
 
 def test_a_chain_reaches_as_far_as_is_said_and_no_further() -> None:
     up = {f"op{n}_x": [f"op{n - 1}/x"] for n in range(1, 9)}
-    assert set(told("op0/x", **up)) == {f"op{n}/x" for n in range(1, MOST_STEPS + 1)}
-    assert set(told("op8/x", **up)) == {f"op{n}/x" for n in range(8 - MOST_STEPS, 8)}
+    assert set(told("op0/x", **up)) == {f"op{n}/x" for n in range(1, MAX_STEPS + 1)}
+    assert set(told("op8/x", **up)) == {f"op{n}/x" for n in range(8 - MAX_STEPS, 8)}
 
 
 def test_a_thousand_solutions_of_one_operator_leave_room_for_the_others_and_are_told_to_be_more() -> None:
     flood = {f"aaa_x{n:04}": [R] for n in range(1_000)}
     same, more = found("a/x", a_x=[R], zz_x=[R], **flood)
     assert "zz/x" in same
-    assert len(same) == MOST_OF_ONE + 1
+    assert len(same) == MAX_LINKS_PER_SOLUTION + 1
     assert more
-    none_beyond = found("a/x", a_x=[R], zz_x=[R], **dict(list(flood.items())[:MOST_OF_ONE]))
-    assert len(none_beyond[0]) == MOST_OF_ONE + 1
+    none_beyond = found("a/x", a_x=[R], zz_x=[R], **dict(list(flood.items())[:MAX_LINKS_PER_SOLUTION]))
+    assert len(none_beyond[0]) == MAX_LINKS_PER_SOLUTION + 1
     assert not none_beyond[1]
 
 
 def test_as_many_records_are_spoken_for_and_told() -> None:
-    wide = [f"op{n}/x" for n in range(2 * MOST_ADOPTED)]
+    wide = [f"op{n}/x" for n in range(2 * MAX_ADOPTED)]
     same, more = found("a/x", a_x=wide)
-    assert len(same) == MOST_ADOPTED - 1
+    assert len(same) == MAX_ADOPTED - 1
     assert more
-    shown = Links({"a/x": same}).told(("a/x", solution) for solution in same)
-    assert [one.solution for one in shown] == sorted(same)[:MOST_TOLD]
+    shown = Links({"a/x": same}).to_view(("a/x", solution) for solution in same)
+    assert [one.solution for one in shown] == sorted(same)[:MAX_LISTED]
 
 
 def test_what_is_one_software_is_what_the_rule_says_whatever_the_records_name() -> None:
@@ -262,7 +263,7 @@ def test_what_is_one_software_is_what_the_rule_says_whatever_the_records_name() 
 
 def _spoken(start: str, says: dict[str, list[str]], *, only_returned: bool = False) -> set[str]:
     records = {start}
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         records |= {
             one
             for solution in records

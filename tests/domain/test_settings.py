@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.settings import Settings, mail_server, read, read_password
 
 
@@ -17,7 +17,7 @@ def settings(**variables: str) -> Settings:
 
 
 def refused(**variables: str) -> str:
-    with pytest.raises(Broken) as refusal:
+    with pytest.raises(CommandFailed) as refusal:
         settings(**variables)
     (name,) = variables
     assert f"FEDERATION_{name}" in str(refusal.value)
@@ -197,7 +197,7 @@ HALVES: list[tuple[dict[str, str], str, str]] = [
 def test_half_a_mail_server_is_refused_when_the_program_starts(
     variables: dict[str, str], name: str, why: str
 ) -> None:
-    with pytest.raises(Broken, match=why) as refusal:
+    with pytest.raises(CommandFailed, match=why) as refusal:
         settings(**variables)
     assert f"FEDERATION_{name}" in str(refusal.value)
     assert "secret" not in str(refusal.value)
@@ -208,5 +208,7 @@ def test_half_a_mail_server_is_refused_when_the_program_starts(
 def test_a_password_file_holds_a_password_and_nothing_else(held: bytes, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_bytes(held)
-    with pytest.raises(Broken, match="FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line"):
+    with pytest.raises(
+        CommandFailed, match="FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line"
+    ):
         read_password(file)

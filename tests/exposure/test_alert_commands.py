@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from federation.cli import main
 from federation.domain.alert import EVENTS
-from federation.domain.deadline import Clock
+from federation.domain.deadline import ReportingDeadline
 from federation.domain.errors import Conflict, Invalid, NotFound
-from federation.node import alerts, deadlines, status
+from federation.node import alerts, deadlines
+from federation.node import status as node_status
 from federation.node.node import Node
 from federation.telemetry import Metrics
 from tests.api.asking import refused
@@ -224,7 +225,7 @@ async def test_the_clock_that_is_due_next_comes_first_and_what_is_done_last(arni
     assert (status, "U+202E" in why) == (1, True)
 
 
-A_CLOCK = Clock(title="Fuite", regimes=("gdpr",), aware_at="2026-01-30T08:30:00Z")
+A_CLOCK = ReportingDeadline(title="Fuite", regimes=("gdpr",), aware_at="2026-01-30T08:30:00Z")
 
 
 async def test_no_clock_is_kept_that_would_not_be_listed(
@@ -232,15 +233,15 @@ async def test_no_clock_is_kept_that_would_not_be_listed(
 ) -> None:
     monkeypatch.setattr(deadlines, "MOST", 2)
     found = await asyncio.gather(
-        *(deadlines.keep(arnia, A_CLOCK, "arnia", f"k{number}") for number in range(4)),
+        *(deadlines.set_deadline(arnia, A_CLOCK, "arnia", f"k{number}") for number in range(4)),
         return_exceptions=True,
     )
     assert [type(one) for one in found if isinstance(one, Exception)] == [Invalid, Invalid]
-    kept = [one.key for one in await deadlines.all_of(arnia)]
+    kept = [one.key for one in await deadlines.list_deadlines(arnia)]
     assert len(kept) == 2
-    await deadlines.keep(arnia, A_CLOCK, "arnia", kept[0])
+    await deadlines.set_deadline(arnia, A_CLOCK, "arnia", kept[0])
     with pytest.raises(Conflict):
-        await deadlines.keep(arnia, A_CLOCK, "arnia", kept[0], new=True)
+        await deadlines.set_deadline(arnia, A_CLOCK, "arnia", kept[0], new=True)
     with pytest.raises(NotFound):
         await deadlines.find(arnia, "arnia", "none")
 
@@ -251,7 +252,7 @@ async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(a
     await said(dsn, "subscription", "add", "--event", "incident.published", "--webhook", HOOK)
 
     async def counted() -> list[str]:
-        page = (await status.metrics_page(arnia, Metrics())).decode()
+        page = (await node_status.metrics_page(arnia, Metrics())).decode()
         return [
             line.partition("untold")[2] for line in page.splitlines() if line.startswith("federation_alerts")
         ]

@@ -629,7 +629,7 @@ async def test_a_peer_is_silent_since_it_last_answered(
     await subscribed(arnia, "peer.stale")
     await introduce(arnia, megalis)
     async with arnia.store.write() as tx:
-        await tx.peers.answered("megalis")
+        await tx.peers.mark_answered("megalis")
         await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
     moment[0] += timedelta(minutes=9)
     assert await alerts.notice(arnia) == 0
@@ -687,7 +687,7 @@ async def test_a_process_looks_when_something_arrives_and_now_and_then_and_rests
 
     monkeypatch.setattr(alerts, "monotonic", lambda: clock[0])
     monkeypatch.setattr(alerts, "notice", notice)
-    noticing = alerts.Noticing(arnia)
+    noticing = alerts.AlertScan(arnia)
     await subscribed(arnia, "incident.published")
 
     async def look(seconds: float) -> tuple[int, int]:
@@ -911,6 +911,6 @@ async def test_all_that_waits_for_a_receiver_that_is_gone_is_parked(arnia: Node,
 async def test_no_more_subscriptions_than_there_may_be(
     arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "MOST_SUBSCRIPTIONS", 2)
+    monkeypatch.setattr(alerts, "MAX_SUBSCRIPTIONS", 2)
     found = await asyncio.gather(*(subscribed(arnia, "peer.stale") for _ in range(4)), return_exceptions=True)
     assert sum(isinstance(one, Invalid) for one in found) == 2

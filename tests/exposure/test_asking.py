@@ -12,7 +12,7 @@ import pytest
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.solution import Solution
 from federation.domain.errors import Forbidden, Invalid, NotFound, NotTheWriter, Retracted, Unavailable
-from federation.domain.exposure.totals import Copy
+from federation.domain.exposure.totals import CopyAge
 from federation.domain.feed import FeedName
 from federation.domain.visibility import anonymous, itself
 from federation.node import exposure, records
@@ -115,11 +115,11 @@ async def test_another_edition_of_the_register_begins_anew_though_nothing_has_ar
 
 async def test_a_group_that_nothing_is_left_of_is_gone(arnia: Node) -> None:
     await publish(arnia, "deployment", "one", running())
-    await exposure.bring_in(arnia)
+    await exposure.refresh_index(arnia)
     await records.retract(arnia, Deployment, "arnia", "one", by=OWN)
-    await exposure.bring_in(arnia)
+    await exposure.refresh_index(arnia)
     async with arnia.store.read() as tx:
-        assert await tx.exposure.of_solutions([GLPI], seen_by=OWN) == ()
+        assert await tx.exposure.of_solutions([GLPI], visible_to=OWN) == ()
 
 
 async def test_who_asks_while_very_much_is_brought_in_is_told_to_come_back(
@@ -129,9 +129,9 @@ async def test_who_asks_while_very_much_is_brought_in_is_told_to_come_back(
     for number in range(4):
         await publish(arnia, "deployment", f"d{number}", running())
     with pytest.raises(Unavailable, match="records that have arrived are still being counted"):
-        await exposure.bring_in(arnia, within=-1.0)
-    await exposure.bring_in(arnia)
-    await exposure.bring_in(arnia, within=-1.0)  # nothing is left to be waited for
+        await exposure.refresh_index(arnia, within=-1.0)
+    await exposure.refresh_index(arnia)
+    await exposure.refresh_index(arnia, within=-1.0)  # nothing is left to be waited for
 
 
 async def test_in_the_background_it_is_brought_in_as_long_as_nothing_else_arrives(
@@ -143,10 +143,10 @@ async def test_in_the_background_it_is_brought_in_as_long_as_nothing_else_arrive
 
     async def behind() -> int:
         async with arnia.store.read() as tx:
-            return await tx.exposure.behind()
+            return await tx.exposure.lag()
 
     assert await behind() == 4
-    keeping = exposure.KeepingUp()
+    keeping = exposure.IndexRefresher()
     async with asyncio.timeout(30):
         await keeping.keep_up(arnia)
     assert await behind() == 0
@@ -158,45 +158,45 @@ async def test_while_much_arrives_it_is_left_for_later_but_not_for_ever(
 ) -> None:
     monkeypatch.setattr(exposure, "HURRY", 1)
     monkeypatch.setattr(exposure, "MOST_PASSED", 2)
-    keeping = exposure.KeepingUp()
+    keeping = exposure.IndexRefresher()
 
     async def look(name: str) -> int:
         """What is left after a look before which two more have arrived."""
         for number in range(2):
             await publish(arnia, "deployment", f"{name}{number}", running())
-        await arnia.watch.look()
+        await arnia.notifier.refresh()
         await keeping.keep_up(arnia)
         async with arnia.store.read() as tx:
-            return await tx.exposure.behind()
+            return await tx.exposure.lag()
 
     assert [await look(name) for name in "abc"] == [2, 4, 0]
     assert await look("d") == 2
     await keeping.keep_up(arnia)  # nothing has arrived since
     async with arnia.store.read() as tx:
-        assert await tx.exposure.behind() == 0
+        assert await tx.exposure.lag() == 0
 
 
 async def test_while_somebody_publishes_it_is_brought_in_by_and_by(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     portions: list[int | None] = []
-    really = ExposureWriter.bring_in
+    really = ExposureWriter.refresh
 
     async def noted(self: ExposureWriter, most: int | None = None) -> int:
         portions.append(most)
         return await really(self, most)
 
-    monkeypatch.setattr(ExposureWriter, "bring_in", noted)
+    monkeypatch.setattr(ExposureWriter, "refresh", noted)
     monkeypatch.setattr(exposure, "FEW", 1)
     monkeypatch.setattr(exposure, "RESTS", 0)
     monkeypatch.setattr(exposure, "QUIET", 3_600.0)
-    keeping = exposure.KeepingUp()
+    keeping = exposure.IndexRefresher()
     for quiet in (False, True):
         if quiet:
             monkeypatch.setattr(exposure, "QUIET", 0.0)
         for number in range(3):
             await publish(arnia, "deployment", f"{quiet}{number}".lower(), running())
-        await arnia.watch.look()
+        await arnia.notifier.refresh()
         await keeping.keep_up(arnia)
     assert portions == [1, 1, 1, None]
 
@@ -215,7 +215,7 @@ async def test_others_have_their_turn_while_it_is_brought_in(
     monkeypatch.setattr("federation.store.exposure.AT_ONCE", 2)
     monkeypatch.setattr("federation.store.exposure.asyncio.sleep", sleep)
     async with arnia.store.write() as tx:
-        await tx.exposure.bring_in()
+        await tx.exposure.refresh()
     assert turns >= 4, "two for what is read, two for what it adds"
 
 
@@ -258,7 +258,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         await tx.feeds.open(FeedName("megalis", "public"), None)
         await tx.feeds.open(FeedName("megalis", "federation"), None)
         await tx.feeds.open(FeedName("recia", "public"), None)
-        await tx.peers.answered("megalis")
+        await tx.peers.mark_answered("megalis")
     states = {
         ("megalis", "public"): Shown("verified", 7), ("megalis", "federation"): Shown("verified", 9),
         ("recia", "public"): Shown("diverged", 1_000), ("arnia", "public"): Shown("diverged", 1_000),
@@ -267,22 +267,22 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         exposure, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
     )
     every = {FeedName(*name): object() for name in states}
-    monkeypatch.setattr("federation.store.checkpoints.DigestsReader.copies", _answering(every))
+    monkeypatch.setattr("federation.store.checkpoints.CheckpointsReader.copies", _answering(every))
 
-    async def copy_of(operator: str) -> Copy:
+    async def copy_of(operator: str) -> CopyAge:
         return (await hits(arnia))[operator].copy
 
-    assert await copy_of("megalis") == Copy("verified", 9)
+    assert await copy_of("megalis") == CopyAge("verified", 9)
     states["megalis", "public"] = Shown("diverged", None)
-    assert await copy_of("megalis") == Copy("diverged", 9)
+    assert await copy_of("megalis") == CopyAge("diverged", 9)
     states["megalis", "public"] = Shown("unproved", None)
-    assert await copy_of("megalis") == Copy("unproved", 9)
+    assert await copy_of("megalis") == CopyAge("unproved", 9)
     states["megalis", "public"] = Shown("verified", 7)
     # What was proved of one that does not answer any more is not worth more than that.
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
-    assert await copy_of("megalis") == Copy("stale", 9)
+    assert await copy_of("megalis") == CopyAge("stale", 9)
     states["megalis", "public"] = Shown("diverged", 7)
-    assert await copy_of("megalis") == Copy("diverged", 9)
+    assert await copy_of("megalis") == CopyAge("diverged", 9)
 
 
 def _answering(value: Any) -> Any:

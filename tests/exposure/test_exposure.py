@@ -11,7 +11,7 @@ import pytest
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.errors import NotFound, Retracted
-from federation.domain.exposure.totals import Copy
+from federation.domain.exposure.totals import CopyAge
 from federation.domain.territories.bodies import bodies as register
 from federation.domain.visibility import itself
 from federation.node import exposure, records
@@ -402,7 +402,7 @@ async def test_groups_brought_in_bit_by_bit_are_those_brought_in_at_once(
             version = chance.choice(("10.0.1", "10.0.17", "10.0.18", None))
             await publish(arnia, "deployment", key, running(version, coverage))
         if number % 7 == 0:
-            await exposure.bring_in(arnia)
+            await exposure.refresh_index(arnia)
     step_by_step = _without_time(await told(arnia))
     async with arnia.store.write() as tx:
         await tx.exposure._session.connection.execute("UPDATE exposure SET arrival = 0, register = 'another'")
@@ -410,7 +410,7 @@ async def test_groups_brought_in_bit_by_bit_are_those_brought_in_at_once(
     monkeypatch.setattr("federation.store.exposure.WINDOW_BYTES", 2_000)
     assert _without_time(await told(arnia)) == step_by_step
     async with arnia.store.read() as tx:
-        groups = await tx.exposure.of_solutions([GLPI], seen_by=itself("arnia"))
+        groups = await tx.exposure.of_solutions([GLPI], visible_to=itself("arnia"))
     assert all(group.deployments > 0 for group in groups)
 
 
@@ -435,7 +435,7 @@ async def test_groups_are_begun_anew_when_a_withdrawal_may_have_been_missed(
     assert {name: hit.affected.deployments for name, hit in found.items()} == {"arnia": 9, "megalis": 1}
     # It comes to its end, although it passes what no withdrawal is kept of, and is not begun again.
     async with arnia.store.read() as reading:
-        assert await reading.exposure.behind() == 0
+        assert await reading.exposure.lag() == 0
     # That withdrawals were dropped which had been seen is no reason to.
     async with arnia.store.write() as tx:
         await tx.exposure._session.connection.execute(
@@ -465,16 +465,16 @@ async def _is_there(node: Node, key: str) -> bool:
 async def test_the_age_and_the_state_of_each_copy_are_told(arnia: Node, megalis: Node) -> None:
     await cve(arnia)
     await introduce(arnia, megalis)
-    assert (await hits(arnia))["megalis"].copy == Copy("stale", None), "it never answered"
+    assert (await hits(arnia))["megalis"].copy == CopyAge("stale", None), "it never answered"
     async with arnia.store.write() as tx:
-        await tx.peers.answered("megalis")
+        await tx.peers.mark_answered("megalis")
     copy_ = (await hits(arnia))["megalis"].copy
     assert copy_.state == "unproved"
     assert copy_.age_seconds is not None
     assert copy_.age_seconds < 60
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
     assert (await hits(arnia))["megalis"].copy.state == "stale"
-    assert (await hits(arnia))["arnia"].copy == Copy("own", 0)
+    assert (await hits(arnia))["arnia"].copy == CopyAge("own", 0)
 
 
 async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
@@ -497,7 +497,7 @@ async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
     ].cleared.deployments == 2
     from federation.node import peers
 
-    await peers.told_farewell(arnia, "megalis")
+    await peers.accept_disconnect(arnia, "megalis")
     left = (await hits(arnia))["megalis"]
     assert left.copy.state == "left"
     assert (left.affected.deployments, left.answer) == (1, "known_affected")

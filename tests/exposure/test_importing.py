@@ -63,7 +63,7 @@ def a_cve(*versions: dict[str, Any], number: int = 24799, **cna: Any) -> bytes:
 
 async def take(node: Node, raw: bytes, form: str = "cve", **more: Any) -> list[ImportLine]:
     known = await advisories.catalogue(node)
-    return await advisories.take(node, form, raw, known, source="test", by=itself("arnia"), **more)
+    return await advisories.import_advisory(node, form, raw, known, source="test", by=itself("arnia"), **more)
 
 
 async def content_of(node: Node, key: str) -> dict[str, Any]:
@@ -227,7 +227,7 @@ async def test_what_cannot_be_published_is_refused_with_the_reason_and_left(
 
     monkeypatch.setattr(records, "publish", raced)
     (line,) = await take(arnia, a_cve({"version": "< 10"}, number=10_000))
-    assert (line.outcome, len(tried)) == ("refused", advisories.RACES)
+    assert (line.outcome, len(tried)) == ("refused", advisories.MAX_ATTEMPTS)
     assert "always written by others meanwhile" in (line.detail or "")
 
 
@@ -240,7 +240,7 @@ async def test_what_no_solution_here_is_is_skipped_and_a_name_alone_is_told(arni
     assert line.outcome == "published"
     assert "solution: arnia/parc was found by its name only" in line.defaulted
     known = await advisories.catalogue(arnia, ["arnia/other"])
-    (line,) = await advisories.take(arnia, "cve", raw, known, source="x", by=itself("arnia"))
+    (line,) = await advisories.import_advisory(arnia, "cve", raw, known, source="x", by=itself("arnia"))
     assert (await content_of(arnia, "CVE-2025-24799"))["affects"][0]["solution"] == "arnia/other"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.exposure.linkage import MOST_OF_ONE, Naming, SameSoftware
+from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION, NamedBy, SameSoftware
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import exposure, linkage, peers, records
 from federation.node.node import Node
@@ -88,7 +88,7 @@ async def test_what_both_records_name_makes_them_one_and_it_is_told_who_says_so(
     assert found.total.affected.deployments == 2
     assert [(one.solution, one.named, one.reason) for one in other.versions] == [(OTHER, GLPI, "in-range")]
     assert found.same_software == (
-        SameSoftware(OTHER, GLPI, True, (Naming(GLPI, names), Naming(OTHER, names))),
+        SameSoftware(OTHER, GLPI, True, (NamedBy(GLPI, names), NamedBy(OTHER, names))),
     )
     assert not found.more_same_software
     own = next(one for one in found.operators if one.operator == "arnia")
@@ -123,7 +123,7 @@ async def test_whose_record_names_the_solution_of_the_incident_is_counted_by_its
     await two(arnia, here={}, there={"same_as": [f"{HERE}/{GLPI}"]})
     assert await reached(arnia) == {"arnia": (1, 0), "megalis": (1, 0)}
     (same,) = (await told(arnia)).same_software
-    assert (same.certain, same.because) == (True, (Naming(OTHER, GLPI),))
+    assert (same.certain, same.because) == (True, (NamedBy(OTHER, GLPI),))
 
 
 async def test_what_only_the_incidents_side_says_is_a_question_until_the_other_says_so_too(
@@ -135,7 +135,7 @@ async def test_what_only_the_incidents_side_says_is_a_question_until_the_other_s
     assert found.unknown.reasons == {"software-unsure": 1}
     assert (found.affected.deployments, found.not_affected) == (0, 1), "10.0.18 is not hit either way"
     (same,) = (await told(arnia)).same_software
-    assert (same.certain, same.because) == (False, (Naming(GLPI, OTHER),))
+    assert (same.certain, same.because) == (False, (NamedBy(GLPI, OTHER),))
     await copy(arnia, "statement", "megalis/s", a_statement(incident="arnia/cve", deployments=["megalis/a"]))
     assert (await hits(arnia))["megalis"].affected.reasons == {"stated": 1}
     said = a_statement(incident="arnia/cve", status="under_investigation")
@@ -152,9 +152,9 @@ async def test_the_chain_by_which_a_deployment_is_reached_is_told_link_by_link(a
     assert await reached(arnia) == {"arnia": (1, 0), "megalis": (1, 0), "recia": (1, 0)}
     last = (await told(arnia)).same_software[-1]
     assert last.because == (
-        Naming(GLPI, REPOSITORY),
-        Naming(OTHER, REPOSITORY),
-        Naming("recia/parc", OTHER),
+        NamedBy(GLPI, REPOSITORY),
+        NamedBy(OTHER, REPOSITORY),
+        NamedBy("recia/parc", OTHER),
     )
     # And back to where it began.
     await copy(arnia, "solution", OTHER, a_solution(repository=REPOSITORY), same_as=[f"{HERE}/{GLPI}"],
@@ -200,7 +200,7 @@ async def test_a_peer_that_claims_to_be_everything_stretches_nobodys_exposure_bu
     assert found["megalis"].unknown.reasons == {"software-unsure": 1}
     assert found["megalis"].affected.deployments == 0
     same = {one.solution: one for one in (await told(arnia, "cve", origin="evil")).same_software}
-    assert same["megalis/nextcloud"].because == (Naming("evil/everything", "megalis/nextcloud"),)
+    assert same["megalis/nextcloud"].because == (NamedBy("evil/everything", "megalis/nextcloud"),)
     # Where the software is told by its own record, one's own word and its record's meet: they are one.
     await copy(arnia, "solution", "evil/everything", a_solution(), same_as=everything, revision=3)
     assert (await hits(arnia, "cve", origin="evil"))["megalis"].affected.reasons == {"every-version": 1}
@@ -208,7 +208,7 @@ async def test_a_peer_that_claims_to_be_everything_stretches_nobodys_exposure_bu
 
 async def test_a_flood_of_solutions_of_one_operator_leaves_the_others_in_and_is_told(arnia: Node) -> None:
     await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
-    for number in range(MOST_OF_ONE):
+    for number in range(MAX_LINKS_PER_SOLUTION):
         await copy(arnia, "solution", f"aaa/x{number:02}", a_solution(repository=REPOSITORY))
     await copy(arnia, "deployment", "aaa/a", runs("aaa/x00"))
     assert not (await told(arnia)).more_same_software
@@ -218,31 +218,31 @@ async def test_a_flood_of_solutions_of_one_operator_leaves_the_others_in_and_is_
     assert (await told(arnia)).more_same_software
     for number in range(100, 200):
         await copy(arnia, "solution", f"aaa/x{number}", a_solution(repository=REPOSITORY))
-    await exposure.bring_in(arnia)
+    await exposure.refresh_index(arnia)
     async with arnia.store.read() as tx:
-        found = await tx.exposure.naming([REPOSITORY], seen_by=itself("arnia"))
-    assert len(found[REPOSITORY]) == MOST_OF_ONE + 1 + 2, "no more is read, however many there are"
+        found = await tx.exposure.naming([REPOSITORY], visible_to=itself("arnia"))
+    assert len(found[REPOSITORY]) == MAX_LINKS_PER_SOLUTION + 1 + 2, "no more is read, however many there are"
 
 
 async def test_as_much_is_looked_up_as_is_said_and_in_turn(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
-    monkeypatch.setattr(linkage, "MOST_NAMES", 1)
+    monkeypatch.setattr(linkage, "MAX_NAMES", 1)
     found = await told(arnia)
     assert found.more_same_software
     assert found.total.affected.deployments == 1
-    monkeypatch.setattr(linkage, "MOST_NAMES", 5)
+    monkeypatch.setattr(linkage, "MAX_NAMES", 5)
     assert (await told(arnia)).total.affected.deployments == 2
     await copy(arnia, "solution", "recia/glpi", a_solution(repository=REPOSITORY))
     await copy(arnia, "deployment", "recia/a", runs("recia/glpi"))
     assert (await told(arnia)).total.affected.deployments == 3
     with monkeypatch.context() as patch:
-        patch.setattr(linkage, "MOST_LINKS", 1)
+        patch.setattr(linkage, "MAX_LINKS", 1)
         found = await told(arnia)
         assert found.more_same_software
         assert found.total.affected.deployments == 2
-    monkeypatch.setattr(linkage, "MOST_SOLUTIONS", 0)
+    monkeypatch.setattr(linkage, "MAX_SOLUTIONS", 0)
     found = await told(arnia)
     assert found.more_same_software
     assert found.total.affected.deployments == 1
@@ -269,13 +269,13 @@ async def test_what_changes_in_the_record_of_a_solution_changes_who_is_hit(
     assert await reached(arnia) == both
     await copy(arnia, "solution", OTHER, a_solution(repository=REPOSITORY), revision=6, tlp="GREEN")
     assert await reached(arnia) == both
-    await peers.told_farewell(arnia, "megalis")
+    await peers.accept_disconnect(arnia, "megalis")
     async with arnia.store.read() as tx:
-        left = await tx.records.find("solution", "megalis", "glpi", seen_by=itself("arnia"))
+        left = await tx.records.find("solution", "megalis", "glpi", visible_to=itself("arnia"))
     assert left is None, "what is not public of an operator that leaves is dropped"
     assert await reached(arnia) == {"arnia": (1, 0)}
     async with arnia.store.read() as tx:
-        assert await tx.exposure.identified([OTHER], seen_by=itself("arnia")) == {}
+        assert await tx.exposure.identified([OTHER], visible_to=itself("arnia")) == {}
 
 
 async def test_brought_in_anew_it_is_what_it_was(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ async def test_brought_in_anew_it_is_what_it_was(arnia: Node, monkeypatch: pytes
     assert (await told(arnia)).same_software == before
     assert len(before) == 1
     async with arnia.store.read() as tx:
-        assert await tx.exposure.identified(["arnia/stray"], seen_by=itself("arnia")) == {}
+        assert await tx.exposure.identified(["arnia/stray"], visible_to=itself("arnia")) == {}
 
 
 async def test_a_service_that_is_down_is_not_down_elsewhere_and_broken_software_is_broken(
@@ -348,7 +348,7 @@ async def test_what_else_an_incident_names_takes_no_room_from_what_concerns_mine
     )
     crowd = [{"solution": f"aaa/{number}", "range": RANGE} for number in range(9)]
     await copy(arnia, "incident", "evil/cve", a_vulnerability(affects=[*crowd, {"solution": GLPI}]))
-    monkeypatch.setattr(linkage, "MOST_SOLUTIONS", 2)
+    monkeypatch.setattr(linkage, "MAX_SOLUTIONS", 2)
     own, _ = await exposure.of_own(arnia, by=itself("arnia"))
     assert {line.incident.id for line in own.incidents} == {"arnia/cve", "evil/cve", "megalis/cve"}
     of_both = await exposure.of_solution(arnia, "arnia", "glpi", by=itself("arnia"))
@@ -462,7 +462,7 @@ async def test_what_is_hidden_takes_no_room_from_what_is_not(arnia: Node) -> Non
     await copy(arnia, "solution", "aaa/z", a_solution(repository=REPOSITORY))
     before = await told(arnia, by=anonymous("arnia"))
     assert [one.solution for one in before.same_software] == ["aaa/z"]
-    for number in range(MOST_OF_ONE + 2):
+    for number in range(MAX_LINKS_PER_SOLUTION + 2):
         await copy(arnia, "solution", f"aaa/x{number:02}", a_solution(repository=REPOSITORY), tlp="GREEN")
     after = await told(arnia, by=anonymous("arnia"))
     assert (after.same_software, after.more_same_software) == (before.same_software, False)

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from federation.domain.document import Record, tombstone
-from federation.domain.exposure.totals import OperatorHit
+from federation.domain.exposure.totals import OperatorExposure
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.registry import TYPES
 from federation.domain.visibility import Caller, itself
@@ -84,7 +84,7 @@ async def told(
     return await exposure.of_incident(node, origin, key, by=by or itself(node.operator))
 
 
-async def hits(node: Node, key: str = "cve", **asked: Any) -> dict[str, OperatorHit]:
+async def hits(node: Node, key: str = "cve", **asked: Any) -> dict[str, OperatorExposure]:
     """What it says of each operator."""
     return {one.operator: one for one in (await told(node, key, **asked)).operators}
 

@@ -20,7 +20,7 @@ from federation.domain.errors import Unauthenticated
 from federation.node import keys, peers
 from federation.node.node import Node
 from federation.server.app import api
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.store.clients import ClientsWriter
 from federation.store.peers import PeersWriter
 from federation.telemetry import Metrics
@@ -38,7 +38,7 @@ async def run(arnia: Node) -> AsyncIterator[Run]:
     with logged() as log:
         world = World(arnia, SEED)
         await world.make()
-        yield Run(world, InProcess(Observed(api(arnia), Metrics())), log)
+        yield Run(world, InProcess(ObservedApplication(api(arnia), Metrics())), log)
 
 
 async def test_ten_thousand_cases_give_no_token_and_no_record_to_whom_they_are_not_due(run: Run) -> None:
@@ -76,13 +76,13 @@ def signatures_unchecked(patch: pytest.MonkeyPatch) -> None:
         return claims
 
     for module in (oauth, caller, peers):
-        patch.setattr(module, "verified", verified)
+        patch.setattr(module, "verify_jwt", verified)
 
 
 def types_unchecked(patch: pytest.MonkeyPatch) -> None:
     everything = frozenset({None, "jwt", "at+jwt", "client-authentication+jwt", "dpop+jwt", "x", ""})
-    true = keys.verified
-    patch.setattr(oauth, "verified", lambda token, jwks, types: true(token, jwks, everything))
+    true = keys.verify_jwt
+    patch.setattr(oauth, "verify_jwt", lambda token, jwks, types: true(token, jwks, everything))
 
 
 def secrets_unchecked(patch: pytest.MonkeyPatch) -> None:
@@ -94,13 +94,13 @@ def times_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 
 def proofs_unchecked(patch: pytest.MonkeyPatch) -> None:
-    def whatever(proof: str, method: str, url: str, token: str | None = None) -> keys.Proof:
+    def whatever(proof: str, method: str, url: str, token: str | None = None) -> keys.DPoPProof:
         try:
-            return keys.proved(proof, method, url, token)
+            return keys.verify_dpop_proof(proof, method, url, token)
         except Unauthenticated:
-            return keys.Proof(Key(f"{SEED} megalis's prover").kid, secrets.token_hex(), time.time())
+            return keys.DPoPProof(Key(f"{SEED} megalis's prover").kid, secrets.token_hex(), time.time())
 
-    patch.setattr(caller, "proved", whatever)
+    patch.setattr(caller, "verify_dpop_proof", whatever)
 
 
 def states_unchecked(patch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ async def test_a_group_that_is_retracted_has_no_members(world: World) -> None:
 
 CUTS: dict[str, Callable[[Node], Awaitable[Any]]] = {
     "suspended": lambda node: peers.suspend(node, "nivernais"),
-    "left by itself": lambda node: peers.told_farewell(node, "nivernais"),
+    "left by itself": lambda node: peers.accept_disconnect(node, "nivernais"),
     "left by us": lambda node: peers.leave(node, "nivernais"),
 }
 ASKS = (
@@ -125,10 +125,10 @@ async def test_who_is_resumed_is_answered_as_before(world: World) -> None:
     ask = ASKS[-1]
     before = (await member.get(ask)).content
     await peers.suspend(world.node, "nivernais")
-    await world.node.watch.look()
+    await world.node.notifier.refresh()
     assert (await member.get(ask)).status_code == 401
     await peers.resume(world.node, "nivernais")
-    await world.node.watch.look()
+    await world.node.notifier.refresh()
     assert (await member.get(ask)).content == before
 
 
@@ -160,12 +160,12 @@ async def test_a_look_that_fails_halfway_does_not_forget_who_was_cut_off(world: 
         return (await member.get(ASKS[0])).status_code == 401
 
     assert not await refused()
-    world.node.watch._on_trust.insert(0, fail_once)
+    world.node.notifier._on_trust.insert(0, fail_once)
     await peers.suspend(world.node, "nivernais")
     await within_a_second(world.node, refused)
 
     async def sees_again() -> bool:
-        return bool(failed) and not world.node.watch.blind
+        return bool(failed) and not world.node.notifier.blind
 
     await until(sees_again)
     assert await refused()

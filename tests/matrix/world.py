@@ -21,10 +21,10 @@ from federation.domain.peer import Peer, PeerState
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import itself
 from federation.node import records
-from federation.node.keys import Keyring, mint, proved
+from federation.node.keys import Keyring, mint_private_key, verify_dpop_proof
 from federation.node.node import Node
 from federation.server.app import api
-from federation.server.observed import Observed
+from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
 from tests.api.asking import ASSERTION
 from tests.domain.builders import (
@@ -171,14 +171,14 @@ async def a_world(node: Node) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         callers = {name: await stack.enter_async_context(_client(app, node)) for name in rules.CALLERS}
         everything = await fill(node)
-        rings = {operator: Keyring.of(mint()) for operator in OPERATORS.values()}
+        rings = {operator: Keyring.of(mint_private_key()) for operator in OPERATORS.values()}
         await _introduce(node, callers, rings)
         yield World(node, everything, callers, rings)
 
 
 @asynccontextmanager
 async def _client(app: Litestar, node: Node) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(app=Observed(app, Metrics()), raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=node.url, auth=Proving()) as client:
         yield client
 
@@ -207,8 +207,8 @@ async def _introduce(node: Node, callers: dict[str, httpx2.AsyncClient], rings: 
         await tx.clients.revoke("revoked")
         await tx.peers.remove(OPERATORS[rules.FORGOTTEN])
         for operator, state in STATES.items():
-            await tx.peers.be(operator, state)
-    await node.watch.look()
+            await tx.peers.set_state(operator, state)
+    await node.notifier.refresh()
 
 
 async def add_peer(node: Node, operator: str, ring: Keyring, state: PeerState = "active") -> None:
@@ -251,7 +251,7 @@ def minted(node: Node, ring: Keyring, client: httpx2.AsyncClient, operator: str)
     claims = {
         "iss": node.url, "aud": node.url, "sub": operator, "client_id": operator, "operator": operator,
         "scope": " ".join(SCOPES), "iat": now, "exp": now + LIFETIME, "jti": "12345678",
-        "cnf": {"jkt": proved(proving.prover.proof("GET", node.url), "GET", node.url).jkt},
+        "cnf": {"jkt": verify_dpop_proof(proving.prover.proof("GET", node.url), "GET", node.url).jkt},
     }  # fmt: skip
     return f"DPoP {ring.sign(claims, typ='at+jwt')}"
 

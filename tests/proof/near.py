@@ -8,22 +8,22 @@ from typing import Any
 import msgspec
 
 from federation.api.feeds import entry_line
-from federation.domain.checkpoint import Leaves, ProofOfFeed
+from federation.domain.checkpoint import Leaves, SignedDigests
 from federation.domain.errors import Invalid
 from federation.domain.feed import (
     Cursor,
-    Entry,
+    EntryPage,
+    FeedEntry,
     FeedName,
     Head,
-    Page,
-    SetAside,
+    RejectedEntry,
     read_entry,
     unreadable,
 )
-from federation.node import checkpoints, copies, feeds
-from federation.node.checkpoints import Feedback, Unheld
+from federation.node import checkpoints, copies, feeds, receipts
 from federation.node.node import Node
-from federation.sync.apply import Taken
+from federation.node.receipts import Feedback, FeedbackEntry
+from federation.sync.apply import PullResult
 from federation.sync.follow import answer, follow, follow_relayed
 from tests.nodes import as_peer, introduce, peer_of
 
@@ -38,56 +38,56 @@ class Near:
     async def heads(self, origin: str | None = None) -> tuple[Head, ...]:
         return await feeds.heads(self.node, by=await as_peer(self.node, self.reader), origin=origin)
 
-    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         self.asked.append("changes")
         more = True
         while more:
             caller = await as_peer(self.node, self.reader)
             page = await feeds.changes(self.node, feed, after, by=caller, limit=self.limit)
-            yield Page(
+            yield EntryPage(
                 entries=tuple(self.entry(entry_line(row)) for row in page.rows),
                 cursor=page.cursor,
                 more=page.more,
             )
             after, more = page.cursor, page.more
 
-    async def proof(self, feed: FeedName) -> ProofOfFeed:
+    async def proof(self, feed: FeedName) -> SignedDigests:
         self.asked.append("proof")
-        return await feeds.proof(self.node, feed, by=await as_peer(self.node, self.reader))
+        return await feeds.digests(self.node, feed, by=await as_peer(self.node, self.reader))
 
     async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
         self.asked.append("leaves")
         return await feeds.leaves(self.node, feed, bucket, by=await as_peer(self.node, self.reader))
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
         self.asked.append("numbered")
-        page = await feeds.numbered(self.node, feed, numbers, by=await as_peer(self.node, self.reader))
+        page = await feeds.entries_at(self.node, feed, numbers, by=await as_peer(self.node, self.reader))
         return tuple(self.entry(entry_line(row)) for row in page.rows)
 
     async def receipt(self, jws: str) -> None:
         self.asked.append("receipt")
-        await checkpoints.take_receipt(self.node, jws, by=await as_peer(self.node, self.reader))
+        await receipts.accept_receipt(self.node, jws, by=await as_peer(self.node, self.reader))
 
-    async def feedback(self, audience: str, several: tuple[SetAside, ...]) -> None:
+    async def feedback(self, audience: str, several: tuple[RejectedEntry, ...]) -> None:
         self.asked.append("feedback")
         said = Feedback(
             audience=audience,
-            entries=tuple(msgspec.convert(msgspec.structs.asdict(one), Unheld) for one in several),
+            entries=tuple(msgspec.convert(msgspec.structs.asdict(one), FeedbackEntry) for one in several),
         )
-        await checkpoints.take_feedback(self.node, said, by=await as_peer(self.node, self.reader))
+        await receipts.accept_feedback(self.node, said, by=await as_peer(self.node, self.reader))
 
     @staticmethod
-    def entry(line: bytes) -> Entry | SetAside:
+    def entry(line: bytes) -> FeedEntry | RejectedEntry:
         try:
             return read_entry(line)
         except Invalid as why:
             return unreadable(line, why)
 
 
-async def round_of(reader: Node, origin: Node, source: Near | None = None) -> Taken:
+async def round_of(reader: Node, origin: Node, source: Near | None = None) -> PullResult:
     """What the loop does when the origin's heads have moved: follow each feed, then answer."""
     source = source or Near(origin, reader.operator)
-    total = Taken()
+    total = PullResult()
     seen = await source.heads()
     async with reader.store.read() as tx:
         held = [p for p in await tx.feeds.all() if p.origin == origin.operator and p.epoch is not None]
@@ -113,10 +113,10 @@ async def round_of(reader: Node, origin: Node, source: Near | None = None) -> Ta
     return total
 
 
-async def relayed_round(reader: Node, origin: Node, relay: Node, source: Near | None = None) -> Taken:
+async def relayed_round(reader: Node, origin: Node, relay: Node, source: Near | None = None) -> PullResult:
     """What the loop does when the origin is down and another member is asked."""
     source = source or Near(relay, reader.operator)
-    total = Taken()
+    total = PullResult()
     for head in await source.heads(origin.operator):
         taken = await follow_relayed(reader, peer_of(origin), peer_of(relay), head, source)
         total.repaired += taken.repaired
@@ -127,7 +127,7 @@ async def acquainted(*nodes: Node) -> None:
     """Peers of one another, whose feeds are signed."""
     await introduce(*nodes)
     for node in nodes:
-        await checkpoints.prove(node)
+        await checkpoints.sign_checkpoints(node)
 
 
 async def state_of(reader: Node, origin: Node, audience: str = "public") -> str:

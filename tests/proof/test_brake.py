@@ -7,7 +7,7 @@ import pytest
 from federation.domain.checkpoint import brakes
 from federation.domain.errors import NotFound
 from federation.domain.feed import FeedName
-from federation.node import checkpoints, copies
+from federation.node import checkpoints, copies, epochs
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
@@ -36,7 +36,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
     for n in range(101):
         await retract(many, f"k{n:03}")
     await publish(many, "solution", "k299", a_solution(name="Revised"))
-    await checkpoints.prove(many)
+    await checkpoints.sign_checkpoints(many)
     source = Near(many, "megalis")
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "nothing is half done"
@@ -46,7 +46,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "it goes on waiting"
     await publish(many, "deployment", "d", a_deployment())
-    await checkpoints.prove(many)
+    await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many, source)
     assert FeedName("arnia", "federation") in await copies.copies(megalis), "other feeds do not wait"
     assert await checkpoints.confirm(megalis, "arnia") == ("public",)
@@ -57,7 +57,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
         await checkpoints.confirm(megalis, "arnia")
     for n in range(101, 202):
         await retract(many, f"k{n:03}")
-    await checkpoints.prove(many)
+    await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many, source)
     assert (await copies.copies(megalis))[PUBLIC].waits == "101 of 199 records are to be removed", (
         "once is not for ever"
@@ -67,7 +67,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
 async def test_as_many_as_are_usual_do_not_wait(many: Node, megalis: Node) -> None:
     for n in range(100):
         await retract(many, f"k{n:03}")
-    await checkpoints.prove(many)
+    await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many)
     assert await live(megalis) == 200
     assert (await copies.copies(megalis))[PUBLIC].waits is None
@@ -77,7 +77,7 @@ async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: No
     """An origin that lost half of its records in a restore, and signs what is left."""
     await sql(many, "DELETE FROM records WHERE key < 'k150'")
     await sql(many, "UPDATE feeds SET live = 150 WHERE audience = 'public'")
-    await checkpoints.renew(many, "restored")
+    await epochs.begin_epoch(many, "restored")
     await round_of(megalis, many)
     assert await live(megalis) == 300
     assert (await copies.copies(megalis))[PUBLIC].waits == "150 of 300 records are to be removed"
@@ -90,7 +90,7 @@ async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: No
 async def test_retractions_in_a_repair_count_as_well(many: Node, megalis: Node) -> None:
     for n in range(150):
         await retract(many, f"k{n:03}")
-    await checkpoints.renew(many, "for another reason")
+    await epochs.begin_epoch(many, "for another reason")
     await round_of(megalis, many)
     assert await live(megalis) == 300
     assert (await copies.copies(megalis))[PUBLIC].waits == "150 of 300 records are to be removed"

@@ -26,11 +26,11 @@ from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, feeds, records
-from federation.node.keys import verified
+from federation.node.keys import verify_jwt
 from federation.node.node import Node
 from federation.node.peers import rotate
 from federation.server import maintenance
-from federation.store.checkpoints import DigestsWriter
+from federation.store.checkpoints import CheckpointsWriter
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, sql, state_of
@@ -46,11 +46,13 @@ async def retract(node: Node, key: str) -> None:
 
 async def signed(node: Node, audience: str = "public") -> Checkpoint:
     """What a node signs of a feed now."""
-    await checkpoints.prove(node)
+    await checkpoints.sign_checkpoints(node)
     for head in await feeds.heads(node, by=itself(node.operator)):
         if head.audience == audience:
             assert head.checkpoint
-            return checkpoints.proved_by(head.checkpoint, node.keyring.public(), head.name, node.clock())
+            return checkpoints.read_signed_checkpoint(
+                head.checkpoint, node.keyring.public(), head.name, node.clock()
+            )
     raise AssertionError(f"there is no feed {audience}")
 
 
@@ -131,16 +133,16 @@ async def signed_or_none(node: Node, audience: str) -> str:
 
 async def test_what_has_not_changed_is_neither_computed_nor_signed_again(arnia: Node) -> None:
     await publish(arnia, "solution", "a", a_solution())
-    assert await checkpoints.prove(arnia) == 2
-    assert await checkpoints.prove(arnia) == 0
+    assert await checkpoints.sign_checkpoints(arnia) == 2
+    assert await checkpoints.sign_checkpoints(arnia) == 0
     await publish(arnia, "solution", "a", a_solution(name="Other"))
-    assert await checkpoints.prove(arnia) == 1
+    assert await checkpoints.sign_checkpoints(arnia) == 1
 
 
 async def test_only_the_buckets_that_changed_are_read(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(200):
         await publish(arnia, "solution", f"k{n}", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     # A leaf that was altered in another bucket stays unseen: nobody has looked at it.
     other = next(f"k{n}" for n in range(200) if bucket_of("solution", f"k{n}") != bucket_of("solution", "k0"))
     before = (await signed(arnia)).root
@@ -173,35 +175,40 @@ async def test_a_checkpoint_is_renewed_before_it_grows_old_and_when_the_key_chan
     await signed(arnia)
     (head, *_) = await feeds.heads(arnia, by=itself("arnia"))
     assert head.checkpoint
-    assert verified(
+    assert verify_jwt(
         head.checkpoint, {"keys": [arnia.keyring.public_jwk(arnia.keyring.kid)]}, frozenset({CHECKPOINT})
     )
 
 
 async def test_a_checkpoint_of_another_feed_key_or_time_is_not_believed(arnia: Node, megalis: Node) -> None:
     await publish(arnia, "solution", "a", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     heads = {head.audience: head for head in await feeds.heads(arnia, by=itself("arnia"))}
     jws, keys, now = heads["public"].checkpoint or "", arnia.keyring.public(), arnia.clock()
-    assert checkpoints.proved_by(jws, keys, PUBLIC, now).seq == 1
+    assert checkpoints.read_signed_checkpoint(jws, keys, PUBLIC, now).seq == 1
     with pytest.raises(Invalid, match="another feed"):
-        checkpoints.proved_by(heads["federation"].checkpoint or "", keys, PUBLIC, now)
+        checkpoints.read_signed_checkpoint(heads["federation"].checkpoint or "", keys, PUBLIC, now)
     with pytest.raises(Unauthenticated):
-        checkpoints.proved_by(jws, megalis.keyring.public(), PUBLIC, now)
+        checkpoints.read_signed_checkpoint(jws, megalis.keyring.public(), PUBLIC, now)
     with pytest.raises(Invalid, match="clocks differ"):
-        checkpoints.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=400))
-    assert checkpoints.proved_by(jws, keys, PUBLIC, now - timedelta(seconds=200)).seq == 1
+        checkpoints.read_signed_checkpoint(jws, keys, PUBLIC, now - timedelta(seconds=400))
+    assert checkpoints.read_signed_checkpoint(jws, keys, PUBLIC, now - timedelta(seconds=200)).seq == 1
     said: dict[str, Any] = {
         "iss": "arnia", "feed": "arnia/public", "epoch": "0" * 16, "seq": 1, "retained_from": 0, "count": 1,
         "root": "0" * 64, "iat": int(now.timestamp()), "exp": int(now.timestamp()) + LIFETIME,
     }  # fmt: skip
-    assert checkpoints.proved_by(arnia.keyring.sign(said, typ=CHECKPOINT), keys, PUBLIC, now).count == 1
+    assert (
+        checkpoints.read_signed_checkpoint(arnia.keyring.sign(said, typ=CHECKPOINT), keys, PUBLIC, now).count
+        == 1
+    )
     for wrong in ({"exp": said["exp"] + 1}, {"iss": "megalis"}, {"root": "x"}, {"seq": -1}, {"exp": 0}):
         with pytest.raises(Invalid):
-            checkpoints.proved_by(arnia.keyring.sign({**said, **wrong}, typ=CHECKPOINT), keys, PUBLIC, now)
+            checkpoints.read_signed_checkpoint(
+                arnia.keyring.sign({**said, **wrong}, typ=CHECKPOINT), keys, PUBLIC, now
+            )
     for typ in ("at+jwt", "JWT", "federation-receipt+jwt"):
         with pytest.raises(Unauthenticated):
-            checkpoints.proved_by(arnia.keyring.sign(said, typ=typ), keys, PUBLIC, now)
+            checkpoints.read_signed_checkpoint(arnia.keyring.sign(said, typ=typ), keys, PUBLIC, now)
 
 
 async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
@@ -221,7 +228,7 @@ async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
     megalis.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
     assert await state_of(megalis, arnia) == "stale"
     arnia.clock = megalis.clock
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     source = Near(arnia, "megalis")
     await round_of(megalis, arnia, source)
     assert await state_of(megalis, arnia) == "verified"
@@ -237,7 +244,7 @@ async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it
     await round_of(megalis, arnia)  # the head has moved, the signature comes later
     copy = (await copies.copies(megalis))[PUBLIC]
     assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 1, 0)
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert (await copies.copies(megalis))[PUBLIC].verified_seq == 1
 
@@ -252,7 +259,7 @@ async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_old
     arnia.clock = megalis.clock = lambda: later
     await publish(arnia, "solution", "b", a_solution())
     await round_of(megalis, arnia)
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await publish(arnia, "solution", "c", a_solution())
     await round_of(megalis, arnia)
     copy = (await copies.copies(megalis))[PUBLIC]
@@ -276,12 +283,12 @@ async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: N
         async def changes(self, feed, after):  # type: ignore[no-untyped-def]
             if feed.audience == "public":
                 await publish(arnia, "solution", "b", a_solution())
-                await checkpoints.prove(arnia)
+                await checkpoints.sign_checkpoints(arnia)
             async for page in super().changes(feed, after):
                 yield page
 
     await publish(arnia, "solution", "c", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await publish(arnia, "solution", "d", a_solution())  # it is not signed yet when the heads are told
     source = Writes(arnia, "megalis")
     await round_of(megalis, arnia, source)
@@ -338,7 +345,7 @@ async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_p
         tried.set()
         return 0
 
-    monkeypatch.setattr(checkpoints, "prove", prove)
+    monkeypatch.setattr(checkpoints, "sign_checkpoints", prove)
     monkeypatch.setattr(maintenance, "PROVE_AFTER_FAILURE", 0.01)
     proving = asyncio.create_task(maintenance.prove_for_ever(arnia))
     async with asyncio.timeout(10):
@@ -353,20 +360,22 @@ async def test_a_feed_that_cannot_be_signed_does_not_keep_the_others_from_it(
     for key, tlp in (("one", "CLEAR"), ("two", "GREEN")):
         await publish(arnia, "solution", key, a_solution(), tlp=tlp)
     async with arnia.store.read() as tx:
-        first, *others = await tx.digests.due(arnia.operator)
-    reckon = DigestsWriter.reckon
+        first, *others = await tx.checkpoints.due(arnia.operator)
+    reckon = CheckpointsWriter.compute
 
-    async def failing(self: DigestsWriter, was: Any) -> Any:
+    async def failing(self: CheckpointsWriter, was: Any) -> Any:
         epoch, state = await reckon(self, was)
         if was.feed == first.feed:
             raise Unavailable("it took too long")
         return epoch, state
 
-    monkeypatch.setattr(DigestsWriter, "reckon", failing)
+    monkeypatch.setattr(CheckpointsWriter, "compute", failing)
     with pytest.raises(Unavailable, match="too long"):
-        await checkpoints.prove(arnia)
+        await checkpoints.sign_checkpoints(arnia)
     async with arnia.store.read() as tx:
         signed = {
-            one.feed for one in await tx.digests.due(arnia.operator) if one.digest and one.digest.checkpoint
+            one.feed
+            for one in await tx.checkpoints.due(arnia.operator)
+            if one.digest and one.digest.checkpoint
         }
     assert signed == {one.feed for one in others} != set()

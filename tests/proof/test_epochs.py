@@ -7,7 +7,7 @@ import pytest
 from federation.domain.errors import EpochChanged
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, feeds, peer_views
+from federation.node import checkpoints, copies, epochs, feeds, peer_views
 from federation.node.node import Node
 from tests.api.asking import NextDoor
 from tests.domain.builders import a_solution
@@ -47,25 +47,25 @@ async def restored(node: Node) -> None:
     await sql(node, "DELETE FROM digests")
     for table in ("records", "withdrawals", "feeds", "node"):
         await sql(node, f"DROP TABLE saved_{table}")
-    await node.watch.look()
+    await node.notifier.refresh()
 
 
 async def test_a_database_that_is_another_one_is_noticed_at_the_start(arnia: Node) -> None:
-    await checkpoints.recognise(arnia)
-    before = arnia.watch.state.epoch
-    assert not await checkpoints.recognise(arnia)
-    assert arnia.watch.state.epoch == before
+    await epochs.detect_restore(arnia)
+    before = arnia.notifier.state.epoch
+    assert not await epochs.detect_restore(arnia)
+    assert arnia.notifier.state.epoch == before
     for change in ("system_id = '1/2'", "timeline = timeline + 1"):
         await sql(arnia, f"UPDATE node SET {change}")
-        assert await checkpoints.recognise(arnia)
-        assert arnia.watch.state.epoch != before
-        before = arnia.watch.state.epoch
+        assert await epochs.detect_restore(arnia)
+        assert arnia.notifier.state.epoch != before
+        before = arnia.notifier.state.epoch
         heads = await feeds.heads(arnia, by=itself("arnia"))
         assert {head.epoch for head in heads} == {before}
         assert {head.checkpoint for head in heads} == {None}, "what was signed holds no longer"
-        assert not await checkpoints.recognise(arnia)
+        assert not await epochs.detect_restore(arnia)
     with pytest.raises(EpochChanged):
-        await feeds.arrivals(arnia, Cursor("0" * 16, 1), by=itself("arnia"))
+        await feeds.change_log(arnia, Cursor("0" * 16, 1), by=itself("arnia"))
 
 
 async def test_a_new_epoch_of_the_same_content_is_taken_over_without_fetching_anything(
@@ -75,7 +75,7 @@ async def test_a_new_epoch_of_the_same_content_is_taken_over_without_fetching_an
         await publish(arnia, "solution", f"k{n}", a_solution())
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
-    epoch = await checkpoints.renew(arnia, "promoted")
+    epoch = await epochs.begin_epoch(arnia, "promoted")
     source = Near(arnia, "megalis")
     taken = await round_of(megalis, arnia, source)
     assert (taken.repaired, taken.entries) == (0, 0)
@@ -84,7 +84,7 @@ async def test_a_new_epoch_of_the_same_content_is_taken_over_without_fetching_an
     assert await state_of(megalis, arnia) == "verified"
     source.asked.clear()
     await publish(arnia, "solution", "new", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     taken = await round_of(megalis, arnia, source)
     assert (taken.entries, source.asked) == (1, ["changes"])
     async with megalis.store.read() as tx:
@@ -102,13 +102,13 @@ async def test_a_restored_origin_is_compared_and_repaired(arnia: Node, megalis: 
     await publish(arnia, "solution", "k1", a_solution(name="Lost revision"))
     await publish(arnia, "solution", "lost", a_solution(name="Lost record"))
     await publish(arnia, "solution", "k2", a_solution(name="Lost move"), tlp="GREEN")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     await restored(arnia)
     # The numbers are given again, to other records.
     await publish(arnia, "solution", "k1", a_solution(name="Another revision"))
     await publish(arnia, "solution", "k3", a_solution(name="Another revision"))
-    await checkpoints.renew(arnia, "restored")
+    await epochs.begin_epoch(arnia, "restored")
     source = Near(arnia, "megalis")
     await round_of(megalis, arnia, source)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
@@ -129,10 +129,10 @@ async def test_an_origin_that_goes_back_in_one_epoch_is_an_alarm_and_nothing_is_
     await round_of(megalis, arnia)
     await saved(arnia)
     await publish(arnia, "solution", "lost", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     await restored(arnia)
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     before = await rows_of(megalis, "arnia")
     await round_of(megalis, arnia)
     copy = (await copies.copies(megalis))[PUBLIC]
@@ -141,7 +141,7 @@ async def test_an_origin_that_goes_back_in_one_epoch_is_an_alarm_and_nothing_is_
     assert await rows_of(megalis, "arnia") == before
     # Its administrator has it ask.
     arnia._outside = Held(megalis, arnia)
-    found = await checkpoints.restore_check(arnia)
+    found = await epochs.restore_check(arnia)
     assert found.minted
     assert [(one.peer, one.audience, one.theirs, one.ours) for one in found.behind] == [
         ("megalis", "public", 4, 3)
@@ -149,8 +149,8 @@ async def test_an_origin_that_goes_back_in_one_epoch_is_an_alarm_and_nothing_is_
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
     assert await state_of(megalis, arnia) == "verified"
-    assert not (await checkpoints.restore_check(arnia)).minted, "once is enough"
-    assert (await checkpoints.restore_check(arnia, force=True)).minted
+    assert not (await epochs.restore_check(arnia)).minted, "once is enough"
+    assert (await epochs.restore_check(arnia, force=True)).minted
 
 
 class Held(NextDoor):
@@ -165,7 +165,7 @@ class Held(NextDoor):
 
 async def test_the_check_after_a_restore_says_who_could_not_be_asked(arnia: Node, megalis: Node) -> None:
     await acquainted(arnia, megalis)
-    found = await checkpoints.restore_check(arnia)
+    found = await epochs.restore_check(arnia)
     assert (found.asked, found.minted) == ((), False)
     assert list(found.unreachable) == ["megalis"]
 
@@ -180,9 +180,9 @@ async def test_a_relay_of_the_epoch_before_takes_nothing_back(
     arnia.clock = lambda: now.replace(microsecond=0)
     later = now.timestamp() + 5
     arnia.clock = lambda: checkpoints.moment(int(later))
-    await checkpoints.renew(arnia, "restored")
+    await epochs.begin_epoch(arnia, "restored")
     await publish(arnia, "solution", "k", a_solution(name="Other"))
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(recia, arnia)
     before = await rows_of(recia, "arnia")
     taken = await relayed_round(recia, arnia, megalis)

@@ -129,7 +129,7 @@ async def test_an_answer_can_carry_what_it_rests_on(arnia: Node, megalis: Node) 
         assert set(stated) == {("megalis", "public"), ("arnia", "public")}, "and no feed that is not for it"
         one = stated["arnia", "public"]
         assert (one["state"], one["seq"], one["checkpoint_seq"]) == ("verified", 1, 1)
-        said = checkpoints.proved_by(
+        said = checkpoints.read_signed_checkpoint(
             one["checkpoint"], arnia.keyring.public(), FeedName("arnia", "public"), arnia.clock()
         )
         assert said.count == 1

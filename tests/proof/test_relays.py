@@ -10,7 +10,7 @@ import pytest
 
 from federation.domain.checkpoint import CHECKPOINT, LIFETIME, Leaves
 from federation.domain.errors import Forged, Unreachable
-from federation.domain.feed import Entry, FeedName, Head, SetAside
+from federation.domain.feed import FeedEntry, FeedName, Head, RejectedEntry
 from federation.node import checkpoints, copies
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
@@ -48,7 +48,7 @@ async def test_a_newcomer_takes_everything_from_a_member_while_the_origin_is_dow
     assert (await copies.copies(recia))[PUBLIC].via == "megalis"
     # The origin is back: its own cursor goes on where the relay's ended.
     await publish(arnia, "solution", "new", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     taken = await round_of(recia, arnia)
     assert (taken.entries, taken.repaired) == (2, 0)  # the new record, and the group's feed
     assert await rows_of(recia, "arnia") == await rows_of(arnia, "arnia")
@@ -71,7 +71,7 @@ async def test_a_copy_is_brought_up_to_date_by_a_relay(arnia: Node, relay: Node,
     await publish(arnia, "solution", "k05", a_solution(name="Revised"))
     await retract(arnia, "k06")
     await publish(arnia, "solution", "k07", a_solution(), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(relay, arnia)
     assert "k07" in {row[1] for row in await rows_of(recia, "arnia")}
     await relayed_round(recia, arnia, relay)
@@ -82,7 +82,7 @@ async def test_a_copy_is_brought_up_to_date_by_a_relay(arnia: Node, relay: Node,
 
 async def test_an_old_state_takes_nothing_back(arnia: Node, relay: Node, recia: Node) -> None:
     await publish(arnia, "solution", "new", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(recia, arnia)
     before = await rows_of(recia, "arnia")
     taken = await relayed_round(recia, arnia, relay)
@@ -98,7 +98,7 @@ async def test_a_relay_that_replays_an_old_state_is_named_and_not_believed(
     arnia.clock = lambda: now + timedelta(seconds=10)
     await publish(arnia, "solution", "new", a_solution())
     await publish(arnia, "deployment", "new", a_deployment())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(recia, arnia)
     before = await rows_of(recia, "arnia")
     recia.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
@@ -127,13 +127,15 @@ async def test_a_relay_that_alters_a_record_is_named_and_not_believed(
     arnia: Node, relay: Node, recia: Node
 ) -> None:
     class Alters(Near):
-        async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        async def numbered(
+            self, feed: FeedName, numbers: Sequence[int]
+        ) -> tuple[FeedEntry | RejectedEntry, ...]:
             return tuple(map(altered, await super().numbered(feed, numbers)))
 
-    def altered(entry: Entry | SetAside) -> Entry | SetAside:
+    def altered(entry: FeedEntry | RejectedEntry) -> FeedEntry | RejectedEntry:
         if entry.key != "k08":
             return entry
-        assert isinstance(entry, Entry)
+        assert isinstance(entry, FeedEntry)
         raw = bytes(entry.document).replace(b"Number", b"Nmuber")
         return msgspec.structs.replace(entry, document=msgspec.Raw(raw))
 
@@ -171,7 +173,9 @@ async def test_a_relay_that_omits_a_record_is_named_and_not_believed(
     assert await state_of(recia, arnia) != "verified"
 
     class Withholds(Near):
-        async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        async def numbered(
+            self, feed: FeedName, numbers: Sequence[int]
+        ) -> tuple[FeedEntry | RejectedEntry, ...]:
             return tuple(entry for entry in await super().numbered(feed, numbers) if entry.key != "k08")
 
     with pytest.raises(Unreachable, match="megalis does not give what it lists of arnia/public"):
@@ -201,7 +205,9 @@ async def test_a_relay_that_signs_for_the_origin_is_named_and_not_believed(
             )
 
     def forged(head: Head) -> str:
-        said = checkpoints.proved_by(head.checkpoint or "", arnia.keyring.public(), head.name, relay.clock())
+        said = checkpoints.read_signed_checkpoint(
+            head.checkpoint or "", arnia.keyring.public(), head.name, relay.clock()
+        )
         return relay.keyring.sign({**msgspec.structs.asdict(said), "root": "0" * 64}, typ=CHECKPOINT)
 
     with pytest.raises(Forged, match="megalis shows a checkpoint of arnia/federation that does not hold"):
@@ -214,7 +220,7 @@ async def test_a_record_that_moved_to_a_group_does_not_come_back_by_a_relay_that
 ) -> None:
     await round_of(recia, arnia)
     await publish(arnia, "deployment", "d07", a_deployment(), tlp="AMBER", audience="g")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(recia, arnia)
     held = {row[1]: row[4] for row in await rows_of(recia, "arnia")}
     assert held["d07"] == "g"

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from federation.domain.errors import Forged
-from federation.domain.feed import Entry, FeedName, SetAside
-from federation.node import checkpoints, copies, peer_views
+from federation.domain.feed import FeedEntry, FeedName, RejectedEntry
+from federation.node import checkpoints, copies, peer_views, receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -85,7 +85,7 @@ async def test_an_entry_that_was_lost_on_its_way_is_noticed_and_fetched(arnia: N
 
     await publish(arnia, "solution", "lost", a_solution())
     await publish(arnia, "solution", "kept", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     taken = await round_of(megalis, arnia, Loses(arnia, "megalis"))
     assert (taken.entries, taken.repaired) == (1, 1)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
@@ -104,34 +104,36 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
             async for page in super().changes(feed, after):
                 yield msgspec.structs.replace(page, entries=tuple(map(unread, page.entries)))
 
-        async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        async def numbered(
+            self, feed: FeedName, numbers: Sequence[int]
+        ) -> tuple[FeedEntry | RejectedEntry, ...]:
             return tuple(map(unread, await super().numbered(feed, numbers)))
 
-    def unread(entry: Entry | SetAside) -> Entry | SetAside:
+    def unread(entry: FeedEntry | RejectedEntry) -> FeedEntry | RejectedEntry:
         if entry.key != "new":
             return entry
-        return SetAside(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision,
+        return RejectedEntry(seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision,
                         reason="unreadable", detail="of a newer version")  # fmt: skip
 
     await publish(arnia, "solution", "new", a_solution())
     await publish(arnia, "solution", "other", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     source = Newer(arnia, "megalis")
     await round_of(megalis, arnia, source)
     copy = (await copies.copies(megalis))[PUBLIC]
     assert copy.state == "diverged"
     assert "unreadable" in (copy.alarm or "")
-    told = await checkpoints.refused(arnia)
+    told = await receipts.feedback(arnia)
     assert [(one.operator, one.key, one.reason) for one in told] == [("megalis", "new", "unreadable")]
     asked = len(source.asked)
     await round_of(megalis, arnia, source)
     assert source.asked[asked:] == [], "the same again would be found"
     await publish(arnia, "solution", "new", a_solution(name="Readable"))
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
     assert (await peer_views.peers(megalis)).set_aside == (), "a later good revision clears it"
-    assert await checkpoints.refused(arnia) == (), "and the origin knows that it was revised"
+    assert await receipts.feedback(arnia) == (), "and the origin knows that it was revised"
 
 
 async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
@@ -150,7 +152,7 @@ async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
         await round_of(megalis, arnia, Lies(arnia, "megalis"))
     assert await state_of(megalis, arnia) == "diverged"
     await publish(arnia, "solution", "more", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
 
@@ -164,7 +166,9 @@ async def test_a_repair_that_was_broken_off_is_ended_by_the_next(arnia: Node, me
     class Dies(Near):
         left = 5
 
-        async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[Entry | SetAside, ...]:
+        async def numbered(
+            self, feed: FeedName, numbers: Sequence[int]
+        ) -> tuple[FeedEntry | RejectedEntry, ...]:
             self.left -= 1
             if self.left < 0:
                 raise ConnectionError("the line went dead")
@@ -192,7 +196,7 @@ async def test_what_is_held_at_the_number_of_another_record_makes_room_and_all_i
     await sql(megalis, "UPDATE records SET seq = seq + 2")
     await publish(arnia, "solution", "c", a_solution())
     await publish(arnia, "solution", "d", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
     assert await state_of(megalis, arnia) == "verified"
@@ -204,11 +208,11 @@ async def test_a_withdrawal_makes_room_for_the_record_that_has_its_number(arnia:
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "a", a_solution(), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     await sql(megalis, "UPDATE withdrawals SET seq = 5")  # as if it had come garbled
     await publish(arnia, "solution", "b", a_solution(), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
     assert await state_of(megalis, arnia) == "verified"

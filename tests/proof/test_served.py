@@ -11,7 +11,7 @@ import pytest
 
 from federation.domain.document import canonical, read_record
 from federation.domain.feed import FeedName
-from federation.node import checkpoints, copies, peer_views
+from federation.node import checkpoints, copies, peer_views, receipts
 from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
@@ -55,7 +55,7 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     for n in range(12):
         await publish(arnia, "solution", f"k{n}", a_solution())
     await introduce(arnia, megalis)
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)  # before it went down
     for one, other in ((recia, arnia), (recia, megalis), (megalis, recia)):
         async with one.store.write() as tx:
@@ -86,7 +86,7 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     await publish(megalis, "solution", "s", a_solution(), tlp="RED")
 
     async def confirmed() -> bool:
-        return [one.confirmed for one in (await checkpoints.withdrawals(megalis)).withdrawals] == [("recia",)]
+        return [one.confirmed for one in (await receipts.withdrawals(megalis)).withdrawals] == [("recia",)]
 
     await until(confirmed)
     # A record that recia holds at a higher revision than megalis sends: it must refuse it, and say so.
@@ -96,7 +96,7 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     await publish(megalis, "solution", "t", a_solution(name="Other"))
 
     async def told() -> list[tuple[str, str, str]]:
-        return [(one.operator, one.key, one.reason) for one in await checkpoints.refused(megalis)]
+        return [(one.operator, one.key, one.reason) for one in await receipts.feedback(megalis)]
 
     await until(told)
     assert await told() == [("recia", "t", "regressing-revision")]
@@ -140,8 +140,8 @@ async def test_a_newer_versions_types_and_members_are_kept_served_and_relayed_by
         raw = canonical({**document, "origin": "arnia"})
         record = read_record(raw, type_name=document["type"], origin="arnia", key=document["key"], revision=1)
         async with arnia.store.write() as tx:
-            place = await tx.feeds.open(FeedName("arnia", "public"), arnia.watch.state.epoch)
-            await tx.records.keep("arnia", [(record, place.id, 1)])
+            place = await tx.feeds.open(FeedName("arnia", "public"), arnia.notifier.state.epoch)
+            await tx.records.upsert("arnia", [(record, place.id, 1)])
     await acquainted(arnia, megalis, recia)
     await round_of(megalis, arnia)
     await relayed_round(recia, arnia, megalis)

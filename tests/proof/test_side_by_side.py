@@ -15,7 +15,7 @@ import pytest
 
 from federation.domain.feed import FeedName
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import checkpoints, peers
+from federation.node import checkpoints, epochs, peers, retention
 from federation.node.node import Node
 from federation.store.records import Advance
 from federation.sync.loop import Loop
@@ -51,29 +51,29 @@ class Signing:
     async def begin(self) -> None:
         """The digest is reckoned, the signature not kept."""
         self._step: Step = await begun(self._node.store)
-        was = await self._step.tx.digests.lock(self._feed)
+        was = await self._step.tx.checkpoints.lock(self._feed)
         assert was is not None
-        _, self._state = await self._step.tx.digests.reckon(was)
+        _, self._state = await self._step.tx.checkpoints.compute(was)
 
     async def end(self) -> None:
         now = self._node.clock()
-        await self._step.tx.digests.sign(self._feed, self._state, "a.b.c", now, now + timedelta(hours=1))
+        await self._step.tx.checkpoints.sign(self._feed, self._state, "a.b.c", now, now + timedelta(hours=1))
         await self._step.commit()
 
 
 async def drop_tombstones(node: Node) -> None:
     async with node.store.write() as tx:
-        await checkpoints.drop_tombstones(tx, await feed_id(node), 2)
+        await retention.drop_tombstones(tx, await feed_id(node), 2)
 
 
 async def mint(node: Node) -> None:
-    await checkpoints.renew(node, "an administrator asked for it")
+    await epochs.begin_epoch(node, "an administrator asked for it")
 
 
 async def recognise(node: Node) -> None:
     async with node.store.write() as tx:
-        await tx.feeds.know_database("another/1", 1)
-    assert await checkpoints.recognise(node)
+        await tx.feeds.set_database("another/1", 1)
+    assert await epochs.detect_restore(node)
 
 
 @pytest.mark.parametrize("act", [drop_tombstones, mint, recognise])
@@ -85,18 +85,18 @@ async def test_who_changes_what_is_being_signed_waits_for_the_signature_and_void
     await retract(arnia, "glpi")
     await publish(arnia, "solution", "wazuh", a_solution())
     if signed_before:
-        await checkpoints.prove(arnia)
+        await checkpoints.sign_checkpoints(arnia)
     signing = Signing(arnia, await feed_id(arnia))
     await signing.begin()
     acting = asyncio.create_task(act(arnia))
     await waits(look)
     await signing.end()
     await acting
-    await arnia.watch.look()
-    await checkpoints.prove(arnia)
+    await arnia.notifier.refresh()
+    await checkpoints.sign_checkpoints(arnia)
     now = await signed(arnia)
     assert now.root == await by_hand(arnia)
-    assert (now.epoch, now.retained_from) == (arnia.watch.state.epoch, 2 if act is drop_tombstones else 0)
+    assert (now.epoch, now.retained_from) == (arnia.notifier.state.epoch, 2 if act is drop_tombstones else 0)
 
 
 # Leaving
@@ -111,12 +111,12 @@ async def a_follower(node: Node) -> int:
     async with node.store.write() as tx:
         place = await tx.feeds.find(SHARED)
         assert place is not None
-        await tx.digests.hold(place.id)  # it was compared, too
+        await tx.checkpoints.hold(place.id)  # it was compared, too
     return place.id
 
 
 async def leave(node: Node) -> None:
-    await peers.told_farewell(node, "megalis")
+    await peers.accept_disconnect(node, "megalis")
 
 
 async def be_shut_out(node: Node) -> None:
@@ -131,7 +131,7 @@ async def test_what_is_being_kept_when_a_feed_is_given_up_is_dropped_with_the_re
     """``numbered``: the slice has the lock of numbering already when the other one begins."""
     feed = await a_follower(arnia)
     step = await begun(arnia.store)
-    await step.tx.feeds.hold(feed)
+    await step.tx.feeds.lock(feed)
     record = a_record(origin="megalis", key="second", **GREEN)
     advance = Advance(feed, 1, EPOCH, 2, EPOCH, 1)
     if numbered:
@@ -162,7 +162,7 @@ async def test_who_takes_a_record_out_of_a_feed_that_is_given_up_waits_for_that(
 ) -> None:
     feed = await a_follower(arnia)
     step = await begun(arnia.store)
-    assert await step.tx.digests.lock(feed)  # as one who gives it up, or compares it, has it first
+    assert await step.tx.checkpoints.lock(feed)  # as one who gives it up, or compares it, has it first
     acting = asyncio.create_task(act(arnia))
     await waits(look)
     await step.tx.feeds.purge(*[place for place in await step.tx.feeds.all() if place.id == feed])

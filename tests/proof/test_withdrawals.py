@@ -11,6 +11,7 @@ from federation.domain.errors import Forbidden, Invalid
 from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, feeds, records
+from federation.node import receipts as node_receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
@@ -20,7 +21,8 @@ from tests.sync.test_four_nodes import everything_in
 
 async def outstanding(node: Node) -> dict[tuple[str, str], tuple[str, ...]]:
     return {
-        (one.audience, one.key): one.outstanding for one in (await checkpoints.withdrawals(node)).withdrawals
+        (one.audience, one.key): one.outstanding
+        for one in (await node_receipts.withdrawals(node)).withdrawals
     }
 
 
@@ -33,16 +35,16 @@ async def test_a_receipt_says_who_has_dropped_what_was_withdrawn(
     for reader in (megalis, recia):
         await round_of(reader, arnia)
     await publish(arnia, "solution", "s", a_solution(name="canary"), tlp="AMBER", audience="g")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     assert await outstanding(arnia) == {("public", "s"): ("megalis", "recia")}
     await round_of(recia, arnia)
     assert await rows_of(recia, "arnia") == set()
-    (one,) = (await checkpoints.withdrawals(arnia)).withdrawals
+    (one,) = (await node_receipts.withdrawals(arnia)).withdrawals
     assert (one.confirmed, one.outstanding) == (("recia",), ("megalis",))
     await round_of(megalis, arnia)
     assert await outstanding(arnia) == {("public", "s"): ()}
     assert len(await rows_of(megalis, "arnia")) == 1, "it is in the group, and holds it there"
-    receipts = (await checkpoints.withdrawals(arnia)).receipts
+    receipts = (await node_receipts.withdrawals(arnia)).receipts
     assert {(r.operator, r.audience) for r in receipts} == {("megalis", "public"), ("recia", "public")}
 
 
@@ -51,7 +53,7 @@ async def test_a_receipt_is_owed_until_the_origin_has_it(arnia: Node, megalis: N
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "s", a_solution(), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
 
     class Deaf(Near):
         async def receipt(self, jws: str) -> None:
@@ -79,15 +81,15 @@ async def test_who_is_taken_out_of_a_group_confirms_that_it_dropped_everything(
     await round_of(megalis, arnia)
     assert len(await rows_of(megalis, "arnia")) == 1
     await publish(arnia, "group", "g", {"name": "g", "members": []})
-    (gone,) = (await checkpoints.withdrawals(arnia)).departures
+    (gone,) = (await node_receipts.withdrawals(arnia)).departures
     assert (gone.audience, gone.operator, gone.confirmed_at) == ("g", "megalis", None)
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == set()
-    (gone,) = (await checkpoints.withdrawals(arnia)).departures
+    (gone,) = (await node_receipts.withdrawals(arnia)).departures
     assert gone.confirmed_at is not None
     await publish(arnia, "group", "g", {"name": "g", "members": ["megalis"]})
-    assert (await checkpoints.withdrawals(arnia)).departures == ()
-    await checkpoints.prove(arnia)
+    assert (await node_receipts.withdrawals(arnia)).departures == ()
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert len(await rows_of(megalis, "arnia")) == 1, "who is let in again gets all of it"
 
@@ -100,10 +102,10 @@ async def test_nothing_of_a_withdrawn_record_is_left(arnia: Node, megalis: Node)
     assert "canary-withdrawn" in await everything_in(dsn)
     assert (await records.find(megalis, kind("solution"), "arnia", "s", by=itself("megalis"))).document
     await publish(arnia, "solution", "s", a_solution(name="canary-withdrawn"), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert "canary-withdrawn" not in await everything_in(dsn)
-    rows, _, _ = await feeds.arrivals(megalis, None, by=itself("megalis"))
+    rows, _, _ = await feeds.change_log(megalis, None, by=itself("megalis"))
     assert [(row[1], row[4]) for row in rows] == [(None, "s")], "a stub tells the operator's own systems"
 
 
@@ -120,7 +122,8 @@ async def test_only_the_peer_itself_confirms_for_itself(arnia: Node, megalis: No
     await publish(arnia, "solution", "s", a_solution(), tlp="RED")
     caller = await as_peer(arnia, "megalis")
     said: dict[str, Any] = {
-        "iss": "megalis", "aud": "arnia", "feed": "arnia/public", "epoch": arnia.watch.state.epoch, "seq": 2,
+        "iss": "megalis", "aud": "arnia", "feed": "arnia/public",
+        "epoch": arnia.notifier.state.epoch, "seq": 2,
         "iat": int(arnia.clock().timestamp()), "purged": False,
     }  # fmt: skip
     sign = megalis.keyring.sign
@@ -136,14 +139,14 @@ async def test_only_the_peer_itself_confirms_for_itself(arnia: Node, megalis: No
         "",
     ):
         with pytest.raises(Invalid, match="receipt"):
-            await checkpoints.take_receipt(arnia, wrong, by=caller)
+            await node_receipts.accept_receipt(arnia, wrong, by=caller)
     with pytest.raises(Forbidden):
-        await checkpoints.take_receipt(arnia, sign(said, typ=RECEIPT), by=itself("arnia"))
+        await node_receipts.accept_receipt(arnia, sign(said, typ=RECEIPT), by=itself("arnia"))
     assert "megalis" in (await outstanding(arnia))["public", "s"]
     # Of a feed that there is not, nothing is kept, and nothing is told.
-    await checkpoints.take_receipt(arnia, sign({**said, "feed": "arnia/hidden"}, typ=RECEIPT), by=caller)
+    await node_receipts.accept_receipt(arnia, sign({**said, "feed": "arnia/hidden"}, typ=RECEIPT), by=caller)
     assert "megalis" in (await outstanding(arnia))["public", "s"]
-    await checkpoints.take_receipt(arnia, sign(said, typ=RECEIPT), by=caller)
+    await node_receipts.accept_receipt(arnia, sign(said, typ=RECEIPT), by=caller)
     assert "megalis" not in (await outstanding(arnia))["public", "s"]
 
 
@@ -159,7 +162,7 @@ async def test_a_withdrawal_is_carried_out_on_a_copy_that_waits_for_an_administr
     for n in range(120):
         await retract(arnia, f"k{n:03}")
     await publish(arnia, "solution", "k149", a_solution(name="secret"), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     copy = (await copies.copies(megalis))[FeedName("arnia", "public")]
     assert copy.waits

@@ -36,7 +36,7 @@ from federation.api.responses import NDJSON
 from federation.domain.peer import PeerState
 from federation.domain.registry import TYPES
 from federation.node import checkpoints
-from federation.node.keys import Keyring, mint
+from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from tests.api.asking import NextDoor
 from tests.matrix.world import add_peer
@@ -193,7 +193,7 @@ async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: 
         for kind in TYPES.values():
             await publish(arnia, kind.type, KEYS[kind.type], **DRAFTS[kind.type])
         for operator, state in PEERS.items():
-            await add_peer(arnia, operator, Keyring.of(mint()), state)
+            await add_peer(arnia, operator, Keyring.of(mint_private_key()), state)
         tokens = {
             "rich": (await a_token(arnia, client, name="rich"))["authorization"],
             "poor": (await a_token(arnia, client, "solutions.read", name="poor"))["authorization"],
@@ -204,7 +204,7 @@ async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: 
             "poor": basic("client-poor", "x"),
             "nobody": None,
         }
-        await checkpoints.prove(arnia)
+        await checkpoints.sign_checkpoints(arnia)
         kept = await client.put(
             f"/v1/clocks/arnia/{KEYS['incident']}",
             json=CLOCK,

@@ -6,7 +6,7 @@ import msgspec
 
 from federation.domain.checkpoint import BUCKETS, bucket_digest, bucket_of, root_of
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import checkpoints, peer_views
+from federation.node import peer_views, receipts
 from tests.simulation.databases import Database
 from tests.simulation.world import CANARY, World
 
@@ -182,7 +182,7 @@ async def _answered(world: World, origin: str) -> list[str]:
 
     (Who was let in and taken out before it ever looked has nothing to confirm, and cannot know.)
     """
-    view = await checkpoints.withdrawals(world.nodes[origin])
+    view = await receipts.withdrawals(world.nodes[origin])
     holding: dict[str, set[str]] = {}
     wrong = []
     for reader in world.operators:

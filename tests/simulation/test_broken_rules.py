@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-import federation.node.node
 from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
-from federation.domain.feed import Cursor, Entry, FeedName, Page, verify
+from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, verify
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, records
+from federation.node import feeds as node_feeds
 from federation.node.node import Node
 from federation.node.records import Retract
 from federation.store import feeds
@@ -69,7 +69,7 @@ async def entries_alone_bring_a_copy_to_its_head(arnia: Node, megalis: Node) -> 
     await round_of(megalis, arnia)
     for key in ("b", "c", "d"):
         await publish(arnia, "solution", key, a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     source = Near(arnia, "megalis")
     taken = await round_of(megalis, arnia, source)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
@@ -96,7 +96,7 @@ async def bytes_without_their_hash_are_set_aside(arnia: Node, megalis: Node) -> 
 
 
 def no_hash_is_checked(broken: Broken, node: Node) -> None:
-    def trusting(entry: Entry, feed: FeedName) -> Any:
+    def trusting(entry: FeedEntry, feed: FeedName) -> Any:
         true = hashlib.sha256(bytes(entry.document)).hexdigest()
         return verify(msgspec.structs.replace(entry, hash=true), feed)
 
@@ -113,7 +113,7 @@ async def what_is_withdrawn_is_gone_at_once(arnia: Node, megalis: Node) -> None:
     await round_of(megalis, arnia)
     assert await sql(megalis, "SELECT FROM records WHERE convert_from(document, 'UTF8') LIKE '%canary%'")
     await publish(arnia, "solution", "a", a_solution(name="canary"), tlp="RED")
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     taken = await round_of(megalis, arnia)
     assert not await sql(megalis, "SELECT FROM records WHERE convert_from(document, 'UTF8') LIKE '%canary%'")
     assert taken.repaired == 0, "it goes by its withdrawal, not by a repair that comes later"
@@ -132,7 +132,7 @@ def nothing_is_purged(broken: Broken, node: Node) -> None:
 class Omitting(Near):
     """Leaves out a record."""
 
-    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         async for page in super().changes(feed, after):
             yield msgspec.structs.replace(page, entries=tuple(e for e in page.entries if e.key != "b"))
 
@@ -147,7 +147,7 @@ async def what_was_left_out_is_noticed_and_fetched(arnia: Node, megalis: Node) -
 
 
 def nothing_is_repaired(broken: Broken, node: Node) -> None:
-    async def skipping(self: repair.Repair) -> repair.Proof:
+    async def skipping(self: repair.Repair) -> repair.SignedState:
         return (await self._shown())[0]
 
     broken.setattr(repair.Repair, "run", skipping)
@@ -163,7 +163,7 @@ async def many_removals_wait(arnia: Node, megalis: Node) -> None:
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     await records.revise_many(arnia, Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert len(await held(megalis, "arnia")) == 130
     assert (await copies.copies(megalis))[PUBLIC].waits
@@ -183,15 +183,15 @@ async def no_number_appears_behind_a_reader(arnia: Node, megalis: Node) -> None:
     slow = await begun(arnia.store)
     shape: Any = Draft
     draft = check_draft({"content": a_solution()}, shape[Solution])
-    await slow.tx.records.held("solution", "arnia", ["slow"])
+    await slow.tx.records.stored_revisions("solution", "arnia", ["slow"])
     await publish(arnia, "solution", "quick", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     await records._apply_edits(
         arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False
     )
     await slow.commit()
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     source = Near(arnia, "megalis")
     await round_of(megalis, arnia, source)
     assert set(await held(megalis, "arnia")) == {"quick", "slow"}
@@ -199,7 +199,7 @@ async def no_number_appears_behind_a_reader(arnia: Node, megalis: Node) -> None:
 
 
 def numbers_are_given_when_a_write_begins(broken: Broken, node: Node) -> None:
-    held_before = RecordsWriter.held
+    held_before = RecordsWriter.stored_revisions
     numbers: dict[str, int] = {}
 
     async def reserving(self: RecordsWriter, type_name: str, origin: str, keys: Any) -> Any:
@@ -217,8 +217,8 @@ def numbers_are_given_when_a_write_begins(broken: Broken, node: Node) -> None:
         for record, feed, _ in kept:
             await self.take(origin, feed, [(record, numbers[record.key])])
 
-    broken.setattr(RecordsWriter, "held", reserving)
-    broken.setattr(RecordsWriter, "keep", placing)
+    broken.setattr(RecordsWriter, "stored_revisions", reserving)
+    broken.setattr(RecordsWriter, "upsert", placing)
 
 
 RULES = {
@@ -266,7 +266,7 @@ def a_purge_keeps_everything(broken: Broken) -> None:
 
 
 def a_peer_sees_what_is_not_for_it(broken: Broken) -> None:
-    for room in (feeds, federation.node.node):
+    for room in (feeds, node_feeds):
         broken.setattr(room, "may_see", lambda origin, audience, caller: True)
 
 
@@ -278,7 +278,7 @@ def receipts_are_not_sent(broken: Broken) -> None:
 
 
 def a_repair_does_nothing(broken: Broken) -> None:
-    async def skipping(self: repair.Repair) -> repair.Proof:
+    async def skipping(self: repair.Repair) -> repair.SignedState:
         return (await self._shown())[0]
 
     broken.setattr(repair.Repair, "run", skipping)

@@ -22,8 +22,8 @@ from federation.domain.alert import Letter
 from federation.domain.document import canonical
 from federation.domain.errors import CursorExpired, Refused, Unreachable
 from federation.domain.feed import Cursor, FeedName, Head
-from federation.domain.peer import Introduced, Peer
-from federation.node import checkpoints, feeds
+from federation.domain.peer import IntroducedPeer, Peer
+from federation.node import feeds, receipts
 from federation.node.node import Node
 from federation.sync.peer_client import PeerSource
 from tests.nodes import as_peer
@@ -72,9 +72,9 @@ async def _answered(
     if method == "POST":
         said = msgspec.json.decode(body or b"")
         if parts.path == "/v1/receipts":
-            await checkpoints.take_receipt(node, said["receipt"], by=caller)
+            await receipts.accept_receipt(node, said["receipt"], by=caller)
         else:
-            await checkpoints.take_feedback(node, msgspec.convert(said, checkpoints.Feedback), by=caller)
+            await receipts.accept_feedback(node, msgspec.convert(said, receipts.Feedback), by=caller)
         return Answer(204, b"")
     if parts.path == "/v1/feeds":
         heads = await feeds.heads(node, by=caller, origin=asked.get("origin"))
@@ -86,9 +86,9 @@ async def _answered(
             return Answer(
                 200, msgspec.json.encode(await feeds.leaves(node, name, int(bucket, 16), by=caller))
             )
-        return Answer(200, msgspec.json.encode(await feeds.proof(node, name, by=caller)))
+        return Answer(200, msgspec.json.encode(await feeds.digests(node, name, by=caller)))
     if numbers := asked.get("numbers"):
-        page = await feeds.numbered(node, name, numbers_of(numbers), by=caller)
+        page = await feeds.entries_at(node, name, numbers_of(numbers), by=caller)
         return Answer(200, b"".join(entry_line(row) + b"\n" for row in page.rows), page.epoch)
     after = Cursor.parse(asked["after"]) if "after" in asked else None
     page = await feeds.changes(node, name, after, by=caller, limit=PAGE)
@@ -287,10 +287,12 @@ class Outside:
         del private
         return url
 
-    async def introduced(self, url: str, *, private: bool) -> Introduced:
+    async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
         del private
         node = next(node for node in self._nodes.values() if node.url == url)
-        return Introduced(operator=node.operator, name=node.name, url=node.url, jwks=node.keyring.public())
+        return IntroducedPeer(
+            operator=node.operator, name=node.name, url=node.url, jwks=node.keyring.public()
+        )
 
     async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
         raise Unreachable("nobody joins here")

@@ -23,14 +23,14 @@ from federation.domain.document import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, records
+from federation.node import checkpoints, epochs, records, retention
 from federation.node import peers as node_peers
 from federation.node.keys import Keyring
 from federation.node.node import Node
 from federation.node.records import Retract
 from federation.store.database import Store, Writing, opened
 from federation.sync import peer_client, repair
-from federation.sync.apply import Overtaken
+from federation.sync.apply import StaleCursor
 from federation.sync.follow import follow_relayed
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
@@ -157,8 +157,8 @@ class World:
             clock=clock,
         )
         self.nodes[operator] = node
-        await checkpoints.recognise(node)
-        await checkpoints.prove(node)
+        await epochs.detect_restore(node)
+        await checkpoints.sign_checkpoints(node)
         return node
 
     # What an operator does
@@ -276,7 +276,7 @@ class World:
 
     async def prove(self, operator: str) -> None:
         self.say(f"{operator}: prove")
-        await checkpoints.prove(self.nodes[operator])
+        await checkpoints.sign_checkpoints(self.nodes[operator])
 
     async def round(self, reader: str, origin: str, *, faulty: bool = True, nested: bool = False) -> None:
         """A node follows a peer, as its loop does after a head has moved."""
@@ -304,7 +304,7 @@ class World:
             assert heads is not None
             loop = Loop(node, _METRICS)
             await loop._take(peer, source, heads, {}, await loop._held(peer))
-        except (Refused, Overtaken) as error:
+        except (Refused, StaleCursor) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")
 
@@ -325,7 +325,7 @@ class World:
             if relay not in str(error):
                 raise AssertionError(f"the relay {relay} is not named: {error}") from error
             result = f"Forged: {error}"
-        except (Refused, Overtaken) as error:
+        except (Refused, StaleCursor) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {relay} of {origin}: {' '.join(source.spoiled)} {result}")
 
@@ -379,7 +379,7 @@ class World:
         self.counts["retention"] += 1
         self.now += timedelta(days=91)
         self.say(f"{operator}: 91 days later, drop tombstones")
-        await checkpoints.drop_expired(self.nodes[operator])
+        await retention.drop_expired_tombstones(self.nodes[operator])
 
     async def rotate(self, operator: str) -> None:
         self.counts["new key"] += 1
@@ -392,7 +392,7 @@ class World:
     async def renew(self, operator: str) -> None:
         self.counts["new epoch"] += 1
         self.say(f"{operator}: new epoch")
-        await checkpoints.renew(self.nodes[operator], "to see what happens")
+        await epochs.begin_epoch(self.nodes[operator], "to see what happens")
 
     async def confirm(self, operator: str, origin: str) -> None:
         self.say(f"{operator}: confirm {origin}")
@@ -433,16 +433,16 @@ class World:
         for operator in self.operators:
             await self.start(operator)
         for operator in sorted(self.unnoticed):
-            found = await checkpoints.restore_check(self.nodes[operator])
+            found = await epochs.restore_check(self.nodes[operator])
             if not found.minted:
-                await checkpoints.restore_check(self.nodes[operator], force=True)
+                await epochs.restore_check(self.nodes[operator], force=True)
         self.unnoticed.clear()
 
     async def settle(self) -> None:
         """Some minutes in which all goes well: every node follows every other one."""
         self.now += timedelta(minutes=11)
         for operator in self.operators:
-            await checkpoints.prove(self.nodes[operator])
+            await checkpoints.sign_checkpoints(self.nodes[operator])
         for reader in self.operators:
             for origin in self.operators:
                 if reader != origin:

@@ -110,7 +110,7 @@ async def test_arrivals_are_cut_at_their_bytes_and_go_on(large: Node, weighed: W
     cursor: Cursor | None = None
     more = True
     while more:
-        rows, cursor, more = await feeds.arrivals(large, cursor, by=itself("arnia"))
+        rows, cursor, more = await feeds.change_log(large, cursor, by=itself("arnia"))
         assert 0 < len(b"".join(arrival_line(row, cursor.epoch) for row in rows)) <= PAGE_BYTES
         found += [row[0] for row in rows]
     within(weighed)
@@ -135,7 +135,7 @@ async def test_a_record_that_is_larger_than_a_page_is_a_page(
         assert place is not None
     page = await feeds.changes(large, FEED, None, by=anonymous("arnia"))
     assert ([row[0] for row in page.rows], page.more) == ([1], True)
-    rows, cursor, more = await feeds.arrivals(large, None, by=itself("arnia"))
+    rows, cursor, more = await feeds.change_log(large, None, by=itself("arnia"))
     assert ([row[0] for row in rows], cursor.seq, more) == ([1], 1, True)
 
 
@@ -146,7 +146,7 @@ async def test_the_last_page_says_that_it_is_the_last(arnia: Node) -> None:
     for limit, more in ((3, True), (4, False), (5, False)):
         page = await feeds.changes(arnia, FEED, None, by=anonymous("arnia"), limit=limit)
         assert (len(page.rows), page.more) == (min(limit, 4), more)
-        rows, _, told = await feeds.arrivals(arnia, None, by=itself("arnia"), limit=limit)
+        rows, _, told = await feeds.change_log(arnia, None, by=itself("arnia"), limit=limit)
         assert (len(rows), told) == (min(limit, 4), more)
         query = read_query(Solution, [("limit", str(limit))])
         documents, place, _ = await records.collect(arnia, query, by=itself("arnia"))

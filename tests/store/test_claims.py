@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.errors import Broken, Unavailable
+from federation.domain.errors import CommandFailed, Unavailable
 from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
@@ -74,7 +74,7 @@ async def test_a_transaction_whose_connection_is_killed_is_undone_and_says_so(ar
         async with arnia.store.write() as tx:
             await tx.feeds.open((await tx.feeds.all())[0].name, None)
             pid = await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()")
-            await tx.peers.failed("megalis", "lost", arnia.clock())
+            await tx.peers.mark_failed("megalis", "lost", arnia.clock())
             await look.fetchval("SELECT pg_terminate_backend($1)", pid)
             await until(lambda: _gone(look, pid))
             await tx.feeds.all()
@@ -123,7 +123,7 @@ async def test_a_read_whose_connection_is_killed_says_that_the_node_is_unavailab
 
 
 async def test_a_database_that_is_not_there_is_broken_and_says_so() -> None:
-    with pytest.raises(Broken, match="cannot be reached"):
+    with pytest.raises(CommandFailed, match="cannot be reached"):
         async with opened("postgresql://nobody@127.0.0.1:1/none"):
             pass
 

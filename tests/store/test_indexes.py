@@ -12,7 +12,7 @@ import pytest
 
 from federation.domain.content.deployment import Deployment
 from federation.domain.document import Draft, check_draft
-from federation.domain.exposure.linkage import MOST_OF_ONE
+from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import SORTS, read_query
 from federation.domain.visibility import Caller, anonymous, itself
@@ -113,7 +113,7 @@ async def explaining(full: str) -> AsyncIterator[Explaining]:
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
 async def test_a_record_is_found_by_its_key(explaining: Explaining, caller: Caller) -> None:
     reader = RecordsReader(Session(explaining))
-    assert await reader.find("deployment", "recia", "d00010", seen_by=caller)
+    assert await reader.find("deployment", "recia", "d00010", visible_to=caller)
     explaining.found_by_index()
 
 
@@ -140,12 +140,12 @@ async def test_a_list_is_found_by_an_index(
     explaining: Explaining, caller: Caller, asked: list[tuple[str, str]], least: int
 ) -> None:
     reader = RecordsReader(Session(explaining))
-    documents, place, _ = await reader.collect(read_query(Deployment, asked), seen_by=caller)
+    documents, place, _ = await reader.collect(read_query(Deployment, asked), visible_to=caller)
     explaining.found_by_index()
     assert len(documents) >= (min(least, 1) if caller.operator is None else least)
     if place is not None:
         following = read_query(Deployment, [*asked, ("after", str(place))])
-        more, _, _ = await reader.collect(following, seen_by=caller)
+        more, _, _ = await reader.collect(following, visible_to=caller)
         explaining.found_by_index()
         assert not set(more) & set(documents)
 
@@ -158,7 +158,7 @@ async def test_a_list_is_found_by_an_index(
 async def test_a_total_is_counted_by_an_index(explaining: Explaining, asked: list[tuple[str, str]]) -> None:
     reader = RecordsReader(Session(explaining))
     query = read_query(Deployment, [*asked, ("total", "true")])
-    _, _, total = await reader.collect(query, seen_by=itself("recia"))
+    _, _, total = await reader.collect(query, visible_to=itself("recia"))
     assert total
     explaining.found_by_index()
 
@@ -184,7 +184,7 @@ async def test_whichever_way_a_list_is_found_it_is_by_an_index(
         for caller in CALLERS.values():
             for asked, _ in QUESTIONS.values():
                 question = [pair for pair in asked if pair[0] != "sort"] + [("sort", sort), ("total", "true")]
-                await reader.collect(read_query(Deployment, question), seen_by=caller)
+                await reader.collect(read_query(Deployment, question), visible_to=caller)
     explaining.found_by_index()
     assert known is not None
     assert "hebergeur" in known.lexemes
@@ -222,7 +222,7 @@ async def test_each_way_is_gone_so_far_and_no_further(
     await known.look_up(plain)
     for values in ("production", "planned"):
         asked = [("status", values), ("hosting", "operator"), ("limit", "10"), ("total", "true")]
-        await reader.collect(read_query(Deployment, asked), seen_by=itself("recia"))
+        await reader.collect(read_query(Deployment, asked), visible_to=itself("recia"))
     versions = [("version", f"10.{n}") for n in (20, 30, 40)]
     old = [("updated_before", "2020-01-01"), ("total", "true")]
     rare = [("hosting", "operator"), ("version", "10.20"), *old]
@@ -232,14 +232,14 @@ async def test_each_way_is_gone_so_far_and_no_further(
         [("q", "hebergeur recia"), *old],
         [*rare, ("q", "hebergeur")],
     ):
-        await reader.collect(read_query(Deployment, asked), seen_by=itself("recia"))
+        await reader.collect(read_query(Deployment, asked), visible_to=itself("recia"))
     assert 200 <= read["walked"] <= 300 + 11
     assert 100 <= read["all_found"] <= 100 + 1
     known.facets = frozenset({"deployment.hosting=operator"})
     monkeypatch.setattr(lists, "COUNTED", 0)
     await reader.collect(
         read_query(Deployment, [("hosting", "operator"), ("status", "production"), ("total", "true")]),
-        seen_by=Caller(node="recia", operator="arnia"),
+        visible_to=Caller(node="recia", operator="arnia"),
     )
     assert read["several"] <= 100 + 1
 
@@ -276,7 +276,7 @@ async def test_the_likelier_way_is_gone_first(
             gone.append(way(statement))
 
     await RecordsReader(Session(Noting(plain))).collect(
-        read_query(Deployment, asked), seen_by=itself("recia")
+        read_query(Deployment, asked), visible_to=itself("recia")
     )
     assert gone == ways
 
@@ -295,7 +295,7 @@ async def test_a_page_of_a_feed_is_found_by_an_index(explaining: Explaining, aft
 @pytest.mark.parametrize("after", [0, 10_000, 19_990])
 async def test_a_page_of_arrivals_is_found_by_an_index(explaining: Explaining, after: int) -> None:
     reader = RecordsReader(Session(explaining))
-    rows, _ = await reader.arrivals(after, MANY, 1_000, seen_by=itself("recia"))
+    rows, _ = await reader.change_log(after, MANY, 1_000, visible_to=itself("recia"))
     assert [row[0] for row in rows] == list(range(after + 1, min(after + 1_000, MANY) + 1))
     explaining.found_by_index()
 
@@ -312,8 +312,8 @@ async def test_groups_are_found_by_an_index(explaining: Explaining) -> None:
 async def test_what_is_held_is_found_by_an_index(explaining: Explaining, many: int) -> None:
     keys = [f"d{n:05}" for n in range(many)]
     writer = RecordsWriter(Session(explaining))
-    assert len(await writer.held("deployment", "recia", keys)) == many
-    assert len(await writer.held_of("recia", [("deployment", key) for key in keys])) == many
+    assert len(await writer.stored_revisions("deployment", "recia", keys)) == many
+    assert len(await writer.stored_revisions_of("recia", [("deployment", key) for key in keys])) == many
     explaining.found_by_index()
 
 
@@ -321,20 +321,20 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
     full: str, explaining: Explaining
 ) -> None:
     async with a_node("recia", full) as node:
-        await exposure.bring_in(node, within=60)
+        await exposure.refresh_index(node, within=60)
         async with looking(full) as look:
             await look.execute("ANALYZE deployed, deployed_groups")
         await publish(node, "deployment", "d00010", a_deployment(version="10.10"), tlp="CLEAR")
     writer = ExposureWriter(Session(explaining))
-    assert await writer.bring_in() == 0
+    assert await writer.refresh() == 0
     for caller in CALLERS.values():
-        groups = await writer.of_solutions(["arnia/glpi"], seen_by=caller)
+        groups = await writer.of_solutions(["arnia/glpi"], visible_to=caller)
         assert sum(group.deployments for group in groups) in (MANY, MANY // 10)
-        await writer.of_operator("recia", seen_by=caller)
-        await writer.covering([group.id for group in groups], seen_by=caller)
-        singles = await writer.singles(["recia/d00010", "recia/d00020"], seen_by=caller)
-        await writer.covering_without(singles, seen_by=caller)
-        await writer.listed([group.id for group in groups[:5]], 100, seen_by=caller)
+        await writer.of_operator("recia", visible_to=caller)
+        await writer.covering([group.id for group in groups], visible_to=caller)
+        singles = await writer.singles(["recia/d00010", "recia/d00020"], visible_to=caller)
+        await writer.covering_without(singles, visible_to=caller)
+        await writer.listed([group.id for group in groups[:5]], 100, visible_to=caller)
     explaining.found_by_index()
 
 
@@ -342,7 +342,7 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
     full: str, explaining: Explaining
 ) -> None:
     async with a_node("recia", full) as node, looking(full) as look:
-        await exposure.bring_in(node, within=60)
+        await exposure.refresh_index(node, within=60)
         await look.execute(
             "INSERT INTO solution_identifiers (origin, key, identifier, audience)"
             " SELECT 'op' || n % 3, 's' || n, 'https://forge/' || n % 7, 'public'"
@@ -352,12 +352,12 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
         try:
             await publish(node, "solution", "glpi", a_solution(repository="https://forge/1"))
             writer = ExposureWriter(Session(explaining))
-            assert await writer.bring_in() == 0
+            assert await writer.refresh() == 0
             for caller in CALLERS.values():
-                said = await writer.identified(["recia/glpi", "op1/s1"], seen_by=caller)
+                said = await writer.identified(["recia/glpi", "op1/s1"], visible_to=caller)
                 assert said == {"recia/glpi": ("https://forge/1",), "op1/s1": ("https://forge/1",)}
-                found = await writer.naming(["https://forge/1", "recia/glpi"], seen_by=caller)
-                assert len(found["https://forge/1"]) == 3 * (MOST_OF_ONE + 1) + 1
+                found = await writer.naming(["https://forge/1", "recia/glpi"], visible_to=caller)
+                assert len(found["https://forge/1"]) == 3 * (MAX_LINKS_PER_SOLUTION + 1) + 1
             explaining.found_by_index()
         finally:
             await look.execute("TRUNCATE solution_identifiers")
@@ -365,8 +365,8 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
 
 PLANNED_ONCE = "BEGIN;" + ";".join(f"SET LOCAL {n} = '{value}'" for n, value in database._FIXED.items())
 WRITES = {
-    "keep": store_records.KEEP,
-    "keep one": store_records.KEEP_ONE,
+    "keep": store_records.UPSERT,
+    "keep one": store_records.UPSERT_ONE,
     "take new": store_records.TAKE_NEW,
     "what is held of one": store_records._STANDING,
     "take": store_records.TAKE,

@@ -70,14 +70,14 @@ async def test_a_move_is_seen_whole_or_not_at_all(arnia: Node, look: Any) -> Non
     await put(arnia)
     public, federation = await feed_id(arnia), await feed_id(arnia, "federation")
     step = await begun(arnia.store)
-    held = (await step.tx.records.held("solution", "arnia", ["glpi"]))["glpi"]
+    held = (await step.tx.records.stored_revisions("solution", "arnia", ["glpi"]))["glpi"]
     assert held.feed == public
-    from federation.store.records import Leaving
+    from federation.store.records import LeavingRecord
 
-    await step.tx.records.keep(
+    await step.tx.records.upsert(
         "arnia",
         [(a_record(revision=2, tlp="GREEN"), federation, 1)],
-        [Leaving("solution", "glpi", public, 2, True)],
+        [LeavingRecord("solution", "glpi", public, 2, True)],
     )
     assert await feed(arnia, "public") == [(1, "upsert", "glpi", 1)]
     assert await feed(arnia, "federation") == []
@@ -194,27 +194,27 @@ async def test_a_cursor_of_another_epoch_is_refused(arnia: Node) -> None:
     await put(arnia)
     peer = await as_peer(arnia, "megalis")
     public = FeedName("arnia", "public")
-    epoch = arnia.watch.state.epoch
+    epoch = arnia.notifier.state.epoch
     with pytest.raises(EpochChanged):
         await feeds.changes(arnia, public, Cursor("0" * 16, 0), by=peer)
     with pytest.raises(EpochChanged):
-        await feeds.arrivals(arnia, Cursor("0" * 16, 0), by=itself("arnia"))
+        await feeds.change_log(arnia, Cursor("0" * 16, 0), by=itself("arnia"))
     assert (await feeds.changes(arnia, public, Cursor(epoch, 0), by=peer)).rows
-    assert (await feeds.arrivals(arnia, Cursor(epoch, 0), by=itself("arnia")))[0]
+    assert (await feeds.change_log(arnia, Cursor(epoch, 0), by=itself("arnia")))[0]
 
 
 async def test_a_cursor_beyond_the_head_is_refused_and_one_at_the_head_is_not(arnia: Node) -> None:
     await put(arnia)
     peer = await as_peer(arnia, "megalis")
     public = FeedName("arnia", "public")
-    epoch = arnia.watch.state.epoch
+    epoch = arnia.notifier.state.epoch
     with pytest.raises(CursorInFuture):
         await feeds.changes(arnia, public, Cursor(epoch, 2), by=peer)
     with pytest.raises(CursorInFuture):
-        await feeds.arrivals(arnia, Cursor(epoch, 2), by=itself("arnia"))
+        await feeds.change_log(arnia, Cursor(epoch, 2), by=itself("arnia"))
     page = await feeds.changes(arnia, public, Cursor(epoch, 1), by=peer)
     assert (page.rows, page.more, page.cursor) == ([], False, Cursor(epoch, 1))
-    assert (await feeds.arrivals(arnia, Cursor(epoch, 1), by=itself("arnia")))[0] == []
+    assert (await feeds.change_log(arnia, Cursor(epoch, 1), by=itself("arnia")))[0] == []
 
 
 async def test_a_cursor_from_before_what_is_kept_has_expired_and_zero_has_not(arnia: Node, look: Any) -> None:
@@ -223,7 +223,7 @@ async def test_a_cursor_from_before_what_is_kept_has_expired_and_zero_has_not(ar
     await look.execute("UPDATE feeds SET retained_from = 3 WHERE audience = 'public'")
     peer = await as_peer(arnia, "megalis")
     public = FeedName("arnia", "public")
-    epoch = arnia.watch.state.epoch
+    epoch = arnia.notifier.state.epoch
     for expired in (1, 2):
         with pytest.raises(CursorExpired):
             await feeds.changes(arnia, public, Cursor(epoch, expired), by=peer)
@@ -243,4 +243,4 @@ async def test_pages_of_a_feed_end_where_they_say(arnia: Node) -> None:
         got += [row[0] for row in page.rows]
         cursor, more = page.cursor, page.more
     assert got == [1, 3, 4, 5, 6]
-    assert cursor == Cursor(arnia.watch.state.epoch, 6)
+    assert cursor == Cursor(arnia.notifier.state.epoch, 6)

@@ -12,12 +12,12 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, Record
-from federation.domain.errors import Conflict, PreconditionFailed, Raced
+from federation.domain.errors import Conflict, PreconditionFailed, WriteConflict
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
-from federation.node.records import RACES, Outcome, Preconditions
+from federation.node.records import MAX_ATTEMPTS, Preconditions, WriteResult
 from federation.store.database import Writing
 from federation.store.records import RecordsWriter, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
@@ -86,7 +86,7 @@ class Keeping:
         self.commit = step.commit
 
     async def write(self, key: str) -> None:
-        await self._step.tx.records.keep("arnia", [(a_record(key=key), self._feed, 1)])
+        await self._step.tx.records.upsert("arnia", [(a_record(key=key), self._feed, 1)])
 
 
 class Serial:
@@ -106,7 +106,7 @@ class Serial:
 async def test_a_reader_misses_nothing_when_the_later_writer_is_ready_first(arnia: Node, look: Any) -> None:
     feed = await feed_id(arnia)
     peer = await as_peer(arnia, "megalis")
-    epoch = arnia.watch.state.epoch
+    epoch = arnia.notifier.state.epoch
 
     async def read(after: int) -> list[tuple[int, str]]:
         page = await feeds.changes(arnia, PUBLIC, Cursor(epoch, after), by=peer)
@@ -120,10 +120,10 @@ async def test_a_reader_of_arrivals_misses_nothing_when_the_later_writer_is_read
     arnia: Node, look: Any
 ) -> None:
     feed = await feed_id(arnia)
-    epoch = arnia.watch.state.epoch
+    epoch = arnia.notifier.state.epoch
 
     async def read(after: int) -> list[tuple[int, str]]:
-        rows, _, _ = await feeds.arrivals(arnia, Cursor(epoch, after), by=itself("arnia"))
+        rows, _, _ = await feeds.change_log(arnia, Cursor(epoch, after), by=itself("arnia"))
         return [(row[0], row[4]) for row in rows]
 
     writers = [Keeping(await begun(arnia.store), feed) for _ in range(2)]
@@ -149,11 +149,11 @@ async def test_slow_work_of_one_writer_does_not_hold_up_another(arnia: Node) -> 
     """The lock of numbering is taken by the last statement and nowhere earlier."""
     feed = await feed_id(arnia)
     slow = await begun(arnia.store)
-    await slow.tx.records.held("solution", "arnia", ["slow"])
+    await slow.tx.records.stored_revisions("solution", "arnia", ["slow"])
     await slow.tx.feeds.open(PUBLIC, None)
     async with asyncio.timeout(PATIENCE):
         await publish(arnia, "solution", "quick", a_solution())
-    await slow.tx.records.keep("arnia", [(a_record(key="slow"), feed, 1)])
+    await slow.tx.records.upsert("arnia", [(a_record(key="slow"), feed, 1)])
     await slow.commit()
     page = await feeds.changes(arnia, PUBLIC, None, by=await as_peer(arnia, "megalis"))
     assert [(row[0], row[3]) for row in page.rows] == [(1, "quick"), (2, "slow")]
@@ -163,7 +163,7 @@ async def test_a_transaction_rolled_back_leaves_no_hole(arnia: Node, look: Any) 
     feed = await feed_id(arnia)
     await publish(arnia, "solution", "a", a_solution())
     lost = await begun(arnia.store)
-    await lost.tx.records.keep("arnia", [(a_record(key=key), feed, 1) for key in "bcd"])
+    await lost.tx.records.upsert("arnia", [(a_record(key=key), feed, 1) for key in "bcd"])
     await lost.roll_back()
     await publish(arnia, "solution", "e", a_solution())
     assert await numbers(look, feed) == [1, 2]
@@ -177,13 +177,13 @@ async def test_of_two_creators_of_one_key_the_second_waits_and_finds_what_the_fi
     feed = await feed_id(arnia)
     locks = locks_of("solution", ["glpi"])
     one = await begun(arnia.store, locks=locks)
-    assert await one.tx.records.held("solution", "arnia", ["glpi"]) == {}
+    assert await one.tx.records.stored_revisions("solution", "arnia", ["glpi"]) == {}
     second = asyncio.create_task(begun(arnia.store, locks=locks))
     await waits(look)
-    await one.tx.records.keep("arnia", [(a_record(), feed, 1)])
+    await one.tx.records.upsert("arnia", [(a_record(), feed, 1)])
     await one.commit()
     two = await second
-    assert (await two.tx.records.held("solution", "arnia", ["glpi"]))["glpi"].revision == 1
+    assert (await two.tx.records.stored_revisions("solution", "arnia", ["glpi"]))["glpi"].revision == 1
     await two.roll_back()
     assert await numbers(look, feed) == [1]
     assert await arrivals(look) == [1]
@@ -228,14 +228,14 @@ async def test_a_writer_who_did_not_look_is_refused_and_leaves_no_hole(arnia: No
     feed = await feed_id(arnia)
     await publish(arnia, "solution", "glpi", a_solution())
     blind = await begun(arnia.store)
-    with pytest.raises(Raced):
-        await blind.tx.records.keep("arnia", [(a_record(a_solution(name="Other")), feed, 1)])
+    with pytest.raises(WriteConflict):
+        await blind.tx.records.upsert("arnia", [(a_record(a_solution(name="Other")), feed, 1)])
     await blind.roll_back()
     assert await numbers(look, feed) == [1]
     await counts_are_true(look)
 
 
-@pytest.mark.parametrize("first", [RACES, RACES + 1])
+@pytest.mark.parametrize("first", [MAX_ATTEMPTS, MAX_ATTEMPTS + 1])
 async def test_who_is_forestalled_tries_again_and_at_last_is_told(
     arnia: Node, look: Any, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,27 +247,27 @@ async def test_who_is_forestalled_tries_again_and_at_last_is_told(
             nonlocal tried
             tried += 1
             if tried <= first:
-                raise Raced
+                raise WriteConflict
             return await keeps(*said)
 
         return keep
 
     for name in ("keep", "keep_one"):
         monkeypatch.setattr(RecordsWriter, name, forestalled(getattr(RecordsWriter, name)))
-    if first > RACES:
+    if first > MAX_ATTEMPTS:
         with pytest.raises(Conflict, match="other writers were always first"):
             await publish(arnia, "solution", "glpi", a_solution())
     else:
         assert (await publish(arnia, "solution", "glpi", a_solution())).created
-    assert tried == RACES + 1
-    assert await numbers(look, await feed_id(arnia)) == ([] if first > RACES else [1])
+    assert tried == MAX_ATTEMPTS + 1
+    assert await numbers(look, await feed_id(arnia)) == ([] if first > MAX_ATTEMPTS else [1])
 
 
 async def test_two_clients_who_create_one_key_make_revisions_one_and_two(arnia: Node, look: Any) -> None:
     """The one who came second begins again, and revises what the first has made."""
     gate = await begun(arnia.store)
     feed = await feed_id(arnia)
-    await gate.tx.records.keep("arnia", [(a_record(key="gate"), feed, 1)])
+    await gate.tx.records.upsert("arnia", [(a_record(key="gate"), feed, 1)])
     both = [
         asyncio.create_task(publish(arnia, "solution", "glpi", a_solution(name=name))) for name in ("A", "B")
     ]
@@ -283,7 +283,7 @@ async def test_two_clients_who_create_one_key_make_revisions_one_and_two(arnia: 
 async def test_a_lost_update_between_two_clients_is_refused_to_one(arnia: Node, look: Any) -> None:
     first = await publish(arnia, "solution", "glpi", a_solution())
     gate = await begun(arnia.store)
-    await gate.tx.records.held("solution", "arnia", ["glpi"])
+    await gate.tx.records.stored_revisions("solution", "arnia", ["glpi"])
 
     def revise(name: str) -> asyncio.Task[Any]:
         return asyncio.create_task(
@@ -324,7 +324,7 @@ async def test_numbers_stay_dense_and_unique_among_many_writers_races_and_rollba
                     made += outcome.changed
                 case 1:
                     step = await begun(arnia.store)
-                    await step.tx.records.keep("arnia", [(a_record(key=f"lost-{name}-{turn}"), feed, 1)])
+                    await step.tx.records.upsert("arnia", [(a_record(key=f"lost-{name}-{turn}"), feed, 1)])
                     await step.roll_back()
                 case _:
                     outcome = await publish(arnia, "solution", f"own-{name}-{turn}", a_solution())
@@ -367,7 +367,7 @@ async def test_bulk_uploads_of_the_same_keys_in_opposite_order_do_not_wait_for_e
     for key in keys:
         await publish(arnia, "solution", key, a_solution())
     gate = await begun(arnia.store)
-    await gate.tx.records.held("solution", "arnia", keys[:1])
+    await gate.tx.records.stored_revisions("solution", "arnia", keys[:1])
 
     def drafts(name: str, order: list[str]) -> dict[str, Draft[Any]]:
         return {key: a_draft(a_solution(name=name)) for key in order}
@@ -395,10 +395,10 @@ async def test_locks_are_taken_in_one_order_whatever_order_the_keys_are_named_in
     for key in ("a", "b", "c"):
         await publish(arnia, "solution", key, a_solution())
     gate = await begun(arnia.store)
-    await gate.tx.records.held("solution", "arnia", ["a"])
+    await gate.tx.records.stored_revisions("solution", "arnia", ["a"])
     one, two = await begun(arnia.store), await begun(arnia.store)
     tasks = [
-        asyncio.create_task(step.tx.records.held("solution", "arnia", keys))
+        asyncio.create_task(step.tx.records.stored_revisions("solution", "arnia", keys))
         for step, keys in ((one, ["a", "b", "c"]), (two, ["c", "b", "a"]))
     ]
     await waits(look, writers=2)
@@ -465,7 +465,7 @@ async def test_a_creator_and_a_reviser_of_one_key_do_not_end_in_a_deadlock(
         await waits(look)
         pause.go.set()
         made = (await creating)["glpi"]
-        assert isinstance(made, Outcome)
+        assert isinstance(made, WriteResult)
         assert (made.revision, (await revising).revision) == (1, 2)
     await counts_are_true(look)
 
@@ -506,7 +506,7 @@ async def test_uploads_that_look_for_a_key_before_and_after_it_was_made_are_both
     early = upload("early")
     await waits(look)
     async with arnia.store.write() as tx:
-        await tx.records.keep("arnia", [(a_record(key=a), feed, 1)])
+        await tx.records.upsert("arnia", [(a_record(key=a), feed, 1)])
     late = upload("late")
     await waits(look, writers=2)
     await look.execute("SELECT pg_advisory_unlock(20261124, $1)", max(by_bucket))
@@ -523,7 +523,7 @@ async def test_two_uploads_that_open_the_same_feeds_in_opposite_order_are_both_k
     for group in ("g1", "g2"):
         await publish(arnia, "group", group, {"name": group, "members": ["megalis"]})
     gate = await begun(arnia.store)
-    await gate.tx.feeds.open(FeedName("arnia", "g1"), arnia.watch.state.epoch)
+    await gate.tx.feeds.open(FeedName("arnia", "g1"), arnia.notifier.state.epoch)
 
     def drafts(name: str, *groups: str) -> dict[str, Draft[Any]]:
         return {
@@ -552,23 +552,23 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
         return a_record(key=key, origin="megalis")
 
     own, taken = await begun(arnia.store), await begun(arnia.store)
-    await own.tx.records.keep("arnia", [(a_record(key=key), feed, 1) for key in "ab"])
+    await own.tx.records.upsert("arnia", [(a_record(key=key), feed, 1) for key in "ab"])
     coming = asyncio.create_task(
         taken.tx.records.take("megalis", others, [(theirs("x"), 7), (theirs("y"), 9)])
     )
     await waits(look)
-    rows, cursor, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
+    rows, cursor, _ = await feeds.change_log(arnia, None, by=itself("arnia"))
     assert rows == []
     await own.commit()
     await coming
     await taken.commit()
-    rows, cursor, _ = await feeds.arrivals(arnia, cursor, by=itself("arnia"))
+    rows, cursor, _ = await feeds.change_log(arnia, cursor, by=itself("arnia"))
     assert [(row[0], row[2], row[4]) for row in rows] == [
         (1, "arnia", "a"), (2, "arnia", "b"), (3, "megalis", "x"), (4, "megalis", "y"),
     ]  # fmt: skip
     async with arnia.store.write() as tx:
         await tx.records.purge(others, [("solution", "x", 10, 2)])
-    rows, _, _ = await feeds.arrivals(arnia, cursor, by=itself("arnia"))
+    rows, _, _ = await feeds.change_log(arnia, cursor, by=itself("arnia"))
     assert [(row[0], row[1], row[4]) for row in rows] == [(5, None, "x")]
     assert await arrivals(look) == [1, 2, 4, 5]
 
@@ -576,22 +576,22 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
 async def test_pages_of_arrivals_are_complete_while_records_are_revised_between_them(arnia: Node) -> None:
     for n in range(6):
         await publish(arnia, "solution", f"k{n}", a_solution())
-    rows, cursor, more = await feeds.arrivals(arnia, None, by=itself("arnia"), limit=3)
+    rows, cursor, more = await feeds.change_log(arnia, None, by=itself("arnia"), limit=3)
     assert ([row[4] for row in rows], more) == (["k0", "k1", "k2"], True)
     await publish(arnia, "solution", "k4", a_solution(name="again"))
     await publish(arnia, "solution", "k0", a_solution(name="again"))
     got = []
     while more:
-        rows, cursor, more = await feeds.arrivals(arnia, cursor, by=itself("arnia"), limit=3)
+        rows, cursor, more = await feeds.change_log(arnia, cursor, by=itself("arnia"), limit=3)
         got += [(row[4], row[5]) for row in rows]
     assert got == [("k3", 1), ("k5", 1), ("k4", 2), ("k0", 2)]
 
 
 async def test_nobody_but_the_operator_follows_arrivals(arnia: Node) -> None:
     await publish(arnia, "solution", "glpi", a_solution())
-    rows, _, _ = await feeds.arrivals(arnia, None, by=await as_peer(arnia, "megalis"))
+    rows, _, _ = await feeds.change_log(arnia, None, by=await as_peer(arnia, "megalis"))
     assert rows == []
-    rows, _, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
+    rows, _, _ = await feeds.change_log(arnia, None, by=itself("arnia"))
     assert len(rows) == 1
 
 

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Text
 
-from federation.domain.errors import Broken
+from federation.domain.errors import CommandFailed
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
 from federation.node import exposure
@@ -118,9 +118,9 @@ async def test_a_migration_that_another_one_has_begun_is_waited_for(fresh: str) 
 
 async def test_the_database_of_another_operator_is_refused_and_left_alone(fresh: str) -> None:
     await schema.migrate(fresh, "arnia")
-    with pytest.raises(Broken, match="belongs to the node of arnia, not of megalis"):
+    with pytest.raises(CommandFailed, match="belongs to the node of arnia, not of megalis"):
         await schema.migrate(fresh, "megalis")
-    with pytest.raises(Broken, match="belongs to the node of arnia, not of megalis"):
+    with pytest.raises(CommandFailed, match="belongs to the node of arnia, not of megalis"):
         await schema.check(fresh, "megalis")
     async with looking(fresh) as look:
         assert await look.fetchval("SELECT string_agg(operator, ',') FROM node") == "arnia"
@@ -133,7 +133,7 @@ async def test_a_schema_of_a_newer_program_is_refused(fresh: str) -> None:
     async with looking(fresh) as look:
         await look.execute("UPDATE alembic_version SET version_num = '9999'")
     for act in (schema.migrate, schema.check):
-        with pytest.raises(Broken, match="9999, which this program does not know"):
+        with pytest.raises(CommandFailed, match="9999, which this program does not know"):
             await act(fresh, "arnia")
     async with looking(fresh) as look:
         assert await look.fetchval("SELECT version_num FROM alembic_version") == "9999"
@@ -142,7 +142,7 @@ async def test_a_schema_of_a_newer_program_is_refused(fresh: str) -> None:
 async def test_a_schema_that_is_older_is_refused_until_it_is_migrated(
     fresh: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Broken, match="no schema yet; run `federation migrate`"):
+    with pytest.raises(CommandFailed, match="no schema yet; run `federation migrate`"):
         await schema.check(fresh, "arnia")
     with monkeypatch.context() as patch:
         upgrade = command.upgrade
@@ -154,7 +154,7 @@ async def test_a_schema_that_is_older_is_refused_until_it_is_migrated(
             " VALUES ('megalis', 'https://megalis.test', 'Megalis', 'active', '{}', 'x')"
         )
         await look.execute("INSERT INTO keys (kid, jwk) VALUES ('k', '{}')")
-    with pytest.raises(Broken, match=f"at schema 0001, this program needs {schema.newest()}"):
+    with pytest.raises(CommandFailed, match=f"at schema 0001, this program needs {schema.newest()}"):
         await schema.check(fresh, "arnia")
     assert await schema.migrate(fresh, "arnia") == ("0001", schema.newest())
     await schema.check(fresh, "arnia")
@@ -180,20 +180,20 @@ async def test_an_upgrade_brings_in_anew_what_exposure_is_told_from(
     await schema.migrate(fresh, "arnia")
     async with a_node("arnia", fresh) as node:
         async with node.store.read() as tx:
-            assert await tx.exposure.behind()
+            assert await tx.exposure.lag()
         await publish(node, "solution", "glpi", a_solution(repository="https://forge.test/glpi"))
         await publish(node, "deployment", "one", a_deployment())
-        await exposure.bring_in(node)
+        await exposure.refresh_index(node)
         async with node.store.read() as tx:
-            (group,) = await tx.exposure.of_solutions(["arnia/glpi"], seen_by=itself("arnia"))
+            (group,) = await tx.exposure.of_solutions(["arnia/glpi"], visible_to=itself("arnia"))
             assert group.deployments == 1
-            assert await tx.exposure.identified(["arnia/glpi"], seen_by=itself("arnia"))
+            assert await tx.exposure.identified(["arnia/glpi"], visible_to=itself("arnia"))
 
 
 async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(schema, "OLDEST_POSTGRESQL", 990_000)
-        with pytest.raises(Broken, match="or later is needed"):
+        with pytest.raises(CommandFailed, match="or later is needed"):
             await schema.migrate(fresh, "arnia")
     assert await schema.is_new(fresh)
     await schema.migrate(fresh, "arnia")

@@ -67,7 +67,7 @@ async def test_sql_and_python_see_the_same(full: Node, caller: Caller) -> None:
     found = set()
     for origin, audience in product(ORIGINS, ENVELOPES):
         async with full.store.read() as tx:
-            if await tx.records.find("solution", origin, f"{origin}-{audience}", seen_by=caller):
+            if await tx.records.find("solution", origin, f"{origin}-{audience}", visible_to=caller):
                 found.add(f"{origin}-{audience}")
     assert found == expected(caller)
 
@@ -107,12 +107,12 @@ async def test_the_matrix_holds_both_answers_for_every_caller_but_the_operator()
 async def test_who_reads_records_says_for_whom() -> None:
     """A reader that forgets it does not run."""
     reader = RecordsReader(None)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="seen_by"):
+    with pytest.raises(TypeError, match="visible_to"):
         await reader.find("solution", "arnia", "glpi")  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="seen_by"):
+    with pytest.raises(TypeError, match="visible_to"):
         await reader.collect(read_query(Solution, []))  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="seen_by"):
-        await reader.arrivals(0, 1, 1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="visible_to"):
+        await reader.change_log(0, 1, 1)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)

@@ -65,7 +65,7 @@ async def test_what_makes_single_records_findable_is_put_in_its_place_by_houseke
     arnia: Node, look: Any
 ) -> None:
     await upload(arnia, 3)
-    await maintenance.put_in_place(arnia)
+    await maintenance.flush_pending_list(arnia)
     assert await look.fetchval(PENDING) == 0
 
 

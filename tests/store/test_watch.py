@@ -14,7 +14,7 @@ from federation.domain.feed import Head
 from federation.domain.visibility import Caller, itself
 from federation.node import checkpoints, feeds, records
 from federation.node.node import Node
-from federation.node.notifier import News, Watch
+from federation.node.notifier import ChangeNotifier, FeedDelta
 from federation.store.records import NodeState
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
@@ -23,55 +23,55 @@ from tests.sync.peers import an_entry, take
 from tests.waiting import PATIENCE
 
 ROOM = 262_144
-Told = tuple[tuple[Head, ...], tuple[News, ...]]
+Told = tuple[tuple[Head, ...], tuple[FeedDelta, ...]]
 
 
 async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_look(arnia: Node) -> None:
-    state = arnia.watch.state
-    watch = Watch(arnia.store, state)  # nobody looks
-    waiting = asyncio.create_task(watch.beyond(state.arrival, PATIENCE))
+    state = arnia.notifier.state
+    watch = ChangeNotifier(arnia.store, state)  # nobody looks
+    waiting = asyncio.create_task(watch.wait_for(state.arrival, PATIENCE))
     await asyncio.sleep(0)
     two, one = (msgspec.structs.replace(state, arrival=state.arrival + n) for n in (2, 1))
-    watch.saw(two)
+    watch.observe(two)
     assert await waiting
-    watch.saw(one)
+    watch.observe(one)
     assert watch.state == two, "what was heard of late is no news"
 
 
 async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_here(arnia: Node) -> None:
-    watch = arnia.watch
+    watch = arnia.notifier
     waits: dict[Literal["arrival", "published", "heads"], asyncio.Task[bool]] = {
-        "arrival": asyncio.create_task(watch.beyond(watch.state.arrival, PATIENCE)),
-        "published": asyncio.create_task(watch.beyond(watch.state.published, PATIENCE, of="published")),
-        "heads": asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads")),
+        "arrival": asyncio.create_task(watch.wait_for(watch.state.arrival, PATIENCE)),
+        "published": asyncio.create_task(watch.wait_for(watch.state.published, PATIENCE, of="published")),
+        "heads": asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads")),
     }
     await asyncio.sleep(0)
     await take(arnia, an_entry(1), an_entry(2, a_document(key="k2", revision=2)))
     assert await waits["arrival"]
-    await watch.look()
+    await watch.refresh()
     await asyncio.sleep(0)
     assert not waits["published"].done()
     assert not waits["heads"].done()
     await publish(arnia, "solution", "glpi", a_solution())
     assert await waits["published"]
     assert await waits["heads"]
-    signed = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
+    signed = asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads"))
     await asyncio.sleep(0)
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
     assert await signed, "a signature is news at the heads, too"
-    waiting = asyncio.create_task(watch.beyond(watch.state.heads, PATIENCE, of="heads"))
+    waiting = asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads"))
     await asyncio.sleep(0)
     async with arnia.store.write() as tx:
         await tx.clients.revoke("nobody")
-    await watch.look()
+    await watch.refresh()
     assert not await waiting, "who may be cut off looks again at once"
 
 
 async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) -> None:
-    state = arnia.watch.state
-    watch = Watch(arnia.store, state)
+    state = arnia.notifier.state
+    watch = ChangeNotifier(arnia.store, state)
     for other in ({"trust": state.trust + 1}, {"epoch": "f" * 16}):
-        watch.saw(msgspec.structs.replace(state, arrival=state.arrival + 1, **other))
+        watch.observe(msgspec.structs.replace(state, arrival=state.arrival + 1, **other))
         assert watch.state == state, "who was cut off meanwhile is not woken before that is known"
         assert watch._nudged.is_set()
         watch._nudged.clear()
@@ -79,25 +79,25 @@ async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) 
 
 async def test_what_was_written_while_somebody_looks_is_looked_at_again(arnia: Node) -> None:
     """What the look has read may be older: it must not take the place of what is newer."""
-    state = arnia.watch.state
-    watch = Watch(arnia.store, state)
+    state = arnia.notifier.state
+    watch = ChangeNotifier(arnia.store, state)
     async with watch._looking:
-        watch.saw(msgspec.structs.replace(state, arrival=state.arrival + 1))
+        watch.observe(msgspec.structs.replace(state, arrival=state.arrival + 1))
     assert watch.state == state
     assert watch._nudged.is_set()
 
 
 async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:
-    waiting = asyncio.create_task(arnia.watch.beyond(0, PATIENCE))
+    waiting = asyncio.create_task(arnia.notifier.wait_for(0, PATIENCE))
     async with a_node("arnia", dsn) as beside:
         await publish(beside, "solution", "glpi", a_solution())
         assert await waiting, "it was woken, and not told that the time is over"
 
     async def seen() -> bool:
-        return arnia.watch.state.arrival == 1
+        return arnia.notifier.state.arrival == 1
 
     await until(seen)
-    assert not await arnia.watch.beyond(1, 0.05)
+    assert not await arnia.notifier.wait_for(1, 0.05)
 
 
 # News without a question
@@ -105,13 +105,13 @@ async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn
 
 async def shown(arnia: Node, caller: Caller) -> tuple[tuple[Head, ...], NodeState]:
     """What somebody is shown, and the state of the node before that."""
-    await arnia.watch.look()
-    return await feeds.heads(arnia, by=caller), arnia.watch.state
+    await arnia.notifier.refresh()
+    return await feeds.heads(arnia, by=caller), arnia.notifier.state
 
 
 async def asked(arnia: Node, before: tuple[Head, ...], caller: Caller) -> Told:
     """The same of the database."""
-    heads, news = await feeds.news(arnia, before, by=caller, most=100, most_bytes=ROOM)
+    heads, news = await feeds.deltas(arnia, before, by=caller, most=100, most_bytes=ROOM)
     return heads, tuple(msgspec.structs.replace(one, rows=list(map(tuple, one.rows))) for one in news)
 
 
@@ -147,7 +147,7 @@ async def test_who_waits_is_told_of_one_record_what_the_database_would_tell(
     views = [(caller, *await shown(arnia, caller)) for caller in callers]
     await act(arnia)
     for caller, before, since in views:
-        told = arnia.watch.news(before, since, arnia.watch.state, ROOM)
+        told = arnia.notifier.deltas(before, since, arnia.notifier.state, ROOM)
         assert told == await asked(arnia, before, caller)
         assert sum(len(one.rows) for one in told[1]) == entries
 
@@ -160,9 +160,9 @@ async def test_one_record_after_another_is_told_without_a_question(
     held, since = await shown(arnia, caller)
     for n in range(3):
         await publish(arnia, "solution", f"s{n}", a_solution())
-        told = arnia.watch.news(held, since, arnia.watch.state, ROOM)
+        told = arnia.notifier.deltas(held, since, arnia.notifier.state, ROOM)
         assert told == await asked(arnia, held, caller)
-        (held, _), since = told, arnia.watch.state
+        (held, _), since = told, arnia.notifier.state
 
 
 async def two_records(arnia: Node) -> None:
@@ -177,7 +177,7 @@ async def several_at_once(arnia: Node) -> None:
 
 async def one_and_a_signature(arnia: Node) -> None:
     await publish(arnia, "solution", "s1", a_solution())
-    await checkpoints.prove(arnia)
+    await checkpoints.sign_checkpoints(arnia)
 
 
 async def one_and_a_group(arnia: Node) -> None:
@@ -200,10 +200,10 @@ async def test_where_more_has_changed_than_one_record_the_database_is_asked(
     await first_ones(arnia)
     before, since = await shown(arnia, caller := await as_peer(arnia, "megalis"))
     await act(arnia)
-    await arnia.watch.look()
-    assert arnia.watch.news(before, since, arnia.watch.state, ROOM) is None
-    heads, _ = await feeds.news(
-        arnia, before, by=caller, most=100, most_bytes=ROOM, since=(since, arnia.watch.state)
+    await arnia.notifier.refresh()
+    assert arnia.notifier.deltas(before, since, arnia.notifier.state, ROOM) is None
+    heads, _ = await feeds.deltas(
+        arnia, before, by=caller, most=100, most_bytes=ROOM, since=(since, arnia.notifier.state)
     )
     assert heads == await feeds.heads(arnia, by=caller)
 
@@ -214,8 +214,8 @@ async def test_what_another_process_kept_is_asked_of_the_database(arnia: Node, d
     before, since = await shown(arnia, await as_peer(arnia, "megalis"))
     async with a_node("arnia", dsn) as beside:
         await publish(beside, "solution", "theirs", a_solution())
-    await arnia.watch.look()
-    assert arnia.watch.news(before, since, arnia.watch.state, ROOM) is None
+    await arnia.notifier.refresh()
+    assert arnia.notifier.deltas(before, since, arnia.notifier.state, ROOM) is None
 
 
 async def test_who_is_elsewhere_in_a_feed_or_was_not_shown_it_is_answered_by_the_database(
@@ -224,11 +224,11 @@ async def test_who_is_elsewhere_in_a_feed_or_was_not_shown_it_is_answered_by_the
     await first_ones(arnia)
     before, since = await shown(arnia, await as_peer(arnia, "megalis"))
     await publish(arnia, "solution", "s1", a_solution())
-    now = arnia.watch.state
-    assert arnia.watch.news(before, since, now, ROOM) is not None
+    now = arnia.notifier.state
+    assert arnia.notifier.deltas(before, since, now, ROOM) is not None
     behind = tuple(msgspec.structs.replace(head, seq=head.seq - 1) for head in before)
     others = tuple(head for head in before if head.audience != "public")
-    assert arnia.watch.news(behind, since, now, ROOM) is None
-    assert arnia.watch.news(others, since, now, ROOM) is None
-    assert arnia.watch.news(before, since, now, 100) is None, "it has more bytes than are told"
-    assert arnia.watch.news(before, now, now, ROOM) is None, "nothing came in between"
+    assert arnia.notifier.deltas(behind, since, now, ROOM) is None
+    assert arnia.notifier.deltas(others, since, now, ROOM) is None
+    assert arnia.notifier.deltas(before, since, now, 100) is None, "it has more bytes than are told"
+    assert arnia.notifier.deltas(before, now, now, ROOM) is None, "nothing came in between"

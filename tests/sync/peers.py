@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from federation.domain.document import canonical
-from federation.domain.feed import Cursor, Entry, FeedName, Head, Page
+from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, Head
 from federation.domain.peer import Peer
 from federation.node import peer_views
 from federation.node.node import Node
-from federation.sync.apply import Taken
+from federation.sync.apply import PullResult
 from federation.sync.pull import pull
 from tests.domain.builders import a_document
 
@@ -28,10 +28,10 @@ Answer = bytes | Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
 
 def an_entry(
     seq: int, document: dict[str, Any] | bytes | None = None, /, *, op: str | None = None, **said: Any
-) -> Entry:
+) -> FeedEntry:
     """An entry of megalis's feed. It says of the document what is true, unless told to say otherwise."""
     if op == "withdraw":
-        return msgspec.convert({"seq": seq, "op": op, "type": "solution", "revision": 1, **said}, Entry)
+        return msgspec.convert({"seq": seq, "op": op, "type": "solution", "revision": 1, **said}, FeedEntry)
     document = a_document(key=f"k{seq}") if document is None else document
     raw = document if isinstance(document, bytes) else canonical(document)
     members = {} if isinstance(document, bytes) else document
@@ -42,22 +42,22 @@ def an_entry(
         "hash": hashlib.sha256(raw).hexdigest(),
     }
     kind: Any = op or ("upsert" if "content" in members or isinstance(document, bytes) else "delete")
-    return Entry(seq=seq, op=kind, document=msgspec.Raw(raw), **{**true, **said})
+    return FeedEntry(seq=seq, op=kind, document=msgspec.Raw(raw), **{**true, **said})
 
 
 class Told:
     """A feed as the test tells it: a ``Source`` of entries made by hand."""
 
-    def __init__(self, *entries: Entry, epoch: str = EPOCH, slices: int = 500) -> None:
+    def __init__(self, *entries: FeedEntry, epoch: str = EPOCH, slices: int = 500) -> None:
         self.entries, self.epoch, self.slices = entries, epoch, slices
         self.asked: list[Cursor | None] = []
 
-    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[Page]:
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         self.asked.append(after)
         left = [entry for entry in self.entries if after is None or entry.seq > after.seq]
         for start in range(0, len(left), self.slices):
             some = tuple(left[start : start + self.slices])
-            yield Page(
+            yield EntryPage(
                 entries=some,
                 cursor=Cursor(self.epoch, some[-1].seq),
                 more=start + self.slices < len(left),
@@ -72,7 +72,7 @@ def a_head(seq: int, *, epoch: str = EPOCH, name: FeedName = PUBLIC) -> Head:
     return Head(origin=name.origin, audience=name.audience, epoch=epoch, seq=seq, retained_from=0, count=seq)
 
 
-async def take(node: Node, *entries: Entry, name: FeedName = PUBLIC, epoch: str = EPOCH) -> Taken:
+async def take(node: Node, *entries: FeedEntry, name: FeedName = PUBLIC, epoch: str = EPOCH) -> PullResult:
     """Let a node take these entries of a feed."""
     source = Told(*entries, epoch=epoch)
     return await pull(node, a_head(entries[-1].seq if entries else 0, name=name, epoch=epoch), source)
@@ -99,7 +99,7 @@ def stream(*lines: bytes, epoch: str = EPOCH) -> bytes:
     return reply(body, media_type="application/x-ndjson", federation_epoch=epoch)
 
 
-def line(entry: Entry) -> bytes:
+def line(entry: FeedEntry) -> bytes:
     return msgspec.json.encode(entry) + b"\n"
 
 

@@ -14,7 +14,7 @@ from federation.domain import values
 from federation.domain.content.solution import Solution
 from federation.domain.document import Draft, check_draft
 from federation.domain.errors import Invalid
-from federation.domain.feed import Entry, SetAside
+from federation.domain.feed import FeedEntry, RejectedEntry
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
@@ -34,7 +34,7 @@ def spaced(seq: int) -> bytes:
     return json.dumps(bad(seq), ensure_ascii=False).encode()
 
 
-BAD: dict[str, tuple[Entry, str]] = {
+BAD: dict[str, tuple[FeedEntry, str]] = {
     "a hash of something else": (an_entry(2, hash="0" * 64), "bad-hash"),
     "no hash": (an_entry(2, hash=None), "bad-hash"),
     "another record's document": (an_entry(2, a_document(key="other"), key="k2"), "bad-document"),
@@ -98,7 +98,7 @@ def too_wordy(words: Iterator[str] | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("entry", "reason"), BAD.values(), ids=BAD)
 async def test_a_bad_entry_is_set_aside_and_stops_nothing(
-    arnia: Node, look: Any, entry: Entry, reason: str
+    arnia: Node, look: Any, entry: FeedEntry, reason: str
 ) -> None:
     taken = await take(arnia, an_entry(1), entry, an_entry(3))
     assert await held(arnia) == {"k1": 1, "k3": 1}
@@ -111,7 +111,7 @@ async def test_a_bad_entry_is_set_aside_and_stops_nothing(
 
 
 @pytest.mark.parametrize(("entry", "reason"), BAD.values(), ids=BAD)
-async def test_a_later_good_revision_clears_it(arnia: Node, entry: Entry, reason: str) -> None:
+async def test_a_later_good_revision_clears_it(arnia: Node, entry: FeedEntry, reason: str) -> None:
     await take(arnia, an_entry(1), entry)
     assert await reasons(arnia) == {"k2": reason}
     await take(arnia, an_entry(5, a_document(key="k2", revision=4, type=entry.type)))
@@ -256,7 +256,7 @@ async def test_unknown_types_and_unknown_members_are_kept_byte_for_byte(arnia: N
         assert row["document"] == bytes(entry.document)
         assert row["hash"].hex() == entry.hash
         assert row["retracted"] == (entry.op == "delete")
-    rows, _, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
+    rows, _, _ = await feeds.change_log(arnia, None, by=itself("arnia"))
     assert [row[7] for row in rows] == [bytes(entry.document) for entry in entries]
     await counts_are_true(look)
 
@@ -267,14 +267,14 @@ async def test_unknown_types_and_unknown_members_are_kept_byte_for_byte(arnia: N
 class AsRead(Told):
     """A feed whose entries are as the client has read them: some are set aside already."""
 
-    def __init__(self, *entries: Entry | SetAside) -> None:
+    def __init__(self, *entries: FeedEntry | RejectedEntry) -> None:
         super().__init__()
         self.entries = entries  # type: ignore[assignment]
 
 
-def unread(seq: int, type: str = "?", key: str | None = None) -> SetAside:
+def unread(seq: int, type: str = "?", key: str | None = None) -> RejectedEntry:
     name = f"?{seq}" if key is None else key
-    return SetAside(seq=seq, type=type, key=name, revision=0, reason="unreadable", detail="why")
+    return RejectedEntry(seq=seq, type=type, key=name, revision=0, reason="unreadable", detail="why")
 
 
 async def test_what_cannot_be_read_stops_nothing_and_none_hides_another(arnia: Node, look: Any) -> None:
@@ -297,7 +297,7 @@ async def test_what_could_not_be_read_is_forgotten_with_its_numbers(arnia: Node)
 async def test_what_one_feed_can_have_set_aside_has_a_limit(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_feeds, "MOST_ASIDE", 10)
+    monkeypatch.setattr(store_feeds, "MAX_REJECTED", 10)
     bad = [an_entry(n, hash="0" * 64) for n in range(1, 9)]
     await take(arnia, *bad)
     more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]
@@ -367,7 +367,7 @@ async def test_a_withdrawal_of_what_was_held_is_told_once_and_again_when_it_is_w
     await take(arnia, *entries)
     await take(arnia, *entries, an_entry(3, op="withdraw", key="k", revision=4))
     assert await look.fetchrow("SELECT key, seq, revision, arrived FROM withdrawals") == ("k", 3, 4, 3)
-    rows, _, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
+    rows, _, _ = await feeds.change_log(arnia, None, by=itself("arnia"))
     assert [(row[4], row[1]) for row in rows] == [("k", None)]
     await take(arnia, *entries, an_entry(3), an_entry(4, a_document(key="k", revision=3)))
     assert await reasons(arnia) == {"k": "regressing-revision"}

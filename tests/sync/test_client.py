@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Unreachable
-from federation.domain.feed import Cursor, Page, SetAside
-from federation.node.keys import Keyring, mint
+from federation.domain.feed import Cursor, EntryPage, RejectedEntry
+from federation.node.keys import Keyring, mint_private_key
 from federation.outbound import http
 from federation.sync import peer_client
 from federation.sync.peer_client import PeerSource, check_url, fetch_public
@@ -33,7 +33,7 @@ from tests.sync.peers import (
     tiny,
 )
 
-KEYRING = Keyring.of(mint())
+KEYRING = Keyring.of(mint_private_key())
 OK = line(an_entry(1))
 
 
@@ -46,7 +46,7 @@ async def asking(peer: Tiny) -> AsyncIterator[PeerSource]:
         await source.close()
 
 
-async def changes(peer: Tiny, after: Cursor | None = None) -> list[Page]:
+async def changes(peer: Tiny, after: Cursor | None = None) -> list[EntryPage]:
     async with asking(peer) as source:
         return [page async for page in source.changes(PUBLIC, after)]
 
@@ -124,7 +124,7 @@ async def test_an_entry_that_came_with_the_heads_and_cannot_be_read_is_passed_ov
         await source.heads()
         (page,) = [page async for page in source.changes(PUBLIC, Cursor(EPOCH, 7))]
     aside, entry = page.entries
-    assert isinstance(aside, SetAside)
+    assert isinstance(aside, RejectedEntry)
     assert (aside.seq, aside.reason, entry.seq) == (8, "unreadable", 9)
 
 
@@ -174,7 +174,7 @@ async def test_an_entry_that_cannot_be_read_is_passed_over_by_its_number(second:
     async with tiny(changes=stream(OK, second, line(an_entry(3)))) as peer:
         (page,) = await changes(peer)
     _, aside, _ = page.entries
-    assert isinstance(aside, SetAside)
+    assert isinstance(aside, RejectedEntry)
     assert aside.reason == "unreadable"
     assert [entry.seq for entry in page.entries] == [1, 2, 3]
     assert page.cursor.seq == 3

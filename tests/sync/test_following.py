@@ -353,7 +353,7 @@ async def test_a_peer_with_a_new_head_and_no_entry_is_asked_at_once_but_not_with
 
 
 def test_patience_is_a_second_of_what_is_borne_in_the_long_run() -> None:
-    patience = loop.Patience(10)
+    patience = loop.Backoff(10)
     assert sum(patience.bears(100.0) for _ in range(50)) == 10
     assert not patience.bears(100.05)
     assert patience.bears(100.2)

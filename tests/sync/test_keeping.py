@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from federation.domain.errors import Unreachable
-from federation.domain.feed import Cursor, Entry, FeedName
+from federation.domain.feed import Cursor, FeedEntry, FeedName
 from federation.node.node import Node
 from federation.store.records import Advance
 from federation.sync import apply
-from federation.sync.apply import Overtaken, Slice
+from federation.sync.apply import Batch, StaleCursor
 from federation.sync.pull import copy_of, pull, purge
 from tests.domain.builders import a_document, a_solution
 from tests.store.steps import arrivals, counts_are_true, waits
@@ -78,7 +78,7 @@ async def test_a_slice_waits_in_the_database_before_the_one_ahead_of_it_is_commi
     in_turn: list[str] = []
     keep = apply.keep
 
-    async def noted(node: Node, name: FeedName, this: apply.Slice, taken: apply.Taken) -> None:
+    async def noted(node: Node, name: FeedName, this: apply.Batch, taken: apply.PullResult) -> None:
         in_turn.append(this.names[0][1])
         await keep(node, name, this, taken)
 
@@ -142,7 +142,7 @@ async def test_a_slice_is_not_sent_before_its_time_when_it_has_a_record_of_the_o
     ids=["withdrawn", "set aside", "retracted", "revised", "twice in a slice"],
 )
 async def test_what_comes_among_new_records_is_carried_out_as_anywhere(
-    arnia: Node, look: Any, further: Entry, expected: dict[str, int]
+    arnia: Node, look: Any, further: FeedEntry, expected: dict[str, int]
 ) -> None:
     entries = [*(an_entry(n) for n in range(1, 7)), further, an_entry(8), an_entry(9), an_entry(10)]
     if further.key == "k8":  # (It came first; the older revision is out of place.)
@@ -173,7 +173,7 @@ async def test_what_was_given_up_meanwhile_is_not_taken_up_from_where_it_was(
     await purge(arnia, PUBLIC)
     entries = [an_entry(1), an_entry(2), an_entry(3, a_document(key="k3", revision=revision))]
     source = Told(*entries)
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleCursor):
         await pull(arnia, source.head, source, before)
     assert await revisions(look) == {}
     await pull(arnia, source.head, source)
@@ -210,14 +210,14 @@ async def test_an_origin_is_owed_word_of_what_was_dropped_or_not_taken_and_of_no
     await take(arnia, an_entry(3, hash="0" * 64))
     assert await owes()
     async with arnia.store.write() as tx:
-        ((feed, _), several) = next(iter((await tx.feeds.untold("megalis", 10)).items()))
-        await tx.feeds.was_told(feed, several)
+        ((feed, _), several) = next(iter((await tx.feeds.unreported("megalis", 10)).items()))
+        await tx.feeds.mark_reported(feed, several)
     assert not await owes()
     await take(arnia, an_entry(4, op="withdraw", key="k1", revision=2))
     assert await owes()
     async with arnia.store.write() as tx:
-        (one,) = await tx.digests.owed("megalis")
-        await tx.digests.receipted(one.feed, one.epoch, one.seq, purged=one.purged)
+        (one,) = await tx.checkpoints.pending_receipts("megalis")
+        await tx.checkpoints.mark_receipt_sent(one.feed, one.epoch, one.seq, purged=one.purged)
     assert not await owes()
 
 
@@ -265,13 +265,13 @@ async def test_when_the_one_ahead_is_not_kept_nothing_of_the_next_one_is(
     # (The first slice is looked up before it is stored: it is not of first revisions.)
     source = Told(*(an_entry(n, a_document(key=f"k{n}", revision=2)) for n in range(1, 10)), slices=3)
     sent: list[list[str]] = []
-    kept = Slice.__init__
+    kept = Batch.__init__
 
-    def noted(self: Slice, begins: Any, cursor: Any, checked: Any) -> None:
+    def noted(self: Batch, begins: Any, cursor: Any, checked: Any) -> None:
         kept(self, begins, cursor, checked)
         sent.append([one.key for one in checked])
 
-    monkeypatch.setattr(Slice, "__init__", noted)
+    monkeypatch.setattr(Batch, "__init__", noted)
 
     class Overtaking(Gated):
         async def overtake(self) -> None:
@@ -289,7 +289,7 @@ async def test_when_the_one_ahead_is_not_kept_nothing_of_the_next_one_is(
     await gated.overtake()
     outcome = (await asyncio.gather(pulling, return_exceptions=True))[0]
     assert isinstance(outcome, Exception)
-    assert not isinstance(outcome, Overtaken)
+    assert not isinstance(outcome, StaleCursor)
     assert sent[:2] == [["k1", "k2", "k3"], ["k4", "k5", "k6"]]
     assert await held(arnia) == {}
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 0

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from federation.outbound import http
-from federation.outbound.http import Broke, Outbound, addresses_of, origin_of, public
+from federation.outbound.http import Outbound, TransferFailed, addresses_of, origin_of, public
 from tests.sync.peers import Answer, Tiny, reply, tiny
 
 NAME = "node.example"
@@ -154,7 +154,7 @@ ANYBODY = """
 async def test_a_name_that_resolves_to_an_address_that_is_not_public_is_not_called(address: str) -> None:
     wire = Wire()
     async with client(f"http://{NAME}", [address], wire=wire) as one:
-        with pytest.raises(Broke) as refusal:
+        with pytest.raises(TransferFailed) as refusal:
             await one.get(f"http://{NAME}/")
     assert f"{NAME} resolves to {address}" in str(refusal.value)
     assert wire.called == []
@@ -183,7 +183,7 @@ async def test_a_private_peer_may_be_at_an_address_that_is_not_public(address: s
 async def test_nobody_can_allow_multicast_the_unspecified_address_or_a_clouds_own(address: str) -> None:
     wire = Wire()
     async with client(f"http://{NAME}", [address], private=True, wire=wire) as one:
-        with pytest.raises(Broke, match=r"no node is ever called|not an address"):
+        with pytest.raises(TransferFailed, match=r"no node is ever called|not an address"):
             await one.get(f"http://{NAME}/")
     assert wire.called == []
 
@@ -201,7 +201,7 @@ async def test_however_an_address_is_spelled_what_the_resolver_makes_of_it_is_ch
     """These forms go through the parser of URLs and the C library, as they would in earnest."""
     wire = Wire()
     async with client(f"http://{host}:8", names=addresses_of, wire=wire) as one:
-        with pytest.raises(Broke, match="resolves to"):
+        with pytest.raises(TransferFailed, match="resolves to"):
             await one.get(f"http://{host}:8/")
     assert wire.called == []
 
@@ -221,9 +221,9 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("url", UNREADABLE, ids=ascii)
 async def test_a_url_that_can_be_read_in_two_ways_is_not_called(url: str) -> None:
-    with pytest.raises(Broke):
+    with pytest.raises(TransferFailed):
         origin_of(url)
-    with pytest.raises(Broke):
+    with pytest.raises(TransferFailed):
         http.settings(url, private=True)
 
 
@@ -237,7 +237,7 @@ async def test_the_origin_of_a_url_is_what_is_called() -> None:
 
 
 async def test_a_refusal_does_not_repeat_a_password() -> None:
-    with pytest.raises(Broke) as refusal:
+    with pytest.raises(TransferFailed) as refusal:
         origin_of("https://user:hunter2@node.example")
     assert "hunter2" not in str(refusal.value)
 
@@ -253,7 +253,7 @@ async def test_a_refusal_does_not_repeat_a_password() -> None:
 async def test_only_the_registered_origin_is_called_and_nothing_else_even_resolved(url: str) -> None:
     names, wire = Names([PUBLIC]), Wire()
     async with client("http://node.example:8", names=names, wire=wire, private=True) as one:
-        with pytest.raises(Broke):
+        with pytest.raises(TransferFailed):
             await one.get(url)
     assert (names.asked, wire.called) == ([], [])
 
@@ -273,7 +273,7 @@ async def test_every_path_of_the_registered_origin_is_called(way: str) -> None:
 async def test_one_bad_address_among_good_ones_refuses_the_name(answers: list[str]) -> None:
     wire = Wire()
     async with client(f"http://{NAME}", answers, wire=wire) as one:
-        with pytest.raises(Broke, match="resolves to"):
+        with pytest.raises(TransferFailed, match="resolves to"):
             await one.get(f"http://{NAME}/")
     assert wire.called == []
 
@@ -285,7 +285,7 @@ async def test_a_name_that_means_something_else_a_moment_later_changes_nothing()
         assert (await one.get(at(peer))).status_code == 200
         assert (names.asked, wire.called) == ([NAME], [PUBLIC])
         # That connection was closed by the peer: the next one is resolved, and checked, again.
-        with pytest.raises(Broke, match=r"resolves to 127\.0\.0\.1, which is not a public address"):
+        with pytest.raises(TransferFailed, match=r"resolves to 127\.0\.0\.1, which is not a public address"):
             await one.get(at(peer))
     assert wire.called == [PUBLIC]
 
@@ -320,7 +320,7 @@ async def test_a_node_on_this_machine_is_called_when_it_is_allowed() -> None:
         async with httpx2.AsyncClient(**http.settings(peer.url, private=True)) as one:
             assert (await one.get(peer.url)).status_code == 200
         async with httpx2.AsyncClient(**http.settings(peer.url, private=False)) as one:
-            with pytest.raises(Broke, match=r"127\.0\.0\.1, which is not a public address"):
+            with pytest.raises(TransferFailed, match=r"127\.0\.0\.1, which is not a public address"):
                 await one.get(peer.url)
         assert len(peer.asked) == 1
 
@@ -336,7 +336,9 @@ async def test_a_name_with_a_thousand_addresses_does_not_make_us_try_them_all() 
     many = [f"93.184.{n // 250}.{n % 250}" for n in range(1_000)]
     wire = Wire(*many)
     async with client(f"http://{NAME}", many, wire=wire) as one:
-        with pytest.raises(Broke, match=r"takes no connection to port 80 at 93\.184\.0\.0 \(refused"):
+        with pytest.raises(
+            TransferFailed, match=r"takes no connection to port 80 at 93\.184\.0\.0 \(refused"
+        ):
             await one.get(f"http://{NAME}/")
     assert len(wire.called) == http.TRIED
 
@@ -349,14 +351,14 @@ async def test_a_name_that_is_not_resolved_is_said_to_be_so(monkeypatch: pytest.
         return [PUBLIC]
 
     async with asyncio.timeout(PATIENCE), client(f"http://{NAME}", names=slow) as one:
-        with pytest.raises(Broke, match=r"node\.example was not resolved in time"):
+        with pytest.raises(TransferFailed, match=r"node\.example was not resolved in time"):
             await one.get(f"http://{NAME}/")
     label = "a" * 70
     async with client(f"http://{label}.example", names=addresses_of) as one:
-        with pytest.raises(Broke, match="cannot be resolved"):
+        with pytest.raises(TransferFailed, match="cannot be resolved"):
             await one.get(f"http://{label}.example/")
     async with client(f"http://{NAME}", []) as one:
-        with pytest.raises(Broke, match="takes no connection to port 80 at any address"):
+        with pytest.raises(TransferFailed, match="takes no connection to port 80 at any address"):
             await one.get(f"http://{NAME}/")
 
 
@@ -728,7 +730,7 @@ async def test_a_connection_that_is_never_made_ends_at_the_deadline(monkeypatch:
 
     wire = Silent()
     async with client(f"http://{NAME}", [PUBLIC, OTHER] * 10, wire=wire) as one:
-        with pytest.raises(Broke, match="did not answer in time"):
+        with pytest.raises(TransferFailed, match="did not answer in time"):
             await one.get(f"http://{NAME}/")
     assert len(wire.called) <= 4 < http.TRIED
 

@@ -12,7 +12,7 @@ from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
 from federation.node import feeds, peer_views, records
 from federation.node.node import Node
-from federation.sync.apply import Overtaken, Taken
+from federation.sync.apply import PullResult, StaleCursor
 from federation.sync.peer_client import PeerSource
 from federation.sync.pull import begin_epoch, pull
 from tests.conftest import Databases
@@ -226,11 +226,11 @@ async def test_those_who_follow_arrivals_learn_that_an_audience_was_revoked(
     """The operator's own systems must drop their copies, too: they are told as of any withdrawal."""
     await some_records(megalis)
     await take_all(arnia, megalis)
-    _, cursor, _ = await feeds.arrivals(arnia, None, by=itself("arnia"))
+    _, cursor, _ = await feeds.change_log(arnia, None, by=itself("arnia"))
     await publish(megalis, "group", "rssi", a_group(members=["recia"]))
     name = FeedName("megalis", "rssi")
-    await pull(arnia, a_head(99, name=name, epoch=megalis.watch.state.epoch), InMemory(megalis, "arnia"))
-    rows, _, _ = await feeds.arrivals(arnia, cursor, by=itself("arnia"))
+    await pull(arnia, a_head(99, name=name, epoch=megalis.notifier.state.epoch), InMemory(megalis, "arnia"))
+    rows, _, _ = await feeds.change_log(arnia, cursor, by=itself("arnia"))
     assert {row[4] for row in rows if row[1] is None} >= {f"a{n}" for n in range(12) if n not in (4, 6)}
 
 
@@ -355,7 +355,7 @@ async def test_who_is_overtaken_by_another_process_keeps_nothing_of_its_slice(
         before = await look.fetch("SELECT r::text FROM records r ORDER BY 1")
         gate.set()
         outcome = (await asyncio.gather(late, return_exceptions=True))[0]
-    assert isinstance(outcome, Overtaken) or (isinstance(outcome, Taken) and outcome.entries == 2)
+    assert isinstance(outcome, StaleCursor) or (isinstance(outcome, PullResult) and outcome.entries == 2)
     assert await look.fetch("SELECT r::text FROM records r ORDER BY 1") == before
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
     assert await arrivals(look) == [1, 2, 3]
@@ -379,7 +379,7 @@ async def test_of_two_who_advance_the_same_cursor_one_is_told_so(arnia: Node, lo
         place = await tx.feeds.find(PUBLIC)
     assert place
     stale = places[0]
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleCursor):
         await begin_epoch(arnia, stale, "00000000000000bb")
     assert (await begin_epoch(arnia, place, "00000000000000bb")).head == 0
 

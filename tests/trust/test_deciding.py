@@ -17,10 +17,17 @@ import pytest
 
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
 from federation.domain.feed import FeedName, Head
-from federation.domain.invitation import HOLDS, Invitation, Inviter, Registered, Registration, fingerprint
-from federation.domain.peer import Introduced, Peer, PeerState
+from federation.domain.invitation import (
+    HOLDS,
+    Invitation,
+    Inviter,
+    Registration,
+    RegistrationAnswer,
+    fingerprint,
+)
+from federation.domain.peer import IntroducedPeer, Peer, PeerState
 from federation.node import peers
-from federation.node.keys import Keyring, followed, verified
+from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
 from tests.api.asking import NextDoor
 from tests.attack.forging import Key, Party
@@ -38,7 +45,7 @@ class Next(NextDoor):
 
     def __init__(self, party: Party) -> None:
         self.party = party
-        self.told = Introduced(party.operator, party.operator.title(), party.url, party.jwks)
+        self.told = IntroducedPeer(party.operator, party.operator.title(), party.url, party.jwks)
         self.down = False
         self.asked: list[str] = []
         self.sent: dict[str, Any] = {}
@@ -52,7 +59,7 @@ class Next(NextDoor):
             raise Unreachable(f"{url} is not public")
         return url
 
-    async def introduced(self, url: str, *, private: bool) -> Introduced:
+    async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
         self.asked.append(f"introduced {url} {private}")
         if self.down:
             raise Unreachable("it does not answer")
@@ -73,7 +80,7 @@ class Next(NextDoor):
             proof=self.signer.jws(head, claims),
         )  # fmt: skip
         return msgspec.json.encode(
-            Registered(
+            RegistrationAnswer(
                 client_id=self.sent["operator"],
                 client_id_issued_at=NOW,
                 client_name="x",
@@ -122,7 +129,7 @@ async def noted(node: Node) -> list[tuple[str, str, str]]:
 
 def is_nudged(node: Node) -> bool:
     """Whether the watch was told to look now. (Nothing else has run since.)"""
-    return node.watch._nudged.is_set()
+    return node.notifier._nudged.is_set()
 
 
 # Inviting
@@ -174,7 +181,7 @@ async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: 
     sent = outside.sent
     assert (sent["operator"], sent["client_name"], sent["client_uri"]) == ("arnia", "Arnia", arnia.url)
     assert sent["secret"] == "s" * 43
-    claims = verified(sent["software_statement"], sent["jwks"], frozenset({"federation-registration+jwt"}))
+    claims = verify_jwt(sent["software_statement"], sent["jwks"], frozenset({"federation-registration+jwt"}))
     assert claims == {
         "iss": "arnia", "aud": outside.party.url, "iat": NOW, "exp": NOW + 300, "url": arnia.url,
         "invitation": fingerprint("s" * 43).hex(),
@@ -244,7 +251,9 @@ async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
 # Registering, as the inviter
 
 
-async def registered(node: Node, party: Party, made: Invitation | None = None, **changes: Any) -> Registered:
+async def registered(
+    node: Node, party: Party, made: Invitation | None = None, **changes: Any
+) -> RegistrationAnswer:
     """Let a party register with an invitation of the node's."""
     made = made or await peers.invite(node, "", private=False)
     statement = changes.pop("statement", {})
@@ -263,7 +272,7 @@ async def test_a_newcomer_is_pending_and_told_who_we_are(arnia: Node) -> None:
     assert abs(said.client_id_issued_at - arnia.clock().timestamp()) < 300
     assert (said.inviter.operator, said.inviter.name, said.inviter.url) == ("arnia", "Arnia", arnia.url)
     assert said.inviter.jwks == {"keys": arnia.keyring.public()["keys"]}
-    claims = verified(said.inviter.proof, said.inviter.jwks, frozenset({"federation-welcome+jwt"}))
+    claims = verify_jwt(said.inviter.proof, said.inviter.jwks, frozenset({"federation-welcome+jwt"}))
     assert claims == {"iss": "arnia", "aud": party.url, "newcomer": party.key.kid, "iat": NOW}
     found = await peer(arnia)
     assert found is not None
@@ -424,7 +433,7 @@ async def test_there_is_a_code_while_there_is_something_to_compare(arnia: Node) 
     assert await peers.code_shown(arnia, "megalis") == peers.code_of(arnia, known)
     for state in ("active", "suspended", "left"):
         async with arnia.store.write() as tx:
-            await tx.peers.be("megalis", state)
+            await tx.peers.set_state("megalis", state)
         assert await peers.code_shown(arnia, "megalis") is None
     with pytest.raises(NotFound, match="there is no peer nobody"):
         await peers.code_shown(arnia, "nobody")
@@ -485,7 +494,7 @@ async def test_a_peer_is_suspended_and_resumed(arnia: Node) -> None:
     for verb, state, event in (
         (peers.suspend, "suspended", "peer.suspended"), (peers.resume, "active", "peer.resumed")
     ):  # fmt: skip
-        arnia.watch._nudged.clear()
+        arnia.notifier._nudged.clear()
         found = await verb(arnia, "megalis", by="client-erp")
         assert is_nudged(arnia)
         kept = await peer(arnia)
@@ -525,7 +534,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
         await take(arnia, entry, name=FeedName(origin, audience))
     await publish(arnia, "solution", "own", a_solution(), tlp="GREEN")
     assert set(await held(arnia)) == {"megalis-public", "megalis-federation", "megalis-close"}
-    arnia.watch._nudged.clear()
+    arnia.notifier._nudged.clear()
     found, why = await peers.leave(arnia, "megalis", by="client-erp")
     assert is_nudged(arnia)
     assert (found.state, why) == ("left", None)
@@ -536,7 +545,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
     assert set(await held(arnia, "arnia")) == {"own"}
     before = await noted(arnia)
     assert (await peers.leave(arnia, "megalis"))[0].state == "left"
-    await peers.told_farewell(arnia, "megalis")
+    await peers.accept_disconnect(arnia, "megalis")
     assert outside.asked == ["farewell megalis"]
     assert await noted(arnia) == before, "it has left already: nothing is done"
 
@@ -561,8 +570,8 @@ async def test_who_cannot_be_reached_is_left_and_why_is_said(arnia: Node, outsid
 
 async def test_who_says_farewell_has_left_by_itself(arnia: Node) -> None:
     await knows(arnia, Party("megalis"))
-    arnia.watch._nudged.clear()
-    await peers.told_farewell(arnia, "megalis")
+    arnia.notifier._nudged.clear()
+    await peers.accept_disconnect(arnia, "megalis")
     assert is_nudged(arnia)
     assert await noted(arnia) == [("peer.left", "megalis", "megalis")]
 
@@ -597,7 +606,7 @@ async def test_a_new_key_is_published_for_ten_minutes_before_it_signs(arnia: Nod
     assert key.use_from == now + timedelta(minutes=10)
     assert {one["kid"] for one in arnia.keyring.public()["keys"]} == {first, key.jwk["kid"]}
     assert arnia.keyring.kid == first
-    assert followed({first}, arnia.keyring.public(), "arnia")["keys"][0]["kid"] == key.jwk["kid"]
+    assert trusted_keys({first}, arnia.keyring.public(), "arnia")["keys"][0]["kid"] == key.jwk["kid"]
     (entry,) = await entries(arnia)
     assert (entry.event, entry.actor, entry.subject) == ("key.rotated", "client-erp", key.jwk["kid"])
     assert entry.detail == {"from": first}
@@ -620,8 +629,8 @@ async def test_a_key_is_endorsed_by_the_one_that_signs_whichever_process_made_th
         third = await peers.rotate(arnia, after=timedelta(0))
         assert (await entries(arnia))[-1].detail == {"from": second.jwk["kid"]}
         told = arnia.keyring.public()
-    assert followed({second.jwk["kid"]}, told, "arnia")["keys"][0]["kid"] == third.jwk["kid"]
-    assert third.jwk["kid"] in {key["kid"] for key in followed({first}, told, "arnia")["keys"]}
+    assert trusted_keys({second.jwk["kid"]}, told, "arnia")["keys"][0]["kid"] == third.jwk["kid"]
+    assert third.jwk["kid"] in {key["kid"] for key in trusted_keys({first}, told, "arnia")["keys"]}
 
 
 @pytest.mark.parametrize("verb", [peers.rotate, peers.replace_key])
@@ -746,17 +755,17 @@ async def test_keys_that_come_after_something_else_has_changed_are_not_kept(
     jwks = {"keys": [new.public], "succession": [old.endorsement(old.key, new)]}
     ring = Keyring.of(Key().private)
 
-    async def introduced(url: str, *, private: bool) -> Introduced:
+    async def introduce(url: str, *, private: bool) -> IntroducedPeer:
         async with arnia.store.write() as tx:
             if how == "suspended":
-                await tx.peers.be("megalis", "suspended")
+                await tx.peers.set_state("megalis", "suspended")
             elif how == "forgotten":
                 await tx.peers.remove("megalis")
             else:
                 await tx.peers.keep_keys("megalis", ring.public(), ring.kid)
         return msgspec.structs.replace(outside.told, jwks=jwks)
 
-    monkeypatch.setattr(outside, "introduced", introduced)
+    monkeypatch.setattr(outside, "introduce", introduce)
     found = await peers.reread_keys(arnia, "megalis")
     kept = await peer(arnia)
     assert found == kept

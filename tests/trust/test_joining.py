@@ -16,7 +16,7 @@ from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticate
 from federation.domain.invitation import Invitation, code
 from federation.domain.peer import OwnKey, Peer
 from federation.node import peer_views, peers
-from federation.node.keys import Keyring, mint
+from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
@@ -132,7 +132,7 @@ async def test_an_invitation_of_seventy_two_hours_ago_does_not_hold(two: Two) ->
 
 async def test_who_does_not_have_the_key_of_the_invitation_is_not_joined(two: Two) -> None:
     invitation = await peers.invite(two.arnia, "", private=True)
-    other = Invitation(invitation.url, mint()["kid"], invitation.secret)
+    other = Invitation(invitation.url, mint_private_key()["kid"], invitation.secret)
     with pytest.raises(Unreachable, match="does not have the key that the invitation names"):
         await peers.join(two.megalis, other, private=True)
     assert await state(two.arnia, "megalis") is None
@@ -143,7 +143,7 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await two.active()
-    stranger = Keyring.of(mint())
+    stranger = Keyring.of(mint_private_key())
     monkeypatch.setattr(
         stranger, "reload", lambda keys: None
     )  # whenever a key was changed, they are read anew
@@ -162,7 +162,7 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
         assert peer.kids == {mine.kid}
         assert peer.state == ("left" if left else "active")
         if not left:
-            await peers.told_farewell(two.arnia, "megalis")
+            await peers.accept_disconnect(two.arnia, "megalis")
     found = await peers.join(two.megalis, invitation, private=True)  # (the invitation was not used up)
     assert found.operator == "arnia"
     assert await state(two.arnia, "megalis") == "pending"
@@ -240,7 +240,7 @@ async def test_an_activation_asks_the_node_itself(two: Two) -> None:
     async with two.arnia.store.write() as tx:
         megalis = await tx.peers.find("megalis")
         assert megalis is not None
-        await tx.peers.add(msgspec.structs.replace(megalis, keys=Keyring.of(mint()).public()))
+        await tx.peers.add(msgspec.structs.replace(megalis, keys=Keyring.of(mint_private_key()).public()))
     with pytest.raises(Unreachable, match="does not have the key"):
         await peers.activate(two.arnia, "megalis")
     async with two.arnia.store.write() as tx:
@@ -249,7 +249,7 @@ async def test_an_activation_asks_the_node_itself(two: Two) -> None:
 
 
 async def test_an_invitation_is_read_as_it_was_written_and_not_in_part() -> None:
-    written = Invitation("https://node.example.org", mint()["kid"], "x" * 43)
+    written = Invitation("https://node.example.org", mint_private_key()["kid"], "x" * 43)
     assert Invitation.parse(str(written)) == written
     text = str(written)
     assert Invitation.parse(f"  {text[:40]}\n {text[40:]}\n") == written
@@ -259,7 +259,7 @@ async def test_an_invitation_is_read_as_it_was_written_and_not_in_part() -> None
 
 
 def test_the_code_is_the_same_from_both_sides_and_another_for_every_other_key() -> None:
-    keys = [mint()["kid"] for _ in range(4)]
+    keys = [mint_private_key()["kid"] for _ in range(4)]
     assert code(keys[0], keys[1]) == code(keys[1], keys[0])
     codes = {code(one, other) for one in keys for other in keys if one < other}
     assert len(codes) == 6
@@ -285,7 +285,7 @@ def test_a_key_of_its_own_signs_from_its_time_on_and_not_before() -> None:
     from datetime import UTC, datetime
 
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    first, second = mint(), mint()
+    first, second = mint_private_key(), mint_private_key()
     ring = Keyring([OwnKey(jwk=second, use_from=now), OwnKey(jwk=first)], lambda: now - timedelta(seconds=1))
     assert ring.kid == first["kid"]
     assert {key["kid"] for key in ring.public()["keys"]} == {first["kid"], second["kid"]}

@@ -12,9 +12,9 @@ import pytest
 
 from federation.domain.errors import Conflict, Unauthenticated, Unreachable
 from federation.node import peers
-from federation.node.keys import followed, verified
+from federation.node.keys import trusted_keys, verify_jwt
 from federation.node.node import Node
-from federation.node.notifier import Watch
+from federation.node.notifier import ChangeNotifier
 from federation.sync.peer_client import PeerSource
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
@@ -103,7 +103,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
 ) -> None:
     # In life there are ten minutes before a new key signs, and every process sees it in half a second.
     # Here it is half a second, and they look ten times in it.
-    monkeypatch.setattr(Watch, "IDLE", 0.05)
+    monkeypatch.setattr(ChangeNotifier, "IDLE", 0.05)
     monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(seconds=0.05))
     arnia, megalis = nodes["arnia"], nodes["megalis"]
     traffic = Traffic()
@@ -165,20 +165,20 @@ async def test_a_key_is_retired_when_nothing_rests_on_it_any_more(arnia: Node) -
     assert first in {key["kid"] for key in arnia.keyring.history()["keys"]}
     # Who knows only the first key still finds the one that signs now.
     told = arnia.keyring.public()
-    assert {key["kid"] for key in followed({first}, told, "arnia")["keys"]} == {arnia.keyring.kid}
+    assert {key["kid"] for key in trusted_keys({first}, told, "arnia")["keys"]} == {arnia.keyring.kid}
 
 
 async def test_a_replaced_key_is_followed_by_nobody_and_nothing_it_signed_holds(arnia: Node) -> None:
     first = arnia.keyring.kid
     token = arnia.keyring.sign({"iss": "arnia"}, typ="at+jwt")
-    assert verified(token, arnia.keyring.public(), frozenset({"at+jwt"}))
+    assert verify_jwt(token, arnia.keyring.public(), frozenset({"at+jwt"}))
     made = await peers.replace_key(arnia)
     assert arnia.keyring.kid == made.jwk["kid"] != first
     with pytest.raises(Unauthenticated):
-        verified(token, arnia.keyring.public(), frozenset({"at+jwt"}))
+        verify_jwt(token, arnia.keyring.public(), frozenset({"at+jwt"}))
     with pytest.raises(Unauthenticated):
-        followed({first}, arnia.keyring.public(), "arnia")
-    assert followed({made.jwk["kid"]}, arnia.keyring.public(), "arnia")
+        trusted_keys({first}, arnia.keyring.public(), "arnia")
+    assert trusted_keys({made.jwk["kid"]}, arnia.keyring.public(), "arnia")
 
 
 async def test_a_rotation_waits_for_the_one_before(arnia: Node) -> None:

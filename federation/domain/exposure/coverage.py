@@ -67,7 +67,7 @@ def territories() -> tuple[str, ...]:
     return ("FR", *sorted(set(REGIONS.values()), key=int), *departements)
 
 
-def resolved(coverage: Coverage) -> Resolved:
+def resolve(coverage: Coverage) -> Resolved:
     """What a coverage says, in numbers of the register."""
     match coverage:
         case Number(count=count):
@@ -170,7 +170,7 @@ def members(found: int) -> Iterator[int]:
                     yield place * 8 + bit
 
 
-def reached(tokens: int) -> int:
+def covered_bodies(tokens: int) -> int:
     """The bodies that tokens stand for: those named, and those of the territories."""
     first = len(bodies())
     found = tokens & ((1 << first) - 1)
@@ -194,7 +194,7 @@ def tally(tokens: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> 
 
     The people of a territory are those of its communes: groupings that reach beyond it do not widen it.
     """
-    found = reached(tokens)
+    found = covered_bodies(tokens)
     communes, epci = (found & mask for mask in _kinds())
     people = communes
     for number in members(tokens & _kinds()[1]):
@@ -243,7 +243,7 @@ def _populations() -> tuple[int, ...]:
     return tuple(int.from_bytes(plane, "little") for plane in planes)
 
 
-def named(found: int) -> Iterator[Body]:
+def bodies_of(found: int) -> Iterator[Body]:
     """The bodies of a set, in the order of the register."""
     register = bodies()
     return (register[number] for number in members(found))

@@ -28,19 +28,19 @@ from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.values import END, KEY_PATTERN, OPERATOR_PATTERN
 
-LONGEST = 500
+MAX_URI_LENGTH = 500
 """Bytes of an identifier that is compared; longer ones are left alone."""
-MOST_STEPS = 3
+MAX_STEPS = 3
 """Records that name records that name records: as many, one after the other."""
-MOST_ADOPTED = 100
+MAX_ADOPTED = 100
 """Records that one speaks for, directly and through others, at most."""
-MOST_OF_ONE = 10
+MAX_LINKS_PER_SOLUTION = 10
 """Solutions of one operator that are taken for one software, at most: one that has many leaves room."""
-MOST_TOLD = 100
+MAX_LISTED = 100
 """Solutions whose reason is told in one answer, at most."""
 
 
-class Naming(msgspec.Struct, frozen=True):
+class NamedBy(msgspec.Struct, frozen=True):
     """What the record of a solution says it is."""
 
     solution: str
@@ -53,7 +53,7 @@ class Link(msgspec.Struct, frozen=True):
     """Why a solution is taken for another one."""
 
     certain: bool
-    because: tuple[Naming, ...]
+    because: tuple[NamedBy, ...]
     """From the one to the other, each of these records says so."""
 
 
@@ -66,7 +66,7 @@ class SameSoftware(msgspec.Struct, frozen=True):
     """The solution that the incident names."""
     certain: bool
     """False when only the side of the incident says so: then what would be affected is unknown."""
-    because: tuple[Naming, ...]
+    because: tuple[NamedBy, ...]
     """Who says so, from the one to the other."""
 
 
@@ -101,7 +101,7 @@ def identifier(uri: str) -> str | None:
             found = _address(f"https:{rest}")
         case _:
             found = f"{scheme}:{rest}".lower() if rest else None
-    return found if found and len(found.encode()) <= LONGEST else None
+    return found if found and len(found.encode()) <= MAX_URI_LENGTH else None
 
 
 def is_record(named: str) -> bool:
@@ -183,10 +183,10 @@ class Links:
         """Those of some of the solutions that are named."""
         return Links({one: self._found[one] for one in named if one in self._found}, more=self.more)
 
-    def told(self, pairs: Iterable[tuple[str, str]]) -> tuple[SameSoftware, ...]:
+    def to_view(self, pairs: Iterable[tuple[str, str]]) -> tuple[SameSoftware, ...]:
         """Why the second of each pair is taken for the first, in order; as many as are told."""
         found = []
-        for solution, named in sorted({(solution, named) for named, solution in pairs})[:MOST_TOLD]:
+        for solution, named in sorted({(solution, named) for named, solution in pairs})[:MAX_LISTED]:
             link = self.between(named, solution)
             if link is not None:
                 found.append(SameSoftware(solution, named, link.certain, link.because))
@@ -209,12 +209,12 @@ def links(
     of_each: Counter[str] = Counter()
     more = False
 
-    def is_taken(solution: str, certain: bool, because: tuple[Naming, ...]) -> bool:
+    def is_taken(solution: str, certain: bool, because: tuple[NamedBy, ...]) -> bool:
         """Note that it is the same, if it is not noted yet; False when there is no more room."""
         nonlocal more
         origin = solution.partition("/")[0]
         if solution not in found and solution != named:
-            if of_each[origin] >= MOST_OF_ONE:
+            if of_each[origin] >= MAX_LINKS_PER_SOLUTION:
                 more = True
                 return False
             of_each[origin] += 1
@@ -223,22 +223,22 @@ def links(
 
     returned = _adopted(named, says, {named: ()}, only_returned=True)
     every = _adopted(named, says, returned, only_returned=False)
-    more |= len(every) >= MOST_ADOPTED
+    more |= len(every) >= MAX_ADOPTED
     for certain, speaking in ((True, returned), (False, every)):
         # Those it speaks for; who names the same product as they do; and who says that it is one of these.
         new = {one: because for one, because in speaking.items() if is_taken(one, certain, because)}
         for solution, so_far in tuple(new.items()):
             for product in says.get(solution, ()):
                 for other in () if is_record(product) else namers.get(product, ()):
-                    because = (*so_far, Naming(solution, product), Naming(other, product))
+                    because = (*so_far, NamedBy(solution, product), NamedBy(other, product))
                     if other not in new and is_taken(other, certain, because):
                         new[other] = because
         reached = set(new)
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             before, new = new, {}
             for solution, so_far in before.items():
                 for other in namers.get(solution, ()):
-                    because = (*so_far, Naming(other, solution))
+                    because = (*so_far, NamedBy(other, solution))
                     if other not in reached and is_taken(other, certain, because):
                         new[other] = because
                         reached.add(other)
@@ -248,22 +248,22 @@ def links(
 def _adopted(
     named: str,
     says: Mapping[str, Sequence[str]],
-    begun: Mapping[str, tuple[Naming, ...]],
+    begun: Mapping[str, tuple[NamedBy, ...]],
     *,
     only_returned: bool,
-) -> dict[str, tuple[Naming, ...]]:
+) -> dict[str, tuple[NamedBy, ...]]:
     """The records that one speaks for, itself among them, each with how it comes to do so."""
     found = dict(begun)
     new = list(begun)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         reached: list[str] = []
         for solution in new:
             for other in filter(is_record, says.get(solution, ())):
                 is_returned = solution in says.get(other, ())
-                if other in found or len(found) >= MOST_ADOPTED or (only_returned and not is_returned):
+                if other in found or len(found) >= MAX_ADOPTED or (only_returned and not is_returned):
                     continue
-                back = (Naming(other, solution),) if is_returned else ()
-                found[other] = (*found[solution], Naming(solution, other), *back)
+                back = (NamedBy(other, solution),) if is_returned else ()
+                found[other] = (*found[solution], NamedBy(solution, other), *back)
                 reached.append(other)
         new = reached
     return found

@@ -70,7 +70,7 @@ class Match(msgspec.Struct, frozen=True):
         return REASONS[self.reason][0]
 
 
-def matched(
+def match_version(
     hit: Iterable[Affected],
     solution: str,
     version: str | None,
@@ -133,7 +133,7 @@ _STRICT = frozenset({"npm", "cargo", "golang", "hex"})
 """Schemes whose versions are SemVer 2.0 by their own rules."""
 _NOT_TRUSTED = frozenset({"datetime", "lexicographic", "conan", "none", "all"})
 """Schemes that take anything for a version, or order what is no version."""
-MOST_BOUNDS = 500
+MAX_BOUNDS = 500
 """Bounds of one range, at most."""
 
 
@@ -157,7 +157,7 @@ def _read(range_: str) -> Range | Reason:
         return "scheme-unknown"
     bounds = []
     parts = said.strip("|").split("|")
-    if len(parts) > MOST_BOUNDS:
+    if len(parts) > MAX_BOUNDS:
         return "range-unreadable"
     for part in parts:
         found = _CONSTRAINT.fullmatch(part)

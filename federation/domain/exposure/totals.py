@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from federation.domain.content.statement import Statement, StatementStatus
-from federation.domain.exposure.coverage import Tally, reached, tally
+from federation.domain.exposure.coverage import Tally, covered_bodies, tally
 from federation.domain.exposure.matching import REASONS, Reason, Verdict
 
 CopyState = Literal["own", "verified", "unproved", "stale", "diverged", "suspended", "left", "unknown"]
@@ -36,7 +36,7 @@ OPEN = (
 """Statuses of incidents that are not over."""
 
 
-class Copy(msgspec.Struct, frozen=True):
+class CopyAge(msgspec.Struct, frozen=True):
     """How old and how verified the copy of an operator's records is that this node answers from."""
 
     state: CopyState
@@ -44,7 +44,7 @@ class Copy(msgspec.Struct, frozen=True):
     """Since it was last known to be what the operator has; null when that is not known."""
 
 
-class Extent(Tally, frozen=True, kw_only=True):
+class AffectedCoverage(Tally, frozen=True, kw_only=True):
     """How much: deployments, and whom they cover."""
 
     deployments: int
@@ -64,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True):
     planned_at: str | None = None
 
 
-class VersionHit(msgspec.Struct, frozen=True, omit_defaults=True):
+class AffectedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """Deployments of an operator that have one version."""
 
     solution: str
@@ -79,7 +79,7 @@ class VersionHit(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where these deployments can be listed."""
 
 
-class DeploymentHit(msgspec.Struct, frozen=True, omit_defaults=True):
+class AffectedDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
     """One deployment that is hit or may be."""
 
     id: str
@@ -92,25 +92,25 @@ class DeploymentHit(msgspec.Struct, frozen=True, omit_defaults=True):
     """As of versions."""
 
 
-class OperatorHit(msgspec.Struct, frozen=True):
+class OperatorExposure(msgspec.Struct, frozen=True):
     """What an incident means for one operator."""
 
     operator: str
-    copy: Copy
+    copy: CopyAge
     answer: StatementStatus | None
     """The status of its latest statement; null while it has not answered."""
-    affected: Extent
-    unknown: Extent
-    cleared: Extent
+    affected: AffectedCoverage
+    unknown: AffectedCoverage
+    cleared: AffectedCoverage
     """What would be hit or may be, and of which the operator says that it is fixed or not affected."""
     not_affected: int
     """Deployments that are not hit."""
     unconfirmed: int
     """Deployments said to be fixed whose records still name a version that is hit."""
     statements: tuple[Answer, ...]
-    versions: tuple[VersionHit, ...]
+    versions: tuple[AffectedVersion, ...]
     """The versions that are hit or may be, a hundred at most, the most frequent first."""
-    deployments: tuple[DeploymentHit, ...] = ()
+    deployments: tuple[AffectedDeployment, ...] = ()
     """Those hit, or that may be, which the incident or a statement names; of the caller's own all.
     A hundred at most."""
 
@@ -123,15 +123,15 @@ class Total(msgspec.Struct, frozen=True):
     answered: int
     answers: dict[StatementStatus, int]
     """Operators by the status of their latest statement."""
-    affected: Extent
-    unknown: Extent
-    cleared: Extent
+    affected: AffectedCoverage
+    unknown: AffectedCoverage
+    cleared: AffectedCoverage
 
 
 # What it is made of
 
 
-class Portion(msgspec.Struct, frozen=True):
+class Bucket(msgspec.Struct, frozen=True):
     """Deployments that have one answer in common, and whom they cover."""
 
     origin: str
@@ -156,7 +156,7 @@ class Portion(msgspec.Struct, frozen=True):
         return REASONS[self.reason][0]
 
 
-class Said(msgspec.Struct, frozen=True):
+class StatementSummary(msgspec.Struct, frozen=True):
     """A statement and who made it."""
 
     origin: str
@@ -164,20 +164,20 @@ class Said(msgspec.Struct, frozen=True):
     updated_at: datetime
     content: Statement
 
-    def speaks_of(self, portion: Portion) -> bool:
+    def speaks_of(self, portion: Bucket) -> bool:
         if portion.origin != self.origin:
             return False
         return not self.content.deployments or portion.id in self.content.deployments
 
 
-class Sum:
+class CoverageSum:
     """Adds up portions."""
 
     def __init__(self) -> None:
         self.deployments = self.tokens = self.others = self.counted = self.areas = 0
         self.reasons: Counter[Reason] = Counter()
 
-    def add(self, portion: Portion, reason: Reason) -> None:
+    def add(self, portion: Bucket, reason: Reason) -> None:
         self.deployments += portion.deployments
         self.tokens |= portion.tokens
         self.others |= portion.others
@@ -185,7 +185,7 @@ class Sum:
         self.areas += portion.areas
         self.reasons[reason] += portion.deployments
 
-    def merge(self, other: Sum) -> None:
+    def merge(self, other: CoverageSum) -> None:
         self.deployments += other.deployments
         self.tokens |= other.tokens
         self.others |= other.others
@@ -196,26 +196,26 @@ class Sum:
     @property
     def reached(self) -> int:
         """The bodies of the register, as a set."""
-        return reached(self.tokens)
+        return covered_bodies(self.tokens)
 
-    def extent(self) -> Extent:
+    def extent(self) -> AffectedCoverage:
         told = tally(self.tokens, others=self.others.bit_count(), counted=self.counted, areas=self.areas)
-        return Extent(
+        return AffectedCoverage(
             **msgspec.structs.asdict(told),
             deployments=self.deployments,
             reasons=dict(sorted((reason, n) for reason, n in self.reasons.items() if n)),
         )
 
 
-class Ledger:
+class OperatorTotals:
     """What an incident means for one operator, while it is added up."""
 
     def __init__(self, operator: str) -> None:
         self.operator = operator
-        self.affected, self.unknown, self.cleared = Sum(), Sum(), Sum()
+        self.affected, self.unknown, self.cleared = CoverageSum(), CoverageSum(), CoverageSum()
         self.not_affected = self.unconfirmed = 0
-        self.said: list[Said] = []
-        self.portions: list[tuple[Portion, Verdict, Reason, StatementStatus | None]] = []
+        self.said: list[StatementSummary] = []
+        self.portions: list[tuple[Bucket, Verdict, Reason, StatementStatus | None]] = []
 
     @property
     def answer(self) -> StatementStatus | None:
@@ -225,7 +225,7 @@ class Ledger:
     def is_concerned(self) -> bool:
         return bool(self.said or self.affected.deployments or self.unknown.deployments)
 
-    def add(self, portion: Portion) -> None:
+    def add(self, portion: Bucket) -> None:
         """Count a portion, with what the operator's latest statement on it says."""
         stated = next((one.content.status for one in self.said if one.speaks_of(portion)), None)
         verdict, reason = portion.verdict, portion.reason
@@ -242,16 +242,18 @@ class Ledger:
         self.portions.append((portion, verdict, reason, stated))
 
 
-def ledgers(portions: Iterable[Portion], statements: Sequence[Said]) -> dict[str, Ledger]:
+def totals_by_operator(
+    portions: Iterable[Bucket], statements: Sequence[StatementSummary]
+) -> dict[str, OperatorTotals]:
     """What the portions of an incident and the statements on it come to, by operator.
 
     Statements come newest first; of those that speak of a deployment the newest holds.
     """
-    found: dict[str, Ledger] = {}
+    found: dict[str, OperatorTotals] = {}
     for said in sorted(statements, key=lambda one: one.updated_at, reverse=True):
-        found.setdefault(said.origin, Ledger(said.origin)).said.append(said)
+        found.setdefault(said.origin, OperatorTotals(said.origin)).said.append(said)
     for portion in portions:
-        found.setdefault(portion.origin, Ledger(portion.origin)).add(portion)
+        found.setdefault(portion.origin, OperatorTotals(portion.origin)).add(portion)
     return found
 
 
@@ -261,13 +263,13 @@ MOST_STATEMENTS = 100
 """Versions, own deployments and statements of one operator that are told, at most."""
 
 
-def told(
-    ledger: Ledger,
-    copy: Copy,
+def to_view(
+    ledger: OperatorTotals,
+    copy: CopyAge,
     *,
     links: Mapping[tuple[str, str | None], str],
-    own: Sequence[DeploymentHit] = (),
-) -> OperatorHit:
+    own: Sequence[AffectedDeployment] = (),
+) -> OperatorExposure:
     """The part of an answer that is one operator's."""
     versions: dict[tuple[str, str | None, str | None, str | None, Verdict, Reason], int] = Counter()
     for portion, verdict, reason, _ in ledger.portions:
@@ -276,7 +278,7 @@ def told(
                 portion.solution, portion.version, portion.version_state, portion.named, verdict, reason
             ] += portion.deployments
     hits = sorted(versions.items(), key=lambda one: (-one[1], one[0][0], one[0][1] or ""))
-    return OperatorHit(
+    return OperatorExposure(
         operator=ledger.operator,
         copy=copy,
         answer=ledger.answer,
@@ -287,7 +289,7 @@ def told(
         unconfirmed=ledger.unconfirmed,
         statements=tuple(_answer(one) for one in ledger.said[:MOST_STATEMENTS]),
         versions=tuple(
-            VersionHit(
+            AffectedVersion(
                 solution, verdict, reason, number, version, state, named, links.get((solution, version))
             )
             for (solution, version, state, named, verdict, reason), number in hits[:MOST_VERSIONS]
@@ -296,15 +298,15 @@ def told(
     )
 
 
-def _by_name(ledger: Ledger) -> Iterable[DeploymentHit]:
+def _by_name(ledger: OperatorTotals) -> Iterable[AffectedDeployment]:
     for portion, verdict, reason, stated in ledger.portions:
         if portion.id is not None:
-            yield DeploymentHit(
+            yield AffectedDeployment(
                 portion.id, portion.solution, verdict, reason, portion.version, stated, portion.named
             )
 
 
-def _answer(said: Said) -> Answer:
+def _answer(said: StatementSummary) -> Answer:
     content = said.content
     return Answer(
         said.id,
@@ -316,11 +318,11 @@ def _answer(said: Said) -> Answer:
     )
 
 
-def total(several: Iterable[Ledger]) -> Total:
+def total(several: Iterable[OperatorTotals]) -> Total:
     """All operators together."""
     concerned = [one for one in several if one.is_concerned]
     answers = Counter(one.answer for one in concerned if one.answer)
-    sums = Sum(), Sum(), Sum()
+    sums = CoverageSum(), CoverageSum(), CoverageSum()
     for ledger in concerned:
         for whole, part in zip(sums, (ledger.affected, ledger.unknown, ledger.cleared), strict=True):
             whole.merge(part)

@@ -70,7 +70,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return key
 
 
-class Made(msgspec.Struct, frozen=True):
+class DraftIncident(msgspec.Struct, frozen=True):
     """The content of an incident, and what was not in the advisory."""
 
     content: dict[str, Any]
@@ -93,7 +93,7 @@ def decoded(raw: bytes, shape: type[S]) -> S:
 
 def incident_of(
     finding: Finding, find: Callable[[Product], tuple[Sequence[str], str | None]], raw: bytes
-) -> Made | None:
+) -> DraftIncident | None:
     """The incident that a finding is published as; None when it is about no solution that is known here."""
     notes = list(finding.notes)
     affects = []
@@ -128,7 +128,7 @@ def incident_of(
         content["exploitation"] = finding.exploitation
     if remediations := [*_fixes(affects), *_workarounds(finding)]:
         content["remediations"] = remediations[:50]
-    return Made(content, tuple(notes))
+    return DraftIncident(content, tuple(notes))
 
 
 OWNED = (
