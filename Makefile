@@ -7,9 +7,10 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test simulate chaos mutants attack bench check format schemas lock clean
-help: ## Show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+.PHONY: help demo test coverage simulate chaos attack mutants full bench check format schemas lock clean
+.NOTPARALLEL: # the tests and the demonstration want the machine for themselves
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -20,54 +21,77 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## Run four operators' nodes with demonstration data (CHECK=1: assert it and stop; SCALE=..., PORT=...)
+demo: $(STAMP) ## Run four nodes with demonstration data until Ctrl-C (CHECK=1: check it and stop; SCALE=150, PORT=8471)
 	@$(BIN)/federation demo $(if $(CHECK),--check) --scale $(SCALE) --port $(PORT)
 
-WORKERS ?= 2
-test: $(STAMP) ## Run every test (WORKERS=... processes, each with PostgreSQL servers of its own)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+K ?=
+SLOW ?=
+WORKERS ?= $(if $(K),0,2)
+PATHS = $(foreach path,$(K),'$(path)')
+TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,-m 'not slow'))
+PYTEST = -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+test: $(STAMP) ## Run the tests but the slow ones; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
+	@$(BIN)/python $(PYTEST)
+
+coverage: $(STAMP) ## Run the tests and report which statements and branches they leave out (K=..., WORKERS=..., SLOW=1)
+	@rm -rf build/coverage
+	@$(BIN)/coverage run $(PYTEST)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage html --quiet
+	@$(BIN)/coverage report
 
 SEED ?= 1
 FAULTS ?= 2000
 VERBOSE ?=
-simulate: $(STAMP) ## Let things go wrong between simulated nodes and see them recover (FAULTS=..., SEED=..., VERBOSE=1)
+simulate: $(STAMP) ## Put faults into simulated nodes and see every copy recover (FAULTS=2000, SEED=1, VERBOSE=1)
 	@$(BIN)/python -m tests.simulation --faults $(FAULTS) --seed $(SEED) $(if $(VERBOSE),--verbose)
 
 KILLS ?= 50
-chaos: $(STAMP) ## Kill nodes and their PostgreSQL with -9 and compare everything (KILLS=..., SEED=...)
+chaos: $(STAMP) ## Kill nodes and their PostgreSQL with -9 and compare every copy (KILLS=50, SEED=1)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
-
-SAMPLE ?= 0
-KEEP ?=
-mutants: $(STAMP) ## Break each security check once and see a test turn red (SAMPLE=100 for fewer, KEEP=file to go on later)
-	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(KEEP),--keep $(KEEP))
 
 N ?= 10000
 CASE ?=
-attack: $(STAMP) ## Try forged OAuth requests against a node that serves (N=..., SEED=..., CASE=... for one of them)
+attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=1, CASE=number of a single request)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
+
+SAMPLE ?= 0
+KEEP ?=
+mutants: $(STAMP) ## Break each security check and expect a failing test (SAMPLE=100 for fewer, KEEP=file to resume)
+	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(KEEP),--keep $(KEEP))
+
+full: override CHECK = 1
+full: override SLOW = 1
+full: override K =
+full: override CASE =
+full: override SAMPLE = 0
+full: FAULTS = 5000
+full: KILLS = 200
+full: N = 100000
+full: check demo test simulate chaos attack mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+	@echo "Every check has passed."
 
 QUICK ?=
 PARTS ?=
-bench: $(STAMP) ## Measure the node beside its limits, on a quiet machine (QUICK=1: minutes; PARTS="sync reading")
+bench: $(STAMP) ## Measure the node and its alternatives on a quiet machine (QUICK=1 for minutes, PARTS="sync reading")
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(foreach part,$(PARTS),--part $(part))
 
-check: $(STAMP) ## Format, lint, types, layers
+check: $(STAMP) ## Check format, lint, types and import rules, as the pre-commit hooks do
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(STAMP) ## Format the code
+format: $(STAMP) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-schemas: $(STAMP) ## Write the published contract anew
+schemas: $(STAMP) ## Write the published schemas and the OpenAPI document from the code
 	@$(BIN)/federation schema schemas
 
-lock: $(STAMP) ## Resolve the dependencies anew, with hashes and without index hosts
+lock: $(STAMP) ## Resolve the dependencies into requirements.txt, each with its hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra embedded --extra dev pyproject.toml -o requirements.txt
 
-clean: ## Remove what was installed
+clean: ## Remove the virtual environment, caches and build files
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info build

@@ -605,17 +605,16 @@ def themes() -> str:
 def labels() -> str:
     def rows() -> Iterator[tuple[str, ...]]:
         for kind in TYPES.values():
-            yield f"`{kind.type}`", _LABELS[kind.type]
+            usual = kind.default_tlp is Content.default_tlp
+            yield f"`{kind.type}`", "CLEAR" if usual else _LABELS[kind.type]
 
     return table(("type", "label when the writer names none"), rows())
 
 
 _LABELS = {
-    "solution": "CLEAR",
     "deployment": "GREEN",
     "incident": "GREEN; AMBER when its kind is `security` (a group must then be named)",
     "statement": "GREEN",
-    "operator": "CLEAR",
     "group": "RED, and no other",
 }
 
