@@ -30,8 +30,9 @@ from bench.run import Run
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft, write_down
+from federation.domain.draft import Draft, check_draft
 from federation.domain.feed import Cursor, FeedName
+from federation.domain.record import to_record
 from federation.domain.territories.bodies import bodies
 from federation.domain.visibility import itself
 from federation.node import clients, exposure, records
@@ -94,7 +95,7 @@ async def fill(node: Node, many: int) -> None:
     def written(kind: Any, operator: str, key: str, content: dict[str, Any]) -> Any:
         shape: Any = Draft
         draft = check_draft({"content": content}, shape[kind])
-        return write_down(draft, kind, operator, key, revision=1, created_at=now, updated_at=now)
+        return to_record(draft, kind, operator, key, revision=1, created_at=now, updated_at=now)
 
     async def keep(operator: str, audience: str, taken: list[Any]) -> None:
         async with node.store.write() as tx:
@@ -214,7 +215,7 @@ async def _revise(node: Node, operator: str) -> None:
     if operator == node.operator:
         await records.publish(node, Deployment, draft, operator, key, by=itself(operator))
         return
-    record = write_down(draft, Deployment, operator, key, revision=2, created_at=now, updated_at=now)
+    record = to_record(draft, Deployment, operator, key, revision=2, created_at=now, updated_at=now)
     async with node.store.write() as tx:
         place = await tx.feeds.open(FeedName(operator, "federation"), None)
         await tx.records.take(operator, place.id, [(record, 10_000_000 + number)])

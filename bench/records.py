@@ -14,7 +14,8 @@ import msgspec
 
 from federation.demo.data import NAMES, deployment
 from federation.domain.content.deployment import Deployment
-from federation.domain.document import KeyedDraft, Record, read_draft, write_down
+from federation.domain.draft import KeyedDraft, read_draft
+from federation.domain.record import Record, to_record
 
 PROVIDERS = 700
 """Invented hosting companies: a search for one finds a seven-hundredth of the records."""
@@ -61,4 +62,4 @@ def record(operator: str, body: bytes) -> Record:
     """The record that the node of this operator makes of a line."""
     read = read_draft(body, _SHAPE[Deployment])
     now = datetime.now(UTC)
-    return write_down(read, Deployment, operator, read.key, revision=1, created_at=now, updated_at=now)
+    return to_record(read, Deployment, operator, read.key, revision=1, created_at=now, updated_at=now)

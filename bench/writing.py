@@ -13,7 +13,8 @@ from bench.records import draft, record, uploads
 from bench.run import Run
 from bench.servers import application
 from bench.sites import Site, site
-from federation.domain.document import Record, canonical
+from federation.domain.canonical import canonical
+from federation.domain.record import Record
 
 CLIENTS = (1, 8, 32)
 

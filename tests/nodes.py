@@ -19,7 +19,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from federation.api.direct import Direct
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName
 from federation.domain.peer import Peer
 from federation.domain.registry import TYPES

@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.guard import body_of, caller_of
 from federation.api.responses import JSON, NDJSON, NO_STORE, encoded
-from federation.domain.document import decode_json
+from federation.domain.canonical import decode_json
 from federation.domain.errors import Forbidden, Invalid, NotFound, TooLarge
 from federation.domain.formats import READERS
 from federation.domain.formats.advisory import MAX_ADVISORY

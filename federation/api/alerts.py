@@ -14,7 +14,7 @@ from federation.api.responses import JSON, NO_STORE, answer, encoded
 from federation.domain.alert import NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.deadline import ReportingDeadline
-from federation.domain.document import read_draft
+from federation.domain.draft import read_draft
 from federation.domain.errors import Forbidden, Invalid, MissingScope
 from federation.domain.visibility import Caller
 from federation.node import alerts as node_alerts

@@ -17,7 +17,8 @@ from litestar.response.streaming import ASGIStreamingResponse
 from federation.api.caller import Tokens
 from federation.api.guard import body_of, caller_of
 from federation.api.responses import JSON, NDJSON, NO_STORE, answer, encoded, tags
-from federation.domain.document import check_id, read_draft
+from federation.domain.document import check_id
+from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
 from federation.domain.values import OPERATOR_PATTERN

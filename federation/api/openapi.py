@@ -38,7 +38,8 @@ from federation.domain.checkpoint import MAX_NUMBERS, Leaves, SignedDigests
 from federation.domain.content.deployment import NewVersion
 from federation.domain.content.incident import NewUpdate
 from federation.domain.deadline import ReportingDeadline
-from federation.domain.document import Document, Draft, KeyedDraft
+from federation.domain.document import Document
+from federation.domain.draft import Draft, KeyedDraft
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, FeedEntry, Head
 from federation.domain.invitation import Registration, RegistrationAnswer
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of

@@ -12,7 +12,7 @@ from litestar.response.base import ASGIResponse
 from federation.api.guard import body_of, caller_of
 from federation.api.limits import Limits
 from federation.api.responses import JSON, NO_STORE, answer, encoded
-from federation.domain.document import read_draft
+from federation.domain.draft import read_draft
 from federation.domain.errors import Forbidden, Unauthenticated
 from federation.domain.invitation import MAX_REGISTRATION, Registration
 from federation.domain.peer import Peer, PeerState

@@ -28,13 +28,14 @@ from federation.api.responses import (
     tags,
     written,
 )
+from federation.domain.canonical import decode_json
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.group import Group
 from federation.domain.content.incident import Incident, NewUpdate
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
-from federation.domain.document import Draft, KeyedDraft, decode_json, read_draft
+from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
 from federation.domain.feed import Lines
 from federation.domain.query import MOST_COUNTED, read_query

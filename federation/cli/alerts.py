@@ -10,7 +10,7 @@ import msgspec
 from federation.cli.console import command, json_option, node_here, told
 from federation.domain.alert import EVENTS, MEANING, NewSubscription
 from federation.domain.audit import OPERATOR
-from federation.domain.document import read_draft
+from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
 from federation.node import alerts
 from federation.store.alerts import MOST_LISTED, AlertState, Subscription

@@ -9,9 +9,10 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, told
-from federation.domain.audit import FAULTS, AuditEntry, Verdict
+from federation.domain.audit import AuditEntry
+from federation.domain.audit_chain import FAULTS, Verdict
 from federation.domain.errors import CommandFailed
-from federation.server import maintenance
+from federation.node import audit as node_audit
 
 
 @click.group()
@@ -60,7 +61,7 @@ async def audit_verify(kept: Path | None, as_json: bool) -> None:
     """
     elsewhere = _lines(kept) if kept is not None else ()
     async with node_here() as node:
-        found = await maintenance.verify(node, elsewhere=elsewhere)
+        found = await node_audit.verify_audit_trail(node, elsewhere=elsewhere)
     told(found, as_json, lambda: _tell(found))
     if found.fault is not None:
         sys.exit(1)
@@ -97,7 +98,7 @@ async def audit_checkpoint(as_json: bool) -> None:
     when the trail does not follow from the checkpoint before.
     """
     async with node_here() as node:
-        last = await maintenance.checkpoint(node)
+        last = await node_audit.sign_audit_checkpoint(node)
     if last is None:
         raise CommandFailed("nothing has been noted yet")
     told({"n": last.n, "jws": last.jws}, as_json, lambda: click.echo(last.jws))

@@ -11,7 +11,7 @@ import msgspec
 
 from federation.cli.console import command, json_option, node_here, told
 from federation.domain.deadline import STEPS, CompletedStep, Regime, ReportingDeadline
-from federation.domain.document import read_draft
+from federation.domain.draft import read_draft
 from federation.domain.errors import CommandFailed
 from federation.domain.values import as_instant
 from federation.node import deadlines

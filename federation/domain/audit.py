@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from federation.domain.document import canonical
+from federation.domain.canonical import canonical
 from federation.domain.errors import Unauthenticated
 from federation.domain.feed import printable
 from federation.domain.values import SAFE_INTEGER, as_instant
@@ -81,11 +81,11 @@ ITSELF = "node"
 ANONYMOUS = "anonymous"
 """Actor: somebody who proved no identity."""
 
-MOST_TEXT = 500
+MAX_TEXT_LENGTH = 500
 """Characters of an actor or a subject; what is longer is cut."""
-MOST_DETAIL = 4_000
+MAX_DETAIL_LENGTH = 4_000
 """Characters of a text of the detail."""
-MOST_DETAILS = 20
+MAX_DETAIL_MEMBERS = 20
 """Members of the detail."""
 
 GENESIS = bytes(32)
@@ -143,18 +143,18 @@ def note(event: Event, actor: str, subject: str, detail: Mapping[str, str | int]
         raise ValueError(f"{event} is no event of the audit trail")
     return Note(
         event,
-        _bounded(actor, MOST_TEXT),
-        _bounded(subject, MOST_TEXT),
+        _limit_text(actor, MAX_TEXT_LENGTH),
+        _limit_text(subject, MAX_TEXT_LENGTH),
         {
-            _bounded(name, 60): _bounded(value, MOST_DETAIL)
+            _limit_text(name, 60): _limit_text(value, MAX_DETAIL_LENGTH)
             if isinstance(value, str)
             else max(-SAFE_INTEGER, min(int(value), SAFE_INTEGER))
-            for name, value in list((detail or {}).items())[:MOST_DETAILS]
+            for name, value in list((detail or {}).items())[:MAX_DETAIL_MEMBERS]
         },
     )
 
 
-def _bounded(text: str, most: int) -> str:
+def _limit_text(text: str, most: int) -> str:
     return printable(_JWT.sub("(token)", text[: 2 * most]), most)
 
 
@@ -163,7 +163,7 @@ def link(previous: bytes, entry: bytes) -> bytes:
     return hashlib.sha256(previous + entry).digest()
 
 
-def chained(notes: Iterable[Note], n: int, previous: bytes, at: datetime) -> list[AuditRow]:
+def chain_rows(notes: Iterable[Note], n: int, previous: bytes, at: datetime) -> list[AuditRow]:
     """The rows that these notes make after entry ``n``, whose hash is ``previous``."""
     rows = []
     for one in notes:
@@ -201,208 +201,5 @@ def read_claims(jws: str, read: Reader) -> AuditCheckpointClaims | None:
 
 # Verifying
 
-What = Literal["missing", "changed", "out-of-chain", "rewritten", "truncated", "bad-checkpoint"]
-
-FAULTS: dict[What, str] = {
-    "missing": "There is no entry of this number, and there are later ones.",
-    "changed": "The entry and the hash before it do not give its hash.",
-    "out-of-chain": "The entry is another one's: it was moved, numbered anew or put in.",
-    "rewritten": "The chain holds, but a checkpoint was signed over another hash: all was hashed anew.",
-    "truncated": "A checkpoint was signed over an entry beyond the last one: the end was cut off.",
-    "bad-checkpoint": "The checkpoint was not signed by a key of this node, or it is for another entry.",
-}
-"""What can be wrong, and what it means."""
-
-
-class ChainFault(msgspec.Struct, frozen=True):
-    """Where the trail is first at fault, and how."""
-
-    n: int
-    what: What
-    detail: str
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found: how far the trail holds."""
-
-    entries: int
-    """Entries that hold, from the first one on."""
-    checkpoints: int
-    """Checkpoints that hold."""
-    after_checkpoint: int
-    """Entries after the last checkpoint: who has the database could change them unseen."""
-    last_at: str | None
-    """When the last entry that holds was noted."""
-    fault: ChainFault | None
-
-
-class ChainWalk:
-    """Holds a trail against its hashes and checkpoints, row by row, to the first fault."""
-
-    def __init__(
-        self,
-        operator: str,
-        checkpoints: Iterable[SignedAuditCheckpoint],
-        read: Reader,
-        *,
-        elsewhere: Iterable[str] = (),
-        begin: tuple[int, bytes] = (0, GENESIS),
-    ) -> None:
-        self.fault: ChainFault | None = None
-        self.n, self.hash = begin
-        """The last entry that holds, and its hash."""
-        self._held = 0
-        self._covered = 0
-        self._last: bytes | None = None
-        self._operator = operator
-        self._read = read
-        self._awaited = [(one.n, one.jws, "the checkpoint") for one in checkpoints]
-        for number, jws in enumerate(elsewhere, 1):
-            name = f"checkpoint {number} of those kept elsewhere"
-            claims = read_claims(jws, read)
-            if claims is None:
-                self._fail(0, "bad-checkpoint", f"{name} was not signed by a key of this node")
-                return
-            self._awaited.append((claims.n, jws, name))
-        # The last comes first to be taken off the end.
-        self._awaited.sort(key=lambda one: one[0], reverse=True)
-        self._check()
-
-    def take(self, row: AuditRow) -> bool:
-        """Go on to the next row; False once a fault was found."""
-        if self.fault is not None:
-            return False
-        expected = self.n + 1
-        if row.n > expected:
-            return self._fail(expected, "missing", f"entry {expected} is missing: {row.n} comes next")
-        if row.n < expected:
-            return self._fail(row.n, "out-of-chain", f"there are two entries {row.n}")
-        named = _number(row.entry)
-        if named is not None and named != row.n:
-            return self._fail(row.n, "out-of-chain", f"entry {row.n} says that it is {named}")
-        if link(self.hash, row.entry) != row.hash or named is None:
-            return self._fail(row.n, "changed", f"entry {row.n} does not have its hash")
-        self.n, self.hash, self._last = row.n, row.hash, row.entry
-        return self._check()
-
-    def end(self) -> Verdict:
-        """There are no more rows: what was found."""
-        if self.fault is None and self._awaited:
-            beyond, jws, name = self._awaited[-1]
-            if self._claims(beyond, jws, name) is not None:
-                self._fail(self.n + 1, "truncated", f"{name} covers entry {beyond}; the last one is {self.n}")
-        last = msgspec.json.decode(self._last, type=AuditEntry) if self._last else None
-        return Verdict(
-            entries=self.n,
-            checkpoints=self._held,
-            after_checkpoint=self.n - self._covered,
-            last_at=last.at if last else None,
-            fault=self.fault,
-        )
-
-    def _check(self) -> bool:
-        """Hold the checkpoints up to this entry against it."""
-        while self._awaited and self._awaited[-1][0] <= self.n:
-            n, jws, name = self._awaited.pop()
-            claims = self._claims(n, jws, name)
-            if claims is None:
-                return False
-            if claims.hash != self.hash.hex():
-                return self._fail(n, "rewritten", f"{name} was signed over another hash of entry {n}")
-            self._held += 1
-            self._covered = n
-        return True
-
-    def _claims(self, n: int, jws: str, name: str) -> AuditCheckpointClaims | None:
-        claims = read_claims(jws, self._read)
-        if claims is None:
-            self._fail(n, "bad-checkpoint", f"{name} at {n} was not signed by a key of this node")
-        elif n < 1 or claims.n != n or claims.iss != self._operator:
-            self._fail(n, "bad-checkpoint", f"{name} at {n} was signed for entry {claims.n} of {claims.iss}")
-            return None
-        return claims
-
-    def _fail(self, n: int, what: What, detail: str) -> bool:
-        self.fault = ChainFault(n, what, detail)
-        return False
-
-
-def verify(
-    rows: Iterable[AuditRow],
-    checkpoints: Iterable[SignedAuditCheckpoint],
-    read: Reader,
-    *,
-    operator: str,
-    elsewhere: Iterable[str] = (),
-) -> Verdict:
-    """Hold rows, in the order of their numbers, against their hashes and the checkpoints."""
-    walk = ChainWalk(operator, checkpoints, read, elsewhere=elsewhere)
-    for row in rows:
-        if not walk.take(row):
-            break
-    return walk.end()
-
-
-def _number(entry: bytes) -> int | None:
-    """The number that an entry says it has; None for what is no entry."""
-    try:
-        return msgspec.json.decode(entry, type=AuditEntry).n
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
 
 # Refused access
-
-MOST_REFUSALS = 200
-"""Sorts of refused access that are counted apart; all further ones are counted together."""
-REFUSALS_EVERY = 60.0
-"""Seconds between two entries of the same sort: an attacker makes 201 entries a minute, at most."""
-OTHERS = "others"
-
-
-class RefusedAccess(NamedTuple):
-    """A sort of refused access: what was asked for, why it was refused, and to whom."""
-
-    act: str
-    reason: str
-    who: str
-
-
-class _Count:
-    __slots__ = ("noted", "since")
-
-    def __init__(self) -> None:
-        self.since = 0
-        self.noted = float("-inf")
-
-
-class Refusals:
-    """Counts refused access in memory. A process that is killed forgets the last minute, at most."""
-
-    def __init__(self) -> None:
-        self._counts: dict[RefusedAccess, _Count] = {}
-
-    def count(self, act: str, reason: str, who: str) -> None:
-        """One more. ``who`` is what was proved, never what was only claimed: that could be anything."""
-        sort = RefusedAccess(act, reason, who)
-        if sort not in self._counts and len(self._counts) >= MOST_REFUSALS:
-            sort = RefusedAccess(OTHERS, OTHERS, OTHERS)
-        self._counts.setdefault(sort, _Count()).since += 1
-
-    def take(self, now: float, *, last: bool = False) -> dict[RefusedAccess, int]:
-        """What is to be noted at this time (monotonic, in seconds); with ``last``, everything."""
-        due = {}
-        for sort, count in list(self._counts.items()):
-            if not last and now - count.noted < REFUSALS_EVERY:
-                continue
-            if count.since:
-                due[sort] = count.since
-                count.since, count.noted = 0, now
-            else:
-                del self._counts[sort]
-        return due
-
-    def put_back(self, taken: Mapping[RefusedAccess, int]) -> None:
-        """What was taken could not be noted: it is still to be."""
-        for sort, number in taken.items():
-            self._counts.setdefault(sort, _Count()).since += number

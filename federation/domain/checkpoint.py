@@ -19,9 +19,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta
 
-from federation.domain.document import Op
 from federation.domain.errors import Invalid
 from federation.domain.feed import Cursor, FeedEntry, FeedName, FeedSource, RejectedEntry
+from federation.domain.record import Op
 from federation.domain.values import (
     END,
     KEY_PATTERN,

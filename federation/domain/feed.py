@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Meta
 
 from federation.domain.content.group import Group
-from federation.domain.document import Op, Record, is_type, read_record, untold
+from federation.domain.document import is_type
 from federation.domain.errors import Invalid
+from federation.domain.record import Op, Record, read_record, without_values
 from federation.domain.values import (
     END,
     GROUP_PATTERN,
@@ -198,7 +199,7 @@ def read_entry(line: bytes) -> FeedEntry:
     try:
         return _entry.decode(line)
     except msgspec.ValidationError as error:
-        raise untold(error) from None
+        raise without_values(error) from None
     except RecursionError:
         raise Invalid("it is nested too deep") from None
     except UnicodeDecodeError:

@@ -15,12 +15,14 @@ import msgspec
 
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
-from federation.domain.document import Document, Draft, check_draft, check_id, draft_of, says_the_same
+from federation.domain.document import Document, check_id
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed, Refused
 from federation.domain.formats import READERS
 from federation.domain.formats.advisory import OWNED, DraftIncident, Finding, incident_of
 from federation.domain.formats.catalogue import Catalogue
 from federation.domain.query import MAX_PAGE, PageKey, Query
+from federation.domain.record import draft_of, is_unchanged
 from federation.domain.visibility import Caller, Tlp
 from federation.node import records
 from federation.node.node import Node
@@ -165,7 +167,7 @@ async def _one(
         if wanted is None:
             return msgspec.structs.replace(line, outcome="unchanged")
         draft = check_draft(wanted, shape[Incident])
-        if held is not None and says_the_same(draft, held.document):
+        if held is not None and is_unchanged(draft, held.document):
             return msgspec.structs.replace(line, outcome="unchanged")
         line = msgspec.structs.replace(line, outcome="published" if held is None else "revised")
         if dry_run:

@@ -9,10 +9,11 @@ import msgspec
 
 from federation.domain.audit import OPERATOR
 from federation.domain.content.group import Group
-from federation.domain.document import Draft, check_draft, draft_of
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import CommandFailed, Conflict, NotFound, Retracted
 from federation.domain.invitation import fingerprint, new_secret
 from federation.domain.query import Query
+from federation.domain.record import draft_of
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import itself
 from federation.node import records

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from federation.domain.canonical import canonical, check_text
 from federation.domain.deadline import (
     CompletedStep,
     DeadlineStep,
@@ -16,7 +17,7 @@ from federation.domain.deadline import (
     next_due,
     steps_of,
 )
-from federation.domain.document import canonical, check_draft, check_text
+from federation.domain.draft import check_draft
 from federation.domain.errors import Conflict, Invalid, NotFound
 from federation.domain.feed import printable
 from federation.node import records

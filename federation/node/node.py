@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from federation.domain.audit import Refusals
 from federation.domain.errors import (
     Unreachable,
 )
 from federation.domain.peer import OtherNodes
+from federation.domain.refusals import Refusals
 from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
 from federation.store.database import Store

@@ -5,10 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from federation.domain.content.group import Group, members_changed
-from federation.domain.document import (
-    Envelope,
-    Record,
-)
+from federation.domain.document import Envelope
+from federation.domain.record import Record
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, audience_of
 from federation.node.node import Node
 from federation.store.database import Writing

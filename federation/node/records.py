@@ -12,18 +12,8 @@ import msgspec
 from federation.domain.audit import OPERATOR
 from federation.domain.content.group import Group, group_changes, members_changed
 from federation.domain.content.incident import Incident, NewUpdate, Update
-from federation.domain.document import (
-    Draft,
-    Envelope,
-    Record,
-    check_draft,
-    check_id,
-    draft_of,
-    mint_key,
-    says_the_same,
-    tombstone,
-    write_down,
-)
+from federation.domain.document import Envelope, check_id, mint_key
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import (
     Conflict,
     Invalid,
@@ -36,6 +26,7 @@ from federation.domain.errors import (
 )
 from federation.domain.feed import FeedName
 from federation.domain.query import PageKey, Query
+from federation.domain.record import Record, draft_of, is_unchanged, to_record, tombstone
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
@@ -377,7 +368,7 @@ def _next_record(
         if was is None or was.retracted or was.document is None:
             return None
         return tombstone(was.document, updated_at=now)
-    if was is not None and not was.retracted and was.document and says_the_same(wanted, was.document):
+    if was is not None and not was.retracted and was.document and is_unchanged(wanted, was.document):
         return None
     before = draft_of(was.document)["content"] if was and not was.retracted and was.document else None
     wanted.content.check_after(before)
@@ -386,7 +377,7 @@ def _next_record(
             kind.check_key(key)
         except ValueError as error:
             raise Invalid(str(error)) from None
-    return write_down(
+    return to_record(
         wanted,
         kind,
         node.operator,

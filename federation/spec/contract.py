@@ -11,7 +11,8 @@ import msgspec
 import federation
 from federation.api import openapi
 from federation.api.examples import DRAFTS, KEYS
-from federation.domain.document import Draft, check_draft, write_down
+from federation.domain.draft import Draft, check_draft
+from federation.domain.record import to_record
 from federation.domain.registry import TYPES
 from federation.server.app import api
 from federation.spec.vectors import WRITTEN_AT, vectors
@@ -34,7 +35,7 @@ def example(type_name: str) -> bytes:
     shape: Any = Draft
     kind = TYPES[type_name]
     draft = check_draft(DRAFTS[type_name], shape[kind])
-    record = write_down(
+    record = to_record(
         draft, kind, "arnia", KEYS[type_name], revision=1, created_at=WRITTEN_AT, updated_at=WRITTEN_AT
     )
     return record.document

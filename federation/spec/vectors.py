@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from federation.api.examples import DRAFTS
 from federation.api.feeds import entry_line
+from federation.domain.canonical import canonical
 from federation.domain.checkpoint import (
     BUCKETS,
     CHECKPOINT,
@@ -36,9 +37,10 @@ from federation.domain.checkpoint import (
     read_checkpoint,
 )
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, Record, canonical, check_draft, tombstone, write_down
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.feed import FeedName, RejectedEntry, read_entry, unreadable, verify
+from federation.domain.record import Record, to_record, tombstone
 from federation.node.keys import thumbprint, verify_jwt
 
 WRITTEN_AT = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
@@ -102,7 +104,7 @@ def _canonical() -> Iterator[dict[str, Any]]:
 
 def _solution() -> Record:
     draft = check_draft(DRAFTS["solution"], Draft[Solution])
-    return write_down(
+    return to_record(
         draft, Solution, FEED.origin, "glpi", revision=1, created_at=WRITTEN_AT, updated_at=WRITTEN_AT
     )
 

@@ -15,15 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from federation.domain.audit import (
     GENESIS,
     AuditRow,
-    ChainWalk,
     Event,
     Note,
     Reader,
     SignedAuditCheckpoint,
-    Verdict,
-    chained,
+    chain_rows,
     note,
 )
+from federation.domain.audit_chain import ChainWalk, Verdict
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import audit, audit_checkpoints
 
@@ -107,7 +106,7 @@ class AuditWriter(AuditReader):
             return
         await self._session.connection.execute(_LOCK)
         n, previous = await self.last()
-        rows = chained(self._notes, n, previous, await self._session.value(_NOW))  # type: ignore[arg-type]
+        rows = chain_rows(self._notes, n, previous, await self._session.value(_NOW))  # type: ignore[arg-type]
         await self._session.connection.execute(
             _APPEND, [row.n for row in rows], [row.entry for row in rows], [row.hash for row in rows]
         )

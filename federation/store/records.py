@@ -20,10 +20,10 @@ import msgspec
 from sqlalchemy import Text, cast, column, func, literal_column, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from federation.domain.document import Record
 from federation.domain.errors import Invalid, WriteConflict
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
+from federation.domain.record import Record
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.list_filters import endings

@@ -14,9 +14,9 @@ from collections.abc import Awaitable
 import msgspec
 
 from federation.domain.checkpoint import brakes, bucket_of
-from federation.domain.document import Record, supersedes
 from federation.domain.errors import Invalid, Refused
 from federation.domain.feed import Cursor, FeedName, RejectedEntry, VerifiedEntry
+from federation.domain.record import Record, supersedes
 from federation.node.node import Node
 from federation.store.database import Writing
 from federation.store.feeds import FeedState, FeedWithRecords

@@ -12,7 +12,6 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from federation.domain.checkpoint import bucket_of
-from federation.domain.document import supersedes
 from federation.domain.errors import AudienceRevoked, EpochChanged
 from federation.domain.feed import (
     Cursor,
@@ -24,6 +23,7 @@ from federation.domain.feed import (
     VerifiedEntry,
     verify,
 )
+from federation.domain.record import supersedes
 from federation.node.node import Node
 from federation.store.checkpoints import CopyRow
 from federation.store.database import MANY

@@ -29,10 +29,10 @@ from federation.domain.checkpoint import (
     root_of,
     unequal,
 )
-from federation.domain.document import Record, supersedes
 from federation.domain.errors import Forged, Invalid, Unauthenticated, Unreachable
 from federation.domain.feed import FeedEntry, FeedName, RejectedEntry, VerifiedEntry, verify
 from federation.domain.peer import Peer
+from federation.domain.record import Record, supersedes
 from federation.node import checkpoints, retention
 from federation.node.node import Node
 from federation.store.database import Writing

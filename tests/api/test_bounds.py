@@ -551,12 +551,12 @@ async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
 
 
 async def test_who_got_no_token_is_counted_for_the_trail(anyone: httpx2.AsyncClient, arnia: Node) -> None:
-    from federation.server import maintenance
+    from federation.node import audit
     from tests.audit.trails import entries
 
     for _ in range(3):
         assert (await anyone.post("/oauth2/token", data=GRANT, auth=("nobody", "x"))).status_code == 401
-    await maintenance.flush(arnia, last=True)
+    await audit.note_refusals(arnia, last=True)
     (entry,) = await entries(arnia, "access.refused")
     assert (entry.subject, entry.detail["reason"], entry.detail["count"]) == ("token", "invalid_client", 3)
 

@@ -35,7 +35,7 @@ from federation.api.limits import (
     claimed_client,
 )
 from federation.api.responses import JSON, MERGE_PATCH, PROBLEM
-from federation.domain.document import MAX_DEPTH
+from federation.domain.canonical import MAX_DEPTH
 from federation.domain.errors import CommandFailed, TooManyRequests
 from federation.domain.visibility import Caller, anonymous
 from federation.node.node import Node

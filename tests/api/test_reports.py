@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from federation.api import guard, records
-from federation.domain.document import Draft
+from federation.domain.draft import Draft
 from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
 from federation.domain.feed import Lines
 from federation.domain.values import Content

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from federation.server import maintenance
+from federation.node import audit
 from tests.nodes import a_node
 
 
@@ -24,7 +24,7 @@ async def main(dsn: str, name: str) -> None:
             done += 1
             print(done, flush=True)
             if done % 5 == 0:
-                await maintenance.checkpoint(node)
+                await audit.sign_audit_checkpoint(node)
 
 
 if __name__ == "__main__":

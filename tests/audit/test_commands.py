@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from federation.node import audit
 from federation.node.node import Node
-from federation.server import maintenance
 from tests.audit.trails import holds, noted
 
 PROJECT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ async def test_entries_are_listed_oldest_first(arnia: Node, dsn: str) -> None:
 
 async def test_a_trail_that_holds_is_told_with_what_could_still_be_altered(arnia: Node, dsn: str) -> None:
     await noted(arnia, 3)
-    await maintenance.checkpoint(arnia)
+    await audit.sign_audit_checkpoint(arnia)
     await noted(arnia, 2)
     status, out, err = await ran(dsn, "verify")
     assert (status, err) == (0, "")

@@ -11,24 +11,19 @@ import pytest
 
 from federation.domain.audit import (
     EVENTS,
-    FAULTS,
     GENESIS,
-    MOST_DETAIL,
-    MOST_DETAILS,
-    MOST_REFUSALS,
-    MOST_TEXT,
-    OTHERS,
-    REFUSALS_EVERY,
+    MAX_DETAIL_LENGTH,
+    MAX_DETAIL_MEMBERS,
+    MAX_TEXT_LENGTH,
     AuditEntry,
     Event,
-    Refusals,
-    RefusedAccess,
-    What,
-    chained,
+    chain_rows,
     link,
     note,
 )
+from federation.domain.audit_chain import FAULTS, FaultKind
 from federation.domain.content.group import MEMBERS_NOTED, group_changes
+from federation.domain.refusals import MAX_KINDS, NOTE_SECONDS, OTHERS, Refusals, RefusedAccess
 from federation.domain.values import SAFE_INTEGER
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -36,7 +31,7 @@ NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 
 def test_every_event_and_every_fault_has_a_meaning() -> None:
     assert set(get_args(Event)) == set(EVENTS)
-    assert set(get_args(What)) == set(FAULTS)
+    assert set(get_args(FaultKind)) == set(FAULTS)
 
 
 def test_an_event_that_has_no_meaning_is_not_noted() -> None:
@@ -46,7 +41,7 @@ def test_an_event_that_has_no_meaning_is_not_noted() -> None:
 
 
 def test_an_entry_is_canonical_and_linked_to_the_one_before() -> None:
-    first, second = chained(
+    first, second = chain_rows(
         [note("client.added", "operator", "erp", {"b": 1, "a": "x"}), note("client.revoked", "o", "erp")],
         0,
         GENESIS,
@@ -66,18 +61,18 @@ def test_an_entry_is_bounded_whatever_is_said() -> None:
     made = note(
         "client.added", most, most, {f"{n}{'k' * 500}": most if n % 2 else 10**30 for n in range(1_000)}
     )
-    assert len(made.actor) == len(made.subject) == MOST_TEXT
-    assert len(made.detail) == MOST_DETAILS
-    assert max(len(value) for value in made.detail.values() if isinstance(value, str)) == MOST_DETAIL
+    assert len(made.actor) == len(made.subject) == MAX_TEXT_LENGTH
+    assert len(made.detail) == MAX_DETAIL_MEMBERS
+    assert max(len(value) for value in made.detail.values() if isinstance(value, str)) == MAX_DETAIL_LENGTH
     assert max(value for value in made.detail.values() if isinstance(value, int)) == SAFE_INTEGER
-    (row,) = chained([made], 0, GENESIS, NOW)
+    (row,) = chain_rows([made], 0, GENESIS, NOW)
     assert len(row.entry) < 200_000
 
 
 @pytest.mark.parametrize("said", ["a\x00b", "a\nb", "a\x1b[2Jb", "a\u202eb", "a\ud800b", "a\u200bb"])
 def test_what_cannot_be_printed_is_replaced(said: str) -> None:
     made = note("client.added", said, said, {said: said})
-    (row,) = chained([made], 0, GENESIS, NOW)
+    (row,) = chain_rows([made], 0, GENESIS, NOW)
     entry = msgspec.json.decode(row.entry, type=AuditEntry)
     for text in (entry.actor, entry.subject, *entry.detail, *entry.detail.values()):
         assert str(text).startswith("a\ufffd")
@@ -142,7 +137,7 @@ def test_refusals_of_one_sort_are_one_entry_a_minute() -> None:
     refusals.count(*sort)
     assert refusals.take(5.0) == {}
     refusals.count(*sort)
-    assert refusals.take(REFUSALS_EVERY) == {sort: 2}
+    assert refusals.take(NOTE_SECONDS) == {sort: 2}
 
 
 def test_an_attacker_cannot_make_more_sorts_than_are_counted_apart() -> None:
@@ -151,25 +146,25 @@ def test_an_attacker_cannot_make_more_sorts_than_are_counted_apart() -> None:
     for n in range(100_000):
         refusals.count("publish", "missing-scope", f"client-{n}")
         if n % 1_000 == 0:
-            noted += len(refusals.take(n / 100_000 * REFUSALS_EVERY))
-    assert len(refusals._counts) == MOST_REFUSALS + 1
-    assert noted + len(refusals.take(0.0, last=True)) <= 2 * (MOST_REFUSALS + 1)
+            noted += len(refusals.take(n / 100_000 * NOTE_SECONDS))
+    assert len(refusals._counts) == MAX_KINDS + 1
+    assert noted + len(refusals.take(0.0, last=True)) <= 2 * (MAX_KINDS + 1)
     all_in_all = Refusals()
     for n in range(1_000):
         all_in_all.count("publish", "missing-scope", f"client-{n}")
     taken = all_in_all.take(0.0)
-    assert taken[RefusedAccess(OTHERS, OTHERS, OTHERS)] == 1_000 - MOST_REFUSALS
+    assert taken[RefusedAccess(OTHERS, OTHERS, OTHERS)] == 1_000 - MAX_KINDS
     assert sum(taken.values()) == 1_000
 
 
 def test_a_sort_that_is_over_makes_room_for_another_one() -> None:
     refusals = Refusals()
-    for n in range(MOST_REFUSALS):
+    for n in range(MAX_KINDS):
         refusals.count("publish", "missing-scope", f"client-{n}")
     refusals.take(0.0)
-    refusals.take(REFUSALS_EVERY)
+    refusals.take(NOTE_SECONDS)
     refusals.count("list", "unauthenticated", "anonymous")
-    assert refusals.take(REFUSALS_EVERY) == {RefusedAccess("list", "unauthenticated", "anonymous"): 1}
+    assert refusals.take(NOTE_SECONDS) == {RefusedAccess("list", "unauthenticated", "anonymous"): 1}
 
 
 def test_what_could_not_be_noted_is_noted_later_and_the_last_time_everything_is() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import federation
 from federation.domain.audit import ANONYMOUS, CHECKPOINT
+from federation.node import audit
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
 from federation.server import maintenance
@@ -28,7 +29,7 @@ PROJECT = Path(__file__).parents[2]
 
 async def test_a_checkpoint_says_what_the_last_entry_is_and_when(arnia: Node) -> None:
     await noted(arnia, 3)
-    made = await maintenance.checkpoint(arnia)
+    made = await audit.sign_audit_checkpoint(arnia)
     assert made is not None
     claims = verify_jwt(made.jws, arnia.keyring.public(), frozenset({CHECKPOINT}))
     rows = (await trail(arnia)).rows
@@ -38,10 +39,10 @@ async def test_a_checkpoint_says_what_the_last_entry_is_and_when(arnia: Node) ->
 
 
 async def test_nothing_new_makes_no_checkpoint(arnia: Node) -> None:
-    assert await maintenance.checkpoint(arnia) is None
+    assert await audit.sign_audit_checkpoint(arnia) is None
     await noted(arnia)
-    first = await maintenance.checkpoint(arnia)
-    assert await maintenance.checkpoint(arnia) == first
+    first = await audit.sign_audit_checkpoint(arnia)
+    assert await audit.sign_audit_checkpoint(arnia) == first
     assert (await trail(arnia)).checkpoints == [first]
     await noted(arnia)
     assert (await holds(arnia, 2)).after_checkpoint == 1
@@ -50,7 +51,7 @@ async def test_nothing_new_makes_no_checkpoint(arnia: Node) -> None:
 async def test_several_that_make_a_checkpoint_at_once_make_one(arnia: Node, dsn: str) -> None:
     await noted(arnia, 5)
     async with a_node("arnia", dsn) as other:
-        await asyncio.gather(*(maintenance.checkpoint(node) for node in (arnia, other) * 5))
+        await asyncio.gather(*(audit.sign_audit_checkpoint(node) for node in (arnia, other) * 5))
     assert [one.n for one in (await trail(arnia)).checkpoints] == [5]
     assert (await holds(arnia, 5)).checkpoints == 1
 
@@ -58,7 +59,7 @@ async def test_several_that_make_a_checkpoint_at_once_make_one(arnia: Node, dsn:
 async def test_a_checkpoint_while_others_write_covers_what_is_committed(arnia: Node) -> None:
     writing = asyncio.gather(noted(arnia, 40), noted(arnia, 40))
     while not writing.done():
-        await maintenance.checkpoint(arnia)
+        await audit.sign_audit_checkpoint(arnia)
         await asyncio.sleep(0.002)
     await writing
     assert (await holds(arnia, 80)).checkpoints > 1
@@ -96,7 +97,7 @@ async def test_a_chore_that_fails_is_done_again_and_stops_no_other(
 
     monkeypatch.setattr(maintenance, "CHECKPOINT_SECONDS", 0.02)
     monkeypatch.setattr(maintenance, "FORGET_SECONDS", 0.02)
-    monkeypatch.setattr(maintenance, "_forget", fails)
+    monkeypatch.setattr(maintenance, "_drop_expired", fails)
     async with maintenance.running(arnia):
 
         async def signed() -> bool:
@@ -145,7 +146,7 @@ async def test_a_database_that_is_gone_does_not_hold_up_the_end(
 ) -> None:
     from federation.store.audit import _LOCK
 
-    monkeypatch.setattr(maintenance, "LAST_SECONDS", 0.2)
+    monkeypatch.setattr(maintenance, "SHUTDOWN_SECONDS", 0.2)
     async with asyncio.timeout(PATIENCE), look.transaction(), maintenance.running(arnia):
         await look.execute(_LOCK)
     assert [entry.event for entry in await entries(arnia)] == ["node.started"]
@@ -199,5 +200,5 @@ async def test_several_processes_write_one_chain_and_a_killed_one_breaks_nothing
             assert len(mine) % 2 == 0, "a transaction's two are there or neither is"
             assert len(mine) >= 2 * last, "what was said to be kept is"
         await noted(node)
-        await maintenance.checkpoint(node)
+        await audit.sign_audit_checkpoint(node)
         assert (await holds(node, len(found) + 1)).after_checkpoint == 0

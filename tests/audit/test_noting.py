@@ -10,12 +10,11 @@ import pytest
 from federation.domain.audit import ANONYMOUS, AuditEntry
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Unavailable, WriteConflict
 from federation.domain.visibility import Caller, itself
-from federation.node import records
+from federation.node import audit, records
 from federation.node.node import Node
-from federation.server import maintenance
 from federation.store.audit import AuditWriter
 from tests.audit.trails import entries, holds, noted
 from tests.domain.builders import a_group, a_solution
@@ -122,7 +121,7 @@ async def test_refused_requests_are_counted_and_not_noted_one_by_one(arnia: Node
         assert (await client.get("/v1/solutions?nonsense=1")).status_code == 400
         assert (await client.get("/v1/solutions")).status_code == 200
     assert await entries(arnia, "access.refused") == []
-    await maintenance.flush(arnia)
+    await audit.note_refusals(arnia)
     found = {
         (entry.actor, entry.subject, *entry.detail.values())
         for entry in await entries(arnia, "access.refused")
@@ -134,9 +133,9 @@ async def test_refused_requests_are_counted_and_not_noted_one_by_one(arnia: Node
     }
     async with browsing(arnia) as client:
         await client.get("/v1/peers")
-    await maintenance.flush(arnia)
+    await audit.note_refusals(arnia)
     assert len(await entries(arnia, "access.refused")) == 3, "one a minute"
-    await maintenance.flush(arnia, last=True)
+    await audit.note_refusals(arnia, last=True)
     assert len(await entries(arnia, "access.refused")) == 4
 
 
@@ -148,7 +147,7 @@ async def test_nothing_that_was_sent_is_in_an_entry(arnia: Node) -> None:
             await client.get(f"/v1/peers?{canary}=1", headers={**headers, "user-agent": canary})
             await client.put(f"/v1/solutions/arnia/{canary}", json={canary: 1}, headers=headers)
         await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=(canary, canary))
-    await maintenance.flush(arnia, last=True)
+    await audit.note_refusals(arnia, last=True)
     found = await entries(arnia)
     assert found
     assert canary not in repr(found)
@@ -164,9 +163,9 @@ async def test_counts_that_cannot_be_noted_now_are_noted_later(
     with monkeypatch.context() as patch:
         patch.setattr(AuditWriter, "append", away)
         with pytest.raises(Unavailable):
-            await maintenance.flush(arnia)
+            await audit.note_refusals(arnia)
     await noted(arnia)
-    await maintenance.flush(arnia, last=True)
+    await audit.note_refusals(arnia, last=True)
     (entry,) = await entries(arnia, "access.refused")
     assert entry.detail == {"count": 1, "reason": "unauthenticated"}
 
@@ -177,10 +176,10 @@ async def test_counts_are_kept_when_noting_them_is_cut_short(arnia: Node, look: 
     arnia.refusals.count("list", "unauthenticated", ANONYMOUS)
     async with look.transaction():
         await look.execute(_LOCK)
-        task = asyncio.create_task(maintenance.flush(arnia))
+        task = asyncio.create_task(audit.note_refusals(arnia))
         await waits(look)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await maintenance.flush(arnia, last=True)
+    await audit.note_refusals(arnia, last=True)
     assert [entry.detail["count"] for entry in await entries(arnia)] == [1]

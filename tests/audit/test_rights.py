@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
+from federation.node import audit
 from federation.node.node import Node
 from federation.postgres import server as postgres_server
 from federation.server import maintenance
@@ -110,7 +111,7 @@ async def bound(server: Server) -> AsyncIterator[Node]:
 
 
 async def test_the_node_does_all_that_it_did(bound: Node, server: Server) -> None:
-    before = (await maintenance.verify(bound)).entries
+    before = (await audit.verify_audit_trail(bound)).entries
     async with maintenance.running(bound):
         await publish(bound, "group", "rssi", a_group(members=["megalis"]))
         await publish(bound, "solution", "glpi", a_solution())
@@ -148,7 +149,7 @@ async def test_its_role_can_do_nothing_to_the_trail_but_add(
     bound: Node, server: Server, statement: str, table: str
 ) -> None:
     await noted(bound)
-    await maintenance.checkpoint(bound)
+    await audit.sign_audit_checkpoint(bound)
     async with looking(server.node) as look:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await look.execute(statement.format(table=table))
@@ -157,7 +158,7 @@ async def test_its_role_can_do_nothing_to_the_trail_but_add(
             await look.execute(f"GRANT UPDATE, DELETE ON {table} TO federation")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await look.execute(f"DELETE FROM {table}")
-    assert (await maintenance.verify(bound)).fault is None
+    assert (await audit.verify_audit_trail(bound)).fault is None
 
 
 async def test_the_owner_can_what_the_node_cannot_and_migrates(bound: Node, server: Server) -> None:
@@ -171,4 +172,4 @@ async def test_the_owner_can_what_the_node_cannot_and_migrates(bound: Node, serv
         assert await look.fetchval("SELECT has_table_privilege('federation', 'later', 'UPDATE')")
         await block.rollback()
     assert await schema.migrate(server.owner, "arnia") == (schema.newest(), schema.newest())
-    assert (await maintenance.verify(bound)).fault is None
+    assert (await audit.verify_audit_trail(bound)).fault is None

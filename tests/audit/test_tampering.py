@@ -12,22 +12,14 @@ import asyncpg
 import msgspec
 import pytest
 
-from federation.domain.audit import (
-    CHECKPOINT,
-    GENESIS,
-    AuditEntry,
-    AuditRow,
-    ChainFault,
-    SignedAuditCheckpoint,
-    Verdict,
-    link,
-)
-from federation.domain.document import canonical
+from federation.domain.audit import CHECKPOINT, GENESIS, AuditEntry, AuditRow, SignedAuditCheckpoint, link
+from federation.domain.audit_chain import ChainFault, Verdict
+from federation.domain.canonical import canonical
 from federation.domain.errors import CommandFailed
 from federation.domain.peer import OwnKey
+from federation.node import audit
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
-from federation.server import maintenance
 from tests.audit.trails import Trail, noted, trail
 
 ENTRIES = 60
@@ -41,7 +33,7 @@ async def whole(arnia: Node) -> Trail:
     """A trail of 60 entries and 5 checkpoints, the last one over its end."""
     for _ in range(ENTRIES // EVERY):
         await noted(arnia, EVERY)
-        await maintenance.checkpoint(arnia)
+        await audit.sign_audit_checkpoint(arnia)
     return await trail(arnia)
 
 
@@ -326,9 +318,9 @@ IN_SQL = {
 async def test_what_is_altered_in_the_database_is_found_and_not_signed(
     arnia: Node, whole: Trail, look: Any, what: str
 ) -> None:
-    assert (await maintenance.verify(arnia)).fault is None
+    assert (await audit.verify_audit_trail(arnia)).fault is None
     await look.execute(IN_SQL[what])
-    fault = (await maintenance.verify(arnia)).fault
+    fault = (await audit.verify_audit_trail(arnia)).fault
     assert fault is not None
     assert fault.what == what
     assert fault.n == (12 if what == "bad-checkpoint" else 7)
@@ -355,7 +347,7 @@ async def test_what_does_not_follow_from_the_last_checkpoint_is_not_signed(
     await look.execute(change)
     before = await look.fetch("SELECT * FROM audit_checkpoints ORDER BY n")
     with pytest.raises(CommandFailed, match="does not follow from its last checkpoint"):
-        await maintenance.checkpoint(arnia)
+        await audit.sign_audit_checkpoint(arnia)
     assert await look.fetch("SELECT * FROM audit_checkpoints ORDER BY n") == before
 
 
@@ -372,8 +364,8 @@ async def test_checkpoints_hold_when_the_node_has_another_key_and_the_former_one
         arnia.keyring.reload(await tx.clients.keys())
     assert arnia.keyring.kid != former
     await noted(arnia)
-    await maintenance.checkpoint(arnia)
-    found = await maintenance.verify(arnia)
+    await audit.sign_audit_checkpoint(arnia)
+    found = await audit.verify_audit_trail(arnia)
     assert found.fault is None
     assert found.checkpoints == ENTRIES // EVERY + 1
 

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation.domain.audit import AuditEntry, AuditRow, Reader, SignedAuditCheckpoint, Verdict, verify
+from federation.domain.audit import AuditEntry, AuditRow, Reader, SignedAuditCheckpoint
+from federation.domain.audit_chain import Verdict, verify
+from federation.node import audit
+from federation.node.audit import checkpoint_reader
 from federation.node.node import Node
-from federation.server import maintenance
-from federation.server.maintenance import reader
 
 
 class Trail(NamedTuple):
@@ -34,7 +35,9 @@ async def trail(node: Node) -> Trail:
     """The trail as the database has it."""
     async with node.store.read() as tx:
         return Trail(
-            await tx.audit.page(0, 100_000), await tx.audit.checkpoints(), reader(await tx.clients.keys())
+            await tx.audit.page(0, 100_000),
+            await tx.audit.checkpoints(),
+            checkpoint_reader(await tx.clients.keys()),
         )
 
 
@@ -46,7 +49,7 @@ async def entries(node: Node, event: str | None = None) -> list[AuditEntry]:
 
 async def holds(node: Node, entries: int) -> Verdict:
     """The trail is whole and has so many entries."""
-    found = await maintenance.verify(node)
+    found = await audit.verify_audit_trail(node)
     assert found.fault is None, found
     assert found.entries == entries
     return found

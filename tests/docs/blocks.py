@@ -20,10 +20,22 @@ from federation.api import caller, feeds, guard, oauth, openapi, records
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
 from federation.cli import main
-from federation.domain import alert, audit, checkpoint, document, feed, peer, query, values
+from federation.domain import (
+    alert,
+    audit,
+    audit_chain,
+    canonical,
+    checkpoint,
+    document,
+    feed,
+    peer,
+    query,
+    values,
+)
 from federation.domain.content.incident import STATUSES, NewUpdate
 from federation.domain.content.solution import THEMES
-from federation.domain.document import Draft, Envelope
+from federation.domain.document import Envelope
+from federation.domain.draft import Draft
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
@@ -271,7 +283,7 @@ def limits() -> str:
         ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
         ("Body of a token request", size(oauth.MAX_FORM), "413"),
         ("Query string", size(guard.MAX_QUERY), "413"),
-        ("Objects and arrays inside one another", number(document.MAX_DEPTH), "400"),
+        ("Objects and arrays inside one another", number(canonical.MAX_DEPTH), "400"),
         ("Integers", "±(2^53 − 1)", "400"),
         ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),
         ("Values of all filters together", number(query.MOST_VALUES), "400"),
@@ -410,13 +422,19 @@ def proofs() -> str:
         ("Age at which a checkpoint is renewed, though nothing has changed", seconds(checkpoint.RENEWED)),
         ("Age of the last proof at which a copy raises an alarm", seconds(checkpoint.HALF_LIFE)),
         ("Time that the clock of a signer may be ahead", seconds(checkpoint.CLOCKS_DIFFER)),
-        ("Time without an arrival after which changes are signed", seconds(maintenance.PROVE_QUIET)),
-        ("Time after which they are signed although more arrives", seconds(maintenance.PROVE_SECONDS)),
+        (
+            "Time without an arrival after which changes are signed",
+            seconds(maintenance.SIGN_AFTER_QUIET_SECONDS),
+        ),
+        (
+            "Time after which they are signed although more arrives",
+            seconds(maintenance.SIGN_AT_LATEST_SECONDS),
+        ),
         (
             "Time after which what could not be signed is tried again",
-            seconds(maintenance.PROVE_AFTER_FAILURE),
+            seconds(maintenance.SIGN_RETRY_SECONDS),
         ),
-        ("Looks for checkpoints that grow old", f"every {seconds(maintenance.PROVE_AGAIN_SECONDS)}"),
+        ("Looks for checkpoints that grow old", f"every {seconds(maintenance.RENEW_CHECK_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",
             f"{number(checkpoint.MAX_REMOVED)} records,"
@@ -636,7 +654,9 @@ def events() -> str:
 
 
 def faults() -> str:
-    return table(("fault", "meaning"), ((f"`{what}`", meaning) for what, meaning in audit.FAULTS.items()))
+    return table(
+        ("fault", "meaning"), ((f"`{what}`", meaning) for what, meaning in audit_chain.FAULTS.items())
+    )
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

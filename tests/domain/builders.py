@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from federation.domain.canonical import canonical
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, Record, canonical, read_draft, read_record, write_down
+from federation.domain.draft import Draft, read_draft
 from federation.domain.errors import Invalid
+from federation.domain.record import Record, read_record, to_record
 from federation.domain.values import Content
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -114,7 +116,7 @@ def a_record(
     **members: Any,
 ) -> Record:
     """A record as its origin's node has written it down."""
-    return write_down(
+    return to_record(
         a_draft(a_solution() if content is None else content, kind, **members),
         kind,
         origin,

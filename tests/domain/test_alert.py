@@ -23,7 +23,7 @@ from federation.domain.alert import (
     letter,
     next_wait,
 )
-from federation.domain.document import read_draft
+from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
 
 HOST = f"{'h' * 61}.{'h' * 61}.{'h' * 60}"

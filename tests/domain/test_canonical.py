@@ -10,23 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.canonical import canonical
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
-from federation.domain.document import (
-    MAX_DOCUMENT,
-    SERVER_OWNED,
-    Record,
-    canonical,
-    check_id,
-    draft_of,
-    is_type,
-    mint_key,
-    says_the_same,
-    supersedes,
-    tombstone,
-    write_down,
-)
+from federation.domain.document import MAX_DOCUMENT, SERVER_OWNED, check_id, is_type, mint_key
 from federation.domain.errors import Invalid
+from federation.domain.record import Record, draft_of, is_unchanged, supersedes, to_record, tombstone
 from tests.domain.builders import (
     NOW,
     a_draft,
@@ -168,7 +157,7 @@ def test_a_key_that_ends_with_a_line_feed_is_not_written_down() -> None:
     # To Python's regular expressions `$` matches before a last line feed.
     draft = a_draft(a_solution())
     with pytest.raises(Invalid) as refusal:
-        write_down(draft, Solution, "arnia", "glpi\n", revision=1, created_at=NOW, updated_at=NOW)
+        to_record(draft, Solution, "arnia", "glpi\n", revision=1, created_at=NOW, updated_at=NOW)
     assert refusal.value.pointer == "/key"
 
 
@@ -181,12 +170,12 @@ def held(**members: Any) -> bytes:
 
 def test_the_same_content_says_the_same_at_any_revision_and_time() -> None:
     draft = a_draft(a_solution())
-    assert says_the_same(draft, held(revision=7, updated_at=LATER))
+    assert is_unchanged(draft, held(revision=7, updated_at=LATER))
 
 
 def test_a_draft_that_names_the_default_label_says_the_same_as_one_that_names_none() -> None:
-    assert says_the_same(a_draft(a_solution(), tlp="CLEAR"), held())
-    assert says_the_same(a_draft(a_solution()), held(tlp="CLEAR"))
+    assert is_unchanged(a_draft(a_solution(), tlp="CLEAR"), held())
+    assert is_unchanged(a_draft(a_solution()), held(tlp="CLEAR"))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +195,7 @@ def test_a_draft_that_names_the_default_label_says_the_same_as_one_that_names_no
     ],
 )
 def test_any_difference_a_writer_can_make_is_seen(draft: Any, stored: bytes) -> None:
-    assert not says_the_same(draft, stored)
+    assert not is_unchanged(draft, stored)
 
 
 def test_what_a_writer_may_change_is_all_but_what_the_node_owns() -> None:

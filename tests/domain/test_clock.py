@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from federation.domain.deadline import ReportingDeadline, a_month_after, calendar_of, next_due, steps_of
-from federation.domain.document import read_draft
+from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
 
 AWARE = "2026-01-30T08:30:00Z"

@@ -5,20 +5,14 @@ from typing import Any
 
 import pytest
 
+from federation.domain.canonical import MAX_DEPTH, check_depth, decode_json
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.group import Group
 from federation.domain.content.incident import Incident, NewUpdate
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
-from federation.domain.document import (
-    MAX_DEPTH,
-    SERVER_OWNED,
-    Draft,
-    KeyedDraft,
-    check_depth,
-    decode_json,
-    read_draft,
-)
+from federation.domain.document import SERVER_OWNED
+from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.errors import Invalid
 from federation.domain.values import Content
 from tests.domain.builders import (

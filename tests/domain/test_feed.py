@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.domain.document import canonical, tombstone
+from federation.domain.canonical import canonical
 from federation.domain.errors import Invalid
 from federation.domain.feed import (
     Cursor,
@@ -21,6 +21,7 @@ from federation.domain.feed import (
     unreadable,
     verify,
 )
+from federation.domain.record import tombstone
 from tests.domain.builders import (
     NOW,
     a_deployment,

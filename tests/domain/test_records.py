@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from federation.domain.document import MAX_DOCUMENT, canonical
+from federation.domain.canonical import canonical
+from federation.domain.document import MAX_DOCUMENT
 from tests.domain.builders import (
     a_deployment,
     a_document,

@@ -816,7 +816,7 @@ async def test_a_process_tells_others_while_some_keep_it_waiting(arnia: Node, se
     await alerts.subscribe(arnia, silent, by="operator")
     await publish(arnia, "incident", "first", an_incident())
     await alerts.notice(arnia)
-    house = asyncio.create_task(maintenance.deliver_for_ever(arnia))
+    house = asyncio.create_task(maintenance.deliver_alerts_forever(arnia))
 
     async def tried() -> bool:
         return bool((await listed(arnia))[0].attempts)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from federation.domain.document import Record, tombstone
 from federation.domain.exposure.totals import OperatorExposure
 from federation.domain.feed import Cursor, FeedName
+from federation.domain.record import Record, tombstone
 from federation.domain.registry import TYPES
 from federation.domain.visibility import Caller, itself
 from federation.node import exposure

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.visibility import itself
 from federation.node import copies, records
 from federation.node.node import Node

@@ -15,9 +15,9 @@ from litestar import Litestar
 
 from federation.api.caller import LIFETIME
 from federation.domain import registry
-from federation.domain.document import Record, tombstone
 from federation.domain.feed import FeedName
 from federation.domain.peer import Peer, PeerState
+from federation.domain.record import Record, tombstone
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import itself
 from federation.node import records

@@ -328,7 +328,7 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
     class Busy:
         watch = Watch()
 
-    monkeypatch.setattr(maintenance, "PROVE_SECONDS", 0.05)
+    monkeypatch.setattr(maintenance, "SIGN_AT_LATEST_SECONDS", 0.05)
     async with asyncio.timeout(10):
         await maintenance._quiet(Busy())  # type: ignore[arg-type]
 
@@ -346,8 +346,8 @@ async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_p
         return 0
 
     monkeypatch.setattr(checkpoints, "sign_checkpoints", prove)
-    monkeypatch.setattr(maintenance, "PROVE_AFTER_FAILURE", 0.01)
-    proving = asyncio.create_task(maintenance.prove_for_ever(arnia))
+    monkeypatch.setattr(maintenance, "SIGN_RETRY_SECONDS", 0.01)
+    proving = asyncio.create_task(maintenance.sign_checkpoints_forever(arnia))
     async with asyncio.timeout(10):
         await tried.wait()
     proving.cancel()

@@ -9,8 +9,9 @@ import httpx2
 import msgspec
 import pytest
 
-from federation.domain.document import canonical, read_record
+from federation.domain.canonical import canonical
 from federation.domain.feed import FeedName
+from federation.domain.record import read_record
 from federation.node import checkpoints, copies, peer_views, receipts
 from federation.node.node import Node
 from tests.conftest import Databases, emptied

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, verify
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, records

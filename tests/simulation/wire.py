@@ -19,7 +19,7 @@ import msgspec
 
 from federation.api.feeds import entry_line, numbers_of
 from federation.domain.alert import Letter
-from federation.domain.document import canonical
+from federation.domain.canonical import canonical
 from federation.domain.errors import CursorExpired, Refused, Unreachable
 from federation.domain.feed import Cursor, FeedName, Head
 from federation.domain.peer import IntroducedPeer, Peer

@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey
 import federation.domain.checkpoint
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself

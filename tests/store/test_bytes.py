@@ -10,7 +10,7 @@ import pytest
 from federation.api.feeds import arrival_line, entry_line
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.feed import PAGE_BYTES, Cursor, FeedName
 from federation.domain.query import read_query
 from federation.domain.visibility import anonymous, itself

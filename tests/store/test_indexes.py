@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from federation.domain.content.deployment import Deployment
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import SORTS, read_query

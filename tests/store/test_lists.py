@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from federation.domain.content.incident import Incident
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.query import Query, read_query
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import records

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft
+from federation.domain.draft import Draft
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, NotFound
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import anonymous, itself

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, Record
+from federation.domain.draft import Draft
 from federation.domain.errors import Conflict, PreconditionFailed, WriteConflict
 from federation.domain.feed import Cursor, FeedName
+from federation.domain.record import Record
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node

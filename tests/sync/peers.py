@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from federation.domain.document import canonical
+from federation.domain.canonical import canonical
 from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, Head
 from federation.domain.peer import Peer
 from federation.node import peer_views

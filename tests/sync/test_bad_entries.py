@@ -12,7 +12,7 @@ import pytest
 
 from federation.domain import values
 from federation.domain.content.solution import Solution
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid
 from federation.domain.feed import FeedEntry, RejectedEntry
 from federation.domain.visibility import itself

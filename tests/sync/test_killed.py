@@ -12,7 +12,7 @@ from typing import Any
 
 from federation.demo.data import deployment
 from federation.domain.content.deployment import Deployment
-from federation.domain.document import Draft, check_draft
+from federation.domain.draft import Draft, check_draft
 from federation.domain.visibility import itself
 from federation.node import records
 from federation.postgres import server

@@ -17,7 +17,7 @@ import msgspec
 from cvss import CVSS2, CVSS3, CVSS4
 from cvss.exceptions import CVSSError
 
-from federation.domain.document import check_depth
+from federation.domain.canonical import check_depth
 from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
 from federation.domain.values import KEY_PATTERN, as_instant

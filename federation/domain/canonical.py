@@ -1,0 +1,174 @@
+"""Canonical JSON: the one form in which a document is written, and what JSON and texts are refused.
+
+RFC 8785 for a schema without floats and with ASCII member names: members sorted, no white space, shortest
+escapes, UTF-8."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from federation.domain.errors import Invalid
+from federation.domain.values import (
+    SAFE_INTEGER,
+)
+
+MAX_DEPTH = 32
+"""Objects and arrays inside one another, at most."""
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical bytes of a value of the schema."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def decode_json(body: bytes) -> Any:
+    """Decode JSON of unknown make: UTF-8, not too deep, no member twice. Raises Invalid."""
+    check_depth(body)
+    try:
+        value = msgspec.json.decode(body)
+        # Every difference between what was sent, less white space, and what it says is a duplicate
+        # member, an escape that was not needed or a number written oddly. Only the first is refused,
+        # so the slow look is for the few bodies where the lengths differ.
+        # A number with an exponent can grow, and hide as many bytes as a duplicate member has.
+        if _EXPONENT.search(body) or len(msgspec.json.format(body, indent=-1)) != len(
+            msgspec.json.encode(value)
+        ):
+            _refuse_duplicates(json.loads(body, object_pairs_hook=_Members))
+    except UnicodeDecodeError:
+        raise Invalid("the body is not UTF-8") from None
+    except msgspec.DecodeError as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    except (RecursionError, ValueError) as error:
+        raise Invalid(f"the body is not JSON that is read here: {error}") from None
+    return value
+
+
+_EXPONENT = re.compile(rb"[0-9][eE]")
+
+
+class _Members(dict[str, Any]):
+    """An object, and the name of a member that was there twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = None if len(self) == len(names) else next(n for n in names if names.count(n) > 1)
+
+
+def _refuse_duplicates(value: Any, at: str = "") -> None:
+    if isinstance(value, _Members):
+        if value.twice is not None:
+            raise Invalid(
+                f"the member {value.twice} is there twice", pointer=f"{at}/{escape_pointer(value.twice)}"
+            )
+        for name, inner in value.items():
+            _refuse_duplicates(inner, f"{at}/{escape_pointer(name)}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _refuse_duplicates(inner, f"{at}/{index}")
+
+
+# A text that does not end reaches to the end of the body, and is read once: possessive, no way back.
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+def check_depth(body: bytes) -> None:
+    """Refuse JSON nested deeper than ``MAX_DEPTH`` before anything decodes it. Raises Invalid."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKENS.finditer(body):
+        match token.group()[:1]:
+            case b"[" | b"{":
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise Invalid(f"the JSON is nested deeper than {MAX_DEPTH} levels")
+            case b"]" | b"}":
+                depth -= 1
+
+
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
+)
+
+# In UTF-8: control characters, and what begins a character from U+0300 on. Nothing below changes under NFC
+# (Unicode Standard Annex 15, 5.1). The controls from U+0080 to U+009F are looked for by their two bytes.
+_NOT_LATIN = bytes(
+    code for code in range(256) if code >= 0xCC or (code < 0x80 and _FORBIDDEN.match(chr(code)))
+)
+
+_C1 = re.compile(rb"\xc2[\x80-\x9f]")
+
+# In canonical JSON the only escapes are \" \\ \n \t and those of forbidden control characters. A line
+# feed may not be last in a text: to Python's regular expressions `$` matches before it.
+_FORBIDDEN_ESCAPE = re.compile(rb'(?<!\\)(?:\\\\)*\\([^"\\nt]|n")')
+
+
+def check_text(raw: bytes) -> None:
+    """Refuse a canonical document whose texts are not NFC or hold characters nobody can see.
+
+    Control characters except line feed and tab, bidirectional controls, zero-width characters.
+    Raises Invalid with a pointer to the member at fault.
+    """
+    if _is_plain(raw) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(raw)):
+        return
+    for pointer, string in strings_of(msgspec.json.decode(raw)):
+        if found := _FORBIDDEN.search(string):
+            raise Invalid(f"the text holds U+{ord(found.group()):04X}, which is not allowed", pointer=pointer)
+        if not unicodedata.is_normalized("NFC", string):
+            raise Invalid("the text is not in Unicode normal form C (NFC)", pointer=pointer)
+        if string.endswith("\n"):
+            raise Invalid("the text ends with a line feed", pointer=pointer)
+    raise Invalid("the text holds characters that are not allowed")
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether a text in UTF-8 is NFC and holds none of the forbidden characters; the quickest way first."""
+    if len(raw.translate(None, _NOT_LATIN)) == len(raw) and not (b"\xc2" in raw and _C1.search(raw)):
+        return True
+    text = raw.decode()
+    # (What can be printed holds none of them, and that is quicker to know.)
+    return unicodedata.is_normalized("NFC", text) and (text.isprintable() or not _FORBIDDEN.search(text))
+
+
+def strings_of(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield f"{at}/{escape_pointer(name)}", name
+            yield from strings_of(inner, f"{at}/{escape_pointer(name)}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from strings_of(inner, f"{at}/{index}")
+
+
+def escape_pointer(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+# Numbers with a fraction or an exponent, long ones, and names that are not ASCII; or texts that look so.
+SUSPECT = re.compile(rb'[:\[,]-?[0-9]+[.eE]|[0-9]{16}|[\x80-\xff][^"]*":')
+
+
+def check_subset(value: Any, at: str = "") -> None:
+    """Refuse what RFC 8785 writes in another way than we do. Raises Invalid."""
+    if isinstance(value, float):
+        raise Invalid("the schema has no floats", pointer=at)
+    if isinstance(value, int) and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
+        raise Invalid(f"integers are within ±{SAFE_INTEGER}", pointer=at)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not name.isascii():
+                raise Invalid("names of members are ASCII", pointer=f"{at}/{escape_pointer(name)}")
+            check_subset(inner, f"{at}/{escape_pointer(name)}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            check_subset(inner, f"{at}/{index}")
