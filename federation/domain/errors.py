@@ -20,12 +20,12 @@
     ├── Unreachable        another node, which this needs, did not answer as it should
     │   └── Forged           what it showed is not what its origin signed
     └── Unavailable        not now: the database cannot be reached, or the node is stopping
-        └── Raced            somebody else wrote in between
+        └── WriteConflict    somebody else wrote in between
 
-    Broken                 the node's own configuration or database is not as it must be (shown by the CLI)
+    CommandFailed          the node's own configuration or database is not as it must be (shown by the CLI)
 
 Messages are written for who asked and say what would help. Which HTTP status each gets is
-decided once, in ``api/answers.py``; what is not in this tree is a bug.
+decided once, in ``api/responses.py``; what is not in this tree is a bug.
 """
 
 from __future__ import annotations

@@ -114,16 +114,22 @@ SET seq = $2, retained_from = $3, count = $4, buckets = $5, marked = '{}',
 WHERE feed = $1
 """
 _SIGN = f"WITH kept AS ({_KEEP} RETURNING feed) UPDATE node SET proved = proved + 1 FROM kept"
+# Again between two numbers. All of it sees the copy as it was before.
 _VERIFIED = f"""
 WITH kept AS ({_KEEP}),
+confirmed AS (
+    SELECT greatest(verified_seq, CASE WHEN withdrawn_epoch = epoch THEN withdrawn END, 0) AS seq
+    FROM copies JOIN feeds ON id = feed WHERE feed = $1
+),
 compared AS (
     UPDATE copies
     SET compared = 'verified', detail = NULL, tried = NULL, tried_at = NULL,
         verified_seq = $2, verified_at = $7, expires_at = $8, newest = greatest(newest, $7)
     WHERE feed = $1
 ),
-cleared AS (DELETE FROM set_aside WHERE feed = $1 RETURNING 1)
-SELECT count(*) FROM cleared
+cleared AS (DELETE FROM set_aside WHERE feed = $1)
+SELECT count(*) < $2 - (SELECT seq FROM confirmed)
+FROM records WHERE feed = $1 AND seq > (SELECT seq FROM confirmed) AND seq <= $2
 """
 _FORGET = Statement(
     update(digests)
@@ -475,15 +481,16 @@ class CheckpointsWriter(CheckpointsReader):
 
     async def mark_verified(
         self, feed: int, state: DigestState, checkpoint: str, signed_at: datetime, expires_at: datetime
-    ) -> int:
+    ) -> bool:
         """Keep what was reckoned of a copy, which is what its origin signed.
 
-        All that the feed has is held then: nothing of it is set aside any more. Returns how much was.
+        All that the feed has is held then: nothing of it is set aside any more. Returns whether the feed has
+        numbers without a record, beyond the last comparison and the last withdrawal that was confirmed.
         """
-        cleared: int = await self._session.connection.fetchval(
+        gaps: bool = await self._session.connection.fetchval(
             _VERIFIED, feed, *_columns(state), checkpoint, signed_at, expires_at
         )
-        return cleared
+        return gaps
 
     async def mark_diverged(self, feed: int, detail: str, *, tried: str, tried_at: datetime) -> None:
         """The copy is not what its origin signed; ``tried``: the roots that a repair has left unequal."""

@@ -103,10 +103,11 @@ async def _compared(tx: Writing, place: FeedState, proof: SignedState) -> Digest
     if place.epoch != said.epoch:
         await tx.feeds.advance(place, said.cursor, delta=0)
     signed_at, expires_at = checkpoints.moment(said.iat), checkpoints.moment(said.exp)
-    cleared = await tx.checkpoints.mark_verified(place.id, state, proof.jws, signed_at, expires_at)
-    # Of another epoch, its origin may have lost our receipts with what it has lost; and what was set
-    # aside may have been a withdrawal that could not be read.
-    if cleared or place.epoch != said.epoch:
+    gaps = await tx.checkpoints.mark_verified(place.id, state, proof.jws, signed_at, expires_at)
+    # Of another epoch, its origin may have lost our receipts with what it has lost. A number without a
+    # record may be that of a withdrawal that was lost on its way or could not be read: no digest shows
+    # one of a record that we never held, and its origin waits for our receipt.
+    if gaps or place.epoch != said.epoch:
         await tx.checkpoints.note_withdrawal(place.id, said.epoch, said.seq)
     return None
 

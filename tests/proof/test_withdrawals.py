@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from federation.domain.checkpoint import RECEIPT
-from federation.domain.errors import Forbidden, Invalid
-from federation.domain.feed import FeedName
+from federation.domain.errors import Forbidden, Invalid, Unreachable
+from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, RejectedEntry
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, feeds, records
 from federation.node import receipts as node_receipts
@@ -70,6 +72,86 @@ async def test_a_receipt_is_owed_until_the_origin_has_it(arnia: Node, megalis: N
     source.asked.clear()
     await round_of(megalis, arnia, source)
     assert source.asked == []
+
+
+class Disordered(Near):
+    """Sends the withdrawals of a feed last, and is read as ``PeerSource`` reads such an answer."""
+
+    async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
+        async for page in super().changes(feed, after):
+            records = tuple(entry for entry in page.entries if getattr(entry, "op", "") != "withdraw")
+            in_order = records == page.entries
+            yield msgspec.structs.replace(page, entries=records, more=not in_order)
+            if not in_order:
+                raise Unreachable(f"the feed {feed} is not in order")
+
+
+async def test_a_withdrawal_lost_on_its_way_is_confirmed_once_the_copy_is_verified(
+    arnia: Node, megalis: Node
+) -> None:
+    await publish(arnia, "solution", "a", a_solution())
+    await publish(arnia, "solution", "s", a_solution())
+    await acquainted(arnia, megalis)
+    await publish(arnia, "solution", "s", a_solution(), tlp="RED")
+    await publish(arnia, "solution", "b", a_solution())
+    with pytest.raises(Unreachable, match="not in order"):
+        await round_of(megalis, arnia, Disordered(arnia, "megalis"))
+    await publish(arnia, "solution", "c", a_solution())
+    source = Near(arnia, "megalis")
+    await round_of(megalis, arnia, source)
+    assert await rows_of(megalis, "arnia") == {row for row in await rows_of(arnia, "arnia") if row[1] != "s"}
+    assert source.asked == ["changes"], "what is not signed is not confirmed"
+    assert await outstanding(arnia) == {("public", "s"): ("megalis",)}
+    await checkpoints.sign_checkpoints(arnia)
+    await round_of(megalis, arnia, source)
+    assert source.asked == ["changes", "receipt"]
+    assert await outstanding(arnia) == {("public", "s"): ()}
+    await round_of(megalis, arnia, source)
+    assert source.asked == ["changes", "receipt"]
+
+
+async def test_a_withdrawal_that_cannot_be_read_is_confirmed_once_the_copy_is_verified(
+    arnia: Node, megalis: Node
+) -> None:
+    class Garbled(Near):
+        @staticmethod
+        def entry(line: bytes) -> FeedEntry | RejectedEntry:
+            return Near.entry(line.replace(b'"withdraw"', b'"withdrown"'))
+
+    await publish(arnia, "solution", "s", a_solution())
+    await acquainted(arnia, megalis)
+    await publish(arnia, "solution", "s", a_solution(), tlp="RED")
+    taken = await round_of(megalis, arnia, Garbled(arnia, "megalis"))
+    assert taken.set_aside == {"unreadable": 1}
+    assert await outstanding(arnia) == {("public", "s"): ("megalis",)}
+    await checkpoints.sign_checkpoints(arnia)
+    await round_of(megalis, arnia)
+    assert await outstanding(arnia) == {("public", "s"): ()}
+
+
+async def test_nothing_is_confirmed_twice_nor_where_no_withdrawal_can_be(arnia: Node, megalis: Node) -> None:
+    for key in "abs":
+        await publish(arnia, "solution", key, a_solution())
+    await acquainted(arnia, megalis)
+    source = Near(arnia, "megalis")
+
+    async def asked() -> list[str]:
+        source.asked.clear()
+        await round_of(megalis, arnia, source)
+        return source.asked
+
+    assert await asked() == ["changes", "changes"]
+    await publish(arnia, "solution", "a", a_solution(name="revised"))
+    await checkpoints.sign_checkpoints(arnia)
+    assert await asked() == ["changes"]
+    await publish(arnia, "solution", "s", a_solution(), tlp="RED")
+    assert await asked() == ["changes", "receipt"]
+    await checkpoints.sign_checkpoints(arnia)
+    assert await asked() == []
+    assert (await copies.copies(megalis))[FeedName("arnia", "public")].verified_seq == 5
+    await publish(arnia, "solution", "b", a_solution(name="revised"))
+    await checkpoints.sign_checkpoints(arnia)
+    assert await asked() == ["changes"]
 
 
 async def test_who_is_taken_out_of_a_group_confirms_that_it_dropped_everything(
