@@ -21,7 +21,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node needs to know before it starts. Each member is ``FEDERATION_`` and its name."""
+    """Settings of a node. Each member is read from the variable ``FEDERATION_`` and its name."""
 
     operator: str
     """Id of the operator, for ever: every record carries it."""
@@ -67,24 +67,26 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             raise CommandFailed(f"FEDERATION_{name} is not set; see `federation serve --help`")
         return value
 
-    def number(name: str, otherwise: int, least: int, most: int) -> int:
+    def number(name: str, otherwise: int, least: int, maximum: int) -> int:
         value = text(name, str(otherwise))
-        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
-            raise CommandFailed(f"FEDERATION_{name} is {value!r}; it must be a number from {least} to {most}")
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= maximum):
+            raise CommandFailed(
+                f"FEDERATION_{name} is {value!r}; it must be a number from {least} to {maximum}"
+            )
         return int(value)
 
     def network(value: str) -> Network:
         try:
-            found = ip_network(value.strip())
+            settings = ip_network(value.strip())
         except ValueError as error:
             raise CommandFailed(
                 f"FEDERATION_PROXIES: {error}; name addresses, or networks as 10.0.0.0/8"
             ) from None
-        if found.prefixlen == 0:
+        if settings.prefixlen == 0:
             raise CommandFailed(
-                f"FEDERATION_PROXIES: {found} is everybody, and who is believed can be anybody"
+                f"FEDERATION_PROXIES: {settings} is everybody, and who is believed can be anybody"
             )
-        return found
+        return settings
 
     operator = text("OPERATOR")
     if not re.fullmatch(OPERATOR_PATTERN, operator):
@@ -105,7 +107,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         return Path(value).expanduser().absolute() if value else None
 
     proxies = environment.get("FEDERATION_PROXIES", "").strip()
-    found = Settings(
+    settings = Settings(
         operator=operator,
         url=url,
         name=text("NAME", operator),
@@ -124,8 +126,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
     )
-    mail_server(found)
-    return found
+    mail_server(settings)
+    return settings
 
 
 def base_url(url: str) -> str:
@@ -163,7 +165,7 @@ _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its address or as ``localhost``."""
+    """Return True for a host that is this machine, by its address or as ``localhost``."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -182,16 +184,16 @@ _CHOICES = {
 def check_database_url(url: str) -> None:
     """Raises Broken that names the variable, and tells nothing of a password."""
 
-    def wrong(why: str) -> CommandFailed:
+    def wrong(reason: str) -> CommandFailed:
         return CommandFailed(
-            f"FEDERATION_DATABASE_URL {why}; it must be as postgresql://user:password@host:5432/database"
+            f"FEDERATION_DATABASE_URL {reason}; it must be as postgresql://user:password@host:5432/database"
         )
 
     if not url.startswith(("postgresql://", "postgres://")):
         raise wrong("does not begin with postgresql://")
     try:
         parts = urlsplit(url)
-        asked = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        security = parse_qs(parts.query, strict_parsing=bool(parts.query))
     except ValueError:
         raise wrong("cannot be read as a URL") from None
     # Several hosts may be named, each with a port; in brackets when they are IPv6 addresses.
@@ -199,12 +201,12 @@ def check_database_url(url: str) -> None:
     if None in places:
         raise wrong("names a host that cannot be read (a password is percent-encoded)")
     ports = [place[2] for place in places if place and place[2] is not None]
-    ports += [port for several in asked.get("port", ()) for port in several.split(",")]
+    ports += [port for values in security.get("port", ()) for port in values.split(",")]
     for port in ports:
         if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65_535):
             raise wrong("names a port that is no number from 1 to 65535")
     for name, choices in _CHOICES.items():
-        for value in asked.get(name, ()):
+        for value in security.get(name, ()):
             if value not in choices:
                 raise wrong(f"has a {name} that is none of {', '.join(choices)}")
 
@@ -217,7 +219,7 @@ def _hosts(netloc: str) -> list[str]:
 
 
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where alerts are handed over as e-mail, and as whom."""
+    """The mail server for alerts, and its credentials."""
 
     host: str
     port: int
@@ -241,20 +243,20 @@ MAX_PASSWORD_BYTES = 1_024
 """Bytes of a password file, at most."""
 
 
-def mail_server(found: Settings) -> MailServer | None:
+def mail_server(settings: Settings) -> MailServer | None:
     """The mail server that settings name. Raises Broken for half of one, and names the variable.
 
     No message tells anything of the URL, which may hold a password.
     """
-    if found.smtp_url is None:
+    if settings.smtp_url is None:
         for name in ("smtp_password_file", "smtp_ca_file", "mail_from"):
-            if getattr(found, name) is not None:
+            if getattr(settings, name) is not None:
                 raise CommandFailed(
                     f"FEDERATION_{name.upper()} is set, and FEDERATION_SMTP_URL is not: {_LIKE}"
                 )
         return None
     try:
-        parts = urlsplit(found.smtp_url)
+        parts = urlsplit(settings.smtp_url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise CommandFailed(f"FEDERATION_SMTP_URL cannot be read as a URL; {_LIKE}") from None
@@ -267,28 +269,28 @@ def mail_server(found: Settings) -> MailServer | None:
     security, usual = _SECURITY[parts.scheme]
     if security == "none" and not is_loopback(host):
         raise CommandFailed("FEDERATION_SMTP_URL is smtp+plain, which is for the loopback interface only")
-    if security == "none" and found.smtp_ca_file is not None:
+    if security == "none" and settings.smtp_ca_file is not None:
         raise CommandFailed(
             "FEDERATION_SMTP_CA_FILE is set, and the server of FEDERATION_SMTP_URL is without TLS"
         )
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if password and found.smtp_password_file is not None:
+    if password and settings.smtp_password_file is not None:
         raise CommandFailed(
             "FEDERATION_SMTP_PASSWORD_FILE is set, and FEDERATION_SMTP_URL has a password already"
         )
-    if not user and (password or found.smtp_password_file is not None):
+    if not user and (password or settings.smtp_password_file is not None):
         raise CommandFailed("FEDERATION_SMTP_URL has no user for the password")
-    if user and not (password or found.smtp_password_file is not None):
+    if user and not (password or settings.smtp_password_file is not None):
         raise CommandFailed("FEDERATION_SMTP_PASSWORD_FILE is not set, and FEDERATION_SMTP_URL names a user")
-    if found.mail_from is None or not is_mailbox(found.mail_from):
+    if settings.mail_from is None or not is_mailbox(settings.mail_from):
         raise CommandFailed(
             "FEDERATION_MAIL_FROM must be the mailbox that alerts are sent from: federation@example.org"
         )
-    if found.smtp_password_file is not None:
-        read_password(found.smtp_password_file)
-    if found.smtp_ca_file is not None:
+    if settings.smtp_password_file is not None:
+        read_password(settings.smtp_password_file)
+    if settings.smtp_ca_file is not None:
         try:
-            ssl.create_default_context(cafile=found.smtp_ca_file)
+            ssl.create_default_context(cafile=settings.smtp_ca_file)
         except ssl.SSLError:
             raise CommandFailed(
                 "FEDERATION_SMTP_CA_FILE holds no certificate that can be read (PEM)"
@@ -301,9 +303,9 @@ def mail_server(found: Settings) -> MailServer | None:
         security=security,
         user=user,
         password=password,
-        password_file=found.smtp_password_file,
-        ca_file=found.smtp_ca_file,
-        sender=found.mail_from,
+        password_file=settings.smtp_password_file,
+        ca_file=settings.smtp_ca_file,
+        sender=settings.mail_from,
     )
 
 
@@ -311,11 +313,11 @@ def read_password(file: Path) -> str:
     """The password that a file holds: one line. Raises Broken that tells nothing of it."""
     try:
         with file.open("rb") as opened:
-            said = opened.read(MAX_PASSWORD_BYTES + 1).decode().removesuffix("\n").removesuffix("\r")
+            reason = opened.read(MAX_PASSWORD_BYTES + 1).decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
         raise CommandFailed(f"FEDERATION_SMTP_PASSWORD_FILE cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        said = ""
-    if not said or len(said) > MAX_PASSWORD_BYTES or not said.isprintable():
+        reason = ""
+    if not reason or len(reason) > MAX_PASSWORD_BYTES or not reason.isprintable():
         raise CommandFailed("FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line")
-    return said
+    return reason

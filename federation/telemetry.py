@@ -1,4 +1,4 @@
-"""What the node tells of itself: JSON logs, one line an event, and metrics for Prometheus.
+"""Logs in JSON, one line an event, and metrics for Prometheus.
 
 No token, assertion or secret is ever given to a logger; lengths are capped all the same.
 """

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import click
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.errors import CommandFailed
 from federation.domain.formats.advisory import MAX_ADVISORY
 from federation.domain.visibility import TLPS, Tlp, itself
@@ -74,7 +74,7 @@ def _of_form(form: str, what: str) -> None:
                     )  # fmt: skip
                     bar.update(size)
         found = advisories.report(lines, dry_run=dry_run)
-        told(found, as_json, lambda: _show(found, verbose=verbose))
+        print_result(found, as_json, lambda: _show(found, verbose=verbose))
         if found.summary.refused:
             sys.exit(1)
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.alert import EVENTS, MEANING, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
@@ -64,7 +64,7 @@ async def subscription_add(
     async with node_here() as node:
         if dry_run:
             alerts.check_subscription(node, wanted)
-            told({"dry_run": True}, as_json, lambda: click.echo(f"{webhook or email} would be told"))
+            print_result({"dry_run": True}, as_json, lambda: click.echo(f"{webhook or email} would be told"))
             return
         made = await alerts.subscribe(node, wanted, by=OPERATOR)
 
@@ -75,7 +75,7 @@ async def subscription_add(
             click.echo("The secret cannot be shown again.", err=True)
         click.echo(f"Try it: federation subscription test {made.id}", err=True)
 
-    told({"id": made.id, "secret": made.secret if webhook else None}, as_json, text)
+    print_result({"id": made.id, "secret": made.secret if webhook else None}, as_json, text)
 
 
 @subscription.command("list")
@@ -92,7 +92,7 @@ async def subscription_list(as_json: bool) -> None:
         if not found:
             click.echo("nobody is told of anything; federation subscription add --help")
 
-    told([_shown(one) for one in found], as_json, text)
+    print_result([_shown(one) for one in found], as_json, text)
 
 
 def _events(one: Subscription) -> str:
@@ -128,7 +128,7 @@ async def subscription_test(id: str, as_json: bool) -> None:
     async with node_here() as node:
         to = await alerts.try_out(node, id)
     where = to.webhook or to.email
-    told({"id": id, "taken": True, "to": where}, as_json, lambda: click.echo(f"{where} has taken it"))
+    print_result({"id": id, "taken": True, "to": where}, as_json, lambda: click.echo(f"{where} has taken it"))
 
 
 @click.group()
@@ -159,7 +159,7 @@ async def alert_list(parked: bool, of: str | None, limit: int, as_json: bool) ->
         if not found:
             click.echo("nothing was given up" if parked else "nobody was told of anything")
 
-    told(found, as_json, text)
+    print_result(found, as_json, text)
 
 
 def _fate(one: AlertState) -> str:
@@ -195,11 +195,13 @@ async def alert_replay(
             async with node.store.read() as tx:
                 found = await tx.alerts.listed(parked=parked, of=of, limit=MOST_LISTED)
             several = [one.id for one in found if parked or one.id in ids]
-            told({"dry_run": True, "alerts": several}, as_json, lambda: click.echo("\n".join(several)))
+            print_result(
+                {"dry_run": True, "alerts": several}, as_json, lambda: click.echo("\n".join(several))
+            )
             return
         if parked:
             number = await alerts.replay_parked(node, of)
         else:
             await alerts.replay(node, *dict.fromkeys(ids))
             number = len(set(ids))
-    told({"replayed": number}, as_json, lambda: click.echo(f"{number} will be delivered again"))
+    print_result({"replayed": number}, as_json, lambda: click.echo(f"{number} will be delivered again"))

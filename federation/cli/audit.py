@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.audit import AuditEntry
 from federation.domain.audit_chain import FAULTS, Verdict
 from federation.domain.errors import CommandFailed
@@ -35,11 +35,13 @@ async def audit_list(after: int, limit: int, as_json: bool) -> None:
         raise CommandFailed("an entry cannot be read; federation audit verify says which") from None
 
     def text() -> None:
-        for one in entries:
-            detail = "  ".join(f"{name}={value}" for name, value in one.detail.items())
-            click.echo(f"{one.n}  {one.at}  {one.event}  {one.subject}  by {one.actor}  {detail}".rstrip())
+        for entry in entries:
+            detail = "  ".join(f"{name}={value}" for name, value in entry.detail.items())
+            click.echo(
+                f"{entry.n}  {entry.at}  {entry.event}  {entry.subject}  by {entry.actor}  {detail}".rstrip()
+            )
 
-    told(entries, as_json, text)
+    print_result(entries, as_json, text)
 
 
 @audit.command("verify")
@@ -51,7 +53,7 @@ async def audit_list(after: int, limit: int, as_json: bool) -> None:
 )
 @json_option
 @command
-async def audit_verify(kept: Path | None, as_json: bool) -> None:
+async def audit_verify(elsewhere_checkpoints: Path | None, as_json: bool) -> None:
     """Hold the trail against its hashes and checkpoints; exit 1 where it was altered.
 
     The first entry at fault is named, and what is wrong with it. Entries after the last checkpoint are
@@ -59,21 +61,21 @@ async def audit_verify(kept: Path | None, as_json: bool) -> None:
     private key, which is in it, can forge the checkpoints as well. Only one that is kept elsewhere
     (`audit checkpoint`) shows that.
     """
-    elsewhere = _lines(kept) if kept is not None else ()
+    elsewhere = _lines(elsewhere_checkpoints) if elsewhere_checkpoints is not None else ()
     async with node_here() as node:
-        found = await node_audit.verify_audit_trail(node, elsewhere=elsewhere)
-    told(found, as_json, lambda: _tell(found))
-    if found.fault is not None:
+        verdict = await node_audit.verify_audit_trail(node, elsewhere=elsewhere)
+    print_result(verdict, as_json, lambda: _tell(verdict))
+    if verdict.fault is not None:
         sys.exit(1)
 
 
-def _tell(found: Verdict) -> None:
-    until = f", the last one of {found.last_at}" if found.last_at else ""
-    click.echo(f"{found.entries} entries hold{until}; {found.checkpoints} checkpoints hold")
-    if found.fault is None:
-        click.echo(f"{found.after_checkpoint} entries came after the last checkpoint")
+def _tell(verdict: Verdict) -> None:
+    until = f", the last one of {verdict.last_at}" if verdict.last_at else ""
+    click.echo(f"{verdict.entries} entries hold{until}; {verdict.checkpoints} checkpoints hold")
+    if verdict.fault is None:
+        click.echo(f"{verdict.after_checkpoint} entries came after the last checkpoint")
     else:
-        fault = found.fault
+        fault = verdict.fault
         click.echo(f"at fault: entry {fault.n}: {fault.what}: {fault.detail}. {FAULTS[fault.what]}", err=True)
 
 
@@ -101,4 +103,4 @@ async def audit_checkpoint(as_json: bool) -> None:
         last = await node_audit.sign_audit_checkpoint(node)
     if last is None:
         raise CommandFailed("nothing has been noted yet")
-    told({"n": last.n, "jws": last.jws}, as_json, lambda: click.echo(last.jws))
+    print_result({"n": last.n, "jws": last.jws}, as_json, lambda: click.echo(last.jws))

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.node import epochs, receipts
 from federation.sync.verify import verify_all
 
@@ -22,22 +22,21 @@ async def verify(peer: str | None, as_json: bool) -> None:
     1 when a record differs, and names it; 2 when something could not be compared.
     """
     async with node_here() as node:
-        found = await verify_all(
+        comparisons = await verify_all(
             node, peer, report=lambda feed: None if as_json else click.echo(f"comparing {feed}", err=True)
         )
 
     def text() -> None:
-        for one in found:
-            click.echo(
-                f"{one.feed}: {one.records} records, {one.result}{f': {one.detail}' if one.detail else ''}"
-            )
-            for record in one.differences:
+        for comparison in comparisons:
+            detail = f": {comparison.detail}" if comparison.detail else ""
+            click.echo(f"{comparison.feed}: {comparison.records} records, {comparison.result}{detail}")
+            for record in comparison.differences:
                 click.echo(f"    {record.type} {record.key}: {record.what}")
-        if not found:
+        if not comparisons:
             click.echo("nothing is held")
 
-    told({"feeds": found}, as_json, text)
-    results = {one.result for one in found}
+    print_result({"feeds": comparisons}, as_json, text)
+    results = {comparison.result for comparison in comparisons}
     sys.exit(1 if "different" in results else 2 if "not compared" in results else 0)
 
 
@@ -54,22 +53,22 @@ async def restore_check(force: bool, as_json: bool) -> None:
     their copies with this node, and repair them.
     """
     async with node_here() as node:
-        found = await epochs.restore_check(node, force=force)
+        result = await epochs.restore_check(node, force=force)
 
     def text() -> None:
-        for name, why in found.unreachable.items():
-            click.echo(f"{name} could not be asked: {why}", err=True)
-        for one in found.behind:
-            click.echo(f"{one.peer} holds {one.audience} up to {one.theirs}: {one.detail}")
-        if found.minted:
-            click.echo(f"a new epoch begins: {found.epoch}")
-        elif found.asked:
-            click.echo(f"{', '.join(found.asked)} hold no more than this node: nothing to be done")
+        for name, reason in result.unreachable.items():
+            click.echo(f"{name} could not be asked: {reason}", err=True)
+        for copy in result.behind:
+            click.echo(f"{copy.peer} holds {copy.audience} up to {copy.theirs}: {copy.detail}")
+        if result.minted:
+            click.echo(f"a new epoch begins: {result.epoch}")
+        elif result.asked:
+            click.echo(f"{', '.join(result.asked)} hold no more than this node: nothing to be done")
         else:
             click.echo("no peer could be asked; --force mints a new epoch all the same", err=True)
 
-    told(found, as_json, text)
-    if not found.minted and not found.asked:
+    print_result(result, as_json, text)
+    if not result.minted and not result.asked:
         sys.exit(1)
 
 
@@ -79,22 +78,23 @@ async def restore_check(force: bool, as_json: bool) -> None:
 async def withdrawals(as_json: bool) -> None:
     """List what this node has taken back, and which peers have confirmed that they dropped it."""
     async with node_here() as node:
-        found = await receipts.withdrawals(node)
+        view = await receipts.withdrawals(node)
 
     def text() -> None:
-        for one in found.withdrawals:
-            outstanding = f"; not yet: {' '.join(one.outstanding)}" if one.outstanding else ""
+        for withdrawal in view.withdrawals:
+            outstanding = f"; not yet: {' '.join(withdrawal.outstanding)}" if withdrawal.outstanding else ""
             click.echo(
-                f"{one.at}  {one.type} {one.key} left {one.audience} at revision {one.revision};"
-                f" dropped by: {' '.join(one.confirmed) or 'nobody'}{outstanding}"
+                f"{withdrawal.at}  {withdrawal.type} {withdrawal.key} left {withdrawal.audience}"
+                f" at revision {withdrawal.revision};"
+                f" dropped by: {' '.join(withdrawal.confirmed) or 'nobody'}{outstanding}"
             )
-        for gone in found.departures:
+        for departure in view.departures:
             click.echo(
-                f"{gone.at}  {gone.operator} was taken out of {gone.audience};"
-                f" dropped all of it: {gone.confirmed_at or 'not yet'}"
+                f"{departure.at}  {departure.operator} was taken out of {departure.audience};"
+                f" dropped all of it: {departure.confirmed_at or 'not yet'}"
             )
 
-    told(found, as_json, text)
+    print_result(view, as_json, text)
 
 
 @click.command()
@@ -103,13 +103,13 @@ async def withdrawals(as_json: bool) -> None:
 async def feedback(as_json: bool) -> None:
     """List the entries of this node that peers could not take, and why."""
     async with node_here() as node:
-        found = await receipts.feedback(node)
+        entries = await receipts.feedback(node)
 
     def text() -> None:
-        for one in found:
+        for entry in entries:
             click.echo(
-                f"{one.at}  {one.operator}: {one.type} {one.key} at revision {one.revision}"
-                f" in {one.audience}: {one.reason}: {one.detail}"
+                f"{entry.at}  {entry.operator}: {entry.type} {entry.key} at revision {entry.revision}"
+                f" in {entry.audience}: {entry.reason}: {entry.detail}"
             )
 
-    told({"refused": found}, as_json, text)
+    print_result({"refused": entries}, as_json, text)

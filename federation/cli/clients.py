@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.node import clients as node_clients
 
 
@@ -27,15 +27,15 @@ async def client_add(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     changes.read, feeds.read, peers.read, node.admin. Without --scope: every TYPE.read and TYPE.write, and
     changes.read.
     """
-    asked = tuple(scope for group in scopes for scope in group.split())
+    scopes_asked = tuple(scope for group in scopes for scope in group.split())
     async with node_here() as node:
-        client_id, secret, chosen = await node_clients.add_client(node, name, asked)
+        client_id, secret, chosen = await node_clients.add_client(node, name, scopes_asked)
 
     def text() -> None:
         click.echo(f"client_id:     {client_id}\nclient_secret: {secret}\nscopes:        {' '.join(chosen)}")
         click.echo("The secret is not kept and cannot be shown again.", err=True)
 
-    told({"client_id": client_id, "client_secret": secret, "scopes": chosen}, as_json, text)
+    print_result({"client_id": client_id, "client_secret": secret, "scopes": chosen}, as_json, text)
 
 
 @client.command("list")
@@ -47,11 +47,11 @@ async def client_list(as_json: bool) -> None:
         clients = await tx.clients.all()
 
     def text() -> None:
-        for one in clients:
-            state = f"revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else "active"
-            click.echo(f"{one.id}  {one.name}  {state}  {' '.join(one.scopes)}")
+        for row in clients:
+            state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
+            click.echo(f"{row.id}  {row.name}  {state}  {' '.join(row.scopes)}")
 
-    told(
+    print_result(
         [
             {"client_id": c.id, "name": c.name, "scopes": c.scopes, "created_at": c.created_at,
              "revoked_at": c.revoked_at}
@@ -92,7 +92,7 @@ async def client_rotate(name: str, finish: bool, as_json: bool) -> None:
         click.echo(f"client_secret: {secret}")
         click.echo("The secret is not kept and cannot be shown again. The former one holds too.", err=True)
 
-    told({"name": name, "client_secret": secret}, as_json, text)
+    print_result({"name": name, "client_secret": secret}, as_json, text)
 
 
 @click.group()
@@ -113,8 +113,8 @@ member_option = click.option(
 async def group_create(name: str, members: tuple[str, ...], as_json: bool) -> None:
     """Make a group of operators. Its name is an audience from then on."""
     async with node_here() as node:
-        kept = await node_clients.change_group(node, name, add=members, new=True)
-    _show_group(name, kept, as_json)
+        members_after = await node_clients.change_group(node, name, add=members, new=True)
+    _show_group(name, members_after, as_json)
 
 
 @group.command("add")
@@ -125,8 +125,8 @@ async def group_create(name: str, members: tuple[str, ...], as_json: bool) -> No
 async def group_add(name: str, members: tuple[str, ...], as_json: bool) -> None:
     """Let operators into a group: they get what it has, from the beginning."""
     async with node_here() as node:
-        kept = await node_clients.change_group(node, name, add=members)
-    _show_group(name, kept, as_json)
+        members_after = await node_clients.change_group(node, name, add=members)
+    _show_group(name, members_after, as_json)
 
 
 @group.command("remove")
@@ -137,8 +137,8 @@ async def group_add(name: str, members: tuple[str, ...], as_json: bool) -> None:
 async def group_remove(name: str, members: tuple[str, ...], as_json: bool) -> None:
     """Take operators out of a group: their nodes are told to drop their copies."""
     async with node_here() as node:
-        kept = await node_clients.change_group(node, name, remove=members)
-    _show_group(name, kept, as_json)
+        members_after = await node_clients.change_group(node, name, remove=members)
+    _show_group(name, members_after, as_json)
 
 
 @group.command("list")
@@ -153,11 +153,11 @@ async def group_list(as_json: bool) -> None:
         for name, members in groups.items():
             click.echo(f"{name}: {' '.join(members) or 'nobody'}")
 
-    told(groups, as_json, text)
+    print_result(groups, as_json, text)
 
 
 def _show_group(name: str, members: tuple[str, ...], as_json: bool) -> None:
-    told(
+    print_result(
         {"name": name, "members": members},
         as_json,
         lambda: click.echo(f"{name}: {' '.join(members) or 'nobody'}"),

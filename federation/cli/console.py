@@ -1,4 +1,4 @@
-"""What every command has: errors in a line, JSON or text, and the node of the environment."""
+"""Shared by all commands: one-line errors, output as JSON or text, and the node of the environment."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return run
 
 
-def told(value: Any, as_json: bool, text: Callable[[], None]) -> None:
+def print_result(value: Any, as_json: bool, text: Callable[[], None]) -> None:
     """Print a result as JSON, or as text for people."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
@@ -55,13 +55,13 @@ def told(value: Any, as_json: bool, text: Callable[[], None]) -> None:
 @asynccontextmanager
 async def node_here() -> AsyncIterator[Node]:
     """The node of the environment, beside a running ``serve`` or without one."""
-    found = settings.read()
+    current = settings.read()
     telemetry.log_as_json("WARNING")
-    async with database(found, exclusive=False) as dsn:
+    async with database(current, exclusive=False) as dsn:
         if await schema.is_new(dsn):
-            await schema.migrate(dsn, found.operator)
-        await schema.check(dsn, found.operator)
-        async with opened(dsn, connections=2) as store, node_of(found, store) as node:
+            await schema.migrate(dsn, current.operator)
+        await schema.check(dsn, current.operator)
+        async with opened(dsn, connections=2) as store, node_of(current, store) as node:
             yield node
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.deadline import STEPS, CompletedStep, Regime, ReportingDeadline
 from federation.domain.draft import read_draft
 from federation.domain.errors import CommandFailed
@@ -82,7 +82,7 @@ async def clock_start(
             found = DeadlineView.of(key, wanted, node.clock())
         else:
             found = await deadlines.set_deadline(node, wanted, node.operator, key, new=True)
-    told(found, as_json, lambda: _show(found))
+    print_result(found, as_json, lambda: _show(found))
 
 
 @clock.command("list")
@@ -99,7 +99,7 @@ async def clock_list(as_json: bool) -> None:
         if not found:
             click.echo("no clock runs")
 
-    told(found, as_json, text)
+    print_result(found, as_json, text)
 
 
 def _show(one: DeadlineView) -> None:
@@ -122,7 +122,7 @@ async def clock_done(key: str, step: str, at: str, reference: str | None, as_jso
     done: CompletedStep = read_draft(msgspec.json.encode(said), CompletedStep)
     async with node_here() as node:
         found = await deadlines.complete_step(node, done, node.operator, key)
-    told(found, as_json, lambda: _show(found))
+    print_result(found, as_json, lambda: _show(found))
 
 
 @clock.command("remove")

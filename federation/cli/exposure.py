@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.exposure.linkage import SameSoftware
 from federation.domain.exposure.matching import REASONS
 from federation.domain.exposure.totals import AffectedCoverage, CopyAge, OperatorExposure
@@ -32,12 +32,12 @@ async def exposure_of(what: str, bodies: bool, as_json: bool) -> None:
         by = itself(node.operator)
         if not what:
             own, _ = await exposure.of_own(node, by=by, limit=500)
-            told(own, as_json, lambda: _show_own(own))
+            print_result(own, as_json, lambda: _show_own(own))
             return
         origin, key = await exposure.find(node, what, by=by)
         if bodies:
             found = await exposure.bodies_of_incident(node, origin, key, by=by)
-            told(
+            print_result(
                 {"bodies": found},
                 as_json,
                 lambda: click.echo(
@@ -46,7 +46,7 @@ async def exposure_of(what: str, bodies: bool, as_json: bool) -> None:
             )
             return
         one = await exposure.of_incident(node, origin, key, by=by)
-    told(one, as_json, lambda: _show(one, node))
+    print_result(one, as_json, lambda: _show(one, node))
 
 
 def _show(found: exposure.IncidentExposure, node: Node) -> None:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from federation import settings, telemetry
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.cli.peers import show_peers
 from federation.domain.errors import CommandFailed
 from federation.node import peer_views
@@ -50,9 +50,9 @@ async def serve(migrate: bool) -> None:
     Several can run on one database (FEDERATION_DATABASE_URL), on ports of their own: they share the work.
     An empty database is set up; one of another version is refused without --migrate.
     """
-    found: Settings = settings.read()
-    telemetry.log_as_json(found.log_level)
-    await serve_node(found, migrate=migrate)
+    current: Settings = settings.read()
+    telemetry.log_as_json(current.log_level)
+    await serve_node(current, migrate=migrate)
 
 
 @click.command()
@@ -60,11 +60,11 @@ async def serve(migrate: bool) -> None:
 @command
 async def migrate(as_json: bool) -> None:
     """Bring the database to the schema of this program. Safe to run twice."""
-    found = settings.read()
+    current = settings.read()
     telemetry.log_as_json("WARNING")
-    async with database(found, exclusive=False) as dsn:
-        before, after = await schema.migrate(dsn, found.operator)
-    told(
+    async with database(current, exclusive=False) as dsn:
+        before, after = await schema.migrate(dsn, current.operator)
+    print_result(
         {"before": before, "after": after},
         as_json,
         lambda: click.echo(
@@ -84,17 +84,17 @@ async def status(as_json: bool) -> None:
         view = await peer_views.peers(node)
         async with node.store.read() as tx:
             feeds = await tx.feeds.all()
-    held = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
+    held_by = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
 
     def text() -> None:
         click.echo(f"{node.operator} ({node.name}) at {node.url}, key {node.keyring.kid}")
-        for feed in held:
+        for feed in held_by:
             click.echo(
                 f"  {feed['origin']}/{feed['audience']}: {feed['records']} records, head {feed['head']}"
             )
         show_peers(view)
 
-    told({"operator": node.operator, "feeds": held, **msgspec.to_builtins(view)}, as_json, text)
+    print_result({"operator": node.operator, "feeds": held_by, **msgspec.to_builtins(view)}, as_json, text)
 
 
 @click.command("schema")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from federation.cli.console import command, json_option, node_here, told
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
 from federation.node import checkpoints, peer_views, peers
 
@@ -39,7 +39,7 @@ async def peer_invite(note: str, private: bool, as_json: bool) -> None:
         click.echo(str(invitation))
         click.echo("There: federation peer join INVITATION. Then both of you activate.", err=True)
 
-    told({"invitation": str(invitation), "note": note}, as_json, text)
+    print_result({"invitation": str(invitation), "note": note}, as_json, text)
 
 
 @peer.command("join")
@@ -54,20 +54,20 @@ async def peer_join(invitation: str, private: bool, as_json: bool) -> None:
     """
     text_of = sys.stdin.read() if invitation == "-" else invitation
     async with node_here() as node:
-        found = await peers.join(node, Invitation.parse(text_of), private=private)
-        code = peers.code_of(node, found)
-    told(
+        joined = await peers.join(node, Invitation.parse(text_of), private=private)
+        code = peers.code_of(node, joined)
+    print_result(
         {
-            "operator": found.operator,
-            "name": found.name,
-            "url": found.url,
-            "state": found.state,
+            "operator": joined.operator,
+            "name": joined.name,
+            "url": joined.url,
+            "state": joined.state,
             "code": code,
         },
         as_json,
         lambda: click.echo(
-            f"{found.operator} ({found.name}) at {found.url} is pending\ncode: {code}\n"
-            f"When its administrator reads you the same code: federation peer activate {found.operator}"
+            f"{joined.operator} ({joined.name}) at {joined.url} is pending\ncode: {code}\n"
+            f"When its administrator reads you the same code: federation peer activate {joined.operator}"
         ),
     )
 
@@ -89,8 +89,8 @@ async def peer_activate(operator: str, code: str | None, as_json: bool) -> None:
                 f"code: {shown}\nDoes the administrator of {operator} see the same code?", err=True
             ):
                 raise click.Abort
-        found = await peers.activate(node, operator, code=code)
-    _decided(found.operator, found.state, as_json)
+        changed = await peers.activate(node, operator, code=code)
+    _print_state(changed.operator, changed.state, as_json)
 
 
 @peer.command("suspend")
@@ -100,8 +100,8 @@ async def peer_activate(operator: str, code: str | None, as_json: bool) -> None:
 async def peer_suspend(operator: str, as_json: bool) -> None:
     """Neither answer a peer nor follow it, from within a second. What was taken from it is kept."""
     async with node_here() as node:
-        found = await peers.suspend(node, operator)
-    _decided(found.operator, found.state, as_json)
+        changed = await peers.suspend(node, operator)
+    _print_state(changed.operator, changed.state, as_json)
 
 
 @peer.command("resume")
@@ -111,8 +111,8 @@ async def peer_suspend(operator: str, as_json: bool) -> None:
 async def peer_resume(operator: str, as_json: bool) -> None:
     """Undo a suspension."""
     async with node_here() as node:
-        found = await peers.resume(node, operator)
-    _decided(found.operator, found.state, as_json)
+        changed = await peers.resume(node, operator)
+    _print_state(changed.operator, changed.state, as_json)
 
 
 @peer.command("leave")
@@ -122,10 +122,10 @@ async def peer_resume(operator: str, as_json: bool) -> None:
 async def peer_leave(operator: str, as_json: bool) -> None:
     """End it with a peer. It is told; copies of what was not public are dropped on both sides."""
     async with node_here() as node:
-        found, why = await peers.leave(node, operator)
-    if why:
-        click.echo(f"{operator} could not be told ({why}); it will find its tokens refused", err=True)
-    _decided(found.operator, found.state, as_json)
+        changed, reason = await peers.leave(node, operator)
+    if reason:
+        click.echo(f"{operator} could not be told ({reason}); it will find its tokens refused", err=True)
+    _print_state(changed.operator, changed.state, as_json)
 
 
 @peer.command("confirm")
@@ -139,11 +139,11 @@ async def peer_confirm(operator: str, as_json: bool) -> None:
     waits. Ask the peer's administrator first whether it is meant.
     """
     async with node_here() as node:
-        found = await checkpoints.confirm(node, operator)
-    told(
-        {"operator": operator, "audiences": found},
+        audiences = await checkpoints.confirm(node, operator)
+    print_result(
+        {"operator": operator, "audiences": audiences},
         as_json,
-        lambda: click.echo(f"{operator}: what waited in {', '.join(found)} goes on"),
+        lambda: click.echo(f"{operator}: what waited in {', '.join(audiences)} goes on"),
     )
 
 
@@ -160,8 +160,10 @@ async def peer_forget(operator: str) -> None:
     click.echo(f"{operator} is forgotten")
 
 
-def _decided(operator: str, state: str, as_json: bool) -> None:
-    told({"operator": operator, "state": state}, as_json, lambda: click.echo(f"{operator} is {state}"))
+def _print_state(operator: str, state: str, as_json: bool) -> None:
+    print_result(
+        {"operator": operator, "state": state}, as_json, lambda: click.echo(f"{operator} is {state}")
+    )
 
 
 @peer.command("list")
@@ -171,20 +173,20 @@ async def peer_list(as_json: bool) -> None:
     """List the peers: state, lag, last contact, why the last attempt failed, entries set aside."""
     async with node_here() as node:
         view = await peer_views.peers(node)
-    told(view, as_json, lambda: show_peers(view))
+    print_result(view, as_json, lambda: show_peers(view))
 
 
 def show_peers(view: Any) -> None:
-    for one in view.peers:
-        if one.state == "pending":
-            click.echo(f"{one.operator}  {one.url}  pending  code {one.code}")
+    for rejected in view.peers:
+        if rejected.state == "pending":
+            click.echo(f"{rejected.operator}  {rejected.url}  pending  code {rejected.code}")
             continue
-        failing = f"; failed {one.failures} times: {one.failure}" if one.failures else ""
+        failing = f"; failed {rejected.failures} times: {rejected.failure}" if rejected.failures else ""
         click.echo(
-            f"{one.operator}  {one.url}  {one.state}  lag {one.lag}  "
-            f"last contact {one.contacted_at or 'never'}{failing}"
+            f"{rejected.operator}  {rejected.url}  {rejected.state}  lag {rejected.lag}  "
+            f"last contact {rejected.contacted_at or 'never'}{failing}"
         )
-        for feed in one.feeds:
+        for feed in rejected.feeds:
             age = f", signed {_ago(feed.age_seconds)} ago" if feed.age_seconds is not None else ""
             via = f", through {feed.via}" if feed.via else ""
             click.echo(
@@ -193,12 +195,12 @@ def show_peers(view: Any) -> None:
             )
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
-    for one in view.invitations:
-        click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
-    for one in view.set_aside:
+    for rejected in view.invitations:
+        click.echo(f"invited  {rejected.note or 'somebody'}  until {rejected.expires_at}")
+    for rejected in view.set_aside:
         click.echo(
-            f"set aside: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
-            f" {one.reason}: {one.detail}"
+            f"set aside: {rejected.type} {rejected.origin}/{rejected.key} at revision {rejected.revision}:"
+            f" {rejected.reason}: {rejected.detail}"
         )
 
 
@@ -225,7 +227,9 @@ def key(context: click.Context, as_json: bool) -> None:
 async def _key_shown(as_json: bool) -> None:
     async with node_here() as node:
         kid = node.keyring.kid
-    told({"thumbprint": kid, "operator": node.operator, "url": node.url}, as_json, lambda: click.echo(kid))
+    print_result(
+        {"thumbprint": kid, "operator": node.operator, "url": node.url}, as_json, lambda: click.echo(kid)
+    )
 
 
 @key.command("replace")
@@ -238,8 +242,10 @@ async def key_replace(as_json: bool) -> None:
     Tell every peer: each runs `peer leave` and `peer forget`, and joins anew with an invitation.
     """
     async with node_here() as node:
-        made = await peers.replace_key(node)
-    told({"thumbprint": made.jwk["kid"]}, as_json, lambda: click.echo(f"{made.jwk['kid']} signs from now on"))
+        jwk = await peers.replace_key(node)
+    print_result(
+        {"thumbprint": jwk.jwk["kid"]}, as_json, lambda: click.echo(f"{jwk.jwk['kid']} signs from now on")
+    )
 
 
 @key.command("rotate")
@@ -256,9 +262,9 @@ async def key_replace(as_json: bool) -> None:
 async def key_rotate(after: int, as_json: bool) -> None:
     """Give this node a new key, which the present one endorses. Nothing has to be done at the peers."""
     async with node_here() as node:
-        made = await peers.rotate(node, after=timedelta(seconds=after))
-    told(
-        {"thumbprint": made.jwk["kid"], "use_from": made.use_from.isoformat()},
+        jwk = await peers.rotate(node, after=timedelta(seconds=after))
+    print_result(
+        {"thumbprint": jwk.jwk["kid"], "use_from": jwk.use_from.isoformat()},
         as_json,
-        lambda: click.echo(f"{made.jwk['kid']} signs from {made.use_from:%Y-%m-%d %H:%M:%S} UTC"),
+        lambda: click.echo(f"{jwk.jwk['kid']} signs from {jwk.use_from:%Y-%m-%d %H:%M:%S} UTC"),
     )

@@ -1,4 +1,4 @@
-"""What the four operators of the demonstration publish: themselves, real solutions, four incidents.
+"""Records of the demonstration: four operators, real solutions, four incidents.
 
 Real: the solutions (names, licences, repositories, links between them) and the two vulnerabilities, from
 public sources and in words of our own. What could not be checked is left out, and a licence that could not be
@@ -19,7 +19,7 @@ Languages = Mapping[str, str]
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is needed to publish a record as its origin."""
+    """One record to publish, and its origin."""
 
     origin: str
     key: str

@@ -65,15 +65,15 @@ def cve_record() -> bytes:
 
 
 @asynccontextmanager
-async def listening(taken: list[dict[str, str]]) -> AsyncIterator[str]:
-    """What stands for the ticket system of an operator: notes what it is told of the vulnerability."""
+async def listening(request: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Stands for an operator's ticket system: stores the alerts about the vulnerability."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
         body = msgspec.json.decode(await reader.readexactly(int(headers.get("content-length", "0"))))
         if body["data"]["id"] == IMPORTED:
-            taken.append(headers)
+            request.append(headers)
         writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
         await writer.drain()
         writer.close()
@@ -89,8 +89,8 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
     arnia, megalis, recia = by_name["arnia"], by_name["megalis"], by_name["recia"]
     calls: list[dict[str, str]] = []
     async with listening(calls) as url:
-        wanted = {"events": ["incident.hits-mine"], "webhook": url, "private": True}
-        (await recia.http.post("/v1/subscriptions", json=wanted)).raise_for_status()
+        event = {"events": ["incident.hits-mine"], "webhook": url, "private": True}
+        (await recia.http.post("/v1/subscriptions", json=event)).raise_for_status()
         began = time.perf_counter()
         answer = await arnia.http.post(
             "/v1/advisories/cve", content=cve_record(), headers={"content-type": "application/json"}
@@ -98,7 +98,7 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
         answer.raise_for_status()
         _must(answer.json()["summary"]["published"] == 1, "arnia publishes CVE-2025-24799")
         click.echo("\nCVE-2025-24799 was imported at arnia. Listed among its own, after the import began:")
-        delays = await asyncio.gather(*(_until_listed(node, began) for node in nodes))
+        delays = await asyncio.gather(*(_wait_until_listed(node, began) for node in nodes))
         for node, (milliseconds, hit) in zip(nodes, delays, strict=True):
             click.echo(
                 f"  at {node.operator:<11} {milliseconds:7.1f} ms:"
@@ -108,11 +108,11 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
         await asyncio.sleep(SETTLED)
         _must(len(calls) == 1, "recia's webhook is called once")
         click.echo(f"  recia's webhook was called once, signed: {calls[-1]['webhook-signature'][:20]}…")
-    await _answer_fixed(megalis)
+    await _give_answers(megalis)
     await _show(arnia)
 
 
-async def _until_listed(node: ExposureQuestion, began: float) -> tuple[float, Any]:
+async def _wait_until_listed(node: ExposureQuestion, began: float) -> tuple[float, Any]:
     while time.perf_counter() - began < SECONDS:
         own = await node.found("/v1/exposure?mine=true")
         for line in own["incidents"]:
@@ -122,43 +122,43 @@ async def _until_listed(node: ExposureQuestion, began: float) -> tuple[float, An
     raise CommandFailed(f"{node.operator} does not list {IMPORTED} among what hits it")
 
 
-async def _answer_fixed(megalis: ExposureQuestion) -> None:
+async def _give_answers(megalis: ExposureQuestion) -> None:
     """Its probes tell the new versions, and it answers."""
     own = await megalis.found("/v1/exposure?mine=true")
     hit = next(line["hit"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
-    for one in hit["deployments"]:
-        if one["verdict"] == "affected":
-            path = f"/v1/deployments/{one['id']}/version"
+    for entry in hit["deployments"]:
+        if entry["verdict"] == "affected":
+            path = f"/v1/deployments/{entry['id']}/version"
             (await megalis.http.post(path, json={"version": "10.0.18"})).raise_for_status()
-    said = {"content": {"incident": IMPORTED, "status": "fixed", "action": {"fr": "Passage en 10.0.18"}}}
-    (await megalis.http.put("/v1/statements/megalis/CVE-2025-24799", json=said)).raise_for_status()
+    statement = {"content": {"incident": IMPORTED, "status": "fixed", "action": {"fr": "Passage en 10.0.18"}}}
+    (await megalis.http.put("/v1/statements/megalis/CVE-2025-24799", json=statement)).raise_for_status()
 
 
 async def _show(arnia: ExposureQuestion) -> None:
-    found: Any = {}
+    exposure: Any = {}
     began = time.perf_counter()
-    while found.get("total", {}).get("answers", {}).get("fixed") != 1:
+    while exposure.get("total", {}).get("answers", {}).get("fixed") != 1:
         _must(time.perf_counter() - began < SECONDS, "arnia sees that megalis has answered")
-        found = await arnia.found(f"/v1/incidents/{IMPORTED}/exposure")
+        exposure = await arnia.found(f"/v1/incidents/{IMPORTED}/exposure")
         await asyncio.sleep(0.02)
-    click.echo(f"\nWhat arnia sees: {found['summary']['en']}")
-    for one in found["operators"]:
-        copy = one["copy"]
+    click.echo(f"\nWhat arnia sees: {exposure['summary']['en']}")
+    for line in exposure["operators"]:
+        copy = line["copy"]
         age = f"{copy['state']}, {copy['age_seconds']} s" if copy["age_seconds"] else copy["state"]
         click.echo(
-            f"  {one['operator']:<11} {one['answer'] or 'no answer':<12}"
-            f" {one['affected']['deployments']:>4} affected, {one['affected']['communes']:>5} communes,"
-            f" {one['affected']['inhabitants']:>9} inhabitants; copy: {age}"
+            f"  {line['operator']:<11} {line['answer'] or 'no answer':<12}"
+            f" {line['affected']['deployments']:>4} affected, {line['affected']['communes']:>5} communes,"
+            f" {line['affected']['inhabitants']:>9} inhabitants; copy: {age}"
         )
 
 
-async def _until(so: Callable[[], bool], what: str) -> None:
+async def _until(so: Callable[[], bool], condition: str) -> None:
     began = time.perf_counter()
     while not so():
-        _must(time.perf_counter() - began < SECONDS, what)
+        _must(time.perf_counter() - began < SECONDS, condition)
         await asyncio.sleep(0.02)
 
 
-def _must(so: bool, what: str) -> None:
+def _must(so: bool, condition: str) -> None:
     if not so:
-        raise CommandFailed(f"this should be so and is not: {what}")
+        raise CommandFailed(f"this should be so and is not: {condition}")

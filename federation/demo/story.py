@@ -72,8 +72,8 @@ async def tell(*, check: bool, scale: int, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     ports = range(port, port + len(NAMES))
-    for one in ports:
-        _refuse_taken(one)
+    for node in ports:
+        _refuse_taken(node)
     story = asyncio.ensure_future(_story(check, scale, list(ports), began, stop))
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait((story, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +91,7 @@ async def _story(check: bool, scale: int, ports: list[int], began: float, stop: 
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         click.echo("Starting four nodes, each with a PostgreSQL of its own...")
         nodes = [
-            await stack.enter_async_context(_started(name, number, directory))
+            await stack.enter_async_context(_start_nodes(name, number, directory))
             for name, number in zip(NAMES, ports, strict=True)
         ]
         await asyncio.gather(*(_ready(node) for node in nodes))
@@ -113,7 +113,7 @@ async def _story(check: bool, scale: int, ports: list[int], began: float, stop: 
 
 
 @asynccontextmanager
-async def _started(name: str, port: int, directory: Path) -> AsyncIterator[Running]:
+async def _start_nodes(name: str, port: int, directory: Path) -> AsyncIterator[Running]:
     full_name = next(e.content["name"] for e in OPERATORS if e.origin == name)
     settings = Settings(
         operator=name,
@@ -165,17 +165,17 @@ async def _ready(node: Running) -> None:
 
 
 async def _introduce(nodes: list[Running]) -> None:
-    """What each administrator does: a client for the IT system, and the three peers."""
+    """Each administrator adds a client for the IT system, and the three peers."""
     async with AsyncExitStack() as stack:
-        here = {}
+        host = {}
         for node in nodes:
             dsn = await stack.enter_async_context(database(node.settings, exclusive=False))
             store = await stack.enter_async_context(opened(dsn, connections=2))
-            here[node.operator] = await stack.enter_async_context(node_of(node.settings, store))
+            host[node.operator] = await stack.enter_async_context(node_of(node.settings, store))
         for node in nodes:
             scopes = tuple(f"{plural}.{verb}" for plural in SCOPES for verb in ("read", "write"))
             client_id, secret, _ = await clients.add_client(
-                here[node.operator],
+                host[node.operator],
                 "demonstration",
                 # (node.admin: the webhook of the story is on this machine.)
                 (*scopes, "exposure.read", "feeds.read", "changes.read", "peers.read", "node.admin"),
@@ -183,12 +183,12 @@ async def _introduce(nodes: list[Running]) -> None:
             node.credentials = (client_id, secret)
         # Each pair joins as the tutorial says; who would phone in life compares the codes here.
         for number, node in enumerate(nodes):
-            for other in nodes[:number]:
-                one, two = here[node.operator], here[other.operator]
+            for neighbour in nodes[:number]:
+                guest, two = host[node.operator], host[neighbour.operator]
                 invitation = await peers.invite(two, f"demonstration: {node.operator}", private=True)
-                found = await peers.join(one, invitation, private=True)
-                code = peers.code_of(one, found)
-                await peers.activate(one, other.operator, code=code)
+                result = await peers.join(guest, invitation, private=True)
+                code = peers.code_of(guest, result)
+                await peers.activate(guest, neighbour.operator, code=code)
                 await peers.activate(two, node.operator, code=code)
     await asyncio.gather(*(node.get_token() for node in nodes))
     deadline = time.perf_counter() + READY_SECONDS
@@ -213,16 +213,16 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
     total = sum(sum(counts.values()) for counts in loaded.values())
     click.echo(f"Loaded {total} records through the API in {after_load:.1f} s.")
     deadline = began + CONVERGE_SECONDS
-    while not await _converged(nodes):
+    while not await _has_converged(nodes):
         if time.perf_counter() > deadline:
             raise CommandFailed("the nodes did not converge; see `federation peer list`")
         await asyncio.sleep(0.02)
-    whole = time.perf_counter() - began
+    overall = time.perf_counter() - began
     click.echo(
-        f"All four hold everything they may see {whole:.2f} s after the first upload began, "
-        f"{max(whole - after_load, 0):.2f} s after the last one ended."
+        f"All four hold everything they may see {overall:.2f} s after the first upload began, "
+        f"{max(overall - after_load, 0):.2f} s after the last one ended."
     )
-    while copies := await _unproved(nodes):
+    while copies := await _unverified_copies(nodes):
         if time.perf_counter() > deadline:
             raise CommandFailed(
                 f"these copies were not proved: {', '.join(copies)}; see `federation peer list`"
@@ -235,17 +235,17 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
     return loaded
 
 
-async def _unproved(nodes: list[Running]) -> list[str]:
+async def _unverified_copies(nodes: list[Running]) -> list[str]:
     """Copies that were not found equal, as they are now, to what their origin signed."""
-    found = []
+    result = []
     for node in nodes:
         for peer in (await node.found("/v1/peers"))["peers"]:
-            found += [
+            result += [
                 f"{peer['operator']}/{feed['audience']} at {node.operator}"
                 for feed in peer["feeds"]
                 if feed["state"] != "verified" or feed["verified_seq"] != feed["taken"]
             ]
-    return found
+    return result
 
 
 async def _load(node: Running, scale: int) -> dict[str, int]:
@@ -270,7 +270,7 @@ async def _load(node: Running, scale: int) -> dict[str, int]:
     return counts
 
 
-async def _converged(nodes: list[Running]) -> bool:
+async def _has_converged(nodes: list[Running]) -> bool:
     heads = {
         (feed["origin"], feed["audience"]): feed["seq"]
         for node in nodes
@@ -278,14 +278,14 @@ async def _converged(nodes: list[Running]) -> bool:
     }
     for node in nodes:
         view = await node.found("/v1/peers")
-        taken = {
+        pulled = {
             (peer["operator"], feed["audience"]): feed["taken"]
             for peer in view["peers"]
             for feed in peer["feeds"]
         }
         for (origin, audience), seq in heads.items():
             entitled = audience != GROUP or node.operator in MEMBERS.get(origin, ())
-            if origin != node.operator and entitled and taken.get((origin, audience)) != seq:
+            if origin != node.operator and entitled and pulled.get((origin, audience)) != seq:
                 return False
     return True
 
@@ -309,7 +309,7 @@ INCIDENT = {
 
 async def _publish_and_read(nodes: list[Running]) -> dict[str, float]:
     """Publish an incident at arnia and read it at the three others: milliseconds from request to read."""
-    arnia, others = nodes[0], nodes[1:]
+    arnia, peers_of = nodes[0], nodes[1:]
     path = "/v1/incidents/arnia/demo-outage"
 
     async def until_read(node: Running, began: float) -> float:
@@ -320,10 +320,10 @@ async def _publish_and_read(nodes: list[Running]) -> dict[str, float]:
         raise CommandFailed(f"the incident did not reach {node.operator} within 30 s")
 
     began = time.perf_counter()
-    reading = [asyncio.ensure_future(until_read(node, began)) for node in others]
+    reading = [asyncio.ensure_future(until_read(node, began)) for node in peers_of]
     answer = await arnia.http.put(path, json={"content": INCIDENT})
     answer.raise_for_status()
-    return dict(zip([node.operator for node in others], await asyncio.gather(*reading), strict=True))
+    return dict(zip([node.operator for node in peers_of], await asyncio.gather(*reading), strict=True))
 
 
 async def _show(nodes: list[Running], counts: dict[str, dict[str, int]], delays: dict[str, float]) -> None:
@@ -342,7 +342,7 @@ async def _show(nodes: list[Running], counts: dict[str, dict[str, int]], delays:
 
 
 async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> None:
-    """What the story told is so: same bytes everywhere, and AMBER only where it may be."""
+    """Assert the result: the same bytes at every node, and AMBER records only where they may be."""
     for path in (
         "/v1/solutions/arnia/glpi",
         "/v1/deployments/megalis/demo-000000",
@@ -356,8 +356,8 @@ async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> No
     for plural in ("operators", "solutions", "deployments"):
         expected = sum(of_type.get(plural, 0) for of_type in counts.values())
         for node in nodes:
-            found = await node.found(f"/v1/{plural}?total=true&limit=1")
-            right = found["total"] == expected if found["total_is_exact"] else expected > found["total"]
+            result = await node.found(f"/v1/{plural}?total=true&limit=1")
+            right = result["total"] == expected if result["total_is_exact"] else expected > result["total"]
             _must(right, f"{node.operator} holds all {expected} {plural}")
     for node in nodes:
         entitled = node.operator in ("arnia", *MEMBERS["arnia"])
@@ -377,9 +377,9 @@ async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> No
         _must(states == {"verified"}, f"every copy that {node.operator} holds is proved")
 
 
-def _must(so: bool, what: str) -> None:
+def _must(so: bool, claim: str) -> None:
     if not so:
-        raise CommandFailed(f"this should be so and is not: {what}")
+        raise CommandFailed(f"this should be so and is not: {claim}")
 
 
 def _invite(nodes: list[Running]) -> None:
@@ -387,13 +387,13 @@ def _invite(nodes: list[Running]) -> None:
     click.echo("\nThe nodes stay up until Ctrl-C:")
     for node in nodes:
         click.echo(f"  {node.operator:<11} {node.settings.url}/docs")
-    base, other = arnia.settings.url, megalis.settings.url
+    base, peer = arnia.settings.url, megalis.settings.url
     client_id, secret = arnia.credentials
     click.echo(
         f"""
 Try, in another terminal:
 
-  curl -s '{other}/v1/solutions?q=supervision'
+  curl -s '{peer}/v1/solutions?q=supervision'
 
   TOKEN={arnia.token}
 
@@ -403,7 +403,7 @@ Try, in another terminal:
        -d '{{"content":{{"name":"Mon outil","summary":{{"fr":"Essai"}},"kind":"software",
              "status":"beta","licence":"MIT","themes":["ai"]}}}}' \\
        {base}/v1/solutions/arnia/mon-outil
-  curl -s {other}/v1/solutions/arnia/mon-outil
+  curl -s {peer}/v1/solutions/arnia/mon-outil
 
   curl -sN -H "Authorization: Bearer $TOKEN" -H 'Accept: text/event-stream' '{base}/v1/changes'
 

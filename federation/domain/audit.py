@@ -138,7 +138,7 @@ class SignedAuditCheckpoint(NamedTuple):
 
 
 def note(event: Event, actor: str, subject: str, detail: Mapping[str, str | int] | None = None) -> Note:
-    """What is to be noted, within its bounds. Raises ValueError for an event that has no meaning here."""
+    """Make a note within its bounds. Raises ValueError for an unknown event."""
     if event not in EVENTS:
         raise ValueError(f"{event} is no event of the audit trail")
     return Note(
@@ -154,8 +154,8 @@ def note(event: Event, actor: str, subject: str, detail: Mapping[str, str | int]
     )
 
 
-def _limit_text(text: str, most: int) -> str:
-    return printable(_JWT.sub("(token)", text[: 2 * most]), most)
+def _limit_text(text: str, limit: int) -> str:
+    return printable(_JWT.sub("(token)", text[: 2 * limit]), limit)
 
 
 def link(previous: bytes, entry: bytes) -> bytes:
@@ -166,9 +166,9 @@ def link(previous: bytes, entry: bytes) -> bytes:
 def chain_rows(notes: Iterable[Note], n: int, previous: bytes, at: datetime) -> list[AuditRow]:
     """The rows that these notes make after entry ``n``, whose hash is ``previous``."""
     rows = []
-    for one in notes:
+    for entry_note in notes:
         n += 1
-        raw = canonical(AuditEntry(n=n, at=as_instant(at), **one._asdict()))
+        raw = canonical(AuditEntry(n=n, at=as_instant(at), **entry_note._asdict()))
         previous = link(previous, raw)
         rows.append(AuditRow(n, raw, previous))
     return rows
@@ -178,7 +178,7 @@ def chain_rows(notes: Iterable[Note], n: int, previous: bytes, at: datetime) -> 
 
 
 class AuditCheckpointClaims(msgspec.Struct, frozen=True):
-    """What a checkpoint says: at this time the node's entry ``n`` had this hash."""
+    """Claims of a checkpoint: at this time the node's entry ``n`` had this hash."""
 
     iss: str
     """The node's operator."""
@@ -192,7 +192,7 @@ Reader = Callable[[str], dict[str, Any]]
 
 
 def read_claims(jws: str, read: Reader) -> AuditCheckpointClaims | None:
-    """What a checkpoint says; None when it does not hold."""
+    """Read the claims of a checkpoint; None when its signature does not hold."""
     try:
         return msgspec.convert(read(jws), AuditCheckpointClaims)
     except (Unauthenticated, msgspec.ValidationError):

@@ -32,7 +32,7 @@ FAULTS: dict[FaultKind, str] = {
 
 
 class ChainFault(msgspec.Struct, frozen=True):
-    """Where the trail is first at fault, and how."""
+    """The first fault of a trail: its entry and its kind."""
 
     n: int
     what: FaultKind
@@ -40,7 +40,7 @@ class ChainFault(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found: how far the trail holds."""
+    """Result of a verification: the number of entries that hold."""
 
     entries: int
     """Entries that hold, from the first one on."""
@@ -73,7 +73,7 @@ class ChainWalk:
         self._last: bytes | None = None
         self._operator = operator
         self._read = read
-        self._awaited = [(one.n, one.jws, "the checkpoint") for one in checkpoints]
+        self._awaited = [(checkpoint.n, checkpoint.jws, "the checkpoint") for checkpoint in checkpoints]
         for number, jws in enumerate(elsewhere, 1):
             name = f"checkpoint {number} of those kept elsewhere"
             claims = read_claims(jws, read)
@@ -82,7 +82,7 @@ class ChainWalk:
                 return
             self._awaited.append((claims.n, jws, name))
         # The last comes first to be taken off the end.
-        self._awaited.sort(key=lambda one: one[0], reverse=True)
+        self._awaited.sort(key=lambda checkpoint: checkpoint[0], reverse=True)
         self._check()
 
     def take(self, row: AuditRow) -> bool:
@@ -139,8 +139,8 @@ class ChainWalk:
             return None
         return claims
 
-    def _fail(self, n: int, what: FaultKind, detail: str) -> bool:
-        self.fault = ChainFault(n, what, detail)
+    def _fail(self, n: int, kind: FaultKind, detail: str) -> bool:
+        self.fault = ChainFault(n, kind, detail)
         return False
 
 

@@ -120,8 +120,10 @@ def check_text(raw: bytes) -> None:
     if _is_plain(raw) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(raw)):
         return
     for pointer, string in strings_of(msgspec.json.decode(raw)):
-        if found := _FORBIDDEN.search(string):
-            raise Invalid(f"the text holds U+{ord(found.group()):04X}, which is not allowed", pointer=pointer)
+        if forbidden := _FORBIDDEN.search(string):
+            raise Invalid(
+                f"the text holds U+{ord(forbidden.group()):04X}, which is not allowed", pointer=pointer
+            )
         if not unicodedata.is_normalized("NFC", string):
             raise Invalid("the text is not in Unicode normal form C (NFC)", pointer=pointer)
         if string.endswith("\n"):
@@ -130,7 +132,7 @@ def check_text(raw: bytes) -> None:
 
 
 def _is_plain(raw: bytes) -> bool:
-    """Whether a text in UTF-8 is NFC and holds none of the forbidden characters; the quickest way first."""
+    """Return True for UTF-8 text in NFC without forbidden characters; the cheapest test comes first."""
     if len(raw.translate(None, _NOT_LATIN)) == len(raw) and not (b"\xc2" in raw and _C1.search(raw)):
         return True
     text = raw.decode()

@@ -21,7 +21,7 @@ from federation.domain.visibility import Tlp, audience_of
 
 
 class Draft(Part, Generic[C], frozen=True, kw_only=True):
-    """What a writer sends: the content, and what of the envelope is theirs to say."""
+    """The content, and the envelope fields that its writer may set."""
 
     content: C
     tlp: Tlp | None = None
@@ -62,8 +62,8 @@ def _decode_if_complete(body: bytes, shape: Any) -> Any:
         return None
     try:
         draft = decoder_of(shape).decode(body)
-        said = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-        if canonical(draft) == said and len(msgspec.json.format(body, indent=-1)) == len(said):
+        encoded = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        if canonical(draft) == encoded and len(msgspec.json.format(body, indent=-1)) == len(encoded):
             return draft
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
@@ -93,7 +93,7 @@ def check_draft(value: dict[str, Any], shape: Any) -> Any:
 
 
 def _check_rules(draft: Any) -> Any:
-    """The same draft, when it keeps the rules that are not those of a single member."""
+    """Return the draft if it keeps the rules that concern several members. Raises Invalid."""
     tlp = draft.tlp or draft.content.default_tlp()
     audience_of(tlp, draft.audience)
     try:
@@ -111,12 +111,12 @@ def unknown_members(value: Any, struct: Any, at: str = "") -> Iterator[tuple[str
         config = struct.__struct_config__
         fields = struct.__struct_encode_fields__
         for name, inner in value.items():
-            here = f"{at}/{escape_pointer(name)}"
+            pointer = f"{at}/{escape_pointer(name)}"
             if name in fields:
                 attribute = struct.__struct_fields__[fields.index(name)]
-                yield from unknown_members(inner, getattr(struct, attribute), here)
+                yield from unknown_members(inner, getattr(struct, attribute), pointer)
             elif name != config.tag_field:
-                yield here, name, fields
+                yield pointer, name, fields
     elif isinstance(struct, tuple | list):
         for index, (inner, part) in enumerate(zip(value, struct, strict=False)):
             if isinstance(part, msgspec.Struct):
@@ -129,11 +129,11 @@ _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]")
 
 
 def to_invalid(error: msgspec.ValidationError) -> Invalid:
-    """The same error with the JSON Pointer of the member in place of msgspec's path."""
-    found = _PATH.match(str(error))
-    said, path = (found["said"], found["path"]) if found else (str(error), None)
+    """Convert an error of msgspec: a JSON Pointer (RFC 6901) replaces its path."""
+    parsed = _PATH.match(str(error))
+    detail, path = (parsed["said"], parsed["path"]) if parsed else (str(error), None)
     steps = [
         escape_pointer(step["name"] or step["index"])
         for step in _STEP.finditer((path or "").replace("[...]", ""))
     ]
-    return Invalid(said, pointer="".join(f"/{step}" for step in steps))
+    return Invalid(detail, pointer="".join(f"/{step}" for step in steps))

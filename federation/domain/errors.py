@@ -1,4 +1,4 @@
-"""What can be refused, as one tree.
+"""Errors that the node reports, as one tree.
 
     Refused
     ├── Invalid            the request cannot be understood, or breaks a rule of the schema
@@ -149,7 +149,7 @@ class Unreachable(Refused):
 
 
 class Forged(Unreachable):
-    """What came is not what the origin signed; the message names who sent it."""
+    """The data is not what the origin signed; the message names its sender."""
 
     code = "forged"
     title = "What another node showed is not what its origin signed"

@@ -27,7 +27,7 @@ _MARK = "federation-invitation-1."
 
 
 class Invitation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What an administrator sends to another: where to join, whom to find there, and the right to."""
+    """An invitation that one administrator sends to another: URL, operator, key and secret."""
 
     url: str
     thumbprint: str
@@ -58,7 +58,7 @@ def new_secret() -> str:
 
 
 def fingerprint(secret: str) -> bytes:
-    """What is stored of a secret."""
+    """Hash under which a secret is stored."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
@@ -100,13 +100,13 @@ class RegistrationAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=1_000)
-def code(one: str, other: str) -> str:
+def code(left_half: str, right_half: str) -> str:
     """The code both sides show, drawn from both keys' thumbprints: four groups of four digits.
 
     Slow on purpose (scrypt, 16 MiB): who sits between two nodes would have to find two keys of its own
     whose codes agree, some 2^26 tries.
     """
-    both = "\n".join(sorted((one, other))).encode()
+    both = "\n".join(sorted((left_half, right_half))).encode()
     drawn = hashlib.scrypt(both, salt=b"federation joining code 1", n=2**14, r=8, p=1, dklen=16)
     digits = f"{int.from_bytes(drawn) % 10**16:016d}"
     return " ".join(digits[at : at + 4] for at in range(0, 16, 4))

@@ -15,7 +15,7 @@ from federation.domain.canonical import SUSPECT, canonical, check_depth, check_s
 from federation.domain.document import MAX_DOCUMENT, SERVER_OWNED, Document, Envelope, Sealed
 from federation.domain.draft import Draft, decoder_of, to_invalid
 from federation.domain.errors import Invalid
-from federation.domain.registry import known
+from federation.domain.registry import known_type
 from federation.domain.values import (
     Content,
     Projection,
@@ -29,7 +29,7 @@ Op = Literal["upsert", "delete", "withdraw"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as it was written down: its bytes, their hash, and what it is found by."""
+    """A document in canonical bytes, with their hash and the values of its indexes."""
 
     type: str
     origin: str
@@ -99,34 +99,34 @@ def to_record(
 
 def tombstone(stored: bytes, *, updated_at: datetime) -> Record:
     """The record that says another one has been retracted: its envelope, one revision on, no content."""
-    was = msgspec.json.decode(stored, type=Envelope)
+    before = msgspec.json.decode(stored, type=Envelope)
     envelope = msgspec.structs.replace(
-        was, revision=was.revision + 1, updated_at=as_instant(updated_at), same_as=()
+        before, revision=before.revision + 1, updated_at=as_instant(updated_at), same_as=()
     )
     raw = canonical(envelope)
     return Record(
-        type=was.type,
-        origin=was.origin,
-        key=was.key,
+        type=before.type,
+        origin=before.origin,
+        key=before.key,
         revision=envelope.revision,
-        tlp=was.tlp,
-        audience=audience_of(was.tlp, was.audience),
+        tlp=before.tlp,
+        audience=audience_of(before.tlp, before.audience),
         retracted=True,
-        created_at=instant(was.created_at),
+        created_at=instant(before.created_at),
         updated_at=updated_at,
         document=raw,
         hash=hashlib.sha256(raw).digest(),
     )
 
 
-def is_unchanged(draft: Draft[Any], stored: bytes) -> bool:
-    """Whether publishing the draft would change nothing but revision and time."""
-    was = msgspec.json.decode(stored, type=Sealed)
+def equals_stored(draft: Draft[Any], stored: bytes) -> bool:
+    """Return True if publishing the draft would change only revision and time."""
+    before = msgspec.json.decode(stored, type=Sealed)
     return (
-        (draft.tlp or draft.content.default_tlp()) == was.tlp
-        and draft.audience == was.audience
-        and draft.same_as == was.same_as
-        and canonical(draft.content) == bytes(was.content)
+        (draft.tlp or draft.content.default_tlp()) == before.tlp
+        and draft.audience == before.audience
+        and draft.same_as == before.same_as
+        and canonical(draft.content) == bytes(before.content)
     )
 
 
@@ -137,9 +137,11 @@ def draft_of(stored: bytes) -> dict[str, Any]:
 
 
 def _project(content: Content, type_name: str, origin: str, tlp: str) -> Projection:
-    found = content.project()
+    projection = content.project()
     always = (f"{type_name}.origin={origin}", f"{type_name}.tlp={tlp}")
-    return Projection(always + found.facets, found.beneficiaries, found.french, found.other)
+    return Projection(
+        always + projection.facets, projection.beneficiaries, projection.french, projection.other
+    )
 
 
 def read_record(
@@ -156,7 +158,7 @@ def read_record(
     try:
         return _read_record(raw, type_name, origin, key, revision, digest)
     except Invalid as error:
-        raise Invalid(error.detail, pointer=_known_part(error.pointer or "", known(type_name))) from None
+        raise Invalid(error.detail, pointer=_known_part(error.pointer or "", known_type(type_name))) from None
 
 
 # What msgspec says before it quotes a value or a pattern.
@@ -167,23 +169,23 @@ _UNQUOTED = re.compile(
 
 
 def without_values(error: msgspec.ValidationError) -> Invalid:
-    """The same error without the values it speaks of."""
+    """Return the same error without the values it quotes."""
     if isinstance(error.__cause__, RuleBroken):
-        said = error.__cause__.untold
+        detail = error.__cause__.untold
     else:
-        found = _UNQUOTED.match(str(error))
-        said = found.group() if found else "it does not keep the schema"
-    return Invalid(said, pointer=to_invalid(error).pointer)
+        unquoted = _UNQUOTED.match(str(error))
+        detail = unquoted.group() if unquoted else "it does not keep the schema"
+    return Invalid(detail, pointer=to_invalid(error).pointer)
 
 
 def _known_part(pointer: str, kind: type[Content] | None) -> str:
     """A pointer as far as the schema names its members; beyond, names are the document's own."""
     shape: Any = Document
-    here = _flat(_shape(shape[kind] if kind else Sealed))
+    types = _flat(_shape(shape[kind] if kind else Sealed))
     shown = ""
     for step in pointer.split("/")[1:]:
-        here = [inner for type_ in here for inner in _member_types(type_, step)]
-        if not here:
+        types = [inner for type_ in types for inner in _member_types(type_, step)]
+        if not types:
             return f"{shown}/…"
         shown += f"/{step}"
     return shown
@@ -199,7 +201,7 @@ def _flat(type_: inspect.Type) -> list[inspect.Type]:
     if isinstance(type_, inspect.Metadata):
         return _flat(type_.type)
     if isinstance(type_, inspect.UnionType):
-        return [one for several in type_.types for one in _flat(several)]
+        return [inner for union in type_.types for inner in _flat(union)]
     return [type_]
 
 
@@ -208,7 +210,7 @@ def _member_types(type_: inspect.Type, step: str) -> list[inspect.Type]:
     if isinstance(type_, inspect.StructType):
         if step == type_.tag_field:
             return [inspect.AnyType()]
-        return [one for field in type_.fields if field.encode_name == step for one in _flat(field.type)]
+        return [inner for field in type_.fields if field.encode_name == step for inner in _flat(field.type)]
     if isinstance(type_, inspect.VarTupleType) and step.isdecimal():
         return _flat(type_.item_type)
     return []
@@ -219,7 +221,7 @@ def _read_record(
 ) -> Record:
     if len(raw) > MAX_DOCUMENT:
         raise Invalid(f"the document is {len(raw)} bytes long; {MAX_DOCUMENT} are allowed")
-    kind = known(type_name)
+    kind = known_type(type_name)
     document: Any = _decode_if_canonical(raw, kind) or _decode_any(raw, kind)
     check_text(raw)
     if (document.type, document.origin, document.key, document.revision) != (
@@ -255,8 +257,8 @@ def _read_record(
 
 
 def _refuse_another(document: Any, type_name: str, origin: str, key: str, revision: int) -> NoReturn:
-    for name, told in (("type", type_name), ("origin", origin), ("key", key), ("revision", revision)):
-        if getattr(document, name) != told:
+    for name, expected in (("type", type_name), ("origin", origin), ("key", key), ("revision", revision)):
+        if getattr(document, name) != expected:
             raise Invalid(
                 f"the entry is for {type_name} {origin}/{key} at revision {revision},"
                 f" the document has another {name}",
@@ -302,5 +304,5 @@ def _decode_any(raw: bytes, kind: Any) -> Any:
 
 
 def supersedes(new_revision: int, held_revision: int) -> bool:
-    """Whether a revision takes the place of the one held. Only the origin writes, so the higher does."""
+    """Return True if a revision replaces the stored one. Only the origin writes, so the higher one wins."""
     return new_revision > held_revision

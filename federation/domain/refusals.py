@@ -36,27 +36,27 @@ class Refusals:
     def __init__(self) -> None:
         self._counts: dict[RefusedAccess, _Count] = {}
 
-    def count(self, act: str, reason: str, who: str) -> None:
+    def count(self, act: str, reason: str, caller: str) -> None:
         """One more. ``who`` is what was proved, never what was only claimed: that could be anything."""
-        sort = RefusedAccess(act, reason, who)
+        sort = RefusedAccess(act, reason, caller)
         if sort not in self._counts and len(self._counts) >= MAX_KINDS:
             sort = RefusedAccess(OTHERS, OTHERS, OTHERS)
         self._counts.setdefault(sort, _Count()).since += 1
 
-    def take(self, now: float, *, last: bool = False) -> dict[RefusedAccess, int]:
-        """What is to be noted at this time (monotonic, in seconds); with ``last``, everything."""
+    def take(self, current: float, *, last: bool = False) -> dict[RefusedAccess, int]:
+        """Return the counts due at this time (monotonic clock, seconds); with ``last``, all of them."""
         due = {}
         for sort, count in list(self._counts.items()):
-            if not last and now - count.noted < NOTE_SECONDS:
+            if not last and current - count.noted < NOTE_SECONDS:
                 continue
             if count.since:
                 due[sort] = count.since
-                count.since, count.noted = 0, now
+                count.since, count.noted = 0, current
             else:
                 del self._counts[sort]
         return due
 
-    def put_back(self, taken: Mapping[RefusedAccess, int]) -> None:
-        """What was taken could not be noted: it is still to be."""
-        for sort, number in taken.items():
+    def put_back(self, counts: Mapping[RefusedAccess, int]) -> None:
+        """Add counts that could not be noted again."""
+        for sort, number in counts.items():
             self._counts.setdefault(sort, _Count()).since += number

@@ -17,6 +17,6 @@ TYPES: dict[str, type[Content]] = {
 }
 
 
-def known(type_name: str) -> Any:
+def known_type(type_name: str) -> Any:
     """The content class of a type, or None. (``Any``: it is used as a type argument.)"""
     return TYPES.get(type_name)

@@ -18,7 +18,7 @@ from msgspec import Meta
 from stdnum.be import vat as belgian
 from stdnum.fr import siret
 
-MOST_SEARCHED = 65_536
+MAX_SEARCHED_BYTES = 65_536
 """Bytes of a record that full-text search reads of each kind of text, see :class:`Projection`.
 
 PostgreSQL refuses a megabyte of words. Written down as words a text grows up to fivefold (short compounds
@@ -207,19 +207,21 @@ class Dated(Part, frozen=True, kw_only=True):
         for first, second in self.ordered:
             # (All are in UTC: what is the same text is the same moment, and that is quicker to know.)
             if (
-                (two := getattr(self, second)) is not None
-                and (one := getattr(self, first)) is not None
-                and one != two
-                and _moment(one) > _moment(two)
+                (later := getattr(self, second)) is not None
+                and (earlier := getattr(self, first)) is not None
+                and earlier != later
+                and _moment(earlier) > _moment(later)
             ):
-                raise RuleBroken(f"{second} ({{two}}) is before {first} ({{one}})", one=one, two=two)
+                raise RuleBroken(
+                    f"{second} ({{later}}) is before {first} ({{earlier}})", earlier=earlier, later=later
+                )
 
 
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 
 
 def _luhn(digits: str) -> bool:
-    """Whether the check digit is right (ISO/IEC 7812-1, annex B), as ``stdnum.luhn`` finds out more slowly.
+    """Return True if the check digit is right (ISO/IEC 7812-1, annex B); faster than ``stdnum.luhn``.
 
     Each copy of a feed names as many bodies as there are, nearly every one for the first time.
     """
@@ -228,7 +230,7 @@ def _luhn(digits: str) -> bool:
     return (sum(backwards[::2]) + sum(backwards[1::2].translate(_DOUBLED)) - zeros) % 10 == 0
 
 
-def _is_registered(scheme: str, value: str) -> bool:
+def _is_valid_identifier(scheme: str, value: str) -> bool:
     # (Nothing is remembered: a memory of so many would be slower than to look again.)
     match scheme:
         case "0002":
@@ -259,7 +261,7 @@ class Identifier(Part, frozen=True, kw_only=True):
     value: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}" + END, examples=["217100767"])]
 
     def __post_init__(self) -> None:
-        if not _is_registered(self.scheme, self.value):
+        if not _is_valid_identifier(self.scheme, self.value):
             raise RuleBroken(
                 "{value} is not a valid identifier of scheme {scheme}", value=self.value, scheme=self.scheme
             )
@@ -276,7 +278,7 @@ class Organisation(Part, frozen=True, kw_only=True):
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """What a record is found by: derived from its content when it is written down, never exchanged."""
+    """Index values of a record, derived from its content when it is stored, never exchanged."""
 
     facets: tuple[str, ...] = ()
     """``type.filter=value``, one for each value of each filter."""
@@ -328,7 +330,7 @@ class Content(Dated, frozen=True, kw_only=True):
 
     @classmethod
     def check_key(cls, key: str) -> None:
-        """Whether a record of this type may have this key, for types whose keys mean more than a name.
+        """Raise ValueError if a record of this type may not have this key.
 
         Raises ValueError.
         """
@@ -342,12 +344,12 @@ class Content(Dated, frozen=True, kw_only=True):
         yield from ()
 
     def words(self) -> Iterator[tuple[bool, str]]:
-        """What full-text search reads, each text with whether it is French; the first ones are read first."""
+        """Texts for full-text search, each with True if it is French; the first ones are indexed first."""
         yield from ()
 
     def project(self) -> Projection:
-        """What this content is found by."""
-        french, other = _searched(list(self.words()))
+        """Index values of this content."""
+        french, others = _split_languages(list(self.words()))
         # Lists and not generators: this is done for every record that is written or comes.
         start = f"{self.type}."
         return Projection(
@@ -356,23 +358,25 @@ class Content(Dated, frozen=True, kw_only=True):
                 dict.fromkeys([f"{i.scheme}:{i.value}" for body in self.bodies() for i in body.identifiers])
             ),
             french,
-            other,
+            others,
         )
 
 
-def _searched(words: list[tuple[bool, str]]) -> tuple[str, str]:
-    """What of these is French and what is not; of all together, ``MOST_SEARCHED`` bytes."""
-    if sum([len(text) + 1 for _, text in words]) * 4 > MOST_SEARCHED:  # no character has more than four bytes
-        words = _shortened(words)
+def _split_languages(words: list[tuple[bool, str]]) -> tuple[str, str]:
+    """Split texts into French and other ones; ``MOST_SEARCHED`` bytes in all, at most."""
+    if (
+        sum([len(text) + 1 for _, text in words]) * 4 > MAX_SEARCHED_BYTES
+    ):  # no character has more than four bytes
+        words = _shorten(words)
     return " ".join([text for french, text in words if french]), " ".join(
         [text for french, text in words if not french]
     )
 
 
-def _shortened(words: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
-    room, kept = MOST_SEARCHED, []
+def _shorten(words: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
+    room, shortened = MAX_SEARCHED_BYTES, []
     for is_french, text in words:
         part = text.encode()[: max(room - 1, 0)]  # (a space follows)
         room -= len(part) + 1
-        kept.append((is_french, part.decode(errors="ignore")))
-    return kept
+        shortened.append((is_french, part.decode(errors="ignore")))
+    return shortened

@@ -1,4 +1,4 @@
-"""Who may see a record: TLP 2.0, audiences, and the one predicate.
+"""Visibility of records: TLP 2.0, audiences, and the one predicate ``may_see``.
 
 The predicate exists twice in form, never in meaning: :func:`may_see` here, and the same words in SQL
 (``store/seen.py``), since a list cannot be filtered after it was read. A test holds the two together.
@@ -44,7 +44,7 @@ def audience_of(tlp: str, group: str | None) -> str:
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asking, as far as the token proves it."""
+    """The identity of a caller, as far as its token proves it."""
 
     node: str
     """The operator whose node is asked."""
@@ -57,7 +57,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own(self) -> bool:
-        """Whether this is one of the operator's own IT systems."""
+        """True for one of the operator's own IT systems."""
         return self.operator == self.node
 
 
@@ -72,7 +72,7 @@ def itself(node: str) -> Caller:
 
 
 def may_see(origin: str, audience: str, caller: Caller) -> bool:
-    """Whether the caller may know that a record of this origin and audience exists.
+    """Return True if the caller may know that a record of this origin and audience exists.
 
     A group's name means something on its origin's node only, so other operators' AMBER records that
     this node holds are shown to nobody but its own clients.

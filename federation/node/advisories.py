@@ -22,7 +22,7 @@ from federation.domain.formats import READERS
 from federation.domain.formats.advisory import OWNED, DraftIncident, Finding, incident_of
 from federation.domain.formats.catalogue import Catalogue
 from federation.domain.query import MAX_PAGE, PageKey, Query
-from federation.domain.record import draft_of, is_unchanged
+from federation.domain.record import draft_of, equals_stored
 from federation.domain.visibility import Caller, Tlp
 from federation.node import records
 from federation.node.node import Node
@@ -167,7 +167,7 @@ async def _one(
         if wanted is None:
             return msgspec.structs.replace(line, outcome="unchanged")
         draft = check_draft(wanted, shape[Incident])
-        if held is not None and is_unchanged(draft, held.document):
+        if held is not None and equals_stored(draft, held.document):
             return msgspec.structs.replace(line, outcome="unchanged")
         line = msgspec.structs.replace(line, outcome="published" if held is None else "revised")
         if dry_run:

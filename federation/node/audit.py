@@ -60,8 +60,8 @@ async def sign_audit_checkpoint(node: Node) -> SignedAuditCheckpoint | None:
             if claims is None or claims.n != covered.n:
                 raise CommandFailed(_ALTERED)
             begin = (covered.n, bytes.fromhex(claims.hash))
-            held = await tx.audit.page(covered.n - 1, 1)
-            if not held or (held[0].n, held[0].hash) != begin:
+            rows_before = await tx.audit.page(covered.n - 1, 1)
+            if not rows_before or (rows_before[0].n, rows_before[0].hash) != begin:
                 raise CommandFailed(_ALTERED)
         walk = ChainWalk(node.operator, (), read, begin=begin)
         while rows := await tx.audit.page(walk.n):
@@ -69,8 +69,12 @@ async def sign_audit_checkpoint(node: Node) -> SignedAuditCheckpoint | None:
                 raise CommandFailed(_ALTERED)
     if (walk.n, walk.hash) == begin:
         return covered
-    made = AuditCheckpointClaims(iss=node.operator, n=walk.n, hash=walk.hash.hex(), iat=int(time.time()))
-    signed = SignedAuditCheckpoint(walk.n, node.keyring.sign(msgspec.structs.asdict(made), typ=CHECKPOINT))
+    claims_now = AuditCheckpointClaims(
+        iss=node.operator, n=walk.n, hash=walk.hash.hex(), iat=int(time.time())
+    )
+    signed = SignedAuditCheckpoint(
+        walk.n, node.keyring.sign(msgspec.structs.asdict(claims_now), typ=CHECKPOINT)
+    )
     async with node.store.write() as writing:
         await writing.audit.keep_checkpoint(signed)
     return signed

@@ -1,4 +1,4 @@
-"""What an administrator does with the operator's own: clients and groups."""
+"""Clients and groups of the operator: add, change, revoke."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def add_client(node: Node, name: str, scopes: tuple[str, ...] = ()) -> tup
     chosen = tuple(dict.fromkeys(scopes)) or tuple(s for s in SCOPES if s not in NOT_BY_DEFAULT)
     client_id, secret = f"client-{secrets.token_hex(8)}", new_secret()
     async with node.store.write() as tx:
-        if any(one.name == name and one.revoked_at is None for one in await tx.clients.all()):
+        if any(item.name == name and item.revoked_at is None for item in await tx.clients.all()):
             raise CommandFailed(f"there is a client {name} already; revoke it first, or choose another name")
         await tx.audit.note("client.added", actor=OPERATOR, subject=client_id, detail={"name": name})
         await tx.clients.add(client_id, name, fingerprint(secret), chosen)
@@ -76,22 +76,22 @@ async def change_group(
     by = itself(node.operator)
     shape: Any = Draft
     draft: dict[str, Any] = {"content": {"name": name, "members": []}}
-    found = None
+    stored = None
     try:
-        found = await records.find(node, Group, node.operator, name, by=by)
+        stored = await records.find(node, Group, node.operator, name, by=by)
     except NotFound:
         if not new:
             raise NotFound(f"there is no group {name}; make it: federation group create {name}") from None
-    if found is not None and found.retracted and not new:
+    if stored is not None and stored.retracted and not new:
         raise Retracted(f"the group {name} has been retracted")
-    if found is not None and not found.retracted:
+    if stored is not None and not stored.retracted:
         if new:
             raise Conflict(f"there is a group {name} already; change it: federation group add {name}")
-        draft = draft_of(found.document)
-    members = [one for one in (*draft["content"]["members"], *add) if one not in remove]
+        draft = draft_of(stored.document)
+    members = [item for item in (*draft["content"]["members"], *add) if item not in remove]
     draft["content"]["members"] = list(dict.fromkeys(members))
     # Nobody else's change in between is lost.
-    unchanged = Preconditions(match=frozenset({found.hash.hex()})) if found and not new else Preconditions()
+    unchanged = Preconditions(match=frozenset({stored.hash.hex()})) if stored and not new else Preconditions()
     await records.publish(
         node, Group, check_draft(draft, shape[Group]), node.operator, name, by=by, preconditions=unchanged
     )
@@ -102,5 +102,5 @@ async def groups(node: Node) -> dict[str, tuple[str, ...]]:
     """The groups of this node and their members."""
     query = Query(kind=Group, sort="id", limit=1_000)
     documents, _, _ = await records.collect(node, query, by=itself(node.operator))
-    found = [msgspec.json.decode(document) for document in documents]
-    return {one["key"]: tuple(one["content"]["members"]) for one in found}
+    documents_read = [msgspec.json.decode(document) for document in documents]
+    return {item["key"]: tuple(item["content"]["members"]) for item in documents_read}

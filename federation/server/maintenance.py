@@ -1,4 +1,4 @@
-"""What a node does from time to time of its own accord, as long as it serves.
+"""Background tasks of a node, as long as it serves.
 
 Refused access is noted, the audit trail gets its checkpoints, what has expired is forgotten, and the private
 parts of keys that nothing rests on any more are dropped. What has arrived is brought in for exposure.
@@ -75,7 +75,7 @@ async def running(node: Node) -> AsyncIterator[None]:
             log.warning("the end could not be noted", extra={"reason": str(error)})
 
 
-async def _drop_expired(node: Node) -> None:
+async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
         await tx.clients.forget_assertions()
     await peers.retire_keys(node)
@@ -103,7 +103,7 @@ async def sign_checkpoints_forever(node: Node) -> None:
 
 
 async def _sign_all(node: Node) -> bool:
-    """Whether everything is signed now."""
+    """Sign everything that is due. Returns True if all of it is signed."""
     try:
         await checkpoints.sign_checkpoints(node)
     except Refused as error:
@@ -118,11 +118,11 @@ async def _sign_all(node: Node) -> bool:
 async def _quiet(node: Node) -> None:
     """Until nothing has been published for a moment."""
     ends = time.monotonic() + SIGN_AT_LATEST_SECONDS
-    while (now := time.monotonic()) < ends:
-        left = node.notifier.published_at + SIGN_AFTER_QUIET_SECONDS - now
-        if left <= 0:
+    while (current := time.monotonic()) < ends:
+        remaining = node.notifier.published_at + SIGN_AFTER_QUIET_SECONDS - current
+        if remaining <= 0:
             return
-        await asyncio.sleep(min(left, ends - now))
+        await asyncio.sleep(min(remaining, ends - current))
 
 
 class CopyAlarms:
@@ -133,17 +133,17 @@ class CopyAlarms:
 
     async def look(self, node: Node) -> None:
         """Tell what is new."""
-        now: dict[FeedName, str] = {}
+        current: dict[FeedName, str] = {}
         for name, copy in (await copies.copies(node)).items():
             if copy.alarm is None:
                 continue
-            now[name] = copy.state
+            current[name] = copy.state
             if self._told.get(name) != copy.state:
                 log.warning(
                     "a copy raises an alarm",
                     extra={"feed": str(name), "state": copy.state, "reason": copy.alarm},
                 )
-        self._told = now
+        self._told = current
 
 
 async def _run_tasks(node: Node) -> None:
@@ -152,7 +152,7 @@ async def _run_tasks(node: Node) -> None:
         _repeat(ALARM_SECONDS, CopyAlarms().look, node),
         _repeat(EXPIRE_SECONDS, retention.drop_expired_tombstones, node),
         _repeat(FLUSH_SECONDS, note_refusals, node),
-        _repeat(FORGET_SECONDS, _drop_expired, node),
+        _repeat(FORGET_SECONDS, _drop_old_tokens, node),
         _repeat(VACUUM_SECONDS, vacuum, node),
         _repeat(INDEX_SECONDS, flush_pending_list, node),
         _repeat(REFRESH_INDEX_SECONDS, exposure.IndexRefresher().keep_up, node),
@@ -181,9 +181,9 @@ async def deliver_alerts_forever(node: Node) -> None:
         while True:
             await asyncio.sleep(ALERT_SECONDS)
             if len(running) < alerts.DELIVERING:
-                one = group.create_task(_run_once(alerts.deliver, node), name="alerts")
-                running.add(one)
-                one.add_done_callback(running.discard)
+                task = group.create_task(_run_once(alerts.deliver, node), name="alerts")
+                running.add(task)
+                task.add_done_callback(running.discard)
 
 
 async def _repeat(seconds: float, chore: Callable[[Node], Awaitable[object]], node: Node) -> None:

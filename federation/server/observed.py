@@ -69,8 +69,8 @@ class ObservedApplication:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"]
-                there = {name for name, _ in headers}
-                added = [header for header in self._headers if header[0] not in there]
+                present = {name for name, _ in headers}
+                added = [header for header in self._headers if header[0] not in present]
                 message = {**message, "headers": [*headers, *added]}
                 handler = scope.get("route_handler")
                 operation = handler.opt.get("act", "unknown") if handler is not None else "unknown"

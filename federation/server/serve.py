@@ -107,7 +107,7 @@ class ListeningServer(Server):
 
 
 class StopSignal:
-    """Whether the process has been asked to end, by SIGTERM or SIGINT.
+    """Records that the process was asked to end, by SIGTERM or SIGINT.
 
     asyncio learns of a signal by a byte that the system writes into a pipe. When many connections close
     at once the pipe can be full, and the byte is lost with the signal. Python's own handler is run all the
@@ -148,9 +148,9 @@ def collect_less() -> None:
 def allow_files() -> None:
     """Have as many open files as the connections need: the usual limit of 1 024 is one that can be raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    needed = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def refuse_taken_port(settings: Settings) -> None:

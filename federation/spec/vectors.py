@@ -115,34 +115,37 @@ def _gone() -> Record:
 
 def _entries() -> Iterator[dict[str, Any]]:
     """Lines of the feed ``arnia/public``, and what becomes of them at a node that holds nothing."""
-    said: dict[str, Any] = json.loads(_solution().document)
-    content = said["content"]
-    unknown = {**{name: said[name] for name in said if name != "content"}, "type": "later-type"}
+    claims: dict[str, Any] = json.loads(_solution().document)
+    content = claims["content"]
+    unknown = {**{name: claims[name] for name in claims if name != "content"}, "type": "later-type"}
     documents: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("a record", said),
+        ("a record", claims),
         ("a type that the reader does not know", {**unknown, "content": {"anything": [1, "two"]}}),
-        ("a member that the reader does not know", {**said, "content": {**content, "later": True}}),
-        ("a document of another origin", {**said, "origin": "megalis"}),
-        ("a document of another key", {**said, "key": "other"}),
-        ("a document of another revision", {**said, "revision": 2}),
-        ("a label of another feed", {**said, "tlp": "GREEN"}),
-        ("a label that is in no feed", {**said, "tlp": "RED"}),
-        ("a content that does not keep the schema of its type", {**said, "content": {**content, "kind": 1}}),
-        ("a number that is no integer", {**said, "content": {**content, "later": 1.5}}),
-        ("a text that is not in normal form C", {**said, "content": {**content, "name": "Cafe\u0301"}}),
-        ("a text with a character nobody sees", {**said, "content": {**content, "name": "GL\u200bPI"}}),
-        ("a content that is null", {**said, "content": None}),
+        ("a member that the reader does not know", {**claims, "content": {**content, "later": True}}),
+        ("a document of another origin", {**claims, "origin": "megalis"}),
+        ("a document of another key", {**claims, "key": "other"}),
+        ("a document of another revision", {**claims, "revision": 2}),
+        ("a label of another feed", {**claims, "tlp": "GREEN"}),
+        ("a label that is in no feed", {**claims, "tlp": "RED"}),
+        (
+            "a content that does not keep the schema of its type",
+            {**claims, "content": {**content, "kind": 1}},
+        ),
+        ("a number that is no integer", {**claims, "content": {**content, "later": 1.5}}),
+        ("a text that is not in normal form C", {**claims, "content": {**content, "name": "Cafe\u0301"}}),
+        ("a text with a character nobody sees", {**claims, "content": {**content, "name": "GL\u200bPI"}}),
+        ("a content that is null", {**claims, "content": None}),
     )
     for name, document in documents:
-        yield _judged(name, canonical(document), type_name=document["type"])
-    indented = json.dumps(said, ensure_ascii=False, sort_keys=True, indent=1).encode()
-    yield _judged("a document that is not written canonically", indented.replace(b"\n", b""))
+        yield _verdicts(name, canonical(document), type_name=document["type"])
+    indented = json.dumps(claims, ensure_ascii=False, sort_keys=True, indent=1).encode()
+    yield _verdicts("a document that is not written canonically", indented.replace(b"\n", b""))
     raw = _solution().document
-    yield _judged("bytes that were altered", raw.replace(b"GLPI", b"GLPJ", 1), hash_=_solution().hash)
-    gone = _gone().document
-    yield _judged("a tombstone", gone, op="delete", revision=2)
-    yield _judged("a tombstone that is said to be a record", gone, revision=2)
-    yield _judged("a record that is said to be a tombstone", raw, op="delete")
+    yield _verdicts("bytes that were altered", raw.replace(b"GLPI", b"GLPJ", 1), hash_=_solution().hash)
+    removed = _gone().document
+    yield _verdicts("a tombstone", removed, op="delete", revision=2)
+    yield _verdicts("a tombstone that is said to be a record", removed, revision=2)
+    yield _verdicts("a record that is said to be a tombstone", raw, op="delete")
     yield _verdict("a withdrawal", entry_line((7, None, "solution", "glpi", 3, None, None)))
     yield _verdict(
         "an entry that cannot be read but for its number",
@@ -150,7 +153,7 @@ def _entries() -> Iterator[dict[str, Any]]:
     )
 
 
-def _judged(
+def _verdicts(
     name: str,
     raw: bytes,
     *,
@@ -165,10 +168,10 @@ def _judged(
 
 def _verdict(name: str, line: bytes) -> dict[str, Any]:
     try:
-        found = verify(read_entry(line), FEED)
+        result = verify(read_entry(line), FEED)
     except Invalid as why:
-        found = unreadable(line, why)
-    verdict = found.reason if isinstance(found, RejectedEntry) else "taken"
+        result = unreadable(line, why)
+    verdict = result.reason if isinstance(result, RejectedEntry) else "taken"
     return {"name": name, "feed": str(FEED), "line": line.decode(), "verdict": verdict}
 
 
@@ -192,15 +195,15 @@ def _feeds() -> Iterator[dict[str, Any]]:
     outage = _leaf("incident", "2026-0042", 12, 9)
     # The order of bytes is not that of numbers, nor of other alphabets.
     neighbours = [_leaf("solution", key, 1, 10 + n) for n, key in enumerate(_neighbours("glpi"))]
-    gone = Leaf("solution", "glpi", 2, "delete", _gone().hash.hex(), 10)
-    yield _feed("an empty feed", 0, 0, [])
-    yield _feed("a few records", 9, 0, [glpi, xwiki, outage])
-    yield _feed("the same records at other numbers", 9, 0, [glpi._replace(seq=3), xwiki, outage])
-    yield _feed("several records in one bucket", 20, 0, [glpi, *neighbours])
-    yield _feed("a tombstone that is kept", 10, 0, [gone, xwiki, outage])
-    yield _feed("a tombstone just after what is retained from", 10, 9, [gone, xwiki, outage])
-    yield _feed("a tombstone that retained_from has passed", 10, 10, [gone, xwiki, outage])
-    yield _feed("a record has been withdrawn at number 10", 10, 0, [xwiki, outage])
+    removed = Leaf("solution", "glpi", 2, "delete", _gone().hash.hex(), 10)
+    yield _feed_vectors("an empty feed", 0, 0, [])
+    yield _feed_vectors("a few records", 9, 0, [glpi, xwiki, outage])
+    yield _feed_vectors("the same records at other numbers", 9, 0, [glpi._replace(seq=3), xwiki, outage])
+    yield _feed_vectors("several records in one bucket", 20, 0, [glpi, *neighbours])
+    yield _feed_vectors("a tombstone that is kept", 10, 0, [removed, xwiki, outage])
+    yield _feed_vectors("a tombstone just after what is retained from", 10, 9, [removed, xwiki, outage])
+    yield _feed_vectors("a tombstone that retained_from has passed", 10, 10, [removed, xwiki, outage])
+    yield _feed_vectors("a record has been withdrawn at number 10", 10, 0, [xwiki, outage])
 
 
 def _leaf(type_name: str, key: str, revision: int, seq: int) -> Leaf:
@@ -209,20 +212,20 @@ def _leaf(type_name: str, key: str, revision: int, seq: int) -> Leaf:
     return Leaf(type_name, key, revision, "upsert", hash_, seq)
 
 
-def _neighbours(key: str, many: int = 3) -> list[str]:
+def _neighbours(key: str, count: int = 3) -> list[str]:
     """The first other keys whose solutions are in the same bucket."""
     bucket = bucket_of("solution", key)
-    found: list[str] = []
+    result: list[str] = []
     n = 0
-    while len(found) < many:
+    while len(result) < count:
         n += 1
-        for other in (f"{key}-{n}", f"{key.upper()}_{n}"):
-            if bucket_of("solution", other) == bucket:
-                found.append(other)
-    return found[:many]
+        for candidate in (f"{key}-{n}", f"{key.upper()}_{n}"):
+            if bucket_of("solution", candidate) == bucket:
+                result.append(candidate)
+    return result[:count]
 
 
-def _feed(name: str, seq: int, retained_from: int, records: list[Leaf]) -> dict[str, Any]:
+def _feed_vectors(name: str, seq: int, retained_from: int, records: list[Leaf]) -> dict[str, Any]:
     leaves: dict[int, list[str]] = {}
     for leaf in records:
         if leaf.op == "upsert" or leaf.seq > retained_from:
@@ -250,7 +253,7 @@ def _state(seq: int, retained_from: int, records: list[Leaf]) -> DigestState:
         seq=seq,
         retained_from=retained_from,
         count=sum(leaf.op == "upsert" for leaf in records),
-        buckets=b"".join(bucket_digest(several) for several in lines),
+        buckets=b"".join(bucket_digest(entries) for entries in lines),
     )
 
 
@@ -258,42 +261,46 @@ def _state(seq: int, retained_from: int, records: list[Leaf]) -> DigestState:
 
 
 def _checkpoints() -> Iterator[dict[str, Any]]:
-    made = checkpoint_of(FEED, EPOCH, _state(4, 0, [_leaf("solution", "xwiki", 3, 4)]), SIGNED_AT)
-    claims = msgspec.structs.asdict(made)
+    record = checkpoint_of(FEED, EPOCH, _state(4, 0, [_leaf("solution", "xwiki", 3, 4)]), SIGNED_AT)
+    claims = msgspec.structs.asdict(record)
     good = _sign(claims, CHECKPOINT)
-    yield _held("as it was signed", good, SIGNED_AT)
-    yield _held("in its last second", good, made.exp - 1)
-    yield _held("when it has expired", good, made.exp)
-    yield _held("by a clock that is five minutes behind", good, SIGNED_AT - CLOCKS_DIFFER)
-    yield _held("of the future", good, SIGNED_AT - CLOCKS_DIFFER - 1)
-    yield _held("of another feed", good, SIGNED_AT, FeedName("arnia", "federation"))
-    yield _held("of another origin", good, SIGNED_AT, FeedName("megalis", "public"))
-    yield _held(
+    yield _record_rows("as it was signed", good, SIGNED_AT)
+    yield _record_rows("in its last second", good, record.exp - 1)
+    yield _record_rows("when it has expired", good, record.exp)
+    yield _record_rows("by a clock that is five minutes behind", good, SIGNED_AT - CLOCKS_DIFFER)
+    yield _record_rows("of the future", good, SIGNED_AT - CLOCKS_DIFFER - 1)
+    yield _record_rows("of another feed", good, SIGNED_AT, FeedName("arnia", "federation"))
+    yield _record_rows("of another origin", good, SIGNED_AT, FeedName("megalis", "public"))
+    yield _record_rows(
         "with a claim that the reader does not know", _sign({**claims, "later": 1}, CHECKPOINT), SIGNED_AT
     )
     long = {**claims, "exp": SIGNED_AT + LIFETIME + 1}
-    yield _held("that holds for longer than an hour", _sign(long, CHECKPOINT), SIGNED_AT)
-    yield _held("that ends before it begins", _sign({**claims, "exp": SIGNED_AT - 1}, CHECKPOINT), SIGNED_AT)
+    yield _record_rows("that holds for longer than an hour", _sign(long, CHECKPOINT), SIGNED_AT)
+    yield _record_rows(
+        "that ends before it begins", _sign({**claims, "exp": SIGNED_AT - 1}, CHECKPOINT), SIGNED_AT
+    )
     short = {name: claims[name] for name in claims if name != "retained_from"}
-    yield _held("without one of its claims", _sign(short, CHECKPOINT), SIGNED_AT)
-    yield _held("signed with a key that is not the origin's", _sign(claims, CHECKPOINT, OTHER), SIGNED_AT)
+    yield _record_rows("without one of its claims", _sign(short, CHECKPOINT), SIGNED_AT)
+    yield _record_rows(
+        "signed with a key that is not the origin's", _sign(claims, CHECKPOINT, OTHER), SIGNED_AT
+    )
     named = _sign(claims, CHECKPOINT, OTHER, kid=thumbprint(ORIGIN))
-    yield _held("signed with another key in the name of the origin's", named, SIGNED_AT)
+    yield _record_rows("signed with another key in the name of the origin's", named, SIGNED_AT)
     head, _, signature = good.split(".")
     altered = _b64(canonical({**claims, "root": _sha256(b"another root")}))
-    yield _held("with an altered root", f"{head}.{altered}.{signature}", SIGNED_AT)
-    yield _held("of another type", _sign(claims, RECEIPT), SIGNED_AT)
+    yield _record_rows("with an altered root", f"{head}.{altered}.{signature}", SIGNED_AT)
+    yield _record_rows("of another type", _sign(claims, RECEIPT), SIGNED_AT)
     unsigned = f"{_b64(canonical({'alg': 'none', 'typ': CHECKPOINT}))}.{_b64(canonical(claims))}."
-    yield _held("not signed at all", unsigned, SIGNED_AT)
+    yield _record_rows("not signed at all", unsigned, SIGNED_AT)
 
 
-def _held(name: str, jws: str, now: int, feed: FeedName = FEED) -> dict[str, Any]:
+def _record_rows(name: str, jws: str, seconds: int, feed: FeedName = FEED) -> dict[str, Any]:
     """A checkpoint as a reader who asked the origin itself for ``feed`` judges it at ``now``."""
     try:
-        said = read_checkpoint(
-            verify_jwt(jws, {"keys": [_public(ORIGIN)]}, frozenset({CHECKPOINT})), feed, float(now)
+        claims = read_checkpoint(
+            verify_jwt(jws, {"keys": [_public(ORIGIN)]}, frozenset({CHECKPOINT})), feed, float(seconds)
         )
-        verdict = "valid" if now < said.exp else "expired"
+        verdict = "valid" if seconds < claims.exp else "expired"
     except (Unauthenticated, Invalid):
         verdict = "refused"
     return {
@@ -301,7 +308,7 @@ def _held(name: str, jws: str, now: int, feed: FeedName = FEED) -> dict[str, Any
         "feed": str(feed),
         "jws": jws,
         "claims": json.loads(_unb64(jws.split(".")[1])),
-        "now": now,
+        "now": seconds,
         "verdict": verdict,
     }
 

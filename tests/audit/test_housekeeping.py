@@ -97,7 +97,7 @@ async def test_a_chore_that_fails_is_done_again_and_stops_no_other(
 
     monkeypatch.setattr(maintenance, "CHECKPOINT_SECONDS", 0.02)
     monkeypatch.setattr(maintenance, "FORGET_SECONDS", 0.02)
-    monkeypatch.setattr(maintenance, "_drop_expired", fails)
+    monkeypatch.setattr(maintenance, "_drop_old_tokens", fails)
     async with maintenance.running(arnia):
 
         async def signed() -> bool:

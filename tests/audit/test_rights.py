@@ -57,7 +57,7 @@ async def server() -> AsyncIterator[Server]:
     """A PostgreSQL that one can be superuser of, from the programs of the node's own."""
     binaries, version = postgres_server._binaries()
     if not os.geteuid() and not postgres_server._passable(binaries / "postgres"):
-        binaries = postgres_server._copied(binaries, version)
+        binaries = postgres_server._copy_programs(binaries, version)
     home = Path(tempfile.mkdtemp(prefix="rights-"))
     who: dict[str, Any] = {"cwd": "/"}
     if not os.geteuid():

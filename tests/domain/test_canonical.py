@@ -15,7 +15,7 @@ from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
 from federation.domain.document import MAX_DOCUMENT, SERVER_OWNED, check_id, is_type, mint_key
 from federation.domain.errors import Invalid
-from federation.domain.record import Record, draft_of, is_unchanged, supersedes, to_record, tombstone
+from federation.domain.record import Record, draft_of, equals_stored, supersedes, to_record, tombstone
 from tests.domain.builders import (
     NOW,
     a_draft,
@@ -170,12 +170,12 @@ def held(**members: Any) -> bytes:
 
 def test_the_same_content_says_the_same_at_any_revision_and_time() -> None:
     draft = a_draft(a_solution())
-    assert is_unchanged(draft, held(revision=7, updated_at=LATER))
+    assert equals_stored(draft, held(revision=7, updated_at=LATER))
 
 
 def test_a_draft_that_names_the_default_label_says_the_same_as_one_that_names_none() -> None:
-    assert is_unchanged(a_draft(a_solution(), tlp="CLEAR"), held())
-    assert is_unchanged(a_draft(a_solution()), held(tlp="CLEAR"))
+    assert equals_stored(a_draft(a_solution(), tlp="CLEAR"), held())
+    assert equals_stored(a_draft(a_solution()), held(tlp="CLEAR"))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_draft_that_names_the_default_label_says_the_same_as_one_that_names_no
     ],
 )
 def test_any_difference_a_writer_can_make_is_seen(draft: Any, stored: bytes) -> None:
-    assert not is_unchanged(draft, stored)
+    assert not equals_stored(draft, stored)
 
 
 def test_what_a_writer_may_change_is_all_but_what_the_node_owns() -> None:

@@ -15,7 +15,7 @@ from federation.domain.content.incident import STATUSES, Incident
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import THEMES, Solution, licence_problem
 from federation.domain.content.statement import Statement
-from federation.domain.registry import TYPES, known
+from federation.domain.registry import TYPES, known_type
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
 from tests.domain.builders import (
@@ -774,8 +774,8 @@ def test_the_types_are_known_by_their_names() -> None:
         "operator": "operators",
         "group": "groups",
     }
-    assert known("incident") is Incident
-    assert known("recipe") is None
+    assert known_type("incident") is Incident
+    assert known_type("recipe") is None
 
 
 def test_every_filter_but_the_beneficiary_is_something_its_type_is_found_by() -> None:

@@ -23,7 +23,7 @@ from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
 from federation.domain.values import (
     END,
-    MOST_SEARCHED,
+    MAX_SEARCHED_BYTES,
     Content,
     Dated,
     Identifier,
@@ -289,7 +289,7 @@ def test_what_is_searched_of_a_record_has_a_limit_in_bytes_and_keeps_whole_lette
     projection = a_draft(a_solution(name="GLPI", summary=summary)).content.project()
     assert projection.other.strip() == "GLPI"
     whole = "𠀀" * 10_000
-    rest = (MOST_SEARCHED - len("GLPI ") - len(f"{whole} ".encode()) - 1) // 4
+    rest = (MAX_SEARCHED_BYTES - len("GLPI ") - len(f"{whole} ".encode()) - 1) // 4
     assert projection.french.split() == [whole, "𠀀" * rest]
 
 
@@ -297,9 +297,9 @@ def test_the_check_digit_of_a_siren_is_what_the_library_says_it_is() -> None:
     chance = random.Random(5)
     for _ in range(2_000):
         value = f"{chance.randrange(10**9):09d}"
-        assert values._is_registered("0002", value) == siren.is_valid(value), value
+        assert values._is_valid_identifier("0002", value) == siren.is_valid(value), value
     for value in ("", "21710076", "2171007677", "21710076x", "²17100767", "٢17100767"):
-        assert not values._is_registered("0002", value)
+        assert not values._is_valid_identifier("0002", value)
 
 
 # Patterns

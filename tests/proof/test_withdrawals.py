@@ -12,8 +12,9 @@ from federation.domain.checkpoint import RECEIPT
 from federation.domain.errors import Forbidden, Invalid, Unreachable
 from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, RejectedEntry
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, feeds, records
+from federation.node import checkpoints, copies, feeds
 from federation.node import receipts as node_receipts
+from federation.node import records as node_records
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
@@ -182,7 +183,7 @@ async def test_nothing_of_a_withdrawn_record_is_left(arnia: Node, megalis: Node)
     await round_of(megalis, arnia)
     dsn = megalis.store._dsn
     assert "canary-withdrawn" in await everything_in(dsn)
-    assert (await records.find(megalis, kind("solution"), "arnia", "s", by=itself("megalis"))).document
+    assert (await node_records.find(megalis, kind("solution"), "arnia", "s", by=itself("megalis"))).document
     await publish(arnia, "solution", "s", a_solution(name="canary-withdrawn"), tlp="RED")
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
