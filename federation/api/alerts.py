@@ -49,7 +49,7 @@ class SubscriptionsView(msgspec.Struct, frozen=True):
 class AlertsView(msgspec.Struct, frozen=True):
     """The last alerts, newest first."""
 
-    node_alerts: tuple[AlertState, ...]
+    alerts: tuple[AlertState, ...]
 
 
 class DeadlinesView(msgspec.Struct, frozen=True):

@@ -300,7 +300,7 @@ def components() -> dict[str, Any]:
                 "next": {"type": "string", "format": "uri", "description": "Where the next page is."},
                 "certificate": {
                     "type": "array",
-                    "items": {"$ref": "#/components/schemas/Certified"},
+                    "items": {"$ref": "#/components/schemas/Provenance"},
                     "description": "What the answer rests on; with `Prefer: certificate`.",
                 },
                 "total": {"type": "integer", "minimum": 0},
@@ -458,7 +458,10 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
                 return {"200": previewed, "204": {"description": "Retracted", "headers": _ETAG}}
             case "upload":
                 line = {
-                    "anyOf": [ref("Refusal"), {"type": "object", "properties": {"summary": ref("Summary")}}]
+                    "anyOf": [
+                        ref("RefusedLine"),
+                        {"type": "object", "properties": {"summary": ref("UploadSummary")}},
+                    ]
                 }
                 return {"200": {"description": "A line for each record refused, then a summary", "content": {
                     NDJSON: {"schema": line}}}}  # fmt: skip
@@ -488,26 +491,31 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
         case "calendar":
             return {"200": {"description": "A calendar", "content": body(CALENDAR, {"type": "string"})}}
         case "proof":
-            either = body(JSON, {"anyOf": [ref("ProofOfFeed"), ref("Leaves")]})
+            either = body(JSON, {"anyOf": [ref("SignedDigests"), ref("Leaves")]})
             return {"200": {"description": "The digests, or the leaves of one bucket", "content": either}}
         case "receipt" | "feedback":
             return {"204": {"description": "Noted"}}
         case "withdrawals":
             return {"200": {"description": "Withdrawals", "content": body(JSON, ref("WithdrawalsView"))}}
         case "refused":
-            several = {"type": "array", "items": ref("RefusedView")}
+            several = {"type": "array", "items": ref("FeedbackView")}
             told = {"type": "object", "required": ["refused"], "properties": {"refused": several}}
             return {"200": {"description": "What peers could not take", "content": body(JSON, told)}}
         case "confirm":
-            return {"200": {"description": "They go on", "content": body(JSON, ref("Confirmed"))}}
+            return {"200": {"description": "They go on", "content": body(JSON, ref("ConfirmedCopies"))}}
         case "peers":
             return {"200": {"description": "The peers", "content": body(JSON, ref("PeersView"))}}
         case "join":
             return {
-                "201": {"description": "Registered, as pending", "content": body(JSON, ref("Registered"))}
+                "201": {
+                    "description": "Registered, as pending",
+                    "content": body(JSON, ref("RegistrationAnswer")),
+                }
             }
         case "activate" | "suspend" | "resume" | "leave":
-            return {"200": {"description": "The peer as it is now", "content": body(JSON, ref("Decided"))}}
+            return {
+                "200": {"description": "The peer as it is now", "content": body(JSON, ref("PeerDecision"))}
+            }
         case "farewell":
             return {"204": {"description": "Noted"}}
         case "revoke" | "introspect":
@@ -564,7 +572,7 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
     if act == "subscribe":
         return {JSON: {"schema": ref("NewSubscription"), "example": SUBSCRIPTION}}
     if act == "keep_clock":
-        return {JSON: {"schema": ref("ClockInput"), "example": CLOCK}}
+        return {JSON: {"schema": ref("ReportingDeadlineInput"), "example": CLOCK}}
     if act == "import_advisories":
         return {form: {"schema": {"type": "object"}, "example": ADVISORY} for form in (JSON, NDJSON)}
     if act == "activate":

@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE
 # A node in a process of its own, whose pipe for signals is full when it says "ready".
 A_NODE = """
 import asyncio, pathlib, signal, socket, sys
-from federation import serving
+from federation.server import serve
 from federation.settings import Settings
 
 async def main():
@@ -33,7 +33,7 @@ async def main():
         operator="arnia", url=f"http://127.0.0.1:{port}", name="arnia",
         data_dir=pathlib.Path("/nowhere"), port=port, database_url=sys.argv[1],
     )
-    node = asyncio.ensure_future(serving.serve(settings))
+    node = asyncio.ensure_future(serve.serve(settings))
     while True:
         await asyncio.sleep(0.1)
         try:

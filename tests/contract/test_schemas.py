@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ def test_the_openapi_document_is_valid_and_names_each_operation_once() -> None:
         assert operation["summary"]
         assert "security" in operation
         assert any(status.startswith(("4", "5")) for status in operation["responses"])
+
+
+def test_every_schema_that_is_referred_to_is_there() -> None:
+    text = (SCHEMAS / "openapi.json").read_text()
+    named = set(re.findall(r"#/components/schemas/(\w+)", text))
+    assert len(named) > 50
+    assert named <= set(msgspec.json.decode(text)["components"]["schemas"])
 
 
 def test_drafts_are_closed_and_documents_are_open() -> None:

@@ -157,7 +157,7 @@ async def test_a_clock_is_started_noted_as_done_exported_and_removed(
     assert await said(dsn, "clock", "list") == "no clock runs\n"
     start = ("clock", "start", "2026-1", "--title", "Fuite; grave", "--regime", "nis2", "--regime", "gdpr")
     found = await told(dsn, *start, "--aware-at", "2026-01-30T09:30:00+01:00", "--incident", "arnia/x")
-    assert found["clock"]["aware_at"].startswith("2026-01-30T08:30:00")
+    assert found["deadline"]["aware_at"].startswith("2026-01-30T08:30:00")
     assert found["next"]["step"] == "nis2-early-warning"
     assert found["next"]["due_at"].startswith("2026-01-31T08:30:00")
     status, why = await ran(dsn, *start)
@@ -231,7 +231,7 @@ A_CLOCK = ReportingDeadline(title="Fuite", regimes=("gdpr",), aware_at="2026-01-
 async def test_no_clock_is_kept_that_would_not_be_listed(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadlines, "MOST", 2)
+    monkeypatch.setattr(deadlines, "MAX_DEADLINES", 2)
     found = await asyncio.gather(
         *(deadlines.set_deadline(arnia, A_CLOCK, "arnia", f"k{number}") for number in range(4)),
         return_exceptions=True,

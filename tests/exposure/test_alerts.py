@@ -399,7 +399,7 @@ async def test_over_http_subscriptions_alerts_and_clocks_are_ones_own(
         clock = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
         kept = fine(await own.put("/v1/clocks/arnia/2026-1", json=clock), 200)
         assert kept["next"]["due_at"].startswith("2026-02-02T08:30:00")
-        assert fine(await own.get("/v1/clocks"), 200)["clocks"][0]["key"] == "2026-1"
+        assert fine(await own.get("/v1/clocks"), 200)["deadlines"][0]["key"] == "2026-1"
         for method in ("GET", "DELETE"):
             refused(await own.request(method, "/v1/clocks/megalis/2026-1"), 403, "not-the-writer")
         refused(await own.put("/v1/clocks/megalis/2026-1", json=clock), 403, "not-the-writer")
