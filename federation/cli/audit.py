@@ -47,7 +47,7 @@ async def audit_list(after: int, limit: int, as_json: bool) -> None:
 @audit.command("verify")
 @click.option(
     "--checkpoint",
-    "kept",
+    "elsewhere_checkpoints",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A file of checkpoints kept elsewhere, one a line: the trail is held against these, too.",
 )
