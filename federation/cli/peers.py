@@ -168,7 +168,7 @@ def _decided(operator: str, state: str, as_json: bool) -> None:
 @json_option
 @command
 async def peer_list(as_json: bool) -> None:
-    """List the peers: state, lag, last contact, why the last attempt failed, entries set aside."""
+    """List the peers: state, lag, last contact, why the last attempt failed, rejected entries."""
     async with node_here() as node:
         view = await peer_views.peers(node)
     told(view, as_json, lambda: show_peers(view))
@@ -188,16 +188,16 @@ def show_peers(view: Any) -> None:
             age = f", signed {_ago(feed.age_seconds)} ago" if feed.age_seconds is not None else ""
             via = f", through {feed.via}" if feed.via else ""
             click.echo(
-                f"    {feed.audience}: {feed.count} records, {feed.taken} of {feed.head or 0} taken,"
+                f"    {feed.audience}: {feed.count} records, {feed.pulled} of {feed.head or 0} pulled,"
                 f" {feed.state}{age}{via}"
             )
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
     for one in view.invitations:
         click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
-    for one in view.set_aside:
+    for one in view.rejected:
         click.echo(
-            f"set aside: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
+            f"rejected: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
             f" {one.reason}: {one.detail}"
         )
 

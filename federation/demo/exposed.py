@@ -89,7 +89,7 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
     arnia, megalis, recia = by_name["arnia"], by_name["megalis"], by_name["recia"]
     calls: list[dict[str, str]] = []
     async with listening(calls) as url:
-        wanted = {"events": ["incident.hits-mine"], "webhook": url, "private": True}
+        wanted = {"events": ["incident.affects-mine"], "webhook": url, "private": True}
         (await recia.http.post("/v1/subscriptions", json=wanted)).raise_for_status()
         began = time.perf_counter()
         answer = await arnia.http.post(
@@ -117,7 +117,7 @@ async def _until_listed(node: ExposureQuestion, began: float) -> tuple[float, An
         own = await node.found("/v1/exposure?mine=true")
         for line in own["incidents"]:
             if line["incident"]["id"] == IMPORTED:
-                return (time.perf_counter() - began) * 1000, line["hit"]
+                return (time.perf_counter() - began) * 1000, line["exposure"]
         await asyncio.sleep(0.02)
     raise CommandFailed(f"{node.operator} does not list {IMPORTED} among what hits it")
 
@@ -125,7 +125,7 @@ async def _until_listed(node: ExposureQuestion, began: float) -> tuple[float, An
 async def _answer_fixed(megalis: ExposureQuestion) -> None:
     """Its probes tell the new versions, and it answers."""
     own = await megalis.found("/v1/exposure?mine=true")
-    hit = next(line["hit"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
+    hit = next(line["exposure"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
     for one in hit["deployments"]:
         if one["verdict"] == "affected":
             path = f"/v1/deployments/{one['id']}/version"

@@ -305,7 +305,7 @@ async def leave(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[Peer,
     why = None
     if peer.state == "active":
         try:
-            await node.others.farewell(peer)
+            await node.others.disconnect(peer)
         except Unreachable as error:
             why = error.detail
     return await _left(node, operator, by=by), why
