@@ -117,6 +117,6 @@ async def peers(node: Node) -> PeersView:
                 detail=item.detail,
                 at=as_instant(item.at),
             )
-            for one in rejected
+            for item in rejected
         ),
     )
