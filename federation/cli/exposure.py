@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from federation.cli.console import command, json_option, node_here
+from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.exposure.linkage import LinkedSolution
 from federation.domain.exposure.matching import REASONS
 from federation.domain.exposure.totals import AffectedCoverage, CopyAge, OperatorExposure
