@@ -34,6 +34,7 @@ from federation.server.observed import ObservedApplication
 from federation.settings import Settings
 from federation.store.database import opened
 from federation.telemetry import Metrics
+from tests.waiting import MAX_WAIT_SECONDS
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody: nothing here is behind TLS, and to read the authorities of the system takes 20 ms."""
@@ -100,7 +101,11 @@ async def a_client(node: Node, *scopes: str, name: str = "erp") -> tuple[str, st
 
 async def a_token(node: Node, client: httpx2.AsyncClient, *scopes: str, name: str = "erp") -> dict[str, str]:
     """The Authorization header of a new client with these scopes, got at the token endpoint."""
-    credentials = await a_client(node, *scopes, name=name)
+    return await another_token(client, await a_client(node, *scopes, name=name))
+
+
+async def another_token(client: httpx2.AsyncClient, credentials: tuple[str, str]) -> dict[str, str]:
+    """The Authorization header of a client that is known, got at the token endpoint: it holds for minutes."""
     answer = await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)
     assert answer.status_code == 200, answer.text
     return {"authorization": f"Bearer {answer.json()['access_token']}"}
@@ -203,7 +208,7 @@ async def served(
         await serving
 
 
-async def answers(url: str, *, seconds: float = 30) -> None:
+async def answers(url: str, *, seconds: float = MAX_WAIT_SECONDS) -> None:
     """Wait until a URL answers 200."""
     async with asyncio.timeout(seconds), httpx2.AsyncClient(verify=NO_TLS, trust_env=False) as client:
         while True:

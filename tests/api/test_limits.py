@@ -47,6 +47,7 @@ from tests.api.asking import Operation, on_the_wire, operations, refused
 from tests.attack.forging import Party
 from tests.domain.builders import a_solution, nested
 from tests.nodes import a_client, publish
+from tests.waiting import until
 
 GRANT = {"grant_type": "client_credentials"}
 
@@ -352,8 +353,11 @@ async def test_a_request_that_waits_for_news_counts_once(
     limits: Limits = limited.state.limits
     tag = (await own.get("/v1/feeds")).headers["etag"]
     waiting = asyncio.ensure_future(own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=30"}))
-    while limits._clients._bucket("client-own")._left >= 1:
-        await asyncio.sleep(0)
+
+    async def counted() -> bool:
+        return limits._clients._bucket("client-own")._left < 1
+
+    await until(counted)
     await publish(arnia, "solution", "one", a_solution())
     assert (await waiting).status_code == 200
     too_many(await own.get("/v1/feeds"), after=1)

@@ -798,8 +798,11 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     await publish(arnia, "incident", "last", an_incident())
     await alerts.notice(arnia)
     other = asyncio.create_task(alerts.deliver(arnia))
-    while not several.taken:
-        await asyncio.sleep(0.01)
+
+    async def taken() -> bool:
+        return bool(several.taken)
+
+    await until(taken)
     assert several.events() == [("incident.published", "arnia/last")]
     several.silent.set()
     await asyncio.gather(waiting, other)
@@ -844,8 +847,11 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
     await cve(arnia)
     await alerts.notice(arnia)
     late = asyncio.create_task(alerts.deliver(arnia))
-    while not (await listed(arnia))[0].attempts:
-        await asyncio.sleep(0.01)
+
+    async def tried() -> bool:
+        return bool((await listed(arnia))[0].attempts)
+
+    await until(tried)
     moment[0] += LEASE + timedelta(seconds=1)
     async with arnia.store.write() as tx:
         (due,) = await tx.alerts.claim(moment[0])

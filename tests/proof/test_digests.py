@@ -34,6 +34,7 @@ from federation.store.checkpoints import CheckpointsWriter
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.proof.near import Near, acquainted, round_of, sql, state_of
+from tests.waiting import MAX_WAIT_SECONDS
 
 PUBLIC = FeedName("arnia", "public")
 
@@ -329,7 +330,7 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
         watch = Watch()
 
     monkeypatch.setattr(maintenance, "SIGN_AT_LATEST_SECONDS", 0.05)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await maintenance._quiet(Busy())  # type: ignore[arg-type]
 
 
@@ -348,7 +349,7 @@ async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_p
     monkeypatch.setattr(checkpoints, "sign_checkpoints", prove)
     monkeypatch.setattr(maintenance, "SIGN_RETRY_SECONDS", 0.01)
     proving = asyncio.create_task(maintenance.sign_checkpoints_forever(arnia))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await tried.wait()
     proving.cancel()
     await asyncio.gather(proving, return_exceptions=True)

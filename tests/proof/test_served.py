@@ -61,7 +61,7 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     for one, other in ((recia, arnia), (recia, megalis), (megalis, recia)):
         async with one.store.write() as tx:
             await tx.peers.add(peer_of(other))
-    await until(lambda: is_verified(recia, 12), 60)
+    await until(lambda: is_verified(recia, 12))
 
     async def came_by_megalis() -> bool:
         return (await copies.copies(recia))[PUBLIC].via == "megalis"

@@ -28,6 +28,7 @@ from tests.domain.builders import a_group, a_solution
 from tests.nodes import InMemory, a_node, publish
 from tests.store.steps import arrivals, counts_are_true, feed_id, looking, numbers
 from tests.store.test_schema import differences
+from tests.waiting import MAX_WAIT_SECONDS
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 
@@ -81,7 +82,7 @@ async def fifteen() -> AsyncIterator[str]:
         yield dsn
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(MAX_WAIT_SECONDS)
         log.close()
         shutil.rmtree(home)
 
