@@ -49,8 +49,8 @@ async def wait_for_waiter(node: Node) -> None:
 async def is_within_a_second(node: Node, true: Callable[[], Awaitable[Any]]) -> bool:
     """Ask until the answer is true, for a second as long as this machine makes it.
 
-    A process looks at its database every half second (``notifier.ChangeNotifier``). A second is twice that,
-    each half with a look of its own: where pauses and looks take longer than they should, they do so for both.
+    A process looks at its database every half second (``node.notifier``). A second is twice that, each half
+    with a look of its own: where pauses and looks take longer than they should, they do so for both.
     """
 
     async def a_second() -> None:

@@ -134,6 +134,11 @@ async def test_a_record_that_moves_nowhere_takes_no_lock_of_the_trail(arnia: Nod
             await publish(arnia, "solution", "glpi", a_solution())
             await publish(arnia, "solution", "glpi", a_solution(name="GLPI 11"))
             await records.retract(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
+            assert await entries(arnia) == []
+        await publish(arnia, "solution", "moves", a_solution())
+        moving = asyncio.create_task(publish(arnia, "solution", "moves", a_solution(), tlp="GREEN"))
+        await waits(look)
+    assert (await moving).revision == 2, "the control: who moves has waited for the lock"
 
 
 async def test_a_writer_killed_between_entry_and_commit_leaves_nothing(arnia: Node, look: Any) -> None:

@@ -172,7 +172,7 @@ async def test_a_clock_is_started_noted_as_done_exported_and_removed(
     assert "2026-02-02T08:30Z  done 2026-02-01T20:00Z" in text
     assert "2026-03-01T20:00Z" in text, "a month after it was sent"
     calendar = await said(dsn, "clock", "ics")
-    assert calendar.startswith("BEGIN:VCALENDAR\r\n") or calendar.startswith("BEGIN:VCALENDAR\n")
+    assert calendar.startswith("BEGIN:VCALENDAR\nVERSION:2.0\n")
     assert "SUMMARY:nis2-final-report: Fuite\\; grave" in calendar
     assert "nis2-early-warning" not in calendar
     await said(dsn, "clock", "ics", str(tmp_path / "clocks.ics"))

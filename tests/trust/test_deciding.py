@@ -173,7 +173,9 @@ def invitation(outside: Next, **changes: str) -> Invitation:
 @pytest.mark.usefixtures("clock")
 async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: Node, outside: Next) -> None:
     found = await peers.join(arnia, invitation(outside))
-    assert found == msgspec.structs.replace(await peer(arnia) or found, added_at=found.added_at)
+    stored = await peer(arnia)
+    assert stored is not None
+    assert found == msgspec.structs.replace(stored, added_at=found.added_at)
     assert (found.operator, found.state, found.private) == ("megalis", "pending", False)
     assert (found.url, found.name) == (outside.party.url, "Megalis")
     assert found.thumbprint == outside.party.key.kid
