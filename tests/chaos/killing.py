@@ -189,9 +189,9 @@ class Chaos:
 
     # One kill
 
-    async def one(self) -> None:
+    async def one(self, kind: str | None = None) -> None:
         """Kill something in the midst of something, and compare everything afterwards."""
-        kind = self.chance.choices(KINDS, WEIGHTS)[0]
+        kind = kind or self.chance.choices(KINDS, WEIGHTS)[0]
         self.counts[kind] += 1
         whom = ORIGIN if kind.startswith("origin") else READER
         if kind.endswith("in its first sync"):
