@@ -13,7 +13,7 @@ import pytest
 from federation.api import feeds
 from federation.domain.feed import mint_epoch
 from federation.node.node import Node
-from tests.api.asking import fine, lines, on_the_wire, refused
+from tests.api.http_client import fine, lines, on_the_wire, refused
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.waiting import MAX_WAIT_SECONDS, until

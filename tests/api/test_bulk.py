@@ -14,7 +14,7 @@ import pytest
 
 from federation.api import records
 from federation.node.node import Node
-from tests.api.asking import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
+from tests.api.http_client import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
 from tests.domain.builders import a_solution
 from tests.waiting import MAX_WAIT_SECONDS, until
 

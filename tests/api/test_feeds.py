@@ -17,7 +17,7 @@ from federation.domain.visibility import itself
 from federation.node import epochs, records, retention
 from federation.node.node import Node
 from federation.store.feeds import FeedsReader
-from tests.api.asking import Stopwatch, executed, fine, lines, on_the_wire, put, refused
+from tests.api.http_client import Stopwatch, executed, fine, lines, on_the_wire, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish
 from tests.waiting import MAX_WAIT_SECONDS, wait_for_waiter

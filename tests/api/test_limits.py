@@ -45,8 +45,8 @@ from federation.server.app import api
 from federation.server.observed import ObservedApplication
 from federation.settings import read
 from federation.telemetry import Metrics
-from tests.api.asking import Operation, on_the_wire, operations, refused
-from tests.attack.forging import Party
+from tests.api.http_client import Operation, on_the_wire, operations, refused
+from tests.attack.forged_tokens import Party
 from tests.domain.builders import a_solution, nested
 from tests.nodes import a_client, publish
 from tests.waiting import until

@@ -15,8 +15,8 @@ from federation.domain.scopes import SCOPES
 from federation.node.node import Node
 from federation.postgres import server
 from federation.store import schema
-from tests.api.asking import fine, on_the_wire, operations, refused
 from tests.api.conftest import clicking
+from tests.api.http_client import fine, on_the_wire, operations, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish
 

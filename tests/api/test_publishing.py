@@ -15,7 +15,7 @@ import pytest
 from federation.api.examples import DRAFTS, KEYS
 from federation.domain.registry import TYPES
 from federation.node.node import Node
-from tests.api.asking import fine, left_behind, patch, put, refused
+from tests.api.http_client import fine, left_behind, patch, put, refused
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import publish
 

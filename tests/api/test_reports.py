@@ -20,7 +20,7 @@ from federation.domain.visibility import Caller
 from federation.node import records as node_records
 from federation.node.node import Node
 from federation.node.records import WriteResult
-from tests.api.asking import NDJSON, lines, ndjson, on_the_wire, upload
+from tests.api.http_client import NDJSON, lines, ndjson, on_the_wire, upload
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import publish
 from tests.waiting import MAX_WAIT_SECONDS

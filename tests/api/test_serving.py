@@ -16,7 +16,7 @@ import pytest
 from federation.api import guard
 from federation.server import serve
 from federation.settings import Settings
-from tests.api.asking import on_the_wire
+from tests.api.http_client import on_the_wire
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, answers, free_port, publish
 from tests.waiting import MAX_WAIT_SECONDS

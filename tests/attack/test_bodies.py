@@ -16,8 +16,8 @@ import pytest
 from federation.api import guard
 from federation.server import serve
 from tests.attack.conftest import Secrets
-from tests.attack.forging import Party
-from tests.attack.running import GRANT, Running
+from tests.attack.forged_tokens import Party
+from tests.attack.target_node import GRANT, Running
 from tests.attack.test_joining import invited
 from tests.domain.builders import a_solution, nested
 from tests.nodes import a_client

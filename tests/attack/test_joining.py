@@ -17,8 +17,8 @@ from federation.domain.invitation import HOLDS
 from federation.domain.peer import PeerState
 from federation.node import peers
 from tests.attack.conftest import Secrets
-from tests.attack.forging import Key, Party, maced, unb64, unsigned
-from tests.attack.running import Running
+from tests.attack.forged_tokens import Key, Party, maced, unb64, unsigned
+from tests.attack.target_node import Running
 from tests.attack.test_tokens import denied, green, refused
 from tests.sync.peers import reply, tiny
 

@@ -10,8 +10,8 @@ import pytest
 from federation.domain.feed import FeedEntry, FeedName
 from federation.domain.peer import PeerState
 from federation.node import peers
-from tests.attack.forging import Party
-from tests.attack.running import Running, running
+from tests.attack.forged_tokens import Party
+from tests.attack.target_node import Running, running
 from tests.attack.test_tokens import denied, green, refused
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_client, publish

@@ -14,10 +14,10 @@ from federation.node import records
 from federation.node.node import Node
 from federation.store.audit import _LOCK
 from federation.store.database import opened
-from tests.audit.trails import entries, holds, noted, trail
+from tests.audit.audit_trail import entries, holds, noted, trail
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.store.steps import begun, looking, waits
+from tests.store.stepwise_transactions import begun, looking, waits
 from tests.waiting import MAX_WAIT_SECONDS
 
 WRITERS = 40

@@ -20,7 +20,7 @@ from federation.node.keys import verify_jwt
 from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.database import opened
-from tests.audit.trails import entries, holds, noted, trail
+from tests.audit.audit_trail import entries, holds, noted, trail
 from tests.nodes import a_node, served
 from tests.waiting import MAX_WAIT_SECONDS, until
 
@@ -160,7 +160,7 @@ async def test_a_database_that_is_gone_does_not_hold_up_the_end(
 async def a_writer(dsn: str, name: str) -> asyncio.subprocess.Process:
     """A process that notes as fast as it can, and signs now and then."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.audit.a_writer", dsn, name,
+        sys.executable, "-m", "tests.audit.writer_process", dsn, name,
         cwd=PROJECT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
 

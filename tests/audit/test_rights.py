@@ -22,10 +22,10 @@ from federation.node.node import Node
 from federation.postgres import server as postgres_server
 from federation.server import maintenance
 from federation.store import schema
-from tests.audit.trails import holds, noted
+from tests.audit.audit_trail import holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking, until
+from tests.store.stepwise_transactions import looking, until
 from tests.waiting import MAX_WAIT_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/audit.md"

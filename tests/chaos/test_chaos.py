@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.killing import KINDS, chaos
+from tests.chaos.kills import KINDS, chaos
 
 KILLS = 50
 SEED = 2

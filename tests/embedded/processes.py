@@ -15,7 +15,7 @@ import asyncpg
 from tests.waiting import MAX_WAIT_SECONDS
 
 PROJECT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name("a_node.py")
+SCRIPT = Path(__file__).with_name("node_process.py")
 
 
 class Node:

@@ -17,11 +17,11 @@ from federation.node import alerts, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
 from federation.telemetry import Metrics
-from tests.api.asking import refused
-from tests.audit.trails import entries
+from tests.api.http_client import refused
+from tests.audit.audit_trail import entries
 from tests.domain.builders import an_incident
 from tests.exposure.commands import ran, said, told
-from tests.exposure.postbox import mail_server
+from tests.exposure.mail_server import mail_server
 from tests.exposure.test_alerts import Receiver, settle
 from tests.nodes import a_token, browsing, publish
 

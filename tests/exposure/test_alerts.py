@@ -20,12 +20,12 @@ from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.alerts import DUE_OF_ONE, AlertState
 from federation.sync.peer_client import Network
-from tests.api.asking import NextDoor, fine, refused
+from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
-from tests.exposure.world import a_vulnerability, copy, cve, running
+from tests.exposure.deployments import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
-from tests.store.steps import looking, waits
+from tests.store.stepwise_transactions import looking, waits
 from tests.waiting import until
 
 

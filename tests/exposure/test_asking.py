@@ -19,7 +19,18 @@ from federation.node import exposure, records
 from federation.node.node import Node
 from federation.store.exposure import ExposureWriter, _sliced, covering
 from tests.domain.builders import a_solution, a_statement, an_incident
-from tests.exposure.world import CHALON, GLPI, MACON, a_vulnerability, bodies, copy, cve, hits, running, told
+from tests.exposure.deployments import (
+    CHALON,
+    GLPI,
+    MACON,
+    a_vulnerability,
+    bodies,
+    copy,
+    cve,
+    hits,
+    running,
+    told,
+)
 from tests.nodes import introduce, publish
 from tests.waiting import MAX_WAIT_SECONDS
 

@@ -30,8 +30,8 @@ from federation.settings import read
 from federation.store.alerts import AlertState
 from federation.sync.peer_client import Network
 from tests.domain.builders import a_group, an_incident
-from tests.exposure.postbox import PASSWORD, USER, Postbox, mail_server
-from tests.exposure.world import a_vulnerability, cve, running
+from tests.exposure.deployments import a_vulnerability, cve, running
+from tests.exposure.mail_server import PASSWORD, USER, Postbox, mail_server
 from tests.nodes import a_node, answers, free_port, publish
 from tests.sync.test_outbound import Authority
 from tests.waiting import MAX_WAIT_SECONDS, until

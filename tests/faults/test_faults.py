@@ -22,7 +22,7 @@ from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, a_solution
 from tests.faults.proxy import FAULTS, Proxy, a_proxy
 from tests.nodes import a_node, introduce, publish, served
-from tests.proof.near import rows_of, sql
+from tests.proof.in_process_peer import rows_of, sql
 from tests.waiting import until_while_moving
 
 OPERATORS = ("arnia", "megalis", "recia")

@@ -38,7 +38,7 @@ from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.node import Node
 from federation.postgres import server
 from federation.store import schema
-from tests.attack.forging import (
+from tests.attack.forged_tokens import (
     ASSERTION,
     CLIENT_JWT,
     Key,
@@ -51,7 +51,7 @@ from tests.attack.forging import (
     unb64,
     unsigned,
 )
-from tests.attack.running import Logged, logged, running
+from tests.attack.target_node import Logged, logged, running
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 from tests.waiting import MAX_WAIT_SECONDS

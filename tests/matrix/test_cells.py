@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from federation.node.node import Node
-from tests.api.asking import JSON, NDJSON, PATCH, left_behind, lines
+from tests.api.http_client import JSON, NDJSON, PATCH, left_behind, lines
 from tests.matrix import rules
+from tests.matrix.callers_and_records import ABSENT_KEY, Thing, World, a_world, draft_of, keys_of, told
 from tests.matrix.rules import HERE
-from tests.matrix.world import ABSENT_KEY, Thing, World, a_world, draft_of, keys_of, told
 from tests.nodes import a_token
 from tests.waiting import MAX_WAIT_SECONDS
 

@@ -33,7 +33,7 @@ from federation.server import maintenance
 from federation.store.checkpoints import CheckpointsWriter
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, sql, state_of
 from tests.waiting import MAX_WAIT_SECONDS
 
 PUBLIC = FeedName("arnia", "public")

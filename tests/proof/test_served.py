@@ -17,7 +17,7 @@ from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_node, a_token, browsing, free_port, introduce, peer_of, publish, served
-from tests.proof.near import acquainted, relayed_round, round_of, rows_of, sql
+from tests.proof.in_process_peer import acquainted, relayed_round, round_of, rows_of, sql
 from tests.waiting import until
 
 PUBLIC = FeedName("arnia", "public")

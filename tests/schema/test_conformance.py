@@ -39,8 +39,8 @@ from federation.domain.registry import TYPES
 from federation.node import checkpoints
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
-from tests.api.asking import NextDoor
-from tests.matrix.world import add_peer
+from tests.api.http_client import NextDoor
+from tests.matrix.callers_and_records import add_peer
 from tests.nodes import a_client, another_token, browsing, publish
 
 Document = dict[str, Any]

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.simulation.databases import Database, cluster
-from tests.simulation.running import OPERATORS, run
+from tests.simulation.simulation_run import OPERATORS, run
 
 PROCESSES = 2
 KINDS = {

@@ -16,7 +16,7 @@ from federation.node.node import Node
 from federation.store.database import opened
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.store.steps import begun, counts_are_true, until, waits
+from tests.store.stepwise_transactions import begun, counts_are_true, until, waits
 from tests.waiting import MAX_WAIT_SECONDS
 
 WAITING_PIDS = (

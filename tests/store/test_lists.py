@@ -20,7 +20,7 @@ from federation.store.common import Common
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, an_incident
 from tests.nodes import a_node, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 MANY = 60
 CALLERS = {

@@ -23,7 +23,7 @@ from federation.store.database import Writing
 from federation.store.records import RecordsWriter, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
-from tests.store.steps import (
+from tests.store.stepwise_transactions import (
     Step,
     arrivals,
     begun,

@@ -26,7 +26,7 @@ from federation.store.tables import metadata
 from tests.conftest import emptied
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import InMemory, a_node, publish
-from tests.store.steps import arrivals, counts_are_true, feed_id, looking, numbers
+from tests.store.stepwise_transactions import arrivals, counts_are_true, feed_id, looking, numbers
 from tests.store.test_schema import differences
 from tests.waiting import MAX_WAIT_SECONDS
 
@@ -69,7 +69,7 @@ async def fifteen() -> AsyncIterator[str]:
     )  # fmt: skip
     dsn = f"postgresql://federation@/postgres?host={home}"
     try:
-        from tests.store.steps import until
+        from tests.store.stepwise_transactions import until
 
         async def ready() -> bool:
             with suppress(OSError, Exception):

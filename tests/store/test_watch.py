@@ -18,7 +18,7 @@ from federation.node.notifier import ChangeNotifier, FeedDelta
 from federation.store.records import NodeState
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
-from tests.store.steps import until
+from tests.store.stepwise_transactions import until
 from tests.sync.peers import an_entry, take
 from tests.waiting import MAX_WAIT_SECONDS
 

@@ -32,7 +32,7 @@ from federation.telemetry import Metrics
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_node, answers, free_port, introduce, peer_of, publish, served
-from tests.store.steps import arrivals, counts_are_true, looking
+from tests.store.stepwise_transactions import arrivals, counts_are_true, looking
 from tests.sync.peers import (
     Tiny,
     a_head,

@@ -22,7 +22,7 @@ from federation.store import schema
 from federation.store.database import opened
 from tests.conftest import Databases, emptied
 from tests.nodes import a_node, answers, free_port, peer_of, served
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 from tests.waiting import MAX_WAIT_SECONDS
 
 RECORDS = 20_000

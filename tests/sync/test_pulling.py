@@ -18,7 +18,7 @@ from federation.sync.pull import begin_epoch, pull
 from tests.conftest import Databases
 from tests.domain.builders import a_deployment, a_document, a_group, a_solution
 from tests.nodes import InMemory, a_node, as_peer, introduce, publish, served
-from tests.store.steps import arrivals, begun, counts_are_true, feed_id, until, waits
+from tests.store.stepwise_transactions import arrivals, begun, counts_are_true, feed_id, until, waits
 from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, known_as, reasons, take
 
 GREEN: dict[str, Any] = {"tlp": "GREEN"}

@@ -263,7 +263,7 @@ async def chaos(directory: Path, seed: int) -> AsyncIterator[Chaos]:
     async with AsyncExitStack() as stack:
         log = stack.enter_context((directory / "nodes.log").open("ab"))
         warm = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.chaos.warm",
+            sys.executable, "-m", "tests.chaos.fork_server",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
             env=environment,
         )  # fmt: skip

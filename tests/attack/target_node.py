@@ -20,7 +20,7 @@ from federation.server import serve
 from federation.server.app import application
 from federation.settings import Settings
 from federation.telemetry import JsonLines
-from tests.attack.forging import ASSERTION, Party
+from tests.attack.forged_tokens import ASSERTION, Party
 from tests.nodes import NO_TLS, answers, free_port
 from tests.waiting import MAX_WAIT_SECONDS
 

@@ -25,7 +25,7 @@ from federation.node.keys import Keyring, mint_private_key, verify_dpop_proof
 from federation.node.node import Node
 from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
-from tests.api.asking import ASSERTION
+from tests.api.http_client import ASSERTION
 from tests.domain.builders import (
     NOW,
     a_deployment,
