@@ -21,7 +21,7 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.node import alerts, checkpoints, peers
 from federation.node.node import Node
-from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
+from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
 
 Document = dict[str, Any]

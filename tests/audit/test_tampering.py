@@ -20,7 +20,7 @@ from federation.domain.peer import OwnKey
 from federation.node import audit
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
-from tests.audit.trails import Trail, noted, trail
+from tests.audit.audit_trail import Trail, noted, trail
 
 ENTRIES = 60
 EVERY = 12

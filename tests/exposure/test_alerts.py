@@ -20,12 +20,12 @@ from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.alerts import DUE_OF_ONE, AlertState
 from federation.sync.peer_client import Network
-from tests.api.asking import NextDoor, fine, refused
+from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
-from tests.exposure.world import a_vulnerability, copy, cve, running
+from tests.exposure.deployments import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
-from tests.store.steps import looking, waits
+from tests.store.stepwise_transactions import looking, waits
 from tests.waiting import until
 
 
@@ -803,8 +803,11 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     await publish(arnia, "incident", "last", an_incident())
     await alerts.notice(arnia)
     other = asyncio.create_task(alerts.deliver(arnia))
-    while not several.taken:
-        await asyncio.sleep(0.01)
+
+    async def taken() -> bool:
+        return bool(several.taken)
+
+    await until(taken)
     assert several.events() == [("incident.published", "arnia/last")]
     several.silent.set()
     await asyncio.gather(waiting, other)
@@ -849,8 +852,11 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
     await cve(arnia)
     await alerts.notice(arnia)
     late = asyncio.create_task(alerts.deliver(arnia))
-    while not (await listed(arnia))[0].attempts:
-        await asyncio.sleep(0.01)
+
+    async def tried() -> bool:
+        return bool((await listed(arnia))[0].attempts)
+
+    await until(tried)
     moment[0] += LEASE + timedelta(seconds=1)
     async with arnia.store.write() as tx:
         (due,) = await tx.alerts.claim(moment[0])

@@ -19,8 +19,20 @@ from federation.node import exposure, records
 from federation.node.node import Node
 from federation.store.exposure import ExposureWriter, _sliced, covering
 from tests.domain.builders import a_solution, a_statement, an_incident
-from tests.exposure.world import CHALON, GLPI, MACON, a_vulnerability, bodies, copy, cve, hits, running, told
+from tests.exposure.deployments import (
+    CHALON,
+    GLPI,
+    MACON,
+    a_vulnerability,
+    bodies,
+    copy,
+    cve,
+    hits,
+    running,
+    told,
+)
 from tests.nodes import introduce, publish
+from tests.waiting import MAX_WAIT_SECONDS
 
 OWN = itself("arnia")
 
@@ -147,7 +159,7 @@ async def test_in_the_background_it_is_brought_in_as_long_as_nothing_else_arrive
 
     assert await behind() == 4
     keeping = exposure.IndexRefresher()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await keeping.keep_up(arnia)
     assert await behind() == 0
     await keeping.keep_up(arnia)

@@ -17,7 +17,7 @@ from federation.domain.visibility import itself
 from federation.node import exposure, records
 from federation.node.node import Node
 from tests.domain.builders import a_statement, an_incident
-from tests.exposure.world import (
+from tests.exposure.deployments import (
     CHALON,
     DIJON,
     GLPI,

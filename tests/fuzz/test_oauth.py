@@ -24,8 +24,8 @@ from federation.server.observed import ObservedApplication
 from federation.store.clients import ClientsWriter
 from federation.store.peers import PeersWriter
 from federation.telemetry import Metrics
-from tests.attack.forging import Key
-from tests.attack.running import logged
+from tests.attack.forged_tokens import Key
+from tests.attack.target_node import logged
 from tests.fuzz.oauth import Case, InProcess, Run, Said, World
 
 SEED = 3

@@ -16,11 +16,10 @@ from federation.domain.errors import Unavailable
 from federation.domain.visibility import itself
 from federation.node import peers, records
 from federation.node.node import Node
-from tests.api.asking import PATCH, NextDoor
+from tests.api.http_client import PATCH, NextDoor
 from tests.domain.builders import a_group
 from tests.matrix import rules
-from tests.matrix.rules import HERE
-from tests.matrix.world import (
+from tests.matrix.callers_and_records import (
     CLOSE,
     OPERATORS,
     Thing,
@@ -32,6 +31,7 @@ from tests.matrix.world import (
     keys_of,
     told,
 )
+from tests.matrix.rules import HERE
 from tests.nodes import publish
 from tests.waiting import until, within_a_second
 

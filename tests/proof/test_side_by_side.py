@@ -24,7 +24,16 @@ from federation.telemetry import Metrics
 from tests.domain.builders import a_document, a_record, a_solution
 from tests.nodes import publish
 from tests.proof.test_digests import by_hand, retract, signed
-from tests.store.steps import Step, arrivals, begun, counts_are_true, feed_id, looking, until, waits
+from tests.store.stepwise_transactions import (
+    Step,
+    arrivals,
+    begun,
+    counts_are_true,
+    feed_id,
+    looking,
+    until,
+    waits,
+)
 from tests.sync.peers import EPOCH, Told, a_head, an_entry, held, known_as, take
 
 SHARED = FeedName("megalis", FEDERATION)

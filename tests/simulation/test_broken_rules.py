@@ -24,10 +24,10 @@ from federation.store.records import RecordsWriter
 from federation.sync import apply, loop, pull, repair
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, sql
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, sql
 from tests.simulation.databases import Database, cluster
-from tests.simulation.running import OPERATORS, Wrong, run
-from tests.store.steps import begun
+from tests.simulation.simulation_run import OPERATORS, Wrong, run
+from tests.store.stepwise_transactions import begun
 from tests.sync.peers import an_entry, held, reasons, take
 
 PUBLIC = FeedName("arnia", "public")

@@ -16,8 +16,8 @@ from federation.node.node import Node
 from federation.store.database import opened
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.store.steps import begun, counts_are_true, until, waits
-from tests.waiting import PATIENCE
+from tests.store.stepwise_transactions import begun, counts_are_true, until, waits
+from tests.waiting import MAX_WAIT_SECONDS
 
 WAITING_PIDS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -151,7 +151,7 @@ async def test_a_lock_of_a_killed_writer_is_free_again(arnia: Node, look: Any) -
     coming = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution()))
     await waits(look)
     await look.fetchval("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         assert (await coming).revision == 1
     with pytest.raises((Unavailable, asyncpg.InterfaceError, asyncpg.PostgresError)):
         await step.commit()

@@ -29,7 +29,7 @@ from federation.store.statements import Session
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 MANY = 20_000
 CALLERS = {

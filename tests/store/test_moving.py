@@ -15,7 +15,7 @@ from federation.node import feeds, records
 from federation.node.node import Node
 from tests.domain.builders import a_draft, a_group, a_record, a_solution
 from tests.nodes import as_peer, publish
-from tests.store.steps import arrivals, begun, counts, counts_are_true, feed_id
+from tests.store.stepwise_transactions import arrivals, begun, counts, counts_are_true, feed_id
 
 GREEN: dict[str, Any] = {"tlp": "GREEN"}
 AMBER: dict[str, Any] = {"tlp": "AMBER", "audience": "rssi"}

@@ -23,7 +23,7 @@ from federation.store.database import Writing
 from federation.store.records import RecordsWriter, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
-from tests.store.steps import (
+from tests.store.stepwise_transactions import (
     Step,
     arrivals,
     begun,
@@ -33,7 +33,7 @@ from tests.store.steps import (
     numbers,
     waits,
 )
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 PUBLIC = FeedName("arnia", "public")
 
@@ -152,7 +152,7 @@ async def test_slow_work_of_one_writer_does_not_hold_up_another(arnia: Node) -> 
     slow = await begun(arnia.store)
     await slow.tx.records.stored_revisions("solution", "arnia", ["slow"])
     await slow.tx.feeds.open(PUBLIC, None)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await publish(arnia, "solution", "quick", a_solution())
     await slow.tx.records.upsert("arnia", [(a_record(key="slow"), feed, 1)])
     await slow.commit()
@@ -204,7 +204,7 @@ async def test_creators_of_several_keys_in_opposite_order_do_not_wait_for_each_o
     both = [upload(keys), upload(keys[::-1])]
     await waits(look, writers=2)
     await gate.commit()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         outcomes = await asyncio.gather(*both)
     made = [outcome.created for of_one in outcomes for outcome in of_one.values()]
     assert sorted(made) == [False] * 30 + [True] * 30
@@ -380,7 +380,7 @@ async def test_bulk_uploads_of_the_same_keys_in_opposite_order_do_not_wait_for_e
     single = asyncio.create_task(publish(arnia, "solution", keys[-1], a_solution(name="C")))
     await waits(look, writers=2)
     await gate.commit()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await asyncio.gather(forwards, backwards, single)
     revisions = await look.fetch("SELECT key, revision FROM records")
     assert {row["key"]: row["revision"] for row in revisions} == {
@@ -406,7 +406,7 @@ async def test_locks_are_taken_in_one_order_whatever_order_the_keys_are_named_in
     free = await look.fetch("SELECT key FROM records WHERE key <> 'a' ORDER BY key FOR UPDATE SKIP LOCKED")
     assert [row["key"] for row in free] == ["b", "c"], "nobody holds what comes after what they wait for"
     await gate.commit()
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=MAX_WAIT_SECONDS)
     first = one if tasks[0] in done else two
     assert len(done) == 1
     await first.commit()

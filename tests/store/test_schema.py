@@ -20,7 +20,7 @@ from federation.store.database import opened
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 
 async def differences(dsn: str, wanted: MetaData) -> list[Any]:
@@ -86,7 +86,7 @@ async def test_several_may_migrate_at_once(fresh: str) -> None:
 
 async def test_a_migration_that_another_one_has_begun_is_waited_for(fresh: str) -> None:
     """By hand: the lock is held by somebody who is migrating."""
-    from tests.store.steps import waits
+    from tests.store.stepwise_transactions import waits
 
     async with looking(fresh) as other, looking(fresh) as look:
         block = other.transaction()

@@ -18,9 +18,9 @@ from federation.node.notifier import ChangeNotifier, FeedDelta
 from federation.store.records import NodeState
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
-from tests.store.steps import until
+from tests.store.stepwise_transactions import until
 from tests.sync.peers import an_entry, take
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 ROOM = 262_144
 Told = tuple[tuple[Head, ...], tuple[FeedDelta, ...]]
@@ -29,7 +29,7 @@ Told = tuple[tuple[Head, ...], tuple[FeedDelta, ...]]
 async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_look(arnia: Node) -> None:
     state = arnia.notifier.state
     watch = ChangeNotifier(arnia.store, state)  # nobody looks
-    waiting = asyncio.create_task(watch.wait_for(state.arrival, PATIENCE))
+    waiting = asyncio.create_task(watch.wait_for(state.arrival, MAX_WAIT_SECONDS))
     await asyncio.sleep(0)
     two, one = (msgspec.structs.replace(state, arrival=state.arrival + n) for n in (2, 1))
     watch.observe(two)
@@ -41,9 +41,11 @@ async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_lo
 async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_here(arnia: Node) -> None:
     watch = arnia.notifier
     waits: dict[Literal["arrival", "published", "heads"], asyncio.Task[bool]] = {
-        "arrival": asyncio.create_task(watch.wait_for(watch.state.arrival, PATIENCE)),
-        "published": asyncio.create_task(watch.wait_for(watch.state.published, PATIENCE, of="published")),
-        "heads": asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads")),
+        "arrival": asyncio.create_task(watch.wait_for(watch.state.arrival, MAX_WAIT_SECONDS)),
+        "published": asyncio.create_task(
+            watch.wait_for(watch.state.published, MAX_WAIT_SECONDS, of="published")
+        ),
+        "heads": asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads")),
     }
     await asyncio.sleep(0)
     await take(arnia, an_entry(1), an_entry(2, a_document(key="k2", revision=2)))
@@ -55,11 +57,11 @@ async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_her
     await publish(arnia, "solution", "glpi", a_solution())
     assert await waits["published"]
     assert await waits["heads"]
-    signed = asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads"))
+    signed = asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads"))
     await asyncio.sleep(0)
     await checkpoints.sign_checkpoints(arnia)
     assert await signed, "a signature is news at the heads, too"
-    waiting = asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads"))
+    waiting = asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads"))
     await asyncio.sleep(0)
     async with arnia.store.write() as tx:
         await tx.clients.revoke("nobody")
@@ -88,7 +90,7 @@ async def test_what_was_written_while_somebody_looks_is_looked_at_again(arnia: N
 
 
 async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:
-    waiting = asyncio.create_task(arnia.notifier.wait_for(0, PATIENCE))
+    waiting = asyncio.create_task(arnia.notifier.wait_for(0, MAX_WAIT_SECONDS))
     async with a_node("arnia", dsn) as beside:
         await publish(beside, "solution", "glpi", a_solution())
         assert await waiting, "it was woken, and not told that the time is over"

@@ -22,7 +22,7 @@ from federation.store import feeds as store_feeds
 from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution, without
 from tests.nodes import publish
-from tests.store.steps import counts_are_true
+from tests.store.stepwise_transactions import counts_are_true
 from tests.sync.peers import Told, a_head, an_entry, held, reasons, take
 
 

@@ -17,7 +17,7 @@ from federation.sync import apply
 from federation.sync.apply import Batch, StaleCursor
 from federation.sync.pull import copy_of, pull, purge
 from tests.domain.builders import a_document, a_solution
-from tests.store.steps import arrivals, counts_are_true, waits
+from tests.store.stepwise_transactions import arrivals, counts_are_true, waits
 from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, reasons, take
 
 FEDERATION = FeedName("megalis", "federation")

@@ -29,12 +29,12 @@ from federation.domain.peer import IntroducedPeer, Peer, PeerState
 from federation.node import peers
 from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
-from tests.api.asking import NextDoor
-from tests.attack.forging import Key, Party
-from tests.audit.trails import entries
+from tests.api.http_client import NextDoor
+from tests.attack.forged_tokens import Key, Party
+from tests.audit.audit_trail import entries
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
-from tests.store.steps import begun
+from tests.store.stepwise_transactions import begun
 from tests.sync.peers import an_entry, held, take
 
 NOW = 1_800_000_000
@@ -173,7 +173,9 @@ def invitation(outside: Next, **changes: str) -> Invitation:
 @pytest.mark.usefixtures("clock")
 async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: Node, outside: Next) -> None:
     found = await peers.join(arnia, invitation(outside))
-    assert found == msgspec.structs.replace(await peer(arnia) or found, added_at=found.added_at)
+    stored = await peer(arnia)
+    assert stored is not None
+    assert found == msgspec.structs.replace(stored, added_at=found.added_at)
     assert (found.operator, found.state, found.private) == ("megalis", "pending", False)
     assert (found.url, found.name) == (outside.party.url, "Megalis")
     assert found.thumbprint == outside.party.key.kid

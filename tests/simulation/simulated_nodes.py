@@ -36,9 +36,9 @@ from federation.sync.loop import Loop
 from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
-from tests.simulation import wire
+from tests.simulation import faulty_network
 from tests.simulation.databases import Database
-from tests.simulation.wire import Answer, Outside, Wire
+from tests.simulation.faulty_network import Answer, Outside, Wire
 
 BEGIN = datetime(2030, 1, 1, 6, tzinfo=UTC)
 SKEW = 300
@@ -313,7 +313,8 @@ class World:
         node = self.nodes[reader]
         source = Wire(
             self.nodes[relay], reader,
-            chance=self.chance if faulty else None, kinds=wire.LIES, counts=self.counts, past=self.past,
+            chance=self.chance if faulty else None, kinds=faulty_network.LIES, counts=self.counts,
+            past=self.past,
         )  # fmt: skip
         result = "ok"
         try:
