@@ -32,7 +32,7 @@ from federation.node.records import WriteResult
 from federation.server.app import api, application, node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings
-from federation.store.database import opened
+from federation.store.database import open_store
 from federation.telemetry import Metrics
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -54,7 +54,7 @@ async def a_node(
         name=operator.title(),
         data_dir=Path("/nowhere"),
     )
-    async with opened(dsn) as store, node_of(settings, store) as node:
+    async with open_store(dsn) as store, node_of(settings, store) as node:
         if clock is not None:
             node.clock = clock
         yield node

@@ -21,6 +21,7 @@ from federation.domain.document import check_id
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import checkpoints, feeds, receipts
@@ -28,7 +29,6 @@ from federation.node.feeds import FeedPage
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.node.receipts import Feedback
-from federation.store.records import NodeState
 
 SSE = "text/event-stream"
 NEWS = 100

@@ -323,7 +323,7 @@ async def _set_aside(node: Node, tx: Writing) -> list[Occurrence]:
                 link=f"{node.url}/v1/peers",
             ),
         )
-        for one in await tx.feeds.rejected()
+        for one in await tx.rejected.all()
     ]
 
 

@@ -225,7 +225,7 @@ async def copies(node: Node, tx: Reading) -> dict[str, CopyAge]:
     """
     now = node.clock()
     found = {node.operator: CopyAge("own", 0)}
-    held, proved = await tx.feeds.all(), await tx.checkpoints.copies()
+    held, proved = await tx.feeds.all(), await tx.copies.all()
     for peer in await tx.peers.all():
         views = [
             feed_view(place, copy, now)

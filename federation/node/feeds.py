@@ -18,12 +18,12 @@ from federation.domain.errors import (
     Unavailable,
 )
 from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.store.database import Reading
 from federation.store.feeds import FeedState as FeedPlace
-from federation.store.records import NodeState
 
 
 class FeedPage(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class FeedPage(msgspec.Struct, frozen=True):
 
 async def heads(node: Node, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
     """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
-    async with node.store.look() as tx:
+    async with node.store.read_by_key() as tx:
         return tuple(place.as_head for place in await tx.feeds.of(origin or node.operator, visible_to=by))
 
 
@@ -59,8 +59,8 @@ async def deltas(
     """
     if since is not None and (told := node.notifier.deltas(before, *since, most_bytes)):
         return told
-    async with node.store.look() as tx:
-        places, found = await tx.feeds.deltas(before, most, most_bytes, visible_to=by)
+    async with node.store.read_by_key() as tx:
+        places, found = await tx.entries.deltas(before, most, most_bytes, visible_to=by)
     known = {head.name: Cursor(head.epoch, head.seq) for head in before}
     news = (
         FeedDelta(place.name, known[place.name], found[place.id]) for place in places if place.id in found
@@ -74,7 +74,7 @@ async def changes(
     """A page of a feed, by whom may read it: one of this node, or another origin's as it is held here."""
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        rows, more = await tx.feeds.entries(place, after, limit)
+        rows, more = await tx.entries.page(place, after, limit)
     seq = rows[-1][0] if rows else after.seq if after else 0
     epoch = place.epoch or ""
     return FeedPage(rows, epoch, place.head, Cursor(epoch, seq), more)
@@ -86,7 +86,7 @@ async def entries_at(node: Node, feed: FeedName, numbers: Sequence[int], *, by: 
         raise Invalid(f"at most {MAX_NUMBERS} entries are asked for at once", pointer="?numbers")
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        rows = await tx.feeds.entries_at(place, numbers)
+        rows = await tx.entries.at(place, numbers)
     epoch = place.epoch or ""
     return FeedPage(rows, epoch, place.head, Cursor(epoch, rows[-1][0] if rows else 0), False)
 
@@ -156,7 +156,7 @@ async def change_log(
 
 async def groups_of(node: Node, operator: str) -> frozenset[str]:
     """The groups of this node that a peer is a member of, now."""
-    async with node.store.look() as tx:
+    async with node.store.read_by_key() as tx:
         return await tx.records.groups_of(operator, node=node.operator)
 
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from federation.domain.errors import (
     Unreachable,
 )
+from federation.domain.node_state import NodeState
 from federation.domain.peer import OtherNodes
 from federation.domain.refusals import Refusals
 from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
 from federation.store.database import Store
-from federation.store.records import NodeState
 
 TOMBSTONES_DAYS = 90
 """Days that a tombstone is kept, unless the settings say otherwise."""
@@ -68,7 +68,7 @@ class Node:
         """Hold the keys that the database has now."""
         # One at a time: a slow reader must not put back what a later one has replaced.
         async with self._reading_keys, self.store.read() as tx:
-            self.keyring.reload(await tx.clients.keys())
+            self.keyring.reload(await tx.keys.all())
 
     def stop(self) -> None:
         """End waits and streams: the process is to stop."""

@@ -13,8 +13,8 @@ import msgspec
 
 from federation.domain.errors import Unavailable
 from federation.domain.feed import Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.store.database import Store
-from federation.store.records import NodeState
 
 log = logging.getLogger("federation.notifier")
 
@@ -109,8 +109,8 @@ class ChangeNotifier:
         Who may see which feed has not changed then, and who was shown this one is who may see the record.
         """
         published, kept = self._kept or (0, None)
-        alike = (now.epoch, now.trust, now.proved, now.published - 1)
-        was = (since.epoch, since.trust, since.proved, since.published)
+        alike = (now.epoch, now.trust, now.signed, now.published - 1)
+        was = (since.epoch, since.trust, since.signed, since.published)
         if kept is None or published != now.published or alike != was:
             return None
         if kept.feed is None:
@@ -173,7 +173,7 @@ class ChangeNotifier:
     async def refresh(self) -> None:
         """See where the database is now; what follows from it is done when this returns."""
         async with self._looking:
-            async with self._store.look() as tx:
+            async with self._store.read_by_key() as tx:
                 state = await tx.feeds.state()
             if state.trust != self.state.trust:
                 for then in self._on_trust:

@@ -27,6 +27,7 @@ from federation.domain.errors import (
 from federation.domain.feed import FeedName
 from federation.domain.query import PageKey, Query
 from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
+from federation.domain.stored_record import StoredRecord
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
@@ -34,7 +35,8 @@ from federation.node.node import Node
 from federation.node.notifier import OwnWrite
 from federation.node.previews import DryRun
 from federation.store.database import Writing
-from federation.store.records import LeavingRecord, StoredRecord, StoredRevision, locks_of
+from federation.store.record_writes import LeavingRecord, locks_of
+from federation.store.records import StoredRevision
 
 
 class Retract:
@@ -218,7 +220,7 @@ async def _write_by_one_statement(
     None where it does not stay: who may see it changes then, and that is noted in the same transaction.
     And where another writer was faster: the longer way has writers of one key queue.
     """
-    async with node.store.single(keeps=1) as tx:
+    async with node.store.autocommit(records=1) as tx:
         was, feeds = await tx.records.current_state(kind.type, node.operator, key)
         record = _next_record(node, kind, key, was, wish(key, was), node.clock())
         if record is None:
@@ -264,7 +266,7 @@ async def revise_many(
     locks = locks_of(kind.type, keys)
     for _ in range(MAX_ATTEMPTS):
         try:
-            async with node.store.write(keeps=len(keys), locks=locks) as tx:
+            async with node.store.write(records=len(keys), locks=locks) as tx:
                 outcomes, any_change = await _apply_edits(node, tx, kind, keys, wish, by, dry_run=dry_run)
         except WriteConflict:
             continue
@@ -413,7 +415,7 @@ def _live_document(name: str, held: StoredRevision | None) -> bytes:
 async def find(node: Node, kind: type[Content], origin: str, key: str, *, by: Caller) -> StoredRecord:
     """The record as it is stored, or its tombstone. Hidden and absent are one answer: NotFound."""
     check_id(origin, key)
-    async with node.store.look() as tx:
+    async with node.store.read_by_key() as tx:
         stored = await tx.records.find(kind.type, origin, key, visible_to=by)
     if stored is None:
         raise NotFound(f"there is no {kind.type} {origin}/{key} that you may see")

@@ -18,7 +18,7 @@ from federation.domain.visibility import itself
 from federation.node import exposure
 from federation.postgres import server as postgres_server
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
@@ -215,5 +215,5 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
 
 async def test_the_database_is_used_in_utc_whatever_the_server_thinks(fresh: str) -> None:
     await schema.migrate(fresh, "arnia")
-    async with opened(fresh) as store, store.read() as tx:
+    async with open_store(fresh) as store, store.read() as tx:
         assert await tx.feeds._session.connection.fetchval("SHOW timezone") == "UTC"

@@ -11,11 +11,11 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.feed import Head
+from federation.domain.node_state import NodeState
 from federation.domain.visibility import Caller, itself
 from federation.node import checkpoints, feeds, records
 from federation.node.node import Node
 from federation.node.notifier import ChangeNotifier, FeedDelta
-from federation.store.records import NodeState
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.steps import until

@@ -637,7 +637,7 @@ async def test_a_key_is_endorsed_by_the_one_that_signs_whichever_process_made_th
 async def test_keys_are_changed_one_after_the_other(arnia: Node, verb: Any) -> None:
     """By hand: somebody holds the keys, and who comes second waits for it."""
     holding = await begun(arnia.store)
-    await holding.tx.clients.lock_keys()
+    await holding.tx.keys.lock()
     coming = asyncio.create_task(verb(arnia))
     done, _ = await asyncio.wait([coming], timeout=0.3)
     assert not done
@@ -657,7 +657,7 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
     assert (entry.event, entry.actor, entry.subject) == ("key.rotated", "client-erp", key.jwk["kid"])
     assert entry.detail == {"replaces": first}
     async with arnia.store.read() as tx:
-        kept = {one.jwk["kid"]: one for one in await tx.clients.keys()}
+        kept = {one.jwk["kid"]: one for one in await tx.keys.all()}
     assert kept[first].retired
     assert "d" not in kept[first].jwk
     await peers.replace_key(arnia)
@@ -667,12 +667,12 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
 async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Node) -> None:
     await peers.rotate(arnia, after=timedelta(minutes=1))
     async with arnia.store.read() as tx:
-        newer, older = await tx.clients.keys()
+        newer, older = await tx.keys.all()
     for after, retired in ((-1, 0), (0, 1), (1, 0)):
         arnia.clock = lambda after=after: newer.use_from + timedelta(minutes=10, microseconds=after)  # type: ignore[misc]
         assert await peers.retire_keys(arnia) == retired
     async with arnia.store.read() as tx:
-        assert [key.retired for key in await tx.clients.keys()] == [False, True]
+        assert [key.retired for key in await tx.keys.all()] == [False, True]
     assert older.jwk["kid"] != newer.jwk["kid"]
 
 

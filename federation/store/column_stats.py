@@ -30,7 +30,7 @@ _ALL_OF = re.compile(f"{_LEXEME}(?: & {_LEXEME})+")
 _LEXEMES = re.compile(_LEXEME)
 
 
-class Common:
+class ColumnStats:
     """What is common among records, filters and words, and what is rare, as far as is known."""
 
     def __init__(self, facets: frozenset[str] = frozenset(), lexemes: frozenset[str] = frozenset()) -> None:
