@@ -101,7 +101,7 @@ async def fill(node: Node, many: int) -> None:
         async with node.store.write() as tx:
             place = await tx.feeds.open(FeedName(operator, audience), None)
             await tx.feeds.advance(place, Cursor("0" * 16, taken[-1][1]), delta=len(taken))
-            await tx.pulled_records.upsert_unmoved(operator, place.id, taken)
+            await tx.pulled_records.upsert_in_place(operator, place.id, taken)
 
     for operator in OPERATORS:
         each = many // len(OPERATORS)
@@ -218,7 +218,7 @@ async def _revise(node: Node, operator: str) -> None:
     record = to_record(draft, Deployment, operator, key, revision=2, created_at=now, updated_at=now)
     async with node.store.write() as tx:
         place = await tx.feeds.open(FeedName(operator, "federation"), None)
-        await tx.pulled_records.upsert_unmoved(operator, place.id, [(record, 10_000_000 + number)])
+        await tx.pulled_records.upsert_in_place(operator, place.id, [(record, 10_000_000 + number)])
 
 
 async def timed(asked: int, ask: Callable[[], Awaitable[Any]]) -> list[float]:

@@ -26,9 +26,9 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
 from federation.node import feeds, records
+from federation.node.edits import WriteResult
 from federation.node.keys import DPoPSigner
 from federation.node.node import Node
-from federation.node.records import WriteResult
 from federation.server.app import api, application, node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings

@@ -135,7 +135,7 @@ class Tokens:
         fingerprint = fingerprint_of(token)
         now = time.time()
         known = self._remembered.get(fingerprint)
-        if known is not None and now < known[0] and not self._node.notifier.blind:
+        if known is not None and now < known[0] and not self._node.notifier.failing:
             return known[1]
         cleared = self._cleared
         found = await self._check(token, fingerprint, now)

@@ -98,7 +98,7 @@ class Feeds(Controller):
             if held is not None and told:
                 since = (shown, seen) if shown is not None else None
                 heads, news = await feeds.deltas(
-                    node, held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since
+                    node, held, by=caller, max_entries=NEWS, max_bytes=NEWS_BYTES, since=since
                 )
                 # From here on it is this caller who holds them, in the groups that it was in then.
                 shown = seen

@@ -76,7 +76,7 @@ async def sign_audit_checkpoint(node: Node) -> SignedAuditCheckpoint | None:
         walk.n, node.keyring.sign(msgspec.structs.asdict(claims_now), typ=CHECKPOINT)
     )
     async with node.store.write() as writing:
-        await writing.audit.keep_checkpoint(signed)
+        await writing.audit.store_checkpoint(signed)
     return signed
 
 

@@ -46,9 +46,10 @@ from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.copies import feed_view
+from federation.node.edits import WriteResult
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
-from federation.node.records import NO_PRECONDITIONS, Preconditions, WriteResult
+from federation.node.records import NO_PRECONDITIONS, Preconditions
 from federation.store.database import Reading
 from federation.store.exposure import CoverageSet, DeploymentGroup, SingleDeployment, covering
 

@@ -28,7 +28,7 @@ async def drop_expired_tombstones(node: Node) -> int:
     if dropped:
         await sign_checkpoints(node)
     async with node.store.write() as writing:
-        await writing.retention.drop_unnumbered(before)
+        await writing.retention.drop_without_number(before)
         await writing.receipts.clear(before)
     return dropped
 

@@ -77,7 +77,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 
 async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
-        await tx.tokens.delete_expired()
+        await tx.tokens.expire()
     await peers.retire_keys(node)
 
 

@@ -45,7 +45,7 @@ _LIST_PENDING_RECEIPTS = Statement(
 _LIST_CONFIRMED_ORIGINS = Statement(
     select(feeds.c.origin).join(copies, copies.c.feed == feeds.c.id).where(copies.c.confirmed).distinct()
 )
-_MARK_VERIFIED = """
+_NOTE_VERIFICATION = """
 WITH stored AS (
     UPDATE digests
     SET seq = $2, retained_from = $3, count = $4, buckets = $5, marked = '{}',
@@ -70,7 +70,7 @@ FROM records WHERE feed = $1 AND seq > (SELECT seq FROM confirmed) AND seq <= $2
 
 The last query sees the copy as it was before. It reads numbers between two, as ``COMPUTE_CHANGED_BUCKETS``.
 """
-_MARK_DIVERGED = Statement(
+_NOTE_DIVERGENCE = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"))
     .values(
@@ -249,7 +249,7 @@ class CopiesReader:
 class CopiesWriter(CopiesReader):
     """Copies, in a transaction that may change them."""
 
-    async def mark_verified(
+    async def note_verification(
         self, feed: int, state: DigestState, checkpoint: str, signed_at: datetime, expires_at: datetime
     ) -> bool:
         """Store the computed state of a copy, which is what its origin signed.
@@ -258,14 +258,14 @@ class CopiesWriter(CopiesReader):
         numbers without a record, beyond the last comparison and the last withdrawal that was confirmed.
         """
         gaps: bool = await self._session.connection.fetchval(
-            _MARK_VERIFIED, feed, *state_columns(state), checkpoint, signed_at, expires_at
+            _NOTE_VERIFICATION, feed, *state_columns(state), checkpoint, signed_at, expires_at
         )
         return gaps
 
-    async def mark_diverged(self, feed: int, detail: str, *, tried: str, tried_at: datetime) -> None:
+    async def note_divergence(self, feed: int, detail: str, *, tried: str, tried_at: datetime) -> None:
         """Note that the copy is not what its origin signed; ``tried``: the roots a repair left unequal."""
         await self._session.run(
-            _MARK_DIVERGED, feed=feed, detail=detail[:500], tried=tried, tried_at=tried_at
+            _NOTE_DIVERGENCE, feed=feed, detail=detail[:500], tried=tried, tried_at=tried_at
         )
 
     async def mark_seen(self, feed: int, signed_at: datetime) -> None:

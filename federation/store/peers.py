@@ -1,4 +1,4 @@
-"""Peers at rest."""
+"""Peers and invitations."""
 
 from __future__ import annotations
 
@@ -88,22 +88,22 @@ _LIST_INVITATIONS = Statement(
     .limit(1_000)
 )
 _REMOVE = Statement(delete(peers).where(peers.c.operator == param("operator", Text)))
-_MARK_ANSWERED = Statement(
+_NOTE_ANSWER = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values(contacted_at=func.now(), failures=0, failure=None, next_try_at=None)
 )
-_MARK_FAILED = Statement(
+_NOTE_FAILURE = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values(
-        failures=peers.c.failures + 1, failure=param("why", Text), next_try_at=param("next_try_at", Moment)
+        failures=peers.c.failures + 1, failure=param("reason", Text), next_try_at=param("next_try_at", Moment)
     )
 )
 
 
 class PeersReader:
-    """The peers of this node."""
+    """The peers of this node, for reading."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -125,7 +125,7 @@ class PeersWriter(PeersReader):
     """The peers of this node, in a transaction that may change them."""
 
     async def lock(self, operator: str) -> Peer | None:
-        """The peer, and nobody else changes it until the commit."""
+        """The peer, locked until the commit."""
         row = await self._session.one(_LOCK, operator=operator)
         return _peer(row) if row else None
 
@@ -135,10 +135,10 @@ class PeersWriter(PeersReader):
         await self._session.run(COUNT_TRUST_CHANGE)
 
     async def may_read_keys(self, operator: str, now: datetime, every: timedelta) -> bool:
-        """Whether its key set may be asked for again: True once in so long, over all processes."""
+        """Claim the next read of its key set: True once in ``every``, over all processes."""
         return (await self._session.run(_CLAIM_KEY_READ, operator=operator, now=now, before=now - every)) == 1
 
-    async def keep_keys(self, operator: str, keys: dict[str, Any], thumbprint: str) -> None:
+    async def store_keys(self, operator: str, keys: dict[str, Any], thumbprint: str) -> None:
         await self._session.run(_STORE_KEYS, operator=operator, keys=keys, thumbprint=thumbprint)
         await self._session.run(COUNT_TRUST_CHANGE)
 
@@ -148,12 +148,12 @@ class PeersWriter(PeersReader):
         )
 
     async def use_invitation(self, secret_hash: bytes, operator: str, now: datetime) -> bool | None:
-        """Use an invitation, once: whether it allows private addresses; None when it does not hold."""
+        """Use an invitation, once. Returns True if it allows private addresses; None when it is not valid."""
         row = await self._session.one(_USE_INVITATION, secret_hash=secret_hash, operator=operator, now=now)
         return None if row is None else bool(row[0])
 
     async def add(self, peer: Peer) -> None:
-        """Keep a peer, in the place of what was known of its operator."""
+        """Store a peer, in place of an earlier one of its operator."""
         await self._session.run(
             _ADD,
             operator=peer.operator,
@@ -167,16 +167,18 @@ class PeersWriter(PeersReader):
         await self._session.run(COUNT_TRUST_CHANGE)
 
     async def remove(self, operator: str) -> bool:
-        gone = await self._session.run(_REMOVE, operator=operator)
+        removed = await self._session.run(_REMOVE, operator=operator)
         await self._session.run(COUNT_TRUST_CHANGE)
-        return gone == 1
+        return removed == 1
 
-    async def mark_answered(self, operator: str) -> None:
-        """It answered as it should."""
-        await self._session.run(_MARK_ANSWERED, operator=operator)
+    async def note_answer(self, operator: str) -> None:
+        """Note a valid answer, and forget earlier failures."""
+        await self._session.run(_NOTE_ANSWER, operator=operator)
 
-    async def mark_failed(self, operator: str, why: str, next_try_at: datetime) -> None:
-        await self._session.run(_MARK_FAILED, operator=operator, why=why[:500], next_try_at=next_try_at)
+    async def note_failure(self, operator: str, reason: str, next_try_at: datetime) -> None:
+        await self._session.run(
+            _NOTE_FAILURE, operator=operator, reason=reason[:500], next_try_at=next_try_at
+        )
 
 
 def _peer(row: Any) -> Peer:

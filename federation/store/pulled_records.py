@@ -236,7 +236,7 @@ class PulledRecordsWriter:
             tag: str = await self._session.connection.execute(UPSERT, *_columns(pulled), origin, *advance)
         return not tag.endswith(" 0")
 
-    async def upsert_unmoved(self, origin: str, feed: int, pulled: Sequence[tuple[Record, int]]) -> None:
+    async def upsert_in_place(self, origin: str, feed: int, pulled: Sequence[tuple[Record, int]]) -> None:
         """Store records as ``upsert`` does, of a feed that stays where it is."""
         with translated_errors(len(pulled)):
             await self._session.connection.execute(

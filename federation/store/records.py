@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
-from federation.domain.stored_record import StoredRecord
+from federation.domain.stored import StoredRecord
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.pages import bounded

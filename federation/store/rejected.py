@@ -42,7 +42,7 @@ _CLEAR = Statement(
         (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", ARRAY(Text)).any_(),
     )
 )
-_LIST_UNREPORTED = Statement(
+_LIST_PENDING_REPORTS = Statement(
     select(
         set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
         set_aside.c.revision, set_aside.c.reason, set_aside.c.detail,
@@ -52,7 +52,7 @@ _LIST_UNREPORTED = Statement(
     .order_by(set_aside.c.feed, set_aside.c.seq)
     .limit(param("limit"))
 )  # fmt: skip
-_MARK_REPORTED = """
+_NOTE_REPORT = """
 UPDATE set_aside SET told = true FROM unnest($2::text[], $3::text[], $4::bigint[]) AS t(type, key, seq)
 WHERE set_aside.feed = $1 AND set_aside.type = t.type AND set_aside.key = t.key AND set_aside.seq = t.seq
 """
@@ -79,10 +79,10 @@ class RejectedReader:
             RejectedEntryView(*(*row[:8], as_instant(row["at"]))) for row in await self._session.all(_LIST)
         )
 
-    async def unreported(self, origin: str, limit: int) -> dict[tuple[int, str], list[RejectedEntry]]:
+    async def pending_reports(self, origin: str, limit: int) -> dict[tuple[int, str], list[RejectedEntry]]:
         """Rejected entries of an origin's feeds that it has not been told of, by feed and audience."""
         entries: dict[tuple[int, str], list[RejectedEntry]] = {}
-        for row in await self._session.all(_LIST_UNREPORTED, origin=origin, limit=limit):
+        for row in await self._session.all(_LIST_PENDING_REPORTS, origin=origin, limit=limit):
             entry = RejectedEntry(
                 seq=row["seq"],
                 type=row["type"],
@@ -109,10 +109,10 @@ class RejectedWriter(RejectedReader):
         )
         return frozenset(row["seq"] for row in rows)
 
-    async def mark_reported(self, feed: int, entries: Sequence[RejectedEntry]) -> None:
+    async def note_report(self, feed: int, entries: Sequence[RejectedEntry]) -> None:
         """Note that the origin has been told of these."""
         await self._session.connection.execute(
-            _MARK_REPORTED,
+            _NOTE_REPORT,
             feed,
             *([getattr(entry, name) for entry in entries] for name in ("type", "key", "seq")),
         )

@@ -39,7 +39,7 @@ retained AS (
 SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets
 FROM (SELECT bucket FROM dropped_records UNION ALL SELECT bucket FROM dropped_withdrawals) AS changed
 """
-_DROP_UNNUMBERED = """
+_DROP_WITHOUT_NUMBER = """
 WITH dropped_records AS (
     DELETE FROM records WHERE feed IS NULL AND retracted AND updated_at < $1 RETURNING arrived
 ),
@@ -67,6 +67,6 @@ class RetentionWriter:
         """
         return list(await self._session.connection.fetchval(_DROP_TOMBSTONES, feed, until))
 
-    async def drop_unnumbered(self, before: datetime) -> None:
+    async def drop_without_number(self, before: datetime) -> None:
         """Drop tombstones that are in no feed, and withdrawals without a number, from before that time."""
-        await self._session.connection.execute(_DROP_UNNUMBERED, before)
+        await self._session.connection.execute(_DROP_WITHOUT_NUMBER, before)

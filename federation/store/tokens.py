@@ -76,6 +76,6 @@ class TokensWriter(TokensReader):
         tag: str = await self._session.connection.execute(_USE_DPOP_PROOF, fingerprint, expires_at)
         return tag == "INSERT 0 1"
 
-    async def delete_expired(self) -> int:
+    async def expire(self) -> int:
         """Forget expired assertions, proofs and revoked tokens. Returns their number."""
         return sum([await self._session.run(statement) for statement in _DELETE_EXPIRED])

@@ -263,7 +263,7 @@ async def _diverged(node: Node, name: FeedName, why: str, tried: str) -> None:
     log.error("a copy has diverged", extra={"feed": str(name), "reason": why})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.copies.mark_diverged(place.id, why, tried=tried, tried_at=node.clock())
+            await tx.copies.note_divergence(place.id, why, tried=tried, tried_at=node.clock())
 
 
 # What the origin is told
@@ -276,7 +276,7 @@ async def answer(node: Node, origin: Peer, source: Answering) -> None:
     """
     async with node.store.read() as tx:
         owed = await tx.copies.pending_receipts(origin.operator)
-        untold = await tx.rejected.unreported(origin.operator, MAX_NUMBERS)
+        untold = await tx.rejected.pending_reports(origin.operator, MAX_NUMBERS)
     for one in owed:
         receipt = Receipt(
             iss=node.operator,
@@ -293,4 +293,4 @@ async def answer(node: Node, origin: Peer, source: Answering) -> None:
     for (feed, audience), several in untold.items():
         await source.feedback(audience, tuple(several))
         async with node.store.write() as writing:
-            await writing.rejected.mark_reported(feed, several)
+            await writing.rejected.note_report(feed, several)

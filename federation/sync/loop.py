@@ -184,7 +184,7 @@ class Loop:
                 await asyncio.sleep(PAUSE)
             if failing or now - noted > NOTED:
                 async with self._node.store.write() as tx:
-                    await tx.peers.mark_answered(peer.operator)
+                    await tx.peers.note_answer(peer.operator)
                 noted, failing = now, False
             source.answered = True
             if now - swept > sweep:
@@ -314,4 +314,4 @@ class Loop:
         )
         with suppress(Refused):
             async with self._node.store.write() as tx:
-                await tx.peers.mark_failed(peer.operator, why, self._node.clock() + wait)
+                await tx.peers.note_failure(peer.operator, why, self._node.clock() + wait)

@@ -103,7 +103,7 @@ async def _compared(tx: Writing, place: FeedState, proof: SignedState) -> Digest
     if place.epoch != said.epoch:
         await tx.feeds.advance(place, said.cursor, delta=0)
     signed_at, expires_at = checkpoints.moment(said.iat), checkpoints.moment(said.exp)
-    gaps = await tx.copies.mark_verified(place.id, state, proof.jws, signed_at, expires_at)
+    gaps = await tx.copies.note_verification(place.id, state, proof.jws, signed_at, expires_at)
     # Of another epoch, its origin may have lost our receipts with what it has lost. A number without a
     # record may be that of a withdrawal that was lost on its way or could not be read: no digest shows
     # one of a record that we never held, and its origin waits for our receipt.
@@ -316,7 +316,7 @@ class Repair:
             await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key in names])
             await tx.repairs.clear_seq(place.id, [seq for _, seq in kept])
             if kept:
-                await tx.pulled_records.upsert_unmoved(place.origin, place.id, kept)
+                await tx.pulled_records.upsert_in_place(place.origin, place.id, kept)
         self._node.notifier.notify()
         self._taken.repaired += len(kept)
         for bad in refused:

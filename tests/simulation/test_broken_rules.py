@@ -14,10 +14,10 @@ from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
 from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, verify
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, records
+from federation.node import checkpoints, copies, edits, records
 from federation.node import feeds as node_feeds
+from federation.node.edits import Retract
 from federation.node.node import Node
-from federation.node.records import Retract
 from federation.store import feeds
 from federation.store.entries import EntriesReader
 from federation.store.pulled_records import PulledRecordsWriter
@@ -163,7 +163,7 @@ async def many_removals_wait(arnia: Node, megalis: Node) -> None:
     await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
-    await records.revise_many(arnia, Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
+    await edits.edit_many(arnia, Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert len(await held(megalis, "arnia")) == 130
@@ -188,9 +188,7 @@ async def no_number_appears_behind_a_reader(arnia: Node, megalis: Node) -> None:
     await publish(arnia, "solution", "quick", a_solution())
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
-    await records._apply_edits(
-        arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False
-    )
+    await edits._apply(arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False)
     await slow.commit()
     await checkpoints.sign_checkpoints(arnia)
     source = Near(arnia, "megalis")
@@ -216,7 +214,7 @@ def numbers_are_given_when_a_write_begins(broken: Broken, node: Node) -> None:
 
     async def placing(self: RecordsWriter, origin: str, kept: Any, leaving: Any = ()) -> None:
         for record, feed, _ in kept:
-            await PulledRecordsWriter(self._session).upsert_unmoved(
+            await PulledRecordsWriter(self._session).upsert_in_place(
                 origin, feed, [(record, numbers[record.key])]
             )
 

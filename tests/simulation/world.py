@@ -23,11 +23,11 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, epochs, records, retention
+from federation.node import checkpoints, edits, epochs, records, retention
 from federation.node import peers as node_peers
+from federation.node.edits import Retract
 from federation.node.keys import Keyring
 from federation.node.node import Node
-from federation.node.records import Retract
 from federation.store.database import Store, Writing, open_store
 from federation.sync import peer_client, repair
 from federation.sync.apply import StaleCursor
@@ -212,7 +212,7 @@ class World:
         await self.write(
             operator,
             "retract many",
-            lambda node: records.revise_many(node, Solution, keys, wish, by=itself(operator)),
+            lambda node: edits.edit_many(node, Solution, keys, wish, by=itself(operator)),
         )
 
     async def move(self, operator: str) -> None:

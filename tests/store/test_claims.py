@@ -84,7 +84,7 @@ async def test_a_transaction_whose_connection_is_killed_is_undone_and_says_so(ar
         async with arnia.store.write() as tx:
             await tx.feeds.open((await tx.feeds.all())[0].name, None)
             pid = await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()")
-            await tx.peers.mark_failed("megalis", "lost", arnia.clock())
+            await tx.peers.note_failure("megalis", "lost", arnia.clock())
             await look.fetchval("SELECT pg_terminate_backend($1)", pid)
             await until(lambda: _gone(look, pid))
             await tx.feeds.all()

@@ -20,8 +20,9 @@ from federation.domain.node_state import NodeState
 from federation.domain.record import Record
 from federation.domain.visibility import itself
 from federation.node import feeds, records
+from federation.node.edits import MAX_ATTEMPTS, WriteResult
 from federation.node.node import Node
-from federation.node.records import MAX_ATTEMPTS, Preconditions, WriteResult
+from federation.node.records import Preconditions
 from federation.store import pulled_records, record_writes
 from federation.store.database import Writing
 from federation.store.list_filters import endings
@@ -620,7 +621,7 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
     own, taken = await begun(arnia.store), await begun(arnia.store)
     await own.tx.records.upsert("arnia", [(a_record(key=key), feed, 1) for key in "ab"])
     coming = asyncio.create_task(
-        taken.tx.pulled_records.upsert_unmoved("megalis", others, [(theirs("x"), 7), (theirs("y"), 9)])
+        taken.tx.pulled_records.upsert_in_place("megalis", others, [(theirs("x"), 7), (theirs("y"), 9)])
     )
     await waits(look)
     rows, cursor, _ = await feeds.change_log(arnia, None, by=itself("arnia"))

@@ -47,7 +47,7 @@ async def differences(dsn: str, wanted: MetaData) -> list[Any]:
         )
         return list(compare_metadata(context, wanted))
 
-    async with schema._connected(dsn) as connection:
+    async with schema._connect(dsn) as connection:
         return await connection.run_sync(compare)
 
 
@@ -192,7 +192,7 @@ async def test_an_upgrade_brings_in_anew_what_exposure_is_told_from(
 
 async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "OLDEST_POSTGRESQL", 990_000)
+        patch.setattr(schema, "MIN_POSTGRESQL_VERSION", 990_000)
         with pytest.raises(CommandFailed, match="or later is needed"):
             await schema.migrate(fresh, "arnia")
     assert await schema.is_new(fresh)

@@ -210,8 +210,8 @@ async def test_an_origin_is_owed_word_of_what_was_dropped_or_not_taken_and_of_no
     await take(arnia, an_entry(3, hash="0" * 64))
     assert await owes()
     async with arnia.store.write() as tx:
-        ((feed, _), several) = next(iter((await tx.rejected.unreported("megalis", 10)).items()))
-        await tx.rejected.mark_reported(feed, several)
+        ((feed, _), several) = next(iter((await tx.rejected.pending_reports("megalis", 10)).items()))
+        await tx.rejected.note_report(feed, several)
     assert not await owes()
     await take(arnia, an_entry(4, op="withdraw", key="k1", revision=2))
     assert await owes()

@@ -129,7 +129,7 @@ async def noted(node: Node) -> list[tuple[str, str, str]]:
 
 def is_nudged(node: Node) -> bool:
     """Whether the watch was told to look now. (Nothing else has run since.)"""
-    return node.notifier._nudged.is_set()
+    return node.notifier._refresh_due.is_set()
 
 
 # Inviting
@@ -494,7 +494,7 @@ async def test_a_peer_is_suspended_and_resumed(arnia: Node) -> None:
     for verb, state, event in (
         (peers.suspend, "suspended", "peer.suspended"), (peers.resume, "active", "peer.resumed")
     ):  # fmt: skip
-        arnia.notifier._nudged.clear()
+        arnia.notifier._refresh_due.clear()
         found = await verb(arnia, "megalis", by="client-erp")
         assert is_nudged(arnia)
         kept = await peer(arnia)
@@ -534,7 +534,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
         await take(arnia, entry, name=FeedName(origin, audience))
     await publish(arnia, "solution", "own", a_solution(), tlp="GREEN")
     assert set(await held(arnia)) == {"megalis-public", "megalis-federation", "megalis-close"}
-    arnia.notifier._nudged.clear()
+    arnia.notifier._refresh_due.clear()
     found, why = await peers.leave(arnia, "megalis", by="client-erp")
     assert is_nudged(arnia)
     assert (found.state, why) == ("left", None)
@@ -570,7 +570,7 @@ async def test_who_cannot_be_reached_is_left_and_why_is_said(arnia: Node, outsid
 
 async def test_who_says_farewell_has_left_by_itself(arnia: Node) -> None:
     await knows(arnia, Party("megalis"))
-    arnia.notifier._nudged.clear()
+    arnia.notifier._refresh_due.clear()
     await peers.accept_disconnect(arnia, "megalis")
     assert is_nudged(arnia)
     assert await noted(arnia) == [("peer.left", "megalis", "megalis")]
@@ -762,7 +762,7 @@ async def test_keys_that_come_after_something_else_has_changed_are_not_kept(
             elif how == "forgotten":
                 await tx.peers.remove("megalis")
             else:
-                await tx.peers.keep_keys("megalis", ring.public(), ring.kid)
+                await tx.peers.store_keys("megalis", ring.public(), ring.kid)
         return msgspec.structs.replace(outside.told, jwks=jwks)
 
     monkeypatch.setattr(outside, "introduce", introduce)

@@ -103,7 +103,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
 ) -> None:
     # In life there are ten minutes before a new key signs, and every process sees it in half a second.
     # Here it is half a second, and they look ten times in it.
-    monkeypatch.setattr(ChangeNotifier, "IDLE", 0.05)
+    monkeypatch.setattr(ChangeNotifier, "IDLE_POLL_SECONDS", 0.05)
     monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(seconds=0.05))
     arnia, megalis = nodes["arnia"], nodes["megalis"]
     traffic = Traffic()

@@ -1,4 +1,4 @@
-"""A record as the database has it."""
+"""A record as it is stored and served."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class StoredRecord(msgspec.Struct, frozen=True):
-    """A record as it is served: its bytes, and what the HTTP headers need."""
+    """A record as it is served: bytes and what the HTTP headers need."""
 
     document: bytes
     hash: bytes
