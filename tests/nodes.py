@@ -28,13 +28,13 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
 from federation.node import feeds, records
+from federation.node.edits import WriteResult
 from federation.node.keys import DPoPSigner
 from federation.node.node import Node
-from federation.node.records import WriteResult
 from federation.server.app import api, application, attach, node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings
-from federation.store.database import opened
+from federation.store.database import open_store
 from federation.telemetry import Metrics
 from tests.waiting import MAX_WAIT_SECONDS
 
@@ -57,7 +57,7 @@ async def a_node(
         name=operator.title(),
         data_dir=Path("/nowhere"),
     )
-    async with opened(dsn) as store, node_of(settings, store) as node:
+    async with open_store(dsn) as store, node_of(settings, store) as node:
         if clock is not None:
             node.clock = clock
         yield node

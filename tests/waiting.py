@@ -41,7 +41,7 @@ async def wait_for_waiter(node: Node) -> None:
     """Return when somebody waits for a change of the node's database."""
 
     async def somebody() -> bool:
-        return bool(node.notifier._waiting)
+        return bool(node.notifier._waiters)
 
     await until(somebody)
 

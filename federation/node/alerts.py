@@ -327,7 +327,7 @@ async def _rejected(node: Node, tx: Writing) -> list[Occurrence]:
                 link=f"{node.url}/v1/peers",
             ),
         )
-        for one in await tx.feeds.rejected()
+        for one in await tx.rejected.all()
     ]
 
 

@@ -281,10 +281,10 @@ async def test_a_check_is_remembered_for_a_minute_and_no_longer_than_the_token_h
     now = float(NOW)
     await tokens.holder(token)
     before = checked
-    arnia.notifier.blind = True  # who cannot look does not see that somebody was cut off
+    arnia.notifier.failing = True  # who cannot look does not see that somebody was cut off
     await tokens.holder(token)
     assert checked == before + 1
-    arnia.notifier.blind = False
+    arnia.notifier.failing = False
     await tokens.holder(token)
     assert checked == before + 1
     await tokens._forget()

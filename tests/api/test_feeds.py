@@ -16,7 +16,7 @@ from federation.domain.feed import FeedName, mint_epoch
 from federation.domain.visibility import itself
 from federation.node import epochs, records, retention
 from federation.node.node import Node
-from federation.store.feeds import FeedsReader
+from federation.store.entries import EntriesReader
 from tests.api.http_client import Stopwatch, executed, fine, lines, on_the_wire, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish
@@ -195,14 +195,14 @@ async def test_of_one_record_who_waits_is_told_without_a_question_to_the_databas
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
-    news = FeedsReader.deltas
+    news = EntriesReader.deltas
 
-    async def counted(self: FeedsReader, *said: Any, **named: Any) -> Any:
+    async def counted(self: EntriesReader, *said: Any, **named: Any) -> Any:
         nonlocal asked
         asked += 1
         return await news(self, *said, **named)
 
-    monkeypatch.setattr(FeedsReader, "deltas", counted)
+    monkeypatch.setattr(EntriesReader, "deltas", counted)
     await publish(arnia, "solution", "before", a_solution())
     await arnia.notifier.refresh()
     lines = await told_while_waiting(arnia, peer, publish(arnia, "solution", "one", a_solution()))

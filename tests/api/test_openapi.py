@@ -379,7 +379,7 @@ async def proofs_are_told(
     await own.get("/v1/withdrawals")
     async with arnia.store.write() as tx:
         place = await tx.feeds.open(FeedName("megalis", "public"), None)
-        await tx.checkpoints.pause(place.id, "all of it")
+        await tx.copies.pause(place.id, "all of it")
     for client in (anyone, own, own):
         await client.post("/v1/peers/megalis/confirm")
 

@@ -18,8 +18,8 @@ from federation.domain.feed import Lines
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import records as node_records
+from federation.node.edits import WriteResult
 from federation.node.node import Node
-from federation.node.records import WriteResult
 from tests.api.http_client import NDJSON, lines, ndjson, on_the_wire, upload
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import publish

@@ -13,7 +13,7 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
 from federation.store.audit import _LOCK
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.audit.audit_trail import entries, holds, noted, trail
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -24,7 +24,7 @@ WRITERS = 40
 
 
 async def test_what_is_noted_at_once_is_dense_and_chained(arnia: Node, dsn: str) -> None:
-    async with opened(dsn, connections=5) as other:
+    async with open_store(dsn, connections=5) as other:
 
         async def write(n: int) -> None:
             async with (arnia.store if n % 2 else other).write() as tx:

@@ -19,7 +19,7 @@ from federation.node import audit
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
 from federation.server import maintenance
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.audit.audit_trail import entries, holds, noted, trail
 from tests.nodes import a_node, served
 from tests.waiting import MAX_WAIT_SECONDS, until
@@ -73,7 +73,7 @@ async def test_the_chores_are_done_from_time_to_time(
     for name in ("FLUSH_SECONDS", "FORGET_SECONDS", "CHECKPOINT_SECONDS"):
         monkeypatch.setattr(maintenance, name, 0.02)
     async with arnia.store.write() as tx:
-        await tx.clients.use_assertion(b"old", arnia.clock() - timedelta(seconds=1))
+        await tx.tokens.use_assertion(b"old", arnia.clock() - timedelta(seconds=1))
     async with maintenance.running(arnia):
         arnia.refusals.count("list", "unauthenticated", ANONYMOUS)
 
@@ -172,7 +172,7 @@ async def said(process: asyncio.subprocess.Process) -> int:
 
 
 async def test_several_processes_write_one_chain_and_a_killed_one_breaks_nothing(dsn: str) -> None:
-    async with opened(dsn):
+    async with open_store(dsn):
         writers = [await a_writer(dsn, f"w{n}") for n in range(3)]
         committed = {}
         try:

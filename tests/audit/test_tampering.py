@@ -357,11 +357,9 @@ async def test_checkpoints_hold_when_the_node_has_another_key_and_the_former_one
 ) -> None:
     former = arnia.keyring.kid
     async with arnia.store.write() as tx:
-        await tx.clients.add_key(
-            OwnKey(jwk=mint_private_key(), use_from=arnia.clock() - timedelta(seconds=1))
-        )
-        await tx.clients.retire_key(former)
-        arnia.keyring.reload(await tx.clients.keys())
+        await tx.keys.add(OwnKey(jwk=mint_private_key(), use_from=arnia.clock() - timedelta(seconds=1)))
+        await tx.keys.retire(former)
+        arnia.keyring.reload(await tx.keys.all())
     assert arnia.keyring.kid != former
     await noted(arnia)
     await audit.sign_audit_checkpoint(arnia)

@@ -31,7 +31,7 @@ from federation.postgres import server
 from federation.server.app import node_of
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.conftest import emptied
 from tests.embedded.processes import postmaster, status
 from tests.nodes import a_client, answers, free_port, peer_of
@@ -281,7 +281,7 @@ async def chaos(directory: Path, seed: int) -> AsyncIterator[Chaos]:
                 settings = Settings(
                     operator=operator, url=found.url(operator), name=operator.title(), data_dir=directory
                 )
-                store = await opening.enter_async_context(opened(found.dsns[operator], connections=2))
+                store = await opening.enter_async_context(open_store(found.dsns[operator], connections=2))
                 nodes[operator] = await opening.enter_async_context(node_of(settings, store))
             origin, reader = nodes[ORIGIN], nodes[READER]
             for one, other in ((origin, reader), (reader, origin)):

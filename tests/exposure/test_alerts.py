@@ -181,7 +181,7 @@ async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is
     await records.retract(arnia, Incident, "arnia", "retracted", by=itself("arnia"))
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
-        await tx.records.purge(place.id, [("incident", "withdrawn", 2, 2)])
+        await tx.pulled_records.purge(place.id, [("incident", "withdrawn", 2, 2)])
         rows = await tx.records._session.connection.fetch("SELECT data, name, subject FROM alerts")
         assert b"canari" not in b"".join(row["data"] for row in rows), "nothing of it is kept, either"
     receiver.down = False
@@ -634,7 +634,7 @@ async def test_a_peer_is_silent_since_it_last_answered(
     await subscribed(arnia, "peer.stale")
     await introduce(arnia, megalis)
     async with arnia.store.write() as tx:
-        await tx.peers.mark_answered("megalis")
+        await tx.peers.note_answer("megalis")
         await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
     moment[0] += timedelta(minutes=9)
     assert await alerts.notice(arnia) == 0

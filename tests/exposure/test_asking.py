@@ -270,7 +270,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         await tx.feeds.open(FeedName("megalis", "public"), None)
         await tx.feeds.open(FeedName("megalis", "federation"), None)
         await tx.feeds.open(FeedName("recia", "public"), None)
-        await tx.peers.mark_answered("megalis")
+        await tx.peers.note_answer("megalis")
     states = {
         ("megalis", "public"): Shown("verified", 7), ("megalis", "federation"): Shown("verified", 9),
         ("recia", "public"): Shown("diverged", 1_000), ("arnia", "public"): Shown("diverged", 1_000),
@@ -279,7 +279,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         exposure, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
     )
     every = {FeedName(*name): object() for name in states}
-    monkeypatch.setattr("federation.store.checkpoints.CheckpointsReader.copies", _answering(every))
+    monkeypatch.setattr("federation.store.copies.CopiesReader.all", _answering(every))
 
     async def copy_of(operator: str) -> CopyAge:
         return (await hits(arnia))[operator].copy

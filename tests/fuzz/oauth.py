@@ -874,7 +874,7 @@ class Cases:
 
         async def is_gone() -> str | None:
             async with self.world.node.store.read() as tx:
-                gone = await tx.clients.is_revoked(hashlib.sha256(token.encode()).digest())
+                gone = await tx.tokens.is_revoked(hashlib.sha256(token.encode()).digest())
             return None if gone else "the token was not revoked"
 
         return self._about("must", "", "revoke", client, token, lambda s: s.status == 200, after=is_gone)

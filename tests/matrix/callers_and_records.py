@@ -150,7 +150,7 @@ async def _copied(node: Node, thing: Thing, n: int) -> tuple[bytes, bytes]:
         record = tombstone(record.document, updated_at=NOW)
     async with node.store.write() as tx:
         place = await tx.feeds.open(FeedName(THERE, record.audience), "0" * 16)
-        await tx.records.take(THERE, place.id, [(record, n)])
+        await tx.pulled_records.upsert_in_place(THERE, place.id, [(record, n)])
     return record.hash, record.document
 
 

@@ -160,12 +160,12 @@ async def test_a_look_that_fails_halfway_does_not_forget_who_was_cut_off(world: 
         return (await member.get(ASKS[0])).status_code == 401
 
     assert not await refused()
-    world.node.notifier._on_trust.insert(0, fail_once)
+    world.node.notifier._on_trust_change.insert(0, fail_once)
     await peers.suspend(world.node, "nivernais")
     await within_a_second(world.node, refused)
 
     async def sees_again() -> bool:
-        return bool(failed) and not world.node.notifier.blind
+        return bool(failed) and not world.node.notifier.failing
 
     await until(sees_again)
     assert await refused()

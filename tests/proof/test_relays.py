@@ -228,7 +228,7 @@ async def test_a_record_that_moved_to_a_group_does_not_come_back_by_a_relay_that
     async with recia.store.write() as tx:
         place = await tx.feeds.find(FeedName("arnia", "federation"))
         assert place
-        await tx.feeds.purge(place)
+        await tx.copies.purge(place)
     await relayed_round(recia, arnia, relay)
     held = {row[1]: row[4] for row in await rows_of(recia, "arnia")}
     assert held["d07"] == "g", "its audience was another one then"

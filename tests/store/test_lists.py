@@ -16,7 +16,7 @@ from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import records
 from federation.node.node import Node
 from federation.store import lists
-from federation.store.common import Common
+from federation.store.column_stats import ColumnStats
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, an_incident
 from tests.nodes import a_node, publish
@@ -130,9 +130,11 @@ BOUNDS = {
 
 
 KNOWN = {
-    "nothing is common": Common(),
-    "what is": Common(frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"})),
-    "all of it": Common(
+    "nothing is common": ColumnStats(),
+    "what is": ColumnStats(
+        frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"})
+    ),
+    "all of it": ColumnStats(
         frozenset({"incident.severity=low", "incident.origin=recia", "incident.status=resolved"}),
         frozenset({"pann", "3"}),
     ),
@@ -155,9 +157,9 @@ def cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("caller", "bounds", "known"), list(cases()))
 async def test_a_list_is_the_same_whichever_way_it_is_found(
-    full: Node, caller: Caller, bounds: dict[str, int], known: Common, monkeypatch: pytest.MonkeyPatch
+    full: Node, caller: Caller, bounds: dict[str, int], known: ColumnStats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(full.store._varied, "common", known)
+    monkeypatch.setattr(full.store._varied, "stats", known)
     monkeypatch.setattr(known, "_until", float("inf"))
     for name, value in bounds.items():
         monkeypatch.setattr(lists, name, value)
@@ -209,7 +211,7 @@ async def test_a_total_is_counted_no_further_than_it_is_told(
 async def test_what_is_common_is_known_from_the_statistics(full: Node) -> None:
     asked = [("severity", "low"), ("status", "resolved")]
     await records.collect(full, read_query(Incident, asked), by=itself("recia"))
-    known = full.store._varied.common
+    known = full.store._varied.stats
     assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
     assert "incident.tlp=AMBER" in known.facets, "a third has it"
     assert not [one for one in known.facets if one.startswith("group.")], "one of sixty"
@@ -229,8 +231,8 @@ async def test_what_few_have_is_read_first_and_what_many_have_is_walked_to(
 ) -> None:
     """Of a million records, 4 000 are read sooner than 50 of them are walked to, and 10 of them are not; of
     6 000, more would be read than are at most."""
-    known = Common()
-    monkeypatch.setattr(full.store._varied, "common", known)
+    known = ColumnStats()
+    monkeypatch.setattr(full.store._varied, "stats", known)
     monkeypatch.setattr(known, "_until", float("inf"))
     known.records, known._shares = 1e6, {"incident.severity=low": share, "incident.status=resolved": 0.5}
     gone: list[str] = []
@@ -248,7 +250,7 @@ async def test_what_few_have_is_read_first_and_what_many_have_is_walked_to(
 
 
 async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full.store._varied, "common", known := Common())
+    monkeypatch.setattr(full.store._varied, "stats", known := ColumnStats())
     async with full.store.read() as tx:
         connection = tx.records._session.connection
         await known.look_up(connection)
@@ -280,7 +282,7 @@ async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: py
     ],
 )
 def test_of_words_that_are_all_wanted_the_common_ones_are_left_out(words: str, rare: str | None) -> None:
-    assert Common(lexemes=frozenset({"pann", "d'ici", "c:\\d"})).rare(words) == rare
+    assert ColumnStats(lexemes=frozenset({"pann", "d'ici", "c:\\d"})).rare(words) == rare
 
 
 async def test_no_list_may_read_the_table(full: Node) -> None:

@@ -72,7 +72,7 @@ async def test_a_move_is_seen_whole_or_not_at_all(arnia: Node, look: Any) -> Non
     step = await begun(arnia.store)
     held = (await step.tx.records.stored_revisions("solution", "arnia", ["glpi"]))["glpi"]
     assert held.feed == public
-    from federation.store.records import LeavingRecord
+    from federation.store.record_writes import LeavingRecord
 
     await step.tx.records.upsert(
         "arnia",

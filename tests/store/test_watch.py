@@ -11,11 +11,11 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.feed import Head
+from federation.domain.node_state import NodeState
 from federation.domain.visibility import Caller, itself
 from federation.node import checkpoints, feeds, records
 from federation.node.node import Node
 from federation.node.notifier import ChangeNotifier, FeedDelta
-from federation.store.records import NodeState
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
 from tests.store.stepwise_transactions import until
@@ -75,18 +75,18 @@ async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) 
     for other in ({"trust": state.trust + 1}, {"epoch": "f" * 16}):
         watch.observe(msgspec.structs.replace(state, arrival=state.arrival + 1, **other))
         assert watch.state == state, "who was cut off meanwhile is not woken before that is known"
-        assert watch._nudged.is_set()
-        watch._nudged.clear()
+        assert watch._refresh_due.is_set()
+        watch._refresh_due.clear()
 
 
 async def test_what_was_written_while_somebody_looks_is_looked_at_again(arnia: Node) -> None:
     """What the look has read may be older: it must not take the place of what is newer."""
     state = arnia.notifier.state
     watch = ChangeNotifier(arnia.store, state)
-    async with watch._looking:
+    async with watch._refreshing:
         watch.observe(msgspec.structs.replace(state, arrival=state.arrival + 1))
     assert watch.state == state
-    assert watch._nudged.is_set()
+    assert watch._refresh_due.is_set()
 
 
 async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:
@@ -113,7 +113,7 @@ async def shown(arnia: Node, caller: Caller) -> tuple[tuple[Head, ...], NodeStat
 
 async def asked(arnia: Node, before: tuple[Head, ...], caller: Caller) -> Told:
     """The same of the database."""
-    heads, news = await feeds.deltas(arnia, before, by=caller, most=100, most_bytes=ROOM)
+    heads, news = await feeds.deltas(arnia, before, by=caller, max_entries=100, max_bytes=ROOM)
     return heads, tuple(msgspec.structs.replace(one, rows=list(map(tuple, one.rows))) for one in news)
 
 
@@ -205,7 +205,7 @@ async def test_where_more_has_changed_than_one_record_the_database_is_asked(
     await arnia.notifier.refresh()
     assert arnia.notifier.deltas(before, since, arnia.notifier.state, ROOM) is None
     heads, _ = await feeds.deltas(
-        arnia, before, by=caller, most=100, most_bytes=ROOM, since=(since, arnia.notifier.state)
+        arnia, before, by=caller, max_entries=100, max_bytes=ROOM, since=(since, arnia.notifier.state)
     )
     assert heads == await feeds.heads(arnia, by=caller)
 

@@ -370,7 +370,7 @@ def test_patience_is_a_second_of_what_is_borne_in_the_long_run() -> None:
 
 CLAIMED = """
     SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'federation claims'"""
+    WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'federation tasks'"""
 
 
 async def test_two_processes_share_a_peer_without_doing_it_twice_and_one_takes_over_from_the_other(
@@ -405,7 +405,7 @@ async def test_two_processes_share_a_peer_without_doing_it_twice_and_one_takes_o
             await has(arnia, "k4")
             holder = await until(holders)
             await serve()
-            both = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'federation claims'"
+            both = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'federation tasks'"
 
             async def two() -> bool:
                 return bool(await look.fetchval(both) == 2)

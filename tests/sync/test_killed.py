@@ -19,7 +19,7 @@ from federation.postgres import server
 from federation.server.app import node_of
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.conftest import Databases, emptied
 from tests.nodes import a_node, answers, free_port, peer_of, served
 from tests.store.stepwise_transactions import looking
@@ -60,7 +60,7 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
             await records.upload(arnia, Deployment, drafts, by=itself("arnia"))
         async with server.running(tmp_path, exclusive=True) as dsn:
             await schema.migrate(dsn, "megalis")
-            async with opened(dsn, connections=2) as store, node_of(settings, store) as megalis:
+            async with open_store(dsn, connections=2) as store, node_of(settings, store) as megalis:
                 async with store.write() as tx:
                     await tx.peers.add(peer_of(arnia))
                 async with arnia.store.write() as tx:
