@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 
 from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
-from federation.node import alerts, checkpoints, copies, exposure, peers, retention
+from federation.node import alerts, checkpoints, copies, exposure, key_rotation, retention
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
 
@@ -78,7 +78,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
         await tx.tokens.expire()
-    await peers.retire_keys(node)
+    await key_rotation.retire_keys(node)
 
 
 async def sign_checkpoints_forever(node: Node) -> None:

@@ -14,7 +14,7 @@ from federation.domain.errors import NotFound, Retracted
 from federation.domain.exposure.totals import CopyAge
 from federation.domain.territories.bodies import bodies as register
 from federation.domain.visibility import itself
-from federation.node import exposure, records
+from federation.node import exposure, peers, records
 from federation.node.node import Node
 from tests.domain.builders import a_statement, an_incident
 from tests.exposure.deployments import (
@@ -495,7 +495,6 @@ async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
     assert (await hits(arnia))["megalis"].affected.deployments + (await hits(arnia))[
         "megalis"
     ].cleared.deployments == 2
-    from federation.node import peers
 
     await peers.accept_disconnect(arnia, "megalis")
     left = (await hits(arnia))["megalis"]

@@ -26,9 +26,9 @@ from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, feeds, records
+from federation.node.key_rotation import rotate
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
-from federation.node.peers import rotate
 from federation.server import maintenance
 from federation.store.checkpoints import CheckpointsWriter
 from tests.domain.builders import a_solution
