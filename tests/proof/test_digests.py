@@ -318,7 +318,7 @@ def test_states_of_a_copy() -> None:
 async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Watch:
+    class Notifier:
         """Of a node that somebody writes to without a pause."""
 
         @property
@@ -326,7 +326,7 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
             return time.monotonic()
 
     class Busy:
-        watch = Watch()
+        notifier = Notifier()
 
     monkeypatch.setattr(maintenance, "SIGN_AT_LATEST_SECONDS", 0.05)
     async with asyncio.timeout(10):
