@@ -499,8 +499,8 @@ async def a_world(
         for patch in (
             mock.patch.object(repair, "PAUSE", 0),
             mock.patch.object(peer_client, "SLICE", 3),
-            mock.patch.object(federation.domain.checkpoint, "MOST_REMOVED", BRAKE),
-            mock.patch.object(checkpoints, "mint_epoch", world.mint_epoch),
+            mock.patch.object(federation.domain.checkpoint, "MAX_REMOVED", BRAKE),
+            mock.patch.object(epochs, "mint_epoch", world.mint_epoch),
         ):
             stack.enter_context(patch)
         await world.begin()
