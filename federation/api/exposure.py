@@ -26,6 +26,8 @@ ASKED_OF_OWN = ("mine", "limit", "after")
 class ExposedBodies(msgspec.Struct, frozen=True):
     """Bodies of the register that are hit by an incident."""
 
+    current_through: str
+    """Every record that had arrived at this node by then is counted; a later one may not be."""
     bodies: tuple[Body, ...]
 
 
@@ -46,8 +48,10 @@ class Exposure(Controller):
     ) -> ASGIResponse:
         """List the communes and groupings that deployments hit by an incident serve: who must be told."""
         _nothing_asked(request)
-        found = await exposure.bodies_of_incident(_node(request), origin, key, by=caller_of(request))
-        return _told(ExposedBodies(tuple(found)))
+        bodies, through = await exposure.bodies_of_incident(
+            _node(request), origin, key, by=caller_of(request)
+        )
+        return _told(ExposedBodies(through, bodies))
 
     @get("/v1/solutions/{origin:str}/{key:str}/exposure", opt={"act": "solution_exposure"})
     async def solution_exposure(

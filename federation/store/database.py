@@ -22,8 +22,10 @@ from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.common import Common
 from federation.store.deadlines import DeadlinesReader, DeadlinesWriter
-from federation.store.exposure import ExposureReader, ExposureWriter
+from federation.store.exposure import ExposureReader
+from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
+from federation.store.linkage import LinkageReader
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.records import LOCKS, RecordsReader, RecordsWriter
@@ -68,8 +70,8 @@ class Reading:
     """What can be read."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "deadlines", "exposure", "feeds", "peers", "receipts",
-        "records",
+        "alerts", "audit", "checkpoints", "clients", "deadlines", "exposure", "feeds", "linkage",
+        "peers", "receipts", "records",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -79,6 +81,7 @@ class Reading:
         self.clients: ClientsReader = ClientsReader(session)
         self.audit: AuditReader = AuditReader(session)
         self.exposure: ExposureReader = ExposureReader(session)
+        self.linkage: LinkageReader = LinkageReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
         self.checkpoints: CheckpointsReader = CheckpointsReader(session)
@@ -89,8 +92,8 @@ class Writing:
     """What can be read and written, in one transaction."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "deadlines", "exposure", "feeds", "peers", "receipts",
-        "records",
+        "alerts", "audit", "checkpoints", "clients", "deadlines", "exposure", "feeds", "linkage",
+        "peers", "receipts", "records",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -100,6 +103,7 @@ class Writing:
         self.clients = ClientsWriter(session)
         self.audit = AuditWriter(session)
         self.exposure = ExposureWriter(session)
+        self.linkage = LinkageReader(session)
         self.alerts = AlertsWriter(session)
         self.deadlines = DeadlinesWriter(session)
         self.checkpoints = CheckpointsWriter(session)
