@@ -14,6 +14,7 @@ from federation.api.guard import caller_of
 from federation.api.responses import NO_STORE, encoded
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid
+from federation.domain.exposure.answers import CurrentThrough
 from federation.domain.query import read_query
 from federation.domain.territories.bodies import Body
 from federation.node import exposure
@@ -26,8 +27,7 @@ ASKED_OF_OWN = ("mine", "limit", "after")
 class ExposedBodies(msgspec.Struct, frozen=True):
     """Bodies of the register that are hit by an incident."""
 
-    current_through: str
-    """Every record that had arrived at this node by then is counted; a later one may not be."""
+    current_through: CurrentThrough
     bodies: tuple[Body, ...]
 
 

@@ -113,10 +113,10 @@ async def run(node: Node, *, seconds: float | None = REFRESH_SECONDS) -> None:
         try:
             await refresher.refresh(node)
         except Refused as error:
-            log.warning("the exposure index is not refreshed", extra={"reason": str(error)})
+            log.warning("refreshing the exposure index has to wait", extra={"reason": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
         except Exception:
-            log.exception("the exposure index is not refreshed")
+            log.exception("refreshing the exposure index failed")
             await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -178,7 +178,10 @@ async def test_a_refresh_that_fails_is_tried_again(
     await publish(arnia, "deployment", "one", running())
     assert (await exposure.of_incident(arnia, "arnia", "cve", by=OWN)).total.affected.deployments == 1
     messages = [record.message for record in caplog.records if record.name == "federation.exposure"]
-    assert messages == ["the exposure index is not refreshed"] * 2
+    assert messages == [
+        "refreshing the exposure index failed",
+        "refreshing the exposure index has to wait",
+    ]
 
 
 async def test_while_nobody_asks_the_index_is_refreshed_from_time_to_time(arnia: Node) -> None:

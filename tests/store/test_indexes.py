@@ -23,8 +23,8 @@ from federation.store import feeds as store_feeds
 from federation.store import records as store_records
 from federation.store.common import Common
 from federation.store.exposure_index import ExposureWriter
-from federation.store.linkage import LinkageReader
 from federation.store.feeds import FeedsReader
+from federation.store.linkage import LinkageReader
 from federation.store.records import RecordsReader, RecordsWriter
 from federation.store.statements import Session
 from tests.conftest import Databases, emptied

@@ -5,7 +5,7 @@ JSON members have the names of these fields.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,12 @@ from federation.domain.exposure.matching import Reason, Verdict
 CopyState = Literal["own", "verified", "unproved", "stale", "diverged", "suspended", "left", "unknown"]
 """Trust in the copy of an operator's records: ``own`` is no copy; ``unknown``: the operator is no peer of
 ours, and never was or was forgotten."""
+CurrentThrough = Annotated[
+    str,
+    msgspec.Meta(
+        description="Every record that had arrived at this node by then is counted; a later one may not be."
+    ),
+]
 
 
 # One operator
@@ -139,8 +145,7 @@ class IncidentExposure(msgspec.Struct, frozen=True):
 
     incident: IncidentSummary
     as_of: str
-    current_through: str
-    """Every record that had arrived at this node by then is counted; a later one may not be."""
+    current_through: CurrentThrough
     open: bool
     """False when the incident is over; one that is withdrawn affects nothing."""
     summary: dict[str, str]
@@ -167,8 +172,7 @@ class SolutionExposure(msgspec.Struct, frozen=True):
 
     solution: str
     as_of: str
-    current_through: str
-    """As of one incident."""
+    current_through: CurrentThrough
     incidents: tuple[IncidentLine, ...]
     affected: AffectedCoverage
     """All incidents together; a body that two of them affect counts once."""
@@ -194,8 +198,7 @@ class OwnExposure(msgspec.Struct, frozen=True):
 
     operator: str
     as_of: str
-    current_through: str
-    """As of one incident."""
+    current_through: CurrentThrough
     incidents: tuple[OwnLine, ...]
     more_same_software: bool
     """True when there are solutions that may be the same software as yours and were not read."""
