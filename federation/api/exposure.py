@@ -1,4 +1,4 @@
-"""Exposure over HTTP: who is hit by an incident, by those of a solution, and what of one's own."""
+"""Exposure over HTTP: the effect of an incident, of those of a solution, and on one's own deployments."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ASKED_OF_OWN = ("mine", "limit", "after")
 
 
 class ExposedBodies(msgspec.Struct, frozen=True):
-    """Bodies of the register that are hit by an incident."""
+    """Bodies of the register that an incident affects."""
 
     current_through: CurrentThrough
     bodies: tuple[Body, ...]
 
 
 class Exposure(Controller):
-    """Who is hit, as far as the caller may see."""
+    """The effect of incidents, as far as the caller may see."""
 
     @get("/v1/incidents/{origin:str}/{key:str}/exposure", opt={"act": "incident_exposure"})
     async def incident_exposure(

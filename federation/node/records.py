@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from federation.domain.audit import OPERATOR
-from federation.domain.content.group import Group, group_changes, members_changed
+from federation.domain.content.group import Group, group_changes, member_changes
 from federation.domain.content.incident import Incident, NewUpdate, Update
 from federation.domain.document import Envelope, check_id, mint_key
 from federation.domain.draft import Draft, check_draft
@@ -336,7 +336,7 @@ async def _note_visibility(
             )
     if record.type == Group.type:
         held = was.document if was is not None and not was.retracted else None
-        came, went = members_changed(held, None if record.retracted else record.document)
+        came, went = member_changes(held, None if record.retracted else record.document)
         if went:
             await tx.receipts.note_departure(node.operator, record.key, sorted(went))
         if came:
