@@ -81,9 +81,9 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
     for solution in solutions:
         origin, _, key = solution.partition("/")
         check_id(origin, key)
-    known: list[tuple[str, Solution]] = []
+    entries: list[tuple[str, Solution]] = []
     after: PageKey | None = None
-    while not solutions and len(known) < MAX_SOLUTIONS:
+    while not solutions and len(entries) < MAX_SOLUTIONS:
         query = Query(kind=Solution, sort="id", limit=MAX_PAGE, after=after)
         documents, after, _ = await records.collect(
             node, query, by=Caller(node=node.operator, operator=node.operator)
@@ -91,10 +91,10 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
         for document in documents:
             record = _solution.decode(document)
             if record.content is not None:
-                known.append((f"{record.origin}/{record.key}", record.content))
+                entries.append((f"{record.origin}/{record.key}", record.content))
         if after is None:
             break
-    return Catalogue(known, always=tuple(solutions))
+    return Catalogue(entries, always=tuple(solutions))
 
 
 _solution = msgspec.json.Decoder(Document[Solution])
@@ -148,7 +148,7 @@ async def _import_finding(
 ) -> ImportLine:
     key = finding.key
     incident = incident_of(finding, catalogue_.find, raw)
-    stored = await _find_stored(node, key, by)
+    stored = await _find(node, key, by)
     if incident is None:
         if stored is None or not finding.withdrawn:
             names = ", ".join(
@@ -184,13 +184,13 @@ async def _import_finding(
                 node, Incident, draft, node.operator, key, by=by, preconditions=preconditions
             )
         except PreconditionFailed:
-            stored = await _find_stored(node, key, by)
+            stored = await _find(node, key, by)
             continue
         return line
     raise Invalid(f"{node.operator}/{key} was always written by others meanwhile; import it again")
 
 
-async def _find_stored(node: Node, key: str, by: Caller) -> StoredRecord | None:
+async def _find(node: Node, key: str, by: Caller) -> StoredRecord | None:
     try:
         return await records.find(node, Incident, node.operator, key, by=by)
     except NotFound:

@@ -56,7 +56,7 @@ class ExposureQuery:
         """For each incident: a solution it names, and one that is counted as the same software."""
 
     async def links(self, incidents: Sequence[IncidentRecord], *, among: Set[str] | None = None) -> Links:
-        """The same software as the incidents name; of the solutions ``among`` only, where they are given."""
+        """Links of the solutions that the incidents name; where ``among`` is given, of these only."""
         named = {solution for incident in incidents for solution in incident.spreading}
         return await self.links_of(named if among is None else named & among)
 
@@ -110,7 +110,7 @@ class ExposureQuery:
             name
             for incident in incidents
             for name in (
-                *incident.named,
+                *incident.named_deployments,
                 *(n for statement in statements[incident.id] for n in statement.content.deployments),
             )
             if only is None or name.startswith(f"{only}/")
@@ -146,10 +146,10 @@ class ExposureQuery:
 
     async def missing(self, incident: IncidentRecord) -> tuple[str, ...]:
         """Deployments that an incident names and that are not here to be seen."""
-        if not incident.named or incident.content.status == "withdrawn":
+        if not incident.named_deployments or incident.content.status == "withdrawn":
             return ()
-        visible = await self._singles(incident.named)
-        return tuple(sorted(incident.named - {single.id for single in visible})[:MAX_MISSING])
+        visible = await self._singles(incident.named_deployments)
+        return tuple(sorted(incident.named_deployments - {single.id for single in visible})[:MAX_MISSING])
 
     async def own_deployments(self, totals: OperatorTotals | None) -> list[AffectedDeployment]:
         """The caller's own deployments that are affected or may be, those not named singly."""
@@ -163,7 +163,9 @@ class ExposureQuery:
         named = {bucket.id for bucket, *_ in totals.buckets}
         if not by_group:
             return []
-        rows = await self._tx.exposure.listed(sorted(by_group), MAX_DEPLOYMENTS, visible_to=self._by)
+        rows = await self._tx.exposure.list_deployments(
+            sorted(by_group), MAX_DEPLOYMENTS, visible_to=self._by
+        )
         deployments = []
         for id_, group in rows:
             bucket, verdict, reason, stated = by_group[group]
@@ -220,7 +222,11 @@ class ExposureQuery:
         matches: Mapping[int, VersionMatch],
     ) -> list[Bucket]:
         """A bucket for each group that matches, without its named deployments, and one for each of these."""
-        named = [single for single in singles if single.id in incident.named or single.group.id in matches]
+        named = [
+            single
+            for single in singles
+            if single.id in incident.named_deployments or single.group.id in matches
+        ]
         matching = {group.id for group in groups if group.id in matches}
         subtracted: dict[int, list[SingleDeployment]] = {}
         for single in named:
@@ -239,7 +245,7 @@ class ExposureQuery:
             if group.id in matches
         ]
         for single in named:
-            affected = single.id in incident.named and single.group.in_use
+            affected = single.id in incident.named_deployments and single.group.in_use
             match = (
                 VersionMatch("named")
                 if affected

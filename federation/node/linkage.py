@@ -21,7 +21,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to: Caller) -> Links:
-    """The same software as each of these solutions (``domain/exposure/linkage.py``).
+    """Link each of these solutions with the same software (``domain/exposure/linkage.py``).
 
     As many statements to the database for many solutions as for one: eight at most, and mostly three.
     """

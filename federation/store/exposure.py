@@ -154,7 +154,7 @@ def _singles(through: Eyes) -> Statement:
 
 
 @lru_cache
-def _listed(through: Eyes) -> Statement:
+def _deployments_of(through: Eyes) -> Statement:
     """The first deployments of groups, by id."""
     return Statement(
         select(deployed.c.origin, deployed.c.key, deployed.c.grouped)
@@ -241,12 +241,12 @@ class ExposureReader:
             for row in rows
         )
 
-    async def listed(
+    async def list_deployments(
         self, ids: Sequence[int], limit: int, *, visible_to: Caller
     ) -> tuple[tuple[str, int], ...]:
         """The first deployments of some groups by id, each with its group."""
         rows = await self._session.all(
-            _listed(eyes(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
+            _deployments_of(eyes(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
         )
         return tuple((f"{origin}/{key}", group) for origin, key, group in rows)
 

@@ -14,6 +14,7 @@ from packaging.version import Version as Pep440
 
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
+from federation.domain.exposure.incident_record import solution_entries
 from federation.domain.exposure.matching import (
     MAX_BOUNDS,
     REASONS,
@@ -21,7 +22,6 @@ from federation.domain.exposure.matching import (
     in_range,
     match_version,
     range_problem,
-    solution_entries,
 )
 
 GLPI = "vers:generic/>=10.0.0|<10.0.18"

@@ -335,7 +335,7 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
         await writer.covering([group.id for group in groups], visible_to=caller)
         singles = await writer.singles(["recia/d00010", "recia/d00020"], visible_to=caller)
         await writer.covering_without(singles, visible_to=caller)
-        await writer.listed([group.id for group in groups[:5]], 100, visible_to=caller)
+        await writer.list_deployments([group.id for group in groups[:5]], 100, visible_to=caller)
     explaining.found_by_index()
 
 

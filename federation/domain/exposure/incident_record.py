@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from federation.domain.content.incident import Affected, Incident
 from federation.domain.document import Document
 from federation.domain.exposure.answers import IncidentSummary
-from federation.domain.exposure.matching import solution_entries, spreading_solutions
 
 _SHARED_ALIAS = re.compile(r"(CVE|GHSA|EUVD|CERTFR|PYSEC)-[A-Za-z0-9-]+")
 
@@ -43,7 +43,7 @@ class IncidentRecord(msgspec.Struct, frozen=True):
         return tuple(sorted(set(spreading_solutions(self.content.kind, self.content.affects))))
 
     @property
-    def named(self) -> frozenset[str]:
+    def named_deployments(self) -> frozenset[str]:
         """The deployments it names."""
         return frozenset(name for entry in self.content.affects for name in entry.deployments)
 
@@ -68,3 +68,32 @@ class IncidentRecord(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Document[Incident])
+
+
+def solution_entries(kind: str, entries: Iterable[Affected]) -> Iterator[Affected]:
+    """The entries that concern all deployments of a solution.
+
+    An outage, a degradation or a maintenance that names deployments is theirs: the solution beside them
+    says what they are, and the same software elsewhere is not down. A vulnerability without a range is a
+    question to everybody who runs it.
+    """
+    for entry in entries:
+        if entry.solution is not None and not (entry.deployments and _is_local(kind, entry)):
+            yield entry
+
+
+def spreading_solutions(kind: str, entries: Iterable[Affected]) -> Iterator[str]:
+    """The solutions whose same software under another id is affected, too.
+
+    A flaw of the software spreads; one operator's service that is down does not.
+    """
+    for entry in solution_entries(kind, entries):
+        if entry.solution is not None and not _is_local(kind, entry):
+            yield entry.solution
+
+
+def _is_local(kind: str, entry: Affected) -> bool:
+    """True for an event at the place where something runs, and not in the software."""
+    return (
+        kind in ("outage", "degradation", "maintenance") and entry.range is None and entry.range_text is None
+    )

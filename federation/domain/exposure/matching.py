@@ -9,7 +9,7 @@ question to the operator. Nothing here raises.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -55,6 +55,8 @@ REASONS: dict[Reason, tuple[Verdict, str]] = {
     "not-in-use": ("not_affected", "the deployment is planned or retired"),
 }
 """The meaning of each reason, the strongest first: of several, the first here is the answer."""
+IN_USE = frozenset({"pilot", "production", "suspended"})
+"""Statuses of deployments that can be affected: planned ones do not run yet, retired ones no longer."""
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
 
 
@@ -270,41 +272,5 @@ def _compare_series(range_: Range, version: str) -> Reason:
     return first if first == last and not bounds_within else "version-coarse"
 
 
-def _is_equal(scheme: str, left: str, right: str) -> bool:
-    return _compare(Range(scheme, (("=", left),)), right) == "in-range"
-
-
-# Entries of an incident
-
-
-IN_USE = frozenset({"pilot", "production", "suspended"})
-"""Statuses of deployments that can be affected: planned ones do not run yet, retired ones no longer."""
-
-
-def solution_entries(kind: str, entries: Iterable[Affected]) -> Iterator[Affected]:
-    """The entries that concern all deployments of a solution.
-
-    An outage, a degradation or a maintenance that names deployments is theirs: the solution beside them
-    says what they are, and the same software elsewhere is not down. A vulnerability without a range is a
-    question to everybody who runs it.
-    """
-    for entry in entries:
-        if entry.solution is not None and not (entry.deployments and _is_local(kind, entry)):
-            yield entry
-
-
-def spreading_solutions(kind: str, entries: Iterable[Affected]) -> Iterator[str]:
-    """The solutions whose same software under another id is affected, too.
-
-    A flaw of the software spreads; one operator's service that is down does not.
-    """
-    for entry in solution_entries(kind, entries):
-        if entry.solution is not None and not _is_local(kind, entry):
-            yield entry.solution
-
-
-def _is_local(kind: str, entry: Affected) -> bool:
-    """True for an event at the place where something runs, and not in the software."""
-    return (
-        kind in ("outage", "degradation", "maintenance") and entry.range is None and entry.range_text is None
-    )
+def _is_equal(scheme: str, bound: str, version: str) -> bool:
+    return _compare(Range(scheme, (("=", bound),)), version) == "in-range"

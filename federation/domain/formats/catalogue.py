@@ -23,13 +23,13 @@ class Catalogue:
         """The solutions that a product is, and a note where the name alone led to them."""
         if self._always:
             return self._always, None
-        strong = self._named(name for name in product.names if not name.startswith("name:"))
+        strong = self._ids_of(name for name in product.names if not name.startswith("name:"))
         if strong:
             return strong, None
-        weak = self._named(name for name in product.names if name.startswith("name:"))
+        weak = self._ids_of(name for name in product.names if name.startswith("name:"))
         return weak, f"solution: {', '.join(weak)} was found by its name only" if weak else None
 
-    def _named(self, names: Iterable[str]) -> tuple[str, ...]:
+    def _ids_of(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(id_ for name in names for id_ in self._by_name.get(name, ())))
 
 

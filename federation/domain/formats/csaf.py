@@ -142,7 +142,7 @@ def read_csaf(raw: bytes) -> tuple[Finding, ...]:
                 summary=texts[0] if texts else title,
                 published=parse_instant(meta.tracking.initial_release_date)
                 or parse_instant(meta.tracking.current_release_date),
-                products=tuple(_affected(vulnerability, products)),
+                products=tuple(_affected_products(vulnerability, products)),
                 url=_url(meta),
                 aliases=tuple(
                     alias
@@ -231,7 +231,9 @@ def _version(named: _Named, vendor: str, product: str, version: str, *, is_range
 _AFFECTED = ("known_affected", "first_affected", "last_affected")
 
 
-def _affected(vulnerability: _Vulnerability, products: Mapping[str, _ProductVersion]) -> Iterator[Product]:
+def _affected_products(
+    vulnerability: _Vulnerability, products: Mapping[str, _ProductVersion]
+) -> Iterator[Product]:
     """The products that are affected, one for each name, with all their versions."""
     by_name: dict[tuple[str, ...], dict[str, list[_ProductVersion]]] = {}
     for status, ids in vulnerability.product_status.items():
