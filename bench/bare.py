@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import asyncpg
 
 from bench.servers import serve
-from federation.api.feeds import arrival_line
+from federation.api.feeds import change_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
@@ -65,7 +65,7 @@ class Bare:
             values = {"after": int(after), "until": 2**62, "limit": limit, "one_more": limit + 1}
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(_ARRIVALS.text, *_ARRIVALS.arguments(values | _MOST))
-            body = b'{"entries":[%s]}' % b",".join(arrival_line(row[:-1], epoch) for row in rows)
+            body = b'{"entries":[%s]}' % b",".join(change_line(row[:-1], epoch) for row in rows)
         elif parts[-1] in _PLURALS:
             text, arguments = self._lists.get(query) or self._list(parts[-1], query)
             async with self._pool.acquire() as connection:

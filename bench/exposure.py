@@ -182,7 +182,7 @@ async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[
 
                 first = await get("/v1/incidents/arnia/cve/exposure")
                 tell(first["summary"]["en"])
-                tell(f"{len(first['same_software'])} solutions are the same software")
+                tell(f"{len(first['linked_solutions'])} solutions are the same software")
                 yield node, get
 
 

@@ -49,7 +49,7 @@ async def emptied(dsn: str) -> str:
             "TRUNCATE records, withdrawals, set_aside, peers, clients, assertions, keys, invitations,"
             " proofs, revoked_tokens, audit, audit_checkpoints, digests, copies, receipts, departures,"
             " feedback, deployed, deployed_groups, deployed_counts, bodies_elsewhere, solution_identifiers,"
-            " subscriptions, alerts, clocks;"
+            " subscriptions, alerts, deadlines;"
             "UPDATE exposure SET arrival = 0; UPDATE alerting SET arrival = 0;"
             "UPDATE node SET arrival = 0, arrivals_from = 0, proved = 0;"
             "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node)"

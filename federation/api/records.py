@@ -427,10 +427,10 @@ async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> 
         following = f"{node.url}/v1/{kind.plural}?{urlencode([*same, ('after', str(place))])}"
         headers["link"] = f'<{following}>; rel="next"'
         parts += [b',"next":', msgspec.json.encode(following)]
-    if "certificate" in preferences_of(request):
-        headers["preference-applied"] = "certificate"
+    if "provenance" in preferences_of(request):
+        headers["preference-applied"] = "provenance"
         parts += [
-            b',"certificate":',
+            b',"provenance":',
             msgspec.json.encode(await copies.provenance(node, by=caller_of(request))),
         ]
     if total is not None:

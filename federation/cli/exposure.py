@@ -15,7 +15,7 @@ from federation.domain.exposure.answers import (
     OperatorExposure,
     OwnExposure,
 )
-from federation.domain.exposure.linkage import SameSoftware
+from federation.domain.exposure.linkage import LinkedSolution
 from federation.domain.exposure.matching import REASONS
 from federation.domain.visibility import itself
 from federation.node import exposure, exposure_index
@@ -71,7 +71,7 @@ def _show(answer: IncidentExposure, node: Node) -> None:
     if unaffected:
         copies = ", ".join(f"{operator.operator} ({_copy(operator.copy)})" for operator in unaffected)
         click.echo(f"\nnothing of theirs is hit, as far as their copies tell: {copies}")
-    _show_same_software(answer.same_software, more=answer.more_same_software)
+    _show_linked_solutions(answer.linked_solutions, more=answer.more_linked_solutions)
     if answer.not_here:
         click.echo(f"\nnamed by the incident, and not here to be seen: {', '.join(answer.not_here)}")
     for operator in answer.operators:
@@ -82,7 +82,7 @@ def _show(answer: IncidentExposure, node: Node) -> None:
                 click.echo(f"\nYou have not answered: PUT /v1/statements/{node.operator}/{key}")
 
 
-def _show_same_software(links: Sequence[SameSoftware], *, more: bool) -> None:
+def _show_linked_solutions(links: Sequence[LinkedSolution], *, more: bool) -> None:
     for link in links:
         counted = "counted as" if link.certain else "perhaps"
         reasons = ", ".join(f"{named_by.solution} names {named_by.names}" for named_by in link.because)
@@ -96,12 +96,12 @@ def _show_own(own: OwnExposure) -> None:
         click.echo(f"no open incident hits a deployment of {own.operator}, as far as this node knows")
     for line in own.incidents:
         incident = line.incident
-        answer = line.hit.answer or "not answered"
+        answer = line.exposure.answer or "not answered"
         click.echo(f"{incident.id}: {_title(incident)} ({incident.severity}, {incident.status}); {answer}")
-        _show_deployments(line.hit)
-        _show_same_software(line.same_software, more=False)
-    if own.more_same_software:
-        _show_same_software((), more=True)
+        _show_deployments(line.exposure)
+        _show_linked_solutions(line.linked_solutions, more=False)
+    if own.more_linked_solutions:
+        _show_linked_solutions((), more=True)
 
 
 def _show_deployments(operator: OperatorExposure) -> None:

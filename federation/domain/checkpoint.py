@@ -182,9 +182,9 @@ def read_checkpoint(claims: dict[str, Any], name: FeedName, now: float) -> Check
     return found
 
 
-CopyState = Literal["unproved", "verified", "stale", "diverged"]
-"""``unproved``: not compared with a checkpoint yet; ``verified``: equal to what the origin signed, less than
-``LIFETIME`` ago; ``stale``: it was equal, and no newer checkpoint has come; ``diverged``: it is not what
+CopyState = Literal["unverified", "verified", "stale", "diverged"]
+"""``unverified``: not compared with a checkpoint yet; ``verified``: equal to what the origin signed, less
+than ``LIFETIME`` ago; ``stale``: it was equal, and no newer checkpoint has come; ``diverged``: it is not what
 the origin signed."""
 
 
@@ -192,7 +192,7 @@ def copy_state(compared: str | None, expires: float | None, now: float) -> CopyS
     """The state of a copy by what the last comparison said and when that checkpoint expires."""
     if compared == "verified":
         return "verified" if expires is not None and now < expires else "stale"
-    return "diverged" if compared == "diverged" else "unproved"
+    return "diverged" if compared == "diverged" else "unverified"
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,7 +92,7 @@ class OtherNodes(Protocol):
         """Hand an e-mail to the mail server. Raises Unreachable; ``final`` where it will never be taken."""
         ...
 
-    async def farewell(self, peer: Peer) -> None:
+    async def disconnect(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
         ...
 

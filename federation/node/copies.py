@@ -17,11 +17,11 @@ from federation.store.feeds import FeedState as FeedPlace
 
 
 class FeedView(msgspec.Struct, frozen=True):
-    """How far a peer's feed has been taken, and what is proved of the copy."""
+    """How far a peer's feed has been pulled, and how far the copy is verified."""
 
     audience: str
-    taken: int
-    """Number up to which it was taken."""
+    pulled: int
+    """Number up to which it was pulled."""
     head: int | None
     """Number the peer last told as its end; null before a first contact."""
     count: int
@@ -36,8 +36,8 @@ class FeedView(msgspec.Struct, frozen=True):
     """What an administrator should look at; null when all is well."""
     via: str | None
     """The peer that the last entries were relayed by; null for the origin itself."""
-    waits: str | None
-    """Removals that wait for `federation peer confirm`."""
+    paused: str | None
+    """Removals that await `federation peer confirm`."""
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Provenance(msgspec.Struct, frozen=True):
     epoch: str
     seq: int
     """Number up to which this node has the feed."""
-    state: Literal["own", "unproved", "verified", "stale", "diverged"]
+    state: Literal["own", "unverified", "verified", "stale", "diverged"]
     checkpoint_at: str | None
     """When the origin signed what the copy was last found equal to."""
     checkpoint_seq: int | None
@@ -58,7 +58,7 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
-    """What an answer rests on: for each operator's feed that the caller may see, how it is proved.
+    """What an answer rests on: for each operator's feed that the caller may see, how it was verified.
 
     One's own feeds are as they are now; copies are as old as what was signed of them.
     """
@@ -89,7 +89,7 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
 
 
 async def copies(node: Node) -> dict[FeedName, FeedView]:
-    """The copies of other operators' feeds, and what is proved of each."""
+    """The copies of other operators' feeds, and the state of each."""
     async with node.store.read() as tx:
         feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
     now = node.clock()
@@ -108,14 +108,14 @@ def feed_view(place: FeedPlace, copy: CopyRow, now: datetime) -> FeedView:
     age = max(0, int((now - copy.verified_at).total_seconds())) if copy.verified_at else None
     alarm = None
     if copy.braked:
-        alarm = f"waits to be confirmed: {copy.braked}"
+        alarm = f"removals await confirmation: {copy.braked}"
     elif state == "diverged":
         alarm = copy.detail
     elif age is not None and age >= HALF_LIFE:
-        alarm = f"the newest proof is {age // 60} minutes old"
+        alarm = f"it was last verified {age // 60} minutes ago"
     return FeedView(
         audience=place.audience,
-        taken=place.head,
+        pulled=place.head,
         head=place.remote_head,
         count=place.live,
         state=state,
@@ -124,5 +124,5 @@ def feed_view(place: FeedPlace, copy: CopyRow, now: datetime) -> FeedView:
         age_seconds=age,
         alarm=alarm,
         via=copy.via,
-        waits=copy.braked,
+        paused=copy.braked,
     )

@@ -10,7 +10,7 @@ from federation.store.database import Reading
 STALE_AFTER_SECONDS = 600.0
 """Seconds without an answer of a peer after which its copy is stale."""
 UNKNOWN_COPY = CopyAge("unknown", None)
-_WORST_LAST: tuple[CopyState, ...] = ("verified", "unproved", "stale", "diverged")
+_WORST_LAST: tuple[CopyState, ...] = ("verified", "unverified", "stale", "diverged")
 _STATES: dict[str, CopyState] = {state: state for state in _WORST_LAST}
 
 
@@ -30,7 +30,7 @@ async def copy_ages(node: Node, tx: Reading) -> dict[str, CopyAge]:
             if feed.origin == peer.operator and (copy := copies.get(feed.name)) is not None
         ]
         contacted = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
-        state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER_SECONDS else "unproved"
+        state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER_SECONDS else "unverified"
         age = contacted
         if peer.state in ("suspended", "left"):
             state = peer.state

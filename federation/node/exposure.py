@@ -54,8 +54,8 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
             for entry in query.operators(totals)
         ),
         not_here=missing,
-        same_software=links.to_view(query.linked[incident.id]),
-        more_same_software=links.more,
+        linked_solutions=links.to_view(query.linked[incident.id]),
+        more_linked_solutions=links.more,
     )
 
 
@@ -111,8 +111,8 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         affected=affected.to_view(),
         unknown=unknown.to_view(),
         more=next_ is not None,
-        same_software=links.to_view(pair for incident in incidents for pair in query.linked[incident.id]),
-        more_same_software=around.more or links.more,
+        linked_solutions=links.to_view(pair for incident in incidents for pair in query.linked[incident.id]),
+        more_linked_solutions=around.more or links.more,
     )
 
 
@@ -149,7 +149,7 @@ async def of_own(
         as_of=as_instant(node.clock()),
         current_through=through,
         incidents=tuple(lines),
-        more_same_software=around.more or links.more,
+        more_linked_solutions=around.more or links.more,
         next=None,
     )
     return answer, next_

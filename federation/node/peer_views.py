@@ -33,7 +33,7 @@ class PeerView(msgspec.Struct, frozen=True):
 
 
 class RejectedEntryView(msgspec.Struct, frozen=True):
-    """An entry that was set aside, and why."""
+    """An entry that was rejected, and why."""
 
     origin: str
     audience: str
@@ -59,13 +59,13 @@ class PeersView(msgspec.Struct, frozen=True):
 
     peers: tuple[PeerView, ...]
     invitations: tuple[InvitationView, ...]
-    set_aside: tuple[RejectedEntryView, ...]
+    rejected: tuple[RejectedEntryView, ...]
 
 
 async def peers(node: Node) -> PeersView:
-    """The peers of this node, how far their feeds have been taken, and what was set aside."""
+    """The peers of this node, how far their feeds have been taken, and the entries that were rejected."""
     async with node.store.read() as tx:
-        peers, feeds, aside = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.rejected()
+        peers, feeds, rejected = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.rejected()
         invited, copies = await tx.peers.invitations(), await tx.checkpoints.copies()
     current = node.clock()
     kid = node.keyring.kid
@@ -105,7 +105,7 @@ async def peers(node: Node) -> PeersView:
             )
             for item in invited
         ),
-        set_aside=tuple(
+        rejected=tuple(
             RejectedEntryView(
                 origin=item.origin,
                 audience=item.audience,
@@ -117,6 +117,6 @@ async def peers(node: Node) -> PeersView:
                 detail=item.detail,
                 at=as_instant(item.at),
             )
-            for item in aside
+            for item in rejected
         ),
     )

@@ -305,7 +305,7 @@ async def leave(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[Peer,
     reason = None
     if peer.state == "active":
         try:
-            await node.others.farewell(peer)
+            await node.others.disconnect(peer)
         except Unreachable as error:
             reason = error.detail
     return await _mark_left(node, operator, by=by), reason

@@ -228,7 +228,7 @@ async def _keep(
         if aside.seq not in noted:
             continue
         log.warning(
-            "an entry was set aside",
+            "entry rejected",
             extra={
                 "feed": str(name),
                 "record": f"{aside.type} {name.origin}/{aside.key}",
@@ -239,7 +239,7 @@ async def _keep(
         )
     if unnoted := len(decided.aside) - len(noted):
         log.warning(
-            "entries were set aside that are not noted one by one",
+            "entries rejected that are not listed one by one",
             extra={"feed": str(name), "entries": unnoted},
         )
     return True

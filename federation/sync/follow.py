@@ -150,7 +150,7 @@ async def _must_be_repaired(
         return True if proof is not None and proof.said.epoch == head.epoch else None
     if place.head > head.seq:
         why = f"cursor-in-future: its feed ends at {head.seq} and was taken to {place.head}, in one epoch"
-        log.error("an origin has gone back", extra={"feed": str(head.name), "reason": why})
+        log.error("origin sequence went backwards", extra={"feed": str(head.name), "reason": why})
         await _diverged(node, head.name, why, "")
         return None
     return 0 < place.head < head.retained_from and proof is not None

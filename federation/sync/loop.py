@@ -299,9 +299,9 @@ class Loop:
             self._metrics.repaired.labels(peer.operator).inc(taken.repaired)
         if taken.entries:
             self._metrics.pulled.labels(peer.operator).inc(taken.entries)
-            log.info("took a feed", extra={"feed": str(name), "entries": taken.entries})
+            log.info("feed pulled", extra={"feed": str(name), "entries": taken.entries})
         for reason, number in taken.set_aside.items():
-            self._metrics.aside.labels(peer.operator, reason).inc(number)
+            self._metrics.rejected.labels(peer.operator, reason).inc(number)
 
     async def _failed(self, peer: Peer, why: str, failures: int, wait: timedelta) -> None:
         log.warning(

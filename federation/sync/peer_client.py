@@ -240,10 +240,10 @@ class Network:
             headers=headers,
         )
 
-    async def farewell(self, peer: Peer) -> None:
+    async def disconnect(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
         async with peer_source(self._operator, peer, self._keyring) as source:
-            await source.farewell()
+            await source.disconnect()
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
         """What a peer holds of an origin's feeds. Raises Unreachable."""
@@ -448,9 +448,9 @@ class PeerSource:
         except Invalid as error:
             raise Unreachable(f"an entry cannot be read: {error.detail}") from None
 
-    async def farewell(self) -> None:
+    async def disconnect(self) -> None:
         """Tell the peer that we are no peer of its any more. Raises Unreachable."""
-        async with self._request("POST", "/v1/farewell", {}) as response:
+        async with self._request("DELETE", "/v1/peers/self", {}) as response:
             if response.status_code != 204:
                 await self._checked(response)
 

@@ -199,7 +199,7 @@ async def begin_epoch(node: Node, place: FeedState, epoch: str) -> FeedState:
 
 async def pause_removals(node: Node, name: FeedName, why: str) -> None:
     """Take nothing more of a feed until an administrator confirms."""
-    log.error("many records are to be removed: confirm it", extra={"feed": str(name), "reason": why})
+    log.error("removals await confirmation", extra={"feed": str(name), "reason": why})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
             await tx.checkpoints.pause(place.id, why)

@@ -144,7 +144,7 @@ class NextDoor:
     async def mail(self, letter: Letter) -> None:
         raise Unreachable("this node sends no e-mail")
 
-    async def farewell(self, peer: Peer) -> None:
+    async def disconnect(self, peer: Peer) -> None:
         await self.introduce(peer.url, private=peer.private)
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:

@@ -72,7 +72,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, str], int]] = {
     "its first page": ("GET", "/v1/solutions?limit=1&q=glpi&total=true", {}, 200),
     "a page that is encoded": ("GET", "/v1/solutions?q=%C3%A9&limit=%31", {}, 200),
     "the head of a list": ("HEAD", "/v1/solutions", {}, 200),
-    "a list with a certificate": ("GET", "/v1/solutions", {"prefer": "certificate"}, 200),
+    "a list with its provenance": ("GET", "/v1/solutions", {"prefer": "provenance"}, 200),
     "a list of nothing": ("GET", "/v1/solutions?origin=nobody", {}, 200),
     "a list with a slash at the end": ("GET", "/v1/solutions/", {}, 200),
     "a list of what there is not": ("GET", "/v1/nothing", {}, 404),

@@ -68,18 +68,16 @@ async def test_only_an_active_peer_gets_a_token(target: Running, state: PeerStat
     assert (await target.token_answer(party)).status_code == 200
 
 
-async def test_farewell_is_said_by_a_peer_for_itself_alone(
-    target: Running, megalis: Party, recia: Party
-) -> None:
+async def test_a_peer_disconnects_itself_alone(target: Running, megalis: Party, recia: Party) -> None:
     own = await target.client_token(await a_client(target.node))
-    refused(await target.ask("/v1/farewell", method="POST"))
-    refused(await target.ask("/v1/farewell", own, method="POST"), 403)
+    refused(await target.ask("/v1/peers/self", method="DELETE"))
+    refused(await target.ask("/v1/peers/self", own, method="DELETE"), 403)
     token = await target.token(recia)
     for body in ({"operator": "megalis"}, {}):
-        refused(await target.ask("/v1/farewell", token, recia, method="POST", json=body), 400)
-    refused(await target.ask("/v1/farewell?operator=megalis", token, megalis, method="POST"))
+        refused(await target.ask("/v1/peers/self", token, recia, method="DELETE", json=body), 400)
+    refused(await target.ask("/v1/peers/self?operator=megalis", token, megalis, method="DELETE"))
     assert await target.state_of("megalis") == await target.state_of("recia") == "active"
-    said = await target.ask("/v1/farewell?operator=megalis", token, recia, method="POST")
+    said = await target.ask("/v1/peers/self?operator=megalis", token, recia, method="DELETE")
     assert said.status_code == 204
     assert (await target.state_of("megalis"), await target.state_of("recia")) == ("active", "left")
 

@@ -19,7 +19,7 @@ import pytest
 
 from federation.node import audit
 from federation.node.node import Node
-from federation.postgres import server as postgres_server
+from federation.postgres import programs
 from federation.server import maintenance
 from federation.store import schema
 from tests.audit.trails import holds, noted
@@ -34,7 +34,7 @@ def account() -> str | None:
     """Who runs the cluster: never root. None if there is nobody."""
     if os.geteuid():
         return pwd.getpwuid(os.geteuid()).pw_name
-    for name in postgres_server.ACCOUNTS:
+    for name in programs.ACCOUNTS:
         with suppress(KeyError):
             return pwd.getpwnam(name).pw_name
     return None
@@ -55,9 +55,9 @@ class Server(NamedTuple):
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
     """A PostgreSQL that one can be superuser of, from the programs of the node's own."""
-    binaries, version = postgres_server._binaries()
-    if not os.geteuid() and not postgres_server._passable(binaries / "postgres"):
-        binaries = postgres_server._copy_programs(binaries, version)
+    binaries, version = programs.find_binaries()
+    if not os.geteuid() and not programs.is_reachable(binaries / "postgres"):
+        binaries = programs.copy_programs(binaries, version)
     home = Path(tempfile.mkdtemp(prefix="rights-"))
     who: dict[str, Any] = {"cwd": "/"}
     if not os.geteuid():

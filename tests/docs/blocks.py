@@ -48,7 +48,7 @@ from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
 from federation.store import database
-from federation.store import deadlines as stored_clocks
+from federation.store import deadlines as stored_deadlines
 from federation.store import feeds as stored
 from federation.store import receipts as store_receipts
 from federation.sync import follow, loop, peer_client, repair
@@ -362,7 +362,7 @@ def patience() -> str:
             f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.SLICE)),
-        ("Entries of a feed that are kept as set aside", number(stored.MAX_REJECTED)),
+        ("Entries of a feed that are listed as rejected", number(stored.MAX_REJECTED)),
         ("One pull or repair of a feed", seconds(loop.LONGEST_PULL)),
         ("Proof of a feed that moves meanwhile", f"{repair.TRIES} times, {seconds(repair.PAUSE)} apart"),
         ("A repair that changed nothing", f"again after {seconds(follow.AGAIN.total_seconds())}"),
@@ -384,7 +384,7 @@ def alert_events() -> str:
 def alerting() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Subscriptions of a node", f"{alerts.MAX_SUBSCRIPTIONS}, then 400"),
-        ("Clocks of a node", f"{number(stored_clocks.MAX_DEADLINES)}, then 400"),
+        ("Deadlines of a node", f"{number(stored_deadlines.MAX_DEADLINES)}, then 400"),
         (
             "Between two attempts",
             f"{seconds(alert.FIRST_WAIT)} to {seconds(alert.MAX_WAIT)}, with jitter",

@@ -66,7 +66,7 @@ async def test_the_receiver_of_the_page_verifies_what_a_node_signs(receiver: str
     assert (
         said.decode().splitlines()
         == [
-            "incident.hits-mine arnia/CVE-2025-24799"
+            "incident.affects-mine arnia/CVE-2025-24799"
             " https://node.example.org/v1/incidents/arnia/CVE-2025-24799/exposure"
         ]
         * 2

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from federation.postgres import server
-from federation.postgres.server import DirectoryInUse, running
+from federation.postgres.errors import DirectoryInUse
+from federation.postgres.server import running
 from tests.embedded.processes import Node, until
 
 

@@ -50,7 +50,7 @@ async def test_mine_are_those_that_are_hit_or_may_be_and_no_others(arnia: Node) 
     assert (await exposure.of_own(arnia, by=OWN))[0].incidents == ()
     await publish(arnia, "deployment", "unsure", running(None))
     (line,) = (await exposure.of_own(arnia, by=OWN))[0].incidents
-    assert (line.hit.affected.deployments, line.hit.unknown.deployments) == (0, 1)
+    assert (line.exposure.affected.deployments, line.exposure.unknown.deployments) == (0, 1)
     await publish(arnia, "statement", "s", a_statement(incident="arnia/cve", status="fixed"))
     assert (await exposure.of_own(arnia, by=OWN))[0].incidents == ()
     with pytest.raises(Forbidden):
@@ -276,8 +276,8 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
     assert await copy_of("megalis") == CopyAge("verified", 9)
     states["megalis", "public"] = Shown("diverged", None)
     assert await copy_of("megalis") == CopyAge("diverged", 9)
-    states["megalis", "public"] = Shown("unproved", None)
-    assert await copy_of("megalis") == CopyAge("unproved", 9)
+    states["megalis", "public"] = Shown("unverified", None)
+    assert await copy_of("megalis") == CopyAge("unverified", 9)
     states["megalis", "public"] = Shown("verified", 7)
     # What was proved of one that does not answer any more is not worth more than that.
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)

@@ -469,7 +469,7 @@ async def test_the_age_and_the_state_of_each_copy_are_told(arnia: Node, megalis:
     async with arnia.store.write() as tx:
         await tx.peers.mark_answered("megalis")
     copy_ = (await hits(arnia))["megalis"].copy
-    assert copy_.state == "unproved"
+    assert copy_.state == "unverified"
     assert copy_.age_seconds is not None
     assert copy_.age_seconds < 60
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
@@ -531,7 +531,7 @@ async def test_mine_are_the_open_incidents_that_hit_my_deployments(arnia: Node) 
     await publish(arnia, "deployment", "mail", {**running(None), "solution": "megalis/mail"})
     own, place = await exposure.of_own(arnia, by=itself("arnia"))
     assert place is None
-    assert {line.incident.id: [one.id for one in line.hit.deployments] for line in own.incidents} == {
+    assert {line.incident.id: [one.id for one in line.exposure.deployments] for line in own.incidents} == {
         "arnia/cve": ["arnia/one"],
         "megalis/out": ["arnia/mail"],
     }

@@ -64,7 +64,7 @@ def affected(answer: dict[str, Any]) -> int:
         return len(answer["bodies"])
     if "solution" in answer:
         return int(answer["affected"]["deployments"])
-    return sum(line["hit"]["affected"]["deployments"] for line in answer["incidents"])
+    return sum(line["exposure"]["affected"]["deployments"] for line in answer["incidents"])
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -401,12 +401,12 @@ async def test_a_node_that_is_killed_tells_each_event_once(arnia: Node, dsn: str
 async def test_a_letter_says_what_happened_where_to_look_and_how_to_end_it(arnia: Node) -> None:
     async with mail_server() as box:
         writing(arnia, box.port)
-        made = await subscribed(arnia, "incident.published", "incident.hits-mine")
+        made = await subscribed(arnia, "incident.published", "incident.affects-mine")
         await publish(arnia, "deployment", "one", running())
         await cve(arnia, title={"fr": "Panne générale", "en": "It is down"})
         await settle(arnia)
     by_event = {one["Subject"].split()[1]: one for one in box.letters}
-    assert set(by_event) == {"incident.published:", "incident.hits-mine:"}
+    assert set(by_event) == {"incident.published:", "incident.affects-mine:"}
     text = by_event["incident.published:"].get_content()
     for line in (
         "An incident has been published by an operator.",
@@ -416,13 +416,13 @@ async def test_a_letter_says_what_happened_where_to_look_and_how_to_end_it(arnia
         f"To end it: federation subscription remove {made}",
     ):
         assert line in text.splitlines()
-    assert "deployments: arnia/one" in by_event["incident.hits-mine:"].get_content().splitlines()
+    assert "deployments: arnia/one" in by_event["incident.affects-mine:"].get_content().splitlines()
 
 
 async def test_above_green_a_letter_holds_ids_and_links_and_no_content(arnia: Node) -> None:
     async with mail_server() as box:
         writing(arnia, box.port)
-        await subscribed(arnia, "incident.published", "incident.changed", "incident.hits-mine")
+        await subscribed(arnia, "incident.published", "incident.changed", "incident.affects-mine")
         await publish(arnia, "group", "close", a_group(members=["megalis"]))
         await publish(arnia, "deployment", "one", running("10.0.17"))
         for tlp, more in (("GREEN", {}), ("AMBER", {"audience": "close"}), ("RED", {})):
@@ -459,7 +459,7 @@ def test_no_value_begins_a_header_or_a_line() -> None:
         "id": HOSTILE, "title": {"fr": HOSTILE}, "deployments": [HOSTILE], "reason": "é" * 5_000, "link": "https://n/x",
     }  # fmt: skip
     alert = Alert(
-        id="1", event="record.set-aside", subject=HOSTILE, at=datetime(2026, 3, 1, tzinfo=UTC), data=data
+        id="1", event="record.rejected", subject=HOSTILE, at=datetime(2026, 3, 1, tzinfo=UTC), data=data
     )
     written = letter(alert, to=SOC, subscription="s", node="arnia")
     message = _read(written)

@@ -243,7 +243,7 @@ async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it
     await publish(arnia, "solution", "a", a_solution())
     await round_of(megalis, arnia)  # the head has moved, the signature comes later
     copy = (await copies.copies(megalis))[PUBLIC]
-    assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 1, 0)
+    assert (copy.state, copy.pulled, copy.verified_seq) == ("verified", 1, 0)
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert (await copies.copies(megalis))[PUBLIC].verified_seq == 1
@@ -263,7 +263,7 @@ async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_old
     await publish(arnia, "solution", "c", a_solution())
     await round_of(megalis, arnia)
     copy = (await copies.copies(megalis))[PUBLIC]
-    assert (copy.state, copy.taken, copy.verified_seq) == ("verified", 3, 1)
+    assert (copy.state, copy.pulled, copy.verified_seq) == ("verified", 3, 1)
     newest = "SELECT newest FROM copies JOIN feeds ON feeds.id = feed WHERE origin = $1 AND audience = $2"
     ((noted,),) = await sql(megalis, newest, "arnia", "public")
     assert noted == later.replace(microsecond=0)
@@ -293,7 +293,7 @@ async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: N
     source = Writes(arnia, "megalis")
     await round_of(megalis, arnia, source)
     copy = (await copies.copies(megalis))[PUBLIC]
-    assert (copy.state, copy.verified_seq, copy.taken) == ("verified", 2, 2)
+    assert (copy.state, copy.verified_seq, copy.pulled) == ("verified", 2, 2)
     assert source.asked == ["changes"]
 
 
@@ -308,7 +308,7 @@ def test_a_leaf_is_read_as_it_is_written() -> None:
 
 
 def test_states_of_a_copy() -> None:
-    assert copy_state(None, None, 0) == "unproved"
+    assert copy_state(None, None, 0) == "unverified"
     assert copy_state("verified", 10, 9) == "verified"
     assert copy_state("verified", 10, 10) == "stale"
     assert copy_state("verified", None, 0) == "stale"

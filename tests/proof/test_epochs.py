@@ -115,7 +115,7 @@ async def test_a_restored_origin_is_compared_and_repaired(arnia: Node, megalis: 
     for audience in ("public", "federation"):
         assert await state_of(megalis, arnia, audience) == "verified", audience
     assert "changes" not in source.asked
-    assert (await peer_views.peers(megalis)).set_aside == (), (
+    assert (await peer_views.peers(megalis)).rejected == (), (
         "what was lost at the origin is no fault of what it has"
     )
 

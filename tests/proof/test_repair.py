@@ -132,7 +132,7 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
-    assert (await peer_views.peers(megalis)).set_aside == (), "a later good revision clears it"
+    assert (await peer_views.peers(megalis)).rejected == (), "a later good revision clears it"
     assert await receipts.feedback(arnia) == (), "and the origin knows that it was revised"
 
 

@@ -96,7 +96,7 @@ async def test_a_key_that_was_dropped_can_be_used_again(old: Node, megalis: Node
         await round_of(reader, old)
         assert await state_of(reader, old) == "verified"
         assert await rows_of(reader, "arnia") == await rows_of(old, "arnia")
-        assert (await peer_views.peers(reader)).set_aside == ()
+        assert (await peer_views.peers(reader)).rejected == ()
 
 
 async def test_ones_own_systems_are_told_that_their_cursor_is_too_old(old: Node) -> None:

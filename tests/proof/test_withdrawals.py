@@ -248,7 +248,7 @@ async def test_a_withdrawal_is_carried_out_on_a_copy_that_waits_for_an_administr
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     copy = (await copies.copies(megalis))[FeedName("arnia", "public")]
-    assert copy.waits
+    assert copy.paused
     held = {row[1] for row in await rows_of(megalis, "arnia")}
     assert "k149" not in held
     assert "k000" in held

@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from federation.api.examples import CLOCK, DRAFTS, KEYS
+from federation.api.examples import DEADLINE, DRAFTS, KEYS
 from federation.api.responses import NDJSON
 from federation.domain.peer import PeerState
 from federation.domain.registry import TYPES
@@ -74,7 +74,7 @@ PEERS: dict[str, PeerState] = {
 NEVER_DONE = {
     "POST /v1/join": "it needs an invitation and a proof made for it",
     "POST /v1/peers/{operator}/activate": "it needs the code of both keys, and a node that answers",
-    "POST /v1/farewell": "only a peer says farewell",
+    "DELETE /v1/peers/self": "only a peer disconnects",
     "POST /v1/receipts": "only a peer confirms what it dropped, and signs it",
     "POST /v1/feedback": "only a peer tells what it could not take",
     "POST /v1/peers/{operator}/confirm": "it needs removals that wait",
@@ -92,7 +92,7 @@ def as_line(context: SerializationContext, value: Any) -> bytes:
 def paths_of(operation: Operation) -> dict[str, str]:
     """Path parameters that name what there is."""
     plural = operation.path.split("/")[2] if operation.path.count("/") > 1 else ""
-    plural = "incidents" if plural == "clocks" else plural
+    plural = "incidents" if plural == "deadlines" else plural
     key = next((KEYS[kind.type] for kind in TYPES.values() if kind.plural == plural), "")
     there = {
         "origin": "arnia",
@@ -206,8 +206,8 @@ async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: 
         }
         await checkpoints.sign_checkpoints(arnia)
         kept = await client.put(
-            f"/v1/clocks/arnia/{KEYS['incident']}",
-            json=CLOCK,
+            f"/v1/deadlines/arnia/{KEYS['incident']}",
+            json=DEADLINE,
             headers={"authorization": tokens["rich"] or ""},
         )
         assert kept.status_code == 200, kept.text

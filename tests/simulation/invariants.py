@@ -83,7 +83,7 @@ async def at_rest(world: World) -> list[str]:
         view = views[reader]
         wrong += [
             f"{reader} has set aside {one.origin}/{one.audience} {one.type}/{one.key} {one.seq}: {one.reason}"
-            for one in view.set_aside
+            for one in view.rejected
         ]
     return wrong
 

@@ -166,7 +166,7 @@ async def many_removals_wait(arnia: Node, megalis: Node) -> None:
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert len(await held(megalis, "arnia")) == 130
-    assert (await copies.copies(megalis))[PUBLIC].waits
+    assert (await copies.copies(megalis))[PUBLIC].paused
 
 
 def nothing_brakes(broken: Broken, node: Node) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.api.feeds import arrival_line, entry_line
+from federation.api.feeds import change_line, entry_line
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
@@ -111,7 +111,7 @@ async def test_arrivals_are_cut_at_their_bytes_and_go_on(large: Node, weighed: W
     more = True
     while more:
         rows, cursor, more = await feeds.change_log(large, cursor, by=itself("arnia"))
-        assert 0 < len(b"".join(arrival_line(row, cursor.epoch) for row in rows)) <= PAGE_BYTES
+        assert 0 < len(b"".join(change_line(row, cursor.epoch) for row in rows)) <= PAGE_BYTES
         found += [row[0] for row in rows]
     within(weighed)
     assert found == list(range(1, COUNT + 1))

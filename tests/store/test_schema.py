@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,28 +15,12 @@ from federation.domain.errors import CommandFailed
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
 from federation.node import exposure_index
-from federation.postgres import server as postgres_server
 from federation.store import schema
 from federation.store.database import opened
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
 from tests.store.steps import looking
-
-
-@pytest.fixture(scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """A PostgreSQL that nobody else uses."""
-    async with postgres_server.running(tmp_path_factory.mktemp("fresh"), exclusive=True) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def fresh(server: str) -> AsyncIterator[str]:
-    """A database that nothing has been done to."""
-    yield server
-    async with looking(server) as look:
-        await look.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
 
 async def differences(dsn: str, wanted: MetaData) -> list[Any]:

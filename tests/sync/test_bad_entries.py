@@ -310,8 +310,8 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
         ("k9", 15), ("k10", 16),
     ], "those that are there are renewed, and there is room for two more"  # fmt: skip
     said = [record.message for record in caplog.records if record.name == "federation.sync"]
-    assert said.count("an entry was set aside") == 8
-    assert said.count("entries were set aside that are not noted one by one") == 1
+    assert said.count("entry rejected") == 8
+    assert said.count("entries rejected that are not listed one by one") == 1
     await take(arnia, *bad, *more, an_entry(30, a_document(key="k1", revision=2)))
     assert "k1" not in await reasons(arnia)
     await take(arnia, *bad, *more, an_entry(30), an_entry(31, hash="0" * 64))

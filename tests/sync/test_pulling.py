@@ -161,7 +161,7 @@ async def test_after_a_new_epoch_the_lag_is_that_of_the_new_one(arnia: Node) -> 
     assert (await peer_views.peers(arnia)).peers[0].lag == 0
     await take(arnia, an_entry(1), epoch="00000000000000bb")
     (peer,) = (await peer_views.peers(arnia)).peers
-    assert [(feed.taken, feed.head) for feed in peer.feeds] == [(1, 1)]
+    assert [(feed.pulled, feed.head) for feed in peer.feeds] == [(1, 1)]
     assert peer.lag == 0
 
 

@@ -90,8 +90,8 @@ class Next(NextDoor):
             )
         )
 
-    async def farewell(self, peer: Peer) -> None:
-        self.asked.append(f"farewell {peer.operator}")
+    async def disconnect(self, peer: Peer) -> None:
+        self.asked.append(f"disconnect {peer.operator}")
         if self.down:
             raise Unreachable("it does not answer")
 
@@ -538,7 +538,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
     found, why = await peers.leave(arnia, "megalis", by="client-erp")
     assert is_nudged(arnia)
     assert (found.state, why) == ("left", None)
-    assert outside.asked == ["farewell megalis"]
+    assert outside.asked == ["disconnect megalis"]
     assert (await noted(arnia))[-1] == ("peer.left", "client-erp", "megalis")
     assert set(await held(arnia)) == {"megalis-public"}
     assert set(await held(arnia, "recia")) == {"recia-federation"}
@@ -546,7 +546,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
     before = await noted(arnia)
     assert (await peers.leave(arnia, "megalis"))[0].state == "left"
     await peers.accept_disconnect(arnia, "megalis")
-    assert outside.asked == ["farewell megalis"]
+    assert outside.asked == ["disconnect megalis"]
     assert await noted(arnia) == before, "it has left already: nothing is done"
 
 
@@ -568,7 +568,7 @@ async def test_who_cannot_be_reached_is_left_and_why_is_said(arnia: Node, outsid
     assert (found.state, why) == ("left", "it does not answer")
 
 
-async def test_who_says_farewell_has_left_by_itself(arnia: Node) -> None:
+async def test_a_peer_that_disconnects_has_left_by_itself(arnia: Node) -> None:
     await knows(arnia, Party("megalis"))
     arnia.notifier._nudged.clear()
     await peers.accept_disconnect(arnia, "megalis")

@@ -11,10 +11,10 @@ import msgspec
 
 from federation.domain.content.statement import StatementStatus
 from federation.domain.exposure.coverage import Tally
-from federation.domain.exposure.linkage import SameSoftware
+from federation.domain.exposure.linkage import LinkedSolution
 from federation.domain.exposure.matching import Reason, Verdict
 
-CopyState = Literal["own", "verified", "unproved", "stale", "diverged", "suspended", "left", "unknown"]
+CopyState = Literal["own", "verified", "unverified", "stale", "diverged", "suspended", "left", "unknown"]
 """Trust in the copy of an operator's records: ``own`` is no copy; ``unknown``: the operator is no peer of
 ours, and never was or was forgotten."""
 CurrentThrough = Annotated[
@@ -153,10 +153,10 @@ class IncidentExposure(msgspec.Struct, frozen=True):
     operators: tuple[OperatorExposure, ...]
     not_here: tuple[str, ...]
     """Deployments that the incident names and that are not here to be seen, a hundred at most."""
-    same_software: tuple[SameSoftware, ...]
+    linked_solutions: tuple[LinkedSolution, ...]
     """Solutions that the incident does not name and whose deployments are counted, since they are the same
     software; a hundred at most."""
-    more_same_software: bool
+    more_linked_solutions: bool
     """True when there are more that were not read, and are not counted."""
 
 
@@ -179,17 +179,17 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     unknown: AffectedCoverage
     more: bool
     """True when there are open incidents beyond these."""
-    same_software: tuple[SameSoftware, ...]
+    linked_solutions: tuple[LinkedSolution, ...]
     """As of one incident, for all of these."""
-    more_same_software: bool
+    more_linked_solutions: bool
 
 
 class OwnLine(msgspec.Struct, frozen=True):
     """An open incident and its effect on the caller's own deployments."""
 
     incident: IncidentSummary
-    hit: OperatorExposure
-    same_software: tuple[SameSoftware, ...]
+    exposure: OperatorExposure
+    linked_solutions: tuple[LinkedSolution, ...]
     """Your own solutions that it does not name and that are the same software, and why."""
 
 
@@ -200,7 +200,7 @@ class OwnExposure(msgspec.Struct, frozen=True):
     as_of: str
     current_through: CurrentThrough
     incidents: tuple[OwnLine, ...]
-    more_same_software: bool
+    more_linked_solutions: bool
     """True when there are solutions that may be the same software as yours and were not read."""
     next: str | None
     """Address of the next page."""

@@ -57,7 +57,7 @@ class Link(msgspec.Struct, frozen=True):
     """The records that say so, from one solution to the other."""
 
 
-class SameSoftware(msgspec.Struct, frozen=True):
+class LinkedSolution(msgspec.Struct, frozen=True):
     """A solution whose deployments are counted since it is the software that an incident names otherwise."""
 
     solution: str
@@ -186,13 +186,13 @@ class Links:
             more=self.more,
         )
 
-    def to_view(self, pairs: Iterable[tuple[str, str]]) -> tuple[SameSoftware, ...]:
+    def to_view(self, pairs: Iterable[tuple[str, str]]) -> tuple[LinkedSolution, ...]:
         """The reason for each pair (solution named, solution counted), in order; ``MAX_LISTED`` at most."""
         reasons = []
         for solution, named in sorted({(solution, named) for named, solution in pairs})[:MAX_LISTED]:
             link = self.between(named, solution)
             if link is not None:
-                reasons.append(SameSoftware(solution, named, link.certain, link.because))
+                reasons.append(LinkedSolution(solution, named, link.certain, link.because))
         return tuple(reasons)
 
 

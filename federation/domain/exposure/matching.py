@@ -27,7 +27,7 @@ Reason = Literal[
     "in-range", "every-version", "named", "stated",
     "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
     "no-range", "range-as-text", "range-unreadable", "scheme-unknown", "order-unsure", "software-unsure",
-    "outside-range", "fixed-version", "no-version-hit", "not-in-use",
+    "outside-range", "fixed-version", "no-version-affected", "not-in-use",
 ]  # fmt: skip
 
 REASONS: dict[Reason, tuple[Verdict, str]] = {
@@ -51,7 +51,7 @@ REASONS: dict[Reason, tuple[Verdict, str]] = {
     ),
     "fixed-version": ("not_affected", "the version is named as one that is fixed"),
     "outside-range": ("not_affected", "the version is outside the range that is hit"),
-    "no-version-hit": ("not_affected", "no version is hit"),
+    "no-version-affected": ("not_affected", "no version is hit"),
     "not-in-use": ("not_affected", "the deployment is planned or retired"),
 }
 """The meaning of each reason, the strongest first: of several, the first here is the answer."""
@@ -156,7 +156,7 @@ def _parse(range_: str) -> Range | Reason:
     if uri != "vers" or not slash or not constraints or not range_.isascii():
         return "range-unreadable"
     if constraints == "*":
-        return "no-version-hit" if scheme == "none" else Range(scheme, ())
+        return "no-version-affected" if scheme == "none" else Range(scheme, ())
     if scheme not in RANGE_CLASS_BY_SCHEMES or scheme in _NOT_TRUSTED:
         return "scheme-unknown"
     bounds = []
