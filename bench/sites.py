@@ -157,7 +157,7 @@ class Site:
         async with self.here() as node, asyncio.timeout(seconds):
             while True:
                 async with node.store.read() as tx:
-                    if not await tx.exposure.lag():
+                    if not (await tx.exposure.index_state()).lag:
                         return
                 await asyncio.sleep(0.25)
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 
 from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
-from federation.node import alerts, checkpoints, copies, exposure, key_rotation, retention
+from federation.node import alerts, checkpoints, copies, exposure_index, key_rotation, retention
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
 
@@ -25,8 +25,6 @@ FLUSH_SECONDS = 5.0
 """Seconds between looks at what access was refused."""
 FORGET_SECONDS = 60.0
 """Seconds between looks for assertions that have expired."""
-REFRESH_INDEX_SECONDS = 2.0
-"""Seconds between looks at what has arrived and is not in the groups of exposure."""
 ALERT_SECONDS = 0.25
 """Seconds between looks for alerts to be made, and to be delivered."""
 FORGET_ALERTS_SECONDS = 3_600.0
@@ -155,7 +153,7 @@ async def _run_tasks(node: Node) -> None:
         _repeat(FORGET_SECONDS, _drop_old_tokens, node),
         _repeat(VACUUM_SECONDS, vacuum, node),
         _repeat(INDEX_SECONDS, flush_pending_list, node),
-        _repeat(REFRESH_INDEX_SECONDS, exposure.IndexRefresher().keep_up, node),
+        exposure_index.run(node),
         _repeat(ALERT_SECONDS, alerts.AlertScan(node).notice, node),
         deliver_alerts_forever(node),
         _repeat(FORGET_ALERTS_SECONDS, alerts.forget, node),
