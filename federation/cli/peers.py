@@ -195,12 +195,12 @@ def show_peers(view: Any) -> None:
             )
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
-    for one in view.invitations:
-        click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
-    for one in view.rejected:
+    for invitation in view.invitations:
+        click.echo(f"invited  {invitation.note or 'somebody'}  until {invitation.expires_at}")
+    for rejected in view.rejected:
         click.echo(
-            f"rejected: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
-            f" {one.reason}: {one.detail}"
+            f"rejected: {rejected.type} {rejected.origin}/{rejected.key} at revision {rejected.revision}:"
+            f" {rejected.reason}: {rejected.detail}"
         )
 
 

@@ -222,7 +222,7 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
         f"All four hold everything they may see {overall:.2f} s after the first upload began, "
         f"{max(overall - after_load, 0):.2f} s after the last one ended."
     )
-    while copies := await _unverified(nodes):
+    while copies := await _unverified_copies(nodes):
         if time.perf_counter() > deadline:
             raise CommandFailed(
                 f"these copies were not verified: {', '.join(copies)}; see `federation peer list`"
@@ -235,7 +235,7 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
     return loaded
 
 
-async def _unverified(nodes: list[Running]) -> list[str]:
+async def _unverified_copies(nodes: list[Running]) -> list[str]:
     """Copies that were not found equal, as they are now, to what their origin signed."""
     result = []
     for node in nodes:
