@@ -174,11 +174,11 @@ class Store:
 
     def needs_vacuum(self) -> bool:
         """True after many records were written, and none in the last second."""
-        now = time.monotonic()
+        current = time.monotonic()
         return (
             self._unvacuumed >= VACUUM_RECORDS
-            and now - self._written_at > VACUUM_QUIET_SECONDS
-            and now > self._next_vacuum_at
+            and current - self._written_at > VACUUM_QUIET_SECONDS
+            and current > self._next_vacuum_at
         )
 
     async def vacuum(self) -> None:

@@ -330,7 +330,7 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
             return asked[-1]
 
     class Busy:
-        watch = Watch()
+        notifier = Watch()
 
     monkeypatch.setattr(maintenance, "SIGN_AT_LATEST_SECONDS", 0.05)
     began = time.monotonic()
