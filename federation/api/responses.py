@@ -254,7 +254,9 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """What is not in the tree of errors is a bug: logged with its trace, told without internals."""
-    log.error("a bug", exc_info=error, extra={"path": request.url.path, "method": request.method})
+    log.error(
+        "unhandled exception", exc_info=error, extra={"path": request.url.path, "method": request.method}
+    )
     return problem(
         request.app.state.node.url,
         "internal-error",

@@ -14,13 +14,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
 
+from federation.domain.entry import FeedEntry, FeedSource, RejectedEntry
 from federation.domain.errors import Invalid
-from federation.domain.feed import Cursor, FeedEntry, FeedName, FeedSource, RejectedEntry
+from federation.domain.feed import Cursor, FeedName
 from federation.domain.record import Op
 from federation.domain.values import (
     END,
@@ -147,6 +148,13 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
+class SignedCheckpoint(NamedTuple):
+    """A verified checkpoint, and the JWS that it was read from."""
+
+    checkpoint: Checkpoint
+    jws: str
+
+
 def checkpoint_of(name: FeedName, epoch: str, state: DigestState, now: int) -> Checkpoint:
     """What an origin says of its feed in this state, for an hour from now."""
     return Checkpoint(
@@ -182,19 +190,6 @@ def read_checkpoint(claims: dict[str, Any], name: FeedName, now: float) -> Check
     return found
 
 
-CopyState = Literal["unproved", "verified", "stale", "diverged"]
-"""``unproved``: not compared with a checkpoint yet; ``verified``: equal to what the origin signed, less than
-``LIFETIME`` ago; ``stale``: it was equal, and no newer checkpoint has come; ``diverged``: it is not what
-the origin signed."""
-
-
-def copy_state(compared: str | None, expires: float | None, now: float) -> CopyState:
-    """The state of a copy by what the last comparison said and when that checkpoint expires."""
-    if compared == "verified":
-        return "verified" if expires is not None and now < expires else "stale"
-    return "diverged" if compared == "diverged" else "unproved"
-
-
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What a peer signs when it has dropped what was withdrawn: the claims of a JWS of type ``RECEIPT``.
 
@@ -210,6 +205,16 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     seq: Count
     iat: Count
     purged: bool = False
+
+
+class PendingReceipt(NamedTuple):
+    """A receipt that an origin has not got yet."""
+
+    feed: int
+    audience: str
+    epoch: str
+    seq: int
+    purged: bool
 
 
 class SignedDigests(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,14 +260,3 @@ class VerifiableSource(FeedSource, Protocol):
     async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
         """The entries at these numbers, those that are still there; not all of them have to come at once."""
         ...
-
-
-MAX_REMOVED = 100
-"""Records that a pull or a resync may remove from a feed without being asked, at most..."""
-SHARE_REMOVED = 0.2
-"""...or this share of the feed, whichever is more."""
-
-
-def brakes(removed: int, held: int) -> bool:
-    """Whether an administrator must confirm that so many of the records held are removed."""
-    return removed > MAX_REMOVED and removed > SHARE_REMOVED * held

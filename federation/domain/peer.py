@@ -101,6 +101,22 @@ class OtherNodes(Protocol):
         ...
 
 
+class TaskClaims(Protocol):
+    """Tasks that one process does at a time, of all on a database."""
+
+    def hold(self) -> bool:
+        """Whether every claim is still ours."""
+        ...
+
+    async def take(self, name: str) -> bool:
+        """Claim a task; False if another process has it."""
+        ...
+
+    async def release(self, name: str) -> None:
+        """Give a task back."""
+        ...
+
+
 class IntroducedPeer(msgspec.Struct, frozen=True):
     """What a node says of itself in public."""
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from federation.domain.audit import OPERATOR
 from federation.domain.checkpoint import (
     CHECKPOINT,
     RENEWED,
@@ -118,27 +117,6 @@ def _when(at: datetime | None) -> str | None:
 
 
 # What an administrator decides
-
-
-async def confirm(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[str, ...]:
-    """Let the removals of a peer's records happen that wait for an administrator. Returns the audiences.
-
-    Raises NotFound when none wait.
-    """
-    async with node.store.write() as tx:
-        places = [place for place in await tx.feeds.all() if place.origin == operator]
-        confirmed = []
-        for place in places:
-            copy = await tx.checkpoints.copy(place.id)
-            if copy.braked is not None and await tx.checkpoints.confirm(place.id):
-                await tx.audit.note(
-                    "removal.confirmed", actor=by, subject=str(place.name), detail={"what": copy.braked}
-                )
-                confirmed.append(place.audience)
-    if not confirmed:
-        raise NotFound(f"nothing of {printable(operator, 80)} waits to be confirmed")
-    node.notifier.notify()
-    return tuple(confirmed)
 
 
 async def peer_viewer(node: Node, operator: str) -> Caller:

@@ -45,7 +45,7 @@ from federation.domain.territories.bodies import Body
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import records
-from federation.node.copies import feed_view
+from federation.node.copy_views import feed_view
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
 from federation.node.records import NO_PRECONDITIONS, Preconditions, WriteResult

@@ -17,12 +17,11 @@ from federation.domain.errors import (
     NotFound,
     Unavailable,
 )
-from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, FeedState, Head
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.store.database import Reading
-from federation.store.feeds import FeedState as FeedPlace
 from federation.store.records import NodeState
 
 
@@ -123,7 +122,7 @@ async def leaves(node: Node, feed: FeedName, bucket: int, *, by: Caller) -> Leav
     )
 
 
-async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> FeedPlace:
+async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> FeedState:
     """The feed, if the caller may read it here. Raises AudienceRevoked; for what is not there, too.
 
     Feeds of other origins are relayed to whom may see their records here: those for everybody and for

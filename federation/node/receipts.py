@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -11,10 +12,12 @@ from federation.domain.checkpoint import (
     CLOCKS_DIFFER,
     MAX_NUMBERS,
     RECEIPT,
+    PendingReceipt,
     Receipt,
 )
+from federation.domain.entry import RejectedEntry
 from federation.domain.errors import AudienceRevoked, Forbidden, Invalid, Unauthenticated
-from federation.domain.feed import FeedName, RejectedEntry, printable
+from federation.domain.feed import FeedName, printable
 from federation.domain.values import Count, as_instant
 from federation.domain.visibility import Caller, may_see
 from federation.node.checkpoints import _when, log
@@ -195,3 +198,48 @@ async def feedback(node: Node) -> tuple[FeedbackView, ...]:
         )
         for one in found
     )  # fmt: skip
+
+
+# Our receipts for the feeds of others
+
+
+async def pending_reports(
+    node: Node, origin: str
+) -> tuple[tuple[PendingReceipt, ...], dict[tuple[int, str], list[RejectedEntry]]]:
+    """The receipts an origin has not got yet, and rejected entries it does not know of, by feed and audience.
+
+    At most ``MAX_NUMBERS`` rejected entries.
+    """
+    async with node.store.read() as tx:
+        return (
+            await tx.checkpoints.pending_receipts(origin),
+            await tx.feeds.unreported(origin, MAX_NUMBERS),
+        )
+
+
+def sign_receipt(node: Node, origin: str, pending: PendingReceipt) -> str:
+    """A receipt for its origin, as a JWS."""
+    receipt = Receipt(
+        iss=node.operator,
+        aud=origin,
+        feed=f"{origin}/{pending.audience}",
+        epoch=pending.epoch,
+        seq=pending.seq,
+        iat=int(node.clock().timestamp()),
+        purged=pending.purged,
+    )
+    return node.keyring.sign(msgspec.structs.asdict(receipt), typ=RECEIPT)
+
+
+async def mark_receipt_sent(node: Node, pending: PendingReceipt) -> None:
+    """The origin has this receipt, unless there is more to confirm by now."""
+    async with node.store.write() as tx:
+        await tx.checkpoints.mark_receipt_sent(
+            pending.feed, pending.epoch, pending.seq, purged=pending.purged
+        )
+
+
+async def mark_reported(node: Node, feed: int, entries: Sequence[RejectedEntry]) -> None:
+    """The origin knows of these rejected entries."""
+    async with node.store.write() as tx:
+        await tx.feeds.mark_reported(feed, entries)

@@ -27,6 +27,7 @@ from federation.domain.errors import (
 from federation.domain.feed import FeedName
 from federation.domain.query import PageKey, Query
 from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
+from federation.domain.revision import StoredRevision
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
@@ -34,7 +35,7 @@ from federation.node.node import Node
 from federation.node.notifier import OwnWrite
 from federation.node.previews import DryRun
 from federation.store.database import Writing
-from federation.store.records import LeavingRecord, StoredRecord, StoredRevision, locks_of
+from federation.store.records import LeavingRecord, StoredRecord, locks_of
 
 
 class Retract:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Text, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from federation.domain.checkpoint import BUCKETS, EMPTY, DigestState, Leaf
+from federation.domain.checkpoint import BUCKETS, EMPTY, DigestState, Leaf, PendingReceipt
+from federation.domain.copy import CopyFacts
 from federation.domain.feed import FeedName
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import Moment, copies, digests, feeds, records
@@ -298,42 +298,6 @@ class UnsignedFeed(msgspec.Struct, frozen=True):
     digest: FeedDigest | None
 
 
-class CopyRow(msgspec.Struct, frozen=True):
-    """What is known of a copy of another operator's feed."""
-
-    compared: str | None = None
-    detail: str | None = None
-    verified_seq: int | None = None
-    verified_at: datetime | None = None
-    expires_at: datetime | None = None
-    newest: datetime | None = None
-    via: str | None = None
-    withdrawn_epoch: str | None = None
-    withdrawn: int | None = None
-    purged: bool = False
-    receipted: bool = True
-    braked: str | None = None
-    braked_at: datetime | None = None
-    confirmed: bool = False
-    tried: str | None = None
-    tried_at: datetime | None = None
-
-    @property
-    def owes_receipt(self) -> bool:
-        """Whether its origin has not got a receipt yet for what was dropped."""
-        return not self.receipted and self.withdrawn_epoch is not None
-
-
-class PendingReceipts(NamedTuple):
-    """A receipt that an origin is owed."""
-
-    feed: int
-    audience: str
-    epoch: str
-    seq: int
-    purged: bool
-
-
 def _columns(state: DigestState) -> tuple[int, int, int, bytes]:
     return state.seq, state.retained_from, state.count, state.buckets
 
@@ -389,23 +353,23 @@ class CheckpointsReader:
         """Records of a feed, by type and key, whose document does not have its hash."""
         return [(row[0], row[1]) for row in await self._session.connection.fetch(_CHANGED_BYTES, feed, most)]
 
-    async def copy(self, feed: int) -> CopyRow:
+    async def copy(self, feed: int) -> CopyFacts:
         """What is known of a copy; of one never compared, nothing."""
         row = await self._session.one(_COPY, feed=feed)
-        return CopyRow(*row) if row else CopyRow()
+        return CopyFacts(*row) if row else CopyFacts()
 
-    async def pending_receipts(self, origin: str) -> tuple[PendingReceipts, ...]:
+    async def pending_receipts(self, origin: str) -> tuple[PendingReceipt, ...]:
         """The receipts that an origin has not got yet."""
-        return tuple(PendingReceipts(*row) for row in await self._session.all(_OWED, origin=origin))
+        return tuple(PendingReceipt(*row) for row in await self._session.all(_OWED, origin=origin))
 
     async def confirmed_removals(self) -> frozenset[str]:
         """The operators whose removals an administrator has confirmed, and which are not carried out yet."""
         return frozenset(row[0] for row in await self._session.all(_CONFIRMED_OF))
 
-    async def copies(self) -> dict[FeedName, CopyRow]:
+    async def copies(self) -> dict[FeedName, CopyFacts]:
         """What is known of every copy."""
         rows = await self._session.all(_COPIES)
-        return {FeedName(row[0], row[1]): CopyRow(*row[2:]) for row in rows}
+        return {FeedName(row[0], row[1]): CopyFacts(*row[2:]) for row in rows}
 
 
 class CheckpointsWriter(CheckpointsReader):

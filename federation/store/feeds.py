@@ -4,60 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Text, cast, delete, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from federation.domain.batch import FeedWithRecords
+from federation.domain.copy import CopyFacts, FollowedFeed, ReceiptState
+from federation.domain.entry import RejectedEntry
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
-from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, Head, RejectedEntry
+from federation.domain.feed import PAGE_BYTES, Cursor, FeedName, FeedState, Head
+from federation.domain.revision import StoredRevision
 from federation.domain.visibility import Caller, may_see
-from federation.store.checkpoints import COPY_COLUMNS, FORGOTTEN, CopyRow
+from federation.store.checkpoints import COPY_COLUMNS, FORGOTTEN
 from federation.store.pages import bounded
-from federation.store.records import ADVANCE, STATE_COLUMNS, NodeState, StoredRevision
+from federation.store.records import ADVANCE, STATE_COLUMNS, NodeState
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import copies, digests, feeds, node, records, set_aside, withdrawals
 
 MAX_REJECTED = 10_000
 """Entries of one feed that are kept as set aside; of more, only the number is known, by the metrics."""
-
-
-class FeedState(msgspec.Struct, frozen=True):
-    """A feed as it is held here."""
-
-    id: int
-    origin: str
-    audience: str
-    epoch: str | None
-    head: int
-    live: int
-    retained_from: int
-    remote_head: int | None
-    checkpoint: str | None = None
-    """What its origin signed of it last; read for heads only."""
-
-    @property
-    def name(self) -> FeedName:
-        return FeedName(self.origin, self.audience)
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """Up to where it was taken."""
-        return Cursor(self.epoch, self.head) if self.epoch else None
-
-    @property
-    def as_head(self) -> Head:
-        """As a reader of the feed is told of it."""
-        return Head(
-            origin=self.origin,
-            audience=self.audience,
-            epoch=self.epoch or "",
-            seq=self.head,
-            retained_from=self.retained_from,
-            count=self.live,
-            checkpoint=self.checkpoint,
-        )
 
 
 _COLUMNS = (
@@ -115,14 +82,9 @@ _LOSES = Statement(
     .where(feeds.c.id == param("feed"), feeds.c.epoch.is_not(None))
     .values(live=feeds.c.live - param("lost"))
 )
-_FORGET_NUMBERS = (
-    Statement(update(records).where(records.c.feed == param("feed")).values(seq=None)),
-    # Below zero they are in nobody's way, and their arrival can still be told.
-    Statement(
-        update(withdrawals).where(withdrawals.c.feed == param("feed")).values(seq=-withdrawals.c.arrived)
-    ),
-    # What was set aside as a number names nothing any more.
-    Statement(delete(set_aside).where(set_aside.c.feed == param("feed"), set_aside.c.key.contains("?"))),
+# Below zero they are in nobody's way, and the change log still has them.
+_CLEAR_WITHDRAWAL_NUMBERS = Statement(
+    update(withdrawals).where(withdrawals.c.feed == param("feed")).values(seq=-withdrawals.c.arrived)
 )
 _HOLD = "SELECT FROM feeds WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE"
 _PURGE = """
@@ -367,27 +329,6 @@ _KNOWN_DATABASE = "SELECT system_id, timeline FROM node"
 _KNOW_DATABASE = "UPDATE node SET system_id = $1, timeline = $2"
 
 
-class FollowedFeed(NamedTuple):
-    """A feed of another origin, and what is known of the copy that is held here."""
-
-    place: FeedState
-    copy: CopyRow
-    owes: bool
-    """Whether its origin is still to be told something of it: what was dropped, or could not be taken."""
-
-
-class FeedWithRecords(NamedTuple):
-    """What is held before a slice of a feed is kept."""
-
-    place: FeedState
-    held: dict[tuple[str, str], StoredRevision]
-    """Of the records in it, by (type, key)."""
-    withdrew: bool
-    """Whether any record has left the feed."""
-    set_aside: bool
-    """Whether any of its entries is set aside."""
-
-
 class StoredRejection(msgspec.Struct, frozen=True):
     """An entry set aside, as an administrator sees it."""
 
@@ -460,8 +401,8 @@ class FeedsReader:
         ends, found = len(_COLUMNS), {}
         for row in await self._session.all(_COPIES, origin=origin):
             place, (untold, there) = FeedState(*row[:ends]), row[ends : ends + 2]
-            copy = CopyRow(*row[ends + 2 :]) if there is not None else CopyRow()
-            found[place.name] = FollowedFeed(place, copy, untold or copy.owes_receipt)
+            copy = CopyFacts(*row[ends + 2 :]) if there is not None else CopyFacts()
+            found[place.name] = FollowedFeed(place, copy, untold or copy.receipt is ReceiptState.PENDING)
         return found
 
     async def find(self, name: FeedName) -> FeedState | None:
@@ -575,11 +516,6 @@ class FeedsWriter(FeedsReader):
         """Records have moved on to another feed before their withdrawal from this one was read."""
         await self._session.run(_LOSES, feed=feed, lost=lost)
 
-    async def forget_numbers(self, place: FeedState) -> None:
-        """Before a feed is taken anew in another epoch: its old numbers mean nothing."""
-        for statement in _FORGET_NUMBERS:
-            await self._session.run(statement, feed=place.id)
-
     async def lock(self, *feeds: int) -> None:
         """Nobody moves these feeds on until the commit; who does now is waited for.
 
@@ -601,7 +537,7 @@ class FeedsWriter(FeedsReader):
         dropped = 0
         for place in places:
             tag: str = await self._session.connection.execute(_PURGE, place.id)
-            await self._session.run(_FORGET_NUMBERS[1], feed=place.id)
+            await self._session.run(_CLEAR_WITHDRAWAL_NUMBERS, feed=place.id)
             for statement in _PURGED:
                 await self._session.run(statement, feed=place.id)
             dropped += int(tag.rsplit(" ", 1)[-1])

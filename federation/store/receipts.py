@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from federation.domain.feed import RejectedEntry
+from federation.domain.entry import RejectedEntry
 from federation.store.statements import Session
 
 MAX_FEEDBACK = 10_000

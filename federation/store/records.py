@@ -20,10 +20,11 @@ import msgspec
 from sqlalchemy import Text, cast, column, func, literal_column, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from federation.domain.errors import Invalid, WriteConflict
+from federation.domain.errors import Invalid, SequenceConflict, WriteConflict
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
 from federation.domain.record import Record
+from federation.domain.revision import StoredRevision
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.list_filters import endings
@@ -42,21 +43,6 @@ class StoredRecord(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-class StoredRevision(msgspec.Struct, frozen=True):
-    """What is held of a record, for whoever is about to write it."""
-
-    type: str
-    key: str
-    revision: int
-    feed: int | None
-    seq: int | None
-    retracted: bool
-    hash: bytes
-    created_at: datetime
-    document: bytes | None = None
-    """Read for one's own records only, which may be compared or patched."""
-
-
 class NodeState(msgspec.Struct, frozen=True):
     """What every process looks at to learn of what others did."""
 
@@ -71,11 +57,6 @@ class NodeState(msgspec.Struct, frozen=True):
     def heads(self) -> int:
         """Grows whenever the heads of the node's own feeds change."""
         return self.published + self.proved
-
-
-class SequenceConflict(Exception):
-    """Something else is held at a number that an entry has: it is of a past that its origin has lost, or came
-    garbled. See ``feeds.unseat``."""
 
 
 class Advance(NamedTuple):

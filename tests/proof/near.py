@@ -9,22 +9,15 @@ import msgspec
 
 from federation.api.feeds import entry_line
 from federation.domain.checkpoint import Leaves, SignedDigests
+from federation.domain.entry import EntryPage, FeedEntry, RejectedEntry, read_entry, unreadable
 from federation.domain.errors import Invalid
-from federation.domain.feed import (
-    Cursor,
-    EntryPage,
-    FeedEntry,
-    FeedName,
-    Head,
-    RejectedEntry,
-    read_entry,
-    unreadable,
-)
-from federation.node import checkpoints, copies, feeds, receipts
+from federation.domain.feed import Cursor, FeedName, Head
+from federation.node import checkpoints, copy_views, feeds, receipts
 from federation.node.node import Node
 from federation.node.receipts import Feedback, FeedbackEntry
 from federation.sync.apply import PullResult
-from federation.sync.follow import answer, follow, follow_relayed
+from federation.sync.follow import follow, follow_relayed
+from federation.sync.reports import send_reports
 from tests.nodes import as_peer, introduce, peer_of
 
 
@@ -108,8 +101,8 @@ async def round_of(reader: Node, origin: Node, source: Near | None = None) -> Pu
         total.entries += taken.entries
         total.repaired += taken.repaired
         total.purged += taken.purged
-        total.set_aside += taken.set_aside
-    await answer(reader, peer_of(origin), source)
+        total.rejected += taken.rejected
+    await send_reports(reader, peer_of(origin), source)
     return total
 
 
@@ -131,7 +124,7 @@ async def acquainted(*nodes: Node) -> None:
 
 
 async def state_of(reader: Node, origin: Node, audience: str = "public") -> str:
-    copy = (await copies.copies(reader)).get(FeedName(origin.operator, audience))
+    copy = (await copy_views.copies(reader)).get(FeedName(origin.operator, audience))
     return copy.state if copy else "unproved"
 
 

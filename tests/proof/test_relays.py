@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from federation.domain.checkpoint import CHECKPOINT, LIFETIME, Leaves
+from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Forged, Unreachable
-from federation.domain.feed import FeedEntry, FeedName, Head, RejectedEntry
-from federation.node import checkpoints, copies
+from federation.domain.feed import FeedName, Head
+from federation.node import checkpoints, copy_views
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
@@ -44,15 +45,15 @@ async def test_a_newcomer_takes_everything_from_a_member_while_the_origin_is_dow
     assert await state_of(recia, arnia, "federation") == "verified"
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] in ("public", "federation")}
     assert await rows_of(recia, "arnia") == theirs
-    assert FeedName("arnia", "g") not in await copies.copies(recia), "groups are their origin's own"
-    assert (await copies.copies(recia))[PUBLIC].via == "megalis"
+    assert FeedName("arnia", "g") not in await copy_views.copies(recia), "groups are their origin's own"
+    assert (await copy_views.copies(recia))[PUBLIC].via == "megalis"
     # The origin is back: its own cursor goes on where the relay's ended.
     await publish(arnia, "solution", "new", a_solution())
     await checkpoints.sign_checkpoints(arnia)
     taken = await round_of(recia, arnia)
     assert (taken.entries, taken.repaired) == (2, 0)  # the new record, and the group's feed
     assert await rows_of(recia, "arnia") == await rows_of(arnia, "arnia")
-    assert (await copies.copies(recia))[PUBLIC].via is None
+    assert (await copy_views.copies(recia))[PUBLIC].via is None
 
 
 async def test_a_relay_serves_the_same_bytes_numbers_and_signature(arnia: Node, relay: Node) -> None:
@@ -116,7 +117,7 @@ async def test_what_an_origin_signed_long_ago_is_taken_by_a_newcomer_and_said_to
     now = recia.clock()
     recia.clock = lambda: now + timedelta(hours=5)
     await relayed_round(recia, arnia, relay)
-    copy = (await copies.copies(recia))[PUBLIC]
+    copy = (await copy_views.copies(recia))[PUBLIC]
     assert (copy.state, copy.via) == ("stale", "megalis")
     assert "300 minutes old" in (copy.alarm or "")
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] == "public"}

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Forged
-from federation.domain.feed import FeedEntry, FeedName, RejectedEntry
-from federation.node import checkpoints, copies, peer_views, receipts
+from federation.domain.feed import FeedName
+from federation.node import checkpoints, copy_views, peer_views, receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -53,9 +54,9 @@ async def test_a_copy_that_was_altered_is_repaired(arnia: Node, megalis: Node, t
     assert await rows_of(megalis, "arnia") != await rows_of(arnia, "arnia")
     source = Near(arnia, "megalis")
     taken = await round_of(megalis, arnia, source)
-    if taken.set_aside:
+    if taken.rejected:
         # A revision that is higher here than there, in one epoch, is not for us to undo.
-        assert dict(taken.set_aside) in ({"regressing-revision": 1}, {"changed-at-same-revision": 1})
+        assert dict(taken.rejected) in ({"regressing-revision": 1}, {"changed-at-same-revision": 1})
         assert await state_of(megalis, arnia) == "diverged"
         return
     assert await state_of(megalis, arnia) == "verified"
@@ -120,7 +121,7 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
     await checkpoints.sign_checkpoints(arnia)
     source = Newer(arnia, "megalis")
     await round_of(megalis, arnia, source)
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert copy.state == "diverged"
     assert "unreadable" in (copy.alarm or "")
     told = await receipts.feedback(arnia)

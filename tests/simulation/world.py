@@ -20,17 +20,16 @@ import federation.domain.checkpoint
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
-from federation.domain.errors import Forged, NotFound, Refused
+from federation.domain.errors import Forged, NotFound, Refused, StaleCursor
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, epochs, records, retention
+from federation.node import checkpoints, copies, epochs, records, retention
 from federation.node import peers as node_peers
 from federation.node.keys import Keyring
 from federation.node.node import Node
 from federation.node.records import Retract
 from federation.store.database import Store, Writing, opened
 from federation.sync import peer_client, repair
-from federation.sync.apply import StaleCursor
 from federation.sync.follow import follow_relayed
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
@@ -303,7 +302,8 @@ class World:
             heads = await source.heads()
             assert heads is not None
             loop = Loop(node, _METRICS)
-            await loop._take(peer, source, heads, {}, await loop._held(peer))
+            known = await copies.followed_feeds(node, origin)
+            await loop._follow_feeds(peer, source, heads, {}, known)
         except (Refused, StaleCursor) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")
@@ -397,7 +397,7 @@ class World:
     async def confirm(self, operator: str, origin: str) -> None:
         self.say(f"{operator}: confirm {origin}")
         with suppress(Refused):
-            await checkpoints.confirm(self.nodes[operator], origin)
+            await copies.confirm_removals(self.nodes[operator], origin)
 
     # The schedule
 
