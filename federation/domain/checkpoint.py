@@ -1,12 +1,14 @@
-"""Proof of a copy: one signature says what a feed holds, and whether all of it is there.
+"""Checkpoints: one signature over a whole feed (decision 0015).
 
-A leaf is a line of text for each record of a feed. Leaves fall into 256 buckets; a bucket's digest is the
-SHA-256 of its leaves in order, and the root is the SHA-256 of the 256 digests. The origin signs the root
-with the feed's place and time: a checkpoint. Whoever holds the feed's records can compute the root, and so
-prove that a copy is complete, unaltered and as old as the checkpoint, wherever it came from.
+1. A leaf is a line of text for each record of a feed: ``type/key revision op hash seq``.
+2. Leaves fall into 256 buckets by SHA-256(type/key). A bucket's digest is the SHA-256 of its sorted leaves.
+3. The root is the SHA-256 of the 256 digests.
+4. The origin signs the root with the feed's epoch, number and time: a checkpoint.
+5. A reader computes the root of its copy. If it is equal, the copy is complete, unaltered and as old as the
+   checkpoint, wherever it came from.
 
-What has left a feed (a withdrawal) has no leaf. A tombstone has one as long as the origin keeps it: until
-the feed's ``retained_from`` has passed its number.
+A record that has left a feed has no leaf. A tombstone has one until the feed's ``retained_from`` has passed
+its number.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from federation.domain.values import (
 
 BUCKETS = 256
 LIFETIME = 3_600
-"""Seconds that a checkpoint holds, at most."""
+"""Seconds for which a checkpoint is valid, at most."""
 HALF_LIFE = LIFETIME // 2
 """Seconds after which a copy raises an alarm, if no newer checkpoint has come."""
 RENEWED = LIFETIME // 3
@@ -45,7 +47,7 @@ CHECKPOINT = "federation-checkpoint+jwt"
 RECEIPT = "federation-receipt+jwt"
 """``typ`` of a receipt."""
 MOST_LEAVES = 1_000_000
-"""Leaves of one bucket that are read from a peer, at most."""
+"""Leaves of one bucket that are read from a peer."""
 MAX_NUMBERS = 500
 """Entries that are asked for by number at once."""
 
@@ -76,7 +78,7 @@ _LEAF = re.compile(
 
 
 def read_leaf(line: str) -> Leaf:
-    """The leaf that a line says. Raises Invalid."""
+    """The leaf of a line. Raises Invalid."""
     found = _LEAF.fullmatch(line)
     if found is None:
         raise Invalid("it is not a leaf")
@@ -111,7 +113,7 @@ def unequal(one: bytes, other: bytes) -> list[int]:
 
 
 class DigestState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a feed holds at one number: its digests, and how many records are no tombstones."""
+    """The state of a feed at one number: its digests, and the count of its records without tombstones."""
 
     seq: int
     retained_from: int
@@ -124,7 +126,7 @@ class DigestState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What an origin signs of a feed of its own: the claims of a JWS of type ``CHECKPOINT``."""
+    """The origin's signed statement on its feed: the claims of a JWS of type ``CHECKPOINT``."""
 
     iss: Operator
     feed: Annotated[str, Meta(max_length=160)]
@@ -142,7 +144,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return Cursor(self.epoch, self.seq)
 
     def says(self, state: DigestState) -> bool:
-        """Whether this is signed of that state."""
+        """True if this was signed over that state."""
         return (self.seq, self.retained_from, self.count, self.root) == (
             state.seq, state.retained_from, state.count, state.root,
         )  # fmt: skip
@@ -156,7 +158,7 @@ class SignedCheckpoint(NamedTuple):
 
 
 def checkpoint_of(name: FeedName, epoch: str, state: DigestState, now: int) -> Checkpoint:
-    """What an origin says of its feed in this state, for an hour from now."""
+    """The checkpoint of a feed in this state, valid for ``LIFETIME`` seconds from now."""
     return Checkpoint(
         iss=name.origin,
         feed=str(name),
@@ -191,7 +193,7 @@ def read_checkpoint(claims: dict[str, Any], name: FeedName, now: float) -> Check
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a peer signs when it has dropped what was withdrawn: the claims of a JWS of type ``RECEIPT``.
+    """A peer's signed confirmation of withdrawals: the claims of a JWS of type ``RECEIPT``.
 
     It covers every withdrawal of the feed up to ``seq``; with ``purged``, everything of the feed, which the
     peer may not read any more.
@@ -218,7 +220,7 @@ class PendingReceipt(NamedTuple):
 
 
 class SignedDigests(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node shows of a feed: its digests, and the origin's checkpoint over them."""
+    """The digests of a feed, and the origin's checkpoint over them."""
 
     epoch: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}" + END)]
     seq: Count
@@ -247,9 +249,9 @@ class Leaves(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifiableSource(FeedSource, Protocol):
-    """A source that proves what its feeds hold."""
+    """A source whose feeds can be verified."""
 
-    async def proof(self, feed: FeedName) -> SignedDigests:
+    async def digests(self, feed: FeedName) -> SignedDigests:
         """The digests of a feed, and the origin's checkpoint over them."""
         ...
 
@@ -257,6 +259,8 @@ class VerifiableSource(FeedSource, Protocol):
         """The leaves of one bucket, as they are now."""
         ...
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
+    async def entries_at(
+        self, feed: FeedName, numbers: Sequence[int]
+    ) -> tuple[FeedEntry | RejectedEntry, ...]:
         """The entries at these numbers, those that are still there; not all of them have to come at once."""
         ...

@@ -30,7 +30,7 @@ MAX_REMOVED_SHARE = 0.2
 
 
 def needs_confirmation(removed: int, live: int) -> bool:
-    """Whether an administrator must confirm that so many of a feed's live records are removed."""
+    """True if an administrator must confirm the removal of so many of a feed's live records."""
     return removed > MAX_REMOVED and removed > MAX_REMOVED_SHARE * live
 
 
@@ -39,7 +39,7 @@ CopyStateName = Literal["unproved", "verified", "stale", "diverged"]
 
 
 class CopyState(StrEnum):
-    """Whether a copy is what its origin signed."""
+    """The comparison of a copy with its origin's signature."""
 
     UNVERIFIED = "unproved"
     """Never compared with a checkpoint, or nothing is stored of the feed."""
@@ -52,7 +52,7 @@ class CopyState(StrEnum):
 
 
 class RemovalGuard(StrEnum):
-    """Whether records may be removed from a copy."""
+    """The permission to remove records from a copy."""
 
     OPEN = "open"
     """As many as ``needs_confirmation`` allows."""
@@ -63,7 +63,7 @@ class RemovalGuard(StrEnum):
 
 
 class ReceiptState(StrEnum):
-    """Whether the origin has our receipt for the records that were withdrawn or dropped."""
+    """Our receipt to the origin for the records that were withdrawn or dropped."""
 
     NONE = "none"
     """Nothing was withdrawn."""
@@ -72,7 +72,7 @@ class ReceiptState(StrEnum):
 
 
 class CopyEvent(StrEnum):
-    """What happens to a copy."""
+    """An event of a copy."""
 
     FOUND_EQUAL = "found equal"
     """It was compared with a checkpoint and has the same root."""
@@ -154,12 +154,12 @@ class CopyFacts(msgspec.Struct, frozen=True):
     """
 
     compared: str | None = None
-    """What the last comparison found: ``verified`` or ``diverged``; None before one."""
+    """The result of the last comparison: ``verified`` or ``diverged``; None before one."""
     detail: str | None = None
     """Why it has diverged."""
     verified_seq: int | None = None
     verified_at: datetime | None = None
-    """When the origin signed what the copy was last equal to."""
+    """Time of the signature that the copy was last equal to."""
     expires_at: datetime | None = None
     newest_signed_at: datetime | None = None
     """Time of the newest checkpoint that was seen: none older is accepted."""
@@ -207,4 +207,4 @@ class FollowedFeed(NamedTuple):
     feed: FeedState
     copy: CopyFacts
     has_unsent: bool
-    """Whether a receipt or a report of rejected entries is still to be sent to its origin."""
+    """True if a receipt or a report of rejected entries is still to be sent to its origin."""

@@ -42,7 +42,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VerifiedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that holds what it says: the record, or the withdrawal of one."""
+    """An entry that was verified: a record, or the withdrawal of one."""
 
     seq: int
     type: str
@@ -53,7 +53,7 @@ class VerifiedEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RejectedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that was not taken, and why. Its content is not kept."""
+    """An entry that was not applied, with the reason. Its content is not stored."""
 
     seq: Count
     type: str
@@ -80,13 +80,13 @@ class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some entries of a feed, in order, and where they end."""
 
     entries: tuple[FeedEntry | RejectedEntry, ...]
-    """What could not be read as an entry has been set aside already."""
+    """Lines that could not be read as an entry are rejected ones."""
     cursor: Cursor
     more: bool
 
 
 class FeedSource(Protocol):
-    """Where feeds can be read: a peer's node over HTTP, or a node in this process."""
+    """A source of feeds: a peer's node over HTTP, or a node in this process."""
 
     def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
         """The feed's entries after the cursor, page by page, to its head."""
@@ -97,7 +97,7 @@ _entry = msgspec.json.Decoder(FeedEntry)
 
 
 class _Numbered(msgspec.Struct):
-    """What has a number can be passed over, whatever else it is."""
+    """An entry of which only the number is needed, to go on after it."""
 
     seq: Annotated[int, Meta(ge=1, le=SAFE_INTEGER)]
     type: msgspec.Raw = msgspec.Raw()
@@ -107,7 +107,7 @@ class _Numbered(msgspec.Struct):
 
 _numbered = msgspec.json.Decoder(_Numbered)
 
-# Nodes write the number first: it can be told of an entry that is nested too deep to be read.
+# Nodes write the number first: so an entry that is nested too deep to be decoded still shows it.
 _FIRST = re.compile(rb'\{"seq":([1-9][0-9]{0,14}),')
 
 
@@ -125,7 +125,7 @@ def read_entry(line: bytes) -> FeedEntry:
         raise Invalid("it is not JSON that is read here") from None
 
 
-def unreadable(line: bytes, why: Invalid) -> RejectedEntry:
+def unreadable(line: bytes, reason: Invalid) -> RejectedEntry:
     """An entry that cannot be read but for its number, so that one can go on after it.
 
     Raises Invalid for a line that is no JSON object with a number.
@@ -133,12 +133,12 @@ def unreadable(line: bytes, why: Invalid) -> RejectedEntry:
     try:
         numbered = _numbered.decode(line)
     except RecursionError:
-        found = _FIRST.match(line)
-        if found is None:
-            raise Invalid(f"{why.detail}, and it does not begin with its number") from None
-        numbered = _Numbered(int(found[1]))
+        match = _FIRST.match(line)
+        if match is None:
+            raise Invalid(f"{reason.detail}, and it does not begin with its number") from None
+        numbered = _Numbered(int(match[1]))
     except (msgspec.MsgspecError, ValueError):
-        raise Invalid(f"{why.detail}, and it has no number that can be") from None
+        raise Invalid(f"{reason.detail}, and it has no number that can be") from None
     type_, key, revision = _plain(numbered.type), _plain(numbered.key), _plain(numbered.revision)
     if not (isinstance(type_, str) and is_type(type_)):
         type_ = "?"
@@ -149,14 +149,14 @@ def unreadable(line: bytes, why: Invalid) -> RejectedEntry:
         key = f"{key.removesuffix('?')}?{numbered.seq}"
     if not (type(revision) is int and 0 < revision <= SAFE_INTEGER):
         revision = 0
-    at = f" at {why.pointer}" if why.pointer else ""
+    at = f" at {reason.pointer}" if reason.pointer else ""
     return RejectedEntry(
         seq=numbered.seq,
         type=type_,
         key=key,
         revision=revision,
         reason="unreadable",
-        detail=f"{why.detail}{at}",
+        detail=f"{reason.detail}{at}",
     )
 
 
@@ -168,10 +168,10 @@ def _plain(raw: msgspec.Raw) -> object:
 
 
 def verify(entry: FeedEntry, feed: FeedName) -> VerifiedEntry | RejectedEntry:
-    """Hold an entry of a peer's feed against what it says of itself.
+    """Verify an entry of a peer's feed against its own members and the feed.
 
-    The hash is that of the bytes that came; the document names this entry and this origin; its label
-    puts it in this very feed; a known type keeps its schema.
+    The hash is that of the bytes; the document names this entry and this origin; its label belongs in this
+    feed; a known type keeps its schema.
     """
 
     def refuse(reason: str, detail: str) -> RejectedEntry:

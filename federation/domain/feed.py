@@ -30,7 +30,7 @@ LONGEST_WAIT = 30
 
 
 class FeedName(msgspec.Struct, frozen=True, order=True):
-    """What names a feed: (origin, audience)."""
+    """The name of a feed: (origin, audience)."""
 
     origin: str
     audience: str
@@ -40,10 +40,10 @@ class FeedName(msgspec.Struct, frozen=True, order=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """A place in a feed: everything up to and with ``seq`` has been read.
+    """A position in a feed: everything up to and with ``seq`` has been read.
 
-    Its text is ``epoch.seq``. To who pages it is opaque; who reads a stream builds the cursor of a line
-    from the feed's epoch and the line's ``seq``, and so can resume after any line.
+    Its text is ``epoch.seq``. A client that pages does not look into it; a reader of a stream builds the
+    cursor of a line from the feed's epoch and the line's ``seq``, and so can resume after any line.
     """
 
     epoch: str
@@ -67,7 +67,7 @@ def mint_epoch() -> str:
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a feed ends now."""
+    """The end of a feed, as it is now."""
 
     origin: Operator
     audience: Annotated[str, Meta(pattern=GROUP_PATTERN, examples=["public", "federation", "security"])]
@@ -100,13 +100,13 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return FeedName(self.origin, self.audience)
 
 
-def printable(said: str, most: int = 500) -> str:
-    """What a peer said, so that it can be stored, logged and shown."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in said[:most])
+def printable(text: str, max_length: int = 500) -> str:
+    """A text of a peer, so that it can be stored, logged and shown."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text[:max_length])
 
 
 class FeedState(msgspec.Struct, frozen=True):
-    """A feed as it is held here."""
+    """A feed as it is stored here."""
 
     id: int
     origin: str
@@ -117,7 +117,7 @@ class FeedState(msgspec.Struct, frozen=True):
     retained_from: int
     remote_head: int | None
     checkpoint: str | None = None
-    """What its origin signed of it last; read for heads only."""
+    """Its origin's last checkpoint; read for heads only."""
 
     @property
     def name(self) -> FeedName:
@@ -125,12 +125,12 @@ class FeedState(msgspec.Struct, frozen=True):
 
     @property
     def cursor(self) -> Cursor | None:
-        """Up to where it was taken."""
+        """The position up to which it was pulled."""
         return Cursor(self.epoch, self.head) if self.epoch else None
 
     @property
     def as_head(self) -> Head:
-        """As a reader of the feed is told of it."""
+        """The head that a reader of the feed gets."""
         return Head(
             origin=self.origin,
             audience=self.audience,

@@ -16,31 +16,31 @@ from federation.node.node import Node
 
 
 class FeedView(msgspec.Struct, frozen=True):
-    """How far a peer's feed has been taken, and what is proved of the copy."""
+    """A copy of a peer's feed: its progress and its state."""
 
     audience: str
     taken: int
-    """Number up to which it was taken."""
+    """Number up to which it was pulled."""
     head: int | None
-    """Number the peer last told as its end; null before a first contact."""
+    """Number of the last entry at the peer; null before a first contact."""
     count: int
-    """Records held, tombstones not counted."""
+    """Stored records without tombstones."""
     state: CopyStateName
     verified_at: str | None
     """When the origin signed what the copy was last found equal to."""
     verified_seq: int | None
     age_seconds: int | None
-    """How old that proof is now."""
+    """Age of that signature."""
     alarm: str | None
-    """What an administrator should look at; null when all is well."""
+    """A message for the administrator; null when all is well."""
     via: str | None
     """The peer that the last entries were relayed by; null for the origin itself."""
     waits: str | None
-    """Removals that wait for `federation peer confirm`."""
+    """Removals that await `federation peer confirm`."""
 
 
 class Provenance(msgspec.Struct, frozen=True):
-    """What the part of an answer rests on that comes from one feed."""
+    """The source of a part of an answer: one feed, and its verification."""
 
     operator: str
     audience: str
@@ -57,27 +57,27 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
-    """What an answer rests on: for each operator's feed that the caller may see, how it is proved.
+    """The sources of an answer: each feed that the caller may see, and its verification.
 
-    One's own feeds are as they are now; copies are as old as what was signed of them.
+    Own feeds are as they are now; copies are as old as their checkpoints.
     """
     now = node.clock()
     async with node.store.read() as tx:
-        places, copies = await tx.feeds.all(), await tx.checkpoints.copies()
-        held = {place.id: await tx.checkpoints.find(place.id) for place in places}
+        feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
+        digests = {feed.id: await tx.checkpoints.find(feed.id) for feed in feeds}
     found = []
-    for place in places:
-        if place.epoch is None or not may_see(place.origin, place.audience, by):
+    for feed in feeds:
+        if feed.epoch is None or not may_see(feed.origin, feed.audience, by):
             continue
-        digest, own = held[place.id], place.origin == node.operator
-        copy = feed_view(place, copies.get(place.name, CopyFacts()), now)
+        digest, own = digests[feed.id], feed.origin == node.operator
+        copy = feed_view(feed, copies.get(feed.name, CopyFacts()), now)
         signed = digest.signed_at if digest else None
         found.append(
             Provenance(
-                operator=place.origin,
-                audience=place.audience,
-                epoch=place.epoch,
-                seq=place.head,
+                operator=feed.origin,
+                audience=feed.audience,
+                epoch=feed.epoch,
+                seq=feed.head,
                 state="own" if own else copy.state,
                 checkpoint_at=as_instant(signed) if own and signed else copy.verified_at,
                 checkpoint_seq=(digest.seq if digest else None) if own else copy.verified_seq,
@@ -88,18 +88,18 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
 
 
 async def copies(node: Node) -> dict[FeedName, FeedView]:
-    """The copies of other operators' feeds, and what is proved of each."""
+    """The copies of other operators' feeds, and the state of each."""
     async with node.store.read() as tx:
         feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
     now = node.clock()
     return {
-        place.name: feed_view(place, copies.get(place.name, CopyFacts()), now)
-        for place in feeds
-        if place.origin != node.operator and place.epoch is not None
+        feed.name: feed_view(feed, copies.get(feed.name, CopyFacts()), now)
+        for feed in feeds
+        if feed.origin != node.operator and feed.epoch is not None
     }
 
 
-def feed_view(place: FeedState, copy: CopyFacts, now: datetime) -> FeedView:
+def feed_view(feed: FeedState, copy: CopyFacts, now: datetime) -> FeedView:
     """A copy as an administrator sees it."""
     state = copy.state(now)
     age = max(0, int((now - copy.verified_at).total_seconds())) if copy.verified_at else None
@@ -111,10 +111,10 @@ def feed_view(place: FeedState, copy: CopyFacts, now: datetime) -> FeedView:
     elif age is not None and age >= HALF_LIFE:
         alarm = f"the newest proof is {age // 60} minutes old"
     return FeedView(
-        audience=place.audience,
-        taken=place.head,
-        head=place.remote_head,
-        count=place.live,
+        audience=feed.audience,
+        taken=feed.head,
+        head=feed.remote_head,
+        count=feed.live,
         state=state.value,
         verified_at=as_instant(copy.verified_at) if copy.verified_at else None,
         verified_seq=copy.verified_seq,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -20,18 +21,19 @@ from federation.domain.errors import AudienceRevoked, Forbidden, Invalid, Unauth
 from federation.domain.feed import FeedName, printable
 from federation.domain.values import Count, as_instant
 from federation.domain.visibility import Caller, may_see
-from federation.node.checkpoints import _when, log
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
 
+log = logging.getLogger("federation.checkpoints")
+
 MAX_RECEIPT_BYTES = 8_192
-"""Bytes of a receipt, at most."""
+"""Bytes of a receipt."""
 
 
 async def accept_receipt(node: Node, jws: str, *, by: Caller) -> None:
-    """A peer has dropped what was withdrawn from a feed of ours, and signs it.
+    """Store a peer's signed receipt for the withdrawals of an own feed.
 
-    For a feed that there is not, the answer is the same.
+    The answer does not show whether the feed exists.
     """
     if by.operator is None or by.own:
         raise Forbidden("only a peer can confirm what it has dropped")
@@ -40,22 +42,28 @@ async def accept_receipt(node: Node, jws: str, *, by: Caller) -> None:
     try:
         if peer is None or len(jws) > MAX_RECEIPT_BYTES:
             raise Unauthenticated("who signs is no peer")
-        said = msgspec.convert(verify_jwt(jws, peer.keys, frozenset({RECEIPT})), Receipt)
+        receipt = msgspec.convert(verify_jwt(jws, peer.keys, frozenset({RECEIPT})), Receipt)
     except (Unauthenticated, msgspec.ValidationError):
         raise Invalid("the receipt is not signed by you, or cannot be read", pointer="/receipt") from None
-    origin, _, audience = said.feed.partition("/")
-    if (said.iss, said.aud, origin) != (by.operator, node.operator, node.operator):
+    origin, _, audience = receipt.feed.partition("/")
+    if (receipt.iss, receipt.aud, origin) != (by.operator, node.operator, node.operator):
         raise Invalid("the receipt is not yours, or not for a feed of this node", pointer="/receipt")
-    if abs(node.clock().timestamp() - said.iat) > CLOCKS_DIFFER:
+    if abs(node.clock().timestamp() - receipt.iat) > CLOCKS_DIFFER:
         raise Invalid("the receipt is not of now: sign a new one", pointer="/receipt")
     async with node.store.write() as writing:
         await writing.receipts.store(
-            origin, audience, by.operator, epoch=said.epoch, seq=said.seq, purged=said.purged, jws=jws
+            origin,
+            audience,
+            by.operator,
+            epoch=receipt.epoch,
+            seq=receipt.seq,
+            purged=receipt.purged,
+            jws=jws,
         )
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry of a feed that a peer could not take."""
+    """An entry of a feed that a peer rejected."""
 
     seq: Count
     type: Annotated[str, Meta(max_length=63)]
@@ -66,17 +74,17 @@ class FeedbackEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a peer could not take of a feed."""
+    """The entries of a feed that a peer rejected."""
 
     audience: Annotated[str, Meta(max_length=63)]
     entries: Annotated[tuple[FeedbackEntry, ...], Meta(min_length=1, max_length=MAX_NUMBERS)]
 
 
-async def accept_feedback(node: Node, said: Feedback, *, by: Caller) -> None:
-    """A peer says which entries of a feed of ours it set aside, and why."""
+async def accept_feedback(node: Node, report: Feedback, *, by: Caller) -> None:
+    """Store a peer's report of the entries of an own feed that it rejected."""
     if by.operator is None or by.own:
         raise Forbidden("only a peer can tell what it could not take")
-    name = FeedName(node.operator, said.audience)
+    name = FeedName(node.operator, report.audience)
     refusal = AudienceRevoked(f"you are not in the audience of {name}; drop what you hold of it")
     if not may_see(name.origin, name.audience, by):
         raise refusal
@@ -89,24 +97,24 @@ async def accept_feedback(node: Node, said: Feedback, *, by: Caller) -> None:
             place.id,
             [
                 RejectedEntry(
-                    seq=one.seq,
-                    type=printable(one.type, 63),
-                    key=printable(one.key, 160),
-                    revision=one.revision,
-                    reason=one.reason,
-                    detail=printable(one.detail),
+                    seq=entry.seq,
+                    type=printable(entry.type, 63),
+                    key=printable(entry.key, 160),
+                    revision=entry.revision,
+                    reason=entry.reason,
+                    detail=printable(entry.detail),
                 )
-                for one in said.entries
+                for entry in report.entries
             ],
         )
     log.warning(
         "a peer could not take entries of ours",
-        extra={"peer": by.operator, "feed": str(name), "entries": len(said.entries)},
+        extra={"peer": by.operator, "feed": str(name), "entries": len(report.entries)},
     )
 
 
 class WithdrawalView(msgspec.Struct, frozen=True):
-    """A record that left a feed of ours, and which peers have dropped it."""
+    """A record that left an own feed, and the peers that have dropped it."""
 
     audience: str
     type: str
@@ -142,7 +150,7 @@ class ReceiptView(msgspec.Struct, frozen=True):
 
 
 class WithdrawalsView(msgspec.Struct, frozen=True):
-    """What was taken back, and who has confirmed that it dropped it."""
+    """Withdrawals of own feeds, and the confirmations of peers."""
 
     withdrawals: tuple[WithdrawalView, ...]
     departures: tuple[DepartureView, ...]
@@ -150,31 +158,37 @@ class WithdrawalsView(msgspec.Struct, frozen=True):
 
 
 async def withdrawals(node: Node) -> WithdrawalsView:
-    """What was taken back from peers, newest first, and who has confirmed that it dropped it."""
+    """Withdrawals of own feeds, newest first, and the confirmations of peers."""
     async with node.store.read() as tx:
-        gone = await tx.receipts.withdrawals(node.operator)
-        departed, held = await tx.receipts.departures(), await tx.receipts.all()
+        withdrawn = await tx.receipts.withdrawals(node.operator)
+        departed, receipts = await tx.receipts.departures(), await tx.receipts.all()
     return WithdrawalsView(
         withdrawals=tuple(
             WithdrawalView(
-                one.audience, one.type, one.key, one.revision, one.seq, as_instant(one.at),
-                one.confirmed, one.outstanding,
+                record.audience, record.type, record.key, record.revision, record.seq, as_instant(record.at),
+                record.confirmed, record.outstanding,
             )
-            for one in gone
+            for record in withdrawn
         ),
         departures=tuple(
-            DepartureView(one.audience, one.operator, as_instant(one.at), _when(one.confirmed_at))
-            for one in departed
+            DepartureView(
+                peer.audience, peer.operator, as_instant(peer.at),
+                as_instant(peer.confirmed_at) if peer.confirmed_at else None,
+            )
+            for peer in departed
         ),
         receipts=tuple(
-            ReceiptView(one.audience, one.operator, one.seq, one.purged, one.jws, as_instant(one.at))
-            for one in held
+            ReceiptView(
+                receipt.audience, receipt.operator, receipt.seq, receipt.purged, receipt.jws,
+                as_instant(receipt.at),
+            )
+            for receipt in receipts
         ),
     )  # fmt: skip
 
 
 class FeedbackView(msgspec.Struct, frozen=True):
-    """An entry of ours that a peer set aside."""
+    """An entry of an own feed that a peer rejected."""
 
     operator: str
     audience: str
@@ -188,15 +202,15 @@ class FeedbackView(msgspec.Struct, frozen=True):
 
 
 async def feedback(node: Node) -> tuple[FeedbackView, ...]:
-    """What peers could not take of our feeds, newest first; what was revised since is left out."""
+    """Entries of own feeds that peers rejected, newest first, without those that were revised since."""
     async with node.store.read() as tx:
-        found = await tx.receipts.feedback()
+        rejected = await tx.receipts.feedback()
     return tuple(
         FeedbackView(
-            one.operator, one.audience, one.type, one.key, one.seq, one.revision, one.reason, one.detail,
-            as_instant(one.at),
+            entry.operator, entry.audience, entry.type, entry.key, entry.seq, entry.revision, entry.reason,
+            entry.detail, as_instant(entry.at),
         )
-        for one in found
+        for entry in rejected
     )  # fmt: skip
 
 

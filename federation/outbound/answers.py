@@ -10,9 +10,9 @@ from federation.domain.feed import printable
 def read_problem(body: bytes) -> tuple[str, str]:
     """Code and detail of a refusal (RFC 9457), or of RFC 6749; empty when it is none."""
     try:
-        said = msgspec.json.decode(body)
-        code = str(said.get("type", "")).rsplit("/", 1)[-1]
-        return code, printable(str(said.get("detail", said.get("error", ""))), 300)
+        problem = msgspec.json.decode(body)
+        code = str(problem.get("type", "")).rsplit("/", 1)[-1]
+        return code, printable(str(problem.get("detail", problem.get("error", ""))), 300)
     except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError):
         return "", ""
 

@@ -36,7 +36,7 @@ def check_url(url: str, *, private: bool = False) -> str:
 
 
 def check_webhook(url: str, *, private: bool) -> None:
-    """Whether a webhook may be called: as a node's URL, but for its path and query. Raises Unreachable."""
+    """Check the URL of a webhook: as a node's, but for its path and query. Raises Unreachable."""
     try:
         scheme, host, _ = http.origin_of(url)
     except (http.TransferFailed, ValueError) as error:

@@ -225,8 +225,7 @@ def _is_beyond(feed: FeedState | None, copy: CopyFacts, result: PullResult, sign
 
 
 async def _ends_short(node: Node, name: FeedName, signed: SignedCheckpoint) -> bool:
-    """Whether the entries ended before the checkpoint's number: the origin lost the last ones, or they were
-    lost on their way."""
+    """True if the entries end before the checkpoint's number: the last ones were lost."""
     feed, copy = await copies.read_copy(node, name)
     return (
         feed is not None

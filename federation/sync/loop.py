@@ -59,7 +59,7 @@ class RateLimit:
         self._at = 0.0
 
     def allows(self, now: float) -> bool:
-        """Whether one more event at this time (in seconds) is within the limit."""
+        """True if one more event at this time (in seconds) is within the limit."""
         self._left = min(self._rate, self._left + (now - self._at) * self._rate)
         self._at = now
         if self._left < 1:

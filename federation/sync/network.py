@@ -29,19 +29,19 @@ async def fetch_public(url: str, *, private: bool) -> dict[str, Any]:
     """A public JSON document of a node. Raises Unreachable."""
     body = await _request_public("GET", url, private=private)
     try:
-        found = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        document = None
+    if not isinstance(document, dict):
         raise Unreachable(f"{url} did not answer a JSON object")
-    return found
+    return document
 
 
-async def _request_public(method: str, url: str, *, private: bool, **said: Any) -> bytes:
+async def _request_public(method: str, url: str, *, private: bool, **request: Any) -> bytes:
     """The body of a 200 or 201 to a request without a token. Raises Unreachable."""
     async with httpx2.AsyncClient(**http.settings(url, private=private)) as client:
         try:
-            answer = await client.request(method, url, **said)
+            answer = await client.request(method, url, **request)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise Unreachable(f"{url} cannot be reached: {error_text(error)}") from None
     if answer.status_code not in (200, 201):
@@ -51,7 +51,7 @@ async def _request_public(method: str, url: str, *, private: bool, **said: Any) 
 
 
 class Network:
-    """Other nodes as they are: an ``Outside`` over HTTP."""
+    """Other nodes over HTTP: implements ``domain.peer.OtherNodes``."""
 
     def __init__(self, operator: str, keyring: Keyring, mailer: Mailer | None = None) -> None:
         self._operator = operator
@@ -62,7 +62,6 @@ class Network:
         check_webhook(url, private=private)
 
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
-        """Call a webhook; the status it answers. Raises Unreachable, also where it asks to be left alone."""
         return await post_webhook(url, body, headers, private=private)
 
     @property
@@ -79,16 +78,16 @@ class Network:
         return check_url(url, private=private)
 
     async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
-        """What the node at a URL says of itself. Raises Unreachable."""
+        """Read the public description of the node at a URL. Raises Unreachable."""
         base = check_url(url, private=private)
         descriptor = await fetch_public(f"{base}/.well-known/federation", private=private)
-        operator, said, jwks_uri = (descriptor.get(name) for name in ("operator", "url", "jwks_uri"))
-        if not (isinstance(operator, str) and isinstance(said, str) and isinstance(jwks_uri, str)) or not (
+        operator, own_url, jwks_uri = (descriptor.get(name) for name in ("operator", "url", "jwks_uri"))
+        if not (isinstance(operator, str) and isinstance(own_url, str) and isinstance(jwks_uri, str)) or not (
             re.fullmatch(OPERATOR_PATTERN, operator)
         ):
             raise Unreachable(f"{base} is not a federation node")
-        if said != base:
-            raise Unreachable(f"the node at {base} says that its URL is {printable(said, 200)}")
+        if own_url != base:
+            raise Unreachable(f"the node at {base} says that its URL is {printable(own_url, 200)}")
         if urlsplit(jwks_uri)[:2] != urlsplit(base)[:2]:
             raise Unreachable(f"the node at {base} names keys on another host")
         jwks = await fetch_public(jwks_uri, private=private)
@@ -96,7 +95,7 @@ class Network:
         return IntroducedPeer(operator=operator, name=name, url=base, jwks=jwks)
 
     async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
-        """Use an invitation at its node; the answer to it. Raises Unreachable with what it refused with."""
+        """Use an invitation at its node, and return the answer. Raises Unreachable with the refusal."""
         headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
         return await _request_public(
             "POST",
@@ -112,6 +111,6 @@ class Network:
             await source.farewell()
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
-        """What a peer holds of an origin's feeds. Raises Unreachable."""
+        """The heads of a peer's copies of an origin's feeds. Raises Unreachable."""
         async with peer_source(self._operator, peer, self._keyring) as source:
             return await source.relayed(origin)

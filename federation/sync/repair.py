@@ -122,7 +122,7 @@ class Repair:
 
     async def _read_digests(self) -> tuple[SignedCheckpoint, bytes]:
         """The sender's checkpoint of the feed, and the digests that it covers."""
-        shown = await self._sender.source.proof(self._name)
+        shown = await self._sender.source.digests(self._name)
         checkpoint = verify_checkpoint(self._node, self._name, shown.checkpoint, self._sender)
         if root_of(shown.joined).hex() != checkpoint.root:
             raise Forged(f"{self._sender.name} shows digests of {self._name} that do not fit the checkpoint")
@@ -176,7 +176,7 @@ class Repair:
         """Fetch and store the records of these leaves. False when some are not there any more."""
         left = sorted(leaves)
         while left:
-            entries = await self._sender.source.numbered(self._name, left[:MAX_NUMBERS])
+            entries = await self._sender.source.entries_at(self._name, left[:MAX_NUMBERS])
             fetched = {entry.seq: entry for entry in entries}
             if not fetched.keys() & set(left):
                 return False
@@ -267,7 +267,7 @@ class Repair:
     def _decide_entry(
         self, feed: FeedState, entry: VerifiedEntry, ours: StoredRevision | None
     ) -> bool | RejectedEntry:
-        """Whether a record is stored; False when it has moved to another feed.
+        """True to store the record, False when it has moved to another feed; else it is rejected.
 
         What an origin signed is right in a new epoch. But a relay may be behind: a record must not come back
         as it was before it moved, for its audience was another one then.

@@ -17,7 +17,7 @@ class ReportReceiver(Protocol):
         """Confirm the withdrawals that were carried out."""
         ...
 
-    async def feedback(self, audience: str, several: tuple[RejectedEntry, ...]) -> None:
+    async def feedback(self, audience: str, entries: tuple[RejectedEntry, ...]) -> None:
         """Report the entries that were rejected."""
         ...
 

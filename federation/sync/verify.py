@@ -120,7 +120,7 @@ async def _compare_copy(
     for attempt in range(MAX_ATTEMPTS):
         if attempt:
             await asyncio.sleep(RETRY_SECONDS)
-        shown = await source.proof(name)
+        shown = await source.digests(name)
         checkpoint = verify_checkpoint(node, name, shown.checkpoint, sender)
         if root_of(shown.joined).hex() != checkpoint.root:
             raise Forged(f"{peer.operator} shows digests of {name} that do not fit its checkpoint")

@@ -343,7 +343,7 @@ def patience() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Connecting to a peer", seconds(http.CONNECT)),
         ("Silence after which an answer is given up", seconds(http.SILENCE)),
-        ("Waiting for news at a peer, per request", seconds(peer_client.WAIT)),
+        ("Waiting for news at a peer, per request", seconds(peer_client.HEADS_WAIT_SECONDS)),
         ("Pause before a peer that does not wait is asked again", seconds(loop.EMPTY_ANSWER_SECONDS)),
         (
             "Asking without waiting, in case a wake-up was lost",
@@ -353,16 +353,16 @@ def patience() -> str:
             "Pause after a failure, doubled with jitter",
             f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.MAX_WAIT_SECONDS)}",
         ),
-        ("One entry of a feed", size(peer_client.LINE_BYTES)),
+        ("One entry of a feed", size(peer_client.MAX_ENTRY_BYTES)),
         ("Any other answer of a peer", size(http.SMALL_BYTES)),
         (
             "Leaves of a bucket, and an answer with them",
-            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.LARGE)}",
+            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.MAX_LARGE_ANSWER_BYTES)}",
         ),
         ("Entries asked for by number at once", number(checkpoint.MAX_NUMBERS)),
         (
             "Entries stored in one transaction",
-            f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
+            f"{number(peer_client.BATCH_ENTRIES)} or {size(peer_client.BATCH_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.RECORDS_PER_DROP)),
         ("Entries of a feed that are kept as set aside", number(stored.MAX_REJECTED)),

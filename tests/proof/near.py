@@ -44,7 +44,7 @@ class Near:
             )
             after, more = page.cursor, page.more
 
-    async def proof(self, feed: FeedName) -> SignedDigests:
+    async def digests(self, feed: FeedName) -> SignedDigests:
         self.asked.append("proof")
         return await feeds.digests(self.node, feed, by=await as_peer(self.node, self.reader))
 
@@ -52,7 +52,9 @@ class Near:
         self.asked.append("leaves")
         return await feeds.leaves(self.node, feed, bucket, by=await as_peer(self.node, self.reader))
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
+    async def entries_at(
+        self, feed: FeedName, numbers: Sequence[int]
+    ) -> tuple[FeedEntry | RejectedEntry, ...]:
         self.asked.append("numbered")
         page = await feeds.entries_at(self.node, feed, numbers, by=await as_peer(self.node, self.reader))
         return tuple(self.entry(entry_line(row)) for row in page.rows)

@@ -64,7 +64,7 @@ async def test_a_relay_serves_the_same_bytes_numbers_and_signature(arnia: Node, 
     for node in (arnia, relay):
         pages.append([page async for page in Near(node, "recia").changes(PUBLIC, None)])
     assert pages[0] == pages[1]
-    assert await Near(relay, "recia").proof(PUBLIC) == await Near(arnia, "recia").proof(PUBLIC)
+    assert await Near(relay, "recia").digests(PUBLIC) == await Near(arnia, "recia").digests(PUBLIC)
 
 
 async def test_a_copy_is_brought_up_to_date_by_a_relay(arnia: Node, relay: Node, recia: Node) -> None:
@@ -128,10 +128,10 @@ async def test_a_relay_that_alters_a_record_is_named_and_not_believed(
     arnia: Node, relay: Node, recia: Node
 ) -> None:
     class Alters(Near):
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
-            return tuple(map(altered, await super().numbered(feed, numbers)))
+            return tuple(map(altered, await super().entries_at(feed, numbers)))
 
     def altered(entry: FeedEntry | RejectedEntry) -> FeedEntry | RejectedEntry:
         if entry.key != "k08":
@@ -174,10 +174,10 @@ async def test_a_relay_that_omits_a_record_is_named_and_not_believed(
     assert await state_of(recia, arnia) != "verified"
 
     class Withholds(Near):
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
-            return tuple(entry for entry in await super().numbered(feed, numbers) if entry.key != "k08")
+            return tuple(entry for entry in await super().entries_at(feed, numbers) if entry.key != "k08")
 
     with pytest.raises(Unreachable, match="megalis does not give what it lists of arnia/public"):
         await relayed_round(recia, arnia, relay, Withholds(relay, "recia"))
@@ -240,7 +240,7 @@ async def test_what_is_not_for_others_is_not_relayed(arnia: Node, relay: Node, r
     heads = await Near(relay, "recia").heads("arnia")
     assert {head.audience for head in heads} == {"public", "federation"}
     near = Near(relay, "recia")
-    for act in (near.proof, lambda feed: near.leaves(feed, 0), lambda feed: near.numbered(feed, [1])):
+    for act in (near.digests, lambda feed: near.leaves(feed, 0), lambda feed: near.entries_at(feed, [1])):
         with pytest.raises(Exception, match="audience"):
             await act(FeedName("arnia", "g"))
     (head, *_) = heads

@@ -105,10 +105,10 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
             async for page in super().changes(feed, after):
                 yield msgspec.structs.replace(page, entries=tuple(map(unread, page.entries)))
 
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
-            return tuple(map(unread, await super().numbered(feed, numbers)))
+            return tuple(map(unread, await super().entries_at(feed, numbers)))
 
     def unread(entry: FeedEntry | RejectedEntry) -> FeedEntry | RejectedEntry:
         if entry.key != "new":
@@ -143,8 +143,8 @@ async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
     await copied(arnia, megalis)
 
     class Lies(Near):
-        async def proof(self, feed: FeedName):  # type: ignore[no-untyped-def]
-            shown = await super().proof(feed)
+        async def digests(self, feed: FeedName):  # type: ignore[no-untyped-def]
+            shown = await super().digests(feed)
             return msgspec.structs.replace(shown, buckets=(*shown.buckets[1:], shown.buckets[0]))
 
     await sql(megalis, "DELETE FROM records WHERE key = 'k07'")
@@ -167,13 +167,13 @@ async def test_a_repair_that_was_broken_off_is_ended_by_the_next(arnia: Node, me
     class Dies(Near):
         left = 5
 
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
             self.left -= 1
             if self.left < 0:
                 raise ConnectionError("the line went dead")
-            return await super().numbered(feed, numbers)
+            return await super().entries_at(feed, numbers)
 
     with pytest.raises(ConnectionError):
         await round_of(megalis, arnia, Dies(arnia, "megalis"))
