@@ -35,17 +35,17 @@ class Batch(msgspec.Struct, frozen=True):
         return [(entry.type, entry.key) for entry in self.entries]
 
     def all_first_revisions(self) -> bool:
-        """Whether probably nothing of it is stored yet."""
+        """True where probably nothing of it is stored yet."""
         return all(isinstance(entry, VerifiedEntry) and entry.revision == 1 for entry in self.entries)
 
     def only_records(self) -> list[tuple[Record, int]]:
         """Its records and their numbers; none when it has a withdrawal or a rejected entry."""
-        found = [
+        records = [
             (entry.record, entry.seq)
             for entry in self.entries
             if isinstance(entry, VerifiedEntry) and entry.record is not None
         ]
-        return found if len(found) == len(self.entries) else []
+        return records if len(records) == len(self.entries) else []
 
 
 class FeedWithRecords(NamedTuple):

@@ -79,10 +79,10 @@ _LEAF = re.compile(
 
 def read_leaf(line: str) -> Leaf:
     """The leaf of a line. Raises Invalid."""
-    found = _LEAF.fullmatch(line)
-    if found is None:
+    match = _LEAF.fullmatch(line)
+    if match is None:
         raise Invalid("it is not a leaf")
-    type_, key, revision, op, hash_, seq = found.groups()
+    type_, key, revision, op, hash_, seq = match.groups()
     return Leaf(type_, key, int(revision), "upsert" if op == "upsert" else "delete", hash_, int(seq))
 
 
@@ -107,9 +107,9 @@ def root_of(buckets: bytes) -> Digest:
     return hashlib.sha256(buckets).digest()
 
 
-def unequal(one: bytes, other: bytes) -> list[int]:
+def unequal(ours: bytes, theirs: bytes) -> list[int]:
     """The buckets in which two states differ."""
-    return [n for n in range(BUCKETS) if one[32 * n : 32 * n + 32] != other[32 * n : 32 * n + 32]]
+    return [n for n in range(BUCKETS) if ours[32 * n : 32 * n + 32] != theirs[32 * n : 32 * n + 32]]
 
 
 class DigestState(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,7 +231,7 @@ class SignedDigests(msgspec.Struct, frozen=True, kw_only=True):
     buckets: Annotated[tuple[Hex, ...], Meta(min_length=BUCKETS, max_length=BUCKETS)]
 
     @property
-    def joined(self) -> bytes:
+    def digest_bytes(self) -> bytes:
         """The digests of the buckets, one after the other."""
         return bytes.fromhex("".join(self.buckets))
 

@@ -207,8 +207,8 @@ def verify(entry: FeedEntry, feed: FeedName) -> VerifiedEntry | RejectedEntry:
     if record.type == Group.type:
         return refuse("wrong-audience", "a group is RED and never leaves its node")
     if record.audience != feed.audience or record.audience == PRIVATE:
-        known = record.audience in (PUBLIC, FEDERATION, PRIVATE)
-        whom = record.audience if known else "another group"  # the group's name is the document's
+        is_group = record.audience not in (PUBLIC, FEDERATION, PRIVATE)
+        whom = record.audience if not is_group else "another group"  # the group's name is the document's
         return refuse("wrong-audience", f"a document for {whom} in the feed {feed}")
     if record.op != entry.op:
         return refuse("bad-document", f"the entry says {entry.op}, the document is one to {record.op}")
@@ -233,19 +233,19 @@ class Lines:
             if not end:
                 return []
             self._skipping = False
-        first, *others = piece.split(b"\n")
+        first, *following = piece.split(b"\n")
         self._begun.append(first)
         self.rest += len(first)
-        if not others:
+        if not following:
             return []
-        whole = [self.end(), *others[:-1]]
-        self._begun, self.rest = [others[-1]], len(others[-1])
-        return whole
+        lines = [self.end(), *following[:-1]]
+        self._begun, self.rest = [following[-1]], len(following[-1])
+        return lines
 
     def skip(self) -> None:
-        """Give up the line that has begun: what there is of it goes, and what comes of it is not kept."""
+        """Give up the line that has begun: none of it is stored, neither now nor when more of it comes."""
         self._begun, self.rest, self._skipping = [], 0, True
 
     def end(self) -> bytes:
-        """What came after the last line end."""
+        """The text after the last line end."""
         return b"".join(self._begun)

@@ -37,9 +37,9 @@ async def sign_checkpoints(node: Node) -> int:
 
     An error of one feed is raised when the others are signed.
     """
-    now = node.clock()
+    time = node.clock()
     async with node.store.read() as tx:
-        due = [feed for feed in await tx.checkpoints.due(node.operator) if _is_due(node, feed, now)]
+        due = [feed for feed in await tx.checkpoints.due(node.operator) if _is_due(node, feed, time)]
     signed, errors = 0, []
     for feed in due:
         try:
@@ -66,7 +66,7 @@ async def _sign_checkpoint(node: Node, feed: UnsignedFeed) -> bool:
     return True
 
 
-def _is_due(node: Node, feed: UnsignedFeed, now: datetime) -> bool:
+def _is_due(node: Node, feed: UnsignedFeed, time: datetime) -> bool:
     digest = feed.digest
     return (
         digest is None
@@ -75,7 +75,7 @@ def _is_due(node: Node, feed: UnsignedFeed, now: datetime) -> bool:
         or bool(digest.marked)
         or (digest.seq, digest.retained_from) != (feed.head, feed.retained_from)
         # (Also when the clock was set back: a signature of the future is rejected.)
-        or not timedelta(0) <= now - digest.signed_at < timedelta(seconds=RENEWED)
+        or not timedelta(0) <= time - digest.signed_at < timedelta(seconds=RENEWED)
         # A key that is about to retire may not be known any more when the signature is verified.
         or kid_of(digest.checkpoint) != node.keyring.kid
     )

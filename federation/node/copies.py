@@ -161,11 +161,11 @@ async def _store_changes(
 async def leave_other_feeds(tx: Writing, moves: dict[int, list[StoredRevision]]) -> None:
     """Records move to another feed of their origin before their withdrawal from the old one is read.
 
-    (What is withdrawn there later may be gone from here by then, and leave no number.)
+    (What is withdrawn there later may have left this node by then, and leave no number.)
     """
     for feed, revisions in moves.items():
-        await tx.checkpoints.mark(feed, [bucket_of(was.type, was.key) for was in revisions])
-        await tx.feeds.subtract_records(feed, sum(not was.retracted for was in revisions))
+        await tx.checkpoints.mark(feed, [bucket_of(moved.type, moved.key) for moved in revisions])
+        await tx.feeds.subtract_records(feed, sum(not moved.retracted for moved in revisions))
 
 
 async def clear_seq(node: Node, name: FeedName, numbers: list[int]) -> None:
@@ -187,23 +187,23 @@ async def store_withdrawals(
     async with node.store.write() as tx:
         names = [(entry.type, entry.key) for entry in withdrawals]
         stored = await tx.records.stored_revisions_of(feed.origin, names)
-        gone: list[Withdrawal] = [
+        records: list[Withdrawal] = [
             (entry.type, entry.key, entry.seq, entry.revision)
             for entry in withdrawals
-            if (was := stored.get((entry.type, entry.key))) is not None
-            and was.feed == feed.id
-            and not supersedes(was.revision, entry.revision)
+            if (ours := stored.get((entry.type, entry.key))) is not None
+            and ours.feed == feed.id
+            and not supersedes(ours.revision, entry.revision)
         ]
-        if gone:
-            await tx.checkpoints.mark(feed.id, [bucket_of(type_, key) for type_, key, _, _ in gone])
-            await tx.checkpoints.note_withdrawal(feed.id, epoch, max(seq for _, _, seq, _ in gone))
+        if records:
+            await tx.checkpoints.mark(feed.id, [bucket_of(type_, key) for type_, key, _, _ in records])
+            await tx.checkpoints.note_withdrawal(feed.id, epoch, max(seq for _, _, seq, _ in records))
             await tx.feeds.lock(feed.id)
-            await tx.feeds.clear_seq(feed.id, [seq for _, _, seq, _ in gone])
-            lost = await tx.records.purge(feed.id, gone)
+            await tx.feeds.clear_seq(feed.id, [seq for _, _, seq, _ in records])
+            lost = await tx.records.purge(feed.id, records)
             await tx.feeds.subtract_records(feed.id, lost)
-    if gone:
+    if records:
         node.notifier.notify()
-    return len(gone)
+    return len(records)
 
 
 async def purge(node: Node, name: FeedName) -> int:

@@ -61,18 +61,18 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
 
     Own feeds are as they are now; copies are as old as their checkpoints.
     """
-    now = node.clock()
+    time = node.clock()
     async with node.store.read() as tx:
         feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
         digests = {feed.id: await tx.checkpoints.find(feed.id) for feed in feeds}
-    found = []
+    sources = []
     for feed in feeds:
         if feed.epoch is None or not may_see(feed.origin, feed.audience, by):
             continue
         digest, own = digests[feed.id], feed.origin == node.operator
-        copy = feed_view(feed, copies.get(feed.name, CopyFacts()), now)
+        copy = feed_view(feed, copies.get(feed.name, CopyFacts()), time)
         signed = digest.signed_at if digest else None
-        found.append(
+        sources.append(
             Provenance(
                 operator=feed.origin,
                 audience=feed.audience,
@@ -84,25 +84,25 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
                 checkpoint=digest.checkpoint if digest else None,
             )
         )
-    return tuple(found)
+    return tuple(sources)
 
 
 async def copies(node: Node) -> dict[FeedName, FeedView]:
     """The copies of other operators' feeds, and the state of each."""
     async with node.store.read() as tx:
         feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
-    now = node.clock()
+    time = node.clock()
     return {
-        feed.name: feed_view(feed, copies.get(feed.name, CopyFacts()), now)
+        feed.name: feed_view(feed, copies.get(feed.name, CopyFacts()), time)
         for feed in feeds
         if feed.origin != node.operator and feed.epoch is not None
     }
 
 
-def feed_view(feed: FeedState, copy: CopyFacts, now: datetime) -> FeedView:
+def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
     """A copy as an administrator sees it."""
-    state = copy.state(now)
-    age = max(0, int((now - copy.verified_at).total_seconds())) if copy.verified_at else None
+    state = copy.state(time)
+    age = max(0, int((time - copy.verified_at).total_seconds())) if copy.verified_at else None
     alarm = None
     if copy.paused_reason:
         alarm = f"waits to be confirmed: {copy.paused_reason}"

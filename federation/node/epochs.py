@@ -21,13 +21,13 @@ log = logging.getLogger("federation.checkpoints")
 async def detect_restore(node: Node) -> bool:
     """Mint a new epoch when the database was restored or promoted since the last one. True if it was."""
     async with node.store.write() as tx:
-        before, now = await tx.feeds.known_database(), await tx.feeds.database()
-        if before == now:
+        before, current = await tx.feeds.known_database(), await tx.feeds.database()
+        if before == current:
             return False
         restored = before != (None, None)
         if restored:
             await _mint_epoch(node, tx, "the database was restored or promoted", by=ITSELF)
-        await tx.feeds.set_database(*now)
+        await tx.feeds.set_database(*current)
     await node.notifier.refresh()
     return restored
 

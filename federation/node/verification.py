@@ -26,7 +26,7 @@ async def verifiable_feeds(
         return feeds, {peer.operator: peer for peer in await tx.peers.all()}
 
 
-async def find_feed(node: Node, name: FeedName) -> FeedState | None:
+async def read_feed(node: Node, name: FeedName) -> FeedState | None:
     async with node.store.read() as tx:
         return await tx.feeds.find(name)
 
@@ -53,10 +53,10 @@ async def stored_leaves(node: Node, feed: FeedState, bucket: int, since: int) ->
         return await tx.checkpoints.stored_leaves(feed.id, bucket, since)
 
 
-async def altered_records(node: Node, feed: FeedState, most: int) -> list[RecordName]:
+async def altered_records(node: Node, feed: FeedState, max_records: int) -> list[RecordName]:
     """Records of a feed whose stored bytes do not have their hash."""
     async with node.store.read() as tx:
-        return await tx.checkpoints.changed_bytes(feed.id, most)
+        return await tx.checkpoints.changed_bytes(feed.id, max_records)
 
 
 async def request_repair(node: Node, feed: FeedState, altered: list[RecordName]) -> None:

@@ -86,7 +86,7 @@ class TransferFailed(httpx2.TransportError):
 def settings(base: str, *, private: bool) -> dict[str, Any]:
     """The settings of every HTTP client of this node, for the origin of ``base`` alone.
 
-    With ``private``, also at addresses that not everybody can call.
+    Raises TransferFailed where that is none. With ``private``, also at addresses that not everybody can call.
     """
     return {
         "transport": Outbound(base, private=private),
@@ -133,17 +133,17 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv4Address):
         return True
     # An IPv6-only network reaches the IPv4 Internet by the well-known prefix; other ways in are not public.
-    return address in _UNICAST or (address in _NAT64 and all(map(_is_public, _embedded(address))))
+    return address in _UNICAST or (address in _NAT64 and all(map(_is_public, _ipv4_forms(address))))
 
 
 def _is_never(address: IPv4Address | IPv6Address) -> bool:
     """True for an address that is never called, whatever an administrator allows."""
     if isinstance(address, IPv6Address) and address.scope_id:
         return True
-    return any(form in network for form in (address, *_embedded(address)) for network in _NEVER)
+    return any(form in network for form in (address, *_ipv4_forms(address)) for network in _NEVER)
 
 
-def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+def _ipv4_forms(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     """The IPv4 addresses that the kernel, a tunnel or a translator would find in an IPv6 address."""
     if isinstance(address, IPv4Address):
         return []
@@ -162,10 +162,10 @@ def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
 
 async def addresses_of(host: str, port: int) -> list[str]:
     """The addresses of a name in the resolver's order, with the zone of those that have one."""
-    found: list[Any] = await asyncio.get_running_loop().run_in_executor(
+    infos: list[Any] = await asyncio.get_running_loop().run_in_executor(
         _threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     )
-    places = [place for *_, place in found]
+    places = [place for *_, place in infos]
     return list(dict.fromkeys(f"{p[0]}%{p[3]}" if len(p) == 4 and p[3] else p[0] for p in places))
 
 
@@ -207,12 +207,12 @@ class CheckedTransport(httpcore2.AsyncNetworkBackend):
     def _check(self, host: str, address: str) -> None:
         """Raises TransferFailed. One bad address refuses the name: chance would decide which one is used."""
         try:
-            found = ipaddress.ip_address(address)
+            parsed = ipaddress.ip_address(address)
         except ValueError:
             raise TransferFailed(f"{host} resolves to {address}, which is not an address") from None
-        if _is_never(found):
+        if _is_never(parsed):
             raise TransferFailed(f"{host} resolves to {address}, where no node is ever called")
-        if not self._private and not _is_public(found):
+        if not self._private and not _is_public(parsed):
             raise TransferFailed(
                 f"{host} resolves to {address}, which is not a public address; "
                 "allow it with --private when you trust it"

@@ -125,7 +125,7 @@ class BatchPipeline:
             BatchState.NEW: self._store_new,
             BatchState.EARLY: self._store_early,
             BatchState.IN_TURN: self._store_in_turn,
-            BatchState.RENUMBERED: self._store_renumbered,
+            BatchState.RENUMBERED: self._renumber_and_store,
             BatchState.HALVED: self._store_halves,
         }
 
@@ -217,7 +217,7 @@ class BatchPipeline:
             return self._note_refusal(sending, error)
         return BatchEvent.COMMITTED
 
-    async def _store_renumbered(self, sending: _Sending, ahead: _Sending | None) -> BatchEvent:
+    async def _renumber_and_store(self, sending: _Sending, ahead: _Sending | None) -> BatchEvent:
         batch = sending.batch
         await copies.clear_seq(self._node, batch.feed, [entry.seq for entry in batch.entries])
         try:
@@ -270,11 +270,11 @@ class BatchPipeline:
         changes, noted = stored
         result.entries += len(batch.entries)
         result.removed += changes.removed
-        _count_rejected(batch.feed, changes.rejected, noted, result)
+        _count_rejections(batch.feed, changes.rejected, noted, result)
         return True
 
 
-def _count_rejected(
+def _count_rejections(
     name: FeedName, rejected: list[RejectedEntry], noted: frozenset[int], result: PullResult
 ) -> None:
     """Count rejected entries, and log those that are stored (``noted``: their numbers)."""

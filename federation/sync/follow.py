@@ -52,18 +52,18 @@ async def follow(
     origin: Peer,
     head: Head,
     source: VerifiableSource,
-    known: tuple[FeedState | None, CopyFacts] | None = None,
+    stored: tuple[FeedState | None, CopyFacts] | None = None,
 ) -> PullResult:
     """Bring the copy of a feed to what its origin itself shows and signs.
 
-    ``known``: the copy, where it was just read.
+    ``stored``: the copy, where it was just read.
     """
     name, shown = head.name, head
     sender = EntrySender(source, await _with_key(node, origin, head))
     signed = None
     if head.checkpoint is not None:
         signed = SignedCheckpoint(verify_checkpoint(node, name, head.checkpoint, sender), head.checkpoint)
-    feed, copy = known or await copies.read_copy(node, name)
+    feed, copy = stored or await copies.read_copy(node, name)
     if feed is not None and copy.guard is RemovalGuard.PAUSED:
         if feed.epoch == head.epoch and feed.head >= head.retained_from:
             # (Else retracted and withdrawn records cannot be distinguished: both wait.)
@@ -92,7 +92,7 @@ async def follow(
     return result
 
 
-async def follow_relayed(
+async def follow_relay(
     node: Node, origin: Peer, relay: Peer, head: Head, source: VerifiableSource
 ) -> PullResult:
     """Bring the copy of a feed to what another member shows of it, as far as the origin's signature reaches.
@@ -186,7 +186,7 @@ async def _verify(
     )
     try:
         newer = await Repair(node, name, sender, trusting=trusting, result=result).run()
-        left = await repairs.compare(node, name, newer)
+        remaining = await repairs.compare(node, name, newer)
     except StaleCursor:
         return
     except RemovalsPaused as error:
@@ -196,7 +196,7 @@ async def _verify(
         if sender.via is None:
             await copies.mark_diverged(node, name, error.detail, tried_roots=roots)
         raise
-    if left is None:
+    if remaining is None:
         await _note_relay(node, name, sender, result)
         log.info("a copy was repaired", extra={"feed": str(name), "records": result.repaired})
         return
@@ -205,7 +205,7 @@ async def _verify(
         node,
         name,
         f"it differs from what was signed at {newer.checkpoint.seq}: {reasons}",
-        tried_roots=f"{newer.checkpoint.root} {left.root}",
+        tried_roots=f"{newer.checkpoint.root} {remaining.root}",
     )
 
 
@@ -235,8 +235,8 @@ async def _ends_short(node: Node, name: FeedName, signed: SignedCheckpoint) -> b
     )
 
 
-def _is_old(copy: CopyFacts, now: datetime) -> bool:
-    return copy.verified_at is not None and now - copy.verified_at > OLD_VERIFICATION
+def _is_old(copy: CopyFacts, time: datetime) -> bool:
+    return copy.verified_at is not None and time - copy.verified_at > OLD_VERIFICATION
 
 
 async def _note_relay(node: Node, name: FeedName, sender: EntrySender, result: PullResult) -> None:

@@ -23,7 +23,7 @@ from federation.domain.visibility import PRIVATE
 from federation.node import copies, peer_contacts, peers
 from federation.node.node import Node
 from federation.sync.apply import PullResult
-from federation.sync.follow import follow, follow_relayed
+from federation.sync.follow import follow, follow_relay
 from federation.sync.peer_client import PeerSource, peer_source
 from federation.sync.reports import send_reports
 from federation.telemetry import Metrics
@@ -58,10 +58,10 @@ class RateLimit:
         self._rate = self._left = per_second
         self._at = 0.0
 
-    def allows(self, now: float) -> bool:
+    def allows(self, current: float) -> bool:
         """True if one more event at this time (in seconds) is within the limit."""
-        self._left = min(self._rate, self._left + (now - self._at) * self._rate)
-        self._at = now
+        self._left = min(self._rate, self._left + (current - self._at) * self._rate)
+        self._at = current
         if self._left < 1:
             return False
         self._left -= 1
@@ -107,7 +107,7 @@ class Loop:
         while claims.hold():
             active = {(p.operator, p.url): p for p in await peer_contacts.active_peers(self._node)}
             confirmed = await copies.operators_with_confirmed_removals(self._node)
-            # Confirmed removals are carried out now: a task that waits at that peer begins anew.
+            # Confirmed removals are carried out at once: a task that waits at that peer begins anew.
             restarted = [name for name in self._following if name[0] in confirmed - self._confirmed]
             self._confirmed = confirmed
             await self._release(restarted, claims)
@@ -148,18 +148,18 @@ class Loop:
                     await source.close()
             except (Refused, StaleCursor) as error:
                 failures += 1
-                asked = error.retry_after if isinstance(error, Unreachable) else None
-                wait = back_off(failures, asked=asked)
-                await self._failed(peer, printable(str(error)) or type(error).__name__, failures, wait)
+                retry_after = error.retry_after if isinstance(error, Unreachable) else None
+                wait = back_off(failures, asked=retry_after)
+                await self._note_failure(peer, printable(str(error)) or type(error).__name__, failures, wait)
                 if failures >= RELAY_AFTER_FAILURES and time.monotonic() - relayed > RELAY_SECONDS:
-                    await self._follow_relayed(peer)
+                    await self._follow_relays(peer)
                     relayed = time.monotonic()
                 await asyncio.sleep(wait.total_seconds())
             except Exception as error:
                 failures += 1
                 wait = back_off(failures)
                 log.exception("following a peer failed", extra={"peer": peer.operator})
-                await self._failed(peer, f"internal error: {type(error).__name__}", failures, wait)
+                await self._note_failure(peer, f"internal error: {type(error).__name__}", failures, wait)
                 await asyncio.sleep(wait.total_seconds())
 
     async def _listen(self, peer: Peer, source: PeerSource, *, failing: bool) -> None:
@@ -169,28 +169,28 @@ class Loop:
         verified: dict[FeedName, Head] = {}
         limit = RateLimit(CHECKPOINTS_PER_SECOND)
         # Before the wait: nobody else follows this peer, so it is still right when the heads come.
-        known = await copies.followed_feeds(self._node, peer.operator)
+        stored = await copies.followed_feeds(self._node, peer.operator)
         while True:
-            asked = time.monotonic()
+            requested = time.monotonic()
             heads = await source.heads(wait=True)
             entries = 0
             if heads is not None:
-                entries, known = await self._follow_feeds(peer, source, heads, verified, known)
-            now = time.monotonic()
+                entries, stored = await self._follow_feeds(peer, source, heads, verified, stored)
+            current = time.monotonic()
             changed = heads is not None and heads != before
             before = heads or before
-            at_once = not entries and source.answered and now - asked < EMPTY_ANSWER_SECONDS
-            if at_once and not (changed and limit.allows(now)):
+            at_once = not entries and source.answered and current - requested < EMPTY_ANSWER_SECONDS
+            if at_once and not (changed and limit.allows(current)):
                 # It does not wait: it may not know how, or it is about to stop and ends all waits.
                 await asyncio.sleep(EMPTY_ANSWER_SECONDS)
-            if failing or now - noted > NOTE_ANSWER_SECONDS:
+            if failing or current - noted > NOTE_ANSWER_SECONDS:
                 await peer_contacts.mark_answered(self._node, peer.operator)
-                noted, failing = now, False
+                noted, failing = current, False
             source.answered = True
-            if now - swept > sweep:
+            if current - swept > sweep:
                 # Its next key is to be known before it signs.
                 await peers.reread_keys(self._node, peer.operator)
-                swept, sweep = now, SWEEP_SECONDS * random.uniform(2 / 3, 4 / 3)
+                swept, sweep = current, SWEEP_SECONDS * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
                 verified.clear()
 
@@ -200,15 +200,15 @@ class Loop:
         source: PeerSource,
         heads: tuple[Head, ...],
         verified: dict[FeedName, Head],
-        known: dict[FeedName, FollowedFeed],
+        stored: dict[FeedName, FollowedFeed],
     ) -> tuple[int, dict[FeedName, FollowedFeed]]:
         """Follow every feed of the peer's own, also those it no longer shows us: to learn why.
 
-        ``verified``: the heads at which a copy is verified; there is nothing to ask of those. ``known``: its
+        ``verified``: the heads at which a copy is verified; there is nothing to ask of those. ``stored``: its
         feeds as they are stored. Returns how many entries came, and its feeds as they are stored then.
         """
         count = 0
-        own = _own_heads(peer, heads, known)
+        own = _own_heads(peer, heads, stored)
         for name in verified.keys() - {head.name for head in heads}:
             del verified[name]  # shown again, it is to be followed again
         first_error: Exception | None = None
@@ -217,7 +217,7 @@ class Loop:
             if verified.get(name) == head:
                 continue
             try:
-                copy = (known[name][:2] if name in known else (None, CopyFacts())) if fresh else None
+                copy = (stored[name][:2] if name in stored else (None, CopyFacts())) if fresh else None
                 fresh = False  # what was read is old once a feed was followed
                 async with asyncio.timeout(MAX_PULL_SECONDS):
                     result = await follow(self._node, peer, head, source, copy)
@@ -234,12 +234,12 @@ class Loop:
             count += result.entries
             if result.verified:
                 verified[name] = head
-        known = await copies.followed_feeds(self._node, peer.operator)
-        if any(followed.has_unsent for followed in known.values()):
+        stored = await copies.followed_feeds(self._node, peer.operator)
+        if any(followed.has_unsent for followed in stored.values()):
             await self._send_reports(peer, source)
         if first_error is not None:
             raise first_error
-        return count, known
+        return count, stored
 
     async def _send_reports(self, peer: Peer, source: PeerSource) -> None:
         try:
@@ -250,7 +250,7 @@ class Loop:
                 "a peer did not take our receipts", extra={"peer": peer.operator, "reason": str(error)}
             )
 
-    async def _follow_relayed(self, origin: Peer) -> None:
+    async def _follow_relays(self, origin: Peer) -> None:
         """Follow the feeds of an origin that does not answer in other members' copies."""
         relays = [
             peer
@@ -265,8 +265,8 @@ class Loop:
                     asyncio.timeout(MAX_PULL_SECONDS),
                     peer_source(self._node.operator, relay, self._node.keyring) as source,
                 ):
-                    for head in await source.relayed(origin.operator):
-                        result = await follow_relayed(self._node, origin, relay, head, source)
+                    for head in await source.heads_of(origin.operator):
+                        result = await follow_relay(self._node, origin, relay, head, source)
                         self._count(relay, head.name, result)
             except (Refused, StaleCursor, TimeoutError) as error:
                 log.warning(
@@ -283,7 +283,7 @@ class Loop:
         for reason, number in result.rejected.items():
             self._metrics.aside.labels(peer.operator, reason).inc(number)
 
-    async def _failed(self, peer: Peer, reason: str, failures: int, wait: timedelta) -> None:
+    async def _note_failure(self, peer: Peer, reason: str, failures: int, wait: timedelta) -> None:
         log.warning(
             "a peer did not answer as it should",
             extra={
@@ -298,11 +298,11 @@ class Loop:
 
 
 def _own_heads(
-    peer: Peer, heads: tuple[Head, ...], known: dict[FeedName, FollowedFeed]
+    peer: Peer, heads: tuple[Head, ...], stored: dict[FeedName, FollowedFeed]
 ) -> dict[FeedName, Head]:
     """The heads of a peer's own feeds; of those that it no longer shows, one that is to be asked for."""
     own = {head.name: head for head in heads if head.origin == peer.operator and head.audience != PRIVATE}
-    for feed, _, _ in known.values():
+    for feed, _, _ in stored.values():
         if feed.name not in own and feed.epoch is not None and feed.audience != PRIVATE:
             own[feed.name] = Head(
                 origin=feed.origin,

@@ -113,4 +113,4 @@ class Network:
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
         """The heads of a peer's copies of an origin's feeds. Raises Unreachable."""
         async with peer_source(self._operator, peer, self._keyring) as source:
-            return await source.relayed(origin)
+            return await source.heads_of(origin)

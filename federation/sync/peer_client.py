@@ -169,7 +169,7 @@ class PeerSource:
                     last = after.seq
                     inline[FeedName(*header.feed.split("/", 1))] = after, entries
                     continue
-                entry = self._entry_or_rejected(line)
+                entry = self._read_line(line)
                 if entries is None or entry.seq <= last:
                     return {}
                 last = entry.seq
@@ -178,7 +178,7 @@ class PeerSource:
             return {}
         return inline
 
-    async def relayed(self, origin: str) -> tuple[Head, ...]:
+    async def heads_of(self, origin: str) -> tuple[Head, ...]:
         """The heads of another origin's feeds that the peer holds."""
         body = await self._get(f"/v1/feeds?origin={origin}", MAX_ANSWER_BYTES)
         return _decode("its list of feeds", _heads, body).get("feeds", ())
@@ -203,7 +203,7 @@ class PeerSource:
         body = await self._get(
             f"{_path(feed)}/changes?numbers={listed}", MAX_LARGE_ANSWER_BYTES, accept="application/x-ndjson"
         )
-        return tuple(self._entry_or_rejected(line) for line in body.splitlines())
+        return tuple(self._read_line(line) for line in body.splitlines())
 
     async def receipt(self, jws: str) -> None:
         """Confirm the withdrawals that were carried out."""
@@ -259,7 +259,7 @@ class PeerSource:
             entries: list[FeedEntry | RejectedEntry] = []
             size = 0
             async for line in _lines(response):
-                entry = self._entry_or_rejected(line)
+                entry = self._read_line(line)
                 if entry.seq <= last:
                     raise Unreachable(f"the feed {feed} is not in order: {entry.seq} after {last}")
                 last = entry.seq
@@ -270,7 +270,7 @@ class PeerSource:
                     entries, size = [], 0
             yield EntryPage(entries=tuple(entries), cursor=Cursor(epoch, last), more=False)
 
-    def _entry_or_rejected(self, line: bytes) -> FeedEntry | RejectedEntry:
+    def _read_line(self, line: bytes) -> FeedEntry | RejectedEntry:
         try:
             return self._entry(line)
         except Invalid as reason:

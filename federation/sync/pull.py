@@ -38,15 +38,15 @@ LONG_PULL_ENTRIES = 1_000
 
 
 async def pull(
-    node: Node, head: Head, source: FeedSource, known: tuple[FeedState | None, CopyFacts] | None = None
+    node: Node, head: Head, source: FeedSource, stored: tuple[FeedState | None, CopyFacts] | None = None
 ) -> PullResult:
-    """Bring the copy of a feed to a head of the same epoch. ``known``: the copy, where it was just read.
+    """Bring the copy of a feed to a head of the same epoch. ``stored``: the copy, where it was just read.
 
     Raises StaleCursor where another process goes on with the feed, CursorRefused, and Unreachable.
     """
     name = head.name
     result = PullResult()
-    feed, copy = known or await copies.read_copy(node, name)
+    feed, copy = stored or await copies.read_copy(node, name)
     result.live_before, result.confirmed = feed.live if feed else 0, copy.confirmed
     if feed is None or head.seq - feed.head >= LONG_PULL_ENTRIES:
         feed = await copies.open_copy(node, name, head.seq)
@@ -141,10 +141,10 @@ async def _verify_page(page: EntryPage, name: FeedName) -> list[VerifiedEntry | 
     return verified
 
 
-async def _prefetch(items: AsyncIterator[T], most: int) -> AsyncGenerator[T]:
-    """The same items, at most so many of them made ready before they are asked for."""
+async def _prefetch(items: AsyncIterator[T], max_items: int) -> AsyncGenerator[T]:
+    """Items, made ready before they are asked for, up to a number."""
     ready: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(most)
+    room = asyncio.Semaphore(max_items)
 
     async def read() -> None:
         async for item in items:

@@ -124,9 +124,9 @@ class Repair:
         """The sender's checkpoint of the feed, and the digests that it covers."""
         shown = await self._sender.source.digests(self._name)
         checkpoint = verify_checkpoint(self._node, self._name, shown.checkpoint, self._sender)
-        if root_of(shown.joined).hex() != checkpoint.root:
+        if root_of(shown.digest_bytes).hex() != checkpoint.root:
             raise Forged(f"{self._sender.name} shows digests of {self._name} that do not fit the checkpoint")
-        return SignedCheckpoint(checkpoint, shown.checkpoint), shown.joined
+        return SignedCheckpoint(checkpoint, shown.checkpoint), shown.digest_bytes
 
     async def _repair_bucket(
         self, feed: FeedState, bucket: int, digests: bytes, checkpoint: Checkpoint
@@ -162,7 +162,7 @@ class Repair:
         if bucket_digest(answer.leaves) != digests[32 * bucket : 32 * bucket + 32]:
             signed = (checkpoint.epoch, checkpoint.seq, checkpoint.retained_from)
             if (answer.epoch, answer.seq, answer.retained_from) == signed:
-                raise self._forged("leaves")
+                raise self._forgery("leaves")
             return None
         try:
             listed = {(leaf.type, leaf.key): leaf for leaf in map(read_leaf, answer.leaves)}
@@ -174,14 +174,14 @@ class Repair:
 
     async def _fetch(self, feed: FeedState, leaves: dict[int, Leaf]) -> bool:
         """Fetch and store the records of these leaves. False when some are not there any more."""
-        left = sorted(leaves)
-        while left:
-            entries = await self._sender.source.entries_at(self._name, left[:MAX_NUMBERS])
+        remaining = sorted(leaves)
+        while remaining:
+            entries = await self._sender.source.entries_at(self._name, remaining[:MAX_NUMBERS])
             fetched = {entry.seq: entry for entry in entries}
-            if not fetched.keys() & set(left):
+            if not fetched.keys() & set(remaining):
                 return False
             await self._store(feed, [self._verify(entry, leaves) for entry in fetched.values()])
-            left = [seq for seq in left if seq not in fetched]
+            remaining = [seq for seq in remaining if seq not in fetched]
         return True
 
     def _verify(
@@ -190,10 +190,10 @@ class Repair:
         """The entry, known by its leaf. Raises Forged when another one was signed at its number."""
         leaf = leaves.get(entry.seq)
         if leaf is None or (entry.type, entry.key, entry.revision) != (leaf.type, leaf.key, leaf.revision):
-            raise self._forged("entries")
+            raise self._forgery("entries")
         if isinstance(entry, FeedEntry):
             if (entry.op, entry.hash) != (leaf.op, leaf.hash):
-                raise self._forged("entries")
+                raise self._forgery("entries")
             verified = verify(entry, self._name)
         else:
             verified = entry
@@ -202,12 +202,12 @@ class Repair:
             and isinstance(verified, RejectedEntry)
             and verified.reason in ("bad-hash", "unreadable")
         ):
-            raise self._forged("entries")  # the leaf has that hash, and the origin has its bytes
+            raise self._forgery("entries")  # the leaf has that hash, and the origin has its bytes
         return verified
 
-    def _forged(self, what: str) -> Forged:
+    def _forgery(self, part: str) -> Forged:
         return Forged(
-            f"{self._sender.name} shows {what} of {self._name} that {self._name.origin} did not sign"
+            f"{self._sender.name} shows {part} of {self._name} that {self._name.origin} did not sign"
         )
 
     async def _store(self, feed: FeedState, entries: list[VerifiedEntry | RejectedEntry]) -> None:

@@ -92,24 +92,24 @@ async def _compare(node: Node, feed: FeedState, peer: Peer | None) -> Comparison
 
 async def _compare_own(node: Node, feed: FeedState, altered: list[Difference]) -> Comparison:
     for _ in range(MAX_ATTEMPTS):
-        now, signed = await verification.signed_digest(node, feed)
-        if now is not None and signed is not None and signed.checkpoint and signed.seq == now.head:
-            buckets = await verification.compute_digests(node, now)
-            if await verification.find_feed(node, feed.name) == now:
+        current, signed = await verification.signed_digest(node, feed)
+        if current is not None and signed is not None and signed.checkpoint and signed.seq == current.head:
+            buckets = await verification.compute_digests(node, current)
+            if await verification.read_feed(node, feed.name) == current:
                 wrong = unequal(buckets, signed.buckets)
                 detail = (
                     f"buckets {', '.join(f'{n:02x}' for n in wrong)} are not what was signed" if wrong else ""
                 )
                 return Comparison(
                     feed=str(feed.name),
-                    records=now.live,
+                    records=current.live,
                     result="different" if wrong or altered else "equal",
                     detail=detail,
                     signed_at=int(signed.signed_at.timestamp()) if signed.signed_at else None,
                     differences=tuple(altered),
                 )
         await asyncio.sleep(RETRY_SECONDS)
-    raise Unreachable("it is not signed as it is now; is the node running?")
+    raise Unreachable("it is not signed as it is current; is the node running?")
 
 
 async def _compare_copy(
@@ -122,17 +122,17 @@ async def _compare_copy(
             await asyncio.sleep(RETRY_SECONDS)
         shown = await source.digests(name)
         checkpoint = verify_checkpoint(node, name, shown.checkpoint, sender)
-        if root_of(shown.joined).hex() != checkpoint.root:
+        if root_of(shown.digest_bytes).hex() != checkpoint.root:
             raise Forged(f"{peer.operator} shows digests of {name} that do not fit its checkpoint")
-        feed = await verification.find_feed(node, name)
+        feed = await verification.read_feed(node, name)
         if feed is None or feed.cursor != checkpoint.cursor:
             at = feed.head if feed else 0
             reason = f"it is held up to {at} and signed at {checkpoint.seq}; is the node running?"
             continue
-        found = await _differences(node, feed, source, shown.joined, checkpoint.retained_from)
-        if found is None or await verification.find_feed(node, name) != feed:
+        listed = await _differences(node, feed, source, shown.digest_bytes, checkpoint.retained_from)
+        if listed is None or await verification.read_feed(node, name) != feed:
             continue
-        differences = altered + found
+        differences = altered + listed
         if differences:
             await verification.request_repair(node, feed, [(x.type, x.key) for x in altered])
         wrong = bool(differences) or feed.live != checkpoint.count
@@ -152,37 +152,37 @@ async def _differences(
 ) -> list[Difference] | None:
     """The records that differ from what the origin lists; None when it moves meanwhile."""
     ours = await verification.compute_digests(node, feed)
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for bucket in unequal(ours, digests):
         listed = await source.leaves(feed.name, bucket)
         if bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
             return None
         stored = await verification.stored_leaves(node, feed, bucket, retained_from)
-        found += _compare_leaves(stored, {(x.type, x.key): x for x in map(read_leaf, listed.leaves)})
-    return found
+        differences += _compare_leaves(stored, {(x.type, x.key): x for x in map(read_leaf, listed.leaves)})
+    return differences
 
 
 def _compare_leaves(stored: dict[RecordName, Leaf], signed: dict[RecordName, Leaf]) -> list[Difference]:
-    found = []
+    differences = []
     for name in sorted(stored.keys() | signed.keys()):
-        here, there = stored.get(name), signed.get(name)
-        if here == there:
+        ours, theirs = stored.get(name), signed.get(name)
+        if ours == theirs:
             continue
-        found.append(
+        differences.append(
             Difference(
                 type=name[0],
                 key=name[1],
-                what=_kind(here, there),
-                here=str(here) if here else None,
-                there=str(there) if there else None,
+                what=_kind(ours, theirs),
+                here=str(ours) if ours else None,
+                there=str(theirs) if theirs else None,
             )
         )
-    return found
+    return differences
 
 
-def _kind(here: Leaf | None, there: Leaf | None) -> DifferenceKind:
-    if here is None:
+def _kind(ours: Leaf | None, theirs: Leaf | None) -> DifferenceKind:
+    if ours is None:
         return "missing"
-    if there is None:
+    if theirs is None:
         return "not theirs"
-    return "another number" if here._replace(seq=there.seq) == there else "another revision"
+    return "another number" if ours._replace(seq=theirs.seq) == theirs else "another revision"

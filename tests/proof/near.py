@@ -16,7 +16,7 @@ from federation.node import checkpoints, copy_views, feeds, receipts
 from federation.node.node import Node
 from federation.node.receipts import Feedback, FeedbackEntry
 from federation.sync.apply import PullResult
-from federation.sync.follow import follow, follow_relayed
+from federation.sync.follow import follow, follow_relay
 from federation.sync.reports import send_reports
 from tests.nodes import as_peer, introduce, peer_of
 
@@ -113,7 +113,7 @@ async def relayed_round(reader: Node, origin: Node, relay: Node, source: Near | 
     source = source or Near(relay, reader.operator)
     total = PullResult()
     for head in await source.heads(origin.operator):
-        taken = await follow_relayed(reader, peer_of(origin), peer_of(relay), head, source)
+        taken = await follow_relay(reader, peer_of(origin), peer_of(relay), head, source)
         total.repaired += taken.repaired
     return total
 

@@ -30,7 +30,7 @@ from federation.node.node import Node
 from federation.node.records import Retract
 from federation.store.database import Store, Writing, opened
 from federation.sync import peer_client, repair
-from federation.sync.follow import follow_relayed
+from federation.sync.follow import follow_relay
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
@@ -319,8 +319,8 @@ class World:
         try:
             async with node.store.read() as tx:
                 peers = {peer.operator: peer for peer in await tx.peers.all()}
-            for head in await source.relayed(origin):
-                await follow_relayed(node, peers[origin], peers[relay], head, source)
+            for head in await source.heads_of(origin):
+                await follow_relay(node, peers[origin], peers[relay], head, source)
         except Forged as error:
             if relay not in str(error):
                 raise AssertionError(f"the relay {relay} is not named: {error}") from error

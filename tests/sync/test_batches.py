@@ -52,7 +52,7 @@ def watch(
         BatchState.NEW: "_store_new",
         BatchState.EARLY: "_store_early",
         BatchState.IN_TURN: "_store_in_turn",
-        BatchState.RENUMBERED: "_store_renumbered",
+        BatchState.RENUMBERED: "_renumber_and_store",
         BatchState.HALVED: "_store_halves",
     }
 
