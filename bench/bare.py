@@ -14,13 +14,13 @@ from urllib.parse import parse_qsl
 import asyncpg
 
 from bench.servers import serve
-from federation.api.feeds import arrival_line
+from federation.api.feeds import change_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
 from federation.store.list_filters import Shape, asked_values, page_values
 from federation.store.lists import in_one
-from federation.store.records import _ARRIVALS, _find
+from federation.store.records import LIST_CHANGES, find_statement
 
 _PLURALS = {kind.plural: kind for kind in TYPES.values()}
 _JSON = (b"content-type", b"application/json")
@@ -35,7 +35,7 @@ class Bare:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._record = _find("own").text
+        self._record = find_statement("own").text
         self._lists: dict[bytes, tuple[str, list[Any]]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -64,8 +64,8 @@ class Bare:
             limit = int(asked["limit"])
             values = {"after": int(after), "until": 2**62, "limit": limit, "one_more": limit + 1}
             async with self._pool.acquire() as connection:
-                rows = await connection.fetch(_ARRIVALS.text, *_ARRIVALS.arguments(values | _MOST))
-            body = b'{"entries":[%s]}' % b",".join(arrival_line(row[:-1], epoch) for row in rows)
+                rows = await connection.fetch(LIST_CHANGES.text, *LIST_CHANGES.arguments(values | _MOST))
+            body = b'{"entries":[%s]}' % b",".join(change_line(row[:-1], epoch) for row in rows)
         elif parts[-1] in _PLURALS:
             text, arguments = self._lists.get(query) or self._list(parts[-1], query)
             async with self._pool.acquire() as connection:
@@ -79,7 +79,9 @@ class Bare:
 
     @staticmethod
     def _named(parts: list[str]) -> list[Any]:
-        return _find("own").arguments({"type": _PLURALS[parts[2]].type, "origin": parts[3], "key": parts[4]})
+        return find_statement("own").arguments(
+            {"type": _PLURALS[parts[2]].type, "origin": parts[3], "key": parts[4]}
+        )
 
     def _list(self, plural: str, asked: bytes) -> tuple[str, list[Any]]:
         """Statement and arguments of a list, made once for each question."""

@@ -18,7 +18,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from bench.sites import answering, ended, free_port
-from federation.postgres import server as postgres_server
+from federation.postgres import programs
 from federation.postgres.supervisor import SETTINGS
 from federation.server.serve import BACKLOG, CONCURRENT
 
@@ -54,7 +54,7 @@ async def replicating(directory: Path) -> AsyncIterator[str]:
 
 def _started(directory: Path, data: Path) -> subprocess.Popen[bytes]:
     directory.mkdir(parents=True)
-    binaries, uid, gid = postgres_server.programs(data)
+    binaries, uid, gid = programs.programs(data)
     os.chown(directory, uid, gid)
     account: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
     with (directory / "postgresql.log").open("wb") as log:

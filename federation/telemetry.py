@@ -67,9 +67,9 @@ class Metrics:
         self.pulled = Counter(
             "federation_pulled_entries", "Entries taken from peers.", ("peer",), registry=self.registry
         )
-        self.aside = Counter(
-            "federation_set_aside_entries",
-            "Entries of peers set aside.",
+        self.rejected = Counter(
+            "federation_rejected_entries",
+            "Entries of peers that were rejected.",
             ("peer", "reason"),
             registry=self.registry,
         )
@@ -86,14 +86,14 @@ class Metrics:
             registry=self.registry,
         )
         self.copy_age = Gauge(
-            "federation_copy_proof_age_seconds",
+            "federation_copy_verified_age_seconds",
             "Age of the checkpoint that the copy of a peer's feed was last found equal to.",
             ("origin", "audience"),
             registry=self.registry,
         )
         self.copy_paused = Gauge(
-            "federation_copy_waits",
-            "1 where removals wait for an administrator to confirm them.",
+            "federation_copy_paused",
+            "1 where removals await the confirmation of an administrator.",
             ("origin", "audience"),
             registry=self.registry,
         )
@@ -117,8 +117,8 @@ class Metrics:
         )
 
         self.alerts_pending = Gauge(
-            "federation_alerts_untold",
-            "Alerts that were tried and were not taken: waiting to be tried again, or parked.",
+            "federation_alerts_pending",
+            "Alerts that were tried and not delivered: waiting for the next attempt, or parked.",
             ("state",),
             registry=self.registry,
         )

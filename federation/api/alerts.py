@@ -1,4 +1,4 @@
-"""Subscriptions, alerts and regulatory clocks: the operator's own, over HTTP."""
+"""Subscriptions, alerts and reporting deadlines: the operator's own, over HTTP."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AlertsView(msgspec.Struct, frozen=True):
 
 
 class DeadlinesView(msgspec.Struct, frozen=True):
-    """Every clock, the one due next first."""
+    """Every reporting deadline, the one due next first."""
 
     deadlines: tuple[DeadlineView, ...]
 
@@ -111,41 +111,43 @@ class Alerts(Controller):
 class Deadlines(Controller):
     """By when an authority is to be told. Never part of a feed."""
 
-    @get("/v1/clocks", opt={"act": "clocks"})
-    async def clocks(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the regulatory clocks, the one due next first."""
+    @get("/v1/deadlines", opt={"act": "deadlines"})
+    async def deadlines(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """List the reporting deadlines, the one due next first."""
         return encoded(DeadlinesView(await node_deadlines.list_deadlines(_node(request))), headers=NO_STORE)
 
-    @get("/v1/clocks.ics", opt={"act": "calendar"})
+    @get("/v1/deadlines.ics", opt={"act": "calendar"})
     async def calendar(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Download what is due as a calendar (RFC 5545)."""
-        headers = {**NO_STORE, "content-disposition": 'attachment; filename="clocks.ics"'}
+        headers = {**NO_STORE, "content-disposition": 'attachment; filename="deadlines.ics"'}
         return answer(await node_deadlines.calendar(_node(request)), media_type=CALENDAR, headers=headers)
 
-    @get("/v1/clocks/{origin:str}/{key:str}", opt={"act": "clock"})
-    async def clock(
+    @get("/v1/deadlines/{origin:str}/{key:str}", opt={"act": "deadline"})
+    async def deadline(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
-        """Get one clock and what is due."""
+        """Get a reporting deadline and its steps."""
         return encoded(await node_deadlines.find(_node(request), origin, key), headers=NO_STORE)
 
-    @put("/v1/clocks/{origin:str}/{key:str}", opt={"act": "keep_clock", "reads": (JSON,)}, status_code=200)
-    async def keep_clock(
+    @put(
+        "/v1/deadlines/{origin:str}/{key:str}", opt={"act": "set_deadline", "reads": (JSON,)}, status_code=200
+    )
+    async def set_deadline(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
-        """Start a clock, or note what has been done: NIS2 24 h, 72 h and one month, GDPR 72 h."""
+        """Set a reporting deadline, or note what has been done: NIS2 24 h, 72 h and one month, GDPR 72 h."""
         node = _node(request)
         records.check_origin(node, origin, key)
         if not caller_of(request).own:
-            raise Forbidden("the clocks of an operator are its own")
-        clock = read_draft(await body_of(request), ReportingDeadline)
-        return encoded(await node_deadlines.set_deadline(node, clock, origin, key), headers=NO_STORE)
+            raise Forbidden("the deadlines of an operator are its own")
+        wanted = read_draft(await body_of(request), ReportingDeadline)
+        return encoded(await node_deadlines.set_deadline(node, wanted, origin, key), headers=NO_STORE)
 
-    @delete("/v1/clocks/{origin:str}/{key:str}", opt={"act": "drop_clock"}, status_code=200)
-    async def drop_clock(
+    @delete("/v1/deadlines/{origin:str}/{key:str}", opt={"act": "remove_deadline"}, status_code=200)
+    async def remove_deadline(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
-        """Remove a clock."""
+        """Remove a reporting deadline."""
         await node_deadlines.remove_deadline(_node(request), origin, key)
         return answer(b"", status=204, headers=NO_STORE)
 

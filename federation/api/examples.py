@@ -133,11 +133,11 @@ ADVISORY: dict[str, Any] = {
     ],
 }
 SUBSCRIPTION: dict[str, Any] = {
-    "events": ["incident.hits-mine", "incident.unanswered"],
+    "events": ["incident.affects-mine", "incident.unanswered"],
     "webhook": "https://itsm.example.org/hooks/federation",
     "unanswered_hours": 24,
 }
-CLOCK: dict[str, Any] = {
+DEADLINE: dict[str, Any] = {
     "title": "Exfiltration de données (démonstration)",
     "regimes": ["nis2", "gdpr"],
     "aware_at": "2026-01-15T08:30:00Z",

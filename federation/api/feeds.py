@@ -1,4 +1,4 @@
-"""Feeds for peers, and everything in order of arrival for the operator's own systems."""
+"""Feeds for peers, and the change log for the operator's own systems."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from federation.domain.document import check_id
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import checkpoints, feeds, receipts
@@ -28,7 +29,6 @@ from federation.node.feeds import FeedPage
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.node.receipts import Feedback
-from federation.store.records import NodeState
 
 SSE = "text/event-stream"
 NEWS = 100
@@ -98,7 +98,7 @@ class Feeds(Controller):
             if held is not None and told:
                 since = (shown, seen) if shown is not None else None
                 heads, news = await feeds.deltas(
-                    node, held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since
+                    node, held, by=caller, max_entries=NEWS, max_bytes=NEWS_BYTES, since=since
                 )
                 # From here on it is this caller who holds them, in the groups that it was in then.
                 shown = seen
@@ -160,8 +160,8 @@ class Feeds(Controller):
                 ]
                 return answer(b"".join(parts), headers=NO_STORE)
 
-    @get("/{origin:str}/{audience:str}/digest", opt={"act": "proof"})
-    async def proof(
+    @get("/{origin:str}/{audience:str}/digest", opt={"act": "digests"})
+    async def digests(
         self, request: Request[Any, Any, Any], origin: FromPath[str], audience: FromPath[str]
     ) -> ASGIResponse:
         """Prove a feed: the digests of its 256 buckets, signed by the origin, or the leaves of one."""
@@ -209,8 +209,8 @@ class PeerAnswers(Controller):
 class ChangeLog(Controller):
     """Everything this node holds, for the operator's own systems."""
 
-    @get("/v1/changes", opt={"act": "arrivals"})
-    async def arrivals(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+    @get("/v1/changes", opt={"act": "change_log"})
+    async def change_log(self, request: Request[Any, Any, Any]) -> ASGIResponse:
         """Follow everything the node holds, of every operator, in the order it arrived here."""
         node: Node = request.app.state.node
         after, limit = paging(request)
@@ -224,13 +224,13 @@ class ChangeLog(Controller):
                 return _streamed(_events(node, after, again(request)), SSE, headers)
             case "application/x-ndjson":
                 await feeds.change_log(node, after, by=caller, limit=1)
-                return _streamed(_arrival_lines(node, after, again(request), limit), NDJSON, NO_STORE)
+                return _streamed(_change_log_lines(node, after, again(request), limit), NDJSON, NO_STORE)
             case _:
                 rows, cursor, more = await feeds.change_log(node, after, by=caller, limit=limit)
                 epoch = cursor.epoch
                 parts = [
                     b'{"entries":[',
-                    b",".join(arrival_line(row, epoch) for row in rows),
+                    b",".join(change_line(row, epoch) for row in rows),
                     b'],"cursor":"%s","more":%s}' % (str(cursor).encode(), _truth(more)),
                 ]
                 return answer(b"".join(parts), headers=NO_STORE)
@@ -287,14 +287,16 @@ async def _stream(
             return  # the reader has whole lines up to here, and learns why when it asks again
 
 
-async def _arrival_lines(node: Node, after: Cursor | None, caller: Again, limit: int) -> AsyncIterator[bytes]:
+async def _change_log_lines(
+    node: Node, after: Cursor | None, caller: Again, limit: int
+) -> AsyncIterator[bytes]:
     more = True
     while more and not node.stopping.is_set():
         try:
             rows, after, more = await feeds.change_log(node, after, by=await caller(), limit=limit)
         except Refused:
             return  # whole lines up to here; the reader learns why when it asks again
-        yield b"".join(arrival_line(row, after.epoch) + b"\n" for row in rows)
+        yield b"".join(change_line(row, after.epoch) + b"\n" for row in rows)
 
 
 async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncIterator[bytes]:
@@ -302,7 +304,7 @@ async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncItera
 
     They end with the token they were asked for with: it expires, or is revoked.
     """
-    yield b": everything this node holds, in order of arrival\n\n"
+    yield b": the change log of this node\n\n"
     while not node.stopping.is_set():
         try:
             rows, after, more = await feeds.change_log(node, after, by=await caller(), limit=100)
@@ -312,7 +314,7 @@ async def _events(node: Node, after: Cursor | None, caller: Again) -> AsyncItera
         if rows:
             yield b"".join(
                 b"id: %s.%d\nevent: %s\ndata: %s\n\n"
-                % (after.epoch.encode(), row[0], _op(row[1]), arrival_line(row, after.epoch))
+                % (after.epoch.encode(), row[0], _op(row[1]), change_line(row, after.epoch))
                 for row in rows
             )
         if not more and not await node.notifier.wait_for(after.seq, HEARTBEAT):
@@ -330,7 +332,7 @@ def entry_line(row: Any) -> bytes:
     return b'%s,"hash":"%s","document":%s}' % (start, hash_.hex().encode(), document)
 
 
-def arrival_line(row: Any, epoch: str) -> bytes:
+def change_line(row: Any, epoch: str) -> bytes:
     """A change as the operator's own systems see it: with its origin, and the cursor after it."""
     arrived, retracted, origin, type_, key, revision, hash_, document = row
     start = b'{"cursor":"%s.%d","op":"%s","origin":"%s","type":"%s","key":"%s","revision":%d' % (

@@ -19,7 +19,7 @@ import federation
 from federation.api.alerts import CALENDAR, AlertsView, DeadlinesView, SubscriptionsView
 from federation.api.examples import (
     ADVISORY,
-    CLOCK,
+    DEADLINE,
     DRAFTS,
     FEEDBACK,
     KEYS,
@@ -45,6 +45,7 @@ from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Head
 from federation.domain.invitation import Registration, RegistrationAnswer
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
+from federation.domain.rejection import FeedbackView
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
@@ -55,7 +56,7 @@ from federation.node.deadlines import DeadlineView
 from federation.node.exposure import IncidentExposure, OwnExposure, SolutionExposure
 from federation.node.peer_views import PeersView
 from federation.node.previews import Preview
-from federation.node.receipts import Feedback, FeedbackView, WithdrawalsView
+from federation.node.receipts import Feedback, WithdrawalsView
 
 NAMES = {
     "get": "get{Type}",
@@ -72,11 +73,11 @@ NAMES = {
     "unsubscribe": "removeSubscription",
     "alerts": "listAlerts",
     "replay": "replayAlert",
-    "clocks": "listClocks",
-    "clock": "getClock",
+    "deadlines": "listDeadlines",
+    "deadline": "getDeadline",
     "calendar": "getCalendar",
-    "keep_clock": "keepClock",
-    "drop_clock": "dropClock",
+    "set_deadline": "setDeadline",
+    "remove_deadline": "removeDeadline",
     "import_advisories": "importAdvisories",
     "incident_exposure": "getIncidentExposure",
     "exposed_bodies": "listExposedBodies",
@@ -84,8 +85,8 @@ NAMES = {
     "own_exposure": "getOwnExposure",
     "heads": "listFeeds",
     "changes": "readFeed",
-    "proof": "proveFeed",
-    "arrivals": "followChanges",
+    "digests": "getDigests",
+    "change_log": "followChanges",
     "receipt": "sendReceipt",
     "feedback": "sendFeedback",
     "withdrawals": "listWithdrawals",
@@ -97,7 +98,7 @@ NAMES = {
     "resume": "resumePeer",
     "leave": "leavePeer",
     "confirm": "confirmRemovals",
-    "farewell": "sayFarewell",
+    "disconnect": "disconnect",
     "descriptor": "getDescriptor",
     "authorization_server": "getAuthorizationServer",
     "jwks": "getKeys",
@@ -119,10 +120,10 @@ TOLD: dict[str, tuple[int, str, Any]] = {
     "unsubscribe": (204, "Removed", None),
     "alerts": (200, "The last alerts", AlertsView),
     "replay": (204, "It will be delivered again", None),
-    "clocks": (200, "The clocks", DeadlinesView),
-    "clock": (200, "The clock", DeadlineView),
-    "keep_clock": (200, "The clock as it is now", DeadlineView),
-    "drop_clock": (204, "Removed", None),
+    "deadlines": (200, "The deadlines", DeadlinesView),
+    "deadline": (200, "The deadline", DeadlineView),
+    "set_deadline": (200, "The deadline as it is now", DeadlineView),
+    "remove_deadline": (204, "Removed", None),
     "import_advisories": (200, "What became of each", ImportReport),
     "incident_exposure": (200, "Who is hit, as far as the caller may see", IncidentExposure),
     "exposed_bodies": (200, "The bodies, in the order of the register", ExposedBodies),
@@ -148,32 +149,32 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "unsubscribe": (401, 403, 404, 413, 503),
     "alerts": (400, 401, 403, 413, 503),
     "replay": (401, 403, 404, 413, 503),
-    "clocks": (401, 403, 413, 503),
-    "clock": (400, 401, 403, 404, 413, 503),
+    "deadlines": (401, 403, 413, 503),
+    "deadline": (400, 401, 403, 404, 413, 503),
     "calendar": (401, 403, 413, 503),
-    "keep_clock": (400, 401, 403, 404, 408, 413, 415, 503),
-    "drop_clock": (400, 401, 403, 404, 413, 503),
+    "set_deadline": (400, 401, 403, 404, 408, 413, 415, 503),
+    "remove_deadline": (400, 401, 403, 404, 413, 503),
     "import_advisories": (400, 401, 403, 404, 408, 413, 415, 503),
     "incident_exposure": (400, 401, 403, 404, 410, 413, 503),
     "exposed_bodies": (400, 401, 403, 404, 410, 413, 503),
     "solution_exposure": (400, 401, 403, 404, 413, 503),
     "own_exposure": (400, 401, 403, 413, 503),
     "heads": (400, 401, 403, 404, 413, 503),
-    "proof": (400, 401, 403, 404, 413, 503),
+    "digests": (400, 401, 403, 404, 413, 503),
     "receipt": (400, 401, 403, 408, 413, 415, 503),
     "feedback": (400, 401, 403, 408, 413, 415, 503),
     "withdrawals": (401, 403, 413, 503),
     "refused": (401, 403, 413, 503),
     "confirm": (401, 403, 404, 413, 503),
     "changes": (400, 401, 403, 404, 406, 409, 410, 413, 503),
-    "arrivals": (400, 401, 403, 406, 409, 413, 503),
+    "change_log": (400, 401, 403, 406, 409, 413, 503),
     "peers": (401, 403, 413, 503),
     "join": (400, 401, 408, 409, 413, 415, 502, 503),
     "activate": (400, 401, 403, 404, 408, 409, 413, 415, 502, 503),
     "suspend": (401, 403, 404, 409, 413, 503),
     "resume": (401, 403, 404, 409, 413, 503),
     "leave": (401, 403, 404, 413, 503),
-    "farewell": (401, 403, 404, 413, 503),
+    "disconnect": (401, 403, 404, 413, 503),
     "metrics": (401, 403, 413, 503),
     "problem": (404, 413),
     "ready": (413, 503),
@@ -299,10 +300,10 @@ def components() -> dict[str, Any]:
                     "items": {"$ref": f"#/components/schemas/{kind.__name__}Document"},
                 },
                 "next": {"type": "string", "format": "uri", "description": "Where the next page is."},
-                "certificate": {
+                "provenance": {
                     "type": "array",
                     "items": {"$ref": "#/components/schemas/Provenance"},
-                    "description": "What the answer rests on; with `Prefer: certificate`.",
+                    "description": "What the answer rests on; with `Prefer: provenance`.",
                 },
                 "total": {"type": "integer", "minimum": 0},
                 "total_is_exact": {
@@ -357,13 +358,13 @@ def _operation(handler: HTTPRouteHandler, path: str) -> dict[str, Any]:
 
 
 def _tag(act: str, path: str) -> str:
-    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "confirm", "farewell"):
+    if act in ("peers", "join", "activate", "suspend", "resume", "leave", "confirm", "disconnect"):
         return "peers"
     if act == "import_advisories":
         return "incidents"
     if "exposure" in path:
         return "exposure"
-    if path.startswith(("/v1/subscriptions", "/v1/alerts", "/v1/clocks")):
+    if path.startswith(("/v1/subscriptions", "/v1/alerts", "/v1/deadlines")):
         return "alerts"
     return "feeds" if path.startswith("/v1/") else "node"
 
@@ -482,16 +483,16 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
                 },
                 "304": {"description": "No head has moved", "headers": _ETAG},
             }
-        case "changes" | "arrivals":
+        case "changes" | "change_log":
             entry = ref("Entry" if act == "changes" else "Change")
             page = {"type": "object", "properties": {"entries": {"type": "array", "items": entry}, **paged}}
             content = {**body(JSON, page), **body(NDJSON, entry)}
-            if act == "arrivals":
+            if act == "change_log":
                 content["text/event-stream"] = {"schema": {"type": "string"}}
             return {"200": {"description": "Entries after the cursor, in order", "content": content}}
         case "calendar":
             return {"200": {"description": "A calendar", "content": body(CALENDAR, {"type": "string"})}}
-        case "proof":
+        case "digests":
             either = body(JSON, {"anyOf": [ref("SignedDigests"), ref("Leaves")]})
             return {"200": {"description": "The digests, or the leaves of one bucket", "content": either}}
         case "receipt" | "feedback":
@@ -517,7 +518,7 @@ def _answers(act: str, kind: type[Content] | None) -> dict[str, Any]:
             return {
                 "200": {"description": "The peer as it is now", "content": body(JSON, ref("PeerDecision"))}
             }
-        case "farewell":
+        case "disconnect":
             return {"204": {"description": "Noted"}}
         case "revoke" | "introspect":
             done: dict[str, Any] = {"description": "What the token is worth", "content": anything}
@@ -572,8 +573,8 @@ def _body(act: str, kind: type[Content] | None) -> dict[str, Any] | None:
         return {JSON: {"schema": ref("Registration"), "example": REGISTRATION}}
     if act == "subscribe":
         return {JSON: {"schema": ref("NewSubscription"), "example": SUBSCRIPTION}}
-    if act == "keep_clock":
-        return {JSON: {"schema": ref("ReportingDeadlineInput"), "example": CLOCK}}
+    if act == "set_deadline":
+        return {JSON: {"schema": ref("ReportingDeadlineInput"), "example": DEADLINE}}
     if act == "import_advisories":
         return {form: {"schema": {"type": "object"}, "example": ADVISORY} for form in (JSON, NDJSON)}
     if act == "activate":
@@ -611,11 +612,11 @@ _HEADERS: dict[str, tuple[str, str]] = {
         f"`wait=25`: answer when a head moves, within so many seconds (at most {LONGEST_WAIT}).",
         "string",
     ),
-    "Prefer: certificate": ("`certificate`: say what the answer rests on, feed by feed.", "string"),
+    "Prefer: provenance": ("`provenance`: say what the answer rests on, feed by feed.", "string"),
     "Last-Event-ID": ("The cursor to go on from, for server-sent events.", "string"),
 }
 _HEADERS_OF = {
-    "list": ("Prefer: certificate",),
+    "list": ("Prefer: provenance",),
     "get": ("If-None-Match",),
     "publish": ("If-Match", "If-None-Match"),
     "patch": ("If-Match", "If-None-Match"),
@@ -623,7 +624,7 @@ _HEADERS_OF = {
     "set_version": ("If-Match", "If-None-Match"),
     "retract": ("If-Match",),
     "heads": ("If-None-Match", "Prefer"),
-    "arrivals": ("Last-Event-ID",),
+    "change_log": ("Last-Event-ID",),
 }
 
 
@@ -661,11 +662,11 @@ def _parameters(act: str, kind: type[Content] | None, path: str) -> list[dict[st
         parameters += [_QUERIED["dry_run"]]
     if act == "heads":
         parameters += [_QUERIED["origin"], _QUERIED["as"]]
-    if act == "proof":
+    if act == "digests":
         parameters += [_QUERIED["bucket"]]
     if act == "changes":
         parameters += [_QUERIED["numbers"]]
-    if act in ("changes", "arrivals"):
+    if act in ("changes", "change_log"):
         parameters += [
             {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "A cursor."},
             {

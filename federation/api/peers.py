@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, delete, get, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
@@ -48,7 +48,7 @@ class Peers(Controller):
 
     @get("/v1/peers", opt={"act": "peers"})
     async def peers(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the peers of this node, how far their feeds have been taken, and what was set aside."""
+        """List the peers of this node, how far their feeds were pulled, and the rejected entries."""
         node: Node = request.app.state.node
         return encoded(await peer_views.peers(node), headers=NO_STORE)
 
@@ -99,12 +99,12 @@ class Peers(Controller):
         found = await copies.confirm_removals(_node(request), operator, by=caller_of(request).client or "")
         return encoded(ConfirmedCopies(operator, found), headers=NO_STORE)
 
-    @post("/v1/farewell", opt={"act": "farewell", "reads": ()}, status_code=200)
-    async def farewell(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """Tell this node, as its peer, that you are leaving it."""
+    @delete("/v1/peers/self", opt={"act": "disconnect"}, status_code=200)
+    async def disconnect(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """End it with this node, as its peer; the copies of what was not public are to be dropped."""
         caller = caller_of(request)
         if caller.operator is None or caller.own:
-            raise Forbidden("only a peer can say farewell")
+            raise Forbidden("only a peer can disconnect")
         await peers.accept_disconnect(_node(request), caller.operator)
         return answer(b"", status=204, headers=NO_STORE)
 

@@ -42,9 +42,10 @@ from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import copy_views, exposure, records
+from federation.node.edits import WriteResult
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
-from federation.node.records import Preconditions, WriteResult
+from federation.node.records import Preconditions
 
 BULK_LINES = 100_000
 """Records of one upload, at most."""
@@ -427,10 +428,10 @@ async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> 
         following = f"{node.url}/v1/{kind.plural}?{urlencode([*same, ('after', str(place))])}"
         headers["link"] = f'<{following}>; rel="next"'
         parts += [b',"next":', msgspec.json.encode(following)]
-    if "certificate" in preferences_of(request):
-        headers["preference-applied"] = "certificate"
+    if "provenance" in preferences_of(request):
+        headers["preference-applied"] = "provenance"
         parts += [
-            b',"certificate":',
+            b',"provenance":',
             msgspec.json.encode(await copy_views.provenance(node, by=caller_of(request))),
         ]
     if total is not None:

@@ -10,7 +10,7 @@ from federation.cli.alerts import alert, subscription
 from federation.cli.audit import audit
 from federation.cli.checkpoints import feedback, restore_check, verify, withdrawals
 from federation.cli.clients import client, group
-from federation.cli.deadlines import clock
+from federation.cli.deadlines import deadline
 from federation.cli.exposure import exposure_of
 from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
 from federation.cli.peers import key, peer
@@ -34,7 +34,7 @@ for one in (
     import_,
     subscription,
     alert,
-    clock,
+    deadline,
     verify,
     withdrawals,
     feedback,

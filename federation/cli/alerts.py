@@ -128,7 +128,9 @@ async def subscription_test(id: str, as_json: bool) -> None:
     async with node_here() as node:
         to = await alerts.try_out(node, id)
     where = to.webhook or to.email
-    print_result({"id": id, "taken": True, "to": where}, as_json, lambda: click.echo(f"{where} has taken it"))
+    print_result(
+        {"id": id, "delivered": True, "to": where}, as_json, lambda: click.echo(f"{where} has accepted it")
+    )
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""The commands of the regulatory clocks: ``federation clock --help``."""
+"""The commands of the reporting deadlines: ``federation deadline --help``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from federation.node.deadlines import DeadlineView
 
 
 @click.group()
-def clock() -> None:
-    """Clocks: by when authorities are to be told (NIS2, GDPR). Yours alone, in no feed."""
+def deadline() -> None:
+    """Reporting deadlines (NIS2, GDPR): by when an authority must have a report. In no feed."""
 
 
 class _Moment(click.ParamType[str]):
@@ -43,12 +43,12 @@ class _Moment(click.ParamType[str]):
 MOMENT = _Moment()
 
 
-@clock.command("start")
+@deadline.command("add")
 @click.argument("key")
 @click.option("--title", required=True, help="What became known, in a line.")
 @click.option(
     "--regime", "regimes", multiple=True, required=True, type=click.Choice(get_args(Regime)),
-    help="Under which rules an authority is to be told; can be repeated.",
+    help="Rules under which an authority needs a report; can be repeated.",
 )  # fmt: skip
 @click.option(
     "--aware-at", type=MOMENT, default="now", show_default=True, metavar="TIME",
@@ -56,10 +56,10 @@ MOMENT = _Moment()
 )  # fmt: skip
 @click.option("--incident", metavar="ORIGIN/KEY", help="The incident that it is about.")
 @click.option("--note", help="For yourself.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be due when, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print by when each step would be due, and change nothing.")
 @json_option
 @command
-async def clock_start(
+async def deadline_add(
     key: str,
     title: str,
     regimes: tuple[str, ...],
@@ -69,7 +69,7 @@ async def clock_start(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Start a clock under a KEY of yours, and tell what is due when."""
+    """Add a deadline under a KEY of yours, and print by when each step is due."""
     said: dict[str, Any] = {
         "title": title, "regimes": list(dict.fromkeys(regimes)), "aware_at": aware_at,
         "incident": incident, "note": note,
@@ -85,11 +85,11 @@ async def clock_start(
     print_result(found, as_json, lambda: _show(found))
 
 
-@clock.command("list")
+@deadline.command("list")
 @json_option
 @command
-async def clock_list(as_json: bool) -> None:
-    """List the clocks and what is due, the one due next first."""
+async def deadline_list(as_json: bool) -> None:
+    """List the deadlines and their steps, the one due next first."""
     async with node_here() as node:
         found = await deadlines.list_deadlines(node)
 
@@ -97,7 +97,7 @@ async def clock_list(as_json: bool) -> None:
         for one in found:
             _show(one)
         if not found:
-            click.echo("no clock runs")
+            click.echo("there are no deadlines")
 
     print_result(found, as_json, text)
 
@@ -109,15 +109,15 @@ def _show(one: DeadlineView) -> None:
         click.echo(f"    {step.due_at[:16]}Z  {state:<23}  {step.step}: {step.rule}")
 
 
-@clock.command("done")
+@deadline.command("done")
 @click.argument("key")
 @click.argument("step", type=click.Choice(tuple(STEPS)))
 @click.option("--at", type=MOMENT, default="now", show_default=True, metavar="TIME", help="When it was done.")
 @click.option("--reference", help="What the authority calls it.")
 @json_option
 @command
-async def clock_done(key: str, step: str, at: str, reference: str | None, as_json: bool) -> None:
-    """Note that an authority was told: STEP of the clock KEY is due no more."""
+async def deadline_done(key: str, step: str, at: str, reference: str | None, as_json: bool) -> None:
+    """Note that an authority has its report: STEP of the deadline KEY is done."""
     said = {"step": step, "at": at, **({"reference": reference} if reference is not None else {})}
     done: CompletedStep = read_draft(msgspec.json.encode(said), CompletedStep)
     async with node_here() as node:
@@ -125,20 +125,20 @@ async def clock_done(key: str, step: str, at: str, reference: str | None, as_jso
     print_result(found, as_json, lambda: _show(found))
 
 
-@clock.command("remove")
+@deadline.command("remove")
 @click.argument("key")
 @command
-async def clock_remove(key: str) -> None:
-    """Remove a clock, with all that was noted of it."""
+async def deadline_remove(key: str) -> None:
+    """Remove a deadline, with all that was noted of it."""
     async with node_here() as node:
         await deadlines.remove_deadline(node, node.operator, key)
     click.echo(f"{key} is removed")
 
 
-@clock.command("ics")
+@deadline.command("ics")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
 @command
-async def clock_ics(file: Path) -> None:
+async def deadline_ics(file: Path) -> None:
     """Write what is due as a calendar (RFC 5545) to FILE, or to standard output."""
     async with node_here() as node:
         found = await deadlines.calendar(node)

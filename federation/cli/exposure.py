@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.domain.exposure.linkage import SameSoftware
+from federation.domain.exposure.linkage import LinkedSolution
 from federation.domain.exposure.matching import REASONS
 from federation.domain.exposure.totals import AffectedCoverage, CopyAge, OperatorExposure
 from federation.domain.visibility import itself
@@ -61,7 +61,7 @@ def _show(found: exposure.IncidentExposure, node: Node) -> None:
     if silent:
         told_so = ", ".join(f"{one.operator} ({_copy(one.copy)})" for one in silent)
         click.echo(f"\nnothing of theirs is hit, as far as their copies tell: {told_so}")
-    _show_same_software(found.same_software, more=found.more_same_software)
+    _show_linked_solutions(found.linked_solutions, more=found.more_linked_solutions)
     if found.not_here:
         click.echo(f"\nnamed by the incident, and not here to be seen: {', '.join(found.not_here)}")
     for one in found.operators:
@@ -72,7 +72,7 @@ def _show(found: exposure.IncidentExposure, node: Node) -> None:
                 click.echo(f"\nYou have not answered: PUT /v1/statements/{node.operator}/{key}")
 
 
-def _show_same_software(several: Sequence[SameSoftware], *, more: bool) -> None:
+def _show_linked_solutions(several: Sequence[LinkedSolution], *, more: bool) -> None:
     for one in several:
         counted = "counted as" if one.certain else "perhaps"
         why = ", ".join(f"{said.solution} names {said.names}" for said in one.because)
@@ -86,12 +86,12 @@ def _show_own(own: exposure.OwnExposure) -> None:
         click.echo(f"no open incident hits a deployment of {own.operator}, as far as this node knows")
     for line in own.incidents:
         incident = line.incident
-        answer = line.hit.answer or "not answered"
+        answer = line.exposure.answer or "not answered"
         click.echo(f"{incident.id}: {_title(incident)} ({incident.severity}, {incident.status}); {answer}")
-        _show_deployments(line.hit)
-        _show_same_software(line.same_software, more=False)
-    if own.more_same_software:
-        _show_same_software((), more=True)
+        _show_deployments(line.exposure)
+        _show_linked_solutions(line.linked_solutions, more=False)
+    if own.more_linked_solutions:
+        _show_linked_solutions((), more=True)
 
 
 def _show_deployments(hit: OperatorExposure) -> None:

@@ -79,7 +79,7 @@ async def migrate(as_json: bool) -> None:
 @json_option
 @command
 async def status(as_json: bool) -> None:
-    """Show the node: feeds, peers, lag, failures, entries set aside."""
+    """Show the node: feeds, peers, lag, failures, rejected entries."""
     async with node_here() as node:
         view = await peer_views.peers(node)
         async with node.store.read() as tx:

@@ -170,7 +170,7 @@ def _print_state(operator: str, state: str, as_json: bool) -> None:
 @json_option
 @command
 async def peer_list(as_json: bool) -> None:
-    """List the peers: state, lag, last contact, why the last attempt failed, entries set aside."""
+    """List the peers: state, lag, last contact, why the last attempt failed, rejected entries."""
     async with node_here() as node:
         view = await peer_views.peers(node)
     print_result(view, as_json, lambda: show_peers(view))
@@ -190,17 +190,17 @@ def show_peers(view: Any) -> None:
             age = f", signed {_ago(feed.age_seconds)} ago" if feed.age_seconds is not None else ""
             via = f", through {feed.via}" if feed.via else ""
             click.echo(
-                f"    {feed.audience}: {feed.count} records, {feed.taken} of {feed.head or 0} taken,"
+                f"    {feed.audience}: {feed.count} records, {feed.pulled} of {feed.head or 0} pulled,"
                 f" {feed.state}{age}{via}"
             )
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
-    for rejected in view.invitations:
-        click.echo(f"invited  {rejected.note or 'somebody'}  until {rejected.expires_at}")
-    for rejected in view.set_aside:
+    for one in view.invitations:
+        click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
+    for one in view.rejected:
         click.echo(
-            f"set aside: {rejected.type} {rejected.origin}/{rejected.key} at revision {rejected.revision}:"
-            f" {rejected.reason}: {rejected.detail}"
+            f"rejected: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
+            f" {one.reason}: {one.detail}"
         )
 
 

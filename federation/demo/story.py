@@ -27,7 +27,7 @@ from federation.node import clients, peers
 from federation.server.app import node_of
 from federation.server.serve import database
 from federation.settings import Settings
-from federation.store.database import opened
+from federation.store.database import open_store
 
 READY_SECONDS = 60.0
 CONVERGE_SECONDS = 300.0
@@ -170,7 +170,7 @@ async def _introduce(nodes: list[Running]) -> None:
         host = {}
         for node in nodes:
             dsn = await stack.enter_async_context(database(node.settings, exclusive=False))
-            store = await stack.enter_async_context(opened(dsn, connections=2))
+            store = await stack.enter_async_context(open_store(dsn, connections=2))
             host[node.operator] = await stack.enter_async_context(node_of(node.settings, store))
         for node in nodes:
             scopes = tuple(f"{plural}.{verb}" for plural in SCOPES for verb in ("read", "write"))
@@ -222,20 +222,20 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
         f"All four hold everything they may see {overall:.2f} s after the first upload began, "
         f"{max(overall - after_load, 0):.2f} s after the last one ended."
     )
-    while copies := await _unverified_copies(nodes):
+    while copies := await _unverified(nodes):
         if time.perf_counter() > deadline:
             raise CommandFailed(
-                f"these copies were not proved: {', '.join(copies)}; see `federation peer list`"
+                f"these copies were not verified: {', '.join(copies)}; see `federation peer list`"
             )
         await asyncio.sleep(0.02)
     click.echo(
-        f"Every copy is proved to be what its origin signed {time.perf_counter() - began:.2f} s after the"
+        f"Every copy is verified against what its origin signed {time.perf_counter() - began:.2f} s after the"
         " first upload began."
     )
     return loaded
 
 
-async def _unverified_copies(nodes: list[Running]) -> list[str]:
+async def _unverified(nodes: list[Running]) -> list[str]:
     """Copies that were not found equal, as they are now, to what their origin signed."""
     result = []
     for node in nodes:
@@ -372,9 +372,9 @@ async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> No
                 f"a GREEN record is hidden without a token at {node.operator}",
             )
         view = await node.found("/v1/peers")
-        _must(not view["set_aside"], f"{node.operator} set nothing aside")
+        _must(not view["rejected"], f"{node.operator} rejected nothing")
         states = {feed["state"] for peer in view["peers"] for feed in peer["feeds"]}
-        _must(states == {"verified"}, f"every copy that {node.operator} holds is proved")
+        _must(states == {"verified"}, f"every copy that {node.operator} holds is verified")
 
 
 def _must(so: bool, claim: str) -> None:

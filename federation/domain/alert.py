@@ -24,18 +24,18 @@ from federation.domain.feed import printable
 from federation.domain.values import Mailbox, Part, RuleBroken, Url
 
 AlertEvent = Literal[
-    "incident.published", "incident.changed", "incident.hits-mine", "incident.unanswered", "peer.stale",
-    "record.set-aside",
+    "incident.published", "incident.changed", "incident.affects-mine", "incident.unanswered", "peer.stale",
+    "record.rejected",
 ]  # fmt: skip
 TestEvent = Literal["subscription.test"]
 EVENTS: tuple[AlertEvent, ...] = get_args(AlertEvent)
 MEANING: dict[AlertEvent, str] = {
     "incident.published": "an incident has been published by an operator",
     "incident.changed": "an incident has been revised, withdrawn or retracted",
-    "incident.hits-mine": "an open incident hits deployments of one's own, or may hit them",
+    "incident.affects-mine": "an open incident affects deployments of one's own, or may affect them",
     "incident.unanswered": "such an incident is still without a statement of one's own after so many hours",
     "peer.stale": "a peer has not answered for ten minutes",
-    "record.set-aside": "an entry of a peer's feed has been set aside",
+    "record.rejected": "an entry of a peer's feed has been rejected",
 }
 
 TEST: TestEvent = "subscription.test"

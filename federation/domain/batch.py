@@ -12,7 +12,7 @@ import msgspec
 from federation.domain.entry import RejectedEntry, VerifiedEntry
 from federation.domain.feed import Cursor, FeedName, FeedState
 from federation.domain.record import Record
-from federation.domain.revision import StoredRevision
+from federation.domain.stored import StoredRevision
 
 RecordName = tuple[str, str]
 """(type, key) of a record of one origin."""

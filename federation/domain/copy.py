@@ -34,14 +34,14 @@ def needs_confirmation(removed: int, live: int) -> bool:
     return removed > MAX_REMOVED and removed > MAX_REMOVED_SHARE * live
 
 
-CopyStateName = Literal["unproved", "verified", "stale", "diverged"]
+CopyStateName = Literal["unverified", "verified", "stale", "diverged"]
 """The values of ``CopyState``, as the API and the metrics show them."""
 
 
 class CopyState(StrEnum):
     """The comparison of a copy with its origin's signature."""
 
-    UNVERIFIED = "unproved"
+    UNVERIFIED = "unverified"
     """Never compared with a checkpoint, or nothing is stored of the feed."""
     VERIFIED = "verified"
     """Equal to what the origin signed, less than ``checkpoint.LIFETIME`` seconds ago."""

@@ -1,11 +1,11 @@
-"""Regulatory clocks: by when an authority is to be told, from when the operator became aware.
+"""Reporting deadlines: by when an authority must have a report, from when the operator became aware.
 
 NIS2 (Directive (EU) 2022/2555), Article 23(4): an early warning within 24 hours, a notification within 72
 hours, a final report one month after that notification. GDPR (Regulation (EU) 2016/679), Article 33(1): a
-notification of a breach of personal data within 72 hours. Hours and months are counted as the clock runs;
+notification of a breach of personal data within 72 hours. Hours and months are counted without a break;
 what days of rest do to them (Regulation (EEC) 1182/71) is for the operator's lawyers.
 
-A clock is the operator's own business: it is no record, and no feed has it.
+A reporting deadline is the operator's own business: it is no record, and no feed has it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CompletedStep(Dated, frozen=True, kw_only=True):
 
 
 class ReportingDeadline(Dated, frozen=True, kw_only=True):
-    """What the operator became aware of, and under which rules it has to be told."""
+    """An event that the operator became aware of, and the rules under which it has to be reported."""
 
     moments: ClassVar = ("aware_at",)
 
@@ -74,14 +74,14 @@ class DeadlineStep(msgspec.Struct, frozen=True):
     overdue: bool
 
 
-def steps_of(clock: ReportingDeadline, now: datetime) -> tuple[DeadlineStep, ...]:
-    """The steps of a clock, the one due first first."""
-    return tuple(sorted(_deadlines(clock, now), key=lambda one: one.due_at))
+def steps_of(deadline: ReportingDeadline, now: datetime) -> tuple[DeadlineStep, ...]:
+    """The steps of a deadline, the one due first first."""
+    return tuple(sorted(_steps(deadline, now), key=lambda step: step.due_at))
 
 
-def _deadlines(clock: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep]:
-    aware = instant(clock.aware_at)
-    done = {one.step: one.at for one in clock.done}
+def _steps(deadline: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep]:
+    aware = instant(deadline.aware_at)
+    done = {one.step: one.at for one in deadline.done}
     notified = done.get("nis2-notification")
     due: dict[Step, datetime] = {
         "nis2-early-warning": aware + timedelta(hours=24),
@@ -91,7 +91,7 @@ def _deadlines(clock: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep
         "gdpr-notification": aware + timedelta(hours=72),
     }
     for step, (regime, rule) in STEPS.items():
-        if regime in clock.regimes:
+        if regime in deadline.regimes:
             at = done.get(step)
             yield DeadlineStep(step, rule, as_instant(due[step]), at, at is None and due[step] < now)
 
@@ -110,22 +110,22 @@ def next_due(several: tuple[DeadlineStep, ...]) -> DeadlineStep | None:
 # iCalendar (RFC 5545)
 
 
-def calendar_of(clocks: tuple[tuple[str, ReportingDeadline], ...], now: datetime, *, host: str) -> bytes:
+def calendar_of(deadlines: tuple[tuple[str, ReportingDeadline], ...], now: datetime, *, host: str) -> bytes:
     """A calendar of every step that is still to be done; each has an alarm two hours before.
 
     Texts have been checked (``document.check_text``): of the characters that end a line here they hold the
     line feed only.
     """
-    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//clocks//EN"]
-    for key, clock in clocks:
-        for one in steps_of(clock, now):
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//deadlines//EN"]
+    for key, deadline in deadlines:
+        for one in steps_of(deadline, now):
             if one.done_at is None:
                 lines += [
                     "BEGIN:VEVENT",
                     f"UID:{key}-{one.step}@{host}",
                     f"DTSTAMP:{_stamp(now)}",
                     f"DTSTART:{_stamp(instant(one.due_at))}",
-                    f"SUMMARY:{_escaped(f'{one.step}: {clock.title}')}",
+                    f"SUMMARY:{_escaped(f'{one.step}: {deadline.title}')}",
                     f"DESCRIPTION:{_escaped(one.rule)}",
                     "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-PT2H",
                     f"DESCRIPTION:{_escaped(one.rule)}",

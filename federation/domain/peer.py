@@ -92,7 +92,7 @@ class OtherNodes(Protocol):
         """Hand an e-mail to the mail server. Raises Unreachable; ``final`` where it will never be taken."""
         ...
 
-    async def farewell(self, peer: Peer) -> None:
+    async def disconnect(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
         ...
 
@@ -101,19 +101,19 @@ class OtherNodes(Protocol):
         ...
 
 
-class TaskClaims(Protocol):
-    """Tasks that one process does at a time, of all on a database."""
+class PeerLocks(Protocol):
+    """Locks of tasks that one process does at a time, of all processes on a database."""
 
-    def hold(self) -> bool:
-        """True while every claim is still ours."""
+    def are_valid(self) -> bool:
+        """False once the connection is lost, and every lock with it."""
         ...
 
-    async def take(self, name: str) -> bool:
-        """Claim a task; False if another process has it."""
+    async def try_lock(self, task: str) -> bool:
+        """Lock a task; False if another process has it. Raises Unavailable."""
         ...
 
-    async def release(self, name: str) -> None:
-        """Give a task back."""
+    async def unlock(self, task: str) -> None:
+        """Let another process have the task. Raises Unavailable."""
         ...
 
 

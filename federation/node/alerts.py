@@ -59,7 +59,7 @@ DELIVERING = 4
 """How many at a time deliver what is due: a receiver that says nothing keeps one or two of them busy."""
 MAX_PAGES = 20
 """Pages of open incidents that are looked at for what hits one's own, the newest."""
-OF_OWN: frozenset[AlertEvent] = frozenset({"incident.hits-mine", "incident.unanswered"})
+OF_OWN: frozenset[AlertEvent] = frozenset({"incident.affects-mine", "incident.unanswered"})
 GONE = "the receiver is gone (410)"
 TOLD = ("title", "kind", "status", "severity")
 """What an alert tells of an incident that is CLEAR or GREEN; of others it has ids and links."""
@@ -203,7 +203,11 @@ async def notice(node: Node, *, began: datetime | None = None) -> int:
             more = until < last
             events = [*_arrived(node, await tx.alerts.arrived(seen, until))]
             if not more:
-                events += [*_hits(node, own), *await _silent(node, tx, began), *await _set_aside(node, tx)]
+                events += [
+                    *_affecting(node, own),
+                    *await _silent(node, tx, began),
+                    *await _rejected(node, tx),
+                ]
             made += await tx.alerts.make(
                 [
                     # One event is one alert for each of them: an id of its own.
@@ -267,16 +271,16 @@ async def _own(node: Node) -> tuple[exposure.OwnLine, ...]:
     return tuple(found)
 
 
-def _hits(node: Node, own: Sequence[exposure.OwnLine]) -> Iterator[Occurrence]:
+def _affecting(node: Node, own: Sequence[exposure.OwnLine]) -> Iterator[Occurrence]:
     for line in own:
-        name = f"incident.hits-mine {line.incident.id}"
-        yield Occurrence(name, _own_alert(node, "incident.hits-mine", line))
+        name = f"incident.affects-mine {line.incident.id}"
+        yield Occurrence(name, _own_alert(node, "incident.affects-mine", line))
 
 
 def _unanswered(node: Node, own: Sequence[exposure.OwnLine], one: Subscription) -> Iterator[Occurrence]:
     before = as_instant(node.clock() - timedelta(hours=one.unanswered_hours))
     for line in own:
-        if line.hit.answer is None and line.incident.published_at <= before:
+        if line.exposure.answer is None and line.incident.published_at <= before:
             name = f"incident.unanswered {line.incident.id}"
             yield Occurrence(name, _own_alert(node, "incident.unanswered", line))
 
@@ -288,9 +292,9 @@ def _own_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Alert:
         node,
         event,
         id_,
-        affected=line.hit.affected.deployments,
-        unknown=line.hit.unknown.deployments,
-        deployments=[one.id for one in line.hit.deployments],
+        affected=line.exposure.affected.deployments,
+        unknown=line.exposure.unknown.deployments,
+        deployments=[one.id for one in line.exposure.deployments],
         link=f"{node.url}/v1/incidents/{id_}/exposure",
     )
 
@@ -310,20 +314,20 @@ async def _silent(node: Node, tx: Writing, began: datetime | None = None) -> lis
     ]
 
 
-async def _set_aside(node: Node, tx: Writing) -> list[Occurrence]:
+async def _rejected(node: Node, tx: Writing) -> list[Occurrence]:
     return [
         Occurrence(
-            f"record.set-aside {one.origin}/{one.audience} {one.type}/{one.key} {one.seq}",
+            f"record.rejected {one.origin}/{one.audience} {one.type}/{one.key} {one.seq}",
             _alert(
                 node,
-                "record.set-aside",
+                "record.rejected",
                 f"{one.origin}/{one.key}",
                 type=one.type,
                 reason=one.reason,
                 link=f"{node.url}/v1/peers",
             ),
         )
-        for one in await tx.feeds.rejected()
+        for one in await tx.rejected.all()
     ]
 
 
@@ -431,7 +435,7 @@ async def forget(node: Node) -> None:
     own = await _own(node)
     async with node.store.write() as tx:
         await tx.alerts.lock()
-        going_on = [*_hits(node, own), *await _silent(node, tx), *await _set_aside(node, tx)]
+        going_on = [*_affecting(node, own), *await _silent(node, tx), *await _rejected(node, tx)]
         names = [one.name for one in going_on]
         names += [f"incident.unanswered {line.incident.id}" for line in own]
         await tx.alerts.forget(before, names)

@@ -55,7 +55,7 @@ async def sign_checkpoints(node: Node) -> int:
 
 async def _sign_checkpoint(node: Node, feed: UnsignedFeed) -> bool:
     async with node.store.write() as tx:
-        before = await tx.checkpoints.lock(feed.feed)
+        before = await tx.checkpoints.try_lock(feed.feed)
         epoch, state = await tx.checkpoints.compute(before) if before is not None else (None, None)
         if epoch is None or state is None:
             return False

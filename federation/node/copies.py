@@ -23,10 +23,10 @@ from federation.domain.entry import VerifiedEntry
 from federation.domain.errors import NotFound, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState, printable
 from federation.domain.record import Record, supersedes
-from federation.domain.revision import StoredRevision
+from federation.domain.stored import StoredRevision
 from federation.node.node import Node
 from federation.store.database import Writing
-from federation.store.records import Advance
+from federation.store.pulled_records import Advance
 
 log = logging.getLogger("federation.sync")
 
@@ -41,19 +41,19 @@ async def read_copy(node: Node, name: FeedName) -> tuple[FeedState | None, CopyF
     """A feed as it is stored here, and the facts of the copy."""
     async with node.store.read() as tx:
         feed = await tx.feeds.find(name)
-        return feed, await tx.checkpoints.copy(feed.id) if feed else CopyFacts()
+        return feed, await tx.copies.find(feed.id) if feed else CopyFacts()
 
 
 async def followed_feeds(node: Node, operator: str) -> dict[FeedName, FollowedFeed]:
     """The feeds of an operator that are stored here."""
-    async with node.store.look() as tx:
-        return await tx.feeds.copies(operator)
+    async with node.store.read_by_key() as tx:
+        return await tx.copies.of(operator)
 
 
 async def operators_with_confirmed_removals(node: Node) -> frozenset[str]:
     """The operators whose removals an administrator has confirmed, and which are not carried out yet."""
     async with node.store.read() as tx:
-        return await tx.checkpoints.confirmed_removals()
+        return await tx.copies.confirmed_removals()
 
 
 # Storing a batch
@@ -86,9 +86,9 @@ async def store_new_records(
     live = sum(not record.retracted for record, _ in records)
     seen, seen_epoch = (at.seq, at.epoch) if at else (0, None)
     advance = Advance(feed, seen, seen_epoch, to.seq, to.epoch, live)
-    async with node.store.single(keeps=len(records)) as tx:
+    async with node.store.autocommit(records=len(records)) as tx:
         on_send()
-        state = await tx.records.take_new(name.origin, advance, records)
+        state = await tx.pulled_records.insert(name.origin, advance, records)
     if state is None:
         raise StaleCursor
     node.notifier.observe(state)
@@ -109,7 +109,7 @@ async def store_batch(
     before the changes are sent. Raises StaleCursor where the feed has moved, SequenceConflict, Invalid, and
     what ``decide`` raises; nothing is stored then.
     """
-    async with node.store.write(keeps=len(batch.entries)) as tx:
+    async with node.store.write(records=len(batch.entries)) as tx:
         before = await tx.feeds.with_records(batch.feed, batch.names)
         if before is None:
             raise StaleCursor
@@ -137,25 +137,23 @@ async def _store_changes(
 ) -> frozenset[int]:
     feed = before.feed
     if before.has_rejections and changes.accepted:
-        await tx.feeds.clear_rejected(feed, changes.accepted)
+        await tx.rejected.clear(feed, changes.accepted)
     # Digests and copies before the row ``node``, which the statement with the records locks.
     if changes.withdrawals:
-        await tx.checkpoints.note_withdrawal(
-            feed.id, ends.epoch, max(seq for _, _, seq, _ in changes.withdrawals)
-        )
+        await tx.copies.note_withdrawal(feed.id, ends.epoch, max(seq for _, _, seq, _ in changes.withdrawals))
     await leave_other_feeds(tx, changes.moves)
     if changes.upserts:
         if changes.returns:
             await tx.feeds.remove_withdrawals(feed, changes.returns)
         advance = Advance(feed.id, feed.head, feed.epoch, ends.seq, ends.epoch, changes.live_change)
-        moved = await tx.records.take_on(feed.origin, advance, changes.upserts)
+        moved = await tx.pulled_records.upsert(feed.origin, advance, changes.upserts)
     else:
         moved = await tx.feeds.advance(feed, ends, delta=changes.live_change)
     if not moved:
         raise StaleCursor
     if changes.purges:
-        await tx.records.purge(feed.id, changes.purges)
-    return await tx.feeds.store_rejected(feed, changes.unresolved) if changes.unresolved else frozenset()
+        await tx.pulled_records.purge(feed.id, changes.purges)
+    return await tx.rejected.store(feed, changes.unresolved) if changes.unresolved else frozenset()
 
 
 async def leave_other_feeds(tx: Writing, moves: dict[int, list[StoredRevision]]) -> None:
@@ -173,8 +171,8 @@ async def clear_seq(node: Node, name: FeedName, numbers: list[int]) -> None:
     log.warning("numbers of a feed are taken anew", extra={"feed": str(name)})
     async with node.store.write() as tx:
         if feed := await tx.feeds.find(name):
-            await tx.feeds.clear_seq(feed.id, numbers)
-            await tx.checkpoints.forget(feed.id)
+            await tx.repairs.clear_seq(feed.id, numbers)
+            await tx.checkpoints.reset(feed.id)
 
 
 # Withdrawing and dropping
@@ -186,7 +184,7 @@ async def store_withdrawals(
     """Carry out withdrawals of a paused feed without its cursor. Returns how many records were dropped."""
     async with node.store.write() as tx:
         names = [(entry.type, entry.key) for entry in withdrawals]
-        stored = await tx.records.stored_revisions_of(feed.origin, names)
+        stored = await tx.pulled_records.stored_revisions(feed.origin, names)
         records: list[Withdrawal] = [
             (entry.type, entry.key, entry.seq, entry.revision)
             for entry in withdrawals
@@ -196,10 +194,10 @@ async def store_withdrawals(
         ]
         if records:
             await tx.checkpoints.mark(feed.id, [bucket_of(type_, key) for type_, key, _, _ in records])
-            await tx.checkpoints.note_withdrawal(feed.id, epoch, max(seq for _, _, seq, _ in records))
+            await tx.copies.note_withdrawal(feed.id, epoch, max(seq for _, _, seq, _ in records))
             await tx.feeds.lock(feed.id)
-            await tx.feeds.clear_seq(feed.id, [seq for _, _, seq, _ in records])
-            lost = await tx.records.purge(feed.id, records)
+            await tx.repairs.clear_seq(feed.id, [seq for _, _, seq, _ in records])
+            lost = await tx.pulled_records.purge(feed.id, records)
             await tx.feeds.subtract_records(feed.id, lost)
     if records:
         node.notifier.notify()
@@ -212,9 +210,9 @@ async def purge(node: Node, name: FeedName) -> int:
         feed = await tx.feeds.find(name)
         dropped = 0
         if feed is not None:
-            dropped = await tx.feeds.purge(feed)
+            dropped = await tx.copies.purge(feed)
             if feed.epoch is not None:
-                await tx.checkpoints.note_withdrawal(feed.id, feed.epoch, feed.head, purged=True)
+                await tx.copies.note_withdrawal(feed.id, feed.epoch, feed.head, purged=True)
     log.warning(
         "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
     )
@@ -227,10 +225,10 @@ async def purge(node: Node, name: FeedName) -> int:
 
 async def pause_removals(node: Node, name: FeedName, reason: str) -> None:
     """Apply nothing but withdrawals of a feed until an administrator confirms."""
-    log.error("many records are to be removed: confirm it", extra={"feed": str(name), "reason": reason})
+    log.error("removals await confirmation", extra={"feed": str(name), "reason": reason})
     async with node.store.write() as tx:
         if feed := await tx.feeds.find(name):
-            await tx.checkpoints.pause(feed.id, reason)
+            await tx.copies.pause(feed.id, reason)
 
 
 async def confirm_removals(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[str, ...]:
@@ -242,8 +240,8 @@ async def confirm_removals(node: Node, operator: str, *, by: str = OPERATOR) -> 
         feeds = [feed for feed in await tx.feeds.all() if feed.origin == operator]
         confirmed = []
         for feed in feeds:
-            copy = await tx.checkpoints.copy(feed.id)
-            if copy.paused_reason is not None and await tx.checkpoints.confirm(feed.id):
+            copy = await tx.copies.find(feed.id)
+            if copy.paused_reason is not None and await tx.copies.confirm(feed.id):
                 await tx.audit.note(
                     "removal.confirmed", actor=by, subject=str(feed.name), detail={"what": copy.paused_reason}
                 )
@@ -257,7 +255,7 @@ async def confirm_removals(node: Node, operator: str, *, by: str = OPERATOR) -> 
 async def clear_confirmation(node: Node, feed: int) -> None:
     """The confirmed removals are carried out: the next ones are counted anew."""
     async with node.store.write() as tx:
-        await tx.checkpoints.clear_confirmation(feed)
+        await tx.copies.clear_confirmation(feed)
 
 
 # Verification
@@ -267,14 +265,14 @@ async def note_signed(node: Node, name: FeedName, signed_at: datetime) -> None:
     """Note the time of a checkpoint that the copy is not known to be equal to: none older is accepted."""
     async with node.store.write() as tx:
         feed = await tx.feeds.open(name, None)
-        await tx.checkpoints.mark_seen(feed.id, signed_at)
+        await tx.copies.mark_seen(feed.id, signed_at)
 
 
 async def set_relay(node: Node, name: FeedName, via: str | None) -> None:
     """Note the peer that relayed the last entries; None for the origin itself."""
     async with node.store.write() as tx:
         if feed := await tx.feeds.find(name):
-            await tx.checkpoints.set_relay(feed.id, via)
+            await tx.copies.set_relay(feed.id, via)
 
 
 async def mark_diverged(node: Node, name: FeedName, reason: str, *, tried_roots: str = "") -> None:
@@ -282,4 +280,4 @@ async def mark_diverged(node: Node, name: FeedName, reason: str, *, tried_roots:
     log.error("a copy has diverged", extra={"feed": str(name), "reason": reason})
     async with node.store.write() as tx:
         if feed := await tx.feeds.find(name):
-            await tx.checkpoints.mark_diverged(feed.id, reason, tried=tried_roots, tried_at=node.clock())
+            await tx.copies.note_divergence(feed.id, reason, tried=tried_roots, tried_at=node.clock())

@@ -19,7 +19,7 @@ class FeedView(msgspec.Struct, frozen=True):
     """A copy of a peer's feed: its progress and its state."""
 
     audience: str
-    taken: int
+    pulled: int
     """Number up to which it was pulled."""
     head: int | None
     """Number of the last entry at the peer; null before a first contact."""
@@ -35,7 +35,7 @@ class FeedView(msgspec.Struct, frozen=True):
     """A message for the administrator; null when all is well."""
     via: str | None
     """The peer that the last entries were relayed by; null for the origin itself."""
-    waits: str | None
+    paused: str | None
     """Removals that await `federation peer confirm`."""
 
 
@@ -47,7 +47,7 @@ class Provenance(msgspec.Struct, frozen=True):
     epoch: str
     seq: int
     """Number up to which this node has the feed."""
-    state: Literal["own", "unproved", "verified", "stale", "diverged"]
+    state: Literal["own", "unverified", "verified", "stale", "diverged"]
     checkpoint_at: str | None
     """When the origin signed what the copy was last found equal to."""
     checkpoint_seq: int | None
@@ -63,7 +63,7 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
     """
     time = node.clock()
     async with node.store.read() as tx:
-        feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
+        feeds, copies = await tx.feeds.all(), await tx.copies.all()
         digests = {feed.id: await tx.checkpoints.find(feed.id) for feed in feeds}
     sources = []
     for feed in feeds:
@@ -90,7 +90,7 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
 async def copies(node: Node) -> dict[FeedName, FeedView]:
     """The copies of other operators' feeds, and the state of each."""
     async with node.store.read() as tx:
-        feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
+        feeds, copies = await tx.feeds.all(), await tx.copies.all()
     time = node.clock()
     return {
         feed.name: feed_view(feed, copies.get(feed.name, CopyFacts()), time)
@@ -105,14 +105,14 @@ def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
     age = max(0, int((time - copy.verified_at).total_seconds())) if copy.verified_at else None
     alarm = None
     if copy.paused_reason:
-        alarm = f"waits to be confirmed: {copy.paused_reason}"
+        alarm = f"removals await confirmation: {copy.paused_reason}"
     elif state is CopyState.DIVERGED:
         alarm = copy.detail
     elif age is not None and age >= HALF_LIFE:
-        alarm = f"the newest proof is {age // 60} minutes old"
+        alarm = f"it was last verified {age // 60} minutes ago"
     return FeedView(
         audience=feed.audience,
-        taken=feed.head,
+        pulled=feed.head,
         head=feed.remote_head,
         count=feed.live,
         state=state.value,
@@ -121,5 +121,5 @@ def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
         age_seconds=age,
         alarm=alarm,
         via=copy.via,
-        waits=copy.paused_reason,
+        paused=copy.paused_reason,
     )

@@ -1,4 +1,4 @@
-"""Regulatory clocks: the verbs over what is the operator's own, and is in no feed."""
+"""List, set and remove the operator's reporting deadlines, which are in no feed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from federation.store.deadlines import MAX_DEADLINES
 
 
 class DeadlineView(msgspec.Struct, frozen=True):
-    """A clock, and what is due."""
+    """A reporting deadline and its steps."""
 
     key: str
     deadline: ReportingDeadline
@@ -34,46 +34,46 @@ class DeadlineView(msgspec.Struct, frozen=True):
     next: DeadlineStep | None
 
     @classmethod
-    def of(cls, key: str, clock: ReportingDeadline, now: datetime) -> DeadlineView:
-        due = steps_of(clock, now)
-        return cls(key, clock, due, next_due(due))
+    def of(cls, key: str, deadline: ReportingDeadline, now: datetime) -> DeadlineView:
+        steps = steps_of(deadline, now)
+        return cls(key, deadline, steps, next_due(steps))
 
 
 async def list_deadlines(node: Node) -> tuple[DeadlineView, ...]:
-    """Every clock, the one due next first and those with nothing due last."""
+    """Every deadline, the one due next first and those with nothing due last."""
     async with node.store.read() as tx:
         found = await tx.deadlines.all()
-    shown = [DeadlineView.of(key, clock, node.clock()) for key, clock in found]
+    shown = [DeadlineView.of(key, deadline, node.clock()) for key, deadline in found]
     shown.sort(key=lambda one: (one.next is None, one.next.due_at if one.next else ""))
     return tuple(shown)
 
 
 async def find(node: Node, origin: str, key: str) -> DeadlineView:
-    """One clock. Raises NotFound."""
+    """Find a deadline by its key. Raises NotFound."""
     records.check_origin(node, origin, key)
     async with node.store.read() as tx:
-        clock = await tx.deadlines.find(key)
-    if clock is None:
-        raise _no_clock(key)
-    return DeadlineView.of(key, clock, node.clock())
+        deadline = await tx.deadlines.find(key)
+    if deadline is None:
+        raise _no_deadline(key)
+    return DeadlineView.of(key, deadline, node.clock())
 
 
-def check(node: Node, clock: ReportingDeadline, origin: str, key: str) -> None:
-    """Raises Invalid for a clock that cannot be kept: its texts are shown, and written to a calendar."""
+def check(node: Node, deadline: ReportingDeadline, origin: str, key: str) -> None:
+    """Raises Invalid for a deadline that cannot be stored: its texts are shown, and written to a calendar."""
     records.check_origin(node, origin, key)
-    check_text(canonical(clock))
+    check_text(canonical(deadline))
 
 
 async def set_deadline(
-    node: Node, clock: ReportingDeadline, origin: str, key: str, *, new: bool = False
+    node: Node, deadline: ReportingDeadline, origin: str, key: str, *, new: bool = False
 ) -> DeadlineView:
-    """Start a clock, or replace one; with ``new`` only start it. Raises Conflict, Invalid, NotTheWriter."""
-    check(node, clock, origin, key)
+    """Add a deadline, or replace one; with ``new`` only add it. Raises Conflict, Invalid, NotTheWriter."""
+    check(node, deadline, origin, key)
 
     def kept(before: ReportingDeadline | None) -> ReportingDeadline:
         if before is not None and new:
-            raise Conflict(f"there is a clock {key} already")
-        return clock
+            raise Conflict(f"there is a deadline {key} already")
+        return deadline
 
     return await _changed(node, key, kept)
 
@@ -84,7 +84,7 @@ async def complete_step(node: Node, done: CompletedStep, origin: str, key: str) 
 
     def noted(before: ReportingDeadline | None) -> ReportingDeadline:
         if before is None:
-            raise _no_clock(key)
+            raise _no_deadline(key)
         others = [one for one in before.done if one.step != done.step]
         told = msgspec.to_builtins(before) | {"done": msgspec.to_builtins([*others, done])}
         found: ReportingDeadline = check_draft(told, ReportingDeadline)
@@ -99,29 +99,29 @@ async def _changed(
 ) -> DeadlineView:
     async with node.store.write() as tx:
         before = await tx.deadlines.lock(key)
-        clock = change(before)
+        deadline = change(before)
         if before is None and await tx.deadlines.count() >= MAX_DEADLINES:
-            # A clock beyond those that are listed would run out unseen.
-            raise Invalid(f"there are {MAX_DEADLINES} clocks already; remove those that are over")
-        await tx.deadlines.keep(key, clock)
-    return DeadlineView.of(key, clock, node.clock())
+            # A deadline beyond those that are listed would run out unseen.
+            raise Invalid(f"there are {MAX_DEADLINES} deadlines already; remove those that are over")
+        await tx.deadlines.keep(key, deadline)
+    return DeadlineView.of(key, deadline, node.clock())
 
 
 async def remove_deadline(node: Node, origin: str, key: str) -> None:
-    """Remove a clock. Raises NotFound."""
+    """Remove a deadline. Raises NotFound."""
     records.check_origin(node, origin, key)
     async with node.store.write() as tx:
         if not await tx.deadlines.drop(key):
-            raise _no_clock(key)
+            raise _no_deadline(key)
 
 
 async def calendar(node: Node) -> bytes:
-    """What is due of every clock (RFC 5545)."""
+    """A calendar of the steps that are due, of every deadline (RFC 5545)."""
     async with node.store.read() as tx:
         found = await tx.deadlines.all()
     host = re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
     return calendar_of(found, node.clock(), host=host)
 
 
-def _no_clock(key: str) -> NotFound:
-    return NotFound(f"there is no clock {printable(key, 80)}")
+def _no_deadline(key: str) -> NotFound:
+    return NotFound(f"there is no deadline {printable(key, 80)}")

@@ -21,13 +21,13 @@ log = logging.getLogger("federation.checkpoints")
 async def detect_restore(node: Node) -> bool:
     """Mint a new epoch when the database was restored or promoted since the last one. True if it was."""
     async with node.store.write() as tx:
-        before, current = await tx.feeds.known_database(), await tx.feeds.database()
+        before, current = await tx.epochs.stored_database(), await tx.epochs.database()
         if before == current:
             return False
         restored = before != (None, None)
         if restored:
             await _mint_epoch(node, tx, "the database was restored or promoted", by=ITSELF)
-        await tx.feeds.set_database(*current)
+        await tx.epochs.set_database(*current)
     await node.notifier.refresh()
     return restored
 
@@ -47,9 +47,9 @@ async def _mint_epoch(node: Node, tx: Writing, reason: str, *, by: str) -> str:
     await tx.audit.note("epoch.minted", actor=by, subject=epoch, detail={"reason": reason})
     for feed in await tx.feeds.all():
         if feed.origin == node.operator:
-            await tx.checkpoints.hold(feed.id)  # a signature that is being made is waited for, and void then
+            await tx.checkpoints.lock(feed.id)  # a signature that is being made is waited for, and void then
     await tx.checkpoints.unsign(node.operator)
-    await tx.feeds.adopt_epoch(epoch, node.operator)
+    await tx.epochs.adopt(epoch, node.operator)
     return epoch
 
 

@@ -19,7 +19,7 @@ from federation.domain.document import Document, check_id
 from federation.domain.errors import Forbidden, NotFound, Retracted, Unavailable
 from federation.domain.exposure.coverage import bodies_of as bodies_named
 from federation.domain.exposure.linkage import NONE as NO_LINKS
-from federation.domain.exposure.linkage import Links, SameSoftware
+from federation.domain.exposure.linkage import LinkedSolution, Links
 from federation.domain.exposure.matching import Match, match_version, solutions_of, spreading
 from federation.domain.exposure.totals import (
     MOST_LISTED,
@@ -46,9 +46,10 @@ from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.copy_views import feed_view
+from federation.node.edits import WriteResult
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
-from federation.node.records import NO_PRECONDITIONS, Preconditions, WriteResult
+from federation.node.records import NO_PRECONDITIONS, Preconditions
 from federation.store.database import Reading
 from federation.store.exposure import CoverageSet, DeploymentGroup, SingleDeployment, covering
 
@@ -108,10 +109,10 @@ class IncidentExposure(msgspec.Struct, frozen=True):
     operators: tuple[OperatorExposure, ...]
     not_here: tuple[str, ...]
     """Deployments that the incident names and that are not here to be seen, a hundred at most."""
-    same_software: tuple[SameSoftware, ...]
+    linked_solutions: tuple[LinkedSolution, ...]
     """Solutions that the incident does not name and whose deployments are counted, since they are the same
     software; a hundred at most."""
-    more_same_software: bool
+    more_linked_solutions: bool
     """Whether there are others that were not looked at, and are not counted."""
 
 
@@ -133,17 +134,17 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     unknown: AffectedCoverage
     more: bool
     """Whether there are open incidents beyond these."""
-    same_software: tuple[SameSoftware, ...]
+    linked_solutions: tuple[LinkedSolution, ...]
     """As of one incident, for all of these."""
-    more_same_software: bool
+    more_linked_solutions: bool
 
 
 class OwnLine(msgspec.Struct, frozen=True):
     """An open incident and what it means for the caller's own deployments."""
 
     incident: IncidentSummary
-    hit: OperatorExposure
-    same_software: tuple[SameSoftware, ...]
+    exposure: OperatorExposure
+    linked_solutions: tuple[LinkedSolution, ...]
     """One's own solutions that it does not name and that are the same software, with who says so."""
 
 
@@ -153,7 +154,7 @@ class OwnExposure(msgspec.Struct, frozen=True):
     operator: str
     as_of: str
     incidents: tuple[OwnLine, ...]
-    more_same_software: bool
+    more_linked_solutions: bool
     """Whether there are solutions that may be the same software as one's own and were not looked at."""
     next: str | None
     """Where the next page is."""
@@ -225,7 +226,7 @@ async def copies(node: Node, tx: Reading) -> dict[str, CopyAge]:
     """
     now = node.clock()
     found = {node.operator: CopyAge("own", 0)}
-    held, proved = await tx.feeds.all(), await tx.checkpoints.copies()
+    held, proved = await tx.feeds.all(), await tx.copies.all()
     for peer in await tx.peers.all():
         views = [
             feed_view(place, copy, now)
@@ -233,7 +234,7 @@ async def copies(node: Node, tx: Reading) -> dict[str, CopyAge]:
             if place.origin == peer.operator and (copy := proved.get(place.name)) is not None
         ]
         contacted = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
-        state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER else "unproved"
+        state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER else "unverified"
         age = contacted
         if peer.state in ("suspended", "left"):
             state = peer.state
@@ -245,7 +246,7 @@ async def copies(node: Node, tx: Reading) -> dict[str, CopyAge]:
     return found
 
 
-WORST: tuple[CopyState, ...] = ("verified", "unproved", "stale", "diverged")
+WORST: tuple[CopyState, ...] = ("verified", "unverified", "stale", "diverged")
 _STATES: dict[str, CopyState] = {state: state for state in WORST}
 
 
@@ -328,8 +329,8 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
             view.to_view(one, own if one.operator == by.operator else ()) for one in view.everybody(found)
         ),
         not_here=not_here,
-        same_software=links.to_view(view.through[read.id]),
-        more_same_software=links.more,
+        linked_solutions=links.to_view(view.through[read.id]),
+        more_linked_solutions=links.more,
     )
 
 
@@ -383,8 +384,8 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         affected=affected.extent(),
         unknown=unknown.extent(),
         more=place is not None,
-        same_software=links.to_view(pair for read in incidents for pair in view.through[read.id]),
-        more_same_software=around.more or links.more,
+        linked_solutions=links.to_view(pair for read in incidents for pair in view.through[read.id]),
+        more_linked_solutions=around.more or links.more,
     )
 
 
@@ -421,7 +422,7 @@ async def of_own(
         by.operator,
         as_of=as_instant(node.clock()),
         incidents=tuple(lines),
-        more_same_software=around.more or links.more,
+        more_linked_solutions=around.more or links.more,
         next=None,
     )
     return found_here, place

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from federation.domain.peer import Peer, TaskClaims
+from federation.domain.peer import Peer, PeerLocks
 from federation.node.node import Node
 
 
-def claims(node: Node) -> AbstractAsyncContextManager[TaskClaims]:
-    """The tasks that this process alone does, of all on this database. Raises Unavailable."""
-    return node.store.claims()
+@asynccontextmanager
+async def task_locks(node: Node) -> AsyncIterator[PeerLocks]:
+    """Locks of the tasks that this process alone does, of all on this database. Raises Unavailable."""
+    async with node.store.task_locks() as locks:
+        yield locks
 
 
 async def active_peers(node: Node) -> tuple[Peer, ...]:
@@ -23,10 +26,10 @@ async def active_peers(node: Node) -> tuple[Peer, ...]:
 async def mark_answered(node: Node, operator: str) -> None:
     """The peer answered as it should: its failures are over."""
     async with node.store.write() as tx:
-        await tx.peers.mark_answered(operator)
+        await tx.peers.note_answer(operator)
 
 
 async def mark_failed(node: Node, operator: str, reason: str, wait: timedelta) -> None:
     """The peer did not answer as it should; it is asked again after that time."""
     async with node.store.write() as tx:
-        await tx.peers.mark_failed(operator, reason, node.clock() + wait)
+        await tx.peers.note_failure(operator, reason, node.clock() + wait)

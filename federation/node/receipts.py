@@ -19,8 +19,10 @@ from federation.domain.checkpoint import (
 from federation.domain.entry import RejectedEntry
 from federation.domain.errors import AudienceRevoked, Forbidden, Invalid, Unauthenticated
 from federation.domain.feed import FeedName, printable
-from federation.domain.values import Count, as_instant
+from federation.domain.rejection import FeedbackView
+from federation.domain.values import Count
 from federation.domain.visibility import Caller, may_see
+from federation.domain.withdrawal import DepartureView, ReceiptView, WithdrawalView
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
 
@@ -113,42 +115,6 @@ async def accept_feedback(node: Node, report: Feedback, *, by: Caller) -> None:
     )
 
 
-class WithdrawalView(msgspec.Struct, frozen=True):
-    """A record that left an own feed, and the peers that have dropped it."""
-
-    audience: str
-    type: str
-    key: str
-    revision: int
-    seq: int
-    at: str
-    confirmed: tuple[str, ...]
-    outstanding: tuple[str, ...]
-    """Peers that may hold it yet: they could read the feed, and have not confirmed."""
-
-
-class DepartureView(msgspec.Struct, frozen=True):
-    """A peer that was taken out of an audience."""
-
-    audience: str
-    operator: str
-    at: str
-    confirmed_at: str | None
-    """When it confirmed that it dropped all of the feed; null until then."""
-
-
-class ReceiptView(msgspec.Struct, frozen=True):
-    """The last receipt of a peer."""
-
-    audience: str
-    operator: str
-    seq: int
-    purged: bool
-    receipt: str
-    """The JWS, signed by the peer."""
-    at: str
-
-
 class WithdrawalsView(msgspec.Struct, frozen=True):
     """Withdrawals of own feeds, and the confirmations of peers."""
 
@@ -158,60 +124,19 @@ class WithdrawalsView(msgspec.Struct, frozen=True):
 
 
 async def withdrawals(node: Node) -> WithdrawalsView:
-    """Withdrawals of own feeds, newest first, and the confirmations of peers."""
+    """Records taken back from peers, newest first, and the peers that confirmed that they dropped them."""
     async with node.store.read() as tx:
-        withdrawn = await tx.receipts.withdrawals(node.operator)
-        departed, receipts = await tx.receipts.departures(), await tx.receipts.all()
-    return WithdrawalsView(
-        withdrawals=tuple(
-            WithdrawalView(
-                record.audience, record.type, record.key, record.revision, record.seq, as_instant(record.at),
-                record.confirmed, record.outstanding,
-            )
-            for record in withdrawn
-        ),
-        departures=tuple(
-            DepartureView(
-                peer.audience, peer.operator, as_instant(peer.at),
-                as_instant(peer.confirmed_at) if peer.confirmed_at else None,
-            )
-            for peer in departed
-        ),
-        receipts=tuple(
-            ReceiptView(
-                receipt.audience, receipt.operator, receipt.seq, receipt.purged, receipt.jws,
-                as_instant(receipt.at),
-            )
-            for receipt in receipts
-        ),
-    )  # fmt: skip
-
-
-class FeedbackView(msgspec.Struct, frozen=True):
-    """An entry of an own feed that a peer rejected."""
-
-    operator: str
-    audience: str
-    type: str
-    key: str
-    seq: int
-    revision: int
-    reason: str
-    detail: str
-    at: str
+        return WithdrawalsView(
+            withdrawals=await tx.receipts.withdrawals(node.operator),
+            departures=await tx.receipts.departures(),
+            receipts=await tx.receipts.all(),
+        )
 
 
 async def feedback(node: Node) -> tuple[FeedbackView, ...]:
-    """Entries of own feeds that peers rejected, newest first, without those that were revised since."""
+    """Entries of our feeds that peers rejected, newest first; without those that were revised since."""
     async with node.store.read() as tx:
-        rejected = await tx.receipts.feedback()
-    return tuple(
-        FeedbackView(
-            entry.operator, entry.audience, entry.type, entry.key, entry.seq, entry.revision, entry.reason,
-            entry.detail, as_instant(entry.at),
-        )
-        for entry in rejected
-    )  # fmt: skip
+        return await tx.receipts.feedback()
 
 
 # Our receipts for the feeds of others
@@ -226,8 +151,8 @@ async def pending_reports(
     """
     async with node.store.read() as tx:
         return (
-            await tx.checkpoints.pending_receipts(origin),
-            await tx.feeds.unreported(origin, MAX_NUMBERS),
+            await tx.copies.pending_receipts(origin),
+            await tx.rejected.pending_reports(origin, MAX_NUMBERS),
         )
 
 
@@ -248,12 +173,10 @@ def sign_receipt(node: Node, origin: str, pending: PendingReceipt) -> str:
 async def mark_receipt_sent(node: Node, pending: PendingReceipt) -> None:
     """The origin has this receipt, unless there is more to confirm by now."""
     async with node.store.write() as tx:
-        await tx.checkpoints.mark_receipt_sent(
-            pending.feed, pending.epoch, pending.seq, purged=pending.purged
-        )
+        await tx.copies.mark_receipt_sent(pending.feed, pending.epoch, pending.seq, purged=pending.purged)
 
 
 async def mark_reported(node: Node, feed: int, entries: Sequence[RejectedEntry]) -> None:
     """The origin knows of these rejected entries."""
     async with node.store.write() as tx:
-        await tx.feeds.mark_reported(feed, entries)
+        await tx.rejected.note_report(feed, entries)

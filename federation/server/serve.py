@@ -19,6 +19,7 @@ from granian.server.embed import Server
 
 from federation.domain.errors import CommandFailed
 from federation.domain.exposure.coverage import read_register
+from federation.postgres import errors
 from federation.postgres import server as postgres_server
 from federation.server.app import application
 from federation.settings import Settings
@@ -50,7 +51,7 @@ async def database(settings: Settings, *, exclusive: bool) -> AsyncIterator[str]
     try:
         async with postgres_server.running(settings.data_dir, exclusive=exclusive) as dsn:
             yield dsn
-    except postgres_server.EmbeddedError as error:
+    except errors.EmbeddedError as error:
         raise CommandFailed(str(error)) from error
 
 

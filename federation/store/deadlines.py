@@ -1,4 +1,4 @@
-"""Regulatory clocks at rest: the operator's own, in no feed."""
+"""The operator's reporting deadlines, stored; they are in no feed."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from sqlalchemy.dialects.postgresql import insert
 
 from federation.domain.deadline import ReportingDeadline
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import clocks
+from federation.store.tables import deadlines
 
 MAX_DEADLINES = 1_000
-"""Clocks that there can be: all of them are listed."""
-_ALL = Statement(select(clocks.c.key, clocks.c.clock).order_by(clocks.c.key).limit(MAX_DEADLINES))
-_ONE = Statement(select(clocks.c.clock).where(clocks.c.key == param("key", Text)))
+"""Deadlines that there can be: all of them are listed."""
+_ALL = Statement(select(deadlines.c.key, deadlines.c.deadline).order_by(deadlines.c.key).limit(MAX_DEADLINES))
+_ONE = Statement(select(deadlines.c.deadline).where(deadlines.c.key == param("key", Text)))
 _KEEP = Statement(
-    insert(clocks)
-    .values(key=param("key", Text), clock=param("clock", LargeBinary))
+    insert(deadlines)
+    .values(key=param("key", Text), deadline=param("deadline", LargeBinary))
     .on_conflict_do_update(
-        index_elements=["key"], set_={"clock": param("clock", LargeBinary), "updated_at": func.now()}
+        index_elements=["key"], set_={"deadline": param("deadline", LargeBinary), "updated_at": func.now()}
     )
 )
-_DROP = Statement(delete(clocks).where(clocks.c.key == param("key", Text)))
+_DROP = Statement(delete(deadlines).where(deadlines.c.key == param("key", Text)))
 _decoder = msgspec.json.Decoder(ReportingDeadline)
 
 
 class DeadlinesReader:
-    """The clocks of this operator; who asks has been found to be its own."""
+    """The deadlines of this operator; the caller has been found to be its own."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -40,18 +40,18 @@ class DeadlinesReader:
 
 
 class DeadlinesWriter(DeadlinesReader):
-    """The clocks of this operator, in a transaction that may change them."""
+    """The deadlines of this operator, in a transaction that may change them."""
 
     async def lock(self, key: str) -> ReportingDeadline | None:
-        """A clock as it is, and stays until the commit; there is none more meanwhile, either."""
-        await self._session.connection.execute("LOCK TABLE clocks IN SHARE ROW EXCLUSIVE MODE")
+        """A deadline as it is, and stays until the commit; none is added meanwhile, either."""
+        await self._session.connection.execute("LOCK TABLE deadlines IN SHARE ROW EXCLUSIVE MODE")
         return await self.find(key)
 
     async def count(self) -> int:
-        return int(await self._session.connection.fetchval("SELECT count(*) FROM clocks"))
+        return int(await self._session.connection.fetchval("SELECT count(*) FROM deadlines"))
 
-    async def keep(self, key: str, clock: ReportingDeadline) -> None:
-        await self._session.run(_KEEP, key=key, clock=msgspec.json.encode(clock, order="sorted"))
+    async def keep(self, key: str, deadline: ReportingDeadline) -> None:
+        await self._session.run(_KEEP, key=key, deadline=msgspec.json.encode(deadline, order="sorted"))
 
     async def drop(self, key: str) -> bool:
         return await self._session.run(_DROP, key=key) == 1

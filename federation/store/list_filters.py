@@ -11,13 +11,13 @@ from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import Query
 from federation.store.statements import Statement, param
 from federation.store.tables import records
-from federation.store.visibility import Eyes
+from federation.store.visibility import Viewer
 
 
 class Shape(NamedTuple):
     """What is asked by, without the values: there is one statement for each shape."""
 
-    through: Eyes
+    through: Viewer
     sort: str
     every: bool
     """Whether there are filters with one value, all of them demanded; and found by the index."""
@@ -29,12 +29,12 @@ class Shape(NamedTuple):
     before: bool
     after: bool
     common: bool = False
-    """Whether some of those filters are looked for on the records that are found (``common.py``)."""
+    """Whether some of those filters are looked for on the records that are found (``column_stats.py``)."""
     rare: bool = False
     """Whether only some of the words are found, and the others looked for on the records."""
 
     @classmethod
-    def of(cls, query: Query, through: Eyes) -> Shape:
+    def of(cls, query: Query, through: Viewer) -> Shape:
         return cls(
             through,
             query.sort,

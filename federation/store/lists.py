@@ -34,7 +34,7 @@ from federation.store.list_filters import (
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import records
-from federation.store.visibility import arguments, eyes, visible_condition
+from federation.store.visibility import arguments, viewer_of, visible_condition
 
 READ = 5_000
 """So many found records are read at most. Each may be on another page of the disk: 5 to 20 ms."""
@@ -241,7 +241,7 @@ class _Asking:
     def __init__(self, session: Session, query: Query, visible_to: Caller) -> None:
         self._session = session
         self._query = query
-        self._shape = Shape.of(query, eyes(visible_to))
+        self._shape = Shape.of(query, viewer_of(visible_to))
         self._asked = asked_values(query) | arguments(visible_to)
         self._paged = self._asked | page_values(query)
         self._narrow: tuple[Shape, dict[str, Any]] | None = None
@@ -277,7 +277,7 @@ class _Asking:
 
     async def _is_rare(self) -> bool:
         """Whether statistics say that fewer records are found than a walk would look at for a page."""
-        if (common := self._session.common) is None:
+        if (common := self._session.stats) is None:
             return False
         await common.look_up(self._session.connection)
         every = [[value] for value in self._asked.get("every", ())]
@@ -311,7 +311,7 @@ class _Asking:
         return self._narrow
 
     async def _without_common(self) -> tuple[Shape, dict[str, Any]] | None:
-        common, shape, values = self._session.common, self._shape, dict(self._asked)
+        common, shape, values = self._session.stats, self._shape, dict(self._asked)
         if common is None or not shape.is_found:
             return None
         await common.look_up(self._session.connection)

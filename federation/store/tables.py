@@ -534,11 +534,11 @@ solution_identifiers = Table(
     Index("ix_solution_identifiers_naming", "identifier", "origin", "audience", "key"),
 )
 
-clocks = Table(
-    "clocks",
+deadlines = Table(
+    "deadlines",
     metadata,
     Column("key", Text, primary_key=True, comment="The operator's own key."),
-    Column("clock", LargeBinary, nullable=False, comment="Canonical JSON. Never in a feed."),
+    Column("deadline", LargeBinary, nullable=False, comment="Canonical JSON. Never in a feed."),
     Column("updated_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
 )
 

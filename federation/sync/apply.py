@@ -19,7 +19,7 @@ from federation.domain.batch import Batch, BatchChanges, FeedWithRecords, Record
 from federation.domain.copy import needs_confirmation
 from federation.domain.entry import RejectedEntry, VerifiedEntry
 from federation.domain.record import Record, supersedes
-from federation.domain.revision import StoredRevision
+from federation.domain.stored import StoredRevision
 
 
 class PullResult(msgspec.Struct):

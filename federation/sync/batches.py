@@ -283,7 +283,7 @@ def _count_rejections(
         if entry.seq not in noted:
             continue
         log.warning(
-            "an entry was set aside",
+            "entry rejected",
             extra={
                 "feed": str(name),
                 "record": f"{entry.type} {name.origin}/{entry.key}",
@@ -294,6 +294,6 @@ def _count_rejections(
         )
     if unnoted := len(rejected) - len(noted):
         log.warning(
-            "entries were set aside that are not noted one by one",
+            "entries rejected that are not listed one by one",
             extra={"feed": str(name), "entries": unnoted},
         )

@@ -18,7 +18,7 @@ from datetime import timedelta
 from federation.domain.copy import CopyFacts, FollowedFeed
 from federation.domain.errors import CursorRefused, Refused, StaleCursor, Unreachable
 from federation.domain.feed import FeedName, Head, printable
-from federation.domain.peer import Peer, TaskClaims, back_off
+from federation.domain.peer import Peer, PeerLocks, back_off
 from federation.domain.visibility import PRIVATE
 from federation.node import copies, peer_contacts, peers
 from federation.node.node import Node
@@ -91,8 +91,8 @@ class Loop:
     async def _run(self) -> None:
         while True:
             try:
-                async with peer_contacts.claims(self._node) as claims:
-                    await self._share(claims)
+                async with peer_contacts.task_locks(self._node) as locks:
+                    await self._share(locks)
             except Refused as error:
                 log.warning("the peers cannot be followed now", extra={"reason": str(error)})
             except Exception:
@@ -101,31 +101,31 @@ class Loop:
                 await self._stop(list(self._following))
             await asyncio.sleep(PEER_LIST_SECONDS)
 
-    async def _share(self, claims: TaskClaims) -> None:
-        """Follow every peer that no other process follows, until the claims are lost."""
+    async def _share(self, locks: PeerLocks) -> None:
+        """Follow every peer that no other process follows, until the locks are lost."""
         await peers.purge_left_peers(self._node)
-        while claims.hold():
+        while locks.are_valid():
             active = {(p.operator, p.url): p for p in await peer_contacts.active_peers(self._node)}
             confirmed = await copies.operators_with_confirmed_removals(self._node)
             # Confirmed removals are carried out at once: a task that waits at that peer begins anew.
             restarted = [name for name in self._following if name[0] in confirmed - self._confirmed]
             self._confirmed = confirmed
-            await self._release(restarted, claims)
+            await self._release(restarted, locks)
             ended = [name for name, task in self._following.items() if name not in active or task.done()]
-            await self._release(ended, claims)
+            await self._release(ended, locks)
             if ended:
                 await peers.purge_left_peers(self._node)
             for name, peer in active.items():
-                if name not in self._following and await claims.take(f"peer {peer.operator}"):
+                if name not in self._following and await locks.try_lock(f"peer {peer.operator}"):
                     self._following[name] = asyncio.create_task(
                         self._follow(peer), name=f"peer {peer.operator}"
                     )
             await asyncio.sleep(PEER_LIST_SECONDS)
 
-    async def _release(self, names: list[tuple[str, str]], claims: TaskClaims) -> None:
+    async def _release(self, names: list[tuple[str, str]], locks: PeerLocks) -> None:
         await self._stop(names)
         for operator, _ in names:
-            await claims.release(f"peer {operator}")
+            await locks.unlock(f"peer {operator}")
 
     async def _stop(self, names: list[tuple[str, str]]) -> None:
         tasks = [self._following.pop(name) for name in names]
@@ -281,7 +281,7 @@ class Loop:
             self._metrics.pulled.labels(peer.operator).inc(result.entries)
             log.info("feed pulled", extra={"feed": str(name), "entries": result.entries})
         for reason, number in result.rejected.items():
-            self._metrics.aside.labels(peer.operator, reason).inc(number)
+            self._metrics.rejected.labels(peer.operator, reason).inc(number)
 
     async def _note_failure(self, peer: Peer, reason: str, failures: int, wait: timedelta) -> None:
         log.warning(

@@ -105,10 +105,10 @@ class Network:
             headers=headers,
         )
 
-    async def farewell(self, peer: Peer) -> None:
+    async def disconnect(self, peer: Peer) -> None:
         """Tell a peer that we are leaving. Raises Unreachable."""
         async with peer_source(self._operator, peer, self._keyring) as source:
-            await source.farewell()
+            await source.disconnect()
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
         """The heads of a peer's copies of an origin's feeds. Raises Unreachable."""

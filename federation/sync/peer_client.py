@@ -285,9 +285,9 @@ class PeerSource:
         except Invalid as error:
             raise Unreachable(f"an entry cannot be read: {error.detail}") from None
 
-    async def farewell(self) -> None:
+    async def disconnect(self) -> None:
         """Tell the peer that we are no peer of its any more. Raises Unreachable."""
-        async with self._request("POST", "/v1/farewell", {}) as response:
+        async with self._request("DELETE", "/v1/peers/self", {}) as response:
             if response.status_code != 204:
                 await self._read_body(response)
 

@@ -36,7 +36,7 @@ from federation.domain.errors import Forged, Invalid, StaleCursor, Unauthenticat
 from federation.domain.feed import FeedName, FeedState
 from federation.domain.peer import Peer
 from federation.domain.record import Record, supersedes
-from federation.domain.revision import StoredRevision
+from federation.domain.stored import StoredRevision
 from federation.node import checkpoints, repairs
 from federation.node.node import Node
 from federation.node.repairs import RepairedRecords

@@ -14,14 +14,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation.api.examples import CLOCK, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.api.examples import DEADLINE, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
 from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.node import alerts, checkpoints, peers
 from federation.node.node import Node
-from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
+from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
 
 Document = dict[str, Any]
@@ -214,7 +214,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.get(one)
     await exposure_is_asked(anyone, own)
     await advisories_are_taken(anyone, own)
-    await alerts_and_clocks(anyone, own, arnia)
+    await alerts_and_deadlines(anyone, own, arnia)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
     for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
@@ -288,7 +288,7 @@ async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClie
         await client.post("/v1/advisories/cve", content=b"x")
 
 
-async def alerts_and_clocks(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node) -> None:
+async def alerts_and_deadlines(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node) -> None:
     """Subscribed, told, replayed, removed; and what is not there."""
     arnia._outside = NextDoor(arnia, asking=anyone)
     for client in (anyone, own):
@@ -312,20 +312,20 @@ async def alerts_and_clocks(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient,
             await client.post(f"/v1/alerts/{id_}/replay")
         for id_ in (kept, "none"):
             await client.delete(f"/v1/subscriptions/{id_}")
-        for body in (CLOCK, {}):
+        for body in (DEADLINE, {}):
             for key in ("2026-1", "A!"):
-                await client.put(f"/v1/clocks/arnia/{key}", json=body)
-        await client.put("/v1/clocks/arnia/2026-1", content=b"x")
+                await client.put(f"/v1/deadlines/arnia/{key}", json=body)
+        await client.put("/v1/deadlines/arnia/2026-1", content=b"x")
         for path in (
-            "/v1/clocks",
-            "/v1/clocks.ics",
-            "/v1/clocks/arnia/2026-1",
-            "/v1/clocks/arnia/A!",
-            "/v1/clocks/arnia/none",
+            "/v1/deadlines",
+            "/v1/deadlines.ics",
+            "/v1/deadlines/arnia/2026-1",
+            "/v1/deadlines/arnia/A!",
+            "/v1/deadlines/arnia/none",
         ):
             await client.get(path)
         for key in ("2026-1", "none"):
-            await client.delete(f"/v1/clocks/arnia/{key}")
+            await client.delete(f"/v1/deadlines/arnia/{key}")
     deployment = f"/v1/deployments/arnia/{KEYS['deployment']}x"
     await own.put(deployment, json=DRAFTS["deployment"])
     for client in (anyone, own):
@@ -338,7 +338,7 @@ async def alerts_and_clocks(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient,
 async def proofs_are_told(
     anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, megalis: Node, peer: dict[str, str]
 ) -> None:
-    """Digests, receipts, feedback, removals that wait; previews, certificates, feeds as a peer sees them."""
+    """Digests, receipts, feedback, removals that wait; previews, provenance, feeds as a peer sees them."""
     await checkpoints.sign_checkpoints(arnia)
     for path in (
         "/v1/feeds/arnia/public/digest", "/v1/feeds/arnia/public/digest?bucket=3f", "/v1/withdrawals",
@@ -350,7 +350,7 @@ async def proofs_are_told(
         for client in (own, anyone):
             await client.get(path)
             await client.get(path, headers={"authorization": "Bearer x"})
-    await own.get("/v1/solutions", headers={"prefer": "certificate"})
+    await own.get("/v1/solutions", headers={"prefer": "provenance"})
     draft = DRAFTS["solution"]
     for asked in ("true", "false", "perhaps"):
         await own.put(f"/v1/solutions/arnia/previewed?dry_run={asked}", json=draft)
@@ -379,7 +379,7 @@ async def proofs_are_told(
     await own.get("/v1/withdrawals")
     async with arnia.store.write() as tx:
         place = await tx.feeds.open(FeedName("megalis", "public"), None)
-        await tx.checkpoints.pause(place.id, "all of it")
+        await tx.copies.pause(place.id, "all of it")
     for client in (anyone, own, own):
         await client.post("/v1/peers/megalis/confirm")
 
@@ -429,7 +429,7 @@ async def peers_come_and_go(
     token = (await anyone.post("/oauth2/token", data=form)).json()["access_token"]
     await proofs_are_told(anyone, own, arnia, megalis, {"authorization": f"DPoP {token}"})
     for expected in (204, 401):
-        bye = await anyone.post("/v1/farewell", headers={"authorization": f"DPoP {token}"})
+        bye = await anyone.delete("/v1/peers/self", headers={"authorization": f"DPoP {token}"})
         assert bye.status_code == expected
         await arnia.notifier.refresh()
-    assert (await own.post("/v1/farewell")).status_code == 403
+    assert (await own.delete("/v1/peers/self")).status_code == 403

@@ -8,8 +8,8 @@ import httpx2
 
 from federation.node import peers
 from federation.node.node import Node
-from tests.api.asking import NextDoor, fine, refused
-from tests.audit.trails import entries
+from tests.api.http_client import NextDoor, fine, refused
+from tests.audit.audit_trail import entries
 from tests.nodes import peer_of
 
 
@@ -50,11 +50,11 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
     refused(await own.post("/v1/peers/nobody/suspend"), 404, "not-found")
 
 
-async def test_only_a_peer_says_farewell(
+async def test_only_a_peer_disconnects(
     own: httpx2.AsyncClient, peer: httpx2.AsyncClient, arnia: Node
 ) -> None:
-    refused(await own.post("/v1/farewell"), 403, "forbidden")
-    answer = await peer.post("/v1/farewell")
+    refused(await own.delete("/v1/peers/self"), 403, "forbidden")
+    answer = await peer.delete("/v1/peers/self")
     assert (answer.status_code, answer.content) == (204, b"")
     async with arnia.store.read() as tx:
         megalis = await tx.peers.find("megalis")

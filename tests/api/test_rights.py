@@ -23,7 +23,7 @@ from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server.app import api
-from tests.api.asking import Operation, fine, operations, put, refused
+from tests.api.http_client import Operation, fine, operations, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce, publish
 from tests.waiting import within_a_second
@@ -37,17 +37,17 @@ WITHOUT_PEER = {
     "subscribe": (400, "invalid"),
     "unsubscribe": (404, "not-found"),
     "replay": (404, "not-found"),
-    "clock": (404, "not-found"),
-    "keep_clock": (400, "invalid"),
-    "drop_clock": (404, "not-found"),
+    "deadline": (404, "not-found"),
+    "set_deadline": (400, "invalid"),
+    "remove_deadline": (404, "not-found"),
     "suspend": (404, "not-found"),
     "resume": (404, "not-found"),
     "leave": (404, "not-found"),
-    "farewell": (403, "forbidden"),
+    "disconnect": (403, "forbidden"),
     "confirm": (404, "not-found"),
     "receipt": (403, "forbidden"),
     "feedback": (403, "forbidden"),
-    "proof": (503, "unavailable"),
+    "digests": (503, "unavailable"),
 }
 """What operations on a peer answer to who has the right to them, when there is no peer."""
 OF_THEIR_OWN = {"token", "revoke", "introspect", "join"}
@@ -132,7 +132,7 @@ def test_what_writes_is_never_open() -> None:
             assert not operation.right.open, operation
 
 
-@pytest.mark.parametrize("act", ["get", "publish", "arrivals", "token"])
+@pytest.mark.parametrize("act", ["get", "publish", "change_log", "token"])
 def test_the_application_does_not_start_with_a_route_that_is_not_in_the_table(
     act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,13 +11,13 @@ from federation.domain.entry import FeedEntry
 from federation.domain.feed import FeedName
 from federation.domain.peer import PeerState
 from federation.node import peers
-from tests.attack.forging import Party
-from tests.attack.running import Running, running
+from tests.attack.forged_tokens import Party
+from tests.attack.target_node import Running, running
 from tests.attack.test_tokens import denied, green, refused
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_client, publish
 from tests.sync.peers import a_head, an_entry, heads_of, held, line, stream, tiny
-from tests.waiting import within_a_second
+from tests.waiting import MAX_WAIT_SECONDS, within_a_second
 
 
 async def refused_within_a_second(node: Running, party: Party, token: str) -> None:
@@ -69,18 +69,16 @@ async def test_only_an_active_peer_gets_a_token(target: Running, state: PeerStat
     assert (await target.token_answer(party)).status_code == 200
 
 
-async def test_farewell_is_said_by_a_peer_for_itself_alone(
-    target: Running, megalis: Party, recia: Party
-) -> None:
+async def test_a_peer_disconnects_itself_alone(target: Running, megalis: Party, recia: Party) -> None:
     own = await target.client_token(await a_client(target.node))
-    refused(await target.ask("/v1/farewell", method="POST"))
-    refused(await target.ask("/v1/farewell", own, method="POST"), 403)
+    refused(await target.ask("/v1/peers/self", method="DELETE"))
+    refused(await target.ask("/v1/peers/self", own, method="DELETE"), 403)
     token = await target.token(recia)
     for body in ({"operator": "megalis"}, {}):
-        refused(await target.ask("/v1/farewell", token, recia, method="POST", json=body), 400)
-    refused(await target.ask("/v1/farewell?operator=megalis", token, megalis, method="POST"))
+        refused(await target.ask("/v1/peers/self", token, recia, method="DELETE", json=body), 400)
+    refused(await target.ask("/v1/peers/self?operator=megalis", token, megalis, method="DELETE"))
     assert await target.state_of("megalis") == await target.state_of("recia") == "active"
-    said = await target.ask("/v1/farewell?operator=megalis", token, recia, method="POST")
+    said = await target.ask("/v1/peers/self?operator=megalis", token, recia, method="DELETE")
     assert said.status_code == 204
     assert (await target.state_of("megalis"), await target.state_of("recia")) == ("active", "left")
 
@@ -138,7 +136,7 @@ async def test_a_peer_that_serves_anothers_origin_is_not_believed(dsn: str) -> N
     ):
         await node.knows(Party("megalis", url=server.url))
         node.node.notifier.notify()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while not await held(node.node):
                 await asyncio.sleep(0.05)
         assert await held(node.node) == {"own": 1}

@@ -19,13 +19,14 @@ import pytest
 
 from federation.node import audit
 from federation.node.node import Node
-from federation.postgres import server as postgres_server
+from federation.postgres import programs
 from federation.server import maintenance
 from federation.store import schema
-from tests.audit.trails import holds, noted
+from tests.audit.audit_trail import holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking, until
+from tests.store.stepwise_transactions import looking, until
+from tests.waiting import MAX_WAIT_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/audit.md"
 
@@ -34,7 +35,7 @@ def account() -> str | None:
     """Who runs the cluster: never root. None if there is nobody."""
     if os.geteuid():
         return pwd.getpwuid(os.geteuid()).pw_name
-    for name in postgres_server.ACCOUNTS:
+    for name in programs.ACCOUNTS:
         with suppress(KeyError):
             return pwd.getpwnam(name).pw_name
     return None
@@ -55,9 +56,9 @@ class Server(NamedTuple):
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
     """A PostgreSQL that one can be superuser of, from the programs of the node's own."""
-    binaries, version = postgres_server._binaries()
-    if not os.geteuid() and not postgres_server._passable(binaries / "postgres"):
-        binaries = postgres_server._copy_programs(binaries, version)
+    binaries, version = programs.find_binaries()
+    if not os.geteuid() and not programs.is_reachable(binaries / "postgres"):
+        binaries = programs.copy_programs(binaries, version)
     home = Path(tempfile.mkdtemp(prefix="rights-"))
     who: dict[str, Any] = {"cwd": "/"}
     if not os.geteuid():
@@ -98,7 +99,7 @@ async def server() -> AsyncIterator[Server]:
         yield Server(dsn("postgres"), dsn("federation_owner"), dsn("federation"))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(MAX_WAIT_SECONDS)
         log.close()
         shutil.rmtree(home)
 

@@ -47,9 +47,8 @@ from federation.server import maintenance, serve
 from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
-from federation.store import database
-from federation.store import deadlines as stored_clocks
-from federation.store import feeds as stored
+from federation.store import deadlines as stored_deadlines
+from federation.store import pools, rejected
 from federation.store import receipts as store_receipts
 from federation.sync import follow, loop, peer_client, repair
 from federation.telemetry import Metrics
@@ -332,8 +331,8 @@ def limits() -> str:
         ),
         ("Requests under way in one process", number(serve.CONCURRENT), "they wait"),
         ("Connections that wait to be accepted", number(serve.BACKLOG), "refused by the system"),
-        ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
-        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "503"),
+        ("Wait for a free database connection", seconds(pools.ACQUIRE_TIMEOUT_SECONDS), "503"),
+        ("One statement in the database", seconds(pools.STATEMENT_TIMEOUT_MILLISECONDS / 1000), "503"),
         ("Requests under way when the node is told to stop", seconds(serve.DRAIN_SECONDS), "closed"),
     )
     return table(("what", "limit", "beyond it"), iter(rows))
@@ -365,7 +364,7 @@ def patience() -> str:
             f"{number(peer_client.BATCH_ENTRIES)} or {size(peer_client.BATCH_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.RECORDS_PER_DROP)),
-        ("Entries of a feed that are kept as set aside", number(stored.MAX_REJECTED)),
+        ("Entries of a feed that are listed as rejected", number(rejected.MAX_REJECTED)),
         ("One pull or repair of a feed", seconds(loop.MAX_PULL_SECONDS)),
         (
             "Proof of a feed that moves meanwhile",
@@ -391,7 +390,7 @@ def alert_events() -> str:
 def alerting() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Subscriptions of a node", f"{alerts.MAX_SUBSCRIPTIONS}, then 400"),
-        ("Clocks of a node", f"{number(stored_clocks.MAX_DEADLINES)}, then 400"),
+        ("Deadlines of a node", f"{number(stored_deadlines.MAX_DEADLINES)}, then 400"),
         (
             "Between two attempts",
             f"{seconds(alert.FIRST_WAIT)} to {seconds(alert.MAX_WAIT)}, with jitter",

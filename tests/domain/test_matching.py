@@ -68,7 +68,7 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     # Everything and nothing
     ("vers:all/*", None, None, "every-version"),
     ("vers:generic/*", "Distribution", "rolling", "every-version"),
-    ("vers:none/*", "1.0", None, "no-version-hit"),
+    ("vers:none/*", "1.0", None, "no-version-affected"),
     # What the deployment does not tell
     (GLPI, None, None, "no-version"),
     (GLPI, None, "unknown", "no-version"),

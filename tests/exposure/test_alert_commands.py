@@ -1,4 +1,4 @@
-"""``federation subscription``, ``alert`` and ``clock``: as the API, for who has the machine."""
+"""``federation subscription``, ``alert`` and ``deadline``: as the API, for who has the machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from federation.node import alerts, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
 from federation.telemetry import Metrics
-from tests.api.asking import refused
-from tests.audit.trails import entries
+from tests.api.http_client import refused
+from tests.audit.audit_trail import entries
 from tests.domain.builders import an_incident
 from tests.exposure.commands import ran, said, told
-from tests.exposure.postbox import mail_server
+from tests.exposure.mail_server import mail_server
 from tests.exposure.test_alerts import Receiver, settle
 from tests.nodes import a_token, browsing, publish
 
@@ -79,9 +79,9 @@ async def test_a_dry_run_changes_nothing(arnia: Node, dsn: str) -> None:
     assert (await ran(dsn, *words, "https://10.0.0.1/"))[0] == 1
     assert await said(dsn, *words, "https://10.0.0.1/", "--private")
     assert await told(dsn, "subscription", "list") == []
-    key = ("clock", "start", "2026-1", "--title", "Fuite", "--regime", "gdpr")
+    key = ("deadline", "add", "2026-1", "--title", "Fuite", "--regime", "gdpr")
     assert (await told(dsn, *key, "--dry-run"))["key"] == "2026-1"
-    assert await told(dsn, "clock", "list") == []
+    assert await told(dsn, "deadline", "list") == []
 
 
 async def test_a_subscription_is_tried_out(arnia: Node, dsn: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_subscription_is_tried_out(arnia: Node, dsn: str) -> None:
         assert noted.detail == {"to": "soc@arnia.example.org", "events": "peer.stale"}
         assert (
             await said(dsn, "subscription", "test", made["id"], **mail)
-            == "soc@arnia.example.org has taken it\n"
+            == "soc@arnia.example.org has accepted it\n"
         )
         box.answers["RCPT"] = ["550 5.1.1 no such mailbox"]
         status, text = await ran(dsn, "subscription", "test", made["id"], **mail)
@@ -151,40 +151,40 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
         assert (await ran(dsn, "alert", "replay", *words))[0] == 1
 
 
-async def test_a_clock_is_started_noted_as_done_exported_and_removed(
+async def test_a_deadline_is_added_noted_as_done_exported_and_removed(
     arnia: Node, dsn: str, tmp_path: Path
 ) -> None:
-    assert await said(dsn, "clock", "list") == "no clock runs\n"
-    start = ("clock", "start", "2026-1", "--title", "Fuite; grave", "--regime", "nis2", "--regime", "gdpr")
+    assert await said(dsn, "deadline", "list") == "there are no deadlines\n"
+    start = ("deadline", "add", "2026-1", "--title", "Fuite; grave", "--regime", "nis2", "--regime", "gdpr")
     found = await told(dsn, *start, "--aware-at", "2026-01-30T09:30:00+01:00", "--incident", "arnia/x")
     assert found["deadline"]["aware_at"].startswith("2026-01-30T08:30:00")
     assert found["next"]["step"] == "nis2-early-warning"
     assert found["next"]["due_at"].startswith("2026-01-31T08:30:00")
     status, why = await ran(dsn, *start)
-    assert (status, why) == (1, "federation: there is a clock 2026-1 already\n")
-    text = await said(dsn, "clock", "list")
+    assert (status, why) == (1, "federation: there is a deadline 2026-1 already\n")
+    text = await said(dsn, "deadline", "list")
     assert "2026-1  Fuite; grave  (aware 2026-01-30T08:30Z)" in text
     assert "2026-02-02T08:30Z  OVERDUE" in text
-    done = ("clock", "done", "2026-1")
+    done = ("deadline", "done", "2026-1")
     await said(dsn, *done, "nis2-early-warning", "--at", "2026-01-30T20:00:00Z", "--reference", "ANSSI-1")
     await said(dsn, *done, "nis2-notification", "--at", "2026-01-31T20:00:00Z")
     text = await said(dsn, *done, "nis2-notification", "--at", "2026-02-01T20:00:00Z")
     assert "2026-02-02T08:30Z  done 2026-02-01T20:00Z" in text
     assert "2026-03-01T20:00Z" in text, "a month after it was sent"
-    calendar = await said(dsn, "clock", "ics")
-    assert calendar.startswith("BEGIN:VCALENDAR\r\n") or calendar.startswith("BEGIN:VCALENDAR\n")
+    calendar = await said(dsn, "deadline", "ics")
+    assert calendar.startswith("BEGIN:VCALENDAR\nVERSION:2.0\n")
     assert "SUMMARY:nis2-final-report: Fuite\\; grave" in calendar
     assert "nis2-early-warning" not in calendar
-    await said(dsn, "clock", "ics", str(tmp_path / "clocks.ics"))
-    assert (tmp_path / "clocks.ics").read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
-    status, why = await ran(dsn, "clock", "ics", str(tmp_path / "none" / "x.ics"))
+    await said(dsn, "deadline", "ics", str(tmp_path / "deadlines.ics"))
+    assert (tmp_path / "deadlines.ics").read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
+    status, why = await ran(dsn, "deadline", "ics", str(tmp_path / "none" / "x.ics"))
     assert (status, "cannot be written" in why) == (1, True)
-    assert await said(dsn, "clock", "remove", "2026-1") == "2026-1 is removed\n"
+    assert await said(dsn, "deadline", "remove", "2026-1") == "2026-1 is removed\n"
     for words in (("remove", "2026-1"), ("done", "2026-1", "gdpr-notification")):
-        assert await ran(dsn, "clock", *words) == (1, "federation: there is no clock 2026-1\n")
+        assert await ran(dsn, "deadline", *words) == (1, "federation: there is no deadline 2026-1\n")
 
 
-NOT_STARTED = [
+NOT_ADDED = [
     (("../x", "--title", "t", "--regime", "gdpr"), "../x"),
     (("k", "--title", "", "--regime", "gdpr"), "(at /title)"),
     (("k", "--title", "t\u202e", "--regime", "gdpr"), "U+202E, which is not allowed (at /title)"),
@@ -197,51 +197,50 @@ NOT_STARTED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "why"), NOT_STARTED, ids=lambda v: str(v)[-20:])
-async def test_what_is_no_clock_is_refused_with_what_is_at_fault(
+@pytest.mark.parametrize(("words", "why"), NOT_ADDED, ids=lambda v: str(v)[-20:])
+async def test_what_is_no_deadline_is_refused_with_what_is_at_fault(
     arnia: Node, dsn: str, words: tuple[str, ...], why: str
 ) -> None:
-    status, text = await ran(dsn, "clock", "start", *words)
+    status, text = await ran(dsn, "deadline", "add", *words)
     assert status in (1, 2)
     assert why in " ".join(text.split())
-    assert await told(dsn, "clock", "list") == []
+    assert await told(dsn, "deadline", "list") == []
 
 
 async def test_a_step_of_other_rules_is_not_noted(arnia: Node, dsn: str) -> None:
-    await said(dsn, "clock", "start", "k", "--title", "t", "--regime", "gdpr")
-    status, why = await ran(dsn, "clock", "done", "k", "nis2-notification")
+    await said(dsn, "deadline", "add", "k", "--title", "t", "--regime", "gdpr")
+    status, why = await ran(dsn, "deadline", "done", "k", "nis2-notification")
     assert (status, why) == (1, "federation: nis2-notification is not a step of gdpr\n")
 
 
-async def test_the_clock_that_is_due_next_comes_first_and_what_is_done_last(arnia: Node, dsn: str) -> None:
+async def test_the_deadline_that_is_due_next_comes_first_and_what_is_done_last(arnia: Node, dsn: str) -> None:
     for key, aware in (("a", "2026-01-03"), ("b", "2026-01-01"), ("c", "2026-01-02")):
-        await said(
-            dsn, "clock", "start", key, "--title", key, "--regime", "gdpr", "--aware-at", f"{aware}T00:00:00Z"
-        )  # fmt: skip
-    assert [one["key"] for one in await told(dsn, "clock", "list")] == ["b", "c", "a"]
-    await said(dsn, "clock", "done", "b", "gdpr-notification")
-    assert [one["key"] for one in await told(dsn, "clock", "list")] == ["c", "a", "b"]
-    status, why = await ran(dsn, "clock", "done", "a", "gdpr-notification", "--reference", "x\u202e")
+        words = ("--title", key, "--regime", "gdpr", "--aware-at", f"{aware}T00:00:00Z")
+        await said(dsn, "deadline", "add", key, *words)
+    assert [one["key"] for one in await told(dsn, "deadline", "list")] == ["b", "c", "a"]
+    await said(dsn, "deadline", "done", "b", "gdpr-notification")
+    assert [one["key"] for one in await told(dsn, "deadline", "list")] == ["c", "a", "b"]
+    status, why = await ran(dsn, "deadline", "done", "a", "gdpr-notification", "--reference", "x\u202e")
     assert (status, "U+202E" in why) == (1, True)
 
 
-A_CLOCK = ReportingDeadline(title="Fuite", regimes=("gdpr",), aware_at="2026-01-30T08:30:00Z")
+A_DEADLINE = ReportingDeadline(title="Fuite", regimes=("gdpr",), aware_at="2026-01-30T08:30:00Z")
 
 
-async def test_no_clock_is_kept_that_would_not_be_listed(
+async def test_no_deadline_is_kept_that_would_not_be_listed(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deadlines, "MAX_DEADLINES", 2)
     found = await asyncio.gather(
-        *(deadlines.set_deadline(arnia, A_CLOCK, "arnia", f"k{number}") for number in range(4)),
+        *(deadlines.set_deadline(arnia, A_DEADLINE, "arnia", f"k{number}") for number in range(4)),
         return_exceptions=True,
     )
     assert [type(one) for one in found if isinstance(one, Exception)] == [Invalid, Invalid]
     kept = [one.key for one in await deadlines.list_deadlines(arnia)]
     assert len(kept) == 2
-    await deadlines.set_deadline(arnia, A_CLOCK, "arnia", kept[0])
+    await deadlines.set_deadline(arnia, A_DEADLINE, "arnia", kept[0])
     with pytest.raises(Conflict):
-        await deadlines.set_deadline(arnia, A_CLOCK, "arnia", kept[0], new=True)
+        await deadlines.set_deadline(arnia, A_DEADLINE, "arnia", kept[0], new=True)
     with pytest.raises(NotFound):
         await deadlines.find(arnia, "arnia", "none")
 
@@ -254,7 +253,7 @@ async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(a
     async def counted() -> list[str]:
         page = (await node_status.metrics_page(arnia, Metrics())).decode()
         return [
-            line.partition("untold")[2] for line in page.splitlines() if line.startswith("federation_alerts")
+            line.partition("pending")[2] for line in page.splitlines() if line.startswith("federation_alerts")
         ]
 
     await publish(arnia, "incident", "one", an_incident())
@@ -288,8 +287,8 @@ async def test_over_http_a_private_address_is_for_administrators(arnia: Node, ds
         ("subscription", "add"),
         ("subscription", "test"),
         ("alert", "replay"),
-        ("clock", "start"),
-        ("clock", "done"),
+        ("deadline", "add"),
+        ("deadline", "done"),
     ],
 )
 def test_the_commands_explain_themselves(words: tuple[str, ...]) -> None:

@@ -20,12 +20,12 @@ from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.alerts import DUE_OF_ONE, AlertState
 from federation.sync.network import Network
-from tests.api.asking import NextDoor, fine, refused
+from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
-from tests.exposure.world import a_vulnerability, copy, cve, running
+from tests.exposure.deployments import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
-from tests.store.steps import looking, waits
+from tests.store.stepwise_transactions import looking, waits
 from tests.waiting import until
 
 
@@ -80,7 +80,9 @@ async def test_each_event_makes_one_alert_however_often_it_is_looked_for(
 ) -> None:
     elsewhere = an_incident(affects=[{"solution": "arnia/other"}])
     await publish(arnia, "incident", "old", elsewhere)
-    await subscribed(arnia, *("incident.published", "incident.changed", "incident.hits-mine", "peer.stale"))
+    await subscribed(
+        arnia, *("incident.published", "incident.changed", "incident.affects-mine", "peer.stale")
+    )
     await introduce(arnia, megalis)
     await cve(arnia)
     await publish(arnia, "deployment", "one", running())
@@ -89,7 +91,7 @@ async def test_each_event_makes_one_alert_however_often_it_is_looked_for(
     for _ in range(3):
         await settle(arnia)
     assert receiver.events() == [
-        ("incident.hits-mine", "arnia/cve"),
+        ("incident.affects-mine", "arnia/cve"),
         ("incident.published", "arnia/cve"),
         ("incident.published", "megalis/out"),
     ], "what was there before is no news"
@@ -141,7 +143,7 @@ async def test_who_has_answered_in_time_is_not_reminded(arnia: Node, receiver: R
 async def test_above_green_an_alert_holds_ids_and_links_and_no_content(
     arnia: Node, receiver: Receiver
 ) -> None:
-    await subscribed(arnia, "incident.published", "incident.hits-mine")
+    await subscribed(arnia, "incident.published", "incident.affects-mine")
     await publish(arnia, "group", "close", a_group(members=["megalis"]))
     await publish(arnia, "deployment", "one", running())
     labels = {"GREEN": {}, "AMBER": {"audience": "close"}, "AMBER+STRICT": {"audience": "close"}, "RED": {}}
@@ -165,7 +167,7 @@ async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is
 ) -> None:
     """It is moved, retracted or withdrawn before the receiver answers."""
     lately = {"created_at": datetime.now(UTC), "updated_at": datetime.now(UTC)}
-    await subscribed(arnia, "incident.published", "incident.changed", "incident.hits-mine")
+    await subscribed(arnia, "incident.published", "incident.changed", "incident.affects-mine")
     await publish(arnia, "deployment", "one", running())
     titled = a_vulnerability(title={"fr": "canari"})
     await publish(arnia, "incident", "moved", titled)
@@ -179,7 +181,7 @@ async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is
     await records.retract(arnia, Incident, "arnia", "retracted", by=itself("arnia"))
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
-        await tx.records.purge(place.id, [("incident", "withdrawn", 2, 2)])
+        await tx.pulled_records.purge(place.id, [("incident", "withdrawn", 2, 2)])
         rows = await tx.records._session.connection.fetch("SELECT data, name, subject FROM alerts")
         assert b"canari" not in b"".join(row["data"] for row in rows), "nothing of it is kept, either"
     receiver.down = False
@@ -375,7 +377,7 @@ async def test_an_email_needs_a_mail_server(arnia: Node) -> None:
     assert refusal.value.pointer == "/email"
 
 
-async def test_over_http_subscriptions_alerts_and_clocks_are_ones_own(
+async def test_over_http_subscriptions_alerts_and_deadlines_are_ones_own(
     arnia: Node, receiver: Receiver, databases: Databases
 ) -> None:
     async with browsing(arnia) as own, browsing(arnia) as anyone:
@@ -396,27 +398,27 @@ async def test_over_http_subscriptions_alerts_and_clocks_are_ones_own(
         refused(await own.post("/v1/alerts/none/replay"), 404, "not-found")
         assert (await own.post(f"/v1/alerts/{one['id']}/replay")).status_code == 204
         assert await alerts.deliver(arnia) == 1
-        clock = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
-        kept = fine(await own.put("/v1/clocks/arnia/2026-1", json=clock), 200)
+        deadline = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
+        kept = fine(await own.put("/v1/deadlines/arnia/2026-1", json=deadline), 200)
         assert kept["next"]["due_at"].startswith("2026-02-02T08:30:00")
-        assert fine(await own.get("/v1/clocks"), 200)["deadlines"][0]["key"] == "2026-1"
+        assert fine(await own.get("/v1/deadlines"), 200)["deadlines"][0]["key"] == "2026-1"
         for method in ("GET", "DELETE"):
-            refused(await own.request(method, "/v1/clocks/megalis/2026-1"), 403, "not-the-writer")
-        refused(await own.put("/v1/clocks/megalis/2026-1", json=clock), 403, "not-the-writer")
-        ics = await own.get("/v1/clocks.ics")
+            refused(await own.request(method, "/v1/deadlines/megalis/2026-1"), 403, "not-the-writer")
+        refused(await own.put("/v1/deadlines/megalis/2026-1", json=deadline), 403, "not-the-writer")
+        ics = await own.get("/v1/deadlines.ics")
         assert b"UID:2026-1-gdpr-notification@arnia.test\r\n" in ics.content
         assert ics.headers["content-type"].startswith("text/calendar")
         assert b"gdpr-notification" in ics.content
         for path in (
             "/v1/subscriptions",
             "/v1/alerts",
-            "/v1/clocks",
-            "/v1/clocks/arnia/2026-1",
-            "/v1/clocks.ics",
+            "/v1/deadlines",
+            "/v1/deadlines/arnia/2026-1",
+            "/v1/deadlines.ics",
         ):
             refused(await anyone.get(path), 401, "unauthenticated")
-        assert (await own.delete("/v1/clocks/arnia/2026-1")).status_code == 204
-        refused(await own.get("/v1/clocks/arnia/2026-1"), 404, "not-found")
+        assert (await own.delete("/v1/deadlines/arnia/2026-1")).status_code == 204
+        refused(await own.get("/v1/deadlines/arnia/2026-1"), 404, "not-found")
         assert (await own.delete(f"/v1/subscriptions/{made['id']}")).status_code == 204
         refused(await own.delete(f"/v1/subscriptions/{made['id']}"), 404, "not-found")
         refused(await own.post("/v1/subscriptions", json={"events": ["x"]}), 400, "invalid")
@@ -472,7 +474,7 @@ async def test_who_subscribes_while_alerts_are_made_misses_nothing(
     arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look at who is to be told and the making of alerts somebody subscribes, another leaves."""
-    leaves = await subscribed(arnia, "incident.published", "incident.hits-mine")
+    leaves = await subscribed(arnia, "incident.published", "incident.affects-mine")
     await subscribed(arnia, "incident.changed")
     looked = alerts._own
 
@@ -532,7 +534,7 @@ async def test_what_arrives_retracted_was_never_published(
 async def test_what_a_new_peer_brings_of_long_ago_is_no_news(
     arnia: Node, receiver: Receiver, moment: list[datetime]
 ) -> None:
-    await subscribed(arnia, "incident.published", "incident.changed", "incident.hits-mine")
+    await subscribed(arnia, "incident.published", "incident.changed", "incident.affects-mine")
     await publish(arnia, "deployment", "one", running())
     long_ago, lately = moment[0] - timedelta(days=31), moment[0] - timedelta(days=29)
     ages = {"old": (long_ago, long_ago), "touched": (long_ago, lately), "new": (lately, lately)}
@@ -546,7 +548,7 @@ async def test_what_a_new_peer_brings_of_long_ago_is_no_news(
     await settle(arnia)
     assert receiver.events() == [
         ("incident.changed", "megalis/touched"),
-        ("incident.hits-mine", "megalis/hits"),
+        ("incident.affects-mine", "megalis/hits"),
         ("incident.published", "megalis/new"),
     ]
 
@@ -554,7 +556,7 @@ async def test_what_a_new_peer_brings_of_long_ago_is_no_news(
 async def test_what_goes_on_is_not_told_again_when_its_alert_is_forgotten(
     arnia: Node, receiver: Receiver, moment: list[datetime]
 ) -> None:
-    events = ("incident.published", "incident.changed", "incident.hits-mine", "incident.unanswered")
+    events = ("incident.published", "incident.changed", "incident.affects-mine", "incident.unanswered")
     await subscribed(arnia, *events)
     await publish(arnia, "deployment", "one", running())
     await cve(arnia)
@@ -568,7 +570,10 @@ async def test_what_goes_on_is_not_told_again_when_its_alert_is_forgotten(
     told = receiver.events()
     moment[0] += timedelta(days=91)
     await alerts.forget(arnia)
-    assert sorted(one.event for one in await listed(arnia)) == ["incident.hits-mine", "incident.unanswered"]
+    assert sorted(one.event for one in await listed(arnia)) == [
+        "incident.affects-mine",
+        "incident.unanswered",
+    ]
     await settle(arnia)
     assert receiver.events() == told
     # When it is over, its alerts are over, too; and what is revised after so long is not published again.
@@ -604,7 +609,7 @@ async def test_more_open_incidents_than_a_page_are_all_told(
     arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "LONGEST_PAGE", 2)
-    await subscribed(arnia, "incident.hits-mine")
+    await subscribed(arnia, "incident.affects-mine")
     await publish(arnia, "deployment", "one", running())
     for number in range(5):
         await publish(arnia, "incident", f"i{number}", a_vulnerability(aliases=[f"CVE-2099-{number}"]))
@@ -629,7 +634,7 @@ async def test_a_peer_is_silent_since_it_last_answered(
     await subscribed(arnia, "peer.stale")
     await introduce(arnia, megalis)
     async with arnia.store.write() as tx:
-        await tx.peers.mark_answered("megalis")
+        await tx.peers.note_answer("megalis")
         await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
     moment[0] += timedelta(minutes=9)
     assert await alerts.notice(arnia) == 0
@@ -656,10 +661,10 @@ async def test_a_peer_that_is_suspended_is_not_silent(
     assert receiver.taken == []
 
 
-async def test_a_record_that_is_set_aside_is_told_with_its_reason_and_nothing_of_it(
+async def test_a_record_that_is_rejected_is_told_with_its_reason_and_nothing_of_it(
     arnia: Node, receiver: Receiver
 ) -> None:
-    await subscribed(arnia, "record.set-aside")
+    await subscribed(arnia, "record.rejected")
     await copy(arnia, "deployment", "megalis/a", running())
     async with arnia.store.write() as tx:
         await tx.records._session.connection.execute(
@@ -798,8 +803,11 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     await publish(arnia, "incident", "last", an_incident())
     await alerts.notice(arnia)
     other = asyncio.create_task(alerts.deliver(arnia))
-    while not several.taken:
-        await asyncio.sleep(0.01)
+
+    async def taken() -> bool:
+        return bool(several.taken)
+
+    await until(taken)
     assert several.events() == [("incident.published", "arnia/last")]
     several.silent.set()
     await asyncio.gather(waiting, other)
@@ -844,8 +852,11 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
     await cve(arnia)
     await alerts.notice(arnia)
     late = asyncio.create_task(alerts.deliver(arnia))
-    while not (await listed(arnia))[0].attempts:
-        await asyncio.sleep(0.01)
+
+    async def tried() -> bool:
+        return bool((await listed(arnia))[0].attempts)
+
+    await until(tried)
     moment[0] += LEASE + timedelta(seconds=1)
     async with arnia.store.write() as tx:
         (due,) = await tx.alerts.claim(moment[0])

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from federation.domain.content.solution import Solution
-from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION, NamedBy, SameSoftware
+from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION, LinkedSolution, NamedBy
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import exposure, linkage, peers, records
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_group, a_solution, a_statement, an_incident
-from tests.exposure.test_seeing import answers
-from tests.exposure.world import (
+from tests.exposure.deployments import (
     CHALON,
     GLPI,
     MACON,
@@ -28,8 +27,9 @@ from tests.exposure.world import (
     running,
     told,
 )
+from tests.exposure.test_seeing import answers
 from tests.matrix import rules
-from tests.matrix.world import World, a_world
+from tests.matrix.callers_and_records import World, a_world
 from tests.nodes import introduce, publish
 
 REPOSITORY = "https://github.com/glpi-project/glpi"
@@ -87,10 +87,10 @@ async def test_what_both_records_name_makes_them_one_and_it_is_told_who_says_so(
     assert (other.affected.deployments, other.affected.communes) == (1, 1)
     assert found.total.affected.deployments == 2
     assert [(one.solution, one.named, one.reason) for one in other.versions] == [(OTHER, GLPI, "in-range")]
-    assert found.same_software == (
-        SameSoftware(OTHER, GLPI, True, (NamedBy(GLPI, names), NamedBy(OTHER, names))),
+    assert found.linked_solutions == (
+        LinkedSolution(OTHER, GLPI, True, (NamedBy(GLPI, names), NamedBy(OTHER, names))),
     )
-    assert not found.more_same_software
+    assert not found.more_linked_solutions
     own = next(one for one in found.operators if one.operator == "arnia")
     assert [one.named for one in own.versions] == [None], "the incident names it itself"
 
@@ -114,7 +114,7 @@ async def test_what_does_not_identify_a_product_makes_nothing_one(
 ) -> None:
     await two(arnia, here=here, there=there)
     assert await reached(arnia) == {"arnia": (1, 0)}
-    assert (await told(arnia)).same_software == ()
+    assert (await told(arnia)).linked_solutions == ()
 
 
 async def test_whose_record_names_the_solution_of_the_incident_is_counted_by_its_own_word(
@@ -122,7 +122,7 @@ async def test_whose_record_names_the_solution_of_the_incident_is_counted_by_its
 ) -> None:
     await two(arnia, here={}, there={"same_as": [f"{HERE}/{GLPI}"]})
     assert await reached(arnia) == {"arnia": (1, 0), "megalis": (1, 0)}
-    (same,) = (await told(arnia)).same_software
+    (same,) = (await told(arnia)).linked_solutions
     assert (same.certain, same.because) == (True, (NamedBy(OTHER, GLPI),))
 
 
@@ -134,7 +134,7 @@ async def test_what_only_the_incidents_side_says_is_a_question_until_the_other_s
     found = (await hits(arnia))["megalis"]
     assert found.unknown.reasons == {"software-unsure": 1}
     assert (found.affected.deployments, found.not_affected) == (0, 1), "10.0.18 is not hit either way"
-    (same,) = (await told(arnia)).same_software
+    (same,) = (await told(arnia)).linked_solutions
     assert (same.certain, same.because) == (False, (NamedBy(GLPI, OTHER),))
     await copy(arnia, "statement", "megalis/s", a_statement(incident="arnia/cve", deployments=["megalis/a"]))
     assert (await hits(arnia))["megalis"].affected.reasons == {"stated": 1}
@@ -150,7 +150,7 @@ async def test_the_chain_by_which_a_deployment_is_reached_is_told_link_by_link(a
     await copy(arnia, "solution", "recia/parc", a_solution(), same_as=[f"{THERE}/{OTHER}"])
     await copy(arnia, "deployment", "recia/a", runs("recia/parc"))
     assert await reached(arnia) == {"arnia": (1, 0), "megalis": (1, 0), "recia": (1, 0)}
-    last = (await told(arnia)).same_software[-1]
+    last = (await told(arnia)).linked_solutions[-1]
     assert last.because == (
         NamedBy(GLPI, REPOSITORY),
         NamedBy(OTHER, REPOSITORY),
@@ -187,7 +187,7 @@ async def test_a_peer_that_claims_to_be_everything_stretches_nobodys_exposure_bu
     await copy(arnia, "solution", "evil/everything", a_solution(), same_as=everything)
     after = await told(arnia)
     assert await reached(arnia) == {"evil": (1, 0)}
-    assert [one.solution for one in after.same_software] == ["evil/everything"]
+    assert [one.solution for one in after.linked_solutions] == ["evil/everything"]
     assert [one for one in after.operators if one.operator != "evil"] == [
         one for one in before.operators if one.operator != "evil"
     ]
@@ -199,7 +199,7 @@ async def test_a_peer_that_claims_to_be_everything_stretches_nobodys_exposure_bu
     found = await hits(arnia, "cve", origin="evil")
     assert found["megalis"].unknown.reasons == {"software-unsure": 1}
     assert found["megalis"].affected.deployments == 0
-    same = {one.solution: one for one in (await told(arnia, "cve", origin="evil")).same_software}
+    same = {one.solution: one for one in (await told(arnia, "cve", origin="evil")).linked_solutions}
     assert same["megalis/nextcloud"].because == (NamedBy("evil/everything", "megalis/nextcloud"),)
     # Where the software is told by its own record, one's own word and its record's meet: they are one.
     await copy(arnia, "solution", "evil/everything", a_solution(), same_as=everything, revision=3)
@@ -211,11 +211,11 @@ async def test_a_flood_of_solutions_of_one_operator_leaves_the_others_in_and_is_
     for number in range(MAX_LINKS_PER_SOLUTION):
         await copy(arnia, "solution", f"aaa/x{number:02}", a_solution(repository=REPOSITORY))
     await copy(arnia, "deployment", "aaa/a", runs("aaa/x00"))
-    assert not (await told(arnia)).more_same_software
+    assert not (await told(arnia)).more_linked_solutions
     await copy(arnia, "solution", "aaa/x99", a_solution(repository=REPOSITORY))
     await copy(arnia, "deployment", "aaa/b", runs("aaa/x99"))
     assert await reached(arnia) == {"aaa": (1, 0), "arnia": (1, 0), "megalis": (1, 0)}
-    assert (await told(arnia)).more_same_software
+    assert (await told(arnia)).more_linked_solutions
     for number in range(100, 200):
         await copy(arnia, "solution", f"aaa/x{number}", a_solution(repository=REPOSITORY))
     await exposure.refresh_index(arnia)
@@ -230,7 +230,7 @@ async def test_as_much_is_looked_up_as_is_said_and_in_turn(
     await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
     monkeypatch.setattr(linkage, "MAX_NAMES", 1)
     found = await told(arnia)
-    assert found.more_same_software
+    assert found.more_linked_solutions
     assert found.total.affected.deployments == 1
     monkeypatch.setattr(linkage, "MAX_NAMES", 5)
     assert (await told(arnia)).total.affected.deployments == 2
@@ -240,11 +240,11 @@ async def test_as_much_is_looked_up_as_is_said_and_in_turn(
     with monkeypatch.context() as patch:
         patch.setattr(linkage, "MAX_LINKS", 1)
         found = await told(arnia)
-        assert found.more_same_software
+        assert found.more_linked_solutions
         assert found.total.affected.deployments == 2
     monkeypatch.setattr(linkage, "MAX_SOLUTIONS", 0)
     found = await told(arnia)
-    assert found.more_same_software
+    assert found.more_linked_solutions
     assert found.total.affected.deployments == 1
 
 
@@ -280,7 +280,7 @@ async def test_what_changes_in_the_record_of_a_solution_changes_who_is_hit(
 
 async def test_brought_in_anew_it_is_what_it_was(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
-    before = (await told(arnia)).same_software
+    before = (await told(arnia)).linked_solutions
     async with arnia.store.write() as tx:
         await tx.exposure._session.connection.execute(
             "UPDATE exposure SET register = '';"
@@ -288,7 +288,7 @@ async def test_brought_in_anew_it_is_what_it_was(arnia: Node, monkeypatch: pytes
         )
     monkeypatch.setattr("federation.store.exposure.WINDOW", 2)
     monkeypatch.setattr("federation.store.exposure.WINDOW_BYTES", 100)
-    assert (await told(arnia)).same_software == before
+    assert (await told(arnia)).linked_solutions == before
     assert len(before) == 1
     async with arnia.store.read() as tx:
         assert await tx.exposure.identified(["arnia/stray"], visible_to=itself("arnia")) == {}
@@ -316,7 +316,7 @@ async def test_what_an_incident_says_of_a_solution_itself_outranks_what_it_says_
     await copy(arnia, "deployment", "megalis/b", runs(OTHER, "9.5"))
     found = (await hits(arnia))["megalis"]
     assert (found.affected.deployments, found.not_affected) == (1, 1), "10.0.6 is in the other's range only"
-    assert (await told(arnia)).same_software == ()
+    assert (await told(arnia)).linked_solutions == ()
 
 
 async def test_mine_are_the_incidents_that_hit_the_same_software_under_another_key(arnia: Node) -> None:
@@ -331,8 +331,8 @@ async def test_mine_are_the_incidents_that_hit_the_same_software_under_another_k
     own, _ = await exposure.of_own(arnia, by=itself("arnia"))
     (line,) = own.incidents
     assert line.incident.id == "megalis/cve"
-    assert [(one.id, one.named) for one in line.hit.deployments] == [("arnia/one", OTHER)]
-    assert [(one.solution, one.named) for one in line.same_software] == [(GLPI, OTHER)]
+    assert [(one.id, one.named) for one in line.exposure.deployments] == [("arnia/one", OTHER)]
+    assert [(one.solution, one.named) for one in line.linked_solutions] == [(GLPI, OTHER)]
     bodies_hit = await exposure.bodies_of_incident(arnia, "megalis", "cve", by=itself("arnia"))
     assert [body.siren for body in bodies_hit] == [CHALON]
     await copy(arnia, "solution", OTHER, None, revision=2)
@@ -371,7 +371,7 @@ async def test_a_solution_tells_the_incidents_of_the_same_software_under_another
     found = await exposure.of_solution(arnia, "megalis", "glpi", by=itself("arnia"))
     assert {line.incident.id for line in found.incidents} == {"arnia/cve", "evil/z-cve"}
     assert found.affected.deployments == 2 + 1
-    assert {(one.named, one.solution) for one in found.same_software} == {
+    assert {(one.named, one.solution) for one in found.linked_solutions} == {
         (GLPI, OTHER), (GLPI, "evil/z"), ("evil/z", OTHER), ("evil/z", GLPI),
     }  # fmt: skip
     other = await exposure.of_solution(arnia, "recia", "other", by=itself("arnia"))
@@ -461,9 +461,9 @@ async def test_what_is_hidden_takes_no_room_from_what_is_not(arnia: Node) -> Non
     await copy(arnia, "deployment", "aaa/z", {**a_deployment(), **runs("aaa/z")}, tlp="CLEAR")
     await copy(arnia, "solution", "aaa/z", a_solution(repository=REPOSITORY))
     before = await told(arnia, by=anonymous("arnia"))
-    assert [one.solution for one in before.same_software] == ["aaa/z"]
+    assert [one.solution for one in before.linked_solutions] == ["aaa/z"]
     for number in range(MAX_LINKS_PER_SOLUTION + 2):
         await copy(arnia, "solution", f"aaa/x{number:02}", a_solution(repository=REPOSITORY), tlp="GREEN")
     after = await told(arnia, by=anonymous("arnia"))
-    assert (after.same_software, after.more_same_software) == (before.same_software, False)
-    assert (await told(arnia)).more_same_software, "who sees them is told that there are more"
+    assert (after.linked_solutions, after.more_linked_solutions) == (before.linked_solutions, False)
+    assert (await told(arnia)).more_linked_solutions, "who sees them is told that there are more"

@@ -10,12 +10,12 @@ import httpx2
 import pytest
 
 from federation.node.node import Node
-from tests.api.asking import fine, refused
+from tests.api.http_client import fine, refused
 from tests.domain.builders import a_group, a_statement
+from tests.exposure.deployments import CHALON, DIJON, MACON, RENNES, a_vulnerability, bodies, copy, running
 from tests.exposure.test_alerts import Receiver, settle
-from tests.exposure.world import CHALON, DIJON, MACON, RENNES, a_vulnerability, bodies, copy, running
 from tests.matrix import rules
-from tests.matrix.world import World, a_world
+from tests.matrix.callers_and_records import World, a_world
 from tests.nodes import a_token, browsing, publish
 
 ROUTES = (
@@ -152,7 +152,7 @@ async def test_who_may_no_longer_see_is_told_no_more(world: World, arnia: Node) 
     await Hidden("megalis", "AMBER").publish(arnia)
     told = fine(await world.callers[rules.ORIGIN].get(ROUTES[3]), 200)
     assert told["operator"] == "megalis"
-    listed = {one["id"] for line in told["incidents"] for one in line["hit"]["deployments"]}
+    listed = {one["id"] for line in told["incidents"] for one in line["exposure"]["deployments"]}
     assert listed == {"megalis/canary-green", "megalis/canary-green-2"}
 
 
@@ -210,20 +210,20 @@ async def test_a_page_of_ones_own_names_the_next_one(own: httpx2.AsyncClient, ar
 
 
 LOCAL = (
-    "/v1/subscriptions", "/v1/alerts", "/v1/alerts?parked=true", "/v1/clocks", "/v1/clocks.ics",
-    "/v1/clocks/arnia/canary-clock", "/v1/clocks/arnia/none",
+    "/v1/subscriptions", "/v1/alerts", "/v1/alerts?parked=true", "/v1/deadlines", "/v1/deadlines.ics",
+    "/v1/deadlines/arnia/canary-deadline", "/v1/deadlines/arnia/none",
 )  # fmt: skip
 
 
-async def test_alerts_and_clocks_are_nobodys_but_the_operators(world: World, arnia: Node) -> None:
+async def test_alerts_and_deadlines_are_nobodys_but_the_operators(world: World, arnia: Node) -> None:
     """Whoever else asks gets the same bytes whether there is one or not: not even how many there are."""
 
     async def told(caller: str) -> list[tuple[int, bytes]]:
         client = world.callers[caller]
         asked = [await client.get(route) for route in LOCAL]
         asked += [
-            await client.delete("/v1/clocks/arnia/canary-clock"),
-            await client.put("/v1/clocks/arnia/canary-clock", json=A_CLOCK),
+            await client.delete("/v1/deadlines/arnia/canary-deadline"),
+            await client.put("/v1/deadlines/arnia/canary-deadline", json=A_DEADLINE),
             await client.post("/v1/subscriptions", json=A_SUBSCRIPTION),
         ]
         return [(one.status_code, one.content) for one in asked]
@@ -232,11 +232,11 @@ async def test_alerts_and_clocks_are_nobodys_but_the_operators(world: World, arn
     before = {caller: await told(caller) for caller in others}
     own = world.callers[rules.OWN]
     arnia._outside = Receiver()
-    fine(await own.put("/v1/clocks/arnia/canary-clock", json=A_CLOCK), 200)
+    fine(await own.put("/v1/deadlines/arnia/canary-deadline", json=A_DEADLINE), 200)
     fine(await own.post("/v1/subscriptions", json=A_SUBSCRIPTION), 201)
     await publish(arnia, "incident", "canary-incident", a_vulnerability(title={"fr": "canary"}))
     await settle(arnia)
-    assert "canary" in (await own.get("/v1/clocks.ics")).text
+    assert "canary" in (await own.get("/v1/deadlines.ics")).text
     assert "canary-incident" in (await own.get("/v1/alerts")).text
     for caller in others:
         after = await told(caller)
@@ -245,7 +245,7 @@ async def test_alerts_and_clocks_are_nobodys_but_the_operators(world: World, arn
         assert all(b"canary" not in body for _, body in after)
 
 
-A_CLOCK = {"title": "canary", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
+A_DEADLINE = {"title": "canary", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
 A_SUBSCRIPTION = {"events": ["incident.published"], "webhook": "https://canary.example.org/"}
 
 

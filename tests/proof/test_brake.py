@@ -11,7 +11,7 @@ from federation.node import checkpoints, copies, copy_views, epochs
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, sql, state_of
 from tests.proof.test_digests import retract
 
 PUBLIC = FeedName("arnia", "public")
@@ -41,7 +41,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "nothing is half done"
     copy = (await copy_views.copies(megalis))[PUBLIC]
-    assert copy.waits == "101 of 300 records are to be removed"
+    assert copy.paused == "101 of 300 records are to be removed"
     assert "101 of 300" in (copy.alarm or "")
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "it goes on waiting"
@@ -59,7 +59,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
         await retract(many, f"k{n:03}")
     await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many, source)
-    assert (await copy_views.copies(megalis))[PUBLIC].waits == "101 of 199 records are to be removed", (
+    assert (await copy_views.copies(megalis))[PUBLIC].paused == "101 of 199 records are to be removed", (
         "once is not for ever"
     )
 
@@ -70,7 +70,7 @@ async def test_as_many_as_are_usual_do_not_wait(many: Node, megalis: Node) -> No
     await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many)
     assert await live(megalis) == 200
-    assert (await copy_views.copies(megalis))[PUBLIC].waits is None
+    assert (await copy_views.copies(megalis))[PUBLIC].paused is None
 
 
 async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: Node) -> None:
@@ -80,7 +80,7 @@ async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: No
     await epochs.begin_epoch(many, "restored")
     await round_of(megalis, many)
     assert await live(megalis) == 300
-    assert (await copy_views.copies(megalis))[PUBLIC].waits == "150 of 300 records are to be removed"
+    assert (await copy_views.copies(megalis))[PUBLIC].paused == "150 of 300 records are to be removed"
     await copies.confirm_removals(megalis, "arnia")
     await round_of(megalis, many)
     assert await live(megalis) == 150
@@ -93,7 +93,7 @@ async def test_retractions_in_a_repair_count_as_well(many: Node, megalis: Node) 
     await epochs.begin_epoch(many, "for another reason")
     await round_of(megalis, many)
     assert await live(megalis) == 300
-    assert (await copy_views.copies(megalis))[PUBLIC].waits == "150 of 300 records are to be removed"
+    assert (await copy_views.copies(megalis))[PUBLIC].paused == "150 of 300 records are to be removed"
     await copies.confirm_removals(megalis, "arnia")
     await round_of(megalis, many)
     assert await live(megalis) == 150

@@ -64,7 +64,7 @@ Happen = Callable[[Writing, int], Awaitable[object]]
 
 
 async def found_equal(tx: Writing, feed: int) -> None:
-    await tx.checkpoints.mark_verified(feed, EMPTY_FEED, "a.b.c", NOW - HOUR, NOW + HOUR)
+    await tx.copies.note_verification(feed, EMPTY_FEED, "a.b.c", NOW - HOUR, NOW + HOUR)
 
 
 async def expire(tx: Writing, feed: int) -> None:
@@ -75,24 +75,24 @@ async def expire(tx: Writing, feed: int) -> None:
 
 async def drop(tx: Writing, feed: int) -> None:
     (place,) = [place for place in await tx.feeds.all() if place.id == feed]
-    await tx.feeds.purge(place)
+    await tx.copies.purge(place)
 
 
 async def confirm(tx: Writing, feed: int) -> None:
-    await tx.checkpoints.confirm(feed)
+    await tx.copies.confirm(feed)
 
 
 EVENTS: dict[CopyEvent, Happen] = {
     CopyEvent.FOUND_EQUAL: found_equal,
     CopyEvent.CHECKPOINT_EXPIRED: expire,
-    CopyEvent.FOUND_DIFFERENT: lambda tx, feed: tx.checkpoints.mark_diverged(
+    CopyEvent.FOUND_DIFFERENT: lambda tx, feed: tx.copies.note_divergence(
         feed, "it differs", tried="a b", tried_at=NOW
     ),
-    CopyEvent.TOO_MANY_REMOVALS: lambda tx, feed: tx.checkpoints.pause(feed, "101 of 300 records"),
+    CopyEvent.TOO_MANY_REMOVALS: lambda tx, feed: tx.copies.pause(feed, "101 of 300 records"),
     CopyEvent.REMOVALS_CONFIRMED: confirm,
-    CopyEvent.CAUGHT_UP: lambda tx, feed: tx.checkpoints.clear_confirmation(feed),
-    CopyEvent.RECORDS_WITHDRAWN: lambda tx, feed: tx.checkpoints.note_withdrawal(feed, "e", 7),
-    CopyEvent.RECEIPT_SENT: lambda tx, feed: tx.checkpoints.mark_receipt_sent(feed, "e", 7, purged=False),
+    CopyEvent.CAUGHT_UP: lambda tx, feed: tx.copies.clear_confirmation(feed),
+    CopyEvent.RECORDS_WITHDRAWN: lambda tx, feed: tx.copies.note_withdrawal(feed, "e", 7),
+    CopyEvent.RECEIPT_SENT: lambda tx, feed: tx.copies.mark_receipt_sent(feed, "e", 7, purged=False),
     CopyEvent.DROPPED: drop,
 }
 
@@ -127,13 +127,13 @@ async def test_each_event_does_to_a_row_what_the_tables_declare(arnia: Node, bef
             feed = (await tx.feeds.open(NAME, None)).id
             await tx.feeds._session.connection.execute("DELETE FROM copies")
             await tx.feeds._session.connection.execute("INSERT INTO copies (feed) VALUES ($1)", feed)
-            await tx.checkpoints.hold(feed)
+            await tx.checkpoints.lock(feed)
             for earlier in WAYS[before]:
                 await EVENTS[earlier](tx, feed)
-            was = states_of(await tx.checkpoints.copy(feed))
+            was = states_of(await tx.copies.find(feed))
             assert before in was
             await EVENTS[event](tx, feed)
-            now = states_of(await tx.checkpoints.copy(feed))
+            now = states_of(await tx.copies.find(feed))
         expected = tuple(
             next_state(table, state, event)
             for table, state in zip((STATES, GUARDS, RECEIPTS), was, strict=True)

@@ -9,10 +9,10 @@ from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copy_views, epochs, feeds, peer_views
 from federation.node.node import Node
-from tests.api.asking import NextDoor
+from tests.api.http_client import NextDoor
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
 
 PUBLIC = FeedName("arnia", "public")
 
@@ -115,7 +115,7 @@ async def test_a_restored_origin_is_compared_and_repaired(arnia: Node, megalis: 
     for audience in ("public", "federation"):
         assert await state_of(megalis, arnia, audience) == "verified", audience
     assert "changes" not in source.asked
-    assert (await peer_views.peers(megalis)).set_aside == (), (
+    assert (await peer_views.peers(megalis)).rejected == (), (
         "what was lost at the origin is no fault of what it has"
     )
 

@@ -12,7 +12,7 @@ from federation.node import checkpoints
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import a_token, browsing, introduce, publish
-from tests.proof.near import acquainted, round_of, rows_of, sql
+from tests.proof.in_process_peer import acquainted, round_of, rows_of, sql
 
 JSON = {"content-type": "application/json"}
 PATCH = {"content-type": "application/merge-patch+json"}
@@ -121,11 +121,11 @@ async def test_an_answer_can_carry_what_it_rests_on(arnia: Node, megalis: Node) 
     await round_of(megalis, arnia)
     async with browsing(megalis) as client:
         plain = (await client.get("/v1/solutions")).json()
-        assert "certificate" not in plain
-        answer = await client.get("/v1/solutions?total=true", headers={"prefer": "wait=3, certificate"})
-        assert answer.headers["preference-applied"] == "certificate"
+        assert "provenance" not in plain
+        answer = await client.get("/v1/solutions?total=true", headers={"prefer": "wait=3, provenance"})
+        assert answer.headers["preference-applied"] == "provenance"
         assert answer.json()["total"] == 1
-        stated = {(one["operator"], one["audience"]): one for one in answer.json()["certificate"]}
+        stated = {(one["operator"], one["audience"]): one for one in answer.json()["provenance"]}
         assert set(stated) == {("megalis", "public"), ("arnia", "public")}, "and no feed that is not for it"
         one = stated["arnia", "public"]
         assert (one["state"], one["seq"], one["checkpoint_seq"]) == ("verified", 1, 1)
@@ -135,7 +135,7 @@ async def test_an_answer_can_carry_what_it_rests_on(arnia: Node, megalis: Node) 
         assert said.count == 1
         assert stated["megalis", "public"]["state"] == "own"
         own = await client.get(
-            "/v1/solutions", headers={"prefer": "certificate", **await a_token(megalis, client)}
+            "/v1/solutions", headers={"prefer": "provenance", **await a_token(megalis, client)}
         )
-        audiences = {(c["operator"], c["audience"]) for c in own.json()["certificate"]}
+        audiences = {(c["operator"], c["audience"]) for c in own.json()["provenance"]}
         assert ("arnia", "g") in audiences

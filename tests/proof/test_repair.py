@@ -14,7 +14,7 @@ from federation.node import checkpoints, copy_views, peer_views, receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, sql, state_of
 from tests.proof.test_digests import retract
 
 PUBLIC = FeedName("arnia", "public")
@@ -133,7 +133,7 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
-    assert (await peer_views.peers(megalis)).set_aside == (), "a later good revision clears it"
+    assert (await peer_views.peers(megalis)).rejected == (), "a later good revision clears it"
     assert await receipts.feedback(arnia) == (), "and the origin knows that it was revised"
 
 

@@ -14,7 +14,7 @@ from federation.node import checkpoints, feeds, peer_views, retention
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, state_of
 from tests.proof.test_digests import by_hand, retract, signed
 
 PUBLIC = FeedName("arnia", "public")
@@ -96,7 +96,7 @@ async def test_a_key_that_was_dropped_can_be_used_again(old: Node, megalis: Node
         await round_of(reader, old)
         assert await state_of(reader, old) == "verified"
         assert await rows_of(reader, "arnia") == await rows_of(old, "arnia")
-        assert (await peer_views.peers(reader)).set_aside == ()
+        assert (await peer_views.peers(reader)).rejected == ()
 
 
 async def test_ones_own_systems_are_told_that_their_cursor_is_too_old(old: Node) -> None:

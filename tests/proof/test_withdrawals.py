@@ -19,7 +19,7 @@ from federation.node import records as node_records
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
-from tests.proof.near import Near, acquainted, round_of, rows_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of
 from tests.sync.test_four_nodes import everything_in
 
 
@@ -249,7 +249,7 @@ async def test_a_withdrawal_is_carried_out_on_a_copy_that_waits_for_an_administr
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     copy = (await copy_views.copies(megalis))[FeedName("arnia", "public")]
-    assert copy.waits
+    assert copy.paused
     held = {row[1] for row in await rows_of(megalis, "arnia")}
     assert "k149" not in held
     assert "k000" in held

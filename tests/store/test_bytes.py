@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.api.feeds import arrival_line, entry_line
+from federation.api.feeds import change_line, entry_line
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
@@ -111,7 +111,7 @@ async def test_arrivals_are_cut_at_their_bytes_and_go_on(large: Node, weighed: W
     more = True
     while more:
         rows, cursor, more = await feeds.change_log(large, cursor, by=itself("arnia"))
-        assert 0 < len(b"".join(arrival_line(row, cursor.epoch) for row in rows)) <= PAGE_BYTES
+        assert 0 < len(b"".join(change_line(row, cursor.epoch) for row in rows)) <= PAGE_BYTES
         found += [row[0] for row in rows]
     within(weighed)
     assert found == list(range(1, COUNT + 1))
@@ -122,13 +122,13 @@ async def test_a_record_that_is_larger_than_a_page_is_a_page(
 ) -> None:
     """There is none today (a document has 1 MiB at most), and a reader must not wait for one for ever."""
     from federation.node import feeds, records
-    from federation.store import feeds as feeds_module
+    from federation.store import entries as entries_module
     from federation.store import list_filters as questions_module
     from federation.store import records as records_module
 
     monkeypatch.setattr(questions_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(records_module, "PAGE_BYTES", 1_000)
-    monkeypatch.setattr(feeds_module, "PAGE_BYTES", 1_000)
+    monkeypatch.setattr(entries_module, "PAGE_BYTES", 1_000)
     for asked in ([], [("origin", "arnia"), ("tlp", "CLEAR")], [("q", "solution")]):
         documents, place, _ = await records.collect(large, read_query(Solution, asked), by=anonymous("arnia"))
         assert len(documents) == 1

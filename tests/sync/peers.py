@@ -180,7 +180,7 @@ def known_as(operator: str, url: str) -> Peer:
 
 async def reasons(node: Node) -> dict[str, str]:
     """What was set aside: key and reason."""
-    return {one.key: one.reason for one in (await peer_views.peers(node)).set_aside}
+    return {one.key: one.reason for one in (await peer_views.peers(node)).rejected}
 
 
 async def held(node: Node, origin: str = "megalis") -> dict[str, int]:

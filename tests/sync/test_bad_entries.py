@@ -18,11 +18,11 @@ from federation.domain.errors import Invalid
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
-from federation.store import feeds as store_feeds
+from federation.store import rejected as store_rejected
 from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution, without
 from tests.nodes import publish
-from tests.store.steps import counts_are_true
+from tests.store.stepwise_transactions import counts_are_true
 from tests.sync.peers import Told, a_head, an_entry, held, reasons, take
 
 
@@ -290,7 +290,7 @@ async def test_what_cannot_be_read_stops_nothing_and_none_hides_another(arnia: N
 async def test_what_one_feed_can_have_set_aside_has_a_limit(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_feeds, "MAX_REJECTED", 10)
+    monkeypatch.setattr(store_rejected, "MAX_REJECTED", 10)
     bad = [an_entry(n, hash="0" * 64) for n in range(1, 9)]
     await take(arnia, *bad)
     more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]
@@ -303,8 +303,8 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
         ("k9", 15), ("k10", 16),
     ], "those that are there are renewed, and there is room for two more"  # fmt: skip
     said = [record.message for record in caplog.records if record.name == "federation.sync"]
-    assert said.count("an entry was set aside") == 8
-    assert said.count("entries were set aside that are not noted one by one") == 1
+    assert said.count("entry rejected") == 8
+    assert said.count("entries rejected that are not listed one by one") == 1
     await take(arnia, *bad, *more, an_entry(30, a_document(key="k1", revision=2)))
     assert "k1" not in await reasons(arnia)
     await take(arnia, *bad, *more, an_entry(30), an_entry(31, hash="0" * 64))

@@ -11,7 +11,7 @@ from federation.node.node import Node
 from federation.sync.batches import TRANSITIONS, BatchEvent, BatchPipeline, BatchState
 from federation.sync.pull import pull
 from tests.domain.builders import a_document
-from tests.store.steps import counts_are_true
+from tests.store.stepwise_transactions import counts_are_true
 from tests.sync.peers import Told, an_entry
 
 EVERYTHING = """

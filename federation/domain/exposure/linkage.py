@@ -57,7 +57,7 @@ class Link(msgspec.Struct, frozen=True):
     """From the one to the other, each of these records says so."""
 
 
-class SameSoftware(msgspec.Struct, frozen=True):
+class LinkedSolution(msgspec.Struct, frozen=True):
     """A solution whose deployments are counted since it is the software that an incident names otherwise."""
 
     solution: str
@@ -183,13 +183,13 @@ class Links:
         """Those of some of the solutions that are named."""
         return Links({one: self._found[one] for one in named if one in self._found}, more=self.more)
 
-    def to_view(self, pairs: Iterable[tuple[str, str]]) -> tuple[SameSoftware, ...]:
+    def to_view(self, pairs: Iterable[tuple[str, str]]) -> tuple[LinkedSolution, ...]:
         """Why the second of each pair is taken for the first, in order; as many as are told."""
         found = []
         for solution, named in sorted({(solution, named) for named, solution in pairs})[:MAX_LISTED]:
             link = self.between(named, solution)
             if link is not None:
-                found.append(SameSoftware(solution, named, link.certain, link.because))
+                found.append(LinkedSolution(solution, named, link.certain, link.because))
         return tuple(found)
 
 

@@ -27,7 +27,7 @@ Reason = Literal[
     "in-range", "every-version", "named", "stated",
     "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
     "no-range", "range-as-text", "range-unreadable", "scheme-unknown", "order-unsure", "software-unsure",
-    "outside-range", "fixed-version", "no-version-hit", "not-in-use",
+    "outside-range", "fixed-version", "no-version-affected", "not-in-use",
 ]  # fmt: skip
 
 REASONS: dict[Reason, tuple[Verdict, str]] = {
@@ -51,7 +51,7 @@ REASONS: dict[Reason, tuple[Verdict, str]] = {
     ),
     "fixed-version": ("not_affected", "the version is named as one that is fixed"),
     "outside-range": ("not_affected", "the version is outside the range that is hit"),
-    "no-version-hit": ("not_affected", "no version is hit"),
+    "no-version-affected": ("not_affected", "no version is hit"),
     "not-in-use": ("not_affected", "the deployment is planned or retired"),
 }
 """What each reason means, the strongest first: of several, the first one here is told."""
@@ -152,7 +152,7 @@ def _read(range_: str) -> Range | Reason:
     if uri != "vers" or not slash or not said or not range_.isascii():
         return "range-unreadable"
     if said == "*":
-        return "no-version-hit" if scheme == "none" else Range(scheme, ())
+        return "no-version-affected" if scheme == "none" else Range(scheme, ())
     if scheme not in RANGE_CLASS_BY_SCHEMES or scheme in _NOT_TRUSTED:
         return "scheme-unknown"
     bounds = []

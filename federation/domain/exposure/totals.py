@@ -18,7 +18,7 @@ from federation.domain.content.statement import Statement, StatementStatus
 from federation.domain.exposure.coverage import Tally, covered_bodies, tally
 from federation.domain.exposure.matching import REASONS, Reason, Verdict
 
-CopyState = Literal["own", "verified", "unproved", "stale", "diverged", "suspended", "left", "unknown"]
+CopyState = Literal["own", "verified", "unverified", "stale", "diverged", "suspended", "left", "unknown"]
 """How far the copy of an operator's records can be relied on: ``own`` is no copy; ``unknown``: it is no peer
 of ours, and never was or was forgotten."""
 

@@ -23,21 +23,22 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused, StaleCursor
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, copies, epochs, records, retention
+from federation.node import checkpoints, copies, edits, epochs, retention
 from federation.node import peers as node_peers
+from federation.node import records as node_records
+from federation.node.edits import Retract
 from federation.node.keys import Keyring
 from federation.node.node import Node
-from federation.node.records import Retract
-from federation.store.database import Store, Writing, opened
+from federation.store.database import Store, Writing, open_store
 from federation.sync import peer_client, repair
 from federation.sync.follow import follow_relay
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
-from tests.simulation import wire
+from tests.simulation import faulty_network
 from tests.simulation.databases import Database
-from tests.simulation.wire import Answer, Outside, Wire
+from tests.simulation.faulty_network import Answer, Outside, Wire
 
 BEGIN = datetime(2030, 1, 1, 6, tzinfo=UTC)
 SKEW = 300
@@ -63,19 +64,19 @@ class FusedStore(Store):
     """Points that are left: two for each transaction, just before its commit and just after it."""
 
     @asynccontextmanager
-    async def write(self, *, keeps: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
-        async with super().write(keeps=keeps, locks=locks) as tx:
+    async def write(self, *, records: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
+        async with super().write(records=records, locks=locks) as tx:
             yield tx
             self._burn()
         self._burn()
 
     @asynccontextmanager
-    async def single(self, *, keeps: int = 0) -> AsyncIterator[Writing]:
-        if keeps:
+    async def autocommit(self, *, records: int = 0) -> AsyncIterator[Writing]:
+        if records:
             self._burn()
-        async with super().single(keeps=keeps) as tx:
+        async with super().autocommit(records=records) as tx:
             yield tx
-        if keeps:
+        if records:
             self._burn()
 
     def _burn(self) -> None:
@@ -125,7 +126,7 @@ class World:
             await database.begin(self.mint_epoch())
             key = _key_of(operator)
             async with self.stores[operator].write() as tx:
-                await tx.clients.add_key(OwnKey(jwk=key, use_from=BEGIN - timedelta(days=400)))
+                await tx.keys.add(OwnKey(jwk=key, use_from=BEGIN - timedelta(days=400)))
             await self.start(operator)
         await introduce(*self.nodes.values())
         for operator in self.operators:
@@ -144,7 +145,7 @@ class World:
             return self.now + timedelta(seconds=self.skew[operator])
 
         async with store.read() as tx:
-            keys, state = await tx.clients.keys(), await tx.feeds.state()
+            keys, state = await tx.keys.all(), await tx.feeds.state()
         node = Node(
             operator=operator,
             url=f"http://{operator}.test",
@@ -181,7 +182,7 @@ class World:
         await self.write(
             operator,
             f"publish {key} {draft.tlp}",
-            lambda node: records.publish(node, Solution, draft, operator, key, by=itself(operator)),
+            lambda node: node_records.publish(node, Solution, draft, operator, key, by=itself(operator)),
         )
 
     async def bulk(self, operator: str) -> None:
@@ -189,7 +190,7 @@ class World:
         await self.write(
             operator,
             f"bulk of {len(drafts)}",
-            lambda node: records.upload(node, Solution, drafts, by=itself(operator)),
+            lambda node: node_records.upload(node, Solution, drafts, by=itself(operator)),
         )
 
     async def retract(self, operator: str) -> None:
@@ -197,7 +198,7 @@ class World:
         await self.write(
             operator,
             f"retract {key}",
-            lambda node: records.retract(node, Solution, operator, key, by=itself(operator)),
+            lambda node: node_records.retract(node, Solution, operator, key, by=itself(operator)),
         )
 
     async def retract_many(self, operator: str) -> None:
@@ -211,7 +212,7 @@ class World:
         await self.write(
             operator,
             "retract many",
-            lambda node: records.revise_many(node, Solution, keys, wish, by=itself(operator)),
+            lambda node: edits.edit_many(node, Solution, keys, wish, by=itself(operator)),
         )
 
     async def move(self, operator: str) -> None:
@@ -222,7 +223,7 @@ class World:
         await self.write(
             operator,
             f"move {key} to {tlp} {audience or ''}",
-            lambda node: records.patch(node, Solution, patch, operator, key, by=itself(operator)),
+            lambda node: node_records.patch(node, Solution, patch, operator, key, by=itself(operator)),
         )
 
     async def group(self, operator: str, name: str | None = None) -> None:
@@ -234,7 +235,7 @@ class World:
         await self.write(
             operator,
             f"group {name}: {' '.join(members)}",
-            lambda node: records.publish(node, Group, draft, operator, name, by=itself(operator)),
+            lambda node: node_records.publish(node, Group, draft, operator, name, by=itself(operator)),
         )
 
     async def disband(self, operator: str) -> None:
@@ -242,7 +243,7 @@ class World:
         await self.write(
             operator,
             f"disband {name}",
-            lambda node: records.retract(node, Group, operator, name, by=itself(operator)),
+            lambda node: node_records.retract(node, Group, operator, name, by=itself(operator)),
         )
 
     async def write(self, operator: str, what: str, act: Callable[[Node], Awaitable[Any]]) -> None:
@@ -313,7 +314,8 @@ class World:
         node = self.nodes[reader]
         source = Wire(
             self.nodes[relay], reader,
-            chance=self.chance if faulty else None, kinds=wire.LIES, counts=self.counts, past=self.past,
+            chance=self.chance if faulty else None, kinds=faulty_network.LIES, counts=self.counts,
+            past=self.past,
         )  # fmt: skip
         result = "ok"
         try:
@@ -492,7 +494,7 @@ async def a_world(
     async with AsyncExitStack() as stack:
         stores = {}
         for operator in operators:
-            store = await stack.enter_async_context(opened(databases[operator].dsn, connections=4))
+            store = await stack.enter_async_context(open_store(databases[operator].dsn, connections=4))
             stores[operator] = FusedStore(store._varied, store._fixed, store._dsn)
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (

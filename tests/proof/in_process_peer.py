@@ -127,7 +127,7 @@ async def acquainted(*nodes: Node) -> None:
 
 async def state_of(reader: Node, origin: Node, audience: str = "public") -> str:
     copy = (await copy_views.copies(reader)).get(FeedName(origin.operator, audience))
-    return copy.state if copy else "unproved"
+    return copy.state if copy else "unverified"
 
 
 async def sql(node: Node, statement: str, *arguments: Any) -> list[Any]:

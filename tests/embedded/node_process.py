@@ -1,6 +1,6 @@
 """A node that does little else than have a PostgreSQL; run as a process of its own, to be killed.
 
-    python a_node.py DIRECTORY {serve|command} [CACHE]
+    python node_process.py DIRECTORY {serve|command} [CACHE]
 
 It prints `ready DSN`, then `kept N` for every row it has committed, until its standard input ends; then it
 leaves properly and prints `left`. Refused, it prints `refused CLASS: message`.
@@ -14,13 +14,13 @@ from pathlib import Path
 
 import asyncpg
 
-from federation.postgres import server
+from federation.postgres import errors, programs, server
 
 
 async def main() -> None:
     directory, doing, *cache = sys.argv[1:]
     if cache:
-        server.CACHE = Path(cache[0])
+        programs.CACHE = Path(cache[0])
     # A daemon, so that a node that is refused ends although nobody has closed its input.
     let_go = asyncio.Event()
     told = asyncio.get_running_loop().call_soon_threadsafe
@@ -40,7 +40,7 @@ async def main() -> None:
                 await asyncio.sleep(0.005)
             database.terminate()
         print("left", flush=True)
-    except server.EmbeddedError as error:
+    except errors.EmbeddedError as error:
         print(f"refused {type(error).__name__}: {error}", flush=True)
 
 

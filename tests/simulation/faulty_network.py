@@ -293,7 +293,7 @@ class Outside:
     async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
         raise Unreachable("nobody joins here")
 
-    async def farewell(self, peer: Peer) -> None:
+    async def disconnect(self, peer: Peer) -> None:
         raise Unreachable("nobody leaves here")
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:

@@ -1,10 +1,19 @@
-"""A record as it is stored, for the decision whether another revision takes its place."""
+"""A record as it is stored: to be served, or to be replaced by its next revision."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 import msgspec
+
+
+class StoredRecord(msgspec.Struct, frozen=True):
+    """A record as it is served: bytes and what the HTTP headers need."""
+
+    document: bytes
+    hash: bytes
+    retracted: bool
+    updated_at: datetime
 
 
 class StoredRevision(msgspec.Struct, frozen=True):

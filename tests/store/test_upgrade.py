@@ -1,0 +1,168 @@
+"""A database as an earlier program left it, upgraded: all of it goes on under the present names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from alembic import command
+
+from federation.domain.audit import CHECKPOINT
+from federation.domain.errors import NotFound
+from federation.node import alerts, deadlines
+from federation.node.keys import Keyring, mint_private_key
+from federation.store import schema
+from tests.api.http_client import NextDoor, fine, refused
+from tests.audit.audit_trail import entries, holds
+from tests.exposure.commands import told
+from tests.exposure.deployments import a_vulnerability, running
+from tests.nodes import a_node, browsing, publish
+from tests.store.stepwise_transactions import looking
+
+NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+SECRET = "c" * 43
+HOOK = "https://itsm.example.org/hook"
+DEADLINE = (
+    b'{"aware_at":"2026-01-30T08:30:00.000000Z","done":[],"incident":null,"note":null,"regimes":["gdpr"],'
+    b'"title":"Fuite"}'
+)
+TRAIL = (
+    b'{"actor":"operator","at":"2026-03-01T08:30:00.000000Z","detail":{"name":"clocks.read"},'
+    b'"event":"client.added","n":1,"subject":"client-itsm"}',
+    b'{"actor":"operator","at":"2026-03-01T08:31:00.000000Z","detail":{"events":"incident.hits-mine'
+    b' record.set-aside peer.stale","to":"itsm.example.org"},"event":"subscription.added","n":2,'
+    b'"subject":"s"}',
+    b'{"actor":"client-erp","at":"2026-03-01T08:32:00.000000Z","detail":{"count":3,"reason":"missing-scope"},'
+    b'"event":"access.refused","n":3,"subject":"keep_clock"}',
+)
+ALERTS = (
+    ("a", "incident.hits-mine", "arnia/cve", "incident.hits-mine arnia/cve"),
+    ("b", "record.set-aside", "megalis/x", "record.set-aside megalis/public incident/x 7"),
+    ("c", "peer.stale", "recia", "peer.stale recia 2026-03-01T08:30:00.000000Z"),
+)
+
+
+async def fill(dsn: str) -> None:
+    """Rows as a program of schema 0009 stored them, with its names."""
+    jwk = mint_private_key()
+    async with looking(dsn) as look:
+        await look.execute("INSERT INTO keys (kid, jwk) VALUES ($1, $2)", jwk["kid"], json.dumps(jwk))
+        await look.executemany(
+            "INSERT INTO clients (id, name, secret_hash, scopes) VALUES ($1, $1, $2, $3)",
+            [
+                (id_, hashlib.sha256(SECRET.encode()).digest(), scopes)
+                for id_, scopes in (
+                    ("client-itsm", ["incidents.read", "clocks.read", "clocks.write", "subscriptions.read"]),
+                    ("client-erp", ["incidents.read"]),
+                )
+            ],
+        )
+        await look.execute("INSERT INTO clocks (key, clock) VALUES ('2026-1', $1)", DEADLINE)
+        await look.execute(
+            "INSERT INTO subscriptions (id, events, webhook, secret, unanswered_hours, private, created_at)"
+            " VALUES ('s', $1, $2, 'whsec_AAAA', 24, false, $3)",
+            ["incident.hits-mine", "record.set-aside", "peer.stale"],
+            HOOK,
+            NOW,
+        )
+        await look.executemany(
+            "INSERT INTO alerts (id, subscription, name, event, subject, data, at, parked_at)"
+            " VALUES ($1, 's', $2, $3, $4, '{}', $5, $5)",
+            [(id_, name, event, subject, NOW) for id_, event, subject, name in ALERTS],
+        )
+        last = bytes(32)
+        for n, entry in enumerate(TRAIL, 1):
+            last = hashlib.sha256(last + entry).digest()
+            await look.execute("INSERT INTO audit (n, entry, hash) VALUES ($1, $2, $3)", n, entry, last)
+        claims = {"iss": "arnia", "n": 3, "hash": last.hex(), "iat": int(NOW.timestamp())}
+        await look.execute(
+            "INSERT INTO audit_checkpoints (n, jws) VALUES (3, $1)",
+            Keyring.of(jwk).sign(claims, typ=CHECKPOINT),
+        )
+
+
+@pytest.fixture
+async def upgraded(fresh: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of schema 0009, filled, and brought to this program's schema."""
+    with monkeypatch.context() as patch:
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0009"))
+        await schema.migrate(fresh, "arnia")
+    await fill(fresh)
+    assert await schema.migrate(fresh, "arnia") == ("0009", schema.newest())
+    return fresh
+
+
+class Receiver(NextDoor):
+    """Takes webhooks in this process."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+    async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        self.bodies.append({"url": url, **json.loads(body)})
+        return 204
+
+
+async def test_clients_and_deadlines_of_an_earlier_program_go_on(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node, browsing(node) as client:
+        form = {"grant_type": "client_credentials"}
+        token = fine(await client.post("/oauth2/token", data=form, auth=("client-itsm", SECRET)), 200)
+        assert token["scope"] == "deadlines.read deadlines.write incidents.read subscriptions.read"
+        client.headers["authorization"] = f"Bearer {token['access_token']}"
+        (found,) = fine(await client.get("/v1/deadlines"), 200)["deadlines"]
+        assert (found["key"], found["deadline"]["title"]) == ("2026-1", "Fuite")
+        assert found["next"]["due_at"].startswith("2026-02-02T08:30:00")
+        assert (await client.delete("/v1/deadlines/arnia/2026-1")).status_code == 204
+        with pytest.raises(NotFound):
+            await deadlines.find(node, "arnia", "2026-1")
+        without = fine(await client.post("/oauth2/token", data=form, auth=("client-erp", SECRET)), 200)
+        client.headers["authorization"] = f"Bearer {without['access_token']}"
+        assert "deadlines.read" in refused(await client.get("/v1/deadlines"), 403, "missing-scope")["detail"]
+
+
+async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node:
+        node._outside = receiver = Receiver()
+        (one,) = await told(upgraded, "subscription", "list")
+        assert one["events"] == ["incident.affects-mine", "record.rejected", "peer.stale"]
+        assert await alerts.replay_parked(node, "s") == 3
+        assert await alerts.deliver(node) == 3
+        assert {body["type"] for body in receiver.bodies} == set(one["events"])
+        await publish(node, "deployment", "one", running())
+        for key in ("cve", "other"):
+            await publish(node, "incident", key, a_vulnerability())
+        assert await alerts.notice(node) == 1, "of arnia/cve an alert was made before the upgrade"
+        async with looking(upgraded) as look:
+            await look.execute(
+                "WITH feed AS ("
+                " INSERT INTO feeds (origin, audience) VALUES ('megalis', 'public') RETURNING id)"
+                " INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)"
+                " SELECT id, 'incident', key, seq, 1, 'bad-document', ''"
+                " FROM feed, (VALUES ('x', 7), ('y', 8)) AS rejected (key, seq)"
+            )
+            assert await alerts.notice(node) == 1, "of megalis/x an alert was made before the upgrade"
+            names = await look.fetch("SELECT name FROM alerts WHERE id IN ('a', 'b', 'c') ORDER BY id")
+        assert [row[0] for row in names] == [
+            "incident.affects-mine arnia/cve",
+            "record.rejected megalis/public incident/x 7",
+            "peer.stale recia 2026-03-01T08:30:00.000000Z",
+        ]
+
+
+async def test_the_audit_trail_of_an_earlier_program_is_left_and_holds(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node:
+        found = await holds(node, 3)
+        assert (found.checkpoints, found.after_checkpoint) == (1, 0)
+        noted = await entries(node)
+        assert [one.event for one in noted] == ["client.added", "subscription.added", "access.refused"]
+        assert noted[1].detail["events"] == "incident.hits-mine record.set-aside peer.stale"
+        assert [json.loads(raw) for raw in TRAIL] == await told(upgraded, "audit", "list")
+        await alerts.unsubscribe(node, "s", by="operator")
+        found = await holds(node, 4)
+        assert (found.checkpoints, found.after_checkpoint) == (1, 1)
+    async with looking(upgraded) as look:
+        assert [row[0] for row in await look.fetch("SELECT entry FROM audit ORDER BY n LIMIT 3")] == [*TRAIL]
