@@ -40,8 +40,9 @@ from federation.domain.content.incident import NewUpdate
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.document import Document
 from federation.domain.draft import Draft, KeyedDraft
+from federation.domain.entry import FeedEntry
 from federation.domain.exposure.answers import IncidentExposure, OwnExposure, SolutionExposure
-from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, FeedEntry, Head
+from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Head
 from federation.domain.invitation import Registration, RegistrationAnswer
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
@@ -51,7 +52,7 @@ from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTER
 from federation.domain.visibility import TLPS
 from federation.node.advisories import ImportReport
 from federation.node.alerts import Subscribed
-from federation.node.copies import Provenance
+from federation.node.copy_views import Provenance
 from federation.node.deadlines import DeadlineView
 from federation.node.peer_views import PeersView
 from federation.node.previews import Preview

@@ -16,7 +16,7 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Forbidden, Unauthenticated
 from federation.domain.invitation import MAX_REGISTRATION, Registration
 from federation.domain.peer import Peer, PeerState
-from federation.node import checkpoints, invitations, peer_views, peers
+from federation.node import copies, invitations, peer_views, peers
 from federation.node.node import Node
 
 
@@ -96,7 +96,7 @@ class Peers(Controller):
     @post("/v1/peers/{operator:str}/confirm", opt={"act": "confirm", "reads": ()}, status_code=200)
     async def confirm(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
         """Let the removals of a peer's records happen that wait for an administrator."""
-        found = await checkpoints.confirm(_node(request), operator, by=caller_of(request).client or "")
+        found = await copies.confirm_removals(_node(request), operator, by=caller_of(request).client or "")
         return encoded(ConfirmedCopies(operator, found), headers=NO_STORE)
 
     @delete("/v1/peers/self", opt={"act": "disconnect"}, status_code=200)

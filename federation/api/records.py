@@ -36,12 +36,12 @@ from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
 from federation.domain.draft import Draft, KeyedDraft, read_draft
+from federation.domain.entry import Lines
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
-from federation.domain.feed import Lines
 from federation.domain.query import MOST_COUNTED, read_query
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
-from federation.node import copies, deployments, records
+from federation.node import copy_views, deployments, records
 from federation.node.edits import WriteResult
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
@@ -432,7 +432,7 @@ async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> 
         headers["preference-applied"] = "provenance"
         parts += [
             b',"provenance":',
-            msgspec.json.encode(await copies.provenance(node, by=caller_of(request))),
+            msgspec.json.encode(await copy_views.provenance(node, by=caller_of(request))),
         ]
     if total is not None:
         parts.append(b',"total":%d,"total_is_exact":%s' % (

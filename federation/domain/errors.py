@@ -185,3 +185,14 @@ class WriteConflict(Unavailable):
 
 class CommandFailed(Exception):
     """The node cannot work as it is configured; the message says what an administrator can do."""
+
+
+class SequenceConflict(Exception):
+    """Another record is stored at the number of an entry: its origin has lost it, or a number came garbled.
+
+    ``feeds.clear_seq`` takes the number from it.
+    """
+
+
+class StaleCursor(Exception):
+    """Another process has advanced the feed meanwhile, and goes on with it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from federation.domain.checkpoint import CopyState
-from federation.node import copies as node_copies
+from federation.domain.copy import CopyStateName
+from federation.node import copy_views
 from federation.node.node import Node
 from federation.telemetry import Metrics
 
@@ -15,7 +15,7 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
     async with node.store.read() as tx:
         feeds, peers = await tx.feeds.all(), await tx.peers.all()
         waiting, parked = await tx.alerts.pending()
-    copies = await node_copies.copies(node)
+    copies = await copy_views.copies(node)
     for gauge in (
         metrics.feed_head,
         metrics.feed_records,
@@ -33,7 +33,7 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
         if feed.origin != node.operator:
             metrics.feed_lag.labels(*labels).set(max((feed.remote_head or 0) - feed.head, 0))
     for name, copy in copies.items():
-        for state in get_args(CopyState):
+        for state in get_args(CopyStateName):
             metrics.copy_state.labels(name.origin, name.audience, state).set(copy.state == state)
         if copy.age_seconds is not None:
             metrics.copy_age.labels(name.origin, name.audience).set(copy.age_seconds)

@@ -35,7 +35,7 @@ from federation.server.observed import ObservedApplication
 from federation.settings import Settings, mail_server
 from federation.store.database import Store, open_store
 from federation.sync.loop import Loop
-from federation.sync.peer_client import Network
+from federation.sync.network import Network
 from federation.telemetry import Metrics
 
 log = logging.getLogger("federation")

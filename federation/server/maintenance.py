@@ -15,7 +15,14 @@ from contextlib import asynccontextmanager, suppress
 
 from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
-from federation.node import alerts, checkpoints, copies, exposure_index, key_rotation, retention
+from federation.node import (
+    alerts,
+    checkpoints,
+    copy_views,
+    exposure_index,
+    key_rotation,
+    retention,
+)
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
 
@@ -132,7 +139,7 @@ class CopyAlarms:
     async def look(self, node: Node) -> None:
         """Tell what is new."""
         current: dict[FeedName, str] = {}
-        for name, copy in (await copies.copies(node)).items():
+        for name, copy in (await copy_views.copies(node)).items():
             if copy.alarm is None:
                 continue
             current[name] = copy.state

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Text, case, func, select, update
 
-from federation.domain.checkpoint import DigestState
-from federation.domain.feed import FeedName
+from federation.domain.checkpoint import DigestState, PendingReceipt
+from federation.domain.copy import CopyFacts, FollowedFeed, ReceiptState
+from federation.domain.feed import FeedName, FeedState
 from federation.store.checkpoints import CREATE_DIGEST, RESET_DIGEST, state_columns
-from federation.store.feeds import FEED_COLUMNS, LOCK_FEEDS, FeedState
+from federation.store.feeds import FEED_COLUMNS, LOCK_FEEDS
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import Moment, copies, feeds, set_aside
 
@@ -165,81 +164,35 @@ _AFTER_DROP = (
 )
 
 
-class CopyRow(msgspec.Struct, frozen=True):
-    """The state of a copy of another operator's feed."""
-
-    compared: str | None = None
-    detail: str | None = None
-    verified_seq: int | None = None
-    verified_at: datetime | None = None
-    expires_at: datetime | None = None
-    newest: datetime | None = None
-    via: str | None = None
-    withdrawn_epoch: str | None = None
-    withdrawn: int | None = None
-    purged: bool = False
-    receipted: bool = True
-    paused: str | None = None
-    """Why removals await confirmation; None where none do."""
-    paused_at: datetime | None = None
-    confirmed: bool = False
-    tried: str | None = None
-    tried_at: datetime | None = None
-
-    @property
-    def owes_receipt(self) -> bool:
-        """True while its origin has no receipt for what was dropped."""
-        return not self.receipted and self.withdrawn_epoch is not None
-
-
-class PendingReceipts(NamedTuple):
-    """A receipt that is to be sent to an origin."""
-
-    feed: int
-    audience: str
-    epoch: str
-    seq: int
-    purged: bool
-
-
-class FollowedFeed(NamedTuple):
-    """A feed of another origin, and the state of its copy here."""
-
-    feed: FeedState
-    copy: CopyRow
-    pending: bool
-    """True while its origin is still to be told of dropped records or rejected entries."""
-
-
 class CopiesReader:
     """Copies, for reading."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def find(self, feed: int) -> CopyRow:
+    async def find(self, feed: int) -> CopyFacts:
         """The state of a copy; an empty one where it was never compared."""
         row = await self._session.one(_FIND, feed=feed)
-        return CopyRow(*row) if row else CopyRow()
+        return CopyFacts(*row) if row else CopyFacts()
 
-    async def all(self) -> dict[FeedName, CopyRow]:
+    async def all(self) -> dict[FeedName, CopyFacts]:
         """The state of every copy."""
         rows = await self._session.all(_LIST)
-        return {FeedName(row[0], row[1]): CopyRow(*row[2:]) for row in rows}
+        return {FeedName(row[0], row[1]): CopyFacts(*row[2:]) for row in rows}
 
     async def of(self, origin: str) -> dict[FeedName, FollowedFeed]:
         """The feeds of an origin that are stored here, each with the state of its copy."""
         ends, followed = len(FEED_COLUMNS), {}
         for row in await self._session.all(_LIST_OF_ORIGIN, origin=origin):
             feed, (unreported, copied) = FeedState(*row[:ends]), row[ends : ends + 2]
-            copy = CopyRow(*row[ends + 2 :]) if copied is not None else CopyRow()
-            followed[feed.name] = FollowedFeed(feed, copy, unreported or copy.owes_receipt)
+            copy = CopyFacts(*row[ends + 2 :]) if copied is not None else CopyFacts()
+            followed[feed.name] = FollowedFeed(feed, copy, unreported or copy.receipt is ReceiptState.PENDING)
         return followed
 
-    async def pending_receipts(self, origin: str) -> tuple[PendingReceipts, ...]:
+    async def pending_receipts(self, origin: str) -> tuple[PendingReceipt, ...]:
         """The receipts that an origin has not got yet."""
         rows = await self._session.all(_LIST_PENDING_RECEIPTS, origin=origin)
-        return tuple(PendingReceipts(*row) for row in rows)
+        return tuple(PendingReceipt(*row) for row in rows)
 
     async def confirmed_removals(self) -> frozenset[str]:
         """The operators whose removals an administrator has confirmed, and which are not carried out yet."""

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from federation.domain.errors import SequenceConflict
 from federation.domain.node_state import NodeState
 from federation.domain.record import Record
-from federation.store.record_writes import SequenceConflict, record_columns, translated_errors
-from federation.store.records import StoredRevision
+from federation.domain.stored import StoredRevision
+from federation.store.record_writes import record_columns, translated_errors
 from federation.store.statements import Session
 
 STORED_REVISIONS = """

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy import Text, delete, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from federation.domain.feed import RejectedEntry
+from federation.domain.entry import RejectedEntry
+from federation.domain.feed import FeedState
 from federation.domain.rejection import RejectedEntryView
 from federation.domain.values import as_instant
-from federation.store.feeds import FeedState
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, set_aside
 

@@ -13,8 +13,8 @@ import pytest
 
 from federation.api import guard, records
 from federation.domain.draft import Draft
+from federation.domain.entry import Lines
 from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
-from federation.domain.feed import Lines
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import records as node_records

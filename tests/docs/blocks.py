@@ -26,6 +26,7 @@ from federation.domain import (
     audit_chain,
     canonical,
     checkpoint,
+    copy,
     document,
     feed,
     peer,
@@ -342,32 +343,39 @@ def patience() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Connecting to a peer", seconds(http.CONNECT)),
         ("Silence after which an answer is given up", seconds(http.SILENCE)),
-        ("Waiting for news at a peer, per request", seconds(peer_client.WAIT)),
-        ("Pause before a peer that does not wait is asked again", seconds(loop.PAUSE)),
-        ("Asking without waiting, in case a wake-up was lost", f"every {seconds(loop.SWEEP)}, ± a third"),
+        ("Waiting for news at a peer, per request", seconds(peer_client.HEADS_WAIT_SECONDS)),
+        ("Pause before a peer that does not wait is asked again", seconds(loop.EMPTY_ANSWER_SECONDS)),
+        (
+            "Asking without waiting, in case a wake-up was lost",
+            f"every {seconds(loop.SWEEP_SECONDS)}, ± a third",
+        ),
         (
             "Pause after a failure, doubled with jitter",
             f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.MAX_WAIT_SECONDS)}",
         ),
-        ("One entry of a feed", size(peer_client.LINE_BYTES)),
+        ("One entry of a feed", size(peer_client.MAX_ENTRY_BYTES)),
         ("Any other answer of a peer", size(http.SMALL_BYTES)),
         (
             "Leaves of a bucket, and an answer with them",
-            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.LARGE)}",
+            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.MAX_LARGE_ANSWER_BYTES)}",
         ),
         ("Entries asked for by number at once", number(checkpoint.MAX_NUMBERS)),
         (
             "Entries stored in one transaction",
-            f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
+            f"{number(peer_client.BATCH_ENTRIES)} or {size(peer_client.BATCH_BYTES)}",
         ),
-        ("Records dropped in one transaction of a repair", number(repair.SLICE)),
+        ("Records dropped in one transaction of a repair", number(repair.RECORDS_PER_DROP)),
         ("Entries of a feed that are listed as rejected", number(rejected.MAX_REJECTED)),
-        ("One pull or repair of a feed", seconds(loop.LONGEST_PULL)),
-        ("Proof of a feed that moves meanwhile", f"{repair.TRIES} times, {seconds(repair.PAUSE)} apart"),
-        ("A repair that changed nothing", f"again after {seconds(follow.AGAIN.total_seconds())}"),
+        ("One pull or repair of a feed", seconds(loop.MAX_PULL_SECONDS)),
+        (
+            "Proof of a feed that moves meanwhile",
+            f"{repair.MAX_ATTEMPTS} times, {seconds(repair.RETRY_SECONDS)} apart",
+        ),
+        ("A repair that changed nothing", f"again after {seconds(follow.REPAIR_AGAIN.total_seconds())}"),
         (
             "Failures in a row after which other members are asked",
-            f"{loop.RELAYED_AFTER}; then {loop.MAX_RELAYS} of them, every {seconds(loop.RELAYED_EVERY)}",
+            f"{loop.RELAY_AFTER_FAILURES}; then {loop.MAX_RELAYS} of them,"
+            f" every {seconds(loop.RELAY_SECONDS)}",
         ),
     )
     return table(("what", "limit"), iter(rows))
@@ -437,8 +445,8 @@ def proofs() -> str:
         ("Looks for checkpoints that grow old", f"every {seconds(maintenance.RENEW_CHECK_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",
-            f"{number(checkpoint.MAX_REMOVED)} records,"
-            f" or {checkpoint.SHARE_REMOVED:.0%} of the feed if that is more",
+            f"{number(copy.MAX_REMOVED)} records,"
+            f" or {copy.MAX_REMOVED_SHARE:.0%} of the feed if that is more",
         ),
         (
             "Tombstones and withdrawals are kept",

@@ -19,7 +19,7 @@ from federation.node import alerts, records
 from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.alerts import DUE_OF_ONE, AlertState
-from federation.sync.peer_client import Network
+from federation.sync.network import Network
 from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident

@@ -28,7 +28,7 @@ from federation.outbound.mail import Mailer
 from federation.settings import mail_server as named
 from federation.settings import read
 from federation.store.alerts import AlertState
-from federation.sync.peer_client import Network
+from federation.sync.network import Network
 from tests.domain.builders import a_group, an_incident
 from tests.exposure.deployments import a_vulnerability, cve, running
 from tests.exposure.mail_server import PASSWORD, USER, Postbox, mail_server

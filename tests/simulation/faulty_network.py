@@ -297,7 +297,7 @@ class Outside:
         raise Unreachable("nobody leaves here")
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
-        return await Wire(self._nodes[peer.operator], self._operator).relayed(origin)
+        return await Wire(self._nodes[peer.operator], self._operator).heads_of(origin)
 
     def check_webhook(self, url: str, *, private: bool) -> None:
         raise Unreachable("nobody is called here")

@@ -13,8 +13,8 @@ import pytest
 from federation.domain import values
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
+from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Invalid
-from federation.domain.feed import FeedEntry, RejectedEntry
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
@@ -103,7 +103,7 @@ async def test_a_bad_entry_is_set_aside_and_stops_nothing(
     taken = await take(arnia, an_entry(1), entry, an_entry(3))
     assert await held(arnia) == {"k1": 1, "k3": 1}
     assert await reasons(arnia) == {"k2": reason}
-    assert taken.set_aside == {reason: 1}
+    assert taken.rejected == {reason: 1}
     assert taken.entries == 3
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
     assert not await held(arnia, "recia")
@@ -250,7 +250,7 @@ async def test_unknown_types_and_unknown_members_are_kept_byte_for_byte(arnia: N
     gone = without(a_document(key="d", type="weather", revision=2), "content")
     entries = [an_entry(1, unknown), an_entry(2, grown), an_entry(3, gone)]
     taken = await take(arnia, *entries)
-    assert taken.set_aside == {}
+    assert taken.rejected == {}
     for entry in entries:
         row = await look.fetchrow("SELECT document, hash, retracted FROM records WHERE key = $1", entry.key)
         assert row["document"] == bytes(entry.document)
@@ -280,18 +280,11 @@ def unread(seq: int, type: str = "?", key: str | None = None) -> RejectedEntry:
 async def test_what_cannot_be_read_stops_nothing_and_none_hides_another(arnia: Node, look: Any) -> None:
     source = AsRead(an_entry(1), unread(2), unread(3), unread(4, "solution", "k1"), an_entry(5))
     taken = await pull(arnia, source.head, source)
-    assert taken.set_aside == {"unreadable": 3}
+    assert taken.rejected == {"unreadable": 3}
     assert await reasons(arnia) == dict.fromkeys(("?2", "?3", "k1"), "unreadable")
     assert await held(arnia) == {"k1": 1, "k5": 1}
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 5
     await counts_are_true(look)
-
-
-async def test_what_could_not_be_read_is_forgotten_with_its_numbers(arnia: Node) -> None:
-    source = AsRead(an_entry(1), unread(2), unread(3, "solution", "k3"))
-    await pull(arnia, source.head, source)
-    await take(arnia, an_entry(1), epoch="00000000000000bb")
-    assert await reasons(arnia) == {"k3": "unreadable"}
 
 
 async def test_what_one_feed_can_have_set_aside_has_a_limit(
@@ -303,7 +296,7 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
     more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]
     caplog.clear()
     taken = await take(arnia, *bad, *more)
-    assert taken.set_aside == {"bad-hash": 21}
+    assert taken.rejected == {"bad-hash": 21}
     rows = await look.fetch("SELECT key, seq FROM set_aside ORDER BY seq")
     assert [(row["key"], row["seq"]) for row in rows] == [
         ("k1", 1), ("k2", 2), ("k3", 9), ("k4", 10), ("k5", 11), ("k6", 12), ("k7", 13), ("k8", 14),
@@ -331,7 +324,7 @@ async def test_a_record_that_the_database_does_not_take_is_set_aside_alone(
     ]
     source = Told(*entries, slices=size)
     taken = await pull(arnia, source.head, source)
-    assert (taken.entries, taken.set_aside) == (9, {"not-storable": len(at_fault)})
+    assert (taken.entries, taken.rejected) == (9, {"not-storable": len(at_fault)})
     assert await reasons(arnia) == {f"k{n}": "not-storable" for n in at_fault}
     assert await held(arnia) == {f"k{n}": 1 for n in range(1, 10) if n not in at_fault}
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 9

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from federation.domain.content.solution import Solution
+from federation.domain.errors import StaleCursor
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
-from federation.sync.apply import StaleCursor
 from federation.sync.peer_client import PeerSource
 from federation.sync.pull import pull
 from tests.conftest import Databases
