@@ -34,11 +34,13 @@ from federation.domain.alert import (
 )
 from federation.domain.document import mint_key
 from federation.domain.errors import Invalid, NotFound, Unreachable
+from federation.domain.exposure.answers import OwnLine
 from federation.domain.feed import printable
 from federation.domain.query import MAX_PAGE, PageKey
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node import exposure
+from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.node.node import Node
 from federation.store.alerts import WINDOW, DueDelivery, Subscription
 from federation.store.database import Writing
@@ -259,9 +261,9 @@ def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
             )
 
 
-async def _own(node: Node) -> tuple[exposure.OwnLine, ...]:
+async def _own(node: Node) -> tuple[OwnLine, ...]:
     """The open incidents that hit deployments of one's own, or may."""
-    found: list[exposure.OwnLine] = []
+    found: list[OwnLine] = []
     place: PageKey | None = None
     for _ in range(MAX_PAGES):
         page, place = await exposure.of_own(node, by=itself(node.operator), limit=MAX_PAGE, after=place)
@@ -271,13 +273,13 @@ async def _own(node: Node) -> tuple[exposure.OwnLine, ...]:
     return tuple(found)
 
 
-def _affecting(node: Node, own: Sequence[exposure.OwnLine]) -> Iterator[Occurrence]:
+def _affecting(node: Node, own: Sequence[OwnLine]) -> Iterator[Occurrence]:
     for line in own:
         name = f"incident.affects-mine {line.incident.id}"
         yield Occurrence(name, _own_alert(node, "incident.affects-mine", line))
 
 
-def _unanswered(node: Node, own: Sequence[exposure.OwnLine], one: Subscription) -> Iterator[Occurrence]:
+def _unanswered(node: Node, own: Sequence[OwnLine], one: Subscription) -> Iterator[Occurrence]:
     before = as_instant(node.clock() - timedelta(hours=one.unanswered_hours))
     for line in own:
         if line.exposure.answer is None and line.incident.published_at <= before:
@@ -285,7 +287,7 @@ def _unanswered(node: Node, own: Sequence[exposure.OwnLine], one: Subscription) 
             yield Occurrence(name, _own_alert(node, "incident.unanswered", line))
 
 
-def _own_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Alert:
+def _own_alert(node: Node, event: AlertEvent, line: OwnLine) -> Alert:
     """Numbers and links: whom it hits is the operator's own, the incident's content may not be."""
     id_ = line.incident.id
     return _alert(
@@ -301,7 +303,7 @@ def _own_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Alert:
 
 async def _silent(node: Node, tx: Writing, began: datetime | None = None) -> list[Occurrence]:
     """Peers that have not answered for long, as far as there was somebody here to hear them."""
-    limit = node.clock() - timedelta(seconds=exposure.STALE_AFTER)
+    limit = node.clock() - timedelta(seconds=STALE_AFTER_SECONDS)
     if began is not None and began > limit:
         return []
     return [

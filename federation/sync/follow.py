@@ -22,7 +22,7 @@ from federation.domain.feed import Cursor, FeedName, FeedState, Head
 from federation.domain.peer import Peer
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import copies, peers, repairs
+from federation.node import copies, key_rotation, repairs
 from federation.node.checkpoints import moment
 from federation.node.keys import kid_of
 from federation.node.node import Node
@@ -130,7 +130,7 @@ async def _with_key(node: Node, origin: Peer, head: Head) -> Peer:
     kid = kid_of(head.checkpoint) if head.checkpoint else None
     if kid is None or kid in origin.kids:
         return origin
-    return await peers.reread_keys(node, origin.operator, kid=kid) or origin
+    return await key_rotation.reread_keys(node, origin.operator, kid=kid) or origin
 
 
 async def _next_step(node: Node, feed: FeedState | None, head: Head, signed: SignedCheckpoint | None) -> Step:

@@ -20,7 +20,7 @@ from federation.domain.errors import CursorRefused, Refused, StaleCursor, Unreac
 from federation.domain.feed import FeedName, Head, printable
 from federation.domain.peer import Peer, PeerLocks, back_off
 from federation.domain.visibility import PRIVATE
-from federation.node import copies, peer_contacts, peers
+from federation.node import copies, key_rotation, peer_contacts, peers
 from federation.node.node import Node
 from federation.sync.apply import PullResult
 from federation.sync.follow import follow, follow_relay
@@ -189,7 +189,7 @@ class Loop:
             source.answered = True
             if current - swept > sweep:
                 # Its next key is to be known before it signs.
-                await peers.reread_keys(self._node, peer.operator)
+                await key_rotation.reread_keys(self._node, peer.operator)
                 swept, sweep = current, SWEEP_SECONDS * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
                 verified.clear()

@@ -40,8 +40,9 @@ from federation.domain.draft import Draft
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alerts, exposure, keys, previews, receipts
+from federation.node import alerts, keys, previews, receipts
 from federation.node import node as node_module
+from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
 from federation.server import maintenance, serve
 from federation.server.app import api
@@ -402,7 +403,7 @@ def alerting() -> str:
         ("Delivered at once, by each of the processes", f"{stored_alerts.DUE * alerts.DELIVERING}"),
         ("Delivered at once to one receiver", f"{stored_alerts.DUE_OF_ONE * alerts.DELIVERING}"),
         ("Looks for what was not done in time", f"every {seconds(alerts.LOOK_SECONDS)}"),
-        ("A peer that has not answered is silent after", seconds(exposure.STALE_AFTER)),
+        ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
         ("An incident that is untouched for longer is no news", f"{alerts.NEWS.days} days"),
         (
             "Open incidents that are looked at for what hits one's own",

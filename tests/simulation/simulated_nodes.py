@@ -23,8 +23,7 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused, StaleCursor
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, copies, edits, epochs, retention
-from federation.node import peers as node_peers
+from federation.node import checkpoints, copies, edits, epochs, key_rotation, retention
 from federation.node import records as node_records
 from federation.node.edits import Retract
 from federation.node.keys import Keyring
@@ -387,7 +386,7 @@ class World:
         self.counts["new key"] += 1
         self.say(f"{operator}: new key")
         with suppress(Refused):
-            await node_peers.rotate(
+            await key_rotation.rotate(
                 self.nodes[operator], after=timedelta(seconds=self.chance.choice((1, 700)))
             )
 
@@ -498,10 +497,10 @@ async def a_world(
             stores[operator] = FusedStore(store._varied, store._fixed, store._dsn)
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (
-            mock.patch.object(repair, "PAUSE", 0),
-            mock.patch.object(peer_client, "SLICE", 3),
-            mock.patch.object(federation.domain.checkpoint, "MOST_REMOVED", BRAKE),
-            mock.patch.object(checkpoints, "mint_epoch", world.mint_epoch),
+            mock.patch.object(repair, "RETRY_SECONDS", 0),
+            mock.patch.object(peer_client, "BATCH_ENTRIES", 3),
+            mock.patch.object(federation.domain.checkpoint, "MAX_REMOVED", BRAKE),
+            mock.patch.object(epochs, "mint_epoch", world.mint_epoch),
         ):
             stack.enter_context(patch)
         await world.begin()

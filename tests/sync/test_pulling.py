@@ -204,7 +204,7 @@ class _Between:
 
             return take_then
 
-        tx.records.take_on = then(tx.records.take_on)
+        tx.pulled_records.upsert = then(tx.pulled_records.upsert)
         return tx
 
     async def __aexit__(self, *error: Any) -> Any:
@@ -251,7 +251,7 @@ async def test_what_one_statement_keeps_is_kept_whole_or_not_at_all(arnia: Node,
         pulling = asyncio.create_task(pull(arnia, source.head, source))
         await waits(look)
         [[pid]] = await look.fetch(
-            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH incoming%'"
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND ltrim(query, E'\n') LIKE 'WITH incoming%'"
         )
         await look.execute("SELECT pg_terminate_backend($1)", pid)
         # (It is then tried once more, looked up first, and waits again.)
