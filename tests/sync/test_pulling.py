@@ -251,7 +251,8 @@ async def test_what_one_statement_keeps_is_kept_whole_or_not_at_all(arnia: Node,
         pulling = asyncio.create_task(pull(arnia, source.head, source))
         await waits(look)
         [[pid]] = await look.fetch(
-            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND ltrim(query, E'\n') LIKE 'WITH incoming%'"
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND ltrim(query, E'\\n') LIKE 'WITH incoming%'"
         )
         await look.execute("SELECT pg_terminate_backend($1)", pid)
         # (It is then tried once more, looked up first, and waits again.)
