@@ -15,7 +15,14 @@ from contextlib import asynccontextmanager, suppress
 
 from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
-from federation.node import alerts, checkpoints, copy_views, exposure_index, key_rotation, retention
+from federation.node import (
+    alerts,
+    checkpoints,
+    copy_views,
+    exposure_index,
+    key_rotation,
+    retention,
+)
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
 
