@@ -123,7 +123,7 @@ async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
     arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait is one of an hour, here: what comes was woken."""
-    monkeypatch.setattr(peer_client, "WAIT", 3_600)
+    monkeypatch.setattr(peer_client, "HEADS_WAIT_SECONDS", 3_600)
     monkeypatch.setattr(feeds, "LONGEST_WAIT", 3_600)
     await introduce(arnia, origin)
     source = PeerSource("arnia", peer_of(origin), arnia.keyring)
