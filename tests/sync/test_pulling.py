@@ -198,7 +198,8 @@ class _Between:
         def then(taking: Any) -> Any:
             async def take_then(*arguments: Any) -> bool:
                 taken: bool = await taking(*arguments)
-                if between.at is not None:
+                # (A slice that came before the one ahead of it is not stored, and comes again.)
+                if taken and between.at is not None:
                     await between.at(await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()"))
                 return taken
 
