@@ -38,7 +38,7 @@ class Exposure(Controller):
     async def incident_exposure(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
-        """Tell who is hit by an incident, who has answered, and whom that leaves."""
+        """Show who is affected by an incident, who has answered, and whom that leaves."""
         _nothing_asked(request)
         return _told(await exposure.of_incident(_node(request), origin, key, by=caller_of(request)))
 
@@ -46,7 +46,7 @@ class Exposure(Controller):
     async def exposed_bodies(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
-        """List the communes and groupings that deployments hit by an incident serve: who must be told."""
+        """List the communes and groupings that deployments affected by an incident serve: whom to call."""
         _nothing_asked(request)
         bodies, through = await exposure.bodies_of_incident(
             _node(request), origin, key, by=caller_of(request)
@@ -57,13 +57,13 @@ class Exposure(Controller):
     async def solution_exposure(
         self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
     ) -> ASGIResponse:
-        """Tell who is hit by the open incidents of a solution."""
+        """Show who is affected by the open incidents of a solution."""
         _nothing_asked(request)
         return _told(await exposure.of_solution(_node(request), origin, key, by=caller_of(request)))
 
     @get("/v1/exposure", opt={"act": "own_exposure"})
     async def own_exposure(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the open incidents that hit your own deployments, or may hit them."""
+        """List the open incidents that affect your own deployments, or may affect them."""
         asked = list(request.query_params.multi_items())
         for name, _ in asked:
             if name not in ASKED_OF_OWN:

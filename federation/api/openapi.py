@@ -124,9 +124,9 @@ TOLD: dict[str, tuple[int, str, Any]] = {
     "set_deadline": (200, "The deadline as it is now", DeadlineView),
     "remove_deadline": (204, "Removed", None),
     "import_advisories": (200, "What became of each", ImportReport),
-    "incident_exposure": (200, "Who is hit, as far as the caller may see", IncidentExposure),
+    "incident_exposure": (200, "Who is affected, as far as the caller may see", IncidentExposure),
     "exposed_bodies": (200, "The bodies, in the order of the register", ExposedBodies),
-    "solution_exposure": (200, "The open incidents and who is hit", SolutionExposure),
+    "solution_exposure": (200, "The open incidents and who is affected", SolutionExposure),
     "own_exposure": (200, "A page", OwnExposure),
 }
 """Answers of one struct: status, description and the struct, None without a body."""
@@ -230,7 +230,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
         "servers": [{"url": base}],
         "tags": [
             *({"name": kind.plural, "description": _first(kind)} for kind in TYPES.values()),
-            {"name": "exposure", "description": "Who is hit by an incident, and who has answered"},
+            {"name": "exposure", "description": "Who is affected by an incident, and who has answered"},
             {"name": "alerts", "description": "Who is told of what, and by when authorities are to be told"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
             {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},

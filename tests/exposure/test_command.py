@@ -85,7 +85,7 @@ async def test_the_table_tells_what_is_perhaps_the_same_software(arnia: Node, he
 
 async def test_what_is_not_known_is_said(arnia: Node, here: None) -> None:
     assert await _said("CVE-2099-1") == (1, "no incident that you may see is known as CVE-2099-1")
-    assert (await _said())[1].startswith("no open incident hits a deployment of arnia")
+    assert (await _said())[1].startswith("no open incident affects a deployment of arnia")
 
 
 def test_the_command_explains_itself() -> None:

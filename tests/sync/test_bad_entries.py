@@ -97,7 +97,7 @@ def too_wordy(words: Iterator[str] | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("entry", "reason"), BAD.values(), ids=BAD)
-async def test_a_bad_entry_is_set_aside_and_stops_nothing(
+async def test_a_bad_entry_is_rejected_and_stops_nothing(
     arnia: Node, look: Any, entry: FeedEntry, reason: str
 ) -> None:
     taken = await take(arnia, an_entry(1), entry, an_entry(3))
