@@ -113,7 +113,7 @@ def _show_deployments(operator: OperatorExposure) -> None:
     if operator.unconfirmed:
         click.echo(
             f"    {operator.unconfirmed} are said to be fixed,"
-            " and their records still name a version that is hit"
+            " and their records still name an affected version"
         )
 
 
