@@ -46,12 +46,12 @@ class ExposedBodies(msgspec.Struct, frozen=True):
         path="/v1/incidents/{origin:str}/{key:str}/exposure",
         right=READER,
         tag="exposure",
-        answers=(Answer(200, "Who is hit, as far as the caller may see", {JSON: IncidentExposure}),),
+        answers=(Answer(200, "Who is affected, as far as the caller may see", {JSON: IncidentExposure}),),
         errors=(NotFound, Retracted),
     )
 )
 async def incident_exposure(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-    """Tell who is hit by an incident, who has answered, and whom that leaves."""
+    """Show who is affected by an incident, who has answered, and whom that leaves."""
     _refuse_parameters(request)
     view = await exposure.of_incident(node_of(request), origin, key, by=caller_of(request))
     return json_answer(view, headers=HEADERS)
@@ -70,7 +70,7 @@ async def incident_exposure(request: Request[Any, Any, Any], origin: str, key: s
     )
 )
 async def exposed_bodies(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-    """List the communes and groupings that deployments hit by an incident serve: who must be told."""
+    """List the communes and groupings that deployments affected by an incident serve: whom to call."""
     _refuse_parameters(request)
     bodies, through = await exposure.bodies_of_incident(node_of(request), origin, key, by=caller_of(request))
     return json_answer(ExposedBodies(through, bodies), headers=HEADERS)
@@ -84,12 +84,12 @@ async def exposed_bodies(request: Request[Any, Any, Any], origin: str, key: str)
         path="/v1/solutions/{origin:str}/{key:str}/exposure",
         right=READER,
         tag="exposure",
-        answers=(Answer(200, "The open incidents and who is hit", {JSON: SolutionExposure}),),
+        answers=(Answer(200, "The open incidents and who is affected", {JSON: SolutionExposure}),),
         errors=(NotFound,),
     )
 )
 async def solution_exposure(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-    """Tell who is hit by the open incidents of a solution."""
+    """Show who is affected by the open incidents of a solution."""
     _refuse_parameters(request)
     view = await exposure.of_solution(node_of(request), origin, key, by=caller_of(request))
     return json_answer(view, headers=HEADERS)
@@ -112,7 +112,7 @@ async def solution_exposure(request: Request[Any, Any, Any], origin: str, key: s
     )
 )
 async def own_exposure(request: Request[Any, Any, Any]) -> ASGIResponse:
-    """List the open incidents that hit your own deployments, or may hit them."""
+    """List the open incidents that affect your own deployments, or may affect them."""
     pairs = list(request.query_params.multi_items())
     for name, _ in pairs:
         if name not in OWN_PARAMETERS:

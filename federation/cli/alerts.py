@@ -50,7 +50,7 @@ async def subscription_add(
 ) -> None:
     """Have somebody told of events from now on, and print the secret that webhooks are signed with, once.
 
-    Of what goes on already (an incident that hits you, a peer that is silent) it is told at once; of
+    Of what goes on already (an incident that affects you, a peer that is silent) it is told at once; of
     incidents published before, it is not.
     """
     asked: dict[str, Any] = {

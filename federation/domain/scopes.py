@@ -10,7 +10,7 @@ SCOPES: dict[str, str] = {
         for kind in TYPES.values()
         for verb, does in (("read", "Read"), ("write", "Publish, revise and retract"))
     },
-    "exposure.read": "Ask who is hit: incidents, deployments and statements added up",
+    "exposure.read": "Ask who is affected: incidents, deployments and statements added up",
     "subscriptions.read": "See who is told of what, and what became of it",
     "subscriptions.write": "Have somebody told of events, by webhook or e-mail",
     "deadlines.read": "See the reporting deadlines",

@@ -61,7 +61,7 @@ KEPT = timedelta(days=90)
 DELIVERING = 4
 """How many at a time deliver what is due: a receiver that says nothing keeps one or two of them busy."""
 MAX_PAGES = 20
-"""Pages of open incidents that are looked at for what hits one's own, the newest."""
+"""Pages of open incidents that are read to find those that affect one's own deployments, the newest."""
 OF_OWN: frozenset[AlertEvent] = frozenset({"incident.affects-mine", "incident.unanswered"})
 GONE = "the receiver is gone (410)"
 TOLD = ("title", "kind", "status", "severity")
@@ -205,7 +205,7 @@ async def notice(node: Node, *, began: datetime | None = None) -> int:
         last = await reading.alerts.last_arrival()
     if not wanted:
         return 0
-    # What arrives from here on is looked at the next time: what hits us was worked out without it.
+    # What arrives from here on is looked at the next time: what affects us was computed without it.
     own = await _own(node) if any(OF_OWN & {*one.events} for one in wanted) else ()
     made = 0
     more = True
@@ -275,7 +275,7 @@ def _arrived(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
 
 
 async def _own(node: Node) -> tuple[OwnLine, ...]:
-    """The open incidents that hit deployments of one's own, or may."""
+    """The open incidents that affect deployments of one's own, or may."""
     found: list[OwnLine] = []
     place: PageKey | None = None
     for _ in range(MAX_PAGES):
@@ -301,7 +301,7 @@ def _unanswered(node: Node, own: Sequence[OwnLine], one: Subscription) -> Iterat
 
 
 def _own_alert(node: Node, event: AlertEvent, line: OwnLine) -> Alert:
-    """Numbers and links: whom it hits is the operator's own, the incident's content may not be."""
+    """Numbers and links: whom it affects is the operator's own, the incident's content may not be."""
     id_ = line.incident.id
     return _alert(
         node,

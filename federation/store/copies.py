@@ -12,12 +12,12 @@ from federation.domain.feed import FeedName, FeedState
 from federation.store.checkpoints import CREATE_DIGEST, RESET_DIGEST, state_columns
 from federation.store.feeds import FEED_COLUMNS, LOCK_FEEDS
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import Moment, copies, feeds, set_aside
+from federation.store.tables import Moment, copies, feeds, rejected_entries
 
 _COLUMNS = (
     copies.c.compared, copies.c.detail, copies.c.verified_seq, copies.c.verified_at, copies.c.expires_at,
     copies.c.newest, copies.c.via, copies.c.withdrawn_epoch, copies.c.withdrawn, copies.c.purged,
-    copies.c.receipted, copies.c.braked, copies.c.braked_at, copies.c.confirmed, copies.c.tried,
+    copies.c.receipted, copies.c.paused, copies.c.paused_at, copies.c.confirmed, copies.c.tried,
     copies.c.tried_at,
 )  # fmt: skip
 _FIND = Statement(select(*_COLUMNS).where(copies.c.feed == param("feed")))
@@ -26,7 +26,11 @@ _LIST = Statement(
     .join(feeds, feeds.c.id == copies.c.feed)
     .order_by(feeds.c.origin, feeds.c.audience)
 )
-_has_unreported = select(set_aside.c.feed).where(set_aside.c.feed == feeds.c.id, ~set_aside.c.told).exists()
+_has_unreported = (
+    select(rejected_entries.c.feed)
+    .where(rejected_entries.c.feed == feeds.c.id, ~rejected_entries.c.reported)
+    .exists()
+)
 _LIST_OF_ORIGIN = Statement(
     select(*FEED_COLUMNS, _has_unreported, copies.c.feed, *_COLUMNS)
     .outerjoin(copies, copies.c.feed == feeds.c.id)
@@ -61,7 +65,7 @@ compared AS (
         verified_seq = $2, verified_at = $7, expires_at = $8, newest = greatest(newest, $7)
     WHERE feed = $1
 ),
-cleared AS (DELETE FROM set_aside WHERE feed = $1)
+cleared AS (DELETE FROM rejected_entries WHERE feed = $1)
 SELECT count(*) < $2 - (SELECT seq FROM confirmed)
 FROM records WHERE feed = $1 AND seq > (SELECT seq FROM confirmed) AND seq <= $2
 """
@@ -118,24 +122,24 @@ _MARK_RECEIPT_SENT = Statement(
 _PAUSE = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"))
-    .values(braked=param("reason", Text), braked_at=func.coalesce(copies.c.braked_at, func.now()))
+    .values(paused=param("reason", Text), paused_at=func.coalesce(copies.c.paused_at, func.now()))
 )
 _CONFIRM = Statement(
     update(copies)
-    .where(copies.c.feed == param("feed"), copies.c.braked.is_not(None))
-    .values(braked=None, braked_at=None, confirmed=True)
+    .where(copies.c.feed == param("feed"), copies.c.paused.is_not(None))
+    .values(paused=None, paused_at=None, confirmed=True)
 )
 _CLEAR_CONFIRMATION = Statement(
     update(copies)
-    .where(copies.c.feed == param("feed"), copies.c.confirmed | copies.c.braked.is_not(None))
-    .values(braked=None, braked_at=None, confirmed=False)
+    .where(copies.c.feed == param("feed"), copies.c.confirmed | copies.c.paused.is_not(None))
+    .values(paused=None, paused_at=None, confirmed=False)
 )
 _RESET = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"))
     .values(
         compared=None, detail=None, verified_seq=None, verified_at=None, expires_at=None, newest=None,
-        via=None, braked=None, braked_at=None, confirmed=False, tried=None, tried_at=None,
+        via=None, paused=None, paused_at=None, confirmed=False, tried=None, tried_at=None,
     )
 )  # fmt: skip
 _DROP_RECORDS = """
@@ -159,7 +163,7 @@ SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
 _AFTER_DROP = (
     # Numbers below zero are in the way of no entry, and the change log still has the withdrawals.
     "UPDATE withdrawals SET seq = -arrived WHERE feed = $1",
-    "DELETE FROM set_aside WHERE feed = $1",
+    "DELETE FROM rejected_entries WHERE feed = $1",
     "UPDATE feeds SET epoch = NULL, head = 0, live = 0, remote_head = NULL, retained_from = 0 WHERE id = $1",
 )
 

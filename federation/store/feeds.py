@@ -48,7 +48,7 @@ WITH feed AS (
 )
 SELECT feed.*,
     EXISTS (SELECT FROM withdrawals WHERE feed = feed.id AND seq > 0) AS withdrew,
-    EXISTS (SELECT FROM set_aside WHERE feed = feed.id) AS set_aside,
+    EXISTS (SELECT FROM rejected_entries WHERE feed = feed.id) AS set_aside,
     stored.*
 FROM feed LEFT JOIN (
     unnest($3::text[], $4::text[]) AS named(type, key) CROSS JOIN LATERAL (

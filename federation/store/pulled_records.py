@@ -124,10 +124,10 @@ place AS MATERIALIZED (
           )
       )
       AND (
-          NOT EXISTS (SELECT FROM set_aside WHERE feed = $18)
+          NOT EXISTS (SELECT FROM rejected_entries WHERE feed = $18)
           OR NOT EXISTS (
               SELECT FROM unnest($1::text[], $2::text[]) AS named(type, key)
-              JOIN set_aside AS r ON r.feed = $18 AND r.type = named.type AND r.key = named.key
+              JOIN rejected_entries AS r ON r.feed = $18 AND r.type = named.type AND r.key = named.key
           )
       )
     FOR NO KEY UPDATE

@@ -92,7 +92,8 @@ async def left_behind(node: Node) -> tuple[Any, ...]:
         connection = tx.records._session.connection
         rows = await connection.fetch(
             "SELECT count(*), coalesce(sum(revision), 0) FROM records"
-            " UNION ALL SELECT count(*), 0 FROM withdrawals UNION ALL SELECT count(*), 0 FROM set_aside"
+            " UNION ALL SELECT count(*), 0 FROM withdrawals"
+            " UNION ALL SELECT count(*), 0 FROM rejected_entries"
         )
     return (
         state.arrival,

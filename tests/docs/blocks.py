@@ -406,7 +406,7 @@ def alerting() -> str:
         ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
         ("An incident that is untouched for longer is no news", f"{alerts.NEWS.days} days"),
         (
-            "Open incidents that are looked at for what hits one's own",
+            "Open incidents that are read to find those that affect one's own",
             number(alerts.MAX_PAGES * query.MAX_PAGE),
         ),
         ("Alerts that were delivered or parked are kept", f"{alerts.KEPT.days} days, and while they go on"),

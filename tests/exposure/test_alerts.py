@@ -676,7 +676,7 @@ async def test_a_record_that_is_rejected_is_told_with_its_reason_and_nothing_of_
     await copy(arnia, "deployment", "megalis/a", running())
     async with arnia.store.write() as tx:
         await tx.records._session.connection.execute(
-            "INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)"
+            "INSERT INTO rejected_entries (feed, type, key, seq, revision, reason, detail)"
             " SELECT id, 'incident', 'x', 7, 1, 'bad-document', 'canari' FROM feeds WHERE origin = 'megalis'"
         )
     for _ in range(2):

@@ -97,7 +97,7 @@ def too_wordy(words: Iterator[str] | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("entry", "reason"), BAD.values(), ids=BAD)
-async def test_a_bad_entry_is_set_aside_and_stops_nothing(
+async def test_a_bad_entry_is_rejected_and_stops_nothing(
     arnia: Node, look: Any, entry: FeedEntry, reason: str
 ) -> None:
     taken = await take(arnia, an_entry(1), entry, an_entry(3))
@@ -239,7 +239,7 @@ async def test_what_was_set_aside_says_why_and_never_shows_the_content(arnia: No
         an_entry(4, a_document(key="k4", created_at="2026-02-30T00:00:00Z", same_as=[f"urn:{secret}"])),
         an_entry(5, a_document(key="k5", content=a_solution(name=f"{secret}\u202e"))),
     )
-    asides = await look.fetch("SELECT s::text FROM set_aside s")
+    asides = await look.fetch("SELECT s::text FROM rejected_entries s")
     assert len(asides) == 5
     assert not [row[0] for row in asides if secret in row[0]]
 
@@ -297,7 +297,7 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
     caplog.clear()
     taken = await take(arnia, *bad, *more)
     assert taken.rejected == {"bad-hash": 21}
-    rows = await look.fetch("SELECT key, seq FROM set_aside ORDER BY seq")
+    rows = await look.fetch("SELECT key, seq FROM rejected_entries ORDER BY seq")
     assert [(row["key"], row["seq"]) for row in rows] == [
         ("k1", 1), ("k2", 2), ("k3", 9), ("k4", 10), ("k5", 11), ("k6", 12), ("k7", 13), ("k8", 14),
         ("k9", 15), ("k10", 16),
@@ -328,7 +328,7 @@ async def test_a_record_that_the_database_does_not_take_is_set_aside_alone(
     assert await reasons(arnia) == {f"k{n}": "not-storable" for n in at_fault}
     assert await held(arnia) == {f"k{n}": 1 for n in range(1, 10) if n not in at_fault}
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 9
-    detail = await look.fetchval("SELECT detail FROM set_aside LIMIT 1")
+    detail = await look.fetchval("SELECT detail FROM rejected_entries LIMIT 1")
     assert detail == "the record cannot be stored: SQLSTATE 54000"
     await counts_are_true(look)
     monkeypatch.undo()
