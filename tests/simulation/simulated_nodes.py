@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-import federation.domain.checkpoint
+import federation.domain.copy
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
@@ -497,9 +497,9 @@ async def a_world(
             stores[operator] = FusedStore(store._varied, store._fixed, store._dsn)
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (
-            mock.patch.object(repair, "PAUSE", 0),
-            mock.patch.object(peer_client, "SLICE", 3),
-            mock.patch.object(federation.domain.checkpoint, "MAX_REMOVED", BRAKE),
+            mock.patch.object(repair, "RETRY_SECONDS", 0),
+            mock.patch.object(peer_client, "BATCH_ENTRIES", 3),
+            mock.patch.object(federation.domain.copy, "MAX_REMOVED", BRAKE),
             mock.patch.object(epochs, "mint_epoch", world.mint_epoch),
         ):
             stack.enter_context(patch)
