@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import asyncpg
 
 from bench.servers import serve
-from federation.api.feeds import change_line
+from federation.api.entries import change_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES

@@ -186,7 +186,7 @@ class InMemory:
         self._limit = limit
 
     async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
-        from federation.api.feeds import entry_line
+        from federation.api.entries import entry_line
         from federation.sync.peer_client import PeerSource
 
         more = True

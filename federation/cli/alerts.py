@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.domain.alert import EVENTS, MEANING, NewSubscription
+from federation.domain.alert import EVENTS, MEANING, AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
 from federation.node import alerts
-from federation.store.alerts import MOST_LISTED, AlertState, Subscription
+from federation.store.alerts import MOST_LISTED, Subscription
 
 
 @click.group()

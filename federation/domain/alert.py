@@ -165,3 +165,18 @@ def next_wait(attempts: int, *, asked: float | None = None, chance: random.Rando
     ceiling = min(MAX_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
     wait = (chance or random).uniform(ceiling / 2, ceiling)
     return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT)))
+
+
+class AlertState(msgspec.Struct, frozen=True):
+    """An alert and what became of it."""
+
+    id: str
+    subscription: str
+    event: str
+    subject: str
+    at: datetime
+    attempts: int
+    next_try_at: datetime | None
+    delivered_at: datetime | None
+    parked_at: datetime | None
+    failure: str | None

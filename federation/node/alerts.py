@@ -25,6 +25,7 @@ from federation.domain.alert import (
     TEST,
     Alert,
     AlertEvent,
+    AlertState,
     NewSubscription,
     a_webhook_secret,
     is_mailbox,
@@ -111,6 +112,18 @@ async def subscribe(node: Node, wanted: NewSubscription, *, by: str) -> Subscrib
             detail={"to": to or "", "events": " ".join(wanted.events)},
         )
     return made
+
+
+async def list_subscriptions(node: Node) -> tuple[Subscription, ...]:
+    """All subscriptions of the node."""
+    async with node.store.read() as tx:
+        return await tx.alerts.subscriptions()
+
+
+async def list_alerts(node: Node, *, parked: bool) -> tuple[AlertState, ...]:
+    """The last alerts, newest first; with ``parked`` those that were given up."""
+    async with node.store.read() as tx:
+        return await tx.alerts.listed(parked=parked)
 
 
 async def unsubscribe(node: Node, id_: str, *, by: str) -> None:

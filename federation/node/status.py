@@ -1,10 +1,14 @@
-"""The state of the node and its copies, for metrics."""
+"""The state of the node and its copies: for metrics, health checks and the public descriptor."""
 
 from __future__ import annotations
 
 from typing import get_args
 
+import msgspec
+
 from federation.domain.copy import CopyStateName
+from federation.domain.errors import Unavailable
+from federation.domain.visibility import anonymous
 from federation.node import copy_views
 from federation.node.node import Node
 from federation.telemetry import Metrics
@@ -43,3 +47,23 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
     metrics.alerts_pending.labels("waiting").set(waiting)
     metrics.alerts_pending.labels("parked").set(parked)
     return metrics.exposition()
+
+
+async def check_ready(node: Node) -> None:
+    """Raises Unavailable unless the database answers and the node is not stopping."""
+    if node.stopping.is_set():
+        raise Unavailable("the node is stopping")
+    async with node.store.read() as tx:
+        await tx.feeds.state()
+
+
+async def public_contacts(node: Node) -> tuple[str | None, str | None]:
+    """Contact and security contact of the operator, where its own record is CLEAR."""
+    async with node.store.read() as tx:
+        record = await tx.records.find(
+            "operator", node.operator, node.operator, visible_to=anonymous(node.operator)
+        )
+    if record is None or record.retracted:
+        return None, None
+    content = msgspec.json.decode(record.document)["content"]
+    return content["contact"], content["security_contact"]

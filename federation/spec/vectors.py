@@ -18,8 +18,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from federation.api.entries import entry_line
 from federation.api.examples import DRAFTS
-from federation.api.feeds import entry_line
 from federation.domain.canonical import canonical
 from federation.domain.checkpoint import (
     BUCKETS,

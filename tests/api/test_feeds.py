@@ -228,7 +228,7 @@ async def test_who_does_not_wait_is_told_the_heads_alone(peer: httpx2.AsyncClien
 async def test_more_than_a_page_of_news_is_left_to_be_asked_for(
     peer: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_feeds, "NEWS", 2)
+    monkeypatch.setattr(api_feeds, "MAX_INLINE_ENTRIES", 2)
 
     async def upload(keys: str) -> None:
         body = b"".join(json.dumps({"key": key, "content": a_solution()}).encode() + b"\n" for key in keys)
@@ -243,7 +243,7 @@ async def test_news_of_many_bytes_are_left_to_be_asked_for(
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(await told_while_waiting(arnia, peer, publish(arnia, "solution", "one", a_solution()))) == 3
-    monkeypatch.setattr(api_feeds, "NEWS_BYTES", 100)
+    monkeypatch.setattr(api_feeds, "MAX_INLINE_BYTES", 100)
     assert len(await told_while_waiting(arnia, peer, publish(arnia, "solution", "two", a_solution()))) == 1
 
 

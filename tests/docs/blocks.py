@@ -16,7 +16,7 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation.api import caller, feeds, guard, oauth, openapi, records
+from federation.api import caller, change_log, guard, oauth, openapi, uploads
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
 from federation.cli import main
@@ -40,7 +40,7 @@ from federation.domain.draft import Draft
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alerts, keys, previews, receipts
+from federation.node import alerts, keys, previews, receipts, tokens
 from federation.node import node as node_module
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
@@ -283,19 +283,19 @@ def limits() -> str:
     rows: tuple[tuple[str, str, str], ...] = (
         ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
         ("Body of a token request", size(oauth.MAX_FORM), "413"),
-        ("Query string", size(guard.MAX_QUERY), "413"),
+        ("Query string", size(guard.MAX_QUERY_BYTES), "413"),
         ("Objects and arrays inside one another", number(canonical.MAX_DEPTH), "400"),
         ("Integers", "±(2^53 − 1)", "400"),
         ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),
         ("Values of all filters together", number(query.MOST_VALUES), "400"),
         ("Characters of `q`", number(query.LONGEST_WORDS), "400"),
         ("Exact totals", f"up to {number(query.MOST_COUNTED)}", "`total_is_exact` is false"),
-        ("Lines of an upload", number(records.BULK_LINES), "a line of the report"),
-        ("Bytes of an upload", size(records.BULK_BYTES), "413, or a line of the report"),
-        ("Bytes of a line of an upload", size(records.BULK_LINE), "a line of the report"),
+        ("Lines of an upload", number(uploads.MAX_LINES), "a line of the report"),
+        ("Bytes of an upload", size(uploads.MAX_UPLOAD_BYTES), "413, or a line of the report"),
+        ("Bytes of a line of an upload", size(uploads.MAX_LINE_BYTES), "a line of the report"),
         (
             "Records of an upload kept in one transaction",
-            f"{number(records.BATCH)} or {size(records.BATCH_BYTES)}",
+            f"{number(uploads.BATCH_LINES)} or {size(uploads.BATCH_BYTES)}",
             "–",
         ),
         ("Entries of a page of a feed or of changes", number(feed.PAGE_ENTRIES), "400"),
@@ -314,10 +314,10 @@ def limits() -> str:
             number(store_receipts.MAX_LISTED),
             "the newest",
         ),
-        ("Silence in a stream of events, before a comment line", seconds(feeds.HEARTBEAT), "–"),
+        ("Silence in a stream of events, before a comment line", seconds(change_log.HEARTBEAT_SECONDS), "–"),
         ("Life of an access token", seconds(caller.LIFETIME), "401"),
         ("Length of an access token", size(caller.MAX_TOKEN), "401"),
-        ("Life of a client assertion", seconds(oauth.LONGEST_ASSERTION), "401"),
+        ("Life of a client assertion", seconds(tokens.MAX_ASSERTION_SECONDS), "401"),
         ("Difference of clocks", seconds(keys.LEEWAY), "401"),
         ("Time to send the headers of a request", seconds(serve.HEADER_MILLISECONDS / 1000), "closed"),
         ("Requests of one client or peer", rate(known, "RATE"), "429"),

@@ -11,14 +11,22 @@ from typing import Any
 
 import pytest
 
-from federation.domain.alert import ATTEMPT, LEASE, PATIENCE, NewSubscription, next_wait, signature
+from federation.domain.alert import (
+    ATTEMPT,
+    LEASE,
+    PATIENCE,
+    AlertState,
+    NewSubscription,
+    next_wait,
+    signature,
+)
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, Unreachable
 from federation.domain.visibility import itself
 from federation.node import alerts, records
 from federation.node.node import Node
 from federation.server import maintenance
-from federation.store.alerts import DUE_OF_ONE, AlertState
+from federation.store.alerts import DUE_OF_ONE
 from federation.sync.network import Network
 from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases

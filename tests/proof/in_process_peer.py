@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from federation.api.feeds import entry_line
+from federation.api.entries import entry_line
 from federation.domain.checkpoint import Leaves, SignedDigests
 from federation.domain.entry import EntryPage, FeedEntry, RejectedEntry, read_entry, unreadable
 from federation.domain.errors import Invalid

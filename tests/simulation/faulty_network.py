@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from federation.api.feeds import entry_line, numbers_of
+from federation.api.entries import entry_line
+from federation.api.requests import numbers_of
 from federation.domain.alert import Letter
 from federation.domain.canonical import canonical
 from federation.domain.errors import CursorExpired, Refused, Unreachable
