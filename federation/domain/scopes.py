@@ -1,4 +1,4 @@
-"""What a token can carry: one scope per type and verb, and a few for the node itself."""
+"""Scopes of tokens: one per type and verb, and a few for the node itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCOPES: dict[str, str] = {
     "peers.read": "See the peers of this node and how their feeds are doing",
     "node.admin": "Administer the node",
 }
-"""Every scope there is, and what it lets a client do."""
+"""Every scope, and the acts it allows a client."""
 
 PEER_SCOPES = frozenset(
     {
@@ -29,4 +29,4 @@ PEER_SCOPES = frozenset(
         *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group"),
     }
 )
-"""What a peer's token carries. Whom it may see records of is decided at each request, not here."""
+"""Scopes of a peer's token. The records it may see are decided at each request, not here."""

@@ -5,6 +5,7 @@ Each is broken on purpose in a copy of the package, with every offending import 
 
 from __future__ import annotations
 
+import ast
 import itertools
 import os
 import shutil
@@ -101,3 +102,25 @@ def test_a_new_module_without_a_layer_is_refused(copy: Path, cache: Path, name: 
     kept, report = linted(copy, cache)
     assert not kept
     assert "federation.helpers" in report
+
+
+def stores_used(source: str) -> list[str]:
+    """Expressions by which a module would reach the store of a node, and open a transaction."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr == "store"
+    ]
+
+
+@pytest.mark.parametrize("package", ["api", "web"])
+def test_machines_and_pages_open_no_transaction(package: str) -> None:
+    modules = list((ROOT / "federation" / package).rglob("*.py"))
+    assert modules
+    assert {path.name: found for path in modules if (found := stores_used(path.read_text()))} == {}
+
+
+def test_a_transaction_that_is_opened_there_would_be_found() -> None:
+    assert stores_used("async with node.store.read() as tx: pass") == ["node.store"]
+    assert stores_used("async with node_of(request).store.write() as tx: pass") == ["node_of(request).store"]
+    assert stores_used("stored = node.restore()") == []
