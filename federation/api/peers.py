@@ -186,7 +186,7 @@ async def confirm(request: Request[Any, Any, Any], operator: str) -> ASGIRespons
 @handles(
     Operation(
         act="disconnect",
-        id="disconnect",
+        id="disconnectNode",
         method="DELETE",
         path="/v1/peers/self",
         right=Right("feeds.read", caller="peer"),
