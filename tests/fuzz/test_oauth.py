@@ -19,7 +19,7 @@ from federation.api import caller, guard, handlers, oauth
 from federation.api.operations import ANYONE, Operation
 from federation.domain.errors import Unauthenticated
 from federation.domain.visibility import Caller
-from federation.node import invitations, keys, peers, tokens
+from federation.node import invitations, keys, tokens
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
@@ -77,7 +77,7 @@ def signatures_unchecked(patch: pytest.MonkeyPatch) -> None:
         assert isinstance(claims, dict)
         return claims
 
-    for module in (tokens, caller, peers):
+    for module in (tokens, caller, invitations):
         patch.setattr(module, "verify_jwt", verified)
 
 
