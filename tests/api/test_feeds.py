@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from federation.api import feeds as api_feeds
+from federation.api import requests
 from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName, mint_epoch
 from federation.domain.visibility import itself
@@ -41,7 +42,7 @@ async def epoch(client: httpx2.AsyncClient) -> str:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that lets callers wait for an hour."""
-    monkeypatch.setattr(api_feeds, "LONGEST_WAIT", HOUR)
+    monkeypatch.setattr(requests, "LONGEST_WAIT", HOUR)
 
 
 # Heads

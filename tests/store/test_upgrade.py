@@ -12,7 +12,7 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
-from federation.node import alerts, copies, deadlines, peer_views
+from federation.node import alerts, copy_views, deadlines, peer_views
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.http_client import NextDoor, fine, refused
@@ -175,7 +175,7 @@ async def test_the_audit_trail_of_an_earlier_program_is_left_and_holds(upgraded:
 
 async def test_rejected_entries_and_paused_removals_of_an_earlier_program_are_there(upgraded: str) -> None:
     async with a_node("arnia", upgraded) as node:
-        (copy,) = (await copies.copies(node)).values()
+        (copy,) = (await copy_views.copies(node)).values()
         assert copy.paused == "603 of 812"
         assert copy.alarm == "removals await confirmation: 603 of 812"
         (entry,) = (await peer_views.peers(node)).rejected
