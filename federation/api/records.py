@@ -38,7 +38,7 @@ from federation.domain.content.statement import Statement
 from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.errors import Forbidden, Invalid, Refused, Retracted, TooLarge, TooSlow
 from federation.domain.feed import Lines
-from federation.domain.query import MOST_COUNTED, read_query
+from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import copies, exposure, records
@@ -435,7 +435,7 @@ async def some_records(request: Request[Any, Any, Any], kind: type[Content]) -> 
         ]
     if total is not None:
         parts.append(b',"total":%d,"total_is_exact":%s' % (
-            min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
+            min(total, MAX_TOTAL), b"true" if total <= MAX_TOTAL else b"false"
         ))  # fmt: skip
     return answer(b"".join([*parts, b"}"]), headers=headers)
 

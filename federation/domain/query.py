@@ -17,7 +17,7 @@ SORTS: tuple[str, ...] = get_args(Sort)
 
 PAGE = 50
 MAX_PAGE = 500
-MOST_COUNTED = 1_000
+MAX_TOTAL = 1_000
 """Totals are exact up to this number; beyond it they are said to be "at least"."""
 LONGEST_WORDS = 200
 MOST_VALUES = 50

@@ -34,7 +34,7 @@ def bounded(rows: SelectBase, *order: str, backwards: bool = False) -> Select[An
         own.label("own"),
         func.sum(own).over(**window).label("size"),
     ).subquery("sized")
-    fits = (sized.c.size <= param("most")) | (sized.c.size == sized.c.own)
+    fits = (sized.c.size <= param("max_bytes")) | (sized.c.size == sized.c.own)
     return (
         select(*(sized.c[column.name] for column in columns), sized.c.followed)
         .where(fits)

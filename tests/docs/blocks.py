@@ -248,7 +248,7 @@ def controls() -> str:
         "sort": f"{code(*query.SORTS)}; the first when not given.",
         "limit": f"Records on a page: {query.PAGE} when not given, {query.MAX_PAGE} at most.",
         "after": "The place that the last page named; take it from `Link` or `next`.",
-        "total": f"`true`: count what is found, exactly up to {number(query.MOST_COUNTED)}.",
+        "total": f"`true`: count what is found, exactly up to {number(query.MAX_TOTAL)}.",
     }
     return table(("parameter", "meaning"), ((f"`{name}`", words[name]) for name in query.CONTROLS))
 
@@ -288,7 +288,7 @@ def limits() -> str:
         ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),
         ("Values of all filters together", number(query.MOST_VALUES), "400"),
         ("Characters of `q`", number(query.LONGEST_WORDS), "400"),
-        ("Exact totals", f"up to {number(query.MOST_COUNTED)}", "`total_is_exact` is false"),
+        ("Exact totals", f"up to {number(query.MAX_TOTAL)}", "`total_is_exact` is false"),
         ("Lines of an upload", number(records.BULK_LINES), "a line of the report"),
         ("Bytes of an upload", size(records.BULK_BYTES), "413, or a line of the report"),
         ("Bytes of a line of an upload", size(records.BULK_LINE), "a line of the report"),
