@@ -62,7 +62,7 @@ def _scanned(shape: Shape, *columns: Any) -> Select[Any]:
 
 def _more_to_scan(shape: Shape) -> Any:
     """Whether the order has more than ``rows`` rows."""
-    counted = select(literal_column("1")).where(*_scan_conditions(shape)).limit(param("rows") + 1)
+    counted: Any = select(literal_column("1")).where(*_scan_conditions(shape)).limit(param("rows") + 1)
     total: Any = select(func.count()).select_from(counted.subquery("counted")).scalar_subquery()
     return total > param("rows")
 
