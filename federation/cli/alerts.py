@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.domain.alert import EVENTS, MEANING, NewSubscription
+from federation.domain.alert import EVENT_MEANINGS, EVENTS, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
-from federation.node import alerts
-from federation.store.alerts import MOST_LISTED, AlertState, Subscription
+from federation.node import alert_delivery, alerts
+from federation.store.alerts import MAX_LISTED, AlertState, Subscription
 
 
 @click.group()
@@ -23,7 +23,8 @@ def subscription() -> None:
 
 @subscription.command(
     "add",
-    epilog="\b\nEvents:\n" + "\n".join(f"  {event:<20} {meaning}" for event, meaning in MEANING.items()),
+    epilog="\b\nEvents:\n"
+    + "\n".join(f"  {event:<20} {meaning}" for event, meaning in EVENT_MEANINGS.items()),
 )
 @click.option(
     "--event", "events", multiple=True, required=True, type=click.Choice(EVENTS), metavar="EVENT",
@@ -97,7 +98,7 @@ async def subscription_list(as_json: bool) -> None:
 
 def _events(one: Subscription) -> str:
     hours = f"  (unanswered: {one.unanswered_hours} h)" if "incident.unanswered" in one.events else ""
-    state = "" if one.active else f"  told no more: {alerts.GONE}"
+    state = "" if one.active else f"  told no more: {alert_delivery.RECEIVER_GONE}"
     return f"{' '.join(one.events)}{hours}{state}"
 
 
@@ -126,7 +127,7 @@ async def subscription_test(id: str, as_json: bool) -> None:
     It is an event of its own (subscription.test), signed as all are, sent once and not kept.
     """
     async with node_here() as node:
-        to = await alerts.try_out(node, id)
+        to = await alert_delivery.send_test(node, id)
     where = to.webhook or to.email
     print_result(
         {"id": id, "delivered": True, "to": where}, as_json, lambda: click.echo(f"{where} has accepted it")
@@ -143,7 +144,7 @@ def alert() -> None:
 @click.option("--subscription", "of", metavar="ID", help="Those of one subscription.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, MOST_LISTED),
+    type=click.IntRange(1, MAX_LISTED),
     default=50,
     show_default=True,
     help="At most, the last ones.",
@@ -195,7 +196,7 @@ async def alert_replay(
     async with node_here() as node:
         if dry_run:
             async with node.store.read() as tx:
-                found = await tx.alerts.listed(parked=parked, of=of, limit=MOST_LISTED)
+                found = await tx.alerts.listed(parked=parked, of=of, limit=MAX_LISTED)
             several = [one.id for one in found if parked or one.id in ids]
             print_result(
                 {"dry_run": True, "alerts": several}, as_json, lambda: click.echo("\n".join(several))

@@ -29,7 +29,7 @@ AlertEvent = Literal[
 ]  # fmt: skip
 TestEvent = Literal["subscription.test"]
 EVENTS: tuple[AlertEvent, ...] = get_args(AlertEvent)
-MEANING: dict[AlertEvent, str] = {
+EVENT_MEANINGS: dict[AlertEvent, str] = {
     "incident.published": "an incident has been published by an operator",
     "incident.changed": "an incident has been revised, withdrawn or retracted",
     "incident.affects-mine": "an open incident affects deployments of one's own, or may affect them",
@@ -38,18 +38,18 @@ MEANING: dict[AlertEvent, str] = {
     "record.rejected": "an entry of a peer's feed has been rejected",
 }
 
-TEST: TestEvent = "subscription.test"
+TEST_EVENT: TestEvent = "subscription.test"
 """What a subscriber is told when an administrator tries whether it can be."""
-MEANING_OF_TEST = "somebody tries whether this subscription is told; nothing has happened"
+TEST_EVENT_MEANING = "somebody tries whether this subscription is told; nothing has happened"
 
-FIRST_WAIT = 5.0
-MAX_WAIT = 7_200.0
+MIN_WAIT_SECONDS = 5.0
+MAX_WAIT_SECONDS = 7_200.0
 """Bounds of the back-off between attempts, in seconds."""
-PATIENCE = timedelta(hours=24)
+MAX_DELIVERY_TIME = timedelta(hours=24)
 """After this an alert is parked: listed, and delivered again only when somebody says so."""
-LEASE = timedelta(minutes=3)
+ATTEMPT_LEASE = timedelta(minutes=3)
 """For so long an attempt is left to the process that made it."""
-ATTEMPT = timedelta(minutes=2)
+ATTEMPT_TIMEOUT = timedelta(minutes=2)
 """An attempt has ended after this, and before its lease has: else another process would make it, too."""
 
 
@@ -101,9 +101,9 @@ def is_mailbox(text: str) -> bool:
     return len(text) <= 254 and text.index("@") <= 64 if _MAILBOX.fullmatch(text) else False
 
 
-def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
+def compose_letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
     """An alert as an e-mail. Each of its values is in one line: what comes of a peer begins none."""
-    meaning = MEANING_OF_TEST if alert.event == TEST else MEANING[alert.event]
+    meaning = TEST_EVENT_MEANING if alert.event == TEST_EVENT else EVENT_MEANINGS[alert.event]
     return Letter(
         id=alert.id,
         to=to,
@@ -112,7 +112,7 @@ def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
             (
                 f"{meaning[0].upper()}{meaning[1:]}.",
                 "",
-                *(f"{name}: {_line(text, MAX_LINE_LENGTH)}" for name, text in _lines(alert.data)),
+                *(f"{name}: {_line(text, MAX_LINE_LENGTH)}" for name, text in _values(alert.data)),
                 "",
                 "-- ",
                 f"The federation node {node} tells this to {to} (subscription {subscription}).",
@@ -127,7 +127,7 @@ MAX_LINE_LENGTH = 800
 """Characters of a value in an e-mail; a line has 998 octets at most (RFC 5322, 2.1.1)."""
 
 
-def _lines(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _values(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in data.items():
         match value:
             case dict():  # a text in several languages
@@ -145,7 +145,7 @@ def _line(text: str, most: int) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-def a_webhook_secret() -> str:
+def mint_webhook_secret() -> str:
     """A new secret: 256 random bits as Standard Webhooks writes them."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
@@ -162,6 +162,6 @@ def next_wait(attempts: int, *, asked: float | None = None, chance: random.Rando
 
     Never less than the receiver asked for (``Retry-After``, in seconds), up to two hours as well.
     """
-    ceiling = min(MAX_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
+    ceiling = min(MAX_WAIT_SECONDS, MIN_WAIT_SECONDS * 2 ** min(attempts - 1, 20))
     wait = (chance or random).uniform(ceiling / 2, ceiling)
-    return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT)))
+    return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT_SECONDS)))

@@ -19,11 +19,11 @@ PAGE = 50
 MAX_PAGE = 500
 MAX_TOTAL = 1_000
 """Totals are exact up to this number; beyond it they are said to be "at least"."""
-LONGEST_WORDS = 200
-MOST_VALUES = 50
+MAX_WORDS_CHARACTERS = 200
+MAX_FILTER_VALUES = 50
 """Values of all filters together, at most."""
 
-COMMON = ("origin", "tlp")
+COMMON_FILTERS = ("origin", "tlp")
 """Filters that every type has."""
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
 
@@ -73,7 +73,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 def filters_of(kind: type[Content]) -> tuple[str, ...]:
     """Names of the filters of a type."""
-    return (*COMMON, *kind.filters)
+    return (*COMMON_FILTERS, *kind.filters)
 
 
 def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
@@ -95,29 +95,29 @@ def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
                 f"{name[:80]!r} cannot be asked of {kind.plural}; {', '.join(names + CONTROLS)} can",
                 pointer=f"?{name[:80]}",
             )
-    if sum(map(len, filters.values())) > MOST_VALUES:
-        raise Invalid(f"more than {MOST_VALUES} values are asked for")
+    if sum(map(len, filters.values())) > MAX_FILTER_VALUES:
+        raise Invalid(f"more than {MAX_FILTER_VALUES} values are asked for")
     sort = controls.get("sort", "-updated_at")
     if sort not in SORTS:
         raise Invalid(f"sort is one of {', '.join(SORTS)}", pointer="?sort")
     words = controls.get("q")
-    if words is not None and not 1 <= len(words) <= LONGEST_WORDS:
-        raise Invalid(f"q is a text of 1 to {LONGEST_WORDS} characters", pointer="?q")
+    if words is not None and not 1 <= len(words) <= MAX_WORDS_CHARACTERS:
+        raise Invalid(f"q is a text of 1 to {MAX_WORDS_CHARACTERS} characters", pointer="?q")
     return Query(
         kind=kind,
         facets=tuple((name, tuple(values)) for name, values in filters.items() if name != "beneficiary"),
-        beneficiaries=tuple(_beneficiary(value) for value in filters.get("beneficiary", ())),
+        beneficiaries=tuple(_read_beneficiary(value) for value in filters.get("beneficiary", ())),
         words=words,
-        updated_since=_moment(controls, "updated_since"),
-        updated_before=_moment(controls, "updated_before"),
+        updated_since=_read_time(controls, "updated_since"),
+        updated_before=_read_time(controls, "updated_before"),
         sort=sort,  # type: ignore[arg-type]
-        limit=_number(controls, "limit", PAGE, MAX_PAGE),
+        limit=_read_number(controls, "limit", PAGE, MAX_PAGE),
         after=PageKey.parse(controls["after"], sort) if "after" in controls else None,
-        total=_truth(controls, "total"),
+        total=_read_boolean(controls, "total"),
     )
 
 
-def _beneficiary(value: str) -> str:
+def _read_beneficiary(value: str) -> str:
     """``217100767`` is a SIREN, ``71076`` an INSEE code; anything else is written ``scheme:value``."""
     if ":" in value:
         return value
@@ -134,7 +134,7 @@ def _beneficiary(value: str) -> str:
     )
 
 
-def _moment(controls: dict[str, str], name: str) -> datetime | None:
+def _read_time(controls: dict[str, str], name: str) -> datetime | None:
     text = controls.get(name)
     if text is None:
         return None
@@ -151,7 +151,7 @@ def _moment(controls: dict[str, str], name: str) -> datetime | None:
     return moment
 
 
-def _number(controls: dict[str, str], name: str, otherwise: int, most: int) -> int:
+def _read_number(controls: dict[str, str], name: str, otherwise: int, most: int) -> int:
     text = controls.get(name)
     if text is None:
         return otherwise
@@ -160,7 +160,7 @@ def _number(controls: dict[str, str], name: str, otherwise: int, most: int) -> i
     return int(text)
 
 
-def _truth(controls: dict[str, str], name: str) -> bool:
+def _read_boolean(controls: dict[str, str], name: str) -> bool:
     match controls.get(name, "false"):
         case "true":
             return True

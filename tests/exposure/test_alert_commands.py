@@ -13,7 +13,7 @@ from federation.cli import main
 from federation.domain.alert import EVENTS
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.errors import Conflict, Invalid, NotFound
-from federation.node import alerts, deadlines
+from federation.node import alert_delivery, alert_scan, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
 from federation.telemetry import Metrics
@@ -115,7 +115,7 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
     text = await said(dsn, "alert", "list")
     assert "incident.published  arnia/two  waiting, tried once: the webhook answered 500  " in text
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=25)
-    await alerts.deliver(arnia)
+    await alert_delivery.deliver(arnia)
     parked = await told(dsn, "alert", "list", "--parked")
     assert {one["subject"] for one in parked} == {"arnia/one", "arnia/two"}
     assert await told(dsn, "alert", "list", "--subscription", "another") == []
@@ -257,7 +257,7 @@ async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(a
         ]
 
     await publish(arnia, "incident", "one", an_incident())
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     assert await counted() == ['{state="waiting"} 0.0', '{state="parked"} 0.0'], "it has not been tried yet"
     receiver.status = 500
     await settle(arnia)

@@ -12,7 +12,7 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
-from federation.node import alerts, deadlines
+from federation.node import alert_delivery, alert_scan, alerts, deadlines
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.asking import NextDoor, fine, refused
@@ -130,12 +130,12 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
         (one,) = await told(upgraded, "subscription", "list")
         assert one["events"] == ["incident.affects-mine", "record.rejected", "peer.stale"]
         assert await alerts.replay_parked(node, "s") == 3
-        assert await alerts.deliver(node) == 3
+        assert await alert_delivery.deliver(node) == 3
         assert {body["type"] for body in receiver.bodies} == set(one["events"])
         await publish(node, "deployment", "one", running())
         for key in ("cve", "other"):
             await publish(node, "incident", key, a_vulnerability())
-        assert await alerts.notice(node) == 1, "of arnia/cve an alert was made before the upgrade"
+        assert await alert_scan.add_alerts(node) == 1, "of arnia/cve an alert was made before the upgrade"
         async with looking(upgraded) as look:
             await look.execute(
                 "WITH feed AS ("
@@ -144,7 +144,7 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
                 " SELECT id, 'incident', key, seq, 1, 'bad-document', ''"
                 " FROM feed, (VALUES ('x', 7), ('y', 8)) AS rejected (key, seq)"
             )
-            assert await alerts.notice(node) == 1, "of megalis/x an alert was made before the upgrade"
+            assert await alert_scan.add_alerts(node) == 1, "of megalis/x an alert was made before the upgrade"
             names = await look.fetch("SELECT name FROM alerts WHERE id IN ('a', 'b', 'c') ORDER BY id")
         assert [row[0] for row in names] == [
             "incident.affects-mine arnia/cve",
