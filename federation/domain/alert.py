@@ -1,4 +1,4 @@
-"""Alerts: what a subscriber is told of, once for each event, and how patiently.
+"""Alerts: events, messages and signatures, and the times between attempts.
 
 Webhooks are signed after Standard Webhooks 1.0 (https://www.standardwebhooks.com): the identifier, the time
 and the body under HMAC-SHA256. The identifier of an alert is the same at each attempt, so that a receiver
@@ -54,7 +54,7 @@ ATTEMPT_TIMEOUT = timedelta(minutes=2)
 
 
 class NewSubscription(Part, frozen=True, kw_only=True):
-    """What a subscriber wants to be told of, and how."""
+    """Events, and the receiver of their alerts."""
 
     events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=6)]
     webhook: Url | None = None
@@ -97,7 +97,7 @@ _MAILBOX = re.compile(
 
 
 def is_mailbox(text: str) -> bool:
-    """Whether this is one address that everybody reads alike: of the forms of RFC 5321 the plain one."""
+    """True for a plain address: of the forms of RFC 5321 the one that all software reads alike."""
     return len(text) <= 254 and text.index("@") <= 64 if _MAILBOX.fullmatch(text) else False
 
 
@@ -140,9 +140,9 @@ def _values(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, str(value)
 
 
-def _line(text: str, most: int) -> str:
-    shown = " ".join(printable(text, most + 1).replace("\ufffd", " ").split())
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+def _line(text: str, max_length: int) -> str:
+    shown = " ".join(printable(text, max_length + 1).replace("\ufffd", " ").split())
+    return shown if len(shown) <= max_length else f"{shown[: max_length - 1]}…"
 
 
 def mint_webhook_secret() -> str:
@@ -157,11 +157,13 @@ def signature(secret: str, id_: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
 
 
-def next_wait(attempts: int, *, asked: float | None = None, chance: random.Random | None = None) -> timedelta:
-    """How long to wait after so many attempts: doubled each time up to two hours, with jitter.
+def next_wait(
+    attempts: int, *, retry_after: float | None = None, chance: random.Random | None = None
+) -> timedelta:
+    """Wait after so many attempts: doubled each time up to two hours, with jitter.
 
     Never less than the receiver asked for (``Retry-After``, in seconds), up to two hours as well.
     """
     ceiling = min(MAX_WAIT_SECONDS, MIN_WAIT_SECONDS * 2 ** min(attempts - 1, 20))
     wait = (chance or random).uniform(ceiling / 2, ceiling)
-    return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT_SECONDS)))
+    return timedelta(seconds=max(wait, min(retry_after or 0.0, MAX_WAIT_SECONDS)))

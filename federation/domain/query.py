@@ -1,4 +1,4 @@
-"""What can be asked of a collection."""
+"""Queries of a collection: their parameters, and their pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SORTS: tuple[str, ...] = get_args(Sort)
 PAGE = 50
 MAX_PAGE = 500
 MAX_TOTAL = 1_000
-"""Totals are exact up to this number; beyond it they are said to be "at least"."""
+"""Totals are exact up to this number; beyond it they are reported as "at least"."""
 MAX_WORDS_CHARACTERS = 200
 MAX_FILTER_VALUES = 50
 """Values of all filters together, at most."""
@@ -29,7 +29,7 @@ CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "t
 
 
 class PageKey(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended: the sort key of its last record."""
+    """Sort key of the last record of a page: the next page begins after it."""
 
     sort: Sort
     updated_at: datetime
@@ -41,26 +41,26 @@ class PageKey(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def parse(cls, text: str, sort: str) -> PageKey:
-        """Raises Invalid for what no answer with this sort order has given."""
+        """Raises Invalid for a text that is no page key of this sort order."""
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            place = msgspec.msgpack.decode(raw, type=cls)
+            page_key = msgspec.msgpack.decode(raw, type=cls)
         except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError):
             raise Invalid("after is not a place that an answer has given", pointer="?after") from None
-        if place.updated_at.tzinfo is None or not 1970 <= place.updated_at.year <= 2200:
+        if page_key.updated_at.tzinfo is None or not 1970 <= page_key.updated_at.year <= 2200:
             raise Invalid("after is not a place that an answer has given", pointer="?after")
-        if place.sort != sort or "\x00" in place.origin + place.key:
+        if page_key.sort != sort or "\x00" in page_key.origin + page_key.key:
             raise Invalid("after was given by an answer with another sort order", pointer="?after")
-        return place
+        return page_key
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """A question to a collection. Values of one filter are alternatives, filters are all demanded."""
+    """A query of a collection. A record must pass all filters, with one of the values of each."""
 
     kind: type[Content]
     facets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     either: tuple[tuple[str, str], ...] = ()
-    """Pairs of filter and value of which one is demanded."""
+    """Pairs of filter and value: a record must have one of them."""
     beneficiaries: tuple[str, ...] = ()
     words: str | None = None
     updated_since: datetime | None = None
@@ -76,12 +76,12 @@ def filters_of(kind: type[Content]) -> tuple[str, ...]:
     return (*COMMON_FILTERS, *kind.filters)
 
 
-def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
-    """Understand the parameters of a list. Raises Invalid that names what there is."""
+def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
+    """Read the parameters of a list. Raises Invalid that names the allowed ones."""
     filters: dict[str, list[str]] = {}
     controls: dict[str, str] = {}
     names = filters_of(kind)
-    for name, value in asked:
+    for name, value in parameters:
         if "\x00" in value:
             raise Invalid("NUL is not allowed", pointer=f"?{name}")
         if name in CONTROLS:
@@ -151,12 +151,12 @@ def _read_time(controls: dict[str, str], name: str) -> datetime | None:
     return moment
 
 
-def _read_number(controls: dict[str, str], name: str, otherwise: int, most: int) -> int:
+def _read_number(controls: dict[str, str], name: str, default: int, maximum: int) -> int:
     text = controls.get(name)
     if text is None:
-        return otherwise
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most):
-        raise Invalid(f"{name} is a number from 1 to {most}", pointer=f"?{name}")
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= maximum):
+        raise Invalid(f"{name} is a number from 1 to {maximum}", pointer=f"?{name}")
     return int(text)
 
 

@@ -107,7 +107,7 @@ def _with_content(due: DueDelivery) -> Alert:
 
 
 async def _store_failure(node: Node, due: DueDelivery, failure: Unreachable, now: datetime) -> None:
-    again = now + next_wait(due.attempts, asked=failure.retry_after)
+    again = now + next_wait(due.attempts, retry_after=failure.retry_after)
     parked = failure.final or again > due.alert.at + MAX_DELIVERY_TIME
     async with node.store.write() as tx:
         stored = await tx.alerts.mark_failed(

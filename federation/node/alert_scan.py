@@ -227,7 +227,7 @@ async def purge(node: Node) -> None:
     """Delete old alerts, except of events that still last: the next scan would add those again."""
     before = node.clock() - ALERT_RETENTION
     async with node.store.read() as reading:
-        if not await reading.alerts.any_finished(before):
+        if not await reading.alerts.has_finished(before):
             return
     own = await _own_incidents(node)
     async with node.store.write() as tx:

@@ -104,7 +104,7 @@ class Mailer:
 
 
 def _refusal(error: Exception) -> Unreachable:
-    """What an administrator is told, within bounds and without anything that a login says."""
+    """The error shown to administrators, bounded and without anything of the login."""
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         error = error.__cause__
     match error:

@@ -189,7 +189,7 @@ class AlertsReader:
         return int(await self._session.connection.fetchval("SELECT arrival FROM node"))
 
     async def has_unscanned_changes(self) -> bool:
-        """Whether the change log goes beyond the last scan, and a subscription is active."""
+        """True when the change log goes beyond the last scan, and a subscription is active."""
         return bool(
             await self._session.connection.fetchval(
                 "SELECT node.arrival <> alerting.arrival AND EXISTS (SELECT FROM subscriptions WHERE active)"
@@ -198,15 +198,15 @@ class AlertsReader:
         )
 
     async def any_due(self, now: datetime) -> bool:
-        """Whether an alert is due."""
+        """True when an alert is due."""
         return bool(
             await self._session.connection.fetchval(
                 "SELECT EXISTS (SELECT FROM alerts WHERE next_try_at <= $1)", now
             )
         )
 
-    async def any_finished(self, before: datetime) -> bool:
-        """Whether there is a delivered or parked alert of an event before this time."""
+    async def has_finished(self, before: datetime) -> bool:
+        """True when there is a delivered or parked alert of an event before this time."""
         return bool(
             await self._session.connection.fetchval(
                 "SELECT EXISTS (SELECT FROM alerts WHERE at < $1 AND next_try_at IS NULL)", before

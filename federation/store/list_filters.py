@@ -61,7 +61,7 @@ class Shape(NamedTuple):
 
     @property
     def is_indexed(self) -> bool:
-        """Whether a condition can be asked of the index of filters and words."""
+        """True when the index of filters and words can be asked for a condition."""
         return self.required or self.alternatives > 0 or self.beneficiaries or self.words
 
     def without_page(self) -> Shape:
@@ -167,13 +167,13 @@ def page_values(query: Query) -> dict[str, Any]:
 def filter_values(query: Query) -> dict[str, Any]:
     """Parameters that select the records of the list."""
     values: dict[str, Any] = {"type": query.kind.type}
-    facets = [[f"{query.kind.type}.{name}={value}" for value in several] for name, several in query.facets]
-    if required := [several[0] for several in facets if len(several) == 1]:
+    facets = [[f"{query.kind.type}.{name}={value}" for value in options] for name, options in query.facets]
+    if required := [options[0] for options in facets if len(options) == 1]:
         values["required"] = required
     if query.either:
         facets.append([f"{query.kind.type}.{name}={value}" for name, value in query.either] * 2)
-    for index, several in enumerate(several for several in facets if len(several) > 1):
-        values[f"alternatives{index}"] = several
+    for index, options in enumerate(options for options in facets if len(options) > 1):
+        values[f"alternatives{index}"] = options
     if query.beneficiaries:
         values["beneficiaries"] = list(query.beneficiaries)
     if query.words is not None:

@@ -50,7 +50,7 @@ def _row_conditions(shape: Shape) -> list[Any]:
     return conditions
 
 
-def _scanned(shape: Shape, *columns: Any) -> Select[Any]:
+def _scan(shape: Shape, *columns: Any) -> Select[Any]:
     """The first ``rows`` rows in the order of the list, with ``matches``."""
     return (
         select(*columns, and_(true(), *_row_conditions(shape)).label("matches"))
@@ -61,7 +61,7 @@ def _scanned(shape: Shape, *columns: Any) -> Select[Any]:
 
 
 def _more_to_scan(shape: Shape) -> Any:
-    """Whether the order has more than ``rows`` rows."""
+    """True when the order has more than ``rows`` rows."""
     counted: Any = select(literal_column("1")).where(*_scan_conditions(shape)).limit(param("rows") + 1)
     total: Any = select(func.count()).select_from(counted.subquery("counted")).scalar_subquery()
     return total > param("rows")
@@ -71,7 +71,7 @@ def _more_to_scan(shape: Shape) -> Any:
 def page_by_order(shape: Shape) -> Statement:
     """The first ``one_more`` matches of a scan. ``cut`` is computed where there are fewer."""
     c = records.c
-    scanned = _scanned(shape, c.document, *(c[name] for name in _KEY)).subquery("scanned")
+    scanned = _scan(shape, c.document, *(c[name] for name in _KEY)).subquery("scanned")
     matching = (
         select(*(scanned.c[name] for name in ("document", *_KEY)))
         .where(scanned.c.matches)
@@ -95,7 +95,7 @@ def page_by_order(shape: Shape) -> Statement:
 @lru_cache(maxsize=512)
 def count_by_order(shape: Shape) -> Statement:
     """The number of matches of a scan, which ends after ``max_total`` + 1 of them."""
-    scanned = _scanned(shape).subquery("scanned")
+    scanned = _scan(shape).subquery("scanned")
     matching = (
         select(literal_column("1"))
         .where(scanned.c.matches)

@@ -45,22 +45,22 @@ Attempt = Callable[[int], Awaitable[Result | None]]
 
 
 class Strategy(Enum):
-    """How the rows of a list are found; both give the same list."""
+    """A way to find the rows of a list; both give the same list."""
 
     BY_ORDER = "by_order"
     BY_INDEX = "by_index"
 
 
-def choose(matches: float, stored: float, wanted: int, *, counting: bool = False) -> Strategy:
+def choose(matches: float, stored: float, results: int, *, counting: bool = False) -> Strategy:
     """The strategy that reads fewer rows, where ``matches`` of ``stored`` records pass the filters.
 
-    If matches are spread evenly, ``BY_ORDER`` scans wanted · stored / matches rows. ``BY_INDEX`` reads all
+    If matches are spread evenly, ``BY_ORDER`` scans results · stored / matches rows. ``BY_INDEX`` reads all
     matches for a page; for a count it reads few, and the index. ``matches`` is infinite without statistics.
     """
     if matches == inf or (not counting and matches > MAX_ROWS_BY_INDEX):
         return Strategy.BY_ORDER
     cost = COUNT_COST * matches if counting else matches
-    return Strategy.BY_INDEX if cost * matches <= wanted * stored else Strategy.BY_ORDER
+    return Strategy.BY_INDEX if cost * matches <= results * stored else Strategy.BY_ORDER
 
 
 class IndexQuery(NamedTuple):
@@ -187,8 +187,8 @@ class _ListReader:
         return [row["document"] for row in rows], page_key
 
 
-def _rows_by_order(wanted: int) -> int:
-    return MAX_ROWS_BY_ORDER + ROWS_BY_ORDER_PER_RESULT * wanted
+def _rows_by_order(results: int) -> int:
+    return MAX_ROWS_BY_ORDER + ROWS_BY_ORDER_PER_RESULT * results
 
 
 def _total(rows: list[Any]) -> int | None:

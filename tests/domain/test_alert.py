@@ -121,9 +121,9 @@ def test_waits_double_up_to_two_hours() -> None:
 
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks_within_bounds() -> None:
-    assert next_wait(1, asked=600.0).total_seconds() == 600
-    assert next_wait(1, asked=1e9).total_seconds() == MAX_WAIT_SECONDS
-    assert next_wait(1, asked=1.0).total_seconds() >= MIN_WAIT_SECONDS / 2, "never sooner than without"
+    assert next_wait(1, retry_after=600.0).total_seconds() == 600
+    assert next_wait(1, retry_after=1e9).total_seconds() == MAX_WAIT_SECONDS
+    assert next_wait(1, retry_after=1.0).total_seconds() >= MIN_WAIT_SECONDS / 2, "never sooner than without"
 
 
 def test_a_secret_has_256_bits_and_is_nobody_elses() -> None:

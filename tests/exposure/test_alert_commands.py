@@ -29,7 +29,7 @@ HOOK = "https://itsm.example.org/hook/a-secret-path"
 
 
 async def test_somebody_is_subscribed_listed_and_removed(arnia: Node, dsn: str) -> None:
-    assert "nobody is told" in await said(dsn, "subscription", "list")
+    assert "there are no subscriptions" in await said(dsn, "subscription", "list")
     made = await told(
         dsn, "subscription", "add", "--webhook", HOOK, "--event", "incident.published",
         "--event", "incident.unanswered", "--unanswered-hours", "6",
@@ -75,7 +75,7 @@ async def test_what_nobody_could_be_told_so_is_refused(
 
 async def test_a_dry_run_changes_nothing(arnia: Node, dsn: str) -> None:
     words = ("subscription", "add", "--event", "peer.stale", "--dry-run", "--webhook")
-    assert await said(dsn, *words, HOOK) == f"{HOOK} would be told\n"
+    assert await said(dsn, *words, HOOK) == f"alerts would be sent to {HOOK}\n"
     assert (await ran(dsn, *words, "https://10.0.0.1/"))[0] == 1
     assert await said(dsn, *words, "https://10.0.0.1/", "--private")
     assert await told(dsn, "subscription", "list") == []
@@ -106,8 +106,8 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
     receiver = Receiver()
     arnia._outside = receiver
     made = await told(dsn, "subscription", "add", "--event", "incident.published", "--webhook", HOOK)
-    assert await said(dsn, "alert", "list") == "nobody was told of anything\n"
-    assert await said(dsn, "alert", "list", "--parked") == "nothing was given up\n"
+    assert await said(dsn, "alert", "list") == "there are no alerts\n"
+    assert await said(dsn, "alert", "list", "--parked") == "no alert was given up\n"
     for key in ("one", "two"):
         await publish(arnia, "incident", key, an_incident())
     receiver.status = 500
