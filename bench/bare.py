@@ -30,7 +30,7 @@ from federation.store.list_filters import (
     time_range,
 )
 from federation.store.pages import bounded
-from federation.store.records import _ARRIVALS, _find
+from federation.store.records import LIST_CHANGES, find_statement
 from federation.store.statements import Statement, param
 from federation.store.tables import records
 
@@ -47,7 +47,7 @@ class Bare:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._record = _find("own").text
+        self._record = find_statement("own").text
         self._lists: dict[bytes, tuple[str, list[Any]]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -76,7 +76,7 @@ class Bare:
             limit = int(asked["limit"])
             values = {"after": int(after), "until": 2**62, "limit": limit, "one_more": limit + 1}
             async with self._pool.acquire() as connection:
-                rows = await connection.fetch(_ARRIVALS.text, *_ARRIVALS.arguments(values | _MAX_BYTES))
+                rows = await connection.fetch(LIST_CHANGES.text, *LIST_CHANGES.arguments(values | _MAX_BYTES))
             body = b'{"entries":[%s]}' % b",".join(change_line(row[:-1], epoch) for row in rows)
         elif parts[-1] in _PLURALS:
             text, arguments = self._lists.get(query) or self._list(parts[-1], query)
@@ -91,7 +91,9 @@ class Bare:
 
     @staticmethod
     def _named(parts: list[str]) -> list[Any]:
-        return _find("own").arguments({"type": _PLURALS[parts[2]].type, "origin": parts[3], "key": parts[4]})
+        return find_statement("own").arguments(
+            {"type": _PLURALS[parts[2]].type, "origin": parts[3], "key": parts[4]}
+        )
 
     def _list(self, plural: str, asked: bytes) -> tuple[str, list[Any]]:
         """Statement and arguments of a list, made once for each question."""

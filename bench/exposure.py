@@ -42,7 +42,7 @@ from federation.server.app import api, node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from federation.telemetry import Metrics
 
 OPERATORS = {"arnia": "27", "megalis": "53", "recia": "24", "maximilien": "11", "national": None}
@@ -101,7 +101,7 @@ async def fill(node: Node, many: int) -> None:
         async with node.store.write() as tx:
             place = await tx.feeds.open(FeedName(operator, audience), None)
             await tx.feeds.advance(place, Cursor("0" * 16, taken[-1][1]), delta=len(taken))
-            await tx.records.take(operator, place.id, taken)
+            await tx.pulled_records.upsert_in_place(operator, place.id, taken)
 
     for operator in OPERATORS:
         each = many // len(OPERATORS)
@@ -153,7 +153,7 @@ async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[
     settings = Settings(operator="arnia", url="http://arnia.test", name="Arnia", data_dir=directory / "data")
     async with server.running(settings.data_dir, exclusive=True) as dsn:
         await schema.migrate(dsn, "arnia")
-        async with opened(dsn) as store, node_of(settings, store) as node:
+        async with open_store(dsn) as store, node_of(settings, store) as node:
             began = time.perf_counter()
             await fill(node, many)
             await node.store.vacuum()
@@ -218,7 +218,7 @@ async def _revise(node: Node, operator: str) -> None:
     record = to_record(draft, Deployment, operator, key, revision=2, created_at=now, updated_at=now)
     async with node.store.write() as tx:
         place = await tx.feeds.open(FeedName(operator, "federation"), None)
-        await tx.records.take(operator, place.id, [(record, 10_000_000 + number)])
+        await tx.pulled_records.upsert_in_place(operator, place.id, [(record, 10_000_000 + number)])
 
 
 async def timed(asked: int, ask: Callable[[], Awaitable[Any]]) -> list[float]:

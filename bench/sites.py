@@ -24,7 +24,7 @@ from federation.postgres import server
 from federation.server.app import node_of
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 
 READY_SECONDS = 60.0
 RESTS = 3
@@ -90,7 +90,7 @@ class Site:
     @asynccontextmanager
     async def here(self) -> AsyncIterator[Node]:
         """The node in this process, for what an administrator does."""
-        async with opened(self.dsn, connections=2) as store, node_of(self.settings, store) as node:
+        async with open_store(self.dsn, connections=2) as store, node_of(self.settings, store) as node:
             yield node
 
     @asynccontextmanager

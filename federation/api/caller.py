@@ -122,8 +122,8 @@ class Tokens:
         proof = verify_dpop_proof(proofs[0], method, url, token)
         single = hashlib.sha256(f"dpop\n{proof.jkt}\n{proof.jti}".encode("utf-8", "replace")).digest()
         until = datetime.fromtimestamp(proof.iat + PROOF_SECONDS + 2 * LEEWAY, UTC)
-        async with self._node.store.single() as tx:
-            fresh = await tx.clients.use_proof(single, until)
+        async with self._node.store.autocommit() as tx:
+            fresh = await tx.tokens.use_dpop_proof(single, until)
         if not fresh:
             raise Unauthenticated("the DPoP proof was used before")
         return proof.jkt
@@ -135,7 +135,7 @@ class Tokens:
         fingerprint = fingerprint_of(token)
         now = time.time()
         known = self._remembered.get(fingerprint)
-        if known is not None and now < known[0] and not self._node.notifier.blind:
+        if known is not None and now < known[0] and not self._node.notifier.failing:
             return known[1]
         cleared = self._cleared
         found = await self._check(token, fingerprint, now)
@@ -177,7 +177,7 @@ class Tokens:
                 peer = await tx.peers.find(operator)
                 holds = peer is not None and peer.state == "active" and client_id == operator
                 scopes &= PEER_SCOPES
-            holds = holds and not await tx.clients.is_revoked(fingerprint)
+            holds = holds and not await tx.tokens.is_revoked(fingerprint)
         if not holds:
             raise Unauthenticated("the token does not hold")
         caller = Caller(node=self._node.operator, operator=operator, client=client_id, scopes=scopes)

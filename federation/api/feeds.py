@@ -21,6 +21,7 @@ from federation.domain.document import check_id
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotAcceptable, Refused
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import checkpoints, feeds, receipts
@@ -28,7 +29,6 @@ from federation.node.feeds import FeedPage
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.node.receipts import Feedback
-from federation.store.records import NodeState
 
 SSE = "text/event-stream"
 NEWS = 100
@@ -98,7 +98,7 @@ class Feeds(Controller):
             if held is not None and told:
                 since = (shown, seen) if shown is not None else None
                 heads, news = await feeds.deltas(
-                    node, held, by=caller, most=NEWS, most_bytes=NEWS_BYTES, since=since
+                    node, held, by=caller, max_entries=NEWS, max_bytes=NEWS_BYTES, since=since
                 )
                 # From here on it is this caller who holds them, in the groups that it was in then.
                 shown = seen

@@ -169,7 +169,7 @@ class OAuth(Controller):
             raise _wrong_client()
         fingerprint = hashlib.sha256(f"{peer.operator}\n{jti}".encode("utf-8", "replace")).digest()
         async with node.store.write() as tx:
-            fresh = await tx.clients.use_assertion(
+            fresh = await tx.tokens.use_assertion(
                 fingerprint, datetime.fromtimestamp(expires + 2 * LEEWAY, UTC)
             )
         if not fresh:
@@ -187,7 +187,7 @@ class OAuth(Controller):
                     until = datetime.fromtimestamp(holder.expires_at + 2 * LEEWAY, UTC)
                     async with node.store.write() as tx:
                         await tx.audit.note("token.revoked", actor=client_id, subject=client_id)
-                        await tx.clients.revoke_token(fingerprint_of(token), until)
+                        await tx.tokens.revoke(fingerprint_of(token), until)
                     await node.notifier.refresh()
             return answer(b"", headers=NO_STORE)
 

@@ -44,6 +44,7 @@ from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, FeedEntry, Head
 from federation.domain.invitation import Registration, RegistrationAnswer
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
 from federation.domain.registry import TYPES
+from federation.domain.rejection import FeedbackView
 from federation.domain.scopes import SCOPES
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
@@ -54,7 +55,7 @@ from federation.node.deadlines import DeadlineView
 from federation.node.exposure import IncidentExposure, OwnExposure, SolutionExposure
 from federation.node.peer_views import PeersView
 from federation.node.previews import Preview
-from federation.node.receipts import Feedback, FeedbackView, WithdrawalsView
+from federation.node.receipts import Feedback, WithdrawalsView
 
 NAMES = {
     "get": "get{Type}",

@@ -42,9 +42,10 @@ from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import copies, exposure, records
+from federation.node.edits import WriteResult
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
-from federation.node.records import Preconditions, WriteResult
+from federation.node.records import Preconditions
 
 BULK_LINES = 100_000
 """Records of one upload, at most."""

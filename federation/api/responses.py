@@ -20,10 +20,10 @@ from litestar.types import Receive, Scope, Send
 
 from federation.domain import errors as domain_errors
 from federation.domain.audit import ANONYMOUS
+from federation.domain.stored import StoredRecord
 from federation.domain.visibility import Caller
+from federation.node.edits import WriteResult
 from federation.node.previews import Preview
-from federation.node.records import WriteResult
-from federation.store.records import StoredRecord
 
 log = logging.getLogger("federation.api")
 

@@ -18,7 +18,7 @@ from federation.node.node import Node
 from federation.server.app import node_of
 from federation.server.serve import database
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 
 
 def fail(message: str) -> NoReturn:
@@ -61,7 +61,7 @@ async def node_here() -> AsyncIterator[Node]:
         if await schema.is_new(dsn):
             await schema.migrate(dsn, current.operator)
         await schema.check(dsn, current.operator)
-        async with opened(dsn, connections=2) as store, node_of(current, store) as node:
+        async with open_store(dsn, connections=2) as store, node_of(current, store) as node:
             yield node
 
 

@@ -27,7 +27,7 @@ from federation.node import clients, peers
 from federation.server.app import node_of
 from federation.server.serve import database
 from federation.settings import Settings
-from federation.store.database import opened
+from federation.store.database import open_store
 
 READY_SECONDS = 60.0
 CONVERGE_SECONDS = 300.0
@@ -170,7 +170,7 @@ async def _introduce(nodes: list[Running]) -> None:
         host = {}
         for node in nodes:
             dsn = await stack.enter_async_context(database(node.settings, exclusive=False))
-            store = await stack.enter_async_context(opened(dsn, connections=2))
+            store = await stack.enter_async_context(open_store(dsn, connections=2))
             host[node.operator] = await stack.enter_async_context(node_of(node.settings, store))
         for node in nodes:
             scopes = tuple(f"{plural}.{verb}" for plural in SCOPES for verb in ("read", "write"))

@@ -52,6 +52,14 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             raise Invalid("the invitation is not whole; copy it again") from None
 
 
+class InvitationView(msgspec.Struct, frozen=True):
+    """An invitation that nobody has used yet."""
+
+    note: str
+    created_at: str
+    expires_at: str
+
+
 def new_secret() -> str:
     """256 random bits."""
     return secrets.token_urlsafe(32)

@@ -23,11 +23,11 @@ from federation.domain.formats.advisory import OWNED, DraftIncident, Finding, in
 from federation.domain.formats.catalogue import Catalogue
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.record import draft_of, equals_stored
+from federation.domain.stored import StoredRecord
 from federation.domain.visibility import Caller, Tlp
 from federation.node import records
 from federation.node.node import Node
 from federation.node.records import Preconditions
-from federation.store.records import StoredRecord
 
 Outcome = Literal["published", "revised", "unchanged", "skipped", "refused"]
 MAX_ATTEMPTS = 5

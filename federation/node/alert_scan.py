@@ -219,7 +219,7 @@ async def _rejected_records(node: Node, tx: Writing) -> list[Occurrence]:
                 link=f"{node.url}/v1/peers",
             ),
         )
-        for entry in await tx.feeds.rejected()
+        for entry in await tx.rejected.all()
     ]
 
 

@@ -53,7 +53,7 @@ async def sign_audit_checkpoint(node: Node) -> SignedAuditCheckpoint | None:
     """
     async with node.store.read() as tx:
         covered = await tx.audit.last_checkpoint()
-        read = checkpoint_reader(await tx.clients.keys())
+        read = checkpoint_reader(await tx.keys.all())
         begin = (0, GENESIS)
         if covered is not None:
             claims = read_claims(covered.jws, read)
@@ -76,7 +76,7 @@ async def sign_audit_checkpoint(node: Node) -> SignedAuditCheckpoint | None:
         walk.n, node.keyring.sign(msgspec.structs.asdict(claims_now), typ=CHECKPOINT)
     )
     async with node.store.write() as writing:
-        await writing.audit.keep_checkpoint(signed)
+        await writing.audit.store_checkpoint(signed)
     return signed
 
 
@@ -84,7 +84,7 @@ async def verify_audit_trail(node: Node, *, elsewhere: Iterable[str] = ()) -> Ve
     """Hold the whole audit trail against its hashes, its checkpoints and those kept elsewhere."""
     async with node.store.read() as tx:
         return await tx.audit.verify(
-            node.operator, checkpoint_reader(await tx.clients.keys()), elsewhere=tuple(elsewhere)
+            node.operator, checkpoint_reader(await tx.keys.all()), elsewhere=tuple(elsewhere)
         )
 
 

@@ -25,7 +25,6 @@ from federation.domain.checkpoint import (
 )
 from federation.domain.errors import NotFound, Refused
 from federation.domain.feed import FeedName, printable
-from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
 from federation.node.keys import kid_of, verify_jwt
 from federation.node.node import Node
@@ -61,7 +60,7 @@ async def sign_checkpoints(node: Node) -> int:
 
 async def _sign_checkpoint(node: Node, one: UnsignedFeed) -> bool:
     async with node.store.write() as tx:
-        was = await tx.checkpoints.lock(one.feed)
+        was = await tx.checkpoints.try_lock(one.feed)
         epoch, state = await tx.checkpoints.compute(was) if was is not None else (None, None)
         if epoch is None or state is None:
             return False
@@ -113,10 +112,6 @@ def _verified_claims(jws: str, keys: bytes) -> dict[str, Any]:
 # What peers answer
 
 
-def _when(at: datetime | None) -> str | None:
-    return as_instant(at) if at else None
-
-
 # What an administrator decides
 
 
@@ -129,10 +124,10 @@ async def confirm(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[str
         places = [place for place in await tx.feeds.all() if place.origin == operator]
         confirmed = []
         for place in places:
-            copy = await tx.checkpoints.copy(place.id)
-            if copy.braked is not None and await tx.checkpoints.confirm(place.id):
+            copy = await tx.copies.find(place.id)
+            if copy.paused is not None and await tx.copies.confirm(place.id):
                 await tx.audit.note(
-                    "removal.confirmed", actor=by, subject=str(place.name), detail={"what": copy.braked}
+                    "removal.confirmed", actor=by, subject=str(place.name), detail={"what": copy.paused}
                 )
                 confirmed.append(place.audience)
     if not confirmed:

@@ -12,7 +12,7 @@ from federation.domain.feed import FeedName
 from federation.domain.values import as_instant
 from federation.domain.visibility import Caller, may_see
 from federation.node.node import Node
-from federation.store.checkpoints import CopyRow
+from federation.store.copies import CopyRow
 from federation.store.feeds import FeedState as FeedPlace
 
 
@@ -64,7 +64,7 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
     """
     now = node.clock()
     async with node.store.read() as tx:
-        places, copies = await tx.feeds.all(), await tx.checkpoints.copies()
+        places, copies = await tx.feeds.all(), await tx.copies.all()
         held = {place.id: await tx.checkpoints.find(place.id) for place in places}
     found = []
     for place in places:
@@ -91,7 +91,7 @@ async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
 async def copies(node: Node) -> dict[FeedName, FeedView]:
     """The copies of other operators' feeds, and the state of each."""
     async with node.store.read() as tx:
-        feeds, copies = await tx.feeds.all(), await tx.checkpoints.copies()
+        feeds, copies = await tx.feeds.all(), await tx.copies.all()
     now = node.clock()
     return {
         place.name: feed_view(place, copies.get(place.name, CopyRow()), now)
@@ -107,8 +107,8 @@ def feed_view(place: FeedPlace, copy: CopyRow, now: datetime) -> FeedView:
     )
     age = max(0, int((now - copy.verified_at).total_seconds())) if copy.verified_at else None
     alarm = None
-    if copy.braked:
-        alarm = f"removals await confirmation: {copy.braked}"
+    if copy.paused:
+        alarm = f"removals await confirmation: {copy.paused}"
     elif state == "diverged":
         alarm = copy.detail
     elif age is not None and age >= HALF_LIFE:
@@ -124,5 +124,5 @@ def feed_view(place: FeedPlace, copy: CopyRow, now: datetime) -> FeedView:
         age_seconds=age,
         alarm=alarm,
         via=copy.via,
-        paused=copy.braked,
+        paused=copy.paused,
     )

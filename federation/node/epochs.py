@@ -17,13 +17,13 @@ from federation.store.database import Writing
 async def detect_restore(node: Node) -> bool:
     """Mint a new epoch when the database was restored or promoted since the last one. True if it was."""
     async with node.store.write() as tx:
-        before, now = await tx.feeds.known_database(), await tx.feeds.database()
+        before, now = await tx.epochs.stored_database(), await tx.epochs.database()
         if before == now:
             return False
         restored = before != (None, None)
         if restored:
             await _mint_epoch(node, tx, "the database was restored or promoted", by=ITSELF)
-        await tx.feeds.set_database(*now)
+        await tx.epochs.set_database(*now)
     await node.notifier.refresh()
     return restored
 
@@ -43,9 +43,9 @@ async def _mint_epoch(node: Node, tx: Writing, why: str, *, by: str) -> str:
     await tx.audit.note("epoch.minted", actor=by, subject=epoch, detail={"reason": why})
     for place in await tx.feeds.all():
         if place.origin == node.operator:
-            await tx.checkpoints.hold(place.id)  # what is being signed now is signed first, and void then
+            await tx.checkpoints.lock(place.id)  # what is being signed now is signed first, and void then
     await tx.checkpoints.unsign(node.operator)
-    await tx.feeds.adopt_epoch(epoch, node.operator)
+    await tx.epochs.adopt(epoch, node.operator)
     return epoch
 
 

@@ -46,9 +46,10 @@ from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.copies import feed_view
+from federation.node.edits import WriteResult
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
-from federation.node.records import NO_PRECONDITIONS, Preconditions, WriteResult
+from federation.node.records import NO_PRECONDITIONS, Preconditions
 from federation.store.database import Reading
 from federation.store.exposure import CoverageSet, DeploymentGroup, SingleDeployment, covering
 
@@ -225,7 +226,7 @@ async def copies(node: Node, tx: Reading) -> dict[str, CopyAge]:
     """
     now = node.clock()
     found = {node.operator: CopyAge("own", 0)}
-    held, proved = await tx.feeds.all(), await tx.checkpoints.copies()
+    held, proved = await tx.feeds.all(), await tx.copies.all()
     for peer in await tx.peers.all():
         views = [
             feed_view(place, copy, now)

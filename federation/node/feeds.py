@@ -18,16 +18,16 @@ from federation.domain.errors import (
     Unavailable,
 )
 from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.store.database import Reading
 from federation.store.feeds import FeedState as FeedPlace
-from federation.store.records import NodeState
 
 
 class FeedPage(msgspec.Struct, frozen=True):
-    """Rows of a feed (see ``store.feeds.entries``) and where they end."""
+    """Rows of a feed (see ``store.entries``) and where they end."""
 
     rows: list[Any]
     epoch: str
@@ -38,7 +38,7 @@ class FeedPage(msgspec.Struct, frozen=True):
 
 async def heads(node: Node, *, by: Caller, origin: str | None = None) -> tuple[Head, ...]:
     """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
-    async with node.store.look() as tx:
+    async with node.store.read_by_key() as tx:
         return tuple(place.as_head for place in await tx.feeds.of(origin or node.operator, visible_to=by))
 
 
@@ -47,25 +47,23 @@ async def deltas(
     before: tuple[Head, ...],
     *,
     by: Caller,
-    most: int,
-    most_bytes: int,
+    max_entries: int,
+    max_bytes: int,
     since: tuple[NodeState, NodeState] | None = None,
 ) -> tuple[tuple[Head, ...], tuple[FeedDelta, ...]]:
-    """The heads of this node's feeds that the caller may read, and what is new since other ones.
+    """The heads of this node's feeds that the caller may read, and the entries after the heads ``before``.
 
-    Of a feed with more than ``most`` new entries, or more than so many bytes of them, nothing is told,
-    nor of one in another epoch. Which groups a peer is in is looked up here. ``since``: the states of the
-    node when this caller was about to be shown those other ones, and when it was woken.
+    There are none of a feed with more than ``max_entries`` new entries, or ``max_bytes`` of them, nor of one
+    in another epoch. A peer's groups are read here. ``since``: the states of the node when this caller was
+    about to be shown those heads, and when it was woken.
     """
-    if since is not None and (told := node.notifier.deltas(before, *since, most_bytes)):
-        return told
-    async with node.store.look() as tx:
-        places, found = await tx.feeds.deltas(before, most, most_bytes, visible_to=by)
-    known = {head.name: Cursor(head.epoch, head.seq) for head in before}
-    news = (
-        FeedDelta(place.name, known[place.name], found[place.id]) for place in places if place.id in found
-    )
-    return tuple(place.as_head for place in places), tuple(news)
+    if since is not None and (from_memory := node.notifier.deltas(before, *since, max_bytes)):
+        return from_memory
+    async with node.store.read_by_key() as tx:
+        feeds, rows = await tx.entries.deltas(before, max_entries, max_bytes, visible_to=by)
+    cursors = {head.name: Cursor(head.epoch, head.seq) for head in before}
+    new = (FeedDelta(feed.name, cursors[feed.name], rows[feed.id]) for feed in feeds if feed.id in rows)
+    return tuple(feed.as_head for feed in feeds), tuple(new)
 
 
 async def changes(
@@ -74,7 +72,7 @@ async def changes(
     """A page of a feed, by whom may read it: one of this node, or another origin's as it is held here."""
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        rows, more = await tx.feeds.entries(place, after, limit)
+        rows, more = await tx.entries.page(place, after, limit)
     seq = rows[-1][0] if rows else after.seq if after else 0
     epoch = place.epoch or ""
     return FeedPage(rows, epoch, place.head, Cursor(epoch, seq), more)
@@ -86,7 +84,7 @@ async def entries_at(node: Node, feed: FeedName, numbers: Sequence[int], *, by: 
         raise Invalid(f"at most {MAX_NUMBERS} entries are asked for at once", pointer="?numbers")
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        rows = await tx.feeds.entries_at(place, numbers)
+        rows = await tx.entries.at(place, numbers)
     epoch = place.epoch or ""
     return FeedPage(rows, epoch, place.head, Cursor(epoch, rows[-1][0] if rows else 0), False)
 
@@ -95,17 +93,17 @@ async def digests(node: Node, feed: FeedName, *, by: Caller) -> SignedDigests:
     """The digests of a feed, with its origin's checkpoint over them. Unavailable while there is none."""
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
-        held = await tx.checkpoints.find(place.id)
-    if held is None or held.checkpoint is None:
+        digest = await tx.checkpoints.find(place.id)
+    if digest is None or digest.checkpoint is None:
         raise Unavailable(f"there is no checkpoint of {feed} here at this moment; try again")
     return SignedDigests(
         epoch=place.epoch or "",
-        seq=held.seq,
-        retained_from=held.retained_from,
-        count=held.count,
-        root=held.state.root,
-        checkpoint=held.checkpoint,
-        buckets=tuple(held.buckets[at : at + 32].hex() for at in range(0, len(held.buckets), 32)),
+        seq=digest.seq,
+        retained_from=digest.retained_from,
+        count=digest.count,
+        root=digest.state.root,
+        checkpoint=digest.checkpoint,
+        buckets=tuple(digest.buckets[at : at + 32].hex() for at in range(0, len(digest.buckets), 32)),
     )
 
 
@@ -142,7 +140,7 @@ async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> Feed
 async def change_log(
     node: Node, after: Cursor | None, *, by: Caller, limit: int = PAGE_ENTRIES
 ) -> tuple[list[Any], Cursor, bool]:
-    """What this node holds, in the order it arrived: rows, where they end, whether there are more."""
+    """Records stored here, in the order they arrived: rows, where they end, whether there are more."""
     epoch = node.notifier.state.epoch
     async with node.store.read() as tx:
         state = await tx.feeds.state()
@@ -156,7 +154,7 @@ async def change_log(
 
 async def groups_of(node: Node, operator: str) -> frozenset[str]:
     """The groups of this node that a peer is a member of, now."""
-    async with node.store.look() as tx:
+    async with node.store.read_by_key() as tx:
         return await tx.records.groups_of(operator, node=node.operator)
 
 

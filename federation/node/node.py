@@ -1,7 +1,7 @@
-"""The node: a handful of verbs that an operator, its IT systems and its peers can use.
+"""The node: its identity, its database, its keys and its notifier.
 
-Everything that is refused is refused here or below with an error of ``domain/errors.py``; the edges
-(HTTP, command line) only translate.
+The verbs are functions of this package that take the node, one module for each noun. A refusal is an error of
+``domain/errors.py``, raised here or below; the edges (HTTP, command line) only translate.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from federation.domain.errors import (
-    Unreachable,
-)
+from federation.domain.errors import Unreachable
+from federation.domain.node_state import NodeState
 from federation.domain.peer import OtherNodes
 from federation.domain.refusals import Refusals
 from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
 from federation.store.database import Store
-from federation.store.records import NodeState
 
 TOMBSTONES_DAYS = 90
-"""Days that a tombstone is kept, unless the settings say otherwise."""
+"""Days that a tombstone is stored, unless the settings say otherwise."""
 
 
 class Node:
@@ -47,7 +45,7 @@ class Node:
         self.keyring = keyring
         self.clock = clock
         self.tombstones_days = tombstones_days
-        """For how long tombstones and withdrawals are kept."""
+        """Days that tombstones and withdrawals are stored."""
         self._outside = outside
         self.notifier = ChangeNotifier(store, state)
         self._reading_keys = asyncio.Lock()
@@ -65,16 +63,12 @@ class Node:
         return self._outside
 
     async def read_keys(self) -> None:
-        """Hold the keys that the database has now."""
+        """Load the keys from the database."""
         # One at a time: a slow reader must not put back what a later one has replaced.
         async with self._reading_keys, self.store.read() as tx:
-            self.keyring.reload(await tx.clients.keys())
+            self.keyring.reload(await tx.keys.all())
 
     def stop(self) -> None:
         """End waits and streams: the process is to stop."""
         self.stopping.set()
         self.notifier.wake()
-
-    # Publishing
-
-    # Reading

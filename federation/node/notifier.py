@@ -1,4 +1,4 @@
-"""What changed in the database, whichever process changed it, and who waits for that."""
+"""Change notifier: see changes of the database, made by any process, and wake the tasks that wait."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ import msgspec
 
 from federation.domain.errors import Unavailable
 from federation.domain.feed import Cursor, FeedName, Head
+from federation.domain.node_state import NodeState
 from federation.store.database import Store
-from federation.store.records import NodeState
 
 log = logging.getLogger("federation.notifier")
 
+Counter = Literal["arrival", "published", "heads"]
+"""The counters of the node's state that a task can wait for."""
+
 
 class FeedDelta(msgspec.Struct, frozen=True):
-    """What is new in a feed: all of its rows after a place."""
+    """All rows of a feed after a cursor."""
 
     feed: FeedName
     after: Cursor
@@ -28,21 +31,21 @@ class FeedDelta(msgspec.Struct, frozen=True):
 
 
 class OwnWrite(NamedTuple):
-    """One record of one's own that was kept here, in the feed that it was in or is the first time."""
+    """One own record that was written here, and stays in its feed or enters it for the first time."""
 
     feed: FeedName | None
     """None where it is private."""
     live: int
     """How the number of live records of the feed changed."""
     row: tuple[Any, ...]
-    """As of ``FeedsReader.entries``."""
+    """As of ``EntriesReader``."""
 
 
 class _Waiter(NamedTuple):
-    """Somebody who waits until a number of the node's state is greater than this."""
+    """A task that waits until a counter of the node's state is greater than a number."""
 
     woken: asyncio.Future[None]
-    of: str
+    counter: Counter
     number: int
 
     def wake(self) -> None:
@@ -51,82 +54,85 @@ class _Waiter(NamedTuple):
 
 
 class ChangeNotifier:
-    """Notices changes of the database, whichever process made them, and wakes who waits.
+    """Notices changes of the database, made by any process, and wakes the tasks that wait for them.
 
-    A write of this process nudges, or says how it left the node's row; for writes of others that row is
-    looked at every 50 ms while somebody waits, and every 500 ms otherwise (so that a revoked token is refused
+    A write of this process notifies, or reports the node's row after it; for writes of other processes that
+    row is read every 50 ms while a task waits, and every 500 ms otherwise (so that a revoked token is refused
     within a second). NOTIFY in every write would cost a third of the throughput.
     """
 
-    WAITED_FOR = 0.05
-    IDLE = 0.5
+    WAITED_FOR_POLL_SECONDS = 0.05
+    IDLE_POLL_SECONDS = 0.5
 
     def __init__(self, store: Store, state: NodeState) -> None:
         self.state = state
         self.published_at = 0.0
-        """When the node's own records were last seen to have changed, on the monotonic clock."""
-        self.blind = False
-        """Whether the last look failed: then nobody was seen to be cut off."""
-        self._kept: tuple[int, OwnWrite] | None = None
-        """The last record of one's own that was kept here by itself, and which change of them that was."""
+        """When the node's own records last changed, on the monotonic clock."""
+        self.failing = False
+        """True while the state cannot be read: revocations are not seen then."""
+        self._own_write: tuple[int, OwnWrite] | None = None
+        """The last own record that was written here by itself, and the number of that change."""
         self._store = store
-        self._nudged = asyncio.Event()
-        self._waiting: set[_Waiter] = set()
-        self._looked_for = 0
-        """How many of them want to learn at once of what other processes do."""
-        self._on_trust: list[Callable[[], Awaitable[None]]] = []
-        self._looking = asyncio.Lock()
+        self._refresh_due = asyncio.Event()
+        self._waiters: set[_Waiter] = set()
+        self._urgent_waiters = 0
+        """Those for which the node's row is read every 50 ms."""
+        self._on_trust_change: list[Callable[[], Awaitable[None]]] = []
+        self._refreshing = asyncio.Lock()
 
-    def on_trust_change(self, then: Callable[[], Awaitable[None]]) -> None:
+    def on_trust_change(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Call this when clients, peers or keys have changed."""
-        self._on_trust.append(then)
+        self._on_trust_change.append(callback)
 
     def notify(self) -> None:
-        """Something was written here: look now."""
-        self._nudged.set()
+        """Refresh now: something was written here."""
+        self._refresh_due.set()
 
-    def observe(self, state: NodeState, kept: OwnWrite | None = None) -> None:
-        """Something was written here, and left the node's row like this: as good as a look.
+    def observe(self, state: NodeState, write: OwnWrite | None = None) -> None:
+        """Take over the state that a write of this process left, without a refresh.
 
-        Where more than records has changed, or somebody is looking, whose answer may be older, look now.
-        ``kept``: the one record of one's own that it was.
+        Where more than records has changed, or a refresh runs, whose answer may be older, refresh anew.
+        ``write``: the one own record that was written.
         """
-        now = self.state
-        if self._looking.locked() or (state.epoch, state.trust) != (now.epoch, now.trust):
-            self._nudged.set()
-        elif state.arrival > now.arrival:
-            self._is(state)
-            if kept is not None:
-                self._kept = state.published, kept
-            self._wake_whom_it_concerns()
+        before = self.state
+        if self._refreshing.locked() or (state.epoch, state.trust) != (before.epoch, before.trust):
+            self._refresh_due.set()
+        elif state.arrival > before.arrival:
+            self._set_state(state)
+            if write is not None:
+                self._own_write = state.published, write
+            self._wake_concerned()
 
     def deltas(
-        self, before: tuple[Head, ...], since: NodeState, now: NodeState, most_bytes: int
+        self, before: tuple[Head, ...], since: NodeState, state: NodeState, max_bytes: int
     ) -> tuple[tuple[Head, ...], tuple[FeedDelta, ...]] | None:
-        """What the heads are ``now``, and what is new, for who read them ``since`` that state or later.
+        """The heads in this ``state`` and the new entries, for a reader of ``before`` in ``since`` or later.
 
-        Known without the database where one record was kept here in between, and nothing else; else None.
-        Who may see which feed has not changed then, and who was shown this one is who may see the record.
+        From memory where one record was written here in between, and nothing else; else None. The readers of
+        a feed have not changed then: every reader of this head may see the record.
         """
-        published, kept = self._kept or (0, None)
-        alike = (now.epoch, now.trust, now.proved, now.published - 1)
-        was = (since.epoch, since.trust, since.proved, since.published)
-        if kept is None or published != now.published or alike != was:
+        published, write = self._own_write or (0, None)
+        expected = (state.epoch, state.trust, state.signed, state.published - 1)
+        if (
+            write is None
+            or published != state.published
+            or expected != (since.epoch, since.trust, since.signed, since.published)
+        ):
             return None
-        if kept.feed is None:
+        if write.feed is None:
             return before, ()
-        seq, document = kept.row[0], kept.row[-1]
+        seq, document = write.row[0], write.row[-1]
         for n, head in enumerate(before):
-            if head.name == kept.feed and head.seq == seq - 1 and len(document) <= most_bytes:
-                moved = msgspec.structs.replace(head, seq=seq, count=head.count + kept.live)
-                news = FeedDelta(head.name, Cursor(head.epoch, head.seq), [kept.row])
-                return (*before[:n], moved, *before[n + 1 :]), (news,)
+            if head.name == write.feed and head.seq == seq - 1 and len(document) <= max_bytes:
+                moved = msgspec.structs.replace(head, seq=seq, count=head.count + write.live)
+                delta = FeedDelta(head.name, Cursor(head.epoch, head.seq), [write.row])
+                return (*before[:n], moved, *before[n + 1 :]), (delta,)
         return None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep looking while the block lasts."""
-        task = asyncio.create_task(self._look_for_ever(), name="watch")
+        """Refresh again and again while the block lasts."""
+        task = asyncio.create_task(self._refresh_forever(), name="notifier")
         try:
             yield
         finally:
@@ -140,88 +146,91 @@ class ChangeNotifier:
         number: int,
         seconds: float,
         *,
-        of: Literal["arrival", "published", "heads"] = "arrival",
+        of: Counter = "arrival",
         patient: bool = False,
     ) -> bool:
-        """Wait until that number of the node's state is greater; False when the time is over.
+        """Wait until a counter of the node's state is greater; False when the time is over.
 
-        Who is ``patient`` learns of what other processes did half a second later, and costs no looks.
+        A ``patient`` task learns of changes by other processes half a second later, and costs no reads.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         while getattr(self.state, of) <= number:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+            remaining = deadline - asyncio.get_running_loop().time()
+            if remaining <= 0:
                 return False
             woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waits = _Waiter(woken, of, number)
-            self._waiting.add(waits)
-            self._looked_for += not patient
+            waiter = _Waiter(woken, of, number)
+            self._waiters.add(waiter)
+            self._urgent_waiters += not patient
             if not patient:
-                self._nudged.set()
+                self._refresh_due.set()
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(remaining):
                     await woken
             except TimeoutError:
                 return False
             finally:
-                self._waiting.discard(waits)
-                self._looked_for -= not patient
+                self._waiters.discard(waiter)
+                self._urgent_waiters -= not patient
             if getattr(self.state, of) <= number:
-                return False  # woken because the process is to stop, or something else has changed
+                return False  # woken because the process is to stop, or another counter has changed
         return True
 
     async def refresh(self) -> None:
-        """See where the database is now; what follows from it is done when this returns."""
-        async with self._looking:
-            async with self._store.look() as tx:
+        """Read the state of the database; callbacks and wakings are done when this returns."""
+        async with self._refreshing:
+            async with self._store.read_by_key() as tx:
                 state = await tx.feeds.state()
             if state.trust != self.state.trust:
-                for then in self._on_trust:
-                    await then()
-            # Last: a look that failed halfway has seen nothing, and the next one does all of it again.
-            before = self._is(state)
+                for callback in self._on_trust_change:
+                    await callback()
+            # Last: a refresh that failed halfway leaves the old state, and the next one does all of it again.
+            before = self._set_state(state)
         if state.trust != before.trust:
             self.wake()
         else:
-            self._wake_whom_it_concerns()
+            self._wake_concerned()
 
-    def _is(self, state: NodeState) -> NodeState:
-        """Take note of the state; returns the one before."""
+    def _set_state(self, state: NodeState) -> NodeState:
+        """Take over a state; returns the one before."""
         before, self.state = self.state, state
         if state.published != before.published:
             self.published_at = time.monotonic()
         return before
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
-        for waits in self._waiting:
-            waits.wake()
+        """Let every waiting task look again."""
+        for waiter in self._waiters:
+            waiter.wake()
 
-    def _wake_whom_it_concerns(self) -> None:
-        """What a peer has sent does not change one's own heads: nobody is to ask for them anew."""
-        for waits in self._waiting:
-            if getattr(self.state, waits.of) > waits.number:
-                waits.wake()
+    def _wake_concerned(self) -> None:
+        """Wake the tasks whose counter is greater now.
 
-    async def _look_for_ever(self) -> None:
+        Records of peers do not change the node's own heads: nobody is to read those anew for them.
+        """
+        for waiter in self._waiters:
+            if getattr(self.state, waiter.counter) > waiter.number:
+                waiter.wake()
+
+    async def _refresh_forever(self) -> None:
         while True:
-            self._nudged.clear()
+            self._refresh_due.clear()
             try:
                 await self.refresh()
-                self.blind = False
+                self.failing = False
             except Exception as error:
-                # Whatever it was: who does not look does not see that somebody was cut off.
-                if not self.blind:
-                    known = isinstance(error, Unavailable)
+                # Whatever it was: a process that cannot read does not see revocations.
+                if not self.failing:
+                    expected = isinstance(error, Unavailable)
                     log.warning(
-                        "the database cannot be looked at",
+                        "the state of the database cannot be read",
                         extra={"reason": str(error)},
-                        exc_info=None if known else error,
+                        exc_info=None if expected else error,
                     )
-                self.blind = True
-                await asyncio.sleep(self.IDLE)
-            pause = self.WAITED_FOR if self._looked_for else self.IDLE
+                self.failing = True
+                await asyncio.sleep(self.IDLE_POLL_SECONDS)
+            pause = self.WAITED_FOR_POLL_SECONDS if self._urgent_waiters else self.IDLE_POLL_SECONDS
             # Not wait_for: on Python 3.11 it can swallow the cancellation that ends this loop.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._nudged.wait()
+                    await self._refresh_due.wait()

@@ -6,11 +6,12 @@ import asyncio
 
 import msgspec
 
-from federation.domain.invitation import code
+from federation.domain.invitation import InvitationView, code
+from federation.domain.rejection import RejectedEntryView
 from federation.domain.values import as_instant
 from federation.node.copies import FeedView, feed_view
 from federation.node.node import Node
-from federation.store.checkpoints import CopyRow
+from federation.store.copies import CopyRow
 
 
 class PeerView(msgspec.Struct, frozen=True):
@@ -32,28 +33,6 @@ class PeerView(msgspec.Struct, frozen=True):
     feeds: tuple[FeedView, ...]
 
 
-class RejectedEntryView(msgspec.Struct, frozen=True):
-    """An entry that was rejected, and why."""
-
-    origin: str
-    audience: str
-    type: str
-    key: str
-    seq: int
-    revision: int
-    reason: str
-    detail: str
-    at: str
-
-
-class InvitationView(msgspec.Struct, frozen=True):
-    """An invitation that nobody has used yet."""
-
-    note: str
-    created_at: str
-    expires_at: str
-
-
 class PeersView(msgspec.Struct, frozen=True):
     """Peers and what they sent that could not be taken."""
 
@@ -65,8 +44,8 @@ class PeersView(msgspec.Struct, frozen=True):
 async def peers(node: Node) -> PeersView:
     """The peers of this node, how far their feeds have been taken, and the entries that were rejected."""
     async with node.store.read() as tx:
-        peers, feeds, rejected = await tx.peers.all(), await tx.feeds.all(), await tx.feeds.rejected()
-        invited, copies = await tx.peers.invitations(), await tx.checkpoints.copies()
+        peers, feeds, rejected = await tx.peers.all(), await tx.feeds.all(), await tx.rejected.all()
+        invitations, copies = await tx.peers.invitations(), await tx.copies.all()
     current = node.clock()
     kid = node.keyring.kid
     codes = {
@@ -97,26 +76,6 @@ async def peers(node: Node) -> PeersView:
             )
             for peer in peers
         ),
-        invitations=tuple(
-            InvitationView(
-                note=item.note,
-                created_at=as_instant(item.created_at),
-                expires_at=as_instant(item.expires_at),
-            )
-            for item in invited
-        ),
-        rejected=tuple(
-            RejectedEntryView(
-                origin=item.origin,
-                audience=item.audience,
-                type=item.type,
-                key=item.key,
-                seq=item.seq,
-                revision=item.revision,
-                reason=item.reason,
-                detail=item.detail,
-                at=as_instant(item.at),
-            )
-            for item in rejected
-        ),
+        invitations=invitations,
+        rejected=rejected,
     )

@@ -330,7 +330,7 @@ async def _mark_left(node: Node, operator: str, *, by: str) -> Peer:
 
 async def _drop(tx: Writing, *operators: str) -> int:
     """Drop copies of what these operators have not published for everybody. Returns of how many records."""
-    return await tx.feeds.purge(
+    return await tx.copies.purge(
         *(place for place in await tx.feeds.all() if place.origin in operators and place.audience != PUBLIC)
     )
 
@@ -397,15 +397,15 @@ async def rotate(node: Node, *, after: timedelta = PUBLISHED_BEFORE, by: str = O
     One at a time: Conflict while the last new key does not sign yet.
     """
     async with node.store.write() as tx:
-        await tx.clients.lock_keys()
-        node.keyring.reload(await tx.clients.keys())
+        await tx.keys.lock()
+        node.keyring.reload(await tx.keys.all())
         current = node.clock()
-        if any(key.use_from > current for key in await tx.clients.keys()):
+        if any(key.use_from > current for key in await tx.keys.all()):
             raise Conflict("the last new key does not sign yet; wait until it does")
         jwk = mint_private_key()
         key = OwnKey(jwk=jwk, use_from=current + after, endorsement=node.keyring.endorse(jwk, node.operator))
         await tx.audit.note("key.rotated", actor=by, subject=jwk["kid"], detail={"from": node.keyring.kid})
-        await tx.clients.add_key(key)
+        await tx.keys.add(key)
     await node.read_keys()
     return key
 
@@ -416,15 +416,15 @@ async def replace_key(node: Node, *, by: str = OPERATOR) -> OwnKey:
     All tokens of this node end with it, and no peer follows: each leaves, forgets, and joins anew.
     """
     async with node.store.write() as tx:
-        await tx.clients.lock_keys()
+        await tx.keys.lock()
         jwk = mint_private_key()
         key = OwnKey(jwk=jwk, use_from=node.clock())
         await tx.audit.note(
             "key.rotated", actor=by, subject=jwk["kid"], detail={"replaces": node.keyring.kid}
         )
-        for former in await tx.clients.keys():
-            await tx.clients.retire_key(former.jwk["kid"])
-        await tx.clients.add_key(key)
+        for former in await tx.keys.all():
+            await tx.keys.retire(former.jwk["kid"])
+        await tx.keys.add(key)
     await node.read_keys()
     return key
 
@@ -433,11 +433,11 @@ async def retire_keys(node: Node) -> int:
     """Drop the private part of keys that nothing rests on any more. Returns of how many."""
     retired = 0
     async with node.store.write() as tx:
-        keys = await tx.clients.keys()
+        keys = await tx.keys.all()
         limit = node.clock() - KEPT_AFTER
         for newer, older in pairwise(keys):
             if newer.use_from <= limit and not older.retired:
-                retired += await tx.clients.retire_key(older.jwk["kid"])
+                retired += await tx.keys.retire(older.jwk["kid"])
     return retired
 
 
@@ -466,7 +466,7 @@ async def reread_keys(node: Node, operator: str, *, kid: str | None = None) -> P
         await tx.audit.note(
             "peer.keys-changed", actor=operator, subject=operator, detail={"key": keys["keys"][0]["kid"]}
         )
-        await tx.peers.keep_keys(operator, keys, keys["keys"][0]["kid"])
+        await tx.peers.store_keys(operator, keys, keys["keys"][0]["kid"])
     return msgspec.structs.replace(peer, keys=keys, thumbprint=keys["keys"][0]["kid"])
 
 

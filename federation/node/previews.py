@@ -16,7 +16,7 @@ MAX_EFFECTS = 1_000
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """What a change would do to a record at other operators."""
+    """The effect of a change on a record at other operators."""
 
     type: str
     key: str
@@ -27,12 +27,12 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What a change would do at other operators; nothing was changed."""
+    """The effect of a change at other operators; nothing was changed."""
 
     dry_run: bool
     effects: tuple[Effect, ...]
     records: int
-    """How many records appear or disappear; the first ``MOST_SHOWN`` of them are named."""
+    """How many records appear or disappear; the first ``MAX_EFFECTS`` of them are named."""
 
     @classmethod
     def nothing(cls) -> Preview:
@@ -41,7 +41,7 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 class DryRun(Exception):
-    """Nothing was changed, as asked; holds what would have been."""
+    """Nothing was changed, as the caller wanted; carries the preview."""
 
     def __init__(self, preview: Preview) -> None:
         super().__init__("a dry run")
@@ -49,7 +49,7 @@ class DryRun(Exception):
 
 
 async def preview(node: Node, tx: Writing, changes: list[tuple[StoredRevision | None, Record]]) -> Preview:
-    """What these changes do at the peers there are now."""
+    """The effect of these changes at the peers of today."""
     peers = frozenset(peer.operator for peer in await tx.peers.all() if peer.state == "active")
     effects: list[Effect] = []
     number = 0
@@ -61,11 +61,11 @@ async def preview(node: Node, tx: Writing, changes: list[tuple[StoredRevision | 
             return peers if audience == FEDERATION else frozenset()
         return peers & await tx.records.members_of(audience, node=node.operator)
 
-    for was, record in changes:
+    for stored, record in changes:
         before: frozenset[str] = frozenset()
-        if was is not None and not was.retracted and was.document:
-            told = msgspec.json.decode(was.document, type=Envelope)
-            before = await readers(audience_of(told.tlp, told.audience))
+        if stored is not None and not stored.retracted and stored.document:
+            envelope = msgspec.json.decode(stored.document, type=Envelope)
+            before = await readers(audience_of(envelope.tlp, envelope.audience))
         after = frozenset() if record.retracted else await readers(record.audience)
         if before != after:
             effects.append(
@@ -73,13 +73,13 @@ async def preview(node: Node, tx: Writing, changes: list[tuple[StoredRevision | 
             )
             number += 1
         if record.type == Group.type:
-            held = was.document if was is not None and not was.retracted else None
-            came, went = members_changed(held, None if record.retracted else record.document)
-            if (came | went) & peers:
+            members = stored.document if stored is not None and not stored.retracted else None
+            joined, departed = members_changed(members, None if record.retracted else record.document)
+            if (joined | departed) & peers:
                 names, total = await tx.records.live_names(node.operator, record.key, MAX_EFFECTS)
                 number += total
                 effects += [
-                    Effect(type_, key, tuple(sorted(came & peers)), tuple(sorted(went & peers)))
+                    Effect(type_, key, tuple(sorted(joined & peers)), tuple(sorted(departed & peers)))
                     for type_, key in names
                 ]
     return Preview(dry_run=True, effects=tuple(effects[:MAX_EFFECTS]), records=number)

@@ -15,9 +15,11 @@ from federation.domain.checkpoint import (
 )
 from federation.domain.errors import AudienceRevoked, Forbidden, Invalid, Unauthenticated
 from federation.domain.feed import FeedName, RejectedEntry, printable
-from federation.domain.values import Count, as_instant
+from federation.domain.rejection import FeedbackView
+from federation.domain.values import Count
 from federation.domain.visibility import Caller, may_see
-from federation.node.checkpoints import _when, log
+from federation.domain.withdrawal import DepartureView, ReceiptView, WithdrawalView
+from federation.node.checkpoints import log
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
 
@@ -102,42 +104,6 @@ async def accept_feedback(node: Node, said: Feedback, *, by: Caller) -> None:
     )
 
 
-class WithdrawalView(msgspec.Struct, frozen=True):
-    """A record that left a feed of ours, and which peers have dropped it."""
-
-    audience: str
-    type: str
-    key: str
-    revision: int
-    seq: int
-    at: str
-    confirmed: tuple[str, ...]
-    outstanding: tuple[str, ...]
-    """Peers that may hold it yet: they could read the feed, and have not confirmed."""
-
-
-class DepartureView(msgspec.Struct, frozen=True):
-    """A peer that was taken out of an audience."""
-
-    audience: str
-    operator: str
-    at: str
-    confirmed_at: str | None
-    """When it confirmed that it dropped all of the feed; null until then."""
-
-
-class ReceiptView(msgspec.Struct, frozen=True):
-    """The last receipt of a peer."""
-
-    audience: str
-    operator: str
-    seq: int
-    purged: bool
-    receipt: str
-    """The JWS, signed by the peer."""
-    at: str
-
-
 class WithdrawalsView(msgspec.Struct, frozen=True):
     """What was taken back, and who has confirmed that it dropped it."""
 
@@ -147,51 +113,16 @@ class WithdrawalsView(msgspec.Struct, frozen=True):
 
 
 async def withdrawals(node: Node) -> WithdrawalsView:
-    """What was taken back from peers, newest first, and who has confirmed that it dropped it."""
+    """Records taken back from peers, newest first, and the peers that confirmed that they dropped them."""
     async with node.store.read() as tx:
-        gone = await tx.receipts.withdrawals(node.operator)
-        departed, held = await tx.receipts.departures(), await tx.receipts.all()
-    return WithdrawalsView(
-        withdrawals=tuple(
-            WithdrawalView(
-                one.audience, one.type, one.key, one.revision, one.seq, as_instant(one.at),
-                one.confirmed, one.outstanding,
-            )
-            for one in gone
-        ),
-        departures=tuple(
-            DepartureView(one.audience, one.operator, as_instant(one.at), _when(one.confirmed_at))
-            for one in departed
-        ),
-        receipts=tuple(
-            ReceiptView(one.audience, one.operator, one.seq, one.purged, one.jws, as_instant(one.at))
-            for one in held
-        ),
-    )  # fmt: skip
-
-
-class FeedbackView(msgspec.Struct, frozen=True):
-    """An entry of ours that a peer set aside."""
-
-    operator: str
-    audience: str
-    type: str
-    key: str
-    seq: int
-    revision: int
-    reason: str
-    detail: str
-    at: str
+        return WithdrawalsView(
+            withdrawals=await tx.receipts.withdrawals(node.operator),
+            departures=await tx.receipts.departures(),
+            receipts=await tx.receipts.all(),
+        )
 
 
 async def feedback(node: Node) -> tuple[FeedbackView, ...]:
-    """What peers could not take of our feeds, newest first; what was revised since is left out."""
+    """Entries of our feeds that peers rejected, newest first; without those that were revised since."""
     async with node.store.read() as tx:
-        found = await tx.receipts.feedback()
-    return tuple(
-        FeedbackView(
-            one.operator, one.audience, one.type, one.key, one.seq, one.revision, one.reason, one.detail,
-            as_instant(one.at),
-        )
-        for one in found
-    )  # fmt: skip
+        return await tx.receipts.feedback()

@@ -21,21 +21,21 @@ async def drop_expired_tombstones(node: Node) -> int:
     dropped = 0
     for place in own:
         async with node.store.write() as writing:
-            until = await writing.feeds.expired_until(place.id, before)
+            until = await writing.retention.expired_until(place.id, before)
             if until > place.retained_from:
                 await drop_tombstones(writing, place.id, until)
                 dropped += 1
     if dropped:
         await sign_checkpoints(node)
     async with node.store.write() as writing:
-        await writing.feeds.drop_unseen(before)
+        await writing.retention.drop_without_number(before)
         await writing.receipts.clear(before)
     return dropped
 
 
 async def drop_tombstones(tx: Writing, feed: int, until: int) -> None:
     """Drop a feed's tombstones up to a number, ours or those of a copy."""
-    await tx.checkpoints.hold(feed)  # the mark must not be lost to somebody who computes the digest now
-    buckets = await tx.feeds.drop_tombstones(feed, until)
+    await tx.checkpoints.lock(feed)  # the mark must not be lost to somebody who computes the digest now
+    buckets = await tx.retention.drop_tombstones(feed, until)
     if buckets:
         await tx.checkpoints.mark(feed, buckets)

@@ -33,7 +33,7 @@ from federation.outbound.mail import Mailer
 from federation.server import maintenance
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings, mail_server
-from federation.store.database import Store, opened
+from federation.store.database import Store, open_store
 from federation.sync.loop import Loop
 from federation.sync.peer_client import Network
 from federation.telemetry import Metrics
@@ -45,13 +45,13 @@ log = logging.getLogger("federation")
 async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
     """The node over an open store; its watch runs while the block lasts."""
     async with store.write() as tx:
-        keys = await tx.clients.keys()
+        keys = await tx.keys.all()
         if not keys:
-            await tx.clients.lock_keys()
-            keys = await tx.clients.keys()
+            await tx.keys.lock()
+            keys = await tx.keys.all()
         if not keys:
             keys = [OwnKey(jwk=mint_private_key(), use_from=datetime.now(UTC))]
-            await tx.clients.add_key(keys[0])
+            await tx.keys.add(keys[0])
         state = await tx.feeds.state()
     keyring = Keyring(keys)
     node = Node(
@@ -127,7 +127,7 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedA
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(opened(dsn, connections=settings.connections))
+            store = await stack.enter_async_context(open_store(dsn, connections=settings.connections))
             node = await stack.enter_async_context(node_of(settings, store))
             attach(app, node)
             # A restored database is known as such, and signed, before anybody is answered.

@@ -77,7 +77,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 
 async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
-        await tx.clients.forget_assertions()
+        await tx.tokens.expire()
     await peers.retire_keys(node)
 
 
@@ -165,13 +165,13 @@ async def _run_tasks(node: Node) -> None:
 
 async def vacuum(node: Node) -> None:
     """Tell the planner what there is, when many records have come and nobody brings more."""
-    if node.store.owes_vacuum():
+    if node.store.needs_vacuum():
         await node.store.vacuum()
 
 
 async def flush_pending_list(node: Node) -> None:
     """Put what makes records findable in its place, before there is much of it."""
-    await node.store.put_in_place()
+    await node.store.flush_pending_list()
 
 
 async def deliver_alerts_forever(node: Node) -> None:

@@ -1,8 +1,8 @@
-"""The audit trail at rest: appended to, paged, verified.
+"""The audit trail: append to it, page through it, verify it.
 
-What a transaction notes is written by its last statements, after the lock of numbering of records where
-that is taken: the lock of the trail is the last one of every transaction, whoever holds it waits for
-nothing but the commit, and so it is part of no deadlock.
+The notes of a transaction are written by its last statements, after the lock of numbering of records where
+that is taken: the lock of the trail is the last one of every transaction. Its holder waits for nothing but
+the commit, and so it is part of no deadlock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from federation.domain.audit_chain import ChainWalk, Verdict
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import audit, audit_checkpoints
 
-ROWS = 5_000
+PAGE_ROWS = 5_000
 """Rows that are verified at a time."""
 
 _PAGE = Statement(
@@ -42,13 +42,13 @@ _CHECKPOINTS = Statement(
 _LAST_CHECKPOINT = Statement(
     select(audit_checkpoints.c.n, audit_checkpoints.c.jws).order_by(audit_checkpoints.c.n.desc()).limit(1)
 )
-_KEEP_CHECKPOINT = Statement(
+_STORE_CHECKPOINT = Statement(
     insert(audit_checkpoints)
     .values(n=param("n"), jws=param("jws", audit_checkpoints.c.jws.type))
     .on_conflict_do_nothing()
 )
 _LOCK = "SELECT pg_advisory_xact_lock(20261130)"
-"""One writer at a time, to its commit: who comes next must see the hash that it goes on from."""
+"""One writer at a time, to its commit: the next one must see the hash that it goes on from."""
 _NOW = Statement(select(func.clock_timestamp()))
 _APPEND = "INSERT INTO audit (n, entry, hash) SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])"
 
@@ -59,7 +59,7 @@ class AuditReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def page(self, after: int = 0, limit: int = ROWS) -> list[AuditRow]:
+    async def page(self, after: int = 0, limit: int = PAGE_ROWS) -> list[AuditRow]:
         """Entries after a number, in order."""
         return [AuditRow(*row) for row in await self._session.all(_PAGE, after=after, limit=limit)]
 
@@ -101,7 +101,7 @@ class AuditWriter(AuditReader):
         self._notes.append(note(event, actor, subject, detail))
 
     async def append(self) -> None:
-        """Write what was noted. The transaction does this last, by itself."""
+        """Write the notes. The transaction does this last, by itself."""
         if not self._notes:
             return
         await self._session.connection.execute(_LOCK)
@@ -112,6 +112,6 @@ class AuditWriter(AuditReader):
         )
         self._notes.clear()
 
-    async def keep_checkpoint(self, checkpoint: SignedAuditCheckpoint) -> None:
-        """Keep a checkpoint; another process may have made the same one."""
-        await self._session.run(_KEEP_CHECKPOINT, n=checkpoint.n, jws=checkpoint.jws)
+    async def store_checkpoint(self, checkpoint: SignedAuditCheckpoint) -> None:
+        """Store a checkpoint; another process may have stored the same one."""
+        await self._session.run(_STORE_CHECKPOINT, n=checkpoint.n, jws=checkpoint.jws)

@@ -37,7 +37,7 @@ from federation.domain.territories.bodies import edition
 from federation.domain.visibility import Caller
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import deployed, deployed_counts, deployed_groups, solution_identifiers
-from federation.store.visibility import Eyes, arguments, eyes, visible_condition
+from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
 
 log = logging.getLogger("federation.store")
 
@@ -107,7 +107,7 @@ _GROUP = (
 
 
 @lru_cache
-def _groups(through: Eyes, by: str) -> Statement:
+def _groups(through: Viewer, by: str) -> Statement:
     wanted = _g.solution if by == "solutions" else _g.origin
     return Statement(
         select(*_GROUP)
@@ -117,7 +117,7 @@ def _groups(through: Eyes, by: str) -> Statement:
 
 
 @lru_cache
-def _covering(through: Eyes) -> Statement:
+def _covering(through: Viewer) -> Statement:
     return Statement(
         select(_g.id, _g.bodies, _g.others).where(
             _g.id == param("ids", ARRAY(Integer)).any_(), visible_condition(deployed_groups, through)
@@ -140,7 +140,7 @@ _parts_asked = (
 
 
 @lru_cache
-def _counts(through: Eyes) -> Statement:
+def _counts(through: Viewer) -> Statement:
     return Statement(
         select(deployed_counts.c.grouped, deployed_counts.c.counts)
         .join(deployed_groups, _g.id == deployed_counts.c.grouped)
@@ -154,7 +154,7 @@ def _counts(through: Eyes) -> Statement:
 
 
 @lru_cache
-def _singles(through: Eyes) -> Statement:
+def _singles(through: Viewer) -> Statement:
     return Statement(
         select(
             deployed.c.origin,
@@ -174,7 +174,7 @@ def _singles(through: Eyes) -> Statement:
 
 
 @lru_cache
-def _listed(through: Eyes) -> Statement:
+def _listed(through: Viewer) -> Statement:
     return Statement(
         select(deployed.c.origin, deployed.c.key, deployed.c.grouped)
         .join(deployed_groups, _g.id == deployed.c.grouped)
@@ -193,7 +193,7 @@ _s = solution_identifiers.c
 
 
 @lru_cache
-def _identified(through: Eyes) -> Statement:
+def _identified(through: Viewer) -> Statement:
     return Statement(
         select(_s.origin, _s.key, _s.identifier)
         .where(
@@ -205,7 +205,7 @@ def _identified(through: Eyes) -> Statement:
 
 
 @lru_cache
-def _naming(through: Eyes) -> Statement:
+def _naming(through: Viewer) -> Statement:
     """Solutions that name something: of each operator the first, whatever the number of another one's.
 
     From one (origin, audience) of an identifier to the next, by the index: what one operator has written a
@@ -284,13 +284,15 @@ class ExposureReader:
 
     async def _found(self, by: str, wanted: Sequence[str], visible_to: Caller) -> tuple[DeploymentGroup, ...]:
         rows = await self._session.all(
-            _groups(eyes(visible_to), by), wanted=list(wanted), **arguments(visible_to)
+            _groups(viewer_of(visible_to), by), wanted=list(wanted), **arguments(visible_to)
         )
         return tuple(_group(row) for row in rows)
 
     async def covering(self, ids: Sequence[int], *, visible_to: Caller) -> dict[int, CoverageSet]:
         """Whom groups cover."""
-        rows = await self._session.all(_covering(eyes(visible_to)), ids=list(ids), **arguments(visible_to))
+        rows = await self._session.all(
+            _covering(viewer_of(visible_to)), ids=list(ids), **arguments(visible_to)
+        )
         return {
             row[0]: CoverageSet(int.from_bytes(row[1], "little"), int.from_bytes(row[2], "little"))
             for row in rows
@@ -305,7 +307,7 @@ class ExposureReader:
             taken.setdefault(one.group.id, Counter()).update(one.numbers)
         places = sorted({(id_, n >> PART) for id_, numbers in taken.items() for n in numbers})
         rows = await self._session.all(
-            _counts(eyes(visible_to)),
+            _counts(viewer_of(visible_to)),
             ids=[id_ for id_, _ in places],
             parts=[part for _, part in places],
             **arguments(visible_to),
@@ -321,7 +323,7 @@ class ExposureReader:
         """Deployments by their ids, those of them that the caller may see."""
         names = [one.partition("/") for one in ids]
         rows = await self._session.all(
-            _singles(eyes(visible_to)),
+            _singles(viewer_of(visible_to)),
             origins=[origin for origin, _, _ in names],
             keys=[key for _, _, key in names],
             **arguments(visible_to),
@@ -336,7 +338,7 @@ class ExposureReader:
     ) -> tuple[tuple[str, int], ...]:
         """The first deployments of some groups by id, each with its group."""
         rows = await self._session.all(
-            _listed(eyes(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
+            _listed(viewer_of(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
         )
         return tuple((f"{origin}/{key}", group) for origin, key, group in rows)
 
@@ -344,7 +346,7 @@ class ExposureReader:
         """What the records of solutions say they are; of those the caller may see that name something."""
         names = [one.partition("/") for one in solutions]
         rows = await self._session.all(
-            _identified(eyes(visible_to)),
+            _identified(viewer_of(visible_to)),
             origins=[origin for origin, _, _ in names],
             keys=[key for _, _, key in names],
             **arguments(visible_to),
@@ -360,7 +362,7 @@ class ExposureReader:
         Of each operator and audience ``MOST_OF_ONE`` and one, at most.
         """
         rows = await self._session.all(
-            _naming(eyes(visible_to)), wanted=sorted(wanted), **arguments(visible_to)
+            _naming(viewer_of(visible_to)), wanted=sorted(wanted), **arguments(visible_to)
         )
         found: dict[str, list[str]] = {}
         for identifier, origin, key in rows:

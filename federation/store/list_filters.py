@@ -15,7 +15,7 @@ from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import Query
 from federation.store.statements import Statement, param
 from federation.store.tables import records
-from federation.store.visibility import Eyes as Viewer
+from federation.store.visibility import Viewer
 
 
 class Shape(NamedTuple):

@@ -23,7 +23,7 @@ from federation.domain.visibility import Caller
 from federation.store.list_filters import READ_WORDS_QUERY, Shape, filter_values, page_values
 from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
 from federation.store.statements import Session
-from federation.store.visibility import arguments, eyes
+from federation.store.visibility import arguments, viewer_of
 
 MAX_ROWS_BY_INDEX = 5_000
 """Rows that ``BY_INDEX`` reads. Each may be on another page of the disk: 5 to 20 ms."""
@@ -88,7 +88,7 @@ class _ListReader:
     def __init__(self, session: Session, query: Query, visible_to: Caller) -> None:
         self._session = session
         self._query = query
-        self._shape = Shape.of(query, eyes(visible_to))
+        self._shape = Shape.of(query, viewer_of(visible_to))
         self._values = filter_values(query) | arguments(visible_to)
         self._rare = IndexQuery(self._shape, self._values)
         """The query without its frequent values, where it has rare ones."""
@@ -128,7 +128,7 @@ class _ListReader:
             growth *= BOUND_GROWTH
 
     async def _read_statistics(self) -> None:
-        statistics = self._session.common
+        statistics = self._session.stats
         if statistics is None or not self._shape.is_indexed:
             return
         await statistics.look_up(self._session.connection)

@@ -16,7 +16,7 @@ MAX_ENVELOPE_BYTES = 512
 def bounded(rows: SelectBase, *order: str, backwards: bool = False) -> Select[Any]:
     """The first rows: at most ``limit`` rows and ``max_bytes`` bytes, but at least one row.
 
-    ``rows`` are in the given order, and one more than ``limit`` (``one_more``). The last column, ``followed``,
+    ``rows`` are in the given order, one more than ``limit`` (``one_more``). The last column, ``followed``,
     is added here: it is true for a row that has another one after it. Lengths of documents are known without
     reading them.
     """

@@ -1,26 +1,28 @@
-"""Peers at rest."""
+"""Peers and invitations."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from sqlalchemy import Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from federation.domain.invitation import InvitationView
 from federation.domain.peer import Peer, PeerState
+from federation.domain.values import as_instant
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import Moment, invitations, node, peers
+from federation.store.tables import Moment, invitations, peers
+from federation.store.trust import COUNT_TRUST_CHANGE
 
 _COLUMNS = (
     peers.c.operator, peers.c.url, peers.c.name, peers.c.state, peers.c["keys"], peers.c.thumbprint,
     peers.c.added_at, peers.c.contacted_at, peers.c.failures, peers.c.failure, peers.c.next_try_at,
     peers.c.private,
 )  # fmt: skip
-_ALL = Statement(select(*_COLUMNS).order_by(peers.c.operator))
+_LIST = Statement(select(*_COLUMNS).order_by(peers.c.operator))
 _by_operator = select(*_COLUMNS).where(peers.c.operator == param("operator", Text))
-_ONE = Statement(_by_operator)
+_FIND = Statement(_by_operator)
 _VALUES = {
     "operator": param("operator", Text),
     "url": param("url", Text),
@@ -43,12 +45,12 @@ _ADD = Statement(
     )
 )
 _LOCK = Statement(_by_operator.with_for_update())
-_BE = Statement(
+_SET_STATE = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values(state=param("state", Text), failures=0, failure=None, next_try_at=None)
 )
-_MAY_READ_KEYS = Statement(
+_CLAIM_KEY_READ = Statement(
     update(peers)
     .where(
         peers.c.operator == param("operator", Text),
@@ -56,7 +58,7 @@ _MAY_READ_KEYS = Statement(
     )
     .values(keys_read_at=param("now", Moment))
 )
-_KEEP_KEYS = Statement(
+_STORE_KEYS = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values({"keys": param("keys", JSONB), "thumbprint": param("thumbprint", Text)})
@@ -79,74 +81,66 @@ _USE_INVITATION = Statement(
     .values(used=True, used_by=param("operator", Text))
     .returning(invitations.c.private)
 )
-_INVITED = Statement(
+_LIST_INVITATIONS = Statement(
     select(invitations.c.note, invitations.c.created_at, invitations.c.expires_at)
     .where(~invitations.c.used, invitations.c.expires_at > func.now())
     .order_by(invitations.c.created_at)
     .limit(1_000)
 )
 _REMOVE = Statement(delete(peers).where(peers.c.operator == param("operator", Text)))
-_ANSWERED = Statement(
+_NOTE_ANSWER = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values(contacted_at=func.now(), failures=0, failure=None, next_try_at=None)
 )
-_FAILED = Statement(
+_NOTE_FAILURE = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values(
-        failures=peers.c.failures + 1, failure=param("why", Text), next_try_at=param("next_try_at", Moment)
+        failures=peers.c.failures + 1, failure=param("reason", Text), next_try_at=param("next_try_at", Moment)
     )
 )
-_TRUST_CHANGED = Statement(update(node).values(trust=node.c.trust + 1))
-
-
-class StoredInvitation(msgspec.Struct, frozen=True):
-    """An invitation that nobody has used yet."""
-
-    note: str
-    created_at: datetime
-    expires_at: datetime
 
 
 class PeersReader:
-    """The peers of this node."""
+    """The peers of this node, for reading."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def all(self) -> tuple[Peer, ...]:
-        return tuple(_peer(row) for row in await self._session.all(_ALL))
+        return tuple(_peer(row) for row in await self._session.all(_LIST))
 
     async def find(self, operator: str) -> Peer | None:
-        row = await self._session.one(_ONE, operator=operator)
+        row = await self._session.one(_FIND, operator=operator)
         return _peer(row) if row else None
 
-    async def invitations(self) -> tuple[StoredInvitation, ...]:
+    async def invitations(self) -> tuple[InvitationView, ...]:
         """Invitations that can still be used, a thousand at most."""
-        return tuple(StoredInvitation(*row) for row in await self._session.all(_INVITED))
+        rows = await self._session.all(_LIST_INVITATIONS)
+        return tuple(InvitationView(row[0], as_instant(row[1]), as_instant(row[2])) for row in rows)
 
 
 class PeersWriter(PeersReader):
     """The peers of this node, in a transaction that may change them."""
 
     async def lock(self, operator: str) -> Peer | None:
-        """The peer, and nobody else changes it until the commit."""
+        """The peer, locked until the commit."""
         row = await self._session.one(_LOCK, operator=operator)
         return _peer(row) if row else None
 
     async def set_state(self, operator: str, state: PeerState) -> None:
         """Change its state; every process refuses or accepts it within a second."""
-        await self._session.run(_BE, operator=operator, state=state)
-        await self._session.run(_TRUST_CHANGED)
+        await self._session.run(_SET_STATE, operator=operator, state=state)
+        await self._session.run(COUNT_TRUST_CHANGE)
 
     async def may_read_keys(self, operator: str, now: datetime, every: timedelta) -> bool:
-        """Whether its key set may be asked for again: True once in so long, over all processes."""
-        return (await self._session.run(_MAY_READ_KEYS, operator=operator, now=now, before=now - every)) == 1
+        """Claim the next read of its key set: True once in ``every``, over all processes."""
+        return (await self._session.run(_CLAIM_KEY_READ, operator=operator, now=now, before=now - every)) == 1
 
-    async def keep_keys(self, operator: str, keys: dict[str, Any], thumbprint: str) -> None:
-        await self._session.run(_KEEP_KEYS, operator=operator, keys=keys, thumbprint=thumbprint)
-        await self._session.run(_TRUST_CHANGED)
+    async def store_keys(self, operator: str, keys: dict[str, Any], thumbprint: str) -> None:
+        await self._session.run(_STORE_KEYS, operator=operator, keys=keys, thumbprint=thumbprint)
+        await self._session.run(COUNT_TRUST_CHANGE)
 
     async def invite(self, secret_hash: bytes, note: str, expires_at: datetime, *, private: bool) -> None:
         await self._session.run(
@@ -154,12 +148,12 @@ class PeersWriter(PeersReader):
         )
 
     async def use_invitation(self, secret_hash: bytes, operator: str, now: datetime) -> bool | None:
-        """Use an invitation, once: whether it allows private addresses; None when it does not hold."""
+        """Use an invitation, once. Returns True if it allows private addresses; None when it is not valid."""
         row = await self._session.one(_USE_INVITATION, secret_hash=secret_hash, operator=operator, now=now)
         return None if row is None else bool(row[0])
 
     async def add(self, peer: Peer) -> None:
-        """Keep a peer, in the place of what was known of its operator."""
+        """Store a peer, in place of an earlier one of its operator."""
         await self._session.run(
             _ADD,
             operator=peer.operator,
@@ -170,19 +164,21 @@ class PeersWriter(PeersReader):
             thumbprint=peer.thumbprint,
             private=peer.private,
         )
-        await self._session.run(_TRUST_CHANGED)
+        await self._session.run(COUNT_TRUST_CHANGE)
 
     async def remove(self, operator: str) -> bool:
-        gone = await self._session.run(_REMOVE, operator=operator)
-        await self._session.run(_TRUST_CHANGED)
-        return gone == 1
+        removed = await self._session.run(_REMOVE, operator=operator)
+        await self._session.run(COUNT_TRUST_CHANGE)
+        return removed == 1
 
-    async def mark_answered(self, operator: str) -> None:
-        """It answered as it should."""
-        await self._session.run(_ANSWERED, operator=operator)
+    async def note_answer(self, operator: str) -> None:
+        """Note a valid answer, and forget earlier failures."""
+        await self._session.run(_NOTE_ANSWER, operator=operator)
 
-    async def mark_failed(self, operator: str, why: str, next_try_at: datetime) -> None:
-        await self._session.run(_FAILED, operator=operator, why=why[:500], next_try_at=next_try_at)
+    async def note_failure(self, operator: str, reason: str, next_try_at: datetime) -> None:
+        await self._session.run(
+            _NOTE_FAILURE, operator=operator, reason=reason[:500], next_try_at=next_try_at
+        )
 
 
 def _peer(row: Any) -> Peer:

@@ -1,4 +1,4 @@
-"""What peers answer: receipts of what they have dropped, and entries that they could not take."""
+"""Answers of peers: receipts for the records they dropped, and feedback on the entries they rejected."""
 
 from __future__ import annotations
 
@@ -6,33 +6,35 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from federation.domain.feed import RejectedEntry
+from federation.domain.rejection import FeedbackView
+from federation.domain.values import as_instant
+from federation.domain.withdrawal import DepartureView, ReceiptView, WithdrawalView
 from federation.store.statements import Session
 
 MAX_FEEDBACK = 10_000
-"""Entries that one peer says it could not take which are kept, at most."""
+"""Rejected entries of one peer that are stored."""
+MAX_LISTED = 1_000
 
-_KEEP = """
-INSERT INTO receipts AS held (feed, operator, epoch, seq, purged, jws)
+_STORE = """
+INSERT INTO receipts AS stored (feed, operator, epoch, seq, purged, jws)
 SELECT id, $3, $4, $5, $6, $7 FROM feeds WHERE origin = $1 AND audience = $2
 ON CONFLICT (feed, operator) DO UPDATE
 SET epoch = excluded.epoch, seq = excluded.seq, purged = excluded.purged, jws = excluded.jws, at = now()
-WHERE held.epoch <> excluded.epoch OR held.seq <= excluded.seq OR excluded.purged
+WHERE stored.epoch <> excluded.epoch OR stored.seq <= excluded.seq OR excluded.purged
 """
-_DEPARTED = """
+_NOTE_DEPARTURES = """
 INSERT INTO departures (feed, operator)
 SELECT feeds.id, peers.operator FROM feeds CROSS JOIN peers
 WHERE feeds.origin = $1 AND feeds.audience = $2 AND peers.operator = ANY($3::text[])
 ON CONFLICT (feed, operator) DO UPDATE SET at = now()
 """
-_RETURNED = """
+_REMOVE_DEPARTURES = """
 DELETE FROM departures USING feeds
 WHERE departures.feed = feeds.id AND feeds.origin = $1 AND feeds.audience = $2
   AND departures.operator = ANY($3::text[])
 """
-_WITHDRAWALS = """
+_LIST_WITHDRAWALS = """
 SELECT f.audience, w.type, w.key, w.revision, w.seq, w.at,
        array_agg(p.operator ORDER BY p.operator) FILTER (WHERE p.operator IS NOT NULL AND r.at IS NOT NULL)
            AS confirmed,
@@ -58,17 +60,18 @@ LEFT JOIN receipts AS r ON r.feed = f.id AND r.operator = p.operator AND (
 GROUP BY f.audience, w.type, w.key, w.revision, w.seq, w.at, w.arrived
 ORDER BY w.arrived DESC
 """
-_DEPARTURES = """
+"""The last $2 withdrawals from the feeds of origin $1, with the peers that could read each of them then."""
+_LIST_DEPARTURES = """
 SELECT f.audience, d.operator, d.at, r.at AS confirmed_at
 FROM departures AS d JOIN feeds AS f ON f.id = d.feed
 LEFT JOIN receipts AS r ON r.feed = d.feed AND r.operator = d.operator AND r.purged AND r.at >= d.at
 ORDER BY d.at DESC LIMIT $1
 """
-_RECEIPTS = """
+_LIST = """
 SELECT f.audience, r.operator, r.seq, r.purged, r.jws, r.at
 FROM receipts AS r JOIN feeds AS f ON f.id = r.feed ORDER BY f.audience, r.operator LIMIT $1
 """
-_FEEDBACK = """
+_STORE_FEEDBACK = """
 INSERT INTO feedback (operator, feed, type, key, seq, revision, reason, detail)
 SELECT $1, $2, a.type, a.key, a.seq, a.revision, a.reason, a.detail
 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])
@@ -79,130 +82,91 @@ ON CONFLICT (operator, feed, type, key) DO UPDATE
 SET seq = excluded.seq, revision = excluded.revision, reason = excluded.reason, detail = excluded.detail,
     at = now()
 """
-_REFUSED = """
+_LIST_FEEDBACK = """
 SELECT b.operator, f.audience, b.type, b.key, b.seq, b.revision, b.reason, b.detail, b.at
 FROM feedback AS b JOIN feeds AS f ON f.id = b.feed
 LEFT JOIN records AS r ON r.type = b.type AND r.origin = f.origin AND r.key = b.key
 WHERE r.revision IS NULL OR r.revision <= b.revision
 ORDER BY b.at DESC LIMIT $1
 """
-_CLEAR = """
+_CLEAR_FEEDBACK = """
 DELETE FROM feedback AS b USING feeds AS f
 WHERE f.id = b.feed AND (b.at < $1 OR EXISTS (
     SELECT 1 FROM records AS r
     WHERE r.type = b.type AND r.origin = f.origin AND r.key = b.key AND r.revision > b.revision
 ))
 """
-_SAID = ("type", "key", "seq", "revision", "reason", "detail")
-MAX_LISTED = 1_000
-
-
-class Withdrawal(msgspec.Struct, frozen=True):
-    """A record that left a feed of ours, and which peers have confirmed that they dropped it."""
-
-    audience: str
-    type: str
-    key: str
-    revision: int
-    seq: int
-    at: datetime
-    confirmed: tuple[str, ...]
-    outstanding: tuple[str, ...]
-
-
-class Departure(msgspec.Struct, frozen=True):
-    """A peer that was taken out of an audience, and whether it has confirmed that it dropped everything."""
-
-    audience: str
-    operator: str
-    at: datetime
-    confirmed_at: datetime | None
-
-
-class StoredReceipt(msgspec.Struct, frozen=True):
-    """The last receipt of a peer for a feed of ours."""
-
-    audience: str
-    operator: str
-    seq: int
-    purged: bool
-    jws: str
-    at: datetime
-
-
-class FeedbackRow(msgspec.Struct, frozen=True):
-    """An entry of ours that a peer could not take, and why."""
-
-    operator: str
-    audience: str
-    type: str
-    key: str
-    seq: int
-    revision: int
-    reason: str
-    detail: str
-    at: datetime
+_FEEDBACK_COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
 
 
 class ReceiptsReader:
-    """What peers answered, for an administrator."""
+    """Answers of peers, for an administrator."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def withdrawals(self, origin: str) -> tuple[Withdrawal, ...]:
-        """The thousand withdrawals of the node's own feeds that came last, newest first."""
-        rows = await self._session.connection.fetch(_WITHDRAWALS, origin, MAX_LISTED)
+    async def withdrawals(self, origin: str) -> tuple[WithdrawalView, ...]:
+        """The last thousand withdrawals from the node's own feeds, newest first."""
+        rows = await self._session.connection.fetch(_LIST_WITHDRAWALS, origin, MAX_LISTED)
         return tuple(
-            Withdrawal(
+            WithdrawalView(
                 row["audience"],
                 row["type"],
                 row["key"],
                 row["revision"],
                 row["seq"],
-                row["at"],
+                as_instant(row["at"]),
                 tuple(row["confirmed"] or ()),
                 tuple(row["outstanding"] or ()),
             )
             for row in rows
         )
 
-    async def departures(self) -> tuple[Departure, ...]:
+    async def departures(self) -> tuple[DepartureView, ...]:
         """Peers that were taken out of an audience, newest first."""
-        return tuple(Departure(*row) for row in await self._session.connection.fetch(_DEPARTURES, MAX_LISTED))
-
-    async def all(self) -> tuple[StoredReceipt, ...]:
         return tuple(
-            StoredReceipt(*row) for row in await self._session.connection.fetch(_RECEIPTS, MAX_LISTED)
+            DepartureView(
+                row["audience"],
+                row["operator"],
+                as_instant(row["at"]),
+                as_instant(row["confirmed_at"]) if row["confirmed_at"] else None,
+            )
+            for row in await self._session.connection.fetch(_LIST_DEPARTURES, MAX_LISTED)
         )
 
-    async def feedback(self) -> tuple[FeedbackRow, ...]:
-        """The thousand entries that peers could not take last, newest first, less what was revised since."""
-        return tuple(FeedbackRow(*row) for row in await self._session.connection.fetch(_REFUSED, MAX_LISTED))
+    async def all(self) -> tuple[ReceiptView, ...]:
+        """The last receipt of each peer for each feed."""
+        rows = await self._session.connection.fetch(_LIST, MAX_LISTED)
+        return tuple(ReceiptView(*(*row[:5], as_instant(row["at"]))) for row in rows)
+
+    async def feedback(self) -> tuple[FeedbackView, ...]:
+        """The last thousand entries that peers rejected, newest first, less those revised since."""
+        rows = await self._session.connection.fetch(_LIST_FEEDBACK, MAX_LISTED)
+        return tuple(FeedbackView(*(*row[:8], as_instant(row["at"]))) for row in rows)
 
 
 class ReceiptsWriter(ReceiptsReader):
-    """What peers answered, in a transaction that may change it."""
+    """Answers of peers, in a transaction that may change them."""
 
     async def store(
         self, origin: str, audience: str, operator: str, *, epoch: str, seq: int, purged: bool, jws: str
     ) -> None:
-        """Keep a receipt, unless one that says more is held; nothing where there is no such feed."""
-        await self._session.connection.execute(_KEEP, origin, audience, operator, epoch, seq, purged, jws)
+        """Store a receipt, unless a later one is stored; nothing where there is no such feed."""
+        await self._session.connection.execute(_STORE, origin, audience, operator, epoch, seq, purged, jws)
 
     async def note_departure(self, origin: str, audience: str, operators: Sequence[str]) -> None:
-        """These were taken out of an audience: those that are peers owe a receipt."""
-        await self._session.connection.execute(_DEPARTED, origin, audience, list(operators))
+        """Note that operators were taken out of an audience: those that are peers are to send a receipt."""
+        await self._session.connection.execute(_NOTE_DEPARTURES, origin, audience, list(operators))
 
     async def remove_departure(self, origin: str, audience: str, operators: Sequence[str]) -> None:
-        await self._session.connection.execute(_RETURNED, origin, audience, list(operators))
+        await self._session.connection.execute(_REMOVE_DEPARTURES, origin, audience, list(operators))
 
-    async def store_feedback(self, operator: str, feed: int, several: Sequence[RejectedEntry]) -> None:
-        """A peer says which entries of a feed of ours it could not take."""
-        last = tuple({(one.type, one.key): one for one in several}.values())
-        columns: list[list[Any]] = [[getattr(one, name) for one in last] for name in _SAID]
-        await self._session.connection.execute(_FEEDBACK, operator, feed, *columns, MAX_FEEDBACK)
+    async def store_feedback(self, operator: str, feed: int, entries: Sequence[RejectedEntry]) -> None:
+        """Store the entries of an own feed that a peer reports as rejected."""
+        last = tuple({(entry.type, entry.key): entry for entry in entries}.values())
+        columns: list[list[Any]] = [[getattr(entry, name) for entry in last] for name in _FEEDBACK_COLUMNS]
+        await self._session.connection.execute(_STORE_FEEDBACK, operator, feed, *columns, MAX_FEEDBACK)
 
     async def clear(self, before: datetime) -> None:
-        """Forget feedback on what has been revised since, or that is older than that."""
-        await self._session.connection.execute(_CLEAR, before)
+        """Forget feedback on records that have been revised since, or that is older than that time."""
+        await self._session.connection.execute(_CLEAR_FEEDBACK, before)

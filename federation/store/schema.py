@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from federation.domain.errors import CommandFailed
 from federation.domain.feed import mint_epoch
 
-OLDEST_POSTGRESQL = 150_000
+MIN_POSTGRESQL_VERSION = 150_000
 _LOCK = 5_044_031_582_654_955_530
 """Number, drawn once, of the advisory lock under which one process at a time migrates."""
 
@@ -39,14 +39,14 @@ def newest() -> str:
 
 
 @asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[AsyncConnection]:
-    async def connect() -> Any:
+async def _connect(dsn: str) -> AsyncIterator[AsyncConnection]:
+    async def open_connection() -> Any:
         try:
             return await asyncpg.connect(dsn, timeout=10)
         except (OSError, asyncpg.PostgresError, TimeoutError) as error:
             raise CommandFailed(f"the database cannot be reached: {error}") from error
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=open_connection, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             yield connection
@@ -61,12 +61,12 @@ def _version(connection: Connection) -> str | None:
 async def migrate(dsn: str, operator: str) -> tuple[str | None, str]:
     """Bring the database to this program's schema; safe to run twice and by several at once.
 
-    Returns the version before and after. Raises Broken when the database belongs to another operator's
+    Returns the version before and after. Raises CommandFailed when the database belongs to another operator's
     node, is of a newer program, or is no PostgreSQL 15 or later.
     """
-    async with _connected(dsn) as connection:
+    async with _connect(dsn) as connection:
         number = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
-        if number < OLDEST_POSTGRESQL:
+        if number < MIN_POSTGRESQL_VERSION:
             raise CommandFailed(f"the database is PostgreSQL {number // 10_000}; 15 or later is needed")
         await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = await connection.run_sync(_version)
@@ -90,14 +90,14 @@ async def migrate(dsn: str, operator: str) -> tuple[str | None, str]:
 
 
 async def is_new(dsn: str) -> bool:
-    """Whether the database holds nothing of a node yet."""
-    async with _connected(dsn) as connection:
+    """True for a database that has no schema of a node yet."""
+    async with _connect(dsn) as connection:
         return await connection.run_sync(_version) is None
 
 
 async def check(dsn: str, operator: str) -> None:
-    """Raises Broken unless the database is this operator's and at the schema this program knows."""
-    async with _connected(dsn) as connection:
+    """Raises CommandFailed unless the database is this operator's and at the schema this program knows."""
+    async with _connect(dsn) as connection:
         version = await connection.run_sync(_version)
         if version is None:
             raise CommandFailed("the database has no schema yet; run `federation migrate`")

@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql.expression import Executable
 
-from federation.store.common import Common
+from federation.store.column_stats import ColumnStats
 
 _dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
@@ -41,14 +41,14 @@ class Statement:
 
 
 class Session:
-    """A connection that runs statements: what the classes of this room are given."""
+    """A connection that runs statements, given to the readers and writers of this package."""
 
-    __slots__ = ("common", "connection")
+    __slots__ = ("connection", "stats")
 
-    def __init__(self, connection: Any, common: Common | None = None) -> None:
+    def __init__(self, connection: Any, stats: ColumnStats | None = None) -> None:
         self.connection = connection
-        self.common = common
-        """What is known of what very many records have."""
+        self.stats = stats
+        """Frequent values of the records; None in a transaction that writes."""
 
     async def all(self, statement: Statement, /, **values: Any) -> list[Any]:
         rows: list[Any] = await self.connection.fetch(statement.text, *statement.arguments(values))
@@ -61,6 +61,6 @@ class Session:
         return await self.connection.fetchval(statement.text, *statement.arguments(values))
 
     async def run(self, statement: Statement, /, **values: Any) -> int:
-        """Run it and say how many rows it touched."""
+        """Run it. Returns the number of rows that it changed."""
         tag: str = await self.connection.execute(statement.text, *statement.arguments(values))
         return int(tag.rsplit(" ", 1)[-1]) if tag[-1:].isdigit() else 0

@@ -1,7 +1,7 @@
 """The predicate ``may_see`` in SQL.
 
-The one twin of ``domain.visibility.may_see``: same words, same order. Readers of records take
-``visible_to=`` as a required keyword and add this to what they ask.
+The only twin of ``domain.visibility.may_see``: the words and their order are equal. Readers of records take
+``visible_to=`` as a required keyword and add this condition to their statements.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from federation.domain.visibility import FEDERATION, PUBLIC, Caller
 from federation.store.statements import param
 
-Eyes = Literal["own", "peer", "anonymous"]
+Viewer = Literal["own", "peer", "anonymous"]
 """The three shapes of the predicate; each statement is compiled once for each."""
 
 
-def eyes(caller: Caller) -> Eyes:
+def viewer_of(caller: Caller) -> Viewer:
     if caller.own:
         return "own"
     return "anonymous" if caller.operator is None else "peer"
 
 
-def visible_condition(table: FromClause, through: Eyes) -> ColumnElement[bool]:
-    """Whether rows of a table with ``origin`` and ``audience`` may be seen."""
+def visible_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
+    """The condition under which a viewer may see rows of a table with ``origin`` and ``audience``."""
     columns = table.c
-    match through:
+    match viewer:
         case "own":
             return true()
         case "anonymous":
@@ -37,14 +37,14 @@ def visible_condition(table: FromClause, through: Eyes) -> ColumnElement[bool]:
             return or_(
                 columns.audience.in_([PUBLIC, FEDERATION]),
                 and_(
-                    columns.origin == param("seen_node", Text),
-                    columns.audience == param("seen_groups", ARRAY(Text)).any_(),
+                    columns.origin == param("viewer_node", Text),
+                    columns.audience == param("viewer_groups", ARRAY(Text)).any_(),
                 ),
             )
 
 
 def arguments(caller: Caller) -> dict[str, Any]:
-    """The parameters of :func:`seen` for this caller."""
-    if eyes(caller) == "peer":
-        return {"seen_node": caller.node, "seen_groups": sorted(caller.groups)}
+    """The parameters of :func:`visible_condition` for this caller."""
+    if viewer_of(caller) == "peer":
+        return {"viewer_node": caller.node, "viewer_groups": sorted(caller.groups)}
     return {}

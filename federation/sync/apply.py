@@ -20,7 +20,9 @@ from federation.domain.record import Record, supersedes
 from federation.node.node import Node
 from federation.store.database import Writing
 from federation.store.feeds import FeedState, FeedWithRecords
-from federation.store.records import Advance, SequenceConflict, StoredRevision
+from federation.store.pulled_records import Advance
+from federation.store.record_writes import SequenceConflict
+from federation.store.records import StoredRevision
 
 log = logging.getLogger("federation.sync")
 
@@ -182,8 +184,8 @@ async def _vacate(node: Node, name: FeedName, numbers: list[int]) -> None:
     log.warning("numbers of a feed are taken anew", extra={"feed": str(name)})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.feeds.clear_seq(place.id, numbers)
-            await tx.checkpoints.forget(place.id)
+            await tx.repairs.clear_seq(place.id, numbers)
+            await tx.checkpoints.reset(place.id)
 
 
 async def _keep(
@@ -194,7 +196,7 @@ async def _keep(
     False, and nothing is kept, where it has to wait until that one is stored.
     """
     checked, cursor = this.checked, this.cursor
-    async with node.store.write(keeps=len(checked)) as tx:
+    async with node.store.write(records=len(checked)) as tx:
         standing = await tx.feeds.with_records(name, this.names)
         if standing is None:
             raise StaleCursor
@@ -259,9 +261,9 @@ async def _keep_new(
     live = sum(not record.retracted for record, _ in kept)
     seen, seen_epoch = (at.seq, at.epoch) if at else (0, None)
     advance = Advance(feed, seen, seen_epoch, this.cursor.seq, this.cursor.epoch, live)
-    async with node.store.single(keeps=len(kept)) as tx:
+    async with node.store.autocommit(records=len(kept)) as tx:
         this.on_its_way.set()
-        state = await tx.records.take_new(name.origin, advance, kept)
+        state = await tx.pulled_records.insert(name.origin, advance, kept)
     if state is None:
         raise StaleCursor
     node.notifier.observe(state)
@@ -277,10 +279,10 @@ async def _store(
     kept = [(one.record, one.seq) for one in decided.last.values() if one.record is not None]
     gone = [(one.type, one.key, one.seq, one.revision) for one in decided.last.values() if one.record is None]
     if standing.set_aside and decided.last:
-        await tx.feeds.clear_rejected(place, list(decided.last))
+        await tx.rejected.clear(place, list(decided.last))
     # Before the lock of numbering, as whoever signs or compares takes them.
     if gone:
-        await tx.checkpoints.note_withdrawal(place.id, epoch, max(seq for _, _, seq, _ in gone))
+        await tx.copies.note_withdrawal(place.id, epoch, max(seq for _, _, seq, _ in gone))
     for feed, lost in decided.losses().items():
         # (What is withdrawn there later may be gone from here by then, and leave no number.)
         await tx.checkpoints.mark(feed, [bucket_of(was.type, was.key) for was in lost])
@@ -289,20 +291,20 @@ async def _store(
         if decided.withdrawn:
             await tx.feeds.remove_withdrawals(place, [(record.type, record.key) for record, _ in kept])
         advance = Advance(place.id, place.head, place.epoch, cursor.seq, epoch, decided.delta())
-        moved = await tx.records.take_on(place.origin, advance, kept)
+        moved = await tx.pulled_records.upsert(place.origin, advance, kept)
     else:
         moved = await tx.feeds.advance(place, cursor, delta=decided.delta())
     if not moved:
         raise StaleCursor
     # Of what was never held there is nothing to tell, and a peer could name records without end.
     if told := [one for one in gone if decided.was_held(one[0], one[1])]:
-        await tx.records.purge(place.id, told)
+        await tx.pulled_records.purge(place.id, told)
     left = [
         aside
         for aside in decided.aside
         if (good := decided.last.get((aside.type, aside.key))) is None or good.seq < aside.seq
     ]
-    return await tx.feeds.store_rejected(place, left) if left else frozenset()
+    return await tx.rejected.store(place, left) if left else frozenset()
 
 
 class BatchDecision:

@@ -21,7 +21,7 @@ from federation.node import peers
 from federation.node.checkpoints import moment
 from federation.node.keys import kid_of
 from federation.node.node import Node
-from federation.store.checkpoints import CopyRow
+from federation.store.copies import CopyRow
 from federation.store.feeds import FeedState
 from federation.sync.apply import PullResult, RemovalsPaused, StaleCursor
 from federation.sync.pull import copy_of, pause_removals, pull, withdraw_only
@@ -62,7 +62,7 @@ async def follow(
     sender = EntrySender(source, await _with_key(node, origin, head))
     proof = _proof(node, head, sender)
     place, copy = held or await copy_of(node, name)
-    if place is not None and copy.braked is not None and not copy.confirmed:
+    if place is not None and copy.paused is not None and not copy.confirmed:
         if place.epoch == head.epoch and place.head >= head.retained_from:
             # (Else what is gone and what was withdrawn cannot be told apart: all of it waits.)
             await withdraw_only(node, name, source)
@@ -105,7 +105,7 @@ async def follow_relayed(
         return taken
     said = verify_checkpoint(node, name, head.checkpoint, sender)
     place, copy = await copy_of(node, name)
-    if copy.braked is not None and not copy.confirmed:
+    if copy.paused is not None and not copy.confirmed:
         return taken
     if copy.newest is not None and said.iat < copy.newest.timestamp():
         if node.clock().timestamp() < said.exp:
@@ -219,7 +219,7 @@ async def _saw(node: Node, name: FeedName, proof: SignedState) -> None:
     """Note that this was signed, though the copy is not known to be that."""
     async with node.store.write() as tx:
         place = await tx.feeds.open(name, None)
-        await tx.checkpoints.mark_seen(place.id, moment(proof.said.iat))
+        await tx.copies.mark_seen(place.id, moment(proof.said.iat))
 
 
 def _is_beyond(place: FeedState | None, copy: CopyRow, taken: PullResult, proof: SignedState) -> bool:
@@ -243,7 +243,7 @@ async def _ends_short(node: Node, name: FeedName, proof: SignedState) -> bool:
         place is not None
         and place.epoch == proof.said.epoch
         and place.head < proof.said.seq
-        and (copy.braked is None or copy.confirmed)
+        and (copy.paused is None or copy.confirmed)
     )
 
 
@@ -256,14 +256,14 @@ async def _verified(node: Node, name: FeedName, sender: EntrySender, taken: Pull
     async with node.store.write() as tx:
         place = await tx.feeds.find(name)
         if place is not None and (sender.via is None or taken.repaired):
-            await tx.checkpoints.set_relay(place.id, sender.via)
+            await tx.copies.set_relay(place.id, sender.via)
 
 
 async def _diverged(node: Node, name: FeedName, why: str, tried: str) -> None:
     log.error("a copy has diverged", extra={"feed": str(name), "reason": why})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.checkpoints.mark_diverged(place.id, why, tried=tried, tried_at=node.clock())
+            await tx.copies.note_divergence(place.id, why, tried=tried, tried_at=node.clock())
 
 
 # What the origin is told
@@ -275,8 +275,8 @@ async def answer(node: Node, origin: Peer, source: Answering) -> None:
     What it does not take now is owed until it does: both are kept with the copies.
     """
     async with node.store.read() as tx:
-        owed = await tx.checkpoints.pending_receipts(origin.operator)
-        untold = await tx.feeds.unreported(origin.operator, MAX_NUMBERS)
+        owed = await tx.copies.pending_receipts(origin.operator)
+        untold = await tx.rejected.pending_reports(origin.operator, MAX_NUMBERS)
     for one in owed:
         receipt = Receipt(
             iss=node.operator,
@@ -289,8 +289,8 @@ async def answer(node: Node, origin: Peer, source: Answering) -> None:
         )
         await source.receipt(node.keyring.sign(msgspec.structs.asdict(receipt), typ=RECEIPT))
         async with node.store.write() as writing:
-            await writing.checkpoints.mark_receipt_sent(one.feed, one.epoch, one.seq, purged=one.purged)
+            await writing.copies.mark_receipt_sent(one.feed, one.epoch, one.seq, purged=one.purged)
     for (feed, audience), several in untold.items():
         await source.feedback(audience, tuple(several))
         async with node.store.write() as writing:
-            await writing.feeds.mark_reported(feed, several)
+            await writing.rejected.note_report(feed, several)

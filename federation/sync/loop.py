@@ -21,9 +21,8 @@ from federation.domain.peer import Peer, back_off
 from federation.domain.visibility import PRIVATE
 from federation.node import peers
 from federation.node.node import Node
-from federation.store.checkpoints import CopyRow
-from federation.store.database import Claims
-from federation.store.feeds import FollowedFeed
+from federation.store.copies import CopyRow, FollowedFeed
+from federation.store.task_locks import TaskLocks
 from federation.sync.apply import PullResult, StaleCursor
 from federation.sync.follow import answer, follow, follow_relayed
 from federation.sync.peer_client import PeerSource, peer_source
@@ -92,8 +91,8 @@ class Loop:
     async def _run(self) -> None:
         while True:
             try:
-                async with self._node.store.claims() as claims:
-                    await self._share(claims)
+                async with self._node.store.task_locks() as locks:
+                    await self._share(locks)
             except Refused as error:
                 log.warning("the peers cannot be followed now", extra={"reason": str(error)})
             except Exception:
@@ -102,27 +101,27 @@ class Loop:
                 await self._stop(list(self._following))
             await asyncio.sleep(LOOK)
 
-    async def _share(self, claims: Claims) -> None:
-        """Follow every peer that no other process follows, until the claims are lost."""
+    async def _share(self, locks: TaskLocks) -> None:
+        """Follow every peer that no other process follows, until the locks are lost."""
         await peers.purge_left_peers(self._node)
-        while claims.hold():
+        while locks.are_valid():
             async with self._node.store.read() as tx:
                 active = {(p.operator, p.url): p for p in await tx.peers.all() if p.state == "active"}
-                confirmed = await tx.checkpoints.confirmed_removals()
+                confirmed = await tx.copies.confirmed_removals()
             # What an administrator has confirmed is taken now: whoever waits at that peer begins anew.
             urged = [name for name in self._following if name[0] in confirmed - self._urged]
             self._urged = confirmed
             await self._stop(urged)
             for operator, _ in urged:
-                await claims.release(f"peer {operator}")
+                await locks.unlock(f"peer {operator}")
             ended = [name for name, task in self._following.items() if name not in active or task.done()]
             await self._stop(ended)
             for operator, _ in ended:
-                await claims.release(f"peer {operator}")
+                await locks.unlock(f"peer {operator}")
             if ended:
                 await peers.purge_left_peers(self._node)
             for name, peer in active.items():
-                if name not in self._following and await claims.take(f"peer {peer.operator}"):
+                if name not in self._following and await locks.try_lock(f"peer {peer.operator}"):
                     self._following[name] = asyncio.create_task(
                         self._follow(peer), name=f"peer {peer.operator}"
                     )
@@ -185,7 +184,7 @@ class Loop:
                 await asyncio.sleep(PAUSE)
             if failing or now - noted > NOTED:
                 async with self._node.store.write() as tx:
-                    await tx.peers.mark_answered(peer.operator)
+                    await tx.peers.note_answer(peer.operator)
                 noted, failing = now, False
             source.answered = True
             if now - swept > sweep:
@@ -197,8 +196,8 @@ class Loop:
 
     async def _held(self, peer: Peer) -> dict[FeedName, FollowedFeed]:
         """The peer's feeds that are held here, and what is known of each copy."""
-        async with self._node.store.look() as tx:
-            return await tx.feeds.copies(peer.operator)
+        async with self._node.store.read_by_key() as tx:
+            return await tx.copies.of(peer.operator)
 
     async def _take(
         self,
@@ -251,7 +250,7 @@ class Loop:
             if taken.verified:
                 settled[name] = head
         held = await self._held(peer)
-        if any(followed.owes for followed in held.values()):
+        if any(followed.pending for followed in held.values()):
             await self._answer(peer, source)
         if refused is not None:
             raise refused
@@ -315,4 +314,4 @@ class Loop:
         )
         with suppress(Refused):
             async with self._node.store.write() as tx:
-                await tx.peers.mark_failed(peer.operator, why, self._node.clock() + wait)
+                await tx.peers.note_failure(peer.operator, why, self._node.clock() + wait)

@@ -25,8 +25,8 @@ from federation.domain.feed import (
 )
 from federation.domain.record import supersedes
 from federation.node.node import Node
-from federation.store.checkpoints import CopyRow
-from federation.store.database import MANY
+from federation.store.copies import CopyRow
+from federation.store.database import VACUUM_RECORDS
 from federation.store.feeds import FeedState
 from federation.sync.apply import BatchPipeline, PullResult, RemovalsPaused, StaleCursor
 
@@ -53,7 +53,7 @@ async def pull(
     taken = PullResult()
     place, copy = held or await copy_of(node, name)
     taken.held, taken.confirmed = place.live if place else 0, copy.confirmed
-    if place is None or head.seq - place.head >= MANY:
+    if place is None or head.seq - place.head >= VACUUM_RECORDS:
         # A long pull: the lag is to be seen while it lasts. Short ones note the head with their records.
         async with node.store.write() as tx:
             place = await tx.feeds.open(name, None)
@@ -61,7 +61,8 @@ async def pull(
     if place.epoch == head.epoch and place.head == head.seq:
         return taken
     if place.epoch is not None and place.epoch != head.epoch:
-        place = await begin_epoch(node, place, head.epoch)
+        # Only a repair leads to another epoch: revisions may have gone back, and the signature alone tells.
+        raise StaleCursor
     try:
         async with BatchPipeline(node, place, taken) as keeping:
             async for page, checked in ahead(source.changes(name, place.cursor), name):
@@ -70,9 +71,9 @@ async def pull(
                 page, checked = _up_to(head.seq, page, checked)
                 if checked or place.epoch is None:  # an empty feed has a place, too
                     await keeping.add(page.cursor, checked)
-        if copy.confirmed or copy.braked:
+        if copy.confirmed or copy.paused:
             async with node.store.write() as tx:
-                await tx.checkpoints.clear_confirmation(place.id)
+                await tx.copies.clear_confirmation(place.id)
     except AudienceRevoked:
         taken.purged = await purge(node, name)
     except RemovalsPaused as error:
@@ -88,7 +89,7 @@ async def copy_of(node: Node, name: FeedName) -> tuple[FeedState | None, CopyRow
     """What is held of a feed, and what is known of that copy."""
     async with node.store.read() as tx:
         place = await tx.feeds.find(name)
-        return place, await tx.checkpoints.copy(place.id) if place else CopyRow()
+        return place, await tx.copies.find(place.id) if place else CopyRow()
 
 
 def _up_to(
@@ -181,28 +182,12 @@ async def _closed(items: AsyncIterator[T]) -> None:
         await closing()
 
 
-async def begin_epoch(node: Node, place: FeedState, epoch: str) -> FeedState:
-    """Start a feed anew in another epoch: the numbers of the old one mean nothing, the records stay."""
-    log.warning(
-        "the feed has a new epoch and is taken from zero",
-        extra={"feed": str(place.name), "was": place.epoch, "now": epoch},
-    )
-    async with node.store.write() as tx:
-        await tx.feeds.forget_numbers(place)
-        await tx.checkpoints.forget(place.id)
-        if not await tx.feeds.advance(place, Cursor(epoch, 0), delta=0):
-            raise StaleCursor
-        fresh = await tx.feeds.find(place.name)
-    assert fresh is not None  # noqa: S101 - it was advanced in this transaction
-    return fresh
-
-
 async def pause_removals(node: Node, name: FeedName, why: str) -> None:
     """Take nothing more of a feed until an administrator confirms."""
     log.error("removals await confirmation", extra={"feed": str(name), "reason": why})
     async with node.store.write() as tx:
         if place := await tx.feeds.find(name):
-            await tx.checkpoints.pause(place.id, why)
+            await tx.copies.pause(place.id, why)
 
 
 async def withdraw_only(node: Node, name: FeedName, source: FeedSource) -> int:
@@ -221,7 +206,9 @@ async def withdraw_only(node: Node, name: FeedName, source: FeedSource) -> int:
         if not gone:
             continue
         async with node.store.write() as tx:
-            held = await tx.records.stored_revisions_of(name.origin, [(one.type, one.key) for one in gone])
+            held = await tx.pulled_records.stored_revisions(
+                name.origin, [(one.type, one.key) for one in gone]
+            )
             told = [
                 (one.type, one.key, one.seq, one.revision)
                 for one in gone
@@ -231,12 +218,12 @@ async def withdraw_only(node: Node, name: FeedName, source: FeedSource) -> int:
             ]
             if told:
                 await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key, _, _ in told])
-                await tx.checkpoints.note_withdrawal(
+                await tx.copies.note_withdrawal(
                     place.id, page.cursor.epoch, max(seq for _, _, seq, _ in told)
                 )
                 await tx.feeds.lock(place.id)
-                await tx.feeds.clear_seq(place.id, [seq for _, _, seq, _ in told])
-                lost = await tx.records.purge(place.id, told)
+                await tx.repairs.clear_seq(place.id, [seq for _, _, seq, _ in told])
+                lost = await tx.pulled_records.purge(place.id, told)
                 await tx.feeds.subtract_records(place.id, lost)
                 dropped += len(told)
     if dropped:
@@ -250,9 +237,9 @@ async def purge(node: Node, name: FeedName) -> int:
         place = await tx.feeds.find(name)
         dropped = 0
         if place is not None:
-            dropped = await tx.feeds.purge(place)
+            dropped = await tx.copies.purge(place)
             if place.epoch is not None:
-                await tx.checkpoints.note_withdrawal(place.id, place.epoch, place.head, purged=True)
+                await tx.copies.note_withdrawal(place.id, place.epoch, place.head, purged=True)
     log.warning(
         "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
     )

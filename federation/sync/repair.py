@@ -93,7 +93,7 @@ async def compare(
 
 async def _compared(tx: Writing, place: FeedState, proof: SignedState) -> DigestState | None:
     said = proof.said
-    was = await tx.checkpoints.lock(place.id)
+    was = await tx.checkpoints.try_lock(place.id)
     if was is None:
         raise StaleCursor
     _, state = await tx.checkpoints.compute(was)
@@ -103,12 +103,12 @@ async def _compared(tx: Writing, place: FeedState, proof: SignedState) -> Digest
     if place.epoch != said.epoch:
         await tx.feeds.advance(place, said.cursor, delta=0)
     signed_at, expires_at = checkpoints.moment(said.iat), checkpoints.moment(said.exp)
-    gaps = await tx.checkpoints.mark_verified(place.id, state, proof.jws, signed_at, expires_at)
+    gaps = await tx.copies.note_verification(place.id, state, proof.jws, signed_at, expires_at)
     # Of another epoch, its origin may have lost our receipts with what it has lost. A number without a
     # record may be that of a withdrawal that was lost on its way or could not be read: no digest shows
     # one of a record that we never held, and its origin waits for our receipt.
     if gaps or place.epoch != said.epoch:
-        await tx.checkpoints.note_withdrawal(place.id, said.epoch, said.seq)
+        await tx.copies.note_withdrawal(place.id, said.epoch, said.seq)
     return None
 
 
@@ -146,7 +146,7 @@ class Repair:
         async with self._node.store.write() as tx:
             place = await tx.feeds.open(self._name, None)
             # Whatever was reckoned before: a repair begins with what is really held.
-            await tx.checkpoints.forget(place.id)
+            await tx.checkpoints.reset(place.id)
         for turn in range(TRIES):
             if turn:
                 await asyncio.sleep(PAUSE)
@@ -180,7 +180,7 @@ class Repair:
     async def _ours(self) -> tuple[FeedState, DigestState]:
         async with self._node.store.write() as tx:
             place = await tx.feeds.find(self._name)
-            was = await tx.checkpoints.lock(place.id) if place else None
+            was = await tx.checkpoints.try_lock(place.id) if place else None
             if place is None or was is None:
                 raise StaleCursor
             _, state = await tx.checkpoints.compute(was)
@@ -218,8 +218,8 @@ class Repair:
         if seats:
             async with self._node.store.write() as tx:
                 await tx.checkpoints.mark(place.id, [bucket])
-                await tx.feeds.clear_seq(place.id, [seq for _, _, seq in seats])
-                await tx.feeds.set_seq(place.id, seats)
+                await tx.repairs.clear_seq(place.id, [seq for _, _, seq in seats])
+                await tx.repairs.set_seq(place.id, seats)
             self._taken.repaired += len(seats)
         return await self._fetch(place, wanted)
 
@@ -280,7 +280,7 @@ class Repair:
         good = [one for one in several if isinstance(one, VerifiedEntry)]
         async with self._node.store.write() as tx:
             names = [(one.type, one.key) for one in good]
-            held = await tx.records.stored_revisions_of(place.origin, names)
+            held = await tx.pulled_records.stored_revisions(place.origin, names)
             withdrawn = await tx.feeds.withdrawn(place, [key for _, key in names])
             kept: list[tuple[Record, int]] = []
             lost: dict[int, list[StoredRevision]] = {}
@@ -295,9 +295,9 @@ class Repair:
                         lost.setdefault(was.feed or 0, []).append(was)
             names = [(record.type, record.key) for record, _ in kept]
             if refused:
-                await tx.feeds.store_rejected(place, refused)
+                await tx.rejected.store(place, refused)
                 if self._trusting:
-                    ours = await tx.records.stored_revisions_of(
+                    ours = await tx.pulled_records.stored_revisions(
                         place.origin, [(bad.type, bad.key) for bad in refused]
                     )
                     self._disowned |= {
@@ -309,14 +309,14 @@ class Repair:
                     }
             if withdrawn:
                 await tx.feeds.remove_withdrawals(place, names)
-            await tx.feeds.clear_rejected(place, names)
+            await tx.rejected.clear(place, names)
             for feed, theirs in lost.items():
                 await tx.feeds.subtract_records(feed, sum(not was.retracted for was in theirs))
                 await tx.checkpoints.mark(feed, [bucket_of(was.type, was.key) for was in theirs])
             await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key in names])
-            await tx.feeds.clear_seq(place.id, [seq for _, seq in kept])
+            await tx.repairs.clear_seq(place.id, [seq for _, seq in kept])
             if kept:
-                await tx.records.take(place.origin, place.id, kept)
+                await tx.pulled_records.upsert_in_place(place.origin, place.id, kept)
         self._node.notifier.notify()
         self._taken.repaired += len(kept)
         for bad in refused:
@@ -360,9 +360,9 @@ class Repair:
         for start in range(0, len(names), SLICE):
             some = names[start : start + SLICE]
             async with self._node.store.write() as tx:
-                await tx.feeds.clear_rejected(place, [name for name in some if name in self._gone])
+                await tx.rejected.clear(place, [name for name in some if name in self._gone])
                 await tx.checkpoints.mark(place.id, [bucket_of(type_, key) for type_, key in some])
-                self._taken.repaired += await tx.records.drop(place.id, some)
+                self._taken.repaired += await tx.repairs.drop(place.id, some)
         if names:
             self._node.notifier.notify()
         return True
@@ -372,10 +372,10 @@ class Repair:
         async with self._node.store.write() as tx:
             if said.retained_from > place.retained_from:
                 await retention.drop_tombstones(tx, place.id, said.retained_from)
-            await tx.checkpoints.clear_confirmation(place.id)
+            await tx.copies.clear_confirmation(place.id)
             # Whatever was withdrawn up to there is not held any more.
-            await tx.checkpoints.note_withdrawal(place.id, said.epoch, said.seq)
-            await tx.feeds.finish_repair(place.id, said.cursor, said.retained_from)
+            await tx.copies.note_withdrawal(place.id, said.epoch, said.seq)
+            await tx.repairs.finish(place.id, said.cursor, said.retained_from)
 
 
 def verify_checkpoint(node: Node, name: FeedName, jws: str, sender: EntrySender) -> Checkpoint:

@@ -179,7 +179,7 @@ async def _to_be_repaired(node: Node, place: FeedState, changed: list[tuple[str,
     async with node.store.write() as tx:
         await tx.checkpoints.mark(place.id, range(BUCKETS))
         if changed:
-            await tx.feeds.subtract_records(place.id, await tx.records.drop(place.id, changed))
+            await tx.feeds.subtract_records(place.id, await tx.repairs.drop(place.id, changed))
 
 
 async def _digests(node: Node, place: FeedState) -> bytes:

@@ -15,7 +15,7 @@ from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
-from tests.api.asking import ASSERTION
+from tests.api.http_client import ASSERTION
 from tests.nodes import Proving, a_token, introduce
 
 

@@ -20,10 +20,10 @@ from federation.api.caller import Presented, Tokens
 from federation.domain.errors import Invalid, TooLarge, TooSlow, Unauthenticated, UnsupportedMediaType
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.node import Node
-from tests.api.asking import FORM, JSON, fine
-from tests.attack.forging import Key, Party, part
+from tests.api.http_client import FORM, JSON, fine
+from tests.attack.forged_tokens import Key, Party, part
 from tests.nodes import a_client
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 NOW = 1_800_000_000
 GRANT = {"grant_type": "client_credentials"}
@@ -281,10 +281,10 @@ async def test_a_check_is_remembered_for_a_minute_and_no_longer_than_the_token_h
     now = float(NOW)
     await tokens.holder(token)
     before = checked
-    arnia.notifier.blind = True  # who cannot look does not see that somebody was cut off
+    arnia.notifier.failing = True  # who cannot look does not see that somebody was cut off
     await tokens.holder(token)
     assert checked == before + 1
-    arnia.notifier.blind = False
+    arnia.notifier.failing = False
     await tokens.holder(token)
     assert checked == before + 1
     await tokens._forget()
@@ -484,7 +484,7 @@ async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
             await asyncio.sleep(0.01)
 
     monkeypatch.setattr(guard, "WHOLE_BODY", 0.1)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         with pytest.raises(TooSlow, match="did not come within"):
             await guard.body_of(SimpleNamespace(stream=dripping, headers={}))  # type: ignore[arg-type]
 
@@ -533,7 +533,7 @@ async def test_who_asks_about_a_token_is_a_client_and_names_one(
 async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
     anyone: httpx2.AsyncClient, arnia: Node
 ) -> None:
-    from tests.audit.trails import entries
+    from tests.audit.audit_trail import entries
 
     erp = await a_client(arnia)
     token = fine(await anyone.post("/oauth2/token", data=GRANT, auth=erp), 200)["access_token"]
@@ -552,7 +552,7 @@ async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
 
 async def test_who_got_no_token_is_counted_for_the_trail(anyone: httpx2.AsyncClient, arnia: Node) -> None:
     from federation.node import audit
-    from tests.audit.trails import entries
+    from tests.audit.audit_trail import entries
 
     for _ in range(3):
         assert (await anyone.post("/oauth2/token", data=GRANT, auth=("nobody", "x"))).status_code == 401

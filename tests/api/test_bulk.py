@@ -14,9 +14,9 @@ import pytest
 
 from federation.api import records
 from federation.node.node import Node
-from tests.api.asking import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
+from tests.api.http_client import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
 from tests.domain.builders import a_solution
-from tests.waiting import PATIENCE, until
+from tests.waiting import MAX_WAIT_SECONDS, until
 
 
 def a_line(key: str, **members: Any) -> dict[str, Any]:
@@ -211,7 +211,7 @@ async def test_a_broken_connection_keeps_whole_batches(dsn: str, caplog: pytest.
 
 async def test_a_client_may_send_everything_before_it_reads(dsn: str) -> None:
     """Thousands of refusals: the report must not fill the pipe while the client still sends."""
-    async with on_the_wire(dsn) as (_, client), asyncio.timeout(30):
+    async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
         bad = b"nonsense\n" * 20_000
         told, summary = await upload(client, bad)
         assert len(told) == summary["refused"] == 20_000
@@ -219,7 +219,7 @@ async def test_a_client_may_send_everything_before_it_reads(dsn: str) -> None:
 
 async def test_uploads_at_the_same_time_do_not_wait_for_each_other_for_ever(own: httpx2.AsyncClient) -> None:
     names = [f"s{n}" for n in range(200)]
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await asyncio.gather(
             upload(own, ndjson(*(a_line(name, name="one") for name in names))),
             upload(own, ndjson(*(a_line(name, name="two") for name in reversed(names)))),

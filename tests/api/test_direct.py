@@ -15,20 +15,17 @@ from federation.domain.content.solution import Solution
 from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
-from federation.server.app import api
 from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
 from tests.domain.builders import a_body, a_deployment, a_solution
-from tests.nodes import a_token, publish
+from tests.nodes import a_token, app_of, browsing, publish
 
 Ask = Callable[..., Any]
 
 
 @pytest.fixture
 async def token(arnia: Node) -> dict[str, str]:
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=Direct(api(arnia))), base_url=arnia.url
-    ) as client:
+    async with browsing(arnia) as client:
         return await a_token(arnia, client)
 
 
@@ -43,11 +40,9 @@ async def both(arnia: Node) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.As
     def limits() -> Limits:
         return Limits(rate=10, anonymous=10)
 
-    async with (
-        client(Direct(api(arnia, limits=limits()))) as direct,
-        client(api(arnia, limits=limits())) as framework,
-    ):
-        yield direct, framework
+    with app_of(arnia, limits()) as one, app_of(arnia, limits()) as other:
+        async with client(Direct(one)) as direct, client(other) as framework:
+            yield direct, framework
 
 
 REQUESTS: dict[str, tuple[str, str, dict[str, str], int]] = {
@@ -97,13 +92,14 @@ async def test_what_is_said_to_go_past_the_framework_does(
 
     monkeypatch.setattr(Litestar, "__call__", noting)
     one, several = "/v1/solutions/arnia/glpi", "/v1/solutions"
-    transport = httpx2.ASGITransport(app=Direct(api(arnia)))
-    async with httpx2.AsyncClient(transport=transport, base_url=arnia.url, headers=token) as client:
-        await client.put(one, headers=JSON, content=SAME)
-        for path in (one, several, f"{several}?limit=1"):
-            assert (await client.get(path)).status_code == 200
-        await client.head(several)
-        await client.get(f"{several}/")
+    with app_of(arnia) as app:
+        transport = httpx2.ASGITransport(app=Direct(app))
+        async with httpx2.AsyncClient(transport=transport, base_url=arnia.url, headers=token) as client:
+            await client.put(one, headers=JSON, content=SAME)
+            for path in (one, several, f"{several}?limit=1"):
+                assert (await client.get(path)).status_code == 200
+            await client.head(several)
+            await client.get(f"{several}/")
     assert asked == [f"HEAD {several}", f"GET {several}/"]
 
 

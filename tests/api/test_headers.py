@@ -13,7 +13,7 @@ from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, ObservedApplication
 from federation.telemetry import Metrics
-from tests.api.asking import FORM, on_the_wire, put, refused
+from tests.api.http_client import FORM, on_the_wire, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import publish
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from federation.node.node import Node
-from tests.api.asking import fine, left_behind, put, refused
+from tests.api.http_client import fine, left_behind, put, refused
 from tests.domain.builders import an_incident
 
 AT = "/v1/incidents/arnia/2026-0042"

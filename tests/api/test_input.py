@@ -12,7 +12,7 @@ import pytest
 from federation.domain.canonical import MAX_DEPTH
 from federation.domain.document import MAX_DOCUMENT
 from federation.node.node import Node
-from tests.api.asking import JSON, NDJSON, PATCH, Stopwatch, fine, left_behind, on_the_wire, put, refused
+from tests.api.http_client import JSON, NDJSON, PATCH, Stopwatch, fine, left_behind, on_the_wire, put, refused
 from tests.domain.builders import a_body, a_deployment, a_solution, an_incident, nested
 
 GOOD = a_body(a_solution(name="Good"))

@@ -15,7 +15,7 @@ import pytest
 from federation.domain.query import CONTROLS, filters_of
 from federation.domain.registry import TYPES
 from federation.node.node import Node
-from tests.api.asking import fine, put, refused
+from tests.api.http_client import fine, put, refused
 from tests.domain.builders import (
     a_deployment,
     a_group,

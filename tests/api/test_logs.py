@@ -10,7 +10,7 @@ import pytest
 
 from federation.node.node import Node
 from federation.telemetry import JsonLines
-from tests.api.asking import ASSERTION, JSON, executed, put
+from tests.api.http_client import ASSERTION, JSON, executed, put
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce
 

@@ -21,7 +21,7 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.node import alert_scan, checkpoints, peers
 from federation.node.node import Node
-from tests.api.asking import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
+from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
 
 Document = dict[str, Any]
@@ -379,7 +379,7 @@ async def proofs_are_told(
     await own.get("/v1/withdrawals")
     async with arnia.store.write() as tx:
         place = await tx.feeds.open(FeedName("megalis", "public"), None)
-        await tx.checkpoints.pause(place.id, "all of it")
+        await tx.copies.pause(place.id, "all of it")
     for client in (anyone, own, own):
         await client.post("/v1/peers/megalis/confirm")
 

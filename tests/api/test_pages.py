@@ -15,8 +15,8 @@ from federation.domain.scopes import SCOPES
 from federation.node.node import Node
 from federation.postgres import server
 from federation.store import schema
-from tests.api.asking import fine, on_the_wire, operations, refused
 from tests.api.conftest import clicking
+from tests.api.http_client import fine, on_the_wire, operations, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish
 
@@ -142,7 +142,7 @@ async def test_head_over_a_real_connection_leaves_it_usable(dsn: str) -> None:
             got, head = await client.get(path), await client.head(path)
             assert (head.status_code, head.content) == (got.status_code, b"")
             assert head.headers.get("content-length") == got.headers.get("content-length")
-        stream = await client.head("/v1/changes", headers={"accept": "text/event-stream"}, timeout=3)
+        stream = await client.head("/v1/changes", headers={"accept": "text/event-stream"})
         assert stream.status_code == 200
         assert (await client.get("/health/live")).status_code == 200
 

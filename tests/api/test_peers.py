@@ -8,8 +8,8 @@ import httpx2
 
 from federation.node import peers
 from federation.node.node import Node
-from tests.api.asking import NextDoor, fine, refused
-from tests.audit.trails import entries
+from tests.api.http_client import NextDoor, fine, refused
+from tests.audit.audit_trail import entries
 from tests.nodes import peer_of
 
 

@@ -14,7 +14,7 @@ from federation.api.problems import PROBLEMS
 from federation.api.responses import STATUS
 from federation.domain import errors
 from federation.node.node import Node
-from tests.api.asking import JSON, executed, fine, put, refused
+from tests.api.http_client import JSON, executed, fine, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import browsing
 from tests.waiting import until

@@ -18,11 +18,12 @@ from federation.domain.feed import Lines
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import records as node_records
+from federation.node.edits import WriteResult
 from federation.node.node import Node
-from federation.node.records import WriteResult
-from tests.api.asking import NDJSON, lines, ndjson, on_the_wire, upload
+from tests.api.http_client import NDJSON, lines, ndjson, on_the_wire, upload
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import publish
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 def a_line(key: str, **members: Any) -> dict[str, Any]:
@@ -138,10 +139,9 @@ def test_a_line_that_is_skipped_is_not_kept_in_memory() -> None:
 async def test_an_upload_that_falls_silent_keeps_what_came_and_says_that_it_was_cut_short(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "SILENCE", 1.0)
-
     body = ndjson(*many("s", 3)) + b'{"key":'
-    async with on_the_wire(dsn) as (_, client), asyncio.timeout(20):
+    async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
+        monkeypatch.setattr(guard, "SILENCE", 1.0)
         url = urlsplit(str(client.base_url))
         reader, writer = await asyncio.open_connection(url.hostname, url.port)
         writer.write(
@@ -161,15 +161,14 @@ async def test_an_upload_that_falls_silent_keeps_what_came_and_says_that_it_was_
 
 
 async def test_an_upload_may_last_longer_than_other_bodies(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SILENCE", 5)
-    monkeypatch.setattr(guard, "WHOLE_BODY", 0.1)
-
     async def slowly() -> AsyncIterator[bytes]:
         for line in many("s", 4):
             yield ndjson(line)
             await asyncio.sleep(0.1)
 
     async with on_the_wire(dsn) as (_, client):
+        monkeypatch.setattr(guard, "SILENCE", MAX_WAIT_SECONDS)
+        monkeypatch.setattr(guard, "WHOLE_BODY", 0.1)
         _, summary = await upload(client, slowly())
     assert summary["created"] == 4
 

@@ -23,7 +23,7 @@ from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server.app import api
-from tests.api.asking import Operation, fine, operations, put, refused
+from tests.api.http_client import Operation, fine, operations, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce, publish
 from tests.waiting import within_a_second

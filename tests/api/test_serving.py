@@ -16,10 +16,10 @@ import pytest
 from federation.api import guard
 from federation.server import serve
 from federation.settings import Settings
-from tests.api.asking import on_the_wire
+from tests.api.http_client import on_the_wire
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, answers, free_port, publish
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 # A node in a process of its own, whose pipe for signals is full when it says "ready".
 A_NODE = """
@@ -68,11 +68,11 @@ async def test_a_node_that_is_told_to_stop_stops_even_when_the_wake_up_is_lost(
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             assert process.stdout
             assert await process.stdout.readline() == b"ready\n"
         process.send_signal(number)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:
@@ -87,8 +87,8 @@ HALF_A_FORM = (
 
 
 async def test_a_body_that_falls_silent_is_given_up(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SILENCE", 0.3)
-    async with on_the_wire(dsn) as (_, client), asyncio.timeout(10):
+    async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
+        monkeypatch.setattr(guard, "SILENCE", 0.3)
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(HALF_A_FORM)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")  # and the connection ends
@@ -98,9 +98,9 @@ async def test_a_body_that_falls_silent_is_given_up(dsn: str, monkeypatch: pytes
 
 
 async def test_a_body_that_comes_byte_by_byte_is_given_up(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SILENCE", 5)
-    monkeypatch.setattr(guard, "WHOLE_BODY", 1)
-    async with on_the_wire(dsn) as (_, client), asyncio.timeout(10):
+    async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
+        monkeypatch.setattr(guard, "SILENCE", MAX_WAIT_SECONDS)
+        monkeypatch.setattr(guard, "WHOLE_BODY", 1)
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(HALF_A_FORM)
         answered = asyncio.ensure_future(reader.read())
@@ -146,7 +146,7 @@ async def test_a_reader_that_does_not_read_is_cut_off(dsn: str, monkeypatch: pyt
             await loop.sock_sendall(deaf, b"GET /v1/solutions?limit=500 HTTP/1.1\r\nHost: x\r\n\r\n")
             assert knows(port, deaf.getsockname()[1])
             got, reset = 0, False
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 while knows(port, deaf.getsockname()[1]):
                     await asyncio.sleep(0.05)
                 try:

@@ -21,7 +21,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
-from tests.api.asking import ASSERTION, FORM, fine, on_the_wire, refused
+from tests.api.http_client import ASSERTION, FORM, fine, on_the_wire, refused
 from tests.nodes import a_client, introduce
 
 SURROGATE = rb'{"iss":"\ud800"}'

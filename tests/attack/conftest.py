@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.attack.forging import Key, Party
-from tests.attack.running import Logged, Running, logged, running
+from tests.attack.forged_tokens import Key, Party
+from tests.attack.target_node import Logged, Running, logged, running
 from tests.conftest import Databases, emptied
 
 Secrets = set[str]

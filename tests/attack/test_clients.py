@@ -9,8 +9,8 @@ import httpx2
 
 from federation.node.clients import add_client, change_secret, revoke_client
 from tests.attack.conftest import Secrets
-from tests.attack.forging import Key, Party
-from tests.attack.running import GRANT, Running
+from tests.attack.forged_tokens import Key, Party
+from tests.attack.target_node import GRANT, Running
 from tests.attack.test_tokens import denied, refused
 from tests.nodes import a_client
 from tests.waiting import within_a_second

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from federation.node import peers
-from tests.attack.forging import Key, Party
-from tests.attack.running import Running
+from tests.attack.forged_tokens import Key, Party
+from tests.attack.target_node import Running
 from tests.attack.test_tokens import denied
 from tests.sync.peers import Tiny, reply, tiny
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 
-from tests.attack.forging import Key, Party, maced, part, proof_claims, unb64, unsigned
-from tests.attack.running import Running
+from tests.attack.forged_tokens import Key, Party, maced, part, proof_claims, unb64, unsigned
+from tests.attack.target_node import Running
 from tests.attack.test_tokens import green, refused
 from tests.nodes import a_client
 

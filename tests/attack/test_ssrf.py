@@ -12,8 +12,8 @@ import pytest
 from federation.domain.errors import Unreachable
 from federation.node import peers
 from tests.attack.conftest import Secrets
-from tests.attack.forging import Party
-from tests.attack.running import Running
+from tests.attack.forged_tokens import Party
+from tests.attack.target_node import Running
 from tests.attack.test_joining import invited, joined
 from tests.attack.test_tokens import denied, refused
 from tests.sync.peers import Tiny, reply, tiny

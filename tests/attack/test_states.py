@@ -10,13 +10,13 @@ import pytest
 from federation.domain.feed import FeedEntry, FeedName
 from federation.domain.peer import PeerState
 from federation.node import peers
-from tests.attack.forging import Party
-from tests.attack.running import Running, running
+from tests.attack.forged_tokens import Party
+from tests.attack.target_node import Running, running
 from tests.attack.test_tokens import denied, green, refused
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_client, publish
 from tests.sync.peers import a_head, an_entry, heads_of, held, line, stream, tiny
-from tests.waiting import within_a_second
+from tests.waiting import MAX_WAIT_SECONDS, within_a_second
 
 
 async def refused_within_a_second(node: Running, party: Party, token: str) -> None:
@@ -135,7 +135,7 @@ async def test_a_peer_that_serves_anothers_origin_is_not_believed(dsn: str) -> N
     ):
         await node.knows(Party("megalis", url=server.url))
         node.node.notifier.notify()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while not await held(node.node):
                 await asyncio.sleep(0.05)
         assert await held(node.node) == {"own": 1}

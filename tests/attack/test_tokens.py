@@ -11,8 +11,18 @@ import httpx2
 import pytest
 
 from federation.node.node import Node
-from tests.attack.forging import CLIENT_JWT, ORDER, Key, Party, maced, part, proof_claims, unb64, unsigned
-from tests.attack.running import Running
+from tests.attack.forged_tokens import (
+    CLIENT_JWT,
+    ORDER,
+    Key,
+    Party,
+    maced,
+    part,
+    proof_claims,
+    unb64,
+    unsigned,
+)
+from tests.attack.target_node import Running
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, publish
 

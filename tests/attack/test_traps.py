@@ -44,8 +44,8 @@ from joserfc import jwt
 
 from federation.domain.errors import Unreachable
 from federation.node import peers
-from tests.attack.forging import ASSERTION, Party, part
-from tests.attack.running import GRANT, Logged, Running
+from tests.attack.forged_tokens import ASSERTION, Party, part
+from tests.attack.target_node import GRANT, Logged, Running
 from tests.attack.test_tokens import denied, refused
 from tests.domain.builders import a_solution, an_incident, nested
 from tests.nodes import a_client

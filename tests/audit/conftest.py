@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 
 @pytest.fixture

@@ -13,18 +13,18 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
 from federation.store.audit import _LOCK
-from federation.store.database import opened
-from tests.audit.trails import entries, holds, noted, trail
+from federation.store.database import open_store
+from tests.audit.audit_trail import entries, holds, noted, trail
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.store.steps import begun, looking, waits
-from tests.waiting import PATIENCE
+from tests.store.stepwise_transactions import begun, looking, waits
+from tests.waiting import MAX_WAIT_SECONDS
 
 WRITERS = 40
 
 
 async def test_what_is_noted_at_once_is_dense_and_chained(arnia: Node, dsn: str) -> None:
-    async with opened(dsn, connections=5) as other:
+    async with open_store(dsn, connections=5) as other:
 
         async def write(n: int) -> None:
             async with (arnia.store if n % 2 else other).write() as tx:
@@ -94,7 +94,7 @@ async def test_a_note_and_the_lock_of_numbering_end_in_no_deadlock_in_either_ord
         await other.tx.audit.note("client.revoked", actor="operator", subject="other")
         moving = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution(), tlp="GREEN"))
         await waits(look, 2)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             await other.commit()
             await coming
             await one.commit()
@@ -120,7 +120,7 @@ async def test_moves_and_revocations_at_once_race_and_all_are_noted(arnia: Node)
                 if not n % 2:
                     await tx.audit.note("client.revoked", actor="operator", subject="x")
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await asyncio.gather(*(move(n) for n in range(5)), revoke())
     assert len(await entries(arnia, "visibility.changed")) == 20
     assert len(await entries(arnia, "client.revoked")) == 20
@@ -130,10 +130,15 @@ async def test_moves_and_revocations_at_once_race_and_all_are_noted(arnia: Node)
 async def test_a_record_that_moves_nowhere_takes_no_lock_of_the_trail(arnia: Node, dsn: str) -> None:
     async with looking(dsn) as look, look.transaction():
         await look.execute(_LOCK)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             await publish(arnia, "solution", "glpi", a_solution())
             await publish(arnia, "solution", "glpi", a_solution(name="GLPI 11"))
             await records.retract(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
+            assert await entries(arnia) == []
+        await publish(arnia, "solution", "moves", a_solution())
+        moving = asyncio.create_task(publish(arnia, "solution", "moves", a_solution(), tlp="GREEN"))
+        await waits(look)
+    assert (await moving).revision == 2, "the control: who moves has waited for the lock"
 
 
 async def test_a_writer_killed_between_entry_and_commit_leaves_nothing(arnia: Node, look: Any) -> None:
@@ -143,7 +148,7 @@ async def test_a_writer_killed_between_entry_and_commit_leaves_nothing(arnia: No
     await step.tx.audit.append()
     pid = await step.tx.audit._session.connection.fetchval("SELECT pg_backend_pid()")
     assert await look.fetchval("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await noted(arnia)
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever asyncpg says of a dead connection
         await step.commit()

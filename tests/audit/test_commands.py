@@ -11,7 +11,7 @@ from typing import Any
 
 from federation.node import audit
 from federation.node.node import Node
-from tests.audit.trails import holds, noted
+from tests.audit.audit_trail import holds, noted
 
 PROJECT = Path(__file__).parents[2]
 

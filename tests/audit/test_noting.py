@@ -16,10 +16,10 @@ from federation.domain.visibility import Caller, itself
 from federation.node import audit, records
 from federation.node.node import Node
 from federation.store.audit import AuditWriter
-from tests.audit.trails import entries, holds, noted
+from tests.audit.audit_trail import entries, holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_token, browsing, publish
-from tests.store.steps import waits
+from tests.store.stepwise_transactions import waits
 
 
 def told(entry: AuditEntry) -> tuple[str, str, str, dict[str, Any]]:

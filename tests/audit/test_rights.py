@@ -22,10 +22,11 @@ from federation.node.node import Node
 from federation.postgres import programs
 from federation.server import maintenance
 from federation.store import schema
-from tests.audit.trails import holds, noted
+from tests.audit.audit_trail import holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking, until
+from tests.store.stepwise_transactions import looking, until
+from tests.waiting import MAX_WAIT_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/audit.md"
 
@@ -98,7 +99,7 @@ async def server() -> AsyncIterator[Server]:
         yield Server(dsn("postgres"), dsn("federation_owner"), dsn("federation"))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(MAX_WAIT_SECONDS)
         log.close()
         shutil.rmtree(home)
 

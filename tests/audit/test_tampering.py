@@ -20,7 +20,7 @@ from federation.domain.peer import OwnKey
 from federation.node import audit
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
-from tests.audit.trails import Trail, noted, trail
+from tests.audit.audit_trail import Trail, noted, trail
 
 ENTRIES = 60
 EVERY = 12
@@ -357,11 +357,9 @@ async def test_checkpoints_hold_when_the_node_has_another_key_and_the_former_one
 ) -> None:
     former = arnia.keyring.kid
     async with arnia.store.write() as tx:
-        await tx.clients.add_key(
-            OwnKey(jwk=mint_private_key(), use_from=arnia.clock() - timedelta(seconds=1))
-        )
-        await tx.clients.retire_key(former)
-        arnia.keyring.reload(await tx.clients.keys())
+        await tx.keys.add(OwnKey(jwk=mint_private_key(), use_from=arnia.clock() - timedelta(seconds=1)))
+        await tx.keys.retire(former)
+        arnia.keyring.reload(await tx.keys.all())
     assert arnia.keyring.kid != former
     await noted(arnia)
     await audit.sign_audit_checkpoint(arnia)

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.killing import chaos
+from tests.chaos.kills import chaos
 
 
 async def main(kills: int, seed: int) -> None:

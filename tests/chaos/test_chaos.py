@@ -1,4 +1,4 @@
-"""Fifty kills with -9 lose nothing, double nothing, and leave every copy as its origin has it."""
+"""Kills with -9 lose nothing, double nothing, and leave every copy as its origin has it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.killing import KINDS, chaos
+from tests.chaos.kills import KINDS, chaos
 
 KILLS = 50
 SEED = 2
@@ -16,13 +16,17 @@ SEED = 2
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
 
-async def test_fifty_kills_of_nodes_and_databases_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kinds", [KINDS * 2, pytest.param((None,) * KILLS, marks=pytest.mark.slow)])
+async def test_kills_of_nodes_and_databases_lose_and_double_nothing(
+    tmp_path: Path, kinds: tuple[str | None, ...]
+) -> None:
+    """Each kind twice; or, when it may take minutes, fifty drawn as often as each matters."""
     logging.disable(logging.CRITICAL)
     try:
         async with chaos(tmp_path, SEED) as found:
-            for _ in range(KILLS):
-                await found.one()
+            for kind in kinds:
+                await found.one(kind)
     finally:
         logging.disable(logging.NOTSET)
-    assert found.counts.total() == KILLS
+    assert found.counts.total() == len(kinds)
     assert found.counts.keys() == set(KINDS), "everything was killed in the midst of everything"

@@ -46,9 +46,8 @@ from federation.server import maintenance, serve
 from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
-from federation.store import database
 from federation.store import deadlines as stored_deadlines
-from federation.store import feeds as stored
+from federation.store import pools, rejected
 from federation.store import receipts as store_receipts
 from federation.sync import follow, loop, peer_client, repair
 from federation.telemetry import Metrics
@@ -331,8 +330,8 @@ def limits() -> str:
         ),
         ("Requests under way in one process", number(serve.CONCURRENT), "they wait"),
         ("Connections that wait to be accepted", number(serve.BACKLOG), "refused by the system"),
-        ("Wait for a free database connection", seconds(database.ACQUIRE_TIMEOUT), "503"),
-        ("One statement in the database", seconds(database.STATEMENT_TIMEOUT / 1000), "503"),
+        ("Wait for a free database connection", seconds(pools.ACQUIRE_TIMEOUT_SECONDS), "503"),
+        ("One statement in the database", seconds(pools.STATEMENT_TIMEOUT_MILLISECONDS / 1000), "503"),
         ("Requests under way when the node is told to stop", seconds(serve.DRAIN_SECONDS), "closed"),
     )
     return table(("what", "limit", "beyond it"), iter(rows))
@@ -361,7 +360,7 @@ def patience() -> str:
             f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.SLICE)),
-        ("Entries of a feed that are listed as rejected", number(stored.MAX_REJECTED)),
+        ("Entries of a feed that are listed as rejected", number(rejected.MAX_REJECTED)),
         ("One pull or repair of a feed", seconds(loop.LONGEST_PULL)),
         ("Proof of a feed that moves meanwhile", f"{repair.TRIES} times, {seconds(repair.PAUSE)} apart"),
         ("A repair that changed nothing", f"again after {seconds(follow.AGAIN.total_seconds())}"),

@@ -19,10 +19,11 @@ import pytest
 
 from tests.docs.blocks import DOCS, ROOT
 from tests.nodes import free_port
+from tests.waiting import MAX_WAIT_SECONDS
 
 _FENCE = re.compile(r"^```(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-LONGEST = 60.0
-"""Seconds a block may take."""
+LONGEST = 2 * MAX_WAIT_SECONDS
+"""Seconds a block may take: some start two nodes, each with a PostgreSQL of its own."""
 
 
 class Step(NamedTuple):

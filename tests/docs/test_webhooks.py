@@ -15,6 +15,7 @@ import pytest
 from federation.domain.alert import mint_webhook_secret, signature
 from tests.docs.blocks import DOCS
 from tests.nodes import NO_TLS, free_port
+from tests.waiting import MAX_WAIT_SECONDS
 
 PAGE = (DOCS / "how-to/be-alerted.md").read_text()
 
@@ -48,7 +49,7 @@ async def test_the_receiver_of_the_page_verifies_what_a_node_signs(receiver: str
                     await client.post(f"http://127.0.0.1:{port}/", content=raw, headers=headers)
                 ).status_code
 
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 while True:
                     try:
                         assert await post(raw) == 204

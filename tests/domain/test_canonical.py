@@ -272,6 +272,9 @@ def test_only_a_higher_revision_supersedes() -> None:
 )
 def test_ids_are_made_of_an_operator_and_its_key(origin: str, key: str) -> None:
     check_id(origin, key)
+    for part in range(2):
+        with pytest.raises(Invalid, match="is not"):
+            check_id(*[f"{name} " if n == part else name for n, name in enumerate((origin, key))])
 
 
 @pytest.mark.parametrize(
@@ -286,6 +289,9 @@ def test_ids_are_made_of_an_operator_and_its_key(origin: str, key: str) -> None:
 def test_what_is_no_id_is_refused(origin: str, key: str) -> None:
     with pytest.raises(Invalid, match="is not"):
         check_id(origin, key)
+    for part in range(2):
+        with pytest.raises(Invalid, match="is not"):
+            check_id(*[f"{name} " if n == part else name for n, name in enumerate((origin, key))])
 
 
 @pytest.mark.parametrize("name", ["solution", "x", "joint-purchase", "a1"])

@@ -26,7 +26,7 @@ from federation.node.keys import (
     verify_dpop_proof,
     verify_jwt,
 )
-from tests.attack.forging import Key, Party, b64, changed, part, token_hash
+from tests.attack.forged_tokens import Key, Party, b64, changed, part, token_hash
 
 NOW = 1_800_000_000
 URL = "https://arnia.example/v1/feeds"

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.waiting import MAX_WAIT_SECONDS
+
 PROJECT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name("a_node.py")
+SCRIPT = Path(__file__).with_name("node_process.py")
 
 
 class Node:
@@ -63,24 +65,24 @@ class Node:
 
     def leave(self) -> str:
         """Ask it to leave; the last thing that it says."""
-        said, _ = self.process.communicate(timeout=60)
+        said, _ = self.process.communicate(timeout=MAX_WAIT_SECONDS)
         return str(said).splitlines()[-1]
 
     def close(self) -> None:
         """Close our ends of its pipes, and wait until it is gone."""
         with suppress(BrokenPipeError):
-            self.process.communicate(timeout=30)
+            self.process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for something that happens soon; the limit is for a broken program, not a busy machine."""
+def until(true: Callable[[], object], seconds: float = MAX_WAIT_SECONDS) -> None:
+    """Wait for an event."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
 
 
-async def rows_after(dsn: str, seconds: float = 20.0) -> int:
+async def rows_after(dsn: str, seconds: float = MAX_WAIT_SECONDS) -> int:
     """How many rows were kept, asked as a pool asks: again, while the server is coming back."""
     deadline = time.monotonic() + seconds
     while True:

@@ -97,16 +97,22 @@ async def test_node_and_postmaster_killed_together_lose_no_row(lived: Path) -> N
     assert again.leave() == "left"
 
 
+LONG_CALL = "SELECT repeat(md5('x'), 30000000) LIKE '%a%b%c%d%e%f%0%z'"
+"""It never looks up: its backend does not notice that the postmaster is gone."""
+
+
 async def test_a_query_that_outlives_its_postmaster_does_not_hold_up_the_next(lived: Path) -> None:
     node = Node(lived)
     dsn = node.says("ready")
     database = await asyncpg.connect(dsn)
     pid = await database.fetchval("SELECT pg_backend_pid()")
-    # one long call that never looks up: the backend does not notice that its postmaster is gone
-    query = asyncio.create_task(database.execute("SELECT repeat(md5('x'), 30000000) LIKE '%a%b%c%d%e%f%0%z'"))
-    await asyncio.sleep(0.2)
+    query = asyncio.create_task(database.execute(LONG_CALL))
+    beside = await asyncpg.connect(dsn)
+    while await beside.fetchval("SELECT query FROM pg_stat_activity WHERE pid = $1", pid) != LONG_CALL:
+        await asyncio.sleep(0.01)
+    beside.terminate()
     kill(postmaster(lived))
-    await rows_after(dsn, 10)
+    await rows_after(dsn)
     with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
         await query
     until(lambda: not status(pid))

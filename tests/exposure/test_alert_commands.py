@@ -17,11 +17,11 @@ from federation.node import alert_delivery, alert_scan, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
 from federation.telemetry import Metrics
-from tests.api.asking import refused
-from tests.audit.trails import entries
+from tests.api.http_client import refused
+from tests.audit.audit_trail import entries
 from tests.domain.builders import an_incident
 from tests.exposure.commands import ran, said, told
-from tests.exposure.postbox import mail_server
+from tests.exposure.mail_server import mail_server
 from tests.exposure.test_alerts import Receiver, settle
 from tests.nodes import a_token, browsing, publish
 
@@ -172,7 +172,7 @@ async def test_a_deadline_is_added_noted_as_done_exported_and_removed(
     assert "2026-02-02T08:30Z  done 2026-02-01T20:00Z" in text
     assert "2026-03-01T20:00Z" in text, "a month after it was sent"
     calendar = await said(dsn, "deadline", "ics")
-    assert calendar.startswith("BEGIN:VCALENDAR\r\n") or calendar.startswith("BEGIN:VCALENDAR\n")
+    assert calendar.startswith("BEGIN:VCALENDAR\nVERSION:2.0\n")
     assert "SUMMARY:nis2-final-report: Fuite\\; grave" in calendar
     assert "nis2-early-warning" not in calendar
     await said(dsn, "deadline", "ics", str(tmp_path / "deadlines.ics"))

@@ -27,12 +27,12 @@ from federation.node.node import Node
 from federation.server import maintenance
 from federation.store.alerts import MAX_DUE_PER_SUBSCRIPTION, AlertState
 from federation.sync.peer_client import Network
-from tests.api.asking import NextDoor, fine, refused
+from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
-from tests.exposure.world import a_vulnerability, copy, cve, running
+from tests.exposure.deployments import a_vulnerability, copy, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
-from tests.store.steps import looking, waits
+from tests.store.stepwise_transactions import looking, waits
 from tests.waiting import until
 
 
@@ -192,7 +192,7 @@ async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is
     await records.retract(arnia, Incident, "arnia", "retracted", by=itself("arnia"))
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
-        await tx.records.purge(place.id, [("incident", "withdrawn", 2, 2)])
+        await tx.pulled_records.purge(place.id, [("incident", "withdrawn", 2, 2)])
         rows = await tx.records._session.connection.fetch("SELECT data, name, subject FROM alerts")
         assert b"canari" not in b"".join(row["data"] for row in rows), "nothing of it is kept, either"
     receiver.down = False
@@ -645,7 +645,7 @@ async def test_a_peer_is_silent_since_it_last_answered(
     await subscribed(arnia, "peer.stale")
     await introduce(arnia, megalis)
     async with arnia.store.write() as tx:
-        await tx.peers.mark_answered("megalis")
+        await tx.peers.note_answer("megalis")
         await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
     moment[0] += timedelta(minutes=9)
     assert await alert_scan.add_alerts(arnia) == 0
@@ -814,8 +814,11 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     await publish(arnia, "incident", "last", an_incident())
     await alert_scan.add_alerts(arnia)
     other = asyncio.create_task(alert_delivery.deliver(arnia))
-    while not several.taken:
-        await asyncio.sleep(0.01)
+
+    async def taken() -> bool:
+        return bool(several.taken)
+
+    await until(taken)
     assert several.events() == [("incident.published", "arnia/last")]
     several.silent.set()
     await asyncio.gather(waiting, other)
@@ -860,8 +863,11 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
     await cve(arnia)
     await alert_scan.add_alerts(arnia)
     late = asyncio.create_task(alert_delivery.deliver(arnia))
-    while not (await listed(arnia))[0].attempts:
-        await asyncio.sleep(0.01)
+
+    async def tried() -> bool:
+        return bool((await listed(arnia))[0].attempts)
+
+    await until(tried)
     moment[0] += ATTEMPT_LEASE + timedelta(seconds=1)
     async with arnia.store.write() as tx:
         (due,) = await tx.alerts.claim(moment[0])

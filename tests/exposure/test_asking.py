@@ -19,8 +19,20 @@ from federation.node import exposure, records
 from federation.node.node import Node
 from federation.store.exposure import ExposureWriter, _sliced, covering
 from tests.domain.builders import a_solution, a_statement, an_incident
-from tests.exposure.world import CHALON, GLPI, MACON, a_vulnerability, bodies, copy, cve, hits, running, told
+from tests.exposure.deployments import (
+    CHALON,
+    GLPI,
+    MACON,
+    a_vulnerability,
+    bodies,
+    copy,
+    cve,
+    hits,
+    running,
+    told,
+)
 from tests.nodes import introduce, publish
+from tests.waiting import MAX_WAIT_SECONDS
 
 OWN = itself("arnia")
 
@@ -147,7 +159,7 @@ async def test_in_the_background_it_is_brought_in_as_long_as_nothing_else_arrive
 
     assert await behind() == 4
     keeping = exposure.IndexRefresher()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await keeping.keep_up(arnia)
     assert await behind() == 0
     await keeping.keep_up(arnia)
@@ -258,7 +270,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         await tx.feeds.open(FeedName("megalis", "public"), None)
         await tx.feeds.open(FeedName("megalis", "federation"), None)
         await tx.feeds.open(FeedName("recia", "public"), None)
-        await tx.peers.mark_answered("megalis")
+        await tx.peers.note_answer("megalis")
     states = {
         ("megalis", "public"): Shown("verified", 7), ("megalis", "federation"): Shown("verified", 9),
         ("recia", "public"): Shown("diverged", 1_000), ("arnia", "public"): Shown("diverged", 1_000),
@@ -267,7 +279,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         exposure, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
     )
     every = {FeedName(*name): object() for name in states}
-    monkeypatch.setattr("federation.store.checkpoints.CheckpointsReader.copies", _answering(every))
+    monkeypatch.setattr("federation.store.copies.CopiesReader.all", _answering(every))
 
     async def copy_of(operator: str) -> CopyAge:
         return (await hits(arnia))[operator].copy

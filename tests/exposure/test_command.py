@@ -14,8 +14,8 @@ from federation.cli import main
 from federation.domain.errors import Refused
 from federation.node.node import Node
 from tests.domain.builders import a_statement
+from tests.exposure.deployments import CHALON, GLPI, MACON, RENNES, bodies, copy, cve, running
 from tests.exposure.test_same_software import OTHER, REPOSITORY, THERE, two
-from tests.exposure.world import CHALON, GLPI, MACON, RENNES, bodies, copy, cve, running
 from tests.nodes import publish
 
 

@@ -17,7 +17,7 @@ from federation.domain.visibility import itself
 from federation.node import exposure, records
 from federation.node.node import Node
 from tests.domain.builders import a_statement, an_incident
-from tests.exposure.world import (
+from tests.exposure.deployments import (
     CHALON,
     DIJON,
     GLPI,
@@ -367,13 +367,13 @@ async def test_what_changes_is_told_at_once(arnia: Node) -> None:
     assert (await hits(arnia))["megalis"].affected.deployments == 1
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
-        await tx.records.purge(place.id, [("deployment", "a", 2, 2)])
+        await tx.pulled_records.purge(place.id, [("deployment", "a", 2, 2)])
     assert "megalis" not in await hits(arnia)
     await copy(arnia, "deployment", "megalis/a", running("10.0.6"), revision=3)
     assert (await hits(arnia))["megalis"].affected.deployments == 1
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
-        await tx.feeds.purge(place)
+        await tx.copies.purge(place)
     assert "megalis" not in await hits(arnia)
 
 
@@ -424,7 +424,7 @@ async def test_groups_are_begun_anew_when_a_withdrawal_may_have_been_missed(
     assert (await hits(arnia))["megalis"].affected.deployments == 2
     async with arnia.store.write() as tx:
         place = next(p for p in await tx.feeds.all() if p.origin == "megalis")
-        await tx.records.purge(place.id, [("deployment", "left", 2, 2)])
+        await tx.pulled_records.purge(place.id, [("deployment", "left", 2, 2)])
         await tx.exposure._session.connection.execute("DELETE FROM withdrawals")
     for number in range(9):
         await publish(arnia, "deployment", f"d{number}", running())
@@ -467,7 +467,7 @@ async def test_the_age_and_the_state_of_each_copy_are_told(arnia: Node, megalis:
     await introduce(arnia, megalis)
     assert (await hits(arnia))["megalis"].copy == CopyAge("stale", None), "it never answered"
     async with arnia.store.write() as tx:
-        await tx.peers.mark_answered("megalis")
+        await tx.peers.note_answer("megalis")
     copy_ = (await hits(arnia))["megalis"].copy
     assert copy_.state == "unverified"
     assert copy_.age_seconds is not None

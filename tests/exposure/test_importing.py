@@ -26,7 +26,7 @@ from federation.domain.visibility import itself
 from federation.node import advisories, records
 from federation.node.advisories import ImportLine
 from federation.node.node import Node
-from tests.api.asking import JSON, NDJSON, fine, refused
+from tests.api.http_client import JSON, NDJSON, fine, refused
 from tests.domain.builders import a_solution, an_incident
 from tests.nodes import a_token, browsing, publish
 

@@ -13,8 +13,7 @@ from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import exposure, linkage, peers, records
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_group, a_solution, a_statement, an_incident
-from tests.exposure.test_seeing import answers
-from tests.exposure.world import (
+from tests.exposure.deployments import (
     CHALON,
     GLPI,
     MACON,
@@ -28,8 +27,9 @@ from tests.exposure.world import (
     running,
     told,
 )
+from tests.exposure.test_seeing import answers
 from tests.matrix import rules
-from tests.matrix.world import World, a_world
+from tests.matrix.callers_and_records import World, a_world
 from tests.nodes import introduce, publish
 
 REPOSITORY = "https://github.com/glpi-project/glpi"

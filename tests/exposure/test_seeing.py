@@ -10,12 +10,12 @@ import httpx2
 import pytest
 
 from federation.node.node import Node
-from tests.api.asking import fine, refused
+from tests.api.http_client import fine, refused
 from tests.domain.builders import a_group, a_statement
+from tests.exposure.deployments import CHALON, DIJON, MACON, RENNES, a_vulnerability, bodies, copy, running
 from tests.exposure.test_alerts import Receiver, settle
-from tests.exposure.world import CHALON, DIJON, MACON, RENNES, a_vulnerability, bodies, copy, running
 from tests.matrix import rules
-from tests.matrix.world import World, a_world
+from tests.matrix.callers_and_records import World, a_world
 from tests.nodes import a_token, browsing, publish
 
 ROUTES = (

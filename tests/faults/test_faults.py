@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import random
 from collections import Counter
@@ -23,13 +22,15 @@ from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, a_solution
 from tests.faults.proxy import FAULTS, Proxy, a_proxy
 from tests.nodes import a_node, introduce, publish, served
-from tests.proof.near import rows_of, sql
-from tests.waiting import until
+from tests.proof.in_process_peer import rows_of, sql
+from tests.waiting import until_while_moving
 
 OPERATORS = ("arnia", "megalis", "recia")
 SEED = 20_261_124
 ENOUGH = 12
 """Faults of each kind, at least."""
+MAX_FAULTS = 100 * ENOUGH
+"""Faults of all kinds, at most: each kind is as likely as any other."""
 TLPS = ("CLEAR", "CLEAR", "GREEN", "GREEN", "AMBER", "RED")
 
 
@@ -75,6 +76,14 @@ class Three:
                 assert hashlib.sha256(document).digest() == hash_
                 assert (origin, key, revision, hash_) in self.published, f"{origin}/{key} {revision}"
 
+    async def progress(self) -> list[Any]:
+        """How far each copy has come."""
+        return [
+            (reader.operator, str(name), copy.state, copy.verified_seq, copy.pulled)
+            for reader in self.nodes.values()
+            for name, copy in sorted((await copies.copies(reader)).items())
+        ]
+
     async def settled(self) -> bool:
         """Whether every copy is verified, and is what its origin has."""
         for origin in self.nodes.values():
@@ -116,12 +125,18 @@ async def test_whatever_is_spoiled_on_its_way_no_wrong_record_is_held_and_all_co
     chance = random.Random(SEED)
     for proxy in three.proxies.values():
         proxy.spoiling = True
-    async with asyncio.timeout(120):
-        while any(three.counts[kind] < ENOUGH for kind in FAULTS):
-            await three.write(chance)
-            await asyncio.sleep(0.05)
-            await three.nothing_wrong()
+
+    async def enough() -> bool:
+        await three.write(chance)
+        await three.nothing_wrong()
+        assert three.counts.total() < MAX_FAULTS, "a kind of fault does not come"
+        return all(three.counts[kind] >= ENOUGH for kind in FAULTS)
+
+    async def faults() -> int:
+        return three.counts.total()
+
+    await until_while_moving(enough, faults)
     for proxy in three.proxies.values():
         proxy.spoiling = False
-    await until(three.settled, 90)
+    await until_while_moving(three.settled, three.progress)
     await three.nothing_wrong()

@@ -38,7 +38,7 @@ from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.node import Node
 from federation.postgres import server
 from federation.store import schema
-from tests.attack.forging import (
+from tests.attack.forged_tokens import (
     ASSERTION,
     CLIENT_JWT,
     Key,
@@ -51,9 +51,10 @@ from tests.attack.forging import (
     unb64,
     unsigned,
 )
-from tests.attack.running import Logged, logged, running
+from tests.attack.target_node import Logged, logged, running
 from tests.domain.builders import a_solution
 from tests.nodes import publish
+from tests.waiting import MAX_WAIT_SECONDS
 
 Verdict = Literal["must", "must not", "may"]
 """Whether a case is authorised; ``may``: the credentials hold, and what is asked for is damaged at random."""
@@ -175,7 +176,7 @@ class OverTcp:
         lines = [f"{case.method} {case.path} HTTP/1.1".encode("latin-1"), b"host: x"]
         lines += [name + b": " + value for name, value in (*case.headers, *length_of(case))]
         request = b"\r\n".join([*lines, b"", b""]) + case.body
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while self._free:
                 kept = self._free.pop()
                 try:
@@ -873,7 +874,7 @@ class Cases:
 
         async def is_gone() -> str | None:
             async with self.world.node.store.read() as tx:
-                gone = await tx.clients.is_revoked(hashlib.sha256(token.encode()).digest())
+                gone = await tx.tokens.is_revoked(hashlib.sha256(token.encode()).digest())
             return None if gone else "the token was not revoked"
 
         return self._about("must", "", "revoke", client, token, lambda s: s.status == 200, after=is_gone)

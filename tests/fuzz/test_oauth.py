@@ -21,11 +21,11 @@ from federation.node import keys, peers
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
-from federation.store.clients import ClientsWriter
 from federation.store.peers import PeersWriter
+from federation.store.tokens import TokensWriter
 from federation.telemetry import Metrics
-from tests.attack.forging import Key
-from tests.attack.running import logged
+from tests.attack.forged_tokens import Key
+from tests.attack.target_node import logged
 from tests.fuzz.oauth import Case, InProcess, Run, Said, World
 
 SEED = 3
@@ -135,7 +135,7 @@ def everything_used_before(patch: pytest.MonkeyPatch) -> None:
     async def never(*_: Any, **__: Any) -> bool:
         return False
 
-    patch.setattr(ClientsWriter, "use_assertion", never)
+    patch.setattr(TokensWriter, "use_assertion", never)
 
 
 def it_falls_over(patch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,12 @@ import httpx2
 import pytest
 
 from federation.node.node import Node
-from tests.api.asking import JSON, NDJSON, PATCH, left_behind, lines
+from tests.api.http_client import JSON, NDJSON, PATCH, left_behind, lines
 from tests.matrix import rules
+from tests.matrix.callers_and_records import ABSENT_KEY, Thing, World, a_world, draft_of, keys_of, told
 from tests.matrix.rules import HERE
-from tests.matrix.world import ABSENT_KEY, Thing, World, a_world, draft_of, keys_of, told
 from tests.nodes import a_token
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 @pytest.fixture
@@ -329,7 +330,7 @@ async def test_every_cell_of_arrivals(world: World) -> None:
         for form, accept in {**FORMS, "SSE": "text/event-stream"}.items():
             if form == "SSE" and status is None:
                 continue  # it does not end
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 answer = await cells.ask(client, Ask("GET", "/v1/changes", {"accept": accept}))
             for thing in world.things:
                 cell = f"{caller} / arrivals {form} / {thing}"

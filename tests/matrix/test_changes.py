@@ -16,11 +16,10 @@ from federation.domain.errors import Unavailable
 from federation.domain.visibility import itself
 from federation.node import peers, records
 from federation.node.node import Node
-from tests.api.asking import PATCH, NextDoor
+from tests.api.http_client import PATCH, NextDoor
 from tests.domain.builders import a_group
 from tests.matrix import rules
-from tests.matrix.rules import HERE
-from tests.matrix.world import (
+from tests.matrix.callers_and_records import (
     CLOSE,
     OPERATORS,
     Thing,
@@ -32,6 +31,7 @@ from tests.matrix.world import (
     keys_of,
     told,
 )
+from tests.matrix.rules import HERE
 from tests.nodes import publish
 from tests.waiting import until, within_a_second
 
@@ -160,12 +160,12 @@ async def test_a_look_that_fails_halfway_does_not_forget_who_was_cut_off(world: 
         return (await member.get(ASKS[0])).status_code == 401
 
     assert not await refused()
-    world.node.notifier._on_trust.insert(0, fail_once)
+    world.node.notifier._on_trust_change.insert(0, fail_once)
     await peers.suspend(world.node, "nivernais")
     await within_a_second(world.node, refused)
 
     async def sees_again() -> bool:
-        return bool(failed) and not world.node.notifier.blind
+        return bool(failed) and not world.node.notifier.failing
 
     await until(sees_again)
     assert await refused()

@@ -30,8 +30,8 @@ from typing import Any, NamedTuple
 from federation.postgres import server as postgres_server
 from federation.store import schema
 from tests.conftest import OPERATORS
-from tests.mutants.changing import Mutant, counted, mentions, mutants
-from tests.mutants.running import OUTPUT
+from tests.mutants.mutations import Mutant, counted, mentions, mutants
+from tests.mutants.pytest_runner import OUTPUT
 
 ROOT = Path(__file__).parents[2]
 TESTS: dict[str, tuple[str, ...]] = {
@@ -136,7 +136,7 @@ class Nest:
             server = postgres_server.running(self._servers / operator, exclusive=True)
             await schema.migrate(await stack.enter_async_context(server), operator)
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, str(Path(__file__).with_name("running.py")),
+            sys.executable, str(Path(__file__).with_name("pytest_runner.py")),
             cwd=self.copy, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 28,
             env={**os.environ, "PYTHONPATH": str(self.copy), "TEST_SERVERS": str(self._servers)},
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.mutants.changing import mutants
+from tests.mutants.mutations import mutants
 
 SOURCE = '''
 """A docstring."""

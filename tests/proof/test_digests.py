@@ -33,7 +33,8 @@ from federation.server import maintenance
 from federation.store.checkpoints import CheckpointsWriter
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, sql, state_of
+from tests.waiting import MAX_WAIT_SECONDS
 
 PUBLIC = FeedName("arnia", "public")
 
@@ -318,19 +319,25 @@ def test_states_of_a_copy() -> None:
 async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    asked: list[float] = []
+
     class Watch:
         """Of a node that somebody writes to without a pause."""
 
         @property
         def published_at(self) -> float:
-            return time.monotonic()
+            asked.append(time.monotonic())
+            return asked[-1]
 
     class Busy:
         watch = Watch()
 
     monkeypatch.setattr(maintenance, "SIGN_AT_LATEST_SECONDS", 0.05)
-    async with asyncio.timeout(10):
+    began = time.monotonic()
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await maintenance._quiet(Busy())  # type: ignore[arg-type]
+    assert time.monotonic() - began >= 0.05, "it was put off as long as it may be"
+    assert len(asked) > 1, "it was looked again, since somebody writes"
 
 
 async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_published(
@@ -339,7 +346,11 @@ async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_p
     tried = asyncio.Event()
     failures: list[Exception] = [Unavailable("the database went away"), RuntimeError("a bug")]
 
+    attempts = 0
+
     async def prove(_: Node) -> int:
+        nonlocal attempts
+        attempts += 1
         if failures:
             raise failures.pop()
         tried.set()
@@ -347,9 +358,13 @@ async def test_what_could_not_be_signed_is_tried_again_before_anything_else_is_p
 
     monkeypatch.setattr(checkpoints, "sign_checkpoints", prove)
     monkeypatch.setattr(maintenance, "SIGN_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(maintenance, "RENEW_CHECK_SECONDS", 3_600.0)
+    published = arnia.notifier.state.published
     proving = asyncio.create_task(maintenance.sign_checkpoints_forever(arnia))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await tried.wait()
+    assert arnia.notifier.state.published == published, "nothing else was published"
+    assert attempts == 3, "two that failed, and one that did not"
     proving.cancel()
     await asyncio.gather(proving, return_exceptions=True)
 

@@ -9,10 +9,10 @@ from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, epochs, feeds, peer_views
 from federation.node.node import Node
-from tests.api.asking import NextDoor
+from tests.api.http_client import NextDoor
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
 
 PUBLIC = FeedName("arnia", "public")
 

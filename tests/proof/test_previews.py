@@ -12,7 +12,7 @@ from federation.node import checkpoints
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import a_token, browsing, introduce, publish
-from tests.proof.near import acquainted, round_of, rows_of, sql
+from tests.proof.in_process_peer import acquainted, round_of, rows_of, sql
 
 JSON = {"content-type": "application/json"}
 PATCH = {"content-type": "application/merge-patch+json"}

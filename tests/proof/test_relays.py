@@ -15,7 +15,7 @@ from federation.node import checkpoints, copies
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, relayed_round, round_of, rows_of, sql, state_of
 from tests.proof.test_digests import retract
 
 PUBLIC = FeedName("arnia", "public")
@@ -228,7 +228,7 @@ async def test_a_record_that_moved_to_a_group_does_not_come_back_by_a_relay_that
     async with recia.store.write() as tx:
         place = await tx.feeds.find(FeedName("arnia", "federation"))
         assert place
-        await tx.feeds.purge(place)
+        await tx.copies.purge(place)
     await relayed_round(recia, arnia, relay)
     held = {row[1]: row[4] for row in await rows_of(recia, "arnia")}
     assert held["d07"] == "g", "its audience was another one then"

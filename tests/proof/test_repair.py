@@ -13,7 +13,7 @@ from federation.node import checkpoints, copies, peer_views, receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, sql, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, sql, state_of
 from tests.proof.test_digests import retract
 
 PUBLIC = FeedName("arnia", "public")

@@ -14,7 +14,7 @@ from federation.node import checkpoints, feeds, peer_views, retention
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, state_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, state_of
 from tests.proof.test_digests import by_hand, retract, signed
 
 PUBLIC = FeedName("arnia", "public")

@@ -17,7 +17,7 @@ from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_node, a_token, browsing, free_port, introduce, peer_of, publish, served
-from tests.proof.near import acquainted, relayed_round, round_of, rows_of, sql
+from tests.proof.in_process_peer import acquainted, relayed_round, round_of, rows_of, sql
 from tests.waiting import until
 
 PUBLIC = FeedName("arnia", "public")
@@ -61,7 +61,7 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     for one, other in ((recia, arnia), (recia, megalis), (megalis, recia)):
         async with one.store.write() as tx:
             await tx.peers.add(peer_of(other))
-    await until(lambda: is_verified(recia, 12), 60)
+    await until(lambda: is_verified(recia, 12))
 
     async def came_by_megalis() -> bool:
         return (await copies.copies(recia))[PUBLIC].via == "megalis"

@@ -17,14 +17,23 @@ from federation.domain.feed import FeedName
 from federation.domain.visibility import FEDERATION, PUBLIC
 from federation.node import checkpoints, epochs, peers, retention
 from federation.node.node import Node
-from federation.store.records import Advance
+from federation.store.pulled_records import Advance
 from federation.sync.loop import Loop
 from federation.sync.pull import pull, purge, withdraw_only
 from federation.telemetry import Metrics
 from tests.domain.builders import a_document, a_record, a_solution
 from tests.nodes import publish
 from tests.proof.test_digests import by_hand, retract, signed
-from tests.store.steps import Step, arrivals, begun, counts_are_true, feed_id, looking, until, waits
+from tests.store.stepwise_transactions import (
+    Step,
+    arrivals,
+    begun,
+    counts_are_true,
+    feed_id,
+    looking,
+    until,
+    waits,
+)
 from tests.sync.peers import EPOCH, Told, a_head, an_entry, held, known_as, take
 
 SHARED = FeedName("megalis", FEDERATION)
@@ -51,7 +60,7 @@ class Signing:
     async def begin(self) -> None:
         """The digest is reckoned, the signature not kept."""
         self._step: Step = await begun(self._node.store)
-        was = await self._step.tx.checkpoints.lock(self._feed)
+        was = await self._step.tx.checkpoints.try_lock(self._feed)
         assert was is not None
         _, self._state = await self._step.tx.checkpoints.compute(was)
 
@@ -72,7 +81,7 @@ async def mint(node: Node) -> None:
 
 async def recognise(node: Node) -> None:
     async with node.store.write() as tx:
-        await tx.feeds.set_database("another/1", 1)
+        await tx.epochs.set_database("another/1", 1)
     assert await epochs.detect_restore(node)
 
 
@@ -111,7 +120,7 @@ async def a_follower(node: Node) -> int:
     async with node.store.write() as tx:
         place = await tx.feeds.find(SHARED)
         assert place is not None
-        await tx.checkpoints.hold(place.id)  # it was compared, too
+        await tx.checkpoints.lock(place.id)  # it was compared, too
     return place.id
 
 
@@ -135,11 +144,11 @@ async def test_what_is_being_kept_when_a_feed_is_given_up_is_dropped_with_the_re
     record = a_record(origin="megalis", key="second", **GREEN)
     advance = Advance(feed, 1, EPOCH, 2, EPOCH, 1)
     if numbered:
-        assert await step.tx.records.take_on("megalis", advance, [(record, 2)])
+        assert await step.tx.pulled_records.upsert("megalis", advance, [(record, 2)])
     acting = asyncio.create_task(act(arnia))
     await waits(look)
     if not numbered:
-        assert await step.tx.records.take_on("megalis", advance, [(record, 2)])
+        assert await step.tx.pulled_records.upsert("megalis", advance, [(record, 2)])
     await step.commit()
     await acting
     assert set(await held(arnia)) == {"seen-by-all"}
@@ -162,10 +171,10 @@ async def test_who_takes_a_record_out_of_a_feed_that_is_given_up_waits_for_that(
 ) -> None:
     feed = await a_follower(arnia)
     step = await begun(arnia.store)
-    assert await step.tx.checkpoints.lock(feed)  # as one who gives it up, or compares it, has it first
+    assert await step.tx.checkpoints.try_lock(feed)  # as one who gives it up, or compares it, has it first
     acting = asyncio.create_task(act(arnia))
     await waits(look)
-    await step.tx.feeds.purge(*[place for place in await step.tx.feeds.all() if place.id == feed])
+    await step.tx.copies.purge(*[place for place in await step.tx.feeds.all() if place.id == feed])
     await step.commit()
     await acting
     assert set(await held(arnia)) == kept

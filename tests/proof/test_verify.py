@@ -18,7 +18,7 @@ from federation.sync.verify import verify_all
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, introduce, publish, served
-from tests.proof.near import rows_of, sql
+from tests.proof.in_process_peer import rows_of, sql
 from tests.waiting import until
 
 PUBLIC = FeedName("arnia", "public")

@@ -18,7 +18,7 @@ from federation.node import records as node_records
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import as_peer, publish
-from tests.proof.near import Near, acquainted, round_of, rows_of
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of
 from tests.sync.test_four_nodes import everything_in
 
 

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.simulation.databases import cluster
-from tests.simulation.running import OPERATORS, RUN, Wrong, run
+from tests.simulation.simulation_run import OPERATORS, RUN, Wrong, run
 
 
 async def main(faults: int, seed: int, *, verbose: bool) -> int:

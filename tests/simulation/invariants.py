@@ -8,7 +8,7 @@ from federation.domain.checkpoint import BUCKETS, bucket_digest, bucket_of, root
 from federation.domain.visibility import FEDERATION, PUBLIC
 from federation.node import peer_views, receipts
 from tests.simulation.databases import Database
-from tests.simulation.world import CANARY, World
+from tests.simulation.simulated_nodes import CANARY, World
 
 _FEEDS = "SELECT id, audience, epoch, head, live, retained_from FROM feeds WHERE origin = $1"
 _RECORDS = """

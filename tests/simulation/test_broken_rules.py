@@ -14,20 +14,21 @@ from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
 from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, verify
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, records
+from federation.node import checkpoints, copies, edits, records
 from federation.node import feeds as node_feeds
+from federation.node.edits import Retract
 from federation.node.node import Node
-from federation.node.records import Retract
 from federation.store import feeds
-from federation.store.feeds import FeedsReader
-from federation.store.records import RecordsWriter
+from federation.store.entries import EntriesReader
+from federation.store.pulled_records import PulledRecordsWriter
+from federation.store.record_writes import RecordsWriter
 from federation.sync import apply, loop, pull, repair
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
-from tests.proof.near import Near, acquainted, round_of, rows_of, sql
+from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, sql
 from tests.simulation.databases import Database, cluster
-from tests.simulation.running import OPERATORS, Wrong, run
-from tests.store.steps import begun
+from tests.simulation.simulation_run import OPERATORS, Wrong, run
+from tests.store.stepwise_transactions import begun
 from tests.sync.peers import an_entry, held, reasons, take
 
 PUBLIC = FeedName("arnia", "public")
@@ -78,12 +79,12 @@ async def entries_alone_bring_a_copy_to_its_head(arnia: Node, megalis: Node) -> 
 
 
 def the_cursor_is_one_further(broken: Broken, node: Node) -> None:
-    entries = FeedsReader.entries
+    page = EntriesReader.page
 
-    async def skipping(self: FeedsReader, place: Any, after: Cursor | None, limit: int) -> Any:
-        return await entries(self, place, after and Cursor(after.epoch, after.seq + 1), limit)
+    async def skipping(self: EntriesReader, place: Any, after: Cursor | None, limit: int) -> Any:
+        return await page(self, place, after and Cursor(after.epoch, after.seq + 1), limit)
 
-    broken.setattr(FeedsReader, "entries", skipping)
+    broken.setattr(EntriesReader, "page", skipping)
 
 
 # The bytes that came have the hash that the entry names
@@ -120,10 +121,10 @@ async def what_is_withdrawn_is_gone_at_once(arnia: Node, megalis: Node) -> None:
 
 
 def nothing_is_purged(broken: Broken, node: Node) -> None:
-    async def keeping(self: RecordsWriter, feed: int, gone: Any) -> int:
+    async def keeping(self: PulledRecordsWriter, feed: int, gone: Any) -> int:
         return 0
 
-    broken.setattr(RecordsWriter, "purge", keeping)
+    broken.setattr(PulledRecordsWriter, "purge", keeping)
 
 
 # A copy that differs is repaired
@@ -162,7 +163,7 @@ async def many_removals_wait(arnia: Node, megalis: Node) -> None:
     await records.upload(arnia, Solution, drafts, by=itself("arnia"))
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
-    await records.revise_many(arnia, Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
+    await edits.edit_many(arnia, Solution, sorted(drafts), lambda *_: Retract(), by=itself("arnia"))
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert len(await held(megalis, "arnia")) == 130
@@ -187,9 +188,7 @@ async def no_number_appears_behind_a_reader(arnia: Node, megalis: Node) -> None:
     await publish(arnia, "solution", "quick", a_solution())
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
-    await records._apply_edits(
-        arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False
-    )
+    await edits._apply(arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False)
     await slow.commit()
     await checkpoints.sign_checkpoints(arnia)
     source = Near(arnia, "megalis")
@@ -215,7 +214,9 @@ def numbers_are_given_when_a_write_begins(broken: Broken, node: Node) -> None:
 
     async def placing(self: RecordsWriter, origin: str, kept: Any, leaving: Any = ()) -> None:
         for record, feed, _ in kept:
-            await self.take(origin, feed, [(record, numbers[record.key])])
+            await PulledRecordsWriter(self._session).upsert_in_place(
+                origin, feed, [(record, numbers[record.key])]
+            )
 
     broken.setattr(RecordsWriter, "stored_revisions", reserving)
     broken.setattr(RecordsWriter, "upsert", placing)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from federation.postgres import server as postgres_server
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 
 @pytest.fixture

@@ -122,13 +122,13 @@ async def test_a_record_that_is_larger_than_a_page_is_a_page(
 ) -> None:
     """There is none today (a document has 1 MiB at most), and a reader must not wait for one for ever."""
     from federation.node import feeds, records
-    from federation.store import feeds as feeds_module
+    from federation.store import entries as entries_module
     from federation.store import list_filters as questions_module
     from federation.store import records as records_module
 
     monkeypatch.setattr(questions_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(records_module, "PAGE_BYTES", 1_000)
-    monkeypatch.setattr(feeds_module, "PAGE_BYTES", 1_000)
+    monkeypatch.setattr(entries_module, "PAGE_BYTES", 1_000)
     for asked in ([], [("origin", "arnia"), ("tlp", "CLEAR")], [("q", "solution")]):
         documents, place, _ = await records.collect(large, read_query(Solution, asked), by=anonymous("arnia"))
         assert len(documents) == 1

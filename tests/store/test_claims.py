@@ -13,11 +13,11 @@ from federation.domain.errors import CommandFailed, Unavailable
 from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.store.steps import begun, counts_are_true, until, waits
-from tests.waiting import PATIENCE
+from tests.store.stepwise_transactions import begun, counts_are_true, until, waits
+from tests.waiting import MAX_WAIT_SECONDS
 
 WAITING_PIDS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -25,31 +25,41 @@ WAITING_PIDS = (
 
 
 async def test_of_two_stores_one_holds_a_claim(dsn: str) -> None:
-    async with opened(dsn) as one, opened(dsn) as two, one.claims() as first, two.claims() as second:
-        assert await first.take("peer megalis")
-        assert not await second.take("peer megalis")
-        assert await second.take("peer recia"), "another claim is free"
-        await first.release("peer megalis")
-        assert await second.take("peer megalis")
+    async with (
+        open_store(dsn) as one,
+        open_store(dsn) as two,
+        one.task_locks() as first,
+        two.task_locks() as second,
+    ):
+        assert await first.try_lock("peer megalis")
+        assert not await second.try_lock("peer megalis")
+        assert await second.try_lock("peer recia"), "another claim is free"
+        await first.unlock("peer megalis")
+        assert await second.try_lock("peer megalis")
 
 
 async def test_who_leaves_lets_go(dsn: str) -> None:
-    async with opened(dsn) as one, opened(dsn) as two, two.claims() as second:
-        async with one.claims() as first:
-            assert await first.take("peer megalis")
-            assert not await second.take("peer megalis")
+    async with open_store(dsn) as one, open_store(dsn) as two, two.task_locks() as second:
+        async with one.task_locks() as first:
+            assert await first.try_lock("peer megalis")
+            assert not await second.try_lock("peer megalis")
 
         async def free() -> bool:
-            return await second.take("peer megalis")
+            return await second.try_lock("peer megalis")
 
         await until(free)
 
 
 async def test_when_the_connection_of_the_holder_is_killed_the_other_takes_over(dsn: str, look: Any) -> None:
-    async with opened(dsn) as one, opened(dsn) as two, one.claims() as first, two.claims() as second:
-        assert await first.take("peer megalis")
-        assert not await second.take("peer megalis")
-        assert first.hold()
+    async with (
+        open_store(dsn) as one,
+        open_store(dsn) as two,
+        one.task_locks() as first,
+        two.task_locks() as second,
+    ):
+        assert await first.try_lock("peer megalis")
+        assert not await second.try_lock("peer megalis")
+        assert first.are_valid()
         holder = await look.fetchval(
             "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -57,16 +67,16 @@ async def test_when_the_connection_of_the_holder_is_killed_the_other_takes_over(
         assert await look.fetchval("SELECT pg_terminate_backend($1)", holder)
 
         async def free() -> bool:
-            return await second.take("peer megalis")
+            return await second.try_lock("peer megalis")
 
         async def noticed() -> bool:
-            return not first.hold()
+            return not first.are_valid()
 
         await until(free)
         await until(noticed)
-        assert second.hold()
+        assert second.are_valid()
         with pytest.raises(Unavailable):
-            await first.take("peer recia")
+            await first.try_lock("peer recia")
 
 
 async def test_a_transaction_whose_connection_is_killed_is_undone_and_says_so(arnia: Node, look: Any) -> None:
@@ -74,7 +84,7 @@ async def test_a_transaction_whose_connection_is_killed_is_undone_and_says_so(ar
         async with arnia.store.write() as tx:
             await tx.feeds.open((await tx.feeds.all())[0].name, None)
             pid = await tx.feeds._session.connection.fetchval("SELECT pg_backend_pid()")
-            await tx.peers.mark_failed("megalis", "lost", arnia.clock())
+            await tx.peers.note_failure("megalis", "lost", arnia.clock())
             await look.fetchval("SELECT pg_terminate_backend($1)", pid)
             await until(lambda: _gone(look, pid))
             await tx.feeds.all()
@@ -124,20 +134,20 @@ async def test_a_read_whose_connection_is_killed_says_that_the_node_is_unavailab
 
 async def test_a_database_that_is_not_there_is_broken_and_says_so() -> None:
     with pytest.raises(CommandFailed, match="cannot be reached"):
-        async with opened("postgresql://nobody@127.0.0.1:1/none"):
+        async with open_store("postgresql://nobody@127.0.0.1:1/none"):
             pass
 
 
 async def test_when_every_connection_is_taken_the_node_is_unavailable_and_then_is_again(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("federation.store.database.ACQUIRE_TIMEOUT", 0.1)
-    async with opened(dsn, connections=4) as store:
+    monkeypatch.setattr("federation.store.pools.ACQUIRE_TIMEOUT_SECONDS", 0.1)
+    async with open_store(dsn, connections=4) as store:
         async with store.read(), store.read():
             with pytest.raises(Unavailable, match="no connection"):
                 async with store.read():
                     pass
-            async with store.look() as tx:
+            async with store.read_by_key() as tx:
                 assert await tx.feeds.all(), "who looks something up does not wait for who lists"
         async with store.read() as tx:
             assert await tx.feeds.all()
@@ -151,7 +161,7 @@ async def test_a_lock_of_a_killed_writer_is_free_again(arnia: Node, look: Any) -
     coming = asyncio.create_task(publish(arnia, "solution", "glpi", a_solution()))
     await waits(look)
     await look.fetchval("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         assert (await coming).revision == 1
     with pytest.raises((Unavailable, asyncpg.InterfaceError, asyncpg.PostgresError)):
         await step.commit()

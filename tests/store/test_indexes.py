@@ -18,20 +18,23 @@ from federation.domain.query import SORTS, read_query
 from federation.domain.visibility import Caller, anonymous, itself
 from federation.node import exposure, records
 from federation.store import checkpoints as store_digests
-from federation.store import database, lists
+from federation.store import entries, lists, pools, pulled_records, record_writes
 from federation.store import feeds as store_feeds
 from federation.store import records as store_records
-from federation.store.common import Common
+from federation.store.column_stats import ColumnStats
+from federation.store.entries import EntriesReader
 from federation.store.exposure import ExposureWriter
 from federation.store.feeds import FeedsReader
 from federation.store.list_filters import Shape, filter_values, page_values
 from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
-from federation.store.records import RecordsReader, RecordsWriter
+from federation.store.pulled_records import PulledRecordsWriter
+from federation.store.record_writes import RecordsWriter
+from federation.store.records import RecordsReader
 from federation.store.statements import Session, Statement
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 MANY = 20_000
 CALLERS = {
@@ -182,7 +185,7 @@ async def test_every_strategy_finds_a_list_by_an_index(
 ) -> None:
     for name, value in (bounds | {"MAX_TOTAL": 20}).items():
         monkeypatch.setattr(lists, name, value)
-    for known in (None, Common()):
+    for known in (None, ColumnStats()):
         reader = RecordsReader(Session(explaining, known))
         for caller in CALLERS.values():
             for asked, _ in QUESTIONS.values():
@@ -258,7 +261,7 @@ async def test_statistics_choose_the_strategy(
         async def _explain(self, statement: str, *arguments: Any) -> None:
             run.append(name_of(statement))
 
-    known = Common()
+    known = ColumnStats()
     await RecordsReader(Session(Noting(plain), known)).collect(
         read_query(Deployment, asked), visible_to=itself("recia")
     )
@@ -294,7 +297,7 @@ async def test_a_page_of_a_feed_is_found_by_an_index(explaining: Explaining, aft
     place = await reader.find(FeedName("recia", "federation"))
     assert place
     assert place.epoch
-    rows, _ = await FeedsReader(Session(explaining)).entries(place, Cursor(place.epoch, after), 1_000)
+    rows, _ = await EntriesReader(Session(explaining)).page(place, Cursor(place.epoch, after), 1_000)
     assert [row[0] for row in rows] == list(range(after + 1, min(after + 1_000, 18_000) + 1))
     explaining.found_by_index()
 
@@ -318,9 +321,9 @@ async def test_groups_are_found_by_an_index(explaining: Explaining) -> None:
 @pytest.mark.parametrize("many", [1, 500])
 async def test_what_is_held_is_found_by_an_index(explaining: Explaining, many: int) -> None:
     keys = [f"d{n:05}" for n in range(many)]
-    writer = RecordsWriter(Session(explaining))
-    assert len(await writer.stored_revisions("deployment", "recia", keys)) == many
-    assert len(await writer.stored_revisions_of("recia", [("deployment", key) for key in keys])) == many
+    own, pulled = RecordsWriter(Session(explaining)), PulledRecordsWriter(Session(explaining))
+    assert len(await own.stored_revisions("deployment", "recia", keys)) == many
+    assert len(await pulled.stored_revisions("recia", [("deployment", key) for key in keys])) == many
     explaining.found_by_index()
 
 
@@ -370,18 +373,17 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
             await look.execute("TRUNCATE solution_identifiers")
 
 
-PLANNED_ONCE = "BEGIN;" + ";".join(f"SET LOCAL {n} = '{value}'" for n, value in database._FIXED.items())
+PLANNED_ONCE = "BEGIN;" + ";".join(f"SET LOCAL {n} = '{value}'" for n, value in pools.FIXED.items())
 WRITES = {
-    "keep": store_records.UPSERT,
-    "keep one": store_records.UPSERT_ONE,
-    "take new": store_records.TAKE_NEW,
-    "what is held of one": store_records._STANDING,
-    "take": store_records.TAKE,
-    "take on": store_records.TAKE_ON,
-    "standing": store_feeds._STANDING,
-    "purge": store_records._PURGE,
-    "own held": store_records._OWN_HELD.text,
-    "others held": store_records._OTHERS_HELD.text,
+    "upsert": record_writes.UPSERT,
+    "upsert one": record_writes.UPSERT_ONE,
+    "current state": store_records.CURRENT_STATE,
+    "own revisions": record_writes.LOCK_REVISIONS,
+    "upsert pulled": pulled_records.UPSERT,
+    "insert pulled": pulled_records.INSERT,
+    "pulled revisions": pulled_records.STORED_REVISIONS,
+    "feed with records": store_feeds.FIND_WITH_RECORDS,
+    "purge": pulled_records.PURGE,
 }
 
 
@@ -411,9 +413,9 @@ async def test_a_write_is_planned_once_and_finds_by_whole_keys(full: str, statem
 @pytest.mark.parametrize(
     ("statement", "values"),
     [
-        (store_digests._BRING_UP, "(1, 17999, '{7}')"),
-        (store_digests._LEAVES, "(1, 7)"),
-        (store_digests._HELD_LEAVES.text, "(1, 7::smallint)"),
+        (store_digests.COMPUTE_CHANGED_BUCKETS, "(1, 17999, '{7}')"),
+        (store_digests.LIST_LEAVES, "(1, 7)"),
+        (store_digests.STORED_LEAVES.text, "(1, 7::smallint)"),
     ],
     ids=["digests", "leaves", "leaves that are held"],
 )
@@ -440,7 +442,7 @@ async def test_the_leaves_of_a_bucket_are_read_in_their_index_alone(
 async def test_news_are_looked_up_by_a_plan_for_any_value(full: str) -> None:
     async with looking(full) as look:
         await look.execute(PLANNED_ONCE)
-        await look.execute(f"PREPARE news AS {store_feeds._NEWS}")
+        await look.execute(f"PREPARE news AS {entries.LIST_DELTAS}")
         rows = await look.fetch(
             "EXPLAIN EXECUTE news ('a', 'b', '{federation}', '{e}', '{17999}', 100, 262144)"
         )
@@ -455,7 +457,7 @@ async def test_what_has_changed_of_a_feed_is_not_taken_for_a_third_of_it(full: s
     """Else whichever index is the smallest is read, all of the feed, for every signature and comparison."""
     async with looking(full) as look:
         await look.execute(PLANNED_ONCE)
-        await look.execute(f"PREPARE digest AS {store_digests._BRING_UP}")
+        await look.execute(f"PREPARE digest AS {store_digests.COMPUTE_CHANGED_BUCKETS}")
         rows = await look.fetch("EXPLAIN (FORMAT JSON) EXECUTE digest (1, 17999, '{}')")
         await look.execute("ROLLBACK; DEALLOCATE digest")
     (changed,) = [

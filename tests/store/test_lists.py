@@ -18,11 +18,11 @@ from federation.domain.visibility import Caller, anonymous, audience_of, itself,
 from federation.node import records
 from federation.node.node import Node
 from federation.store import lists
-from federation.store.common import Common
+from federation.store.column_stats import ColumnStats
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, an_incident
 from tests.nodes import a_node, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 MANY = 60
 CALLERS = {
@@ -128,11 +128,11 @@ BOUNDS = {
 }  # fmt: skip
 
 
-def known_statistics(node: Node, monkeypatch: pytest.MonkeyPatch) -> Common:
+def known_statistics(node: Node, monkeypatch: pytest.MonkeyPatch) -> ColumnStats:
     """Statistics of a million records that say a low severity and one word are frequent, and stay so."""
-    known = Common(frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"}))
+    known = ColumnStats(frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"}))
     known.records = 1e6
-    monkeypatch.setattr(node.store._varied, "common", known)
+    monkeypatch.setattr(node.store._varied, "stats", known)
     monkeypatch.setattr(known, "_until", float("inf"))
     return known
 
@@ -196,7 +196,7 @@ async def test_a_total_ends_at_its_bound(
 async def test_frequent_values_are_known_from_the_statistics(full: Node) -> None:
     asked = [("severity", "low"), ("status", "resolved")]
     await records.collect(full, read_query(Incident, asked), by=itself("recia"))
-    known = full.store._varied.common
+    known = full.store._varied.stats
     assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
     assert "incident.tlp=AMBER" in known.facets, "a third has it"
     assert not [value for value in known.facets if value.startswith("group.")], "one of sixty"
@@ -268,13 +268,13 @@ async def test_the_statistics_of_the_rarest_filter_decide(
     ],
 )
 def test_a_search_finds_no_more_than_its_words_allow(words: str, share: float) -> None:
-    known = Common()
+    known = ColumnStats()
     known.records, known._lexeme_shares, known._least_lexeme = 100.0, {"pann": 0.8, "3": 0.1}, 0.01
     assert known.at_most_of_words(words) == pytest.approx(100 * share)
 
 
 async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full.store._varied, "common", known := Common())
+    monkeypatch.setattr(full.store._varied, "stats", known := ColumnStats())
     async with full.store.read() as tx:
         connection = tx.records._session.connection
         await known.look_up(connection)
@@ -306,7 +306,7 @@ async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: py
     ],
 )
 def test_of_words_that_are_all_wanted_the_common_ones_are_left_out(words: str, rare: str | None) -> None:
-    assert Common(lexemes=frozenset({"pann", "d'ici", "c:\\d"})).rare(words) == rare
+    assert ColumnStats(lexemes=frozenset({"pann", "d'ici", "c:\\d"})).rare(words) == rare
 
 
 async def test_no_list_may_read_the_table(full: Node) -> None:

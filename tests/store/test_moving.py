@@ -15,7 +15,7 @@ from federation.node import feeds, records
 from federation.node.node import Node
 from tests.domain.builders import a_draft, a_group, a_record, a_solution
 from tests.nodes import as_peer, publish
-from tests.store.steps import arrivals, begun, counts, counts_are_true, feed_id
+from tests.store.stepwise_transactions import arrivals, begun, counts, counts_are_true, feed_id
 
 GREEN: dict[str, Any] = {"tlp": "GREEN"}
 AMBER: dict[str, Any] = {"tlp": "AMBER", "audience": "rssi"}
@@ -72,7 +72,7 @@ async def test_a_move_is_seen_whole_or_not_at_all(arnia: Node, look: Any) -> Non
     step = await begun(arnia.store)
     held = (await step.tx.records.stored_revisions("solution", "arnia", ["glpi"]))["glpi"]
     assert held.feed == public
-    from federation.store.records import LeavingRecord
+    from federation.store.record_writes import LeavingRecord
 
     await step.tx.records.upsert(
         "arnia",

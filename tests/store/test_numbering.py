@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
 import pytest
+from sqlalchemy import literal_column
 
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft
 from federation.domain.errors import Conflict, PreconditionFailed, WriteConflict
 from federation.domain.feed import Cursor, FeedName
+from federation.domain.node_state import NodeState
 from federation.domain.record import Record
 from federation.domain.visibility import itself
 from federation.node import feeds, records
+from federation.node.edits import MAX_ATTEMPTS, WriteResult
 from federation.node.node import Node
-from federation.node.records import MAX_ATTEMPTS, Preconditions, WriteResult
+from federation.node.records import Preconditions
+from federation.store import pulled_records, record_writes
 from federation.store.database import Writing
-from federation.store.records import RecordsWriter, locks_of
+from federation.store.list_filters import endings
+from federation.store.record_writes import RecordsWriter, locks_of
 from tests.domain.builders import a_draft, a_record, a_solution
 from tests.nodes import a_node, as_peer, publish
-from tests.store.steps import (
+from tests.store.stepwise_transactions import (
     Step,
     arrivals,
     begun,
@@ -33,7 +39,7 @@ from tests.store.steps import (
     numbers,
     waits,
 )
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 PUBLIC = FeedName("arnia", "public")
 
@@ -152,7 +158,7 @@ async def test_slow_work_of_one_writer_does_not_hold_up_another(arnia: Node) -> 
     slow = await begun(arnia.store)
     await slow.tx.records.stored_revisions("solution", "arnia", ["slow"])
     await slow.tx.feeds.open(PUBLIC, None)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await publish(arnia, "solution", "quick", a_solution())
     await slow.tx.records.upsert("arnia", [(a_record(key="slow"), feed, 1)])
     await slow.commit()
@@ -204,7 +210,7 @@ async def test_creators_of_several_keys_in_opposite_order_do_not_wait_for_each_o
     both = [upload(keys), upload(keys[::-1])]
     await waits(look, writers=2)
     await gate.commit()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         outcomes = await asyncio.gather(*both)
     made = [outcome.created for of_one in outcomes for outcome in of_one.values()]
     assert sorted(made) == [False] * 30 + [True] * 30
@@ -236,6 +242,66 @@ async def test_a_writer_who_did_not_look_is_refused_and_leaves_no_hole(arnia: No
     await counts_are_true(look)
 
 
+@pytest.mark.parametrize("revision", [1, 2])
+async def test_of_two_who_store_one_record_at_once_the_later_one_conflicts_and_nothing_is_numbered(
+    arnia: Node, look: Any, revision: int
+) -> None:
+    """Each by one statement, which has begun before the other one's was committed."""
+    feed = await feed_id(arnia)
+    if revision == 2:
+        await publish(arnia, "solution", "glpi", a_solution())
+    ours, theirs = (a_record(a_solution(name=name), revision=revision) for name in ("Ours", "Theirs"))
+    first = await begun(arnia.store)
+    state, number = await first.tx.records.upsert_one("arnia", ours, feed, int(revision == 1))
+
+    async def store_theirs() -> None:
+        async with arnia.store.autocommit() as tx:
+            await tx.records.upsert_one("arnia", theirs, feed, int(revision == 1))
+
+    coming = asyncio.create_task(store_theirs())
+    await waits(look)
+    await first.commit()
+    with pytest.raises(WriteConflict):
+        await coming
+    assert (number, await numbers(look, feed)) == (revision, [revision])
+    assert state == await look_at_the_node(arnia)
+    assert await look.fetchval("SELECT document FROM records") == ours.document
+    await counts_are_true(look)
+    async with arnia.store.autocommit() as tx:
+        next_one = a_record(a_solution(name="Theirs"), revision=revision + 1)
+        assert (await tx.records.upsert_one("arnia", next_one, feed, 0))[1] == revision + 1
+    await counts_are_true(look)
+
+
+async def look_at_the_node(node: Node) -> NodeState:
+    async with node.store.read() as tx:
+        return await tx.feeds.state()
+
+
+async def test_a_record_without_a_feed_is_stored_by_one_statement_without_a_number(
+    arnia: Node, look: Any
+) -> None:
+    async with arnia.store.autocommit() as tx:
+        state, number = await tx.records.upsert_one("arnia", a_record(a_solution(), tlp="RED"), None, 1)
+    assert number is None
+    assert state == await look_at_the_node(arnia)
+    assert await look.fetchval("SELECT sum(head) FROM feeds") == 0
+    assert await look.fetchval("SELECT arrived FROM records WHERE feed IS NULL AND seq IS NULL") == 1
+
+
+def test_words_are_stored_as_they_are_asked_for() -> None:
+    """The endings of French words are in the statements, and in what is searched for."""
+    for name, statements in {
+        "text": (record_writes.UPSERT, pulled_records.UPSERT, pulled_records.INSERT),
+        "i.other": (record_writes.UPSERT, pulled_records.UPSERT, pulled_records.INSERT),
+        "$13::text": (record_writes.UPSERT_ONE,),
+        "$14::text": (record_writes.UPSERT_ONE,),
+    }.items():
+        rendered = re.sub(r"\s+", "", str(endings(literal_column(name))))
+        for statement in statements:
+            assert rendered in re.sub(r"\s+", "", statement)
+
+
 @pytest.mark.parametrize("first", [MAX_ATTEMPTS, MAX_ATTEMPTS + 1])
 async def test_who_is_forestalled_tries_again_and_at_last_is_told(
     arnia: Node, look: Any, first: int, monkeypatch: pytest.MonkeyPatch
@@ -253,7 +319,7 @@ async def test_who_is_forestalled_tries_again_and_at_last_is_told(
 
         return keep
 
-    for name in ("keep", "keep_one"):
+    for name in ("upsert", "upsert_one"):
         monkeypatch.setattr(RecordsWriter, name, forestalled(getattr(RecordsWriter, name)))
     if first > MAX_ATTEMPTS:
         with pytest.raises(Conflict, match="other writers were always first"):
@@ -380,7 +446,7 @@ async def test_bulk_uploads_of_the_same_keys_in_opposite_order_do_not_wait_for_e
     single = asyncio.create_task(publish(arnia, "solution", keys[-1], a_solution(name="C")))
     await waits(look, writers=2)
     await gate.commit()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         await asyncio.gather(forwards, backwards, single)
     revisions = await look.fetch("SELECT key, revision FROM records")
     assert {row["key"]: row["revision"] for row in revisions} == {
@@ -406,7 +472,7 @@ async def test_locks_are_taken_in_one_order_whatever_order_the_keys_are_named_in
     free = await look.fetch("SELECT key FROM records WHERE key <> 'a' ORDER BY key FOR UPDATE SKIP LOCKED")
     assert [row["key"] for row in free] == ["b", "c"], "nobody holds what comes after what they wait for"
     await gate.commit()
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=MAX_WAIT_SECONDS)
     first = one if tasks[0] in done else two
     assert len(done) == 1
     await first.commit()
@@ -422,10 +488,10 @@ class Paused:
         self.looked, self.go = asyncio.Event(), asyncio.Event()
 
     def write(self, **how: Any) -> Any:
-        return _PausedWrite(self, self._store.write(**how), "held")
+        return _PausedWrite(self, self._store.write(**how), "stored_revisions")
 
-    def single(self, **how: Any) -> Any:
-        return _PausedWrite(self, self._store.single(**how), "standing")
+    def autocommit(self, **how: Any) -> Any:
+        return _PausedWrite(self, self._store.autocommit(**how), "current_state")
 
     def read(self) -> Any:
         return self._store.read()
@@ -555,7 +621,7 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
     own, taken = await begun(arnia.store), await begun(arnia.store)
     await own.tx.records.upsert("arnia", [(a_record(key=key), feed, 1) for key in "ab"])
     coming = asyncio.create_task(
-        taken.tx.records.take("megalis", others, [(theirs("x"), 7), (theirs("y"), 9)])
+        taken.tx.pulled_records.upsert_in_place("megalis", others, [(theirs("x"), 7), (theirs("y"), 9)])
     )
     await waits(look)
     rows, cursor, _ = await feeds.change_log(arnia, None, by=itself("arnia"))
@@ -568,7 +634,7 @@ async def test_arrivals_of_one_s_own_and_of_others_are_in_one_order_without_a_ga
         (1, "arnia", "a"), (2, "arnia", "b"), (3, "megalis", "x"), (4, "megalis", "y"),
     ]  # fmt: skip
     async with arnia.store.write() as tx:
-        await tx.records.purge(others, [("solution", "x", 10, 2)])
+        await tx.pulled_records.purge(others, [("solution", "x", 10, 2)])
     rows, _, _ = await feeds.change_log(arnia, cursor, by=itself("arnia"))
     assert [(row[0], row[1], row[4]) for row in rows] == [(5, None, "x")]
     assert await arrivals(look) == [1, 2, 4, 5]

@@ -16,11 +16,11 @@ from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
 from federation.node import exposure
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 
 async def differences(dsn: str, wanted: MetaData) -> list[Any]:
@@ -30,7 +30,7 @@ async def differences(dsn: str, wanted: MetaData) -> list[Any]:
         )
         return list(compare_metadata(context, wanted))
 
-    async with schema._connected(dsn) as connection:
+    async with schema._connect(dsn) as connection:
         return await connection.run_sync(compare)
 
 
@@ -86,7 +86,7 @@ async def test_several_may_migrate_at_once(fresh: str) -> None:
 
 async def test_a_migration_that_another_one_has_begun_is_waited_for(fresh: str) -> None:
     """By hand: the lock is held by somebody who is migrating."""
-    from tests.store.steps import waits
+    from tests.store.stepwise_transactions import waits
 
     async with looking(fresh) as other, looking(fresh) as look:
         block = other.transaction()
@@ -175,7 +175,7 @@ async def test_an_upgrade_brings_in_anew_what_exposure_is_told_from(
 
 async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "OLDEST_POSTGRESQL", 990_000)
+        patch.setattr(schema, "MIN_POSTGRESQL_VERSION", 990_000)
         with pytest.raises(CommandFailed, match="or later is needed"):
             await schema.migrate(fresh, "arnia")
     assert await schema.is_new(fresh)
@@ -198,5 +198,5 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
 
 async def test_the_database_is_used_in_utc_whatever_the_server_thinks(fresh: str) -> None:
     await schema.migrate(fresh, "arnia")
-    async with opened(fresh) as store, store.read() as tx:
+    async with open_store(fresh) as store, store.read() as tx:
         assert await tx.feeds._session.connection.fetchval("SHOW timezone") == "UTC"

@@ -54,7 +54,7 @@ async def full(arnia: Node) -> Node:
         async with arnia.store.write() as tx:
             place = await tx.feeds.open(FeedName("megalis", audience), "0" * 16)
             record = a_record(origin="megalis", key=f"megalis-{audience}", **envelope)  # type: ignore[arg-type]
-            await tx.records.take("megalis", place.id, [(record, seq)])
+            await tx.pulled_records.upsert_in_place("megalis", place.id, [(record, seq)])
     return arnia
 
 
@@ -136,7 +136,7 @@ async def test_a_group_of_another_operator_is_no_group_here(full: Node) -> None:
     async with full.store.write() as tx:
         place = await tx.feeds.open(FeedName("megalis", "public"), "0" * 16)
         theirs = a_record(a_group(members=["recia"]), Group, origin="megalis", key="theirs", tlp="RED")
-        await tx.records.take("megalis", place.id, [(theirs, 99)])
+        await tx.pulled_records.upsert_in_place("megalis", place.id, [(theirs, 99)])
     assert await feeds.groups_of(full, "recia") == {"rssi", "buyers"}
     async with full.store.read() as tx:
         assert not await tx.records.has_group("theirs", node="arnia")

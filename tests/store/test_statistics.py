@@ -27,38 +27,38 @@ async def upload(arnia: Node, many: int) -> None:
 async def test_statistics_are_made_when_many_records_have_come_and_no_more_do(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "MANY", 6)
-    assert not arnia.store.owes_vacuum()
+    monkeypatch.setattr(database, "VACUUM_RECORDS", 6)
+    assert not arnia.store.needs_vacuum()
     await upload(arnia, 3)
     await upload(arnia, 4)
     await maintenance.vacuum(arnia)
     assert await look.fetchval(BELIEVED) != 4, "more may come"
-    monkeypatch.setattr(database, "QUIET", 0.0)
-    assert arnia.store.owes_vacuum()
+    monkeypatch.setattr(database, "VACUUM_QUIET_SECONDS", 0.0)
+    assert arnia.store.needs_vacuum()
     await maintenance.vacuum(arnia)
     assert await look.fetchval(BELIEVED) == 4
     assert await look.fetchval(PENDING) == 0, "what makes them findable is in its place"
-    assert not arnia.store.owes_vacuum()
+    assert not arnia.store.needs_vacuum()
 
 
 async def test_where_many_records_come_now_and_then_statistics_are_not_made_each_time(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "MANY", 6)
-    monkeypatch.setattr(database, "QUIET", 0.0)
-    monkeypatch.setattr(database, "RESTS", 1_000_000)
+    monkeypatch.setattr(database, "VACUUM_RECORDS", 6)
+    monkeypatch.setattr(database, "VACUUM_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(database, "VACUUM_PAUSE_FACTOR", 1_000_000)
     await upload(arnia, 6)
-    assert arnia.store.owes_vacuum()
+    assert arnia.store.needs_vacuum()
     await maintenance.vacuum(arnia)
     drafts = {f"t{n}": a_draft(a_solution()) for n in range(6)}
     await records.upload(arnia, Solution, drafts, by=itself("arnia"))
-    assert not arnia.store.owes_vacuum()
+    assert not arnia.store.needs_vacuum()
 
 
 async def test_a_few_records_make_no_statistics(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "QUIET", 0.0)
+    monkeypatch.setattr(database, "VACUUM_QUIET_SECONDS", 0.0)
     await upload(arnia, 3)
-    assert not arnia.store.owes_vacuum()
+    assert not arnia.store.needs_vacuum()
 
 
 async def test_what_makes_single_records_findable_is_put_in_its_place_by_housekeeping(
@@ -83,17 +83,17 @@ async def test_statistics_that_could_not_be_made_are_still_owed(
     async def refuse(what: str) -> None:
         raise Unavailable("the database took too long")
 
-    monkeypatch.setattr(database, "MANY", 3)
-    monkeypatch.setattr(database, "QUIET", 0.0)
-    monkeypatch.setattr(database, "RESTS", 0)
+    monkeypatch.setattr(database, "VACUUM_RECORDS", 3)
+    monkeypatch.setattr(database, "VACUUM_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(database, "VACUUM_PAUSE_FACTOR", 0)
     await upload(arnia, 3)
     with monkeypatch.context() as failing:
         failing.setattr(arnia.store, "_apart", refuse)
         with pytest.raises(Unavailable):
             await arnia.store.vacuum()
-    assert arnia.store.owes_vacuum()
+    assert arnia.store.needs_vacuum()
     await arnia.store.vacuum()
-    assert not arnia.store.owes_vacuum()
+    assert not arnia.store.needs_vacuum()
 
 
 async def test_what_is_searched_is_planned_each_time_and_what_is_looked_up_by_its_key_once(
@@ -101,9 +101,9 @@ async def test_what_is_searched_is_planned_each_time_and_what_is_looked_up_by_it
 ) -> None:
     lent: dict[str, Any] = {
         "read": arnia.store.read(),
-        "look": arnia.store.look(),
+        "look": arnia.store.read_by_key(),
         "write": arnia.store.write(),
-        "single": arnia.store.single(),
+        "single": arnia.store.autocommit(),
     }
     planned = {}
     for name, loan in lent.items():

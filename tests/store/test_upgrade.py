@@ -15,12 +15,12 @@ from federation.domain.errors import NotFound
 from federation.node import alert_delivery, alert_scan, alerts, deadlines
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
-from tests.api.asking import NextDoor, fine, refused
-from tests.audit.trails import entries, holds
+from tests.api.http_client import NextDoor, fine, refused
+from tests.audit.audit_trail import entries, holds
 from tests.exposure.commands import told
-from tests.exposure.world import a_vulnerability, running
+from tests.exposure.deployments import a_vulnerability, running
 from tests.nodes import a_node, browsing, publish
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 SECRET = "c" * 43

@@ -11,16 +11,16 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.feed import Head
+from federation.domain.node_state import NodeState
 from federation.domain.visibility import Caller, itself
 from federation.node import checkpoints, feeds, records
 from federation.node.node import Node
 from federation.node.notifier import ChangeNotifier, FeedDelta
-from federation.store.records import NodeState
 from tests.domain.builders import a_document, a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
-from tests.store.steps import until
+from tests.store.stepwise_transactions import until
 from tests.sync.peers import an_entry, take
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 ROOM = 262_144
 Told = tuple[tuple[Head, ...], tuple[FeedDelta, ...]]
@@ -29,7 +29,7 @@ Told = tuple[tuple[Head, ...], tuple[FeedDelta, ...]]
 async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_look(arnia: Node) -> None:
     state = arnia.notifier.state
     watch = ChangeNotifier(arnia.store, state)  # nobody looks
-    waiting = asyncio.create_task(watch.wait_for(state.arrival, PATIENCE))
+    waiting = asyncio.create_task(watch.wait_for(state.arrival, MAX_WAIT_SECONDS))
     await asyncio.sleep(0)
     two, one = (msgspec.structs.replace(state, arrival=state.arrival + n) for n in (2, 1))
     watch.observe(two)
@@ -41,9 +41,11 @@ async def test_how_a_write_of_this_process_left_the_nodes_row_is_as_good_as_a_lo
 async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_here(arnia: Node) -> None:
     watch = arnia.notifier
     waits: dict[Literal["arrival", "published", "heads"], asyncio.Task[bool]] = {
-        "arrival": asyncio.create_task(watch.wait_for(watch.state.arrival, PATIENCE)),
-        "published": asyncio.create_task(watch.wait_for(watch.state.published, PATIENCE, of="published")),
-        "heads": asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads")),
+        "arrival": asyncio.create_task(watch.wait_for(watch.state.arrival, MAX_WAIT_SECONDS)),
+        "published": asyncio.create_task(
+            watch.wait_for(watch.state.published, MAX_WAIT_SECONDS, of="published")
+        ),
+        "heads": asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads")),
     }
     await asyncio.sleep(0)
     await take(arnia, an_entry(1), an_entry(2, a_document(key="k2", revision=2)))
@@ -55,11 +57,11 @@ async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_her
     await publish(arnia, "solution", "glpi", a_solution())
     assert await waits["published"]
     assert await waits["heads"]
-    signed = asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads"))
+    signed = asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads"))
     await asyncio.sleep(0)
     await checkpoints.sign_checkpoints(arnia)
     assert await signed, "a signature is news at the heads, too"
-    waiting = asyncio.create_task(watch.wait_for(watch.state.heads, PATIENCE, of="heads"))
+    waiting = asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads"))
     await asyncio.sleep(0)
     async with arnia.store.write() as tx:
         await tx.clients.revoke("nobody")
@@ -73,22 +75,22 @@ async def test_where_more_than_records_has_changed_it_is_looked_at(arnia: Node) 
     for other in ({"trust": state.trust + 1}, {"epoch": "f" * 16}):
         watch.observe(msgspec.structs.replace(state, arrival=state.arrival + 1, **other))
         assert watch.state == state, "who was cut off meanwhile is not woken before that is known"
-        assert watch._nudged.is_set()
-        watch._nudged.clear()
+        assert watch._refresh_due.is_set()
+        watch._refresh_due.clear()
 
 
 async def test_what_was_written_while_somebody_looks_is_looked_at_again(arnia: Node) -> None:
     """What the look has read may be older: it must not take the place of what is newer."""
     state = arnia.notifier.state
     watch = ChangeNotifier(arnia.store, state)
-    async with watch._looking:
+    async with watch._refreshing:
         watch.observe(msgspec.structs.replace(state, arrival=state.arrival + 1))
     assert watch.state == state
-    assert watch._nudged.is_set()
+    assert watch._refresh_due.is_set()
 
 
 async def test_what_another_process_writes_wakes_who_waits_here(arnia: Node, dsn: str) -> None:
-    waiting = asyncio.create_task(arnia.notifier.wait_for(0, PATIENCE))
+    waiting = asyncio.create_task(arnia.notifier.wait_for(0, MAX_WAIT_SECONDS))
     async with a_node("arnia", dsn) as beside:
         await publish(beside, "solution", "glpi", a_solution())
         assert await waiting, "it was woken, and not told that the time is over"
@@ -111,7 +113,7 @@ async def shown(arnia: Node, caller: Caller) -> tuple[tuple[Head, ...], NodeStat
 
 async def asked(arnia: Node, before: tuple[Head, ...], caller: Caller) -> Told:
     """The same of the database."""
-    heads, news = await feeds.deltas(arnia, before, by=caller, most=100, most_bytes=ROOM)
+    heads, news = await feeds.deltas(arnia, before, by=caller, max_entries=100, max_bytes=ROOM)
     return heads, tuple(msgspec.structs.replace(one, rows=list(map(tuple, one.rows))) for one in news)
 
 
@@ -203,7 +205,7 @@ async def test_where_more_has_changed_than_one_record_the_database_is_asked(
     await arnia.notifier.refresh()
     assert arnia.notifier.deltas(before, since, arnia.notifier.state, ROOM) is None
     heads, _ = await feeds.deltas(
-        arnia, before, by=caller, most=100, most_bytes=ROOM, since=(since, arnia.notifier.state)
+        arnia, before, by=caller, max_entries=100, max_bytes=ROOM, since=(since, arnia.notifier.state)
     )
     assert heads == await feeds.heads(arnia, by=caller)
 

@@ -18,11 +18,11 @@ from federation.domain.feed import FeedEntry, RejectedEntry
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
-from federation.store import feeds as store_feeds
+from federation.store import rejected as store_rejected
 from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution, without
 from tests.nodes import publish
-from tests.store.steps import counts_are_true
+from tests.store.stepwise_transactions import counts_are_true
 from tests.sync.peers import Told, a_head, an_entry, held, reasons, take
 
 
@@ -297,7 +297,7 @@ async def test_what_could_not_be_read_is_forgotten_with_its_numbers(arnia: Node)
 async def test_what_one_feed_can_have_set_aside_has_a_limit(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_feeds, "MAX_REJECTED", 10)
+    monkeypatch.setattr(store_rejected, "MAX_REJECTED", 10)
     bad = [an_entry(n, hash="0" * 64) for n in range(1, 9)]
     await take(arnia, *bad)
     more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]

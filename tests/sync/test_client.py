@@ -32,6 +32,7 @@ from tests.sync.peers import (
     stream,
     tiny,
 )
+from tests.waiting import MAX_WAIT_SECONDS
 
 KEYRING = Keyring.of(mint_private_key())
 OK = line(an_entry(1))
@@ -57,7 +58,7 @@ async def heads(peer: Tiny) -> Any:
 
 
 async def fails(doing: Awaitable[Any], because: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         with pytest.raises(Unreachable, match=because):
             await doing
 

@@ -12,27 +12,27 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
 
-from federation.domain.feed import LONGEST_WAIT, FeedName
+from federation.api import feeds
+from federation.domain.feed import FeedName
 from federation.domain.peer import back_off as peer_back_off
 from federation.node import peer_views
 from federation.node.node import Node
 from federation.node.peer_views import PeerView
 from federation.outbound import http as outbound_http
-from federation.sync import loop
+from federation.sync import loop, peer_client
 from federation.sync.loop import Loop
 from federation.sync.peer_client import PeerSource
 from federation.telemetry import Metrics
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import a_node, answers, free_port, introduce, peer_of, publish, served
-from tests.store.steps import arrivals, counts_are_true, looking, until
+from tests.store.stepwise_transactions import arrivals, counts_are_true, looking
 from tests.sync.peers import (
     Tiny,
     a_head,
@@ -45,6 +45,7 @@ from tests.sync.peers import (
     stream,
     tiny,
 )
+from tests.waiting import MAX_WAIT_SECONDS, is_within_a_second, until
 
 PROJECT = Path(__file__).parents[2]
 
@@ -66,26 +67,30 @@ async def view(node: Node, operator: str) -> PeerView:
     return found
 
 
-async def failed(node: Node, operator: str, times: int = 1) -> PeerView:
-    """Wait until a peer has failed so often, and say how it is seen."""
+async def failed(node: Node, operator: str, times: int = 1, *, reason: str = "") -> PeerView:
+    """Wait until a peer has failed so often, the last time for this reason, and say how it is seen."""
 
     async def often() -> PeerView | None:
         seen = await view(node, operator)
-        return seen if seen.failures >= times else None
+        return seen if seen.failures >= times and reason in (seen.failure or "") else None
 
     found: PeerView = await until(often)
     return found
 
 
-async def delay(node: Node, origin: Node) -> float:
-    """Seconds until a node holds what is published: the median, since a machine may be busy for a while."""
-    took = []
+async def follows_within_a_second(node: Node, origin: Node) -> None:
+    """Most of what is published is held within a second: a machine may be busy for a while."""
+    prompt = 0
     for n in range(5):
-        began = time.monotonic()
-        await publish(origin, "solution", f"delayed-{n}", a_solution())
-        await has(node, f"delayed-{n}")
-        took.append(time.monotonic() - began)
-    return median(took)
+        key = f"prompt-{n}"
+
+        async def there(key: str = key) -> bool:
+            return key in await held(node)
+
+        await publish(origin, "solution", key, a_solution())
+        prompt += await is_within_a_second(node, there)
+        await until(there)
+    assert prompt >= 3, f"{prompt} of 5"
 
 
 async def has(node: Node, key: str) -> None:
@@ -108,15 +113,18 @@ async def test_a_publication_is_held_by_a_waiting_peer_within_a_second(arnia: No
     await publish(origin, "solution", "first", a_solution())
     async with following(arnia):
         await has(arnia, "first")
-        assert await delay(arnia, origin) < 1.0
+        await follows_within_a_second(arnia, origin)
     seen = await view(arnia, "megalis")
     assert (seen.failures, seen.failure, seen.lag) == (0, None, 0)
     assert seen.contacted_at
 
 
 async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
-    arnia: Node, origin: Node
+    arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The wait is one of an hour, here: what comes was woken."""
+    monkeypatch.setattr(peer_client, "WAIT", 3_600)
+    monkeypatch.setattr(feeds, "LONGEST_WAIT", 3_600)
     await introduce(arnia, origin)
     source = PeerSource("arnia", peer_of(origin), arnia.keyring)
     first = await source.heads(wait=True)
@@ -124,7 +132,7 @@ async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
     done, _ = await asyncio.wait([waiting], timeout=0.5)
     assert not done, "nothing has moved"
     await publish(origin, "solution", "glpi", a_solution())
-    async with asyncio.timeout(LONGEST_WAIT / 2):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         heads = await waiting
     assert first is not None
     assert heads is not None
@@ -182,14 +190,12 @@ async def test_peers_that_fail_harm_no_other_and_each_shows_its_reason(
         await has(arnia, "first")
         reasons = {operator: reason for operator, (_, reason) in FAILING.items()}
         reasons |= {"down": "cannot be reached", "plain": "not https"}
-        views = {operator: await failed(arnia, operator) for operator in reasons}
         for operator, reason in reasons.items():
-            seen = views[operator]
-            assert reason in (seen.failure or ""), f"{operator}: {seen.failure}"
+            seen = await failed(arnia, operator, reason=reason)
             assert seen.next_try_at
             assert seen.contacted_at is None
             assert seen.state == "active"
-        assert await delay(arnia, origin) < 1.0
+        await follows_within_a_second(arnia, origin)
     assert (await view(arnia, "megalis")).failures == 0
 
 
@@ -214,13 +220,14 @@ async def test_a_peer_that_fails_is_asked_less_and_less_often(
 
 
 async def test_a_peer_that_asks_for_time_is_given_it(arnia: Node) -> None:
+    before = datetime.now(UTC)
     async with tiny(feeds=reply(status=503, retry_after="77")) as peer:
         await befriend(arnia, busy=peer.url)
         async with following(arnia):
             seen = await failed(arnia, "busy")
     assert seen.next_try_at
-    left = datetime.fromisoformat(seen.next_try_at) - datetime.now(UTC)
-    assert timedelta(seconds=60) < left < timedelta(seconds=78)
+    asked = datetime.fromisoformat(seen.next_try_at) - timedelta(seconds=77)
+    assert before < asked < datetime.now(UTC)
 
 
 async def test_a_peer_that_comes_back_is_followed_again_and_its_failure_forgotten(arnia: Node) -> None:
@@ -320,10 +327,11 @@ async def test_a_peer_that_does_not_wait_is_not_asked_without_a_pause(arnia: Nod
         await befriend(arnia, megalis=peer.url)
         async with following(arnia):
             await has(arnia, "k1")
-            before = len(peer.asked)
+            began, before = time.monotonic(), len(peer.asked)
             await asyncio.sleep(1.0)
             often = len(peer.asked) - before
-    assert often < 20, f"it was asked {often} times in a second"
+            took = time.monotonic() - began
+    assert often < 20 * took, f"it was asked {often} times in {took:.1f} s"
 
 
 async def test_a_peer_with_a_new_head_and_no_entry_is_asked_at_once_but_not_without_end(arnia: Node) -> None:
@@ -362,7 +370,7 @@ def test_patience_is_a_second_of_what_is_borne_in_the_long_run() -> None:
 
 CLAIMED = """
     SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'federation claims'"""
+    WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'federation tasks'"""
 
 
 async def test_two_processes_share_a_peer_without_doing_it_twice_and_one_takes_over_from_the_other(
@@ -397,7 +405,7 @@ async def test_two_processes_share_a_peer_without_doing_it_twice_and_one_takes_o
             await has(arnia, "k4")
             holder = await until(holders)
             await serve()
-            both = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'federation claims'"
+            both = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'federation tasks'"
 
             async def two() -> bool:
                 return bool(await look.fetchval(both) == 2)

@@ -18,6 +18,7 @@ from federation.node.node import Node
 from tests.conftest import OPERATORS, Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, a_token, introduce, publish, served
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 class Federation:
@@ -29,7 +30,7 @@ class Federation:
 
     async def converged(self) -> None:
         """Wait until every node has taken what it may read of every other."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while not await self._is_converged():
                 await asyncio.sleep(0.05)
 

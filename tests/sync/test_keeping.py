@@ -12,12 +12,12 @@ import pytest
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Cursor, FeedEntry, FeedName
 from federation.node.node import Node
-from federation.store.records import Advance
+from federation.store.pulled_records import Advance
 from federation.sync import apply
 from federation.sync.apply import Batch, StaleCursor
 from federation.sync.pull import copy_of, pull, purge
 from tests.domain.builders import a_document, a_solution
-from tests.store.steps import arrivals, counts_are_true, waits
+from tests.store.stepwise_transactions import arrivals, counts_are_true, waits
 from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, reasons, take
 
 FEDERATION = FeedName("megalis", "federation")
@@ -50,18 +50,18 @@ class Gated:
                 await self.let.wait()
 
     @asynccontextmanager
-    async def single(self, **how: Any) -> AsyncIterator[Any]:
+    async def autocommit(self, **how: Any) -> AsyncIterator[Any]:
         await self._ends.wait()
-        async with self._store.single(**how) as tx:
+        async with self._store.autocommit(**how) as tx:
             yield tx
 
 
 async def prepare(node: Node) -> None:
     """Prepare on two connections what keeps slices: one that has to do it later is too late to wait."""
-    async with node.store.single() as one, node.store.single() as two:
+    async with node.store.autocommit() as one, node.store.autocommit() as two:
         for tx in (one, two):
-            await tx.records.take_on("megalis", NOWHERE, [])
-            await tx.records.take_new("megalis", NOWHERE, [])
+            await tx.pulled_records.upsert("megalis", NOWHERE, [])
+            await tx.pulled_records.insert("megalis", NOWHERE, [])
 
 
 async def revisions(look: Any) -> dict[str, int]:
@@ -108,8 +108,8 @@ class Late(Gated):
             await asyncio.sleep(0.05)
 
     @asynccontextmanager
-    async def single(self, **how: Any) -> AsyncIterator[Any]:
-        async with self._store.single(**how) as tx:
+    async def autocommit(self, **how: Any) -> AsyncIterator[Any]:
+        async with self._store.autocommit(**how) as tx:
             yield tx
             await asyncio.sleep(0.05)
 
@@ -203,21 +203,21 @@ async def test_an_origin_is_owed_word_of_what_was_dropped_or_not_taken_and_of_no
 ) -> None:
     async def owes() -> bool:
         async with arnia.store.read() as tx:
-            return (await tx.feeds.copies("megalis"))[PUBLIC].owes
+            return (await tx.copies.of("megalis"))[PUBLIC].pending
 
     await take(arnia, an_entry(1), an_entry(2))
     assert not await owes()
     await take(arnia, an_entry(3, hash="0" * 64))
     assert await owes()
     async with arnia.store.write() as tx:
-        ((feed, _), several) = next(iter((await tx.feeds.unreported("megalis", 10)).items()))
-        await tx.feeds.mark_reported(feed, several)
+        ((feed, _), several) = next(iter((await tx.rejected.pending_reports("megalis", 10)).items()))
+        await tx.rejected.note_report(feed, several)
     assert not await owes()
     await take(arnia, an_entry(4, op="withdraw", key="k1", revision=2))
     assert await owes()
     async with arnia.store.write() as tx:
-        (one,) = await tx.checkpoints.pending_receipts("megalis")
-        await tx.checkpoints.mark_receipt_sent(one.feed, one.epoch, one.seq, purged=one.purged)
+        (one,) = await tx.copies.pending_receipts("megalis")
+        await tx.copies.mark_receipt_sent(one.feed, one.epoch, one.seq, purged=one.purged)
     assert not await owes()
 
 

@@ -19,10 +19,11 @@ from federation.postgres import server
 from federation.server.app import node_of
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.conftest import Databases, emptied
 from tests.nodes import a_node, answers, free_port, peer_of, served
-from tests.store.steps import looking
+from tests.store.stepwise_transactions import looking
+from tests.waiting import MAX_WAIT_SECONDS
 
 RECORDS = 20_000
 KILLS = 4
@@ -59,7 +60,7 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
             await records.upload(arnia, Deployment, drafts, by=itself("arnia"))
         async with server.running(tmp_path, exclusive=True) as dsn:
             await schema.migrate(dsn, "megalis")
-            async with opened(dsn, connections=2) as store, node_of(settings, store) as megalis:
+            async with open_store(dsn, connections=2) as store, node_of(settings, store) as megalis:
                 async with store.write() as tx:
                     await tx.peers.add(peer_of(arnia))
                 async with arnia.store.write() as tx:
@@ -72,7 +73,10 @@ async def test_a_node_killed_during_its_first_sync_resumes_and_ends_complete(
             )  # fmt: skip
             try:
                 await answers(f"{settings.url}/health/ready")
-                async with server.running(tmp_path, exclusive=False) as dsn, asyncio.timeout(60):
+                async with (
+                    server.running(tmp_path, exclusive=False) as dsn,
+                    asyncio.timeout(MAX_WAIT_SECONDS),
+                ):
                     wanted = RECORDS if kill == KILLS else min(RECORDS, (kill + 1) * 3_000)
                     while len(await rows(dsn, "arnia")) < wanted:
                         await asyncio.sleep(0.02)

@@ -28,12 +28,11 @@ from cryptography.x509.oid import NameOID
 from federation.outbound import http
 from federation.outbound.http import Outbound, TransferFailed, addresses_of, origin_of, public
 from tests.sync.peers import Answer, Tiny, reply, tiny
+from tests.waiting import MAX_WAIT_SECONDS
 
 NAME = "node.example"
 PUBLIC = "93.184.215.14"
 OTHER = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
-PATIENCE = 20.0
-"""Seconds after which what did not happen never will, on a machine that has other work too."""
 DEADLINE = 2.0
 """Seconds of a deadline that no such machine misses before the connection is made."""
 
@@ -76,7 +75,7 @@ class Wire(httpcore2.AsyncNetworkBackend):
     async def closed(self) -> None:
         """Returns when every connection that was made is closed; raises TimeoutError if one is left open."""
         assert self.sockets, "no connection was made: nothing is shown"
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while any(one.fileno() != -1 for one in self.sockets):
                 await asyncio.sleep(0.01)
 
@@ -350,7 +349,7 @@ async def test_a_name_that_is_not_resolved_is_said_to_be_so(monkeypatch: pytest.
         await asyncio.sleep(30)
         return [PUBLIC]
 
-    async with asyncio.timeout(PATIENCE), client(f"http://{NAME}", names=slow) as one:
+    async with asyncio.timeout(MAX_WAIT_SECONDS), client(f"http://{NAME}", names=slow) as one:
         with pytest.raises(TransferFailed, match=r"node\.example was not resolved in time"):
             await one.get(f"http://{NAME}/")
     label = "a" * 70
@@ -572,7 +571,7 @@ async def refused(answer: Answer, because: str, **said: Any) -> None:
         await asyncio.sleep(30)  # it does not hang up: we do
 
     async with saying(tell) as peer, client(at(peer), wire=wire) as one:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             with pytest.raises(httpx2.TransportError, match=because):
                 await one.get(at(peer), **said)
         await wire.closed()
@@ -714,7 +713,7 @@ async def test_the_wait_that_was_asked_for_is_beyond_the_deadline(monkeypatch: p
 
     async with saying(late) as peer, client(at(peer)) as one, asyncio.TaskGroup() as together:
         together.create_task(refused(late, "did not answer in time"))
-        answer = await one.get(at(peer), extensions={"federation.wait": PATIENCE})
+        answer = await one.get(at(peer), extensions={"federation.wait": MAX_WAIT_SECONDS})
         assert answer.status_code == 200
 
 

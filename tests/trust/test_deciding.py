@@ -29,12 +29,12 @@ from federation.domain.peer import IntroducedPeer, Peer, PeerState
 from federation.node import peers
 from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
-from tests.api.asking import NextDoor
-from tests.attack.forging import Key, Party
-from tests.audit.trails import entries
+from tests.api.http_client import NextDoor
+from tests.attack.forged_tokens import Key, Party
+from tests.audit.audit_trail import entries
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
-from tests.store.steps import begun
+from tests.store.stepwise_transactions import begun
 from tests.sync.peers import an_entry, held, take
 
 NOW = 1_800_000_000
@@ -129,7 +129,7 @@ async def noted(node: Node) -> list[tuple[str, str, str]]:
 
 def is_nudged(node: Node) -> bool:
     """Whether the watch was told to look now. (Nothing else has run since.)"""
-    return node.notifier._nudged.is_set()
+    return node.notifier._refresh_due.is_set()
 
 
 # Inviting
@@ -173,7 +173,9 @@ def invitation(outside: Next, **changes: str) -> Invitation:
 @pytest.mark.usefixtures("clock")
 async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: Node, outside: Next) -> None:
     found = await peers.join(arnia, invitation(outside))
-    assert found == msgspec.structs.replace(await peer(arnia) or found, added_at=found.added_at)
+    stored = await peer(arnia)
+    assert stored is not None
+    assert found == msgspec.structs.replace(stored, added_at=found.added_at)
     assert (found.operator, found.state, found.private) == ("megalis", "pending", False)
     assert (found.url, found.name) == (outside.party.url, "Megalis")
     assert found.thumbprint == outside.party.key.kid
@@ -494,7 +496,7 @@ async def test_a_peer_is_suspended_and_resumed(arnia: Node) -> None:
     for verb, state, event in (
         (peers.suspend, "suspended", "peer.suspended"), (peers.resume, "active", "peer.resumed")
     ):  # fmt: skip
-        arnia.notifier._nudged.clear()
+        arnia.notifier._refresh_due.clear()
         found = await verb(arnia, "megalis", by="client-erp")
         assert is_nudged(arnia)
         kept = await peer(arnia)
@@ -534,7 +536,7 @@ async def test_who_is_left_is_told_and_what_was_not_public_is_dropped(arnia: Nod
         await take(arnia, entry, name=FeedName(origin, audience))
     await publish(arnia, "solution", "own", a_solution(), tlp="GREEN")
     assert set(await held(arnia)) == {"megalis-public", "megalis-federation", "megalis-close"}
-    arnia.notifier._nudged.clear()
+    arnia.notifier._refresh_due.clear()
     found, why = await peers.leave(arnia, "megalis", by="client-erp")
     assert is_nudged(arnia)
     assert (found.state, why) == ("left", None)
@@ -570,7 +572,7 @@ async def test_who_cannot_be_reached_is_left_and_why_is_said(arnia: Node, outsid
 
 async def test_a_peer_that_disconnects_has_left_by_itself(arnia: Node) -> None:
     await knows(arnia, Party("megalis"))
-    arnia.notifier._nudged.clear()
+    arnia.notifier._refresh_due.clear()
     await peers.accept_disconnect(arnia, "megalis")
     assert is_nudged(arnia)
     assert await noted(arnia) == [("peer.left", "megalis", "megalis")]
@@ -637,7 +639,7 @@ async def test_a_key_is_endorsed_by_the_one_that_signs_whichever_process_made_th
 async def test_keys_are_changed_one_after_the_other(arnia: Node, verb: Any) -> None:
     """By hand: somebody holds the keys, and who comes second waits for it."""
     holding = await begun(arnia.store)
-    await holding.tx.clients.lock_keys()
+    await holding.tx.keys.lock()
     coming = asyncio.create_task(verb(arnia))
     done, _ = await asyncio.wait([coming], timeout=0.3)
     assert not done
@@ -657,7 +659,7 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
     assert (entry.event, entry.actor, entry.subject) == ("key.rotated", "client-erp", key.jwk["kid"])
     assert entry.detail == {"replaces": first}
     async with arnia.store.read() as tx:
-        kept = {one.jwk["kid"]: one for one in await tx.clients.keys()}
+        kept = {one.jwk["kid"]: one for one in await tx.keys.all()}
     assert kept[first].retired
     assert "d" not in kept[first].jwk
     await peers.replace_key(arnia)
@@ -667,12 +669,12 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
 async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Node) -> None:
     await peers.rotate(arnia, after=timedelta(minutes=1))
     async with arnia.store.read() as tx:
-        newer, older = await tx.clients.keys()
+        newer, older = await tx.keys.all()
     for after, retired in ((-1, 0), (0, 1), (1, 0)):
         arnia.clock = lambda after=after: newer.use_from + timedelta(minutes=10, microseconds=after)  # type: ignore[misc]
         assert await peers.retire_keys(arnia) == retired
     async with arnia.store.read() as tx:
-        assert [key.retired for key in await tx.clients.keys()] == [False, True]
+        assert [key.retired for key in await tx.keys.all()] == [False, True]
     assert older.jwk["kid"] != newer.jwk["kid"]
 
 
@@ -762,7 +764,7 @@ async def test_keys_that_come_after_something_else_has_changed_are_not_kept(
             elif how == "forgotten":
                 await tx.peers.remove("megalis")
             else:
-                await tx.peers.keep_keys("megalis", ring.public(), ring.kid)
+                await tx.peers.store_keys("megalis", ring.public(), ring.kid)
         return msgspec.structs.replace(outside.told, jwks=jwks)
 
     monkeypatch.setattr(outside, "introduce", introduce)

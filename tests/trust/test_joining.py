@@ -21,7 +21,7 @@ from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish, served
-from tests.store.steps import until
+from tests.store.stepwise_transactions import until
 
 
 class Two:

@@ -103,7 +103,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
 ) -> None:
     # In life there are ten minutes before a new key signs, and every process sees it in half a second.
     # Here it is half a second, and they look ten times in it.
-    monkeypatch.setattr(ChangeNotifier, "IDLE", 0.05)
+    monkeypatch.setattr(ChangeNotifier, "IDLE_POLL_SECONDS", 0.05)
     monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(seconds=0.05))
     arnia, megalis = nodes["arnia"], nodes["megalis"]
     traffic = Traffic()
@@ -158,7 +158,7 @@ async def test_a_key_is_retired_when_nothing_rests_on_it_any_more(arnia: Node) -
     arnia.clock = lambda: now() + peers.KEPT_AFTER + timedelta(seconds=5)
     assert await peers.retire_keys(arnia) == 1
     async with arnia.store.read() as tx:
-        keys = await tx.clients.keys()
+        keys = await tx.keys.all()
     assert [(key.retired, "d" in key.jwk) for key in keys] == [(False, True), (True, False)]
     arnia.keyring.reload(keys)
     assert first not in {key["kid"] for key in arnia.keyring.public()["keys"]}

@@ -73,7 +73,7 @@ async def copy(
         place = await tx.feeds.open(FeedName(origin, record.audience), None)
         number = next(_sequence)
         await tx.feeds.advance(place, Cursor("0" * 16, number), delta=1)
-        await tx.records.take(origin, place.id, [(record, number)])
+        await tx.pulled_records.upsert_in_place(origin, place.id, [(record, number)])
     return record
 
 

@@ -20,6 +20,7 @@ from federation.domain.peer import IntroducedPeer, Peer
 from federation.node.node import Node
 from federation.server.app import api
 from tests.nodes import NO_TLS, a_client, a_node, served
+from tests.waiting import MAX_WAIT_SECONDS
 
 JSON = {"content-type": "application/json"}
 PATCH = {"content-type": "application/merge-patch+json"}
@@ -203,7 +204,7 @@ async def on_the_wire(dsn: str) -> AsyncIterator[tuple[Node, httpx2.AsyncClient]
     async with (
         served("arnia", dsn, sync=False) as url,
         a_node("arnia", dsn, url=url) as node,
-        httpx2.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=30) as client,
+        httpx2.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=MAX_WAIT_SECONDS) as client,
     ):
         credentials = await a_client(node)
         got = await client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)

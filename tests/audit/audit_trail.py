@@ -37,7 +37,7 @@ async def trail(node: Node) -> Trail:
         return Trail(
             await tx.audit.page(0, 100_000),
             await tx.audit.checkpoints(),
-            checkpoint_reader(await tx.clients.keys()),
+            checkpoint_reader(await tx.keys.all()),
         )
 
 

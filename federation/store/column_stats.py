@@ -1,8 +1,8 @@
-"""What very many records have in common, and what few have: as PostgreSQL's own statistics say.
+"""Frequent filter values and words of records, by PostgreSQL's own statistics.
 
-They are made whenever many records have come. To find records by what is common names a great part of the
-table: it is looked for on those that the rest of a question has found. By what few have they are found at
-once. See ``docs/decisions/0009-bound-totals-at-1000.md``.
+The statistics are made whenever many records have come. A search for a frequent value in the index names a
+great part of the table: such values are checked on the records that the rest of a query has found. Records
+with a rare value are found by it at once. See ``docs/decisions/0009-bound-totals-at-1000.md``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _LEXEMES = re.compile(_LEXEME)
 _NEGATABLE = re.compile(f"(!?)({_LEXEME})")
 
 
-class Common:
-    """What is common among records, filters and words, and what is rare, as far as is known."""
+class ColumnStats:
+    """Frequent filters and words of the records, as far as PostgreSQL has statistics."""
 
     def __init__(self, facets: frozenset[str] = frozenset(), lexemes: frozenset[str] = frozenset()) -> None:
         self.facets = facets

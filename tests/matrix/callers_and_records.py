@@ -23,10 +23,9 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.keys import Keyring, mint_private_key, verify_dpop_proof
 from federation.node.node import Node
-from federation.server.app import api
 from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
-from tests.api.asking import ASSERTION
+from tests.api.http_client import ASSERTION
 from tests.domain.builders import (
     NOW,
     a_deployment,
@@ -39,7 +38,7 @@ from tests.domain.builders import (
 )
 from tests.matrix import rules
 from tests.matrix.rules import HERE, THERE
-from tests.nodes import Proving, a_token, publish
+from tests.nodes import Proving, a_token, app_of, publish
 
 ABSENT_KEY = "k999"
 WORDS = ["".join(("qx", *letters, "z")) for letters in itertools.product("bcdfghjk", repeat=3)]
@@ -151,7 +150,7 @@ async def _copied(node: Node, thing: Thing, n: int) -> tuple[bytes, bytes]:
         record = tombstone(record.document, updated_at=NOW)
     async with node.store.write() as tx:
         place = await tx.feeds.open(FeedName(THERE, record.audience), "0" * 16)
-        await tx.records.take(THERE, place.id, [(record, n)])
+        await tx.pulled_records.upsert_in_place(THERE, place.id, [(record, n)])
     return record.hash, record.document
 
 
@@ -167,8 +166,8 @@ class World(NamedTuple):
 @asynccontextmanager
 async def a_world(node: Node) -> AsyncIterator[World]:
     """Everything and everybody. Who has lost a right had the token before."""
-    app = api(node)
     async with AsyncExitStack() as stack:
+        app = stack.enter_context(app_of(node))
         callers = {name: await stack.enter_async_context(_client(app, node)) for name in rules.CALLERS}
         everything = await fill(node)
         rings = {operator: Keyring.of(mint_private_key()) for operator in OPERATORS.values()}

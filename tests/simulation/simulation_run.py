@@ -6,7 +6,7 @@ import traceback
 
 from tests.simulation.databases import Database
 from tests.simulation.invariants import always, at_rest
-from tests.simulation.world import World, a_world
+from tests.simulation.simulated_nodes import World, a_world
 
 OPERATORS = ("arnia", "megalis", "recia", "maximilien", "sesame")
 RUN = 125

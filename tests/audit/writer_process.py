@@ -1,6 +1,6 @@
 """A process that writes to the audit trail, to be killed; it prints how many transactions it committed.
 
-python -m tests.audit.a_writer DSN NAME
+python -m tests.audit.writer_process DSN NAME
 """
 
 from __future__ import annotations

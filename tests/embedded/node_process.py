@@ -1,6 +1,6 @@
 """A node that does little else than have a PostgreSQL; run as a process of its own, to be killed.
 
-    python a_node.py DIRECTORY {serve|command} [CACHE]
+    python node_process.py DIRECTORY {serve|command} [CACHE]
 
 It prints `ready DSN`, then `kept N` for every row it has committed, until its standard input ends; then it
 leaves properly and prints `left`. Refused, it prints `refused CLASS: message`.

@@ -20,8 +20,9 @@ from federation.server import serve
 from federation.server.app import application
 from federation.settings import Settings
 from federation.telemetry import JsonLines
-from tests.attack.forging import ASSERTION, Party
+from tests.attack.forged_tokens import ASSERTION, Party
 from tests.nodes import NO_TLS, answers, free_port
+from tests.waiting import MAX_WAIT_SECONDS
 
 GRANT = {"grant_type": "client_credentials"}
 HTTP_CLIENTS = ("httpx2", "httpcore2", "asyncio")
@@ -175,7 +176,9 @@ async def running(
     under_way = asyncio.ensure_future(server.serve())
     try:
         await answers(f"{at}/health/ready")
-        async with httpx2.AsyncClient(base_url=at, verify=NO_TLS, trust_env=False, timeout=60) as client:
+        async with httpx2.AsyncClient(
+            base_url=at, verify=NO_TLS, trust_env=False, timeout=MAX_WAIT_SECONDS
+        ) as client:
             yield Running(url or at, at, app._app.framework.state.node, client)
     finally:
         await app.drain(5)

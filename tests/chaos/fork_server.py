@@ -1,6 +1,6 @@
 """A process that has imported everything and forks nodes: each is a process of its own, there in an instant.
 
-    python -m tests.chaos.warm
+    python -m tests.chaos.fork_server
 
 Each line of its standard input is a node to start: ``{"operator": …, "dsn": …, "port": …}``. It answers with
 the process's id. All of them end with it, whatever way it ends.

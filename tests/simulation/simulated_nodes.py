@@ -23,12 +23,12 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, epochs, records, retention
+from federation.node import checkpoints, edits, epochs, records, retention
 from federation.node import peers as node_peers
+from federation.node.edits import Retract
 from federation.node.keys import Keyring
 from federation.node.node import Node
-from federation.node.records import Retract
-from federation.store.database import Store, Writing, opened
+from federation.store.database import Store, Writing, open_store
 from federation.sync import peer_client, repair
 from federation.sync.apply import StaleCursor
 from federation.sync.follow import follow_relayed
@@ -36,9 +36,9 @@ from federation.sync.loop import Loop
 from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
-from tests.simulation import wire
+from tests.simulation import faulty_network
 from tests.simulation.databases import Database
-from tests.simulation.wire import Answer, Outside, Wire
+from tests.simulation.faulty_network import Answer, Outside, Wire
 
 BEGIN = datetime(2030, 1, 1, 6, tzinfo=UTC)
 SKEW = 300
@@ -64,19 +64,19 @@ class FusedStore(Store):
     """Points that are left: two for each transaction, just before its commit and just after it."""
 
     @asynccontextmanager
-    async def write(self, *, keeps: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
-        async with super().write(keeps=keeps, locks=locks) as tx:
+    async def write(self, *, records: int = 0, locks: Iterable[int] = ()) -> AsyncIterator[Writing]:
+        async with super().write(records=records, locks=locks) as tx:
             yield tx
             self._burn()
         self._burn()
 
     @asynccontextmanager
-    async def single(self, *, keeps: int = 0) -> AsyncIterator[Writing]:
-        if keeps:
+    async def autocommit(self, *, records: int = 0) -> AsyncIterator[Writing]:
+        if records:
             self._burn()
-        async with super().single(keeps=keeps) as tx:
+        async with super().autocommit(records=records) as tx:
             yield tx
-        if keeps:
+        if records:
             self._burn()
 
     def _burn(self) -> None:
@@ -126,7 +126,7 @@ class World:
             await database.begin(self.mint_epoch())
             key = _key_of(operator)
             async with self.stores[operator].write() as tx:
-                await tx.clients.add_key(OwnKey(jwk=key, use_from=BEGIN - timedelta(days=400)))
+                await tx.keys.add(OwnKey(jwk=key, use_from=BEGIN - timedelta(days=400)))
             await self.start(operator)
         await introduce(*self.nodes.values())
         for operator in self.operators:
@@ -145,7 +145,7 @@ class World:
             return self.now + timedelta(seconds=self.skew[operator])
 
         async with store.read() as tx:
-            keys, state = await tx.clients.keys(), await tx.feeds.state()
+            keys, state = await tx.keys.all(), await tx.feeds.state()
         node = Node(
             operator=operator,
             url=f"http://{operator}.test",
@@ -212,7 +212,7 @@ class World:
         await self.write(
             operator,
             "retract many",
-            lambda node: records.revise_many(node, Solution, keys, wish, by=itself(operator)),
+            lambda node: edits.edit_many(node, Solution, keys, wish, by=itself(operator)),
         )
 
     async def move(self, operator: str) -> None:
@@ -313,7 +313,8 @@ class World:
         node = self.nodes[reader]
         source = Wire(
             self.nodes[relay], reader,
-            chance=self.chance if faulty else None, kinds=wire.LIES, counts=self.counts, past=self.past,
+            chance=self.chance if faulty else None, kinds=faulty_network.LIES, counts=self.counts,
+            past=self.past,
         )  # fmt: skip
         result = "ok"
         try:
@@ -492,7 +493,7 @@ async def a_world(
     async with AsyncExitStack() as stack:
         stores = {}
         for operator in operators:
-            store = await stack.enter_async_context(opened(databases[operator].dsn, connections=4))
+            store = await stack.enter_async_context(open_store(databases[operator].dsn, connections=4))
             stores[operator] = FusedStore(store._varied, store._fixed, store._dsn)
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (

@@ -31,10 +31,11 @@ from federation.postgres import server
 from federation.server.app import node_of
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import opened
+from federation.store.database import open_store
 from tests.conftest import emptied
 from tests.embedded.processes import postmaster, status
 from tests.nodes import a_client, answers, free_port, peer_of
+from tests.waiting import MAX_WAIT_SECONDS
 
 ORIGIN, READER = "arnia", "megalis"
 RECORDS = 2_000
@@ -42,8 +43,6 @@ RECORDS = 2_000
 WRITERS = 3
 KEYS = 40
 """Keys that are written again and again."""
-PATIENCE = 60.0
-"""Seconds in which all is well again: for a broken program, not a busy machine."""
 KINDS = ("reader in its first sync", "reader's database in its first sync", "origin in its first sync",
          "origin while it is written to", "origin's database while it is written to",
          "reader while its origin is written to")  # fmt: skip
@@ -91,7 +90,7 @@ class Chaos:
         """Kill a node's process, and wait until it is gone."""
         pid = self.pids.pop(operator)
         os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while status(pid):
                 await asyncio.sleep(0.002)
 
@@ -103,7 +102,7 @@ class Chaos:
 
     async def ask(self, operator: str, statement: str, *arguments: Any) -> list[Any]:
         """Ask a node's database, from beside; again while it comes back."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while True:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     connection = await asyncpg.connect(self.dsns[operator], timeout=5)
@@ -159,7 +158,7 @@ class Chaos:
 
         basic = base64.b64encode(":".join(self.secret).encode()).decode()
         async with httpx2.AsyncClient(base_url=self.url(ORIGIN), trust_env=False, timeout=10) as client:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 while True:
                     with suppress(httpx2.HTTPError):
                         got = await client.post(
@@ -190,9 +189,9 @@ class Chaos:
 
     # One kill
 
-    async def one(self) -> None:
+    async def one(self, kind: str | None = None) -> None:
         """Kill something in the midst of something, and compare everything afterwards."""
-        kind = self.chance.choices(KINDS, WEIGHTS)[0]
+        kind = kind or self.chance.choices(KINDS, WEIGHTS)[0]
         self.counts[kind] += 1
         whom = ORIGIN if kind.startswith("origin") else READER
         if kind.endswith("in its first sync"):
@@ -200,19 +199,19 @@ class Chaos:
             await self.forget_all()
             await self.start(READER)
             until = self.chance.randrange(RECORDS // 2)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 while await self.taken() < until:
                     await asyncio.sleep(0.005)
             await self._end(kind, whom)
         else:
             async with self.writing() as written:
                 enough = self.chance.randrange(1, 40)
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(MAX_WAIT_SECONDS):
                     while written() < enough:
                         await asyncio.sleep(0.002)
                 await self._end(kind, whom)
                 before = written()
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(MAX_WAIT_SECONDS):
                     while written() < before + 3:  # it takes writes again
                         await asyncio.sleep(0.005)
         await self.compare()
@@ -235,7 +234,7 @@ class Chaos:
             assert key in held, f"{key} was acknowledged, and is lost"
             assert held[key][0] >= revision, f"{key} went back from {revision} to {held[key][0]}"
             assert held[key][0] > revision or held[key][1] == hash_, f"{key} is not what was acknowledged"
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while not await self.verified():
                 await asyncio.sleep(0.02)
         there, here = await self.ask(ORIGIN, _ROWS, ORIGIN), await self.ask(READER, _ROWS, ORIGIN)
@@ -264,7 +263,7 @@ async def chaos(directory: Path, seed: int) -> AsyncIterator[Chaos]:
     async with AsyncExitStack() as stack:
         log = stack.enter_context((directory / "nodes.log").open("ab"))
         warm = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.chaos.warm",
+            sys.executable, "-m", "tests.chaos.fork_server",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
             env=environment,
         )  # fmt: skip
@@ -282,7 +281,7 @@ async def chaos(directory: Path, seed: int) -> AsyncIterator[Chaos]:
                 settings = Settings(
                     operator=operator, url=found.url(operator), name=operator.title(), data_dir=directory
                 )
-                store = await opening.enter_async_context(opened(found.dsns[operator], connections=2))
+                store = await opening.enter_async_context(open_store(found.dsns[operator], connections=2))
                 nodes[operator] = await opening.enter_async_context(node_of(settings, store))
             origin, reader = nodes[ORIGIN], nodes[READER]
             for one, other in ((origin, reader), (reader, origin)):

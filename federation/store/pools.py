@@ -1,0 +1,154 @@
+"""Pools of connections, and their settings.
+
+The connections are of two kinds. A statement on a ``varied`` one is planned for its values each time: a
+frequent value and a rare one need different indexes. A statement on a ``fixed`` one finds rows by whole keys,
+whatever the values, and is planned once: to plan it anew would cost more than to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+import msgspec
+
+from federation.domain.errors import CommandFailed, Unavailable, WriteConflict
+from federation.store.column_stats import ColumnStats
+from federation.store.statements import Session
+
+Transaction = TypeVar("Transaction")
+
+STATEMENT_TIMEOUT_MILLISECONDS = 30_000
+"""PostgreSQL ends a statement after it."""
+ACQUIRE_TIMEOUT_SECONDS = 10.0
+"""Time to wait for a free connection."""
+CONNECTION_ERRORS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    # Raised by a connection whose other end goes away while a statement is about to be sent.
+    asyncpg.InternalClientError,
+)
+"""Errors of asyncpg where there is no database (any more) at the other end."""
+
+_SETTINGS = {
+    "application_name": "federation",
+    "jit": "off",
+    # Nothing is found by reading a whole table that has an index for it (see lists.py), also where a plan
+    # was made while the table was empty.
+    "enable_seqscan": "off",
+    "statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS),
+    "timezone": "UTC",
+}
+VARIED = _SETTINGS | {"plan_cache_mode": "force_custom_plan"}
+FIXED = _SETTINGS | {
+    "plan_cache_mode": "force_generic_plan",
+    # New entries of the index wait in a pending list, which every search reads (40 ms where it is 150 MB
+    # long). No writer flushes it, which takes a second for a hundred thousand records: see
+    # ``Store.flush_pending_list``.
+    "gin_pending_list_limit": "256MB",
+}
+
+
+class Pool:
+    """Connections of one kind, and the column statistics that their queries share."""
+
+    def __init__(self, pool: Any, max_connections: int) -> None:
+        self.pool = pool
+        self.stats = ColumnStats()
+        self._max_connections = max_connections
+        self._acquired = 0
+
+    async def acquire(self) -> Any:
+        """A connection, to be released. Raises Unavailable."""
+        self._acquired += 1
+        try:
+            if self._acquired <= self._max_connections:
+                # One is free, or there is room for one more: nothing to wait for, and no timer to start.
+                return await self.pool.acquire()
+            return await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        except TimeoutError:
+            self._acquired -= 1
+            raise Unavailable("no connection to the database was free in time; try again") from None
+        except (*CONNECTION_ERRORS, OSError) as error:
+            self._acquired -= 1
+            raise Unavailable("the database cannot be reached; try again") from error
+        except BaseException:
+            self._acquired -= 1
+            raise
+
+    async def release(self, connection: Any) -> None:
+        try:
+            await self.pool.release(connection)
+        finally:
+            self._acquired -= 1
+
+
+class Acquired(Generic[Transaction]):
+    """A connection for the time of a block, as the transaction that the block works on.
+
+    Errors of the database are raised as errors of the domain. (A class, since it is in the way of every
+    request, and two generators in one another cost as much as a query.)
+    """
+
+    __slots__ = ("_begin", "_connection", "_pool")
+
+    def __init__(self, pool: Pool, begin: Callable[[Session], Transaction]) -> None:
+        self._pool = pool
+        self._begin = begin
+
+    async def __aenter__(self) -> Transaction:
+        self._connection = await self._pool.acquire()
+        return self._begin(Session(self._connection, self._pool.stats))
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        await self._pool.release(self._connection)
+        match error:
+            case None:
+                return
+            case asyncpg.DeadlockDetectedError():
+                raise WriteConflict from None
+            case asyncpg.QueryCanceledError():
+                raise Unavailable("the database took too long; ask for less, or try again") from None
+            case ConnectionError():
+                raise Unavailable("the database went away during the request; try again") from error
+            case _ if isinstance(error, CONNECTION_ERRORS):
+                raise Unavailable("the database went away during the request; try again") from error
+
+
+async def create_pool(
+    dsn: str, settings: dict[str, str], *, min_connections: int, max_connections: int
+) -> Pool:
+    """A pool of connections with these settings. Raises CommandFailed when the database cannot be reached."""
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=min_connections,
+            max_size=max_connections,
+            init=_set_codecs,
+            reset=_reset,
+            server_settings=settings,
+            timeout=10,
+        )
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise CommandFailed(f"the database cannot be reached: {error}") from error
+    return Pool(pool, max_connections)
+
+
+async def _set_codecs(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+    )
+
+
+async def _reset(connection: Any) -> None:
+    """Nothing: no setting of a session is ever changed here, and a round trip to reset it is spared."""

@@ -1,0 +1,122 @@
+"""Rejected entries: entries of other operators' feeds that this node could not store, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Text, delete, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from federation.domain.feed import RejectedEntry
+from federation.domain.rejection import RejectedEntryView
+from federation.domain.values import as_instant
+from federation.store.feeds import FeedState
+from federation.store.statements import Session, Statement, param
+from federation.store.tables import feeds, set_aside
+
+MAX_REJECTED = 10_000
+"""Rejected entries of one feed that are stored; of more, only the number is known, by the metrics."""
+MAX_LISTED = 1_000
+
+_STORE = """
+WITH incoming AS (
+    SELECT i.*, count(*) FILTER (WHERE stored.key IS NULL) OVER (ORDER BY i.n) AS added
+    FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+        WITH ORDINALITY AS i(type, key, seq, revision, reason, detail, n)
+    LEFT JOIN set_aside AS stored ON stored.feed = $1 AND stored.type = i.type AND stored.key = i.key
+)
+INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)
+SELECT $1, type, key, seq, revision, reason, detail FROM incoming
+WHERE added <= $8 - (SELECT count(*) FROM set_aside WHERE feed = $1)
+   OR (type, key) IN (SELECT type, key FROM set_aside WHERE feed = $1)
+ON CONFLICT (feed, type, key) DO UPDATE
+SET seq = excluded.seq, revision = excluded.revision, reason = excluded.reason, detail = excluded.detail,
+    at = now(), told = set_aside.told AND set_aside.seq = excluded.seq
+RETURNING seq
+"""
+"""Rejected entries of feed $1, one for each record, as long as no more than $8 are stored."""
+_COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
+_CLEAR = Statement(
+    delete(set_aside).where(
+        set_aside.c.feed == param("feed"),
+        (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", ARRAY(Text)).any_(),
+    )
+)
+_LIST_PENDING_REPORTS = Statement(
+    select(
+        set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
+        set_aside.c.revision, set_aside.c.reason, set_aside.c.detail,
+    )
+    .join(feeds, feeds.c.id == set_aside.c.feed)
+    .where(feeds.c.origin == param("origin", Text), ~set_aside.c.told)
+    .order_by(set_aside.c.feed, set_aside.c.seq)
+    .limit(param("limit"))
+)  # fmt: skip
+_NOTE_REPORT = """
+UPDATE set_aside SET told = true FROM unnest($2::text[], $3::text[], $4::bigint[]) AS t(type, key, seq)
+WHERE set_aside.feed = $1 AND set_aside.type = t.type AND set_aside.key = t.key AND set_aside.seq = t.seq
+"""
+_LIST = Statement(
+    select(
+        feeds.c.origin, feeds.c.audience, set_aside.c.type, set_aside.c.key, set_aside.c.seq,
+        set_aside.c.revision, set_aside.c.reason, set_aside.c.detail, set_aside.c.at,
+    )
+    .join(feeds, feeds.c.id == set_aside.c.feed)
+    .order_by(set_aside.c.at.desc())
+    .limit(MAX_LISTED)
+)  # fmt: skip
+
+
+class RejectedReader:
+    """Rejected entries, for reading."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def all(self) -> tuple[RejectedEntryView, ...]:
+        """The thousand entries rejected last, newest first."""
+        return tuple(
+            RejectedEntryView(*(*row[:8], as_instant(row["at"]))) for row in await self._session.all(_LIST)
+        )
+
+    async def pending_reports(self, origin: str, limit: int) -> dict[tuple[int, str], list[RejectedEntry]]:
+        """Rejected entries of an origin's feeds that it has not been told of, by feed and audience."""
+        entries: dict[tuple[int, str], list[RejectedEntry]] = {}
+        for row in await self._session.all(_LIST_PENDING_REPORTS, origin=origin, limit=limit):
+            entry = RejectedEntry(
+                seq=row["seq"],
+                type=row["type"],
+                key=row["key"],
+                revision=row["revision"],
+                reason=row["reason"],
+                detail=row["detail"],
+            )
+            entries.setdefault((row["feed"], row["audience"]), []).append(entry)
+        return entries
+
+
+class RejectedWriter(RejectedReader):
+    """Rejected entries, in a transaction that may change them."""
+
+    async def store(self, feed: FeedState, entries: Sequence[RejectedEntry]) -> frozenset[int]:
+        """Store the last entry of each record, as far as there is room. Returns the numbers stored."""
+        last = tuple({(entry.type, entry.key): entry for entry in entries}.values())
+        rows = await self._session.connection.fetch(
+            _STORE,
+            feed.id,
+            *([getattr(entry, name) for entry in last] for name in _COLUMNS),
+            MAX_REJECTED,
+        )
+        return frozenset(row["seq"] for row in rows)
+
+    async def note_report(self, feed: int, entries: Sequence[RejectedEntry]) -> None:
+        """Note that the origin has been told of these."""
+        await self._session.connection.execute(
+            _NOTE_REPORT,
+            feed,
+            *([getattr(entry, name) for entry in entries] for name in ("type", "key", "seq")),
+        )
+
+    async def clear(self, feed: FeedState, names: list[tuple[str, str]]) -> None:
+        """Forget rejected entries of records, by (type, key), of which a good revision has come."""
+        await self._session.run(_CLEAR, feed=feed.id, names=[f"{t}/{k}" for t, k in names])
