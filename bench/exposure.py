@@ -35,7 +35,7 @@ from federation.domain.feed import Cursor, FeedName
 from federation.domain.record import to_record
 from federation.domain.territories.bodies import bodies
 from federation.domain.visibility import itself
-from federation.node import clients, exposure, records
+from federation.node import clients, exposure_index, records
 from federation.node.node import Node
 from federation.postgres import server
 from federation.server.app import api, node_of
@@ -159,14 +159,17 @@ async def filled(directory: Path, many: int, tell: Tell) -> AsyncIterator[tuple[
             await node.store.vacuum()
             tell(f"{many} deployments written in {time.perf_counter() - began:.0f} s")
             began = time.perf_counter()
-            await exposure.refresh_index(node, within=3_600)
+            await exposure_index.refresh(node)
             took = time.perf_counter() - began
             tell(f"brought in in {took:.1f} s, {many / took:.0f} a second")
             shape: Any = Draft
             incident = check_draft({"content": INCIDENT}, shape[Incident])
             await records.publish(node, Incident, incident, "arnia", "cve", by=itself("arnia"))
             transport = httpx2.ASGITransport(app=ObservedApplication(api(node), Metrics()))
-            async with httpx2.AsyncClient(transport=transport, base_url=node.url) as client:
+            async with (
+                httpx2.AsyncClient(transport=transport, base_url=node.url) as client,
+                exposure_index.running(node),
+            ):
                 credentials = (await clients.add_client(node, "bench"))[:2]
                 form = {"grant_type": "client_credentials"}
                 got = await client.post("/oauth2/token", data=form, auth=credentials)

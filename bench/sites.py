@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 
 from federation.domain.scopes import SCOPES
-from federation.node import clients, peers
+from federation.node import clients, invitations, peers
 from federation.node.node import Node
 from federation.postgres import server
 from federation.server.app import node_of
@@ -157,7 +157,7 @@ class Site:
         async with self.here() as node, asyncio.timeout(seconds):
             while True:
                 async with node.store.read() as tx:
-                    if not await tx.exposure.lag():
+                    if not (await tx.exposure.index_state()).lag:
                         return
                 await asyncio.sleep(0.25)
 
@@ -207,8 +207,8 @@ async def site(operator: str, directory: Path) -> AsyncIterator[Site]:
 async def introduce(one: Site, two: Site) -> None:
     """Make two nodes that serve peers of each other, by an invitation and a compared code."""
     async with one.here() as first, two.here() as second:
-        invitation = await peers.invite(second, "benchmark", private=True)
-        found = await peers.join(first, invitation, private=True)
+        invitation = await invitations.invite(second, "benchmark", private=True)
+        found = await invitations.join(first, invitation, private=True)
         code = peers.code_of(first, found)
         await peers.activate(first, two.operator, code=code)
         await peers.activate(second, one.operator, code=code)

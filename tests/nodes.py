@@ -27,7 +27,7 @@ from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
-from federation.node import feeds, records
+from federation.node import exposure_index, feeds, records
 from federation.node.edits import WriteResult
 from federation.node.keys import DPoPSigner
 from federation.node.node import Node
@@ -50,14 +50,18 @@ async def a_node(
     url: str | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> AsyncIterator[Node]:
-    """A node over a database whose schema is up to date."""
+    """A node over a database whose schema is up to date. Its exposure index is refreshed on request."""
     settings = Settings(
         operator=operator,
         url=url or f"http://{operator}.test",
         name=operator.title(),
         data_dir=Path("/nowhere"),
     )
-    async with open_store(dsn) as store, node_of(settings, store) as node:
+    async with (
+        open_store(dsn) as store,
+        node_of(settings, store) as node,
+        exposure_index.running(node, seconds=None),
+    ):
         if clock is not None:
             node.clock = clock
         yield node

@@ -13,7 +13,7 @@ from federation.api.responses import JSON, NDJSON, NO_STORE, encoded
 from federation.domain.canonical import decode_json
 from federation.domain.errors import Forbidden, Invalid, NotFound, TooLarge
 from federation.domain.formats import READERS
-from federation.domain.formats.advisory import MAX_ADVISORY
+from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.node import advisories
 from federation.node.node import Node
 
@@ -27,7 +27,7 @@ class Advisories(Controller):
 
     @post(
         "/v1/advisories/{form:str}",
-        opt={"act": "import_advisories", "reads": (JSON, NDJSON), "limit": MAX_ADVISORY},
+        opt={"act": "import_advisories", "reads": (JSON, NDJSON), "limit": MAX_ADVISORY_BYTES},
         status_code=200,
     )
     async def import_advisories(self, request: Request[Any, Any, Any], form: FromPath[str]) -> ASGIResponse:
@@ -38,7 +38,7 @@ class Advisories(Controller):
         if not caller_of(request).own:
             raise Forbidden("only the operator's own clients publish here")
         dry_run, solutions = _asked(request)
-        body = await body_of(request, MAX_ADVISORY)
+        body = await body_of(request, MAX_ADVISORY_BYTES)
         media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if media_type == NDJSON:
             parts = [(n, line) for n, line in enumerate(body.splitlines(), 1) if line.strip()]

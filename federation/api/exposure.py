@@ -1,4 +1,4 @@
-"""Exposure over HTTP: who is hit by an incident, by those of a solution, and what of one's own."""
+"""Exposure over HTTP: the effect of an incident, of those of a solution, and on one's own deployments."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from federation.api.guard import caller_of
 from federation.api.responses import NO_STORE, encoded
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid
+from federation.domain.exposure.answers import CurrentThrough
 from federation.domain.query import read_query
 from federation.domain.territories.bodies import Body
 from federation.node import exposure
@@ -24,13 +25,14 @@ ASKED_OF_OWN = ("mine", "limit", "after")
 
 
 class ExposedBodies(msgspec.Struct, frozen=True):
-    """Bodies of the register that are hit by an incident."""
+    """Bodies of the register that an incident affects."""
 
+    current_through: CurrentThrough
     bodies: tuple[Body, ...]
 
 
 class Exposure(Controller):
-    """Who is hit, as far as the caller may see."""
+    """The effect of incidents, as far as the caller may see."""
 
     @get("/v1/incidents/{origin:str}/{key:str}/exposure", opt={"act": "incident_exposure"})
     async def incident_exposure(
@@ -46,8 +48,10 @@ class Exposure(Controller):
     ) -> ASGIResponse:
         """List the communes and groupings that deployments hit by an incident serve: who must be told."""
         _nothing_asked(request)
-        found = await exposure.bodies_of_incident(_node(request), origin, key, by=caller_of(request))
-        return _told(ExposedBodies(tuple(found)))
+        bodies, through = await exposure.bodies_of_incident(
+            _node(request), origin, key, by=caller_of(request)
+        )
+        return _told(ExposedBodies(through, bodies))
 
     @get("/v1/solutions/{origin:str}/{key:str}/exposure", opt={"act": "solution_exposure"})
     async def solution_exposure(

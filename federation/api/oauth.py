@@ -28,7 +28,7 @@ from federation.api.limits import Limits
 from federation.api.responses import FORM, NO_STORE, answer, encoded
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.node import peers
+from federation.node import key_rotation
 from federation.node.keys import ALGORITHMS, LEEWAY, kid_of, verify_jwt
 from federation.node.node import Node
 
@@ -143,7 +143,7 @@ class OAuth(Controller):
             peer = await tx.peers.find(operator) if operator else None
         if peer is not None and (kid := kid_of(assertion)) is not None and kid not in peer.kids:
             # It may have another key by now: its key set says so, endorsed by the one we know.
-            peer = await peers.reread_keys(node, peer.operator, kid=kid)
+            peer = await key_rotation.reread_keys(node, peer.operator, kid=kid)
         if peer is None or peer.state != "active":
             raise _wrong_client()
         try:

@@ -40,6 +40,7 @@ from federation.domain.content.incident import NewUpdate
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.document import Document
 from federation.domain.draft import Draft, KeyedDraft
+from federation.domain.exposure.answers import IncidentExposure, OwnExposure, SolutionExposure
 from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, FeedEntry, Head
 from federation.domain.invitation import Registration, RegistrationAnswer
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
@@ -52,7 +53,6 @@ from federation.node.advisories import ImportReport
 from federation.node.alerts import Subscribed
 from federation.node.copies import Provenance
 from federation.node.deadlines import DeadlineView
-from federation.node.exposure import IncidentExposure, OwnExposure, SolutionExposure
 from federation.node.peer_views import PeersView
 from federation.node.previews import Preview
 from federation.node.receipts import Feedback, WithdrawalsView

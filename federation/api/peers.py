@@ -16,7 +16,7 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Forbidden, Unauthenticated
 from federation.domain.invitation import MAX_REGISTRATION, Registration
 from federation.domain.peer import Peer, PeerState
-from federation.node import checkpoints, peer_views, peers
+from federation.node import checkpoints, invitations, peer_views, peers
 from federation.node.node import Node
 
 
@@ -63,7 +63,7 @@ class Peers(Controller):
         limits.may_try(limits.address_of(request.scope))
         registration = read_draft(await body_of(request, MAX_REGISTRATION), Registration)
         try:
-            registered = await peers.register(node, registration, secret)
+            registered = await invitations.register(node, registration, secret)
         except Unauthenticated:
             limits.failed(limits.address_of(request.scope))
             raise

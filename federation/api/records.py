@@ -41,7 +41,7 @@ from federation.domain.feed import Lines
 from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
-from federation.node import copies, exposure, records
+from federation.node import copies, deployments, records
 from federation.node.edits import WriteResult
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
@@ -180,7 +180,7 @@ class Deployments(Collection):
         node = _node(request)
         records.check_origin(node, origin, key)
         found = read_draft(await body_of(request), NewVersion)
-        outcome = exposure.set_version(
+        outcome = deployments.set_version(
             node, found, origin, key, by=caller_of(request), preconditions=_preconditions(request)
         )
         return await _written(node, self.kind, outcome)

@@ -1,4 +1,4 @@
-"""The commands that bring advisories in: ``federation import --help``."""
+"""The commands that import advisories: ``federation import --help``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import click
 
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.errors import CommandFailed
-from federation.domain.formats.advisory import MAX_ADVISORY
+from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.visibility import TLPS, Tlp, itself
 from federation.node import advisories
 
-MOST_FILES = 100_000
+MAX_FILES = 100_000
 """Files of one import, at most."""
 
 
@@ -28,8 +28,8 @@ def import_() -> None:
     """Publish advisories of others as incidents of yours: CVE, OSV, CSAF."""
 
 
-def _of_form(form: str, what: str) -> None:
-    @import_.command(form, help=f"{what}\n\n{_HELP}")
+def _add_command(form: str, description: str) -> None:
+    @import_.command(form, help=f"{description}\n\n{_HELP}")
     @click.argument(
         "files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
     )
@@ -55,11 +55,11 @@ def _of_form(form: str, what: str) -> None:
         as_json: bool,
     ) -> None:
         paths = list(_paths(files))
-        if len(paths) > MOST_FILES:
-            raise CommandFailed(f"more than {MOST_FILES} files are named")
+        if len(paths) > MAX_FILES:
+            raise CommandFailed(f"more than {MAX_FILES} files are named")
         lines: list[advisories.ImportLine] = []
         async with node_here() as node:
-            known = await advisories.catalogue(node, solutions)
+            catalogue = await advisories.catalogue(node, solutions)
             # The bar is for people who wait: on a terminal, and on standard error.
             with click.progressbar(
                 length=_sizes(paths), label="advisories", file=sys.stderr, hidden=not sys.stderr.isatty()
@@ -69,13 +69,13 @@ def _of_form(form: str, what: str) -> None:
                         lines.append(advisories.ImportLine("refused", source, detail=raw))
                         continue
                     lines += await advisories.import_advisory(
-                        node, form, raw, known, source=source, by=itself(node.operator),
+                        node, form, raw, catalogue, source=source, by=itself(node.operator),
                         tlp=tlp, audience=audience, dry_run=dry_run,
                     )  # fmt: skip
                     bar.update(size)
-        found = advisories.report(lines, dry_run=dry_run)
-        print_result(found, as_json, lambda: _show(found, verbose=verbose))
-        if found.summary.refused:
+        report = advisories.report(lines, dry_run=dry_run)
+        print_result(report, as_json, lambda: _show(report, verbose=verbose))
+        if report.summary.refused:
             sys.exit(1)
 
 
@@ -85,14 +85,14 @@ nothing, and a newer advisory revises it. Advisories about solutions that are no
 exit status is 1 when one was refused."""
 
 
-LONGEST = MAX_ADVISORY + 2
-"""Bytes of a line, or of a file with one advisory, that are read: beyond that it is refused anyway."""
-MOST_BLANK = 1_000
-"""Lines that are looked at to tell whether a file has one advisory or one a line."""
+MAX_READ_BYTES = MAX_ADVISORY_BYTES + 2
+"""Bytes of a line, or of a file with one advisory, that are read: a longer one is refused anyway."""
+MAX_BLANK_LINES = 1_000
+"""Lines read to decide between a file with one advisory and one with an advisory a line."""
 
 
 def _advisories(paths: Iterable[Path]) -> Iterator[tuple[str, bytes | str, int]]:
-    """Each advisory with where it is from and how many bytes it took; a text is why it could not be read."""
+    """Each advisory with its source and its bytes; a text is the reason that it could not be read."""
     for path in paths:
         name = "standard input" if str(path) == "-" else str(path)
         try:
@@ -104,41 +104,43 @@ def _advisories(paths: Iterable[Path]) -> Iterator[tuple[str, bytes | str, int]]
 
 def _read(file: BinaryIO, name: str, *, lines: bool) -> Iterator[tuple[str, bytes, int]]:
     """The advisories of a file, one of them in memory at a time: the whole file, or one a line."""
-    begun: list[bytes] = []
+    head: list[bytes] = []
     objects = 0
-    while not lines and objects < 2 and len(begun) < MOST_BLANK and (line := file.readline(LONGEST)):
-        begun.append(line)
+    while not lines and objects < 2 and len(head) < MAX_BLANK_LINES:
+        if not (line := file.readline(MAX_READ_BYTES)):
+            break
+        head.append(line)
         if line.strip():
             if not _is_object(line):
                 break
             objects += 1
     if not lines and objects < 2:
-        whole = b"".join(begun)  # as it is: its hash is kept
-        whole += file.read(max(LONGEST - len(whole), 0))
-        yield name, whole, len(whole)
+        content = b"".join(head)  # unchanged: its hash is stored
+        content += file.read(max(MAX_READ_BYTES - len(content), 0))
+        yield name, content, len(content)
         return
-    pieces = chain(begun, iter(partial(file.readline, LONGEST), b""))
+    pieces = chain(head, iter(partial(file.readline, MAX_READ_BYTES), b""))
     for number, line in enumerate(_cut(pieces), 1):
         if line.strip():
             yield f"{name}:{number}", line.rstrip(b"\r\n"), len(line)
 
 
 def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines; of one that is longer than is read its beginning, which is refused."""
-    ended = True
+    """The lines; of a longer one than is read its beginning, which is refused."""
+    is_line_start = True
     for piece in pieces:
-        if ended:
+        if is_line_start:
             yield piece
-        ended = piece.endswith(b"\n")
+        is_line_start = piece.endswith(b"\n")
 
 
 def _is_object(line: bytes) -> bool:
-    """Whether this can be a JSON object in a line."""
+    """True for a line that can be a JSON object."""
     return line.startswith(b"{") and line.rstrip().endswith(b"}")
 
 
 def _sizes(paths: Iterable[Path]) -> int:
-    """How many bytes there are to be read, as far as it is known."""
+    """The bytes of the files, as far as they are known."""
     sizes = 0
     for path in paths:
         with suppress(OSError):
@@ -154,26 +156,26 @@ def _paths(files: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _show(found: advisories.ImportReport, *, verbose: bool) -> None:
-    for line in found.advisories:
+def _show(report: advisories.ImportReport, *, verbose: bool) -> None:
+    for line in report.advisories:
         if line.outcome in ("unchanged", "skipped") and not verbose:
             continue
         words = f"  {line.as_text} ranges kept as text" if line.as_text else ""
         click.echo(f"{line.outcome}  {line.id or line.source}  {line.detail or line.incident or ''}{words}")
         for note in line.defaulted if verbose else ():
             click.echo(f"    {note}")
-    summary = found.summary
-    would = "would be " if found.dry_run else ""
+    summary = report.summary
+    would = "would be " if report.dry_run else ""
     click.echo(
         f"{would}published {summary.published}, revised {summary.revised}, unchanged {summary.unchanged},"
         f" skipped {summary.skipped}, refused {summary.refused}"
     )
     if not verbose:
-        defaults = Counter(note.split(":")[0] for line in found.advisories for note in line.defaulted)
+        defaults = Counter(note.split(":")[0] for line in report.advisories for note in line.defaulted)
         for member, number in sorted(defaults.items()):
             click.echo(f"    {member}: not told by {number} of them (--verbose lists which)")
 
 
-_of_form("cve", "CVE records, format 5.x.")
-_of_form("osv", "OSV advisories, schema 1.x.")
-_of_form("csaf", "CSAF 2.0 documents: advisories and VEX.")
+_add_command("cve", "CVE records, format 5.x.")
+_add_command("osv", "OSV advisories, schema 1.x.")
+_add_command("csaf", "CSAF 2.0 documents: advisories and VEX.")

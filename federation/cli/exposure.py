@@ -1,4 +1,4 @@
-"""The command that tells who is hit: ``federation exposure --help``."""
+"""The command that shows the exposure to an incident: ``federation exposure --help``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from collections.abc import Iterable, Sequence
 import click
 
 from federation.cli.console import command, json_option, node_here, print_result
+from federation.domain.exposure.answers import (
+    AffectedCoverage,
+    CopyAge,
+    IncidentExposure,
+    IncidentSummary,
+    OperatorExposure,
+    OwnExposure,
+)
 from federation.domain.exposure.linkage import LinkedSolution
 from federation.domain.exposure.matching import REASONS
-from federation.domain.exposure.totals import AffectedCoverage, CopyAge, OperatorExposure
 from federation.domain.visibility import itself
-from federation.node import exposure
+from federation.node import exposure, exposure_index
 from federation.node.node import Node
 
 COLUMNS = ("operator", "answer", "affected", "unknown", "cleared", "communes", "inhabitants", "copy")
@@ -28,7 +35,8 @@ async def exposure_of(what: str, bodies: bool, as_json: bool) -> None:
     WHAT is an identifier such as CVE-2025-24799, or the incident's id, arnia/2026-0042. Without it: the open
     incidents that hit your own deployments.
     """
-    async with node_here() as node:
+    # The refresher of a process that serves does not hear this one: it brings its own.
+    async with node_here() as node, exposure_index.running(node):
         by = itself(node.operator)
         if not what:
             own, _ = await exposure.of_own(node, by=by, limit=500)
@@ -36,52 +44,54 @@ async def exposure_of(what: str, bodies: bool, as_json: bool) -> None:
             return
         origin, key = await exposure.find(node, what, by=by)
         if bodies:
-            found = await exposure.bodies_of_incident(node, origin, key, by=by)
+            affected, through = await exposure.bodies_of_incident(node, origin, key, by=by)
             print_result(
-                {"bodies": found},
+                {"current_through": through, "bodies": affected},
                 as_json,
                 lambda: click.echo(
-                    "\n".join(f"{b.cog or b.siren}\t{b.name}\t{b.population}\t{b.departement}" for b in found)
+                    "\n".join(
+                        f"{b.cog or b.siren}\t{b.name}\t{b.population}\t{b.departement}" for b in affected
+                    )
                 ),
             )
             return
-        one = await exposure.of_incident(node, origin, key, by=by)
-    print_result(one, as_json, lambda: _show(one, node))
+        answer = await exposure.of_incident(node, origin, key, by=by)
+    print_result(answer, as_json, lambda: _show(answer, node))
 
 
-def _show(found: exposure.IncidentExposure, node: Node) -> None:
-    incident = found.incident
-    over = "" if found.open else ", over"
+def _show(answer: IncidentExposure, node: Node) -> None:
+    incident = answer.incident
+    over = "" if answer.open else ", over"
     click.echo(f"{incident.id}: {_title(incident)} ({incident.severity}, {incident.status}{over})")
-    click.echo(found.summary["en"])
+    click.echo(answer.summary["en"])
+    click.echo(f"counted: all that had arrived here by {answer.current_through}")
     click.echo()
-    shown = [one for one in found.operators if _concerned(one)]
-    _table(shown)
-    silent = [one for one in found.operators if not _concerned(one)]
-    if silent:
-        told_so = ", ".join(f"{one.operator} ({_copy(one.copy)})" for one in silent)
-        click.echo(f"\nnothing of theirs is hit, as far as their copies tell: {told_so}")
-    _show_linked_solutions(found.linked_solutions, more=found.more_linked_solutions)
-    if found.not_here:
-        click.echo(f"\nnamed by the incident, and not here to be seen: {', '.join(found.not_here)}")
-    for one in found.operators:
-        if one.operator == node.operator:
-            _show_deployments(one)
-            if one.answer is None and _concerned(one):
+    _table([operator for operator in answer.operators if _is_concerned(operator)])
+    unaffected = [operator for operator in answer.operators if not _is_concerned(operator)]
+    if unaffected:
+        copies = ", ".join(f"{operator.operator} ({_copy(operator.copy)})" for operator in unaffected)
+        click.echo(f"\nnothing of theirs is hit, as far as their copies tell: {copies}")
+    _show_linked_solutions(answer.linked_solutions, more=answer.more_linked_solutions)
+    if answer.not_here:
+        click.echo(f"\nnamed by the incident, and not here to be seen: {', '.join(answer.not_here)}")
+    for operator in answer.operators:
+        if operator.operator == node.operator:
+            _show_deployments(operator)
+            if operator.answer is None and _is_concerned(operator):
                 key = incident.id.partition("/")[2]
                 click.echo(f"\nYou have not answered: PUT /v1/statements/{node.operator}/{key}")
 
 
-def _show_linked_solutions(several: Sequence[LinkedSolution], *, more: bool) -> None:
-    for one in several:
-        counted = "counted as" if one.certain else "perhaps"
-        why = ", ".join(f"{said.solution} names {said.names}" for said in one.because)
-        click.echo(f"\n{one.solution} is {counted} {one.named}: {why}")
+def _show_linked_solutions(links: Sequence[LinkedSolution], *, more: bool) -> None:
+    for link in links:
+        counted = "counted as" if link.certain else "perhaps"
+        reasons = ", ".join(f"{named_by.solution} names {named_by.names}" for named_by in link.because)
+        click.echo(f"\n{link.solution} is {counted} {link.named}: {reasons}")
     if more:
         click.echo("\nthere are more solutions that may be the same software; those are not counted")
 
 
-def _show_own(own: exposure.OwnExposure) -> None:
+def _show_own(own: OwnExposure) -> None:
     if not own.incidents:
         click.echo(f"no open incident hits a deployment of {own.operator}, as far as this node knows")
     for line in own.incidents:
@@ -94,42 +104,45 @@ def _show_own(own: exposure.OwnExposure) -> None:
         _show_linked_solutions((), more=True)
 
 
-def _show_deployments(hit: OperatorExposure) -> None:
-    for one in hit.deployments:
-        click.echo(f"    {one.id}  {one.version or 'no version'}  {one.verdict}: {REASONS[one.reason][1]}")
-    if hit.unconfirmed:
+def _show_deployments(operator: OperatorExposure) -> None:
+    for deployment in operator.deployments:
+        version = deployment.version or "no version"
+        click.echo(f"    {deployment.id}  {version}  {deployment.verdict}: {REASONS[deployment.reason][1]}")
+    if operator.unconfirmed:
         click.echo(
-            f"    {hit.unconfirmed} are said to be fixed, and their records still name a version that is hit"
+            f"    {operator.unconfirmed} are said to be fixed,"
+            " and their records still name a version that is hit"
         )
 
 
-def _concerned(one: OperatorExposure) -> bool:
-    return bool(one.answer or one.affected.deployments or one.unknown.deployments or one.cleared.deployments)
+def _is_concerned(operator: OperatorExposure) -> bool:
+    coverages = operator.affected, operator.unknown, operator.cleared
+    return bool(operator.answer or any(coverage.deployments for coverage in coverages))
 
 
-def _table(several: Sequence[OperatorExposure]) -> None:
-    rows = [COLUMNS, *(_row(one) for one in several)]
+def _table(operators: Sequence[OperatorExposure]) -> None:
+    rows = [COLUMNS, *(_row(operator) for operator in operators)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _row(one: OperatorExposure) -> tuple[str, ...]:
+def _row(operator: OperatorExposure) -> tuple[str, ...]:
     return (
-        one.operator,
-        one.answer or "-",
-        str(one.affected.deployments),
-        _with_reasons(one.unknown),
-        str(one.cleared.deployments),
-        f"{one.affected.communes:,}",
-        f"{one.affected.inhabitants:,}",
-        _copy(one.copy),
+        operator.operator,
+        operator.answer or "-",
+        str(operator.affected.deployments),
+        _with_reasons(operator.unknown),
+        str(operator.cleared.deployments),
+        f"{operator.affected.communes:,}",
+        f"{operator.affected.inhabitants:,}",
+        _copy(operator.copy),
     )
 
 
-def _with_reasons(extent: AffectedCoverage) -> str:
-    reasons = ", ".join(f"{number} {reason}" for reason, number in extent.reasons.items())
-    return f"{extent.deployments} ({reasons})" if reasons else "0"
+def _with_reasons(coverage: AffectedCoverage) -> str:
+    reasons = ", ".join(f"{number} {reason}" for reason, number in coverage.reasons.items())
+    return f"{coverage.deployments} ({reasons})" if reasons else "0"
 
 
 def _copy(copy: CopyAge) -> str:
@@ -143,6 +156,6 @@ def _age(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _title(incident: exposure.IncidentSummary) -> str:
+def _title(incident: IncidentSummary) -> str:
     titles: Iterable[str] = (incident.title.get("en", ""), *incident.title.values())
     return next(title for title in titles if title)

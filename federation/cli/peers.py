@@ -10,7 +10,7 @@ import click
 
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
-from federation.node import checkpoints, peer_views, peers
+from federation.node import checkpoints, invitations, key_rotation, peer_views, peers
 
 private_option = click.option(
     "--private", is_flag=True, help="Allow addresses that are not public: loopback and private ranges."
@@ -33,7 +33,7 @@ async def peer_invite(note: str, private: bool, as_json: bool) -> None:
     Send it to its administrator in a way that nobody else reads. NOTE is whom it is for, for your own list.
     """
     async with node_here() as node:
-        invitation = await peers.invite(node, note, private=private)
+        invitation = await invitations.invite(node, note, private=private)
 
     def text() -> None:
         click.echo(str(invitation))
@@ -54,7 +54,7 @@ async def peer_join(invitation: str, private: bool, as_json: bool) -> None:
     """
     text_of = sys.stdin.read() if invitation == "-" else invitation
     async with node_here() as node:
-        joined = await peers.join(node, Invitation.parse(text_of), private=private)
+        joined = await invitations.join(node, Invitation.parse(text_of), private=private)
         code = peers.code_of(node, joined)
     print_result(
         {
@@ -195,12 +195,12 @@ def show_peers(view: Any) -> None:
             )
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
-    for one in view.invitations:
-        click.echo(f"invited  {one.note or 'somebody'}  until {one.expires_at}")
-    for one in view.rejected:
+    for invitation in view.invitations:
+        click.echo(f"invited  {invitation.note or 'somebody'}  until {invitation.expires_at}")
+    for rejected in view.rejected:
         click.echo(
-            f"rejected: {one.type} {one.origin}/{one.key} at revision {one.revision}:"
-            f" {one.reason}: {one.detail}"
+            f"rejected: {rejected.type} {rejected.origin}/{rejected.key} at revision {rejected.revision}:"
+            f" {rejected.reason}: {rejected.detail}"
         )
 
 
@@ -242,7 +242,7 @@ async def key_replace(as_json: bool) -> None:
     Tell every peer: each runs `peer leave` and `peer forget`, and joins anew with an invitation.
     """
     async with node_here() as node:
-        jwk = await peers.replace_key(node)
+        jwk = await key_rotation.replace_key(node)
     print_result(
         {"thumbprint": jwk.jwk["kid"]}, as_json, lambda: click.echo(f"{jwk.jwk['kid']} signs from now on")
     )
@@ -251,7 +251,7 @@ async def key_replace(as_json: bool) -> None:
 @key.command("rotate")
 @click.option(
     "--after",
-    default=int(peers.PUBLISHED_BEFORE.total_seconds()),
+    default=int(key_rotation.PUBLISH_BEFORE_USE.total_seconds()),
     show_default=True,
     # (A peer looks at most once a minute: who looked just before must have seen it then.)
     type=click.IntRange(120, 86_400),
@@ -262,7 +262,7 @@ async def key_replace(as_json: bool) -> None:
 async def key_rotate(after: int, as_json: bool) -> None:
     """Give this node a new key, which the present one endorses. Nothing has to be done at the peers."""
     async with node_here() as node:
-        jwk = await peers.rotate(node, after=timedelta(seconds=after))
+        jwk = await key_rotation.rotate(node, after=timedelta(seconds=after))
     print_result(
         {"thumbprint": jwk.jwk["kid"], "use_from": jwk.use_from.isoformat()},
         as_json,

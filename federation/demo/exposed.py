@@ -89,8 +89,8 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
     arnia, megalis, recia = by_name["arnia"], by_name["megalis"], by_name["recia"]
     calls: list[dict[str, str]] = []
     async with listening(calls) as url:
-        wanted = {"events": ["incident.affects-mine"], "webhook": url, "private": True}
-        (await recia.http.post("/v1/subscriptions", json=wanted)).raise_for_status()
+        event = {"events": ["incident.affects-mine"], "webhook": url, "private": True}
+        (await recia.http.post("/v1/subscriptions", json=event)).raise_for_status()
         began = time.perf_counter()
         answer = await arnia.http.post(
             "/v1/advisories/cve", content=cve_record(), headers={"content-type": "application/json"}
@@ -126,9 +126,9 @@ async def _give_answers(megalis: ExposureQuestion) -> None:
     """Its probes tell the new versions, and it answers."""
     own = await megalis.found("/v1/exposure?mine=true")
     hit = next(line["exposure"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
-    for one in hit["deployments"]:
-        if one["verdict"] == "affected":
-            path = f"/v1/deployments/{one['id']}/version"
+    for entry in hit["deployments"]:
+        if entry["verdict"] == "affected":
+            path = f"/v1/deployments/{entry['id']}/version"
             (await megalis.http.post(path, json={"version": "10.0.18"})).raise_for_status()
     statement = {"content": {"incident": IMPORTED, "status": "fixed", "action": {"fr": "Passage en 10.0.18"}}}
     (await megalis.http.put("/v1/statements/megalis/CVE-2025-24799", json=statement)).raise_for_status()

@@ -23,7 +23,7 @@ from federation.demo.catalogue import OPERATORS
 from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
 from federation.demo.exposed import tell_exposure
 from federation.domain.errors import CommandFailed
-from federation.node import clients, peers
+from federation.node import clients, invitations, peers
 from federation.server.app import node_of
 from federation.server.serve import database
 from federation.settings import Settings
@@ -185,8 +185,8 @@ async def _introduce(nodes: list[Running]) -> None:
         for number, node in enumerate(nodes):
             for neighbour in nodes[:number]:
                 guest, two = host[node.operator], host[neighbour.operator]
-                invitation = await peers.invite(two, f"demonstration: {node.operator}", private=True)
-                result = await peers.join(guest, invitation, private=True)
+                invitation = await invitations.invite(two, f"demonstration: {node.operator}", private=True)
+                result = await invitations.join(guest, invitation, private=True)
                 code = peers.code_of(guest, result)
                 await peers.activate(guest, neighbour.operator, code=code)
                 await peers.activate(two, node.operator, code=code)
@@ -222,7 +222,7 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
         f"All four hold everything they may see {overall:.2f} s after the first upload began, "
         f"{max(overall - after_load, 0):.2f} s after the last one ended."
     )
-    while copies := await _unverified(nodes):
+    while copies := await _unverified_copies(nodes):
         if time.perf_counter() > deadline:
             raise CommandFailed(
                 f"these copies were not verified: {', '.join(copies)}; see `federation peer list`"
@@ -235,7 +235,7 @@ async def _load_and_converge(nodes: list[Running], scale: int) -> dict[str, dict
     return loaded
 
 
-async def _unverified(nodes: list[Running]) -> list[str]:
+async def _unverified_copies(nodes: list[Running]) -> list[str]:
     """Copies that were not found equal, as they are now, to what their origin signed."""
     result = []
     for node in nodes:

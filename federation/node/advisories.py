@@ -1,7 +1,7 @@
-"""Advisories in: the verb that publishes or revises the incidents made of them.
+"""Import advisories: publish or revise the incidents made of them.
 
 An incident's key is the advisory's id, so importing again finds it: the same advisory changes nothing, a
-newer one replaces what is the advisory's and leaves what the operator has added (status, timeline, audience).
+newer one replaces the members of the advisory and leaves those of the operator (status, timeline, audience).
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from federation.node.records import Preconditions
 
 Outcome = Literal["published", "revised", "unchanged", "skipped", "refused"]
 MAX_ATTEMPTS = 5
-"""How often an incident that somebody else wrote meanwhile is looked at again."""
+"""Attempts to write an incident that other writers change meanwhile, at most."""
 MAX_SOLUTIONS = 20_000
 """Solutions that advisories are compared with, at most."""
 
 
 class ImportLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one vulnerability of an advisory."""
+    """The outcome of one vulnerability of an advisory."""
 
     outcome: Outcome
     source: str
-    """The file, or where in the upload it was."""
+    """The file, or the line of the upload."""
     id: str | None = None
     """The advisory's own id."""
     incident: str | None = None
     defaulted: tuple[str, ...] = ()
-    """What the advisory does not tell and was given a default, and what was taken for what."""
+    """Members that the advisory lacks and that were given a default, and names that were interpreted."""
     as_text: int = 0
-    """Ranges that could not be expressed and are kept as text: they answer unknown."""
+    """Ranges that could not be expressed and are stored as text: they answer unknown."""
     detail: str | None = None
-    """Why it was skipped or refused."""
+    """The reason that it was skipped or refused."""
 
 
 class OutcomeCounts(msgspec.Struct, frozen=True):
-    """How many of each outcome."""
+    """Vulnerabilities by outcome."""
 
     published: int = 0
     revised: int = 0
@@ -64,7 +64,7 @@ class OutcomeCounts(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What became of the advisories."""
+    """The outcome of an import."""
 
     dry_run: bool
     summary: OutcomeCounts
@@ -72,29 +72,29 @@ class ImportReport(msgspec.Struct, frozen=True):
 
 
 def report(lines: Sequence[ImportLine], *, dry_run: bool) -> ImportReport:
-    counted: dict[str, int] = Counter(line.outcome for line in lines)
-    return ImportReport(dry_run, OutcomeCounts(**counted), tuple(lines))
+    counts: dict[str, int] = Counter(line.outcome for line in lines)
+    return ImportReport(dry_run, OutcomeCounts(**counts), tuple(lines))
 
 
 async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
-    """The solutions that this node knows; or only those named, for advisories that do not say it."""
-    for one in solutions:
-        origin, _, key = one.partition("/")
+    """The solutions that this node knows; or only ``solutions``, for advisories that do not name them."""
+    for solution in solutions:
+        origin, _, key = solution.partition("/")
         check_id(origin, key)
-    known: list[tuple[str, Solution]] = []
-    place: PageKey | None = None
-    while not solutions and len(known) < MAX_SOLUTIONS:
-        query = Query(kind=Solution, sort="id", limit=MAX_PAGE, after=place)
-        documents, place, _ = await records.collect(
+    entries: list[tuple[str, Solution]] = []
+    after: PageKey | None = None
+    while not solutions and len(entries) < MAX_SOLUTIONS:
+        query = Query(kind=Solution, sort="id", limit=MAX_PAGE, after=after)
+        documents, after, _ = await records.collect(
             node, query, by=Caller(node=node.operator, operator=node.operator)
         )
         for document in documents:
-            read = _solution.decode(document)
-            if read.content is not None:
-                known.append((f"{read.origin}/{read.key}", read.content))
-        if place is None:
+            record = _solution.decode(document)
+            if record.content is not None:
+                entries.append((f"{record.origin}/{record.key}", record.content))
+        if after is None:
             break
-    return Catalogue(known, always=tuple(solutions))
+    return Catalogue(entries, always=tuple(solutions))
 
 
 _solution = msgspec.json.Decoder(Document[Solution])
@@ -104,7 +104,7 @@ async def import_advisory(
     node: Node,
     form: str,
     raw: bytes,
-    known: Catalogue,
+    catalogue_: Catalogue,
     *,
     source: str,
     by: Caller,
@@ -112,31 +112,33 @@ async def import_advisory(
     audience: str | None = None,
     dry_run: bool = False,
 ) -> list[ImportLine]:
-    """Publish or revise the incidents of one advisory. Nothing of one that is refused is kept."""
+    """Publish or revise the incidents of one advisory. An advisory that is refused changes nothing."""
     try:
         findings = READERS[form](raw)
     except Refused as error:
-        return [ImportLine("refused", source, detail=_said(error))]
+        return [ImportLine("refused", source, detail=_detail(error))]
     lines = []
     for finding in findings:
         try:
             lines.append(
-                await _one(node, finding, raw, known, source, by, tlp=tlp, audience=audience, dry_run=dry_run)
+                await _import_finding(
+                    node, finding, raw, catalogue_, source, by, tlp=tlp, audience=audience, dry_run=dry_run
+                )
             )
         except Refused as error:
-            lines.append(ImportLine("refused", source, finding.id, detail=_said(error)))
+            lines.append(ImportLine("refused", source, finding.id, detail=_detail(error)))
     return lines
 
 
-def _said(error: Refused) -> str:
+def _detail(error: Refused) -> str:
     return f"{error.detail} (at {error.pointer})" if error.pointer else error.detail
 
 
-async def _one(
+async def _import_finding(
     node: Node,
     finding: Finding,
     raw: bytes,
-    known: Catalogue,
+    catalogue_: Catalogue,
     source: str,
     by: Caller,
     *,
@@ -145,70 +147,73 @@ async def _one(
     dry_run: bool,
 ) -> ImportLine:
     key = finding.key
-    made = incident_of(finding, known.find, raw)
-    held = await _held(node, key, by)
-    if made is None:
-        if held is None or not finding.withdrawn:
+    incident = incident_of(finding, catalogue_.find, raw)
+    stored = await _find(node, key, by)
+    if incident is None:
+        if stored is None or not finding.withdrawn:
             names = ", ".join(
-                name.partition(":")[2] for one in finding.products[:3] for name in one.names[:1]
+                name.partition(":")[2] for product in finding.products[:3] for name in product.names[:1]
             )
-            why = f"no solution that is known here is {names or 'named by it'}"
-            return ImportLine("skipped", source, finding.id, detail=why)
+            reason = f"no solution that is known here is {names or 'named by it'}"
+            return ImportLine("skipped", source, finding.id, detail=reason)
         # A rejected record may no longer name a product.
-        source_ = {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()}
-        made = DraftIncident({"status": "withdrawn", "source": source_}, ())
-    if held is not None and held.retracted:
+        origin = {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()}
+        incident = DraftIncident({"status": "withdrawn", "source": origin}, ())
+    if stored is not None and stored.retracted:
         return ImportLine("skipped", source, finding.id, detail=f"{node.operator}/{key} was retracted here")
-    as_text = sum("range_text" in entry for entry in made.content.get("affects", ()))
-    line = ImportLine("published", source, finding.id, f"{node.operator}/{key}", made.defaulted, as_text)
+    as_text = sum("range_text" in entry for entry in incident.content.get("affects", ()))
+    line = ImportLine("published", source, finding.id, f"{node.operator}/{key}", incident.defaulted, as_text)
     shape: Any = Draft
     for _ in range(MAX_ATTEMPTS):
-        wanted = _revised(held, made, raw) if held is not None else _new(made, tlp, audience)
-        if wanted is None:
+        edit = _revision(stored, incident, raw) if stored is not None else _first(incident, tlp, audience)
+        if edit is None:
             return msgspec.structs.replace(line, outcome="unchanged")
-        draft = check_draft(wanted, shape[Incident])
-        if held is not None and equals_stored(draft, held.document):
+        draft = check_draft(edit, shape[Incident])
+        if stored is not None and equals_stored(draft, stored.document):
             return msgspec.structs.replace(line, outcome="unchanged")
-        line = msgspec.structs.replace(line, outcome="published" if held is None else "revised")
+        line = msgspec.structs.replace(line, outcome="published" if stored is None else "revised")
         if dry_run:
             return line
-        unchanged = (
+        preconditions = (
             Preconditions(none_match=frozenset({"*"}))
-            if held is None
-            else Preconditions(match=frozenset({held.hash.hex()}))
+            if stored is None
+            else Preconditions(match=frozenset({stored.hash.hex()}))
         )
         try:
-            await records.publish(node, Incident, draft, node.operator, key, by=by, preconditions=unchanged)
+            await records.publish(
+                node, Incident, draft, node.operator, key, by=by, preconditions=preconditions
+            )
         except PreconditionFailed:
-            held = await _held(node, key, by)
+            stored = await _find(node, key, by)
             continue
         return line
     raise Invalid(f"{node.operator}/{key} was always written by others meanwhile; import it again")
 
 
-async def _held(node: Node, key: str, by: Caller) -> StoredRecord | None:
+async def _find(node: Node, key: str, by: Caller) -> StoredRecord | None:
     try:
         return await records.find(node, Incident, node.operator, key, by=by)
     except NotFound:
         return None
 
 
-def _new(made: DraftIncident, tlp: Tlp | None, audience: str | None) -> dict[str, Any]:
+def _first(incident: DraftIncident, tlp: Tlp | None, audience: str | None) -> dict[str, Any]:
+    """The draft of a new incident."""
     envelope = {"tlp": tlp, "audience": audience}
-    return {**{name: value for name, value in envelope.items() if value}, "content": made.content}
+    return {**{name: value for name, value in envelope.items() if value}, "content": incident.content}
 
 
-def _revised(held: StoredRecord, made: DraftIncident, raw: bytes) -> dict[str, Any] | None:
-    """What is held with what the advisory says now; None when it is the same advisory."""
-    draft = draft_of(held.document)
+def _revision(stored: StoredRecord, incident: DraftIncident, raw: bytes) -> dict[str, Any] | None:
+    """The stored incident with the members of the newer advisory; None when it is the same advisory."""
+    draft = draft_of(stored.document)
     content = draft["content"]
-    withdrawn = made.content.get("status") == "withdrawn"
+    withdrawn = incident.content.get("status") == "withdrawn"
     if content.get("kind") != "vulnerability":
         raise Invalid(f"the incident of this key is of kind {content.get('kind')} and not an advisory's")
     if content.get("source", {}).get("sha256") == hashlib.sha256(raw).hexdigest():
         return None  # also where the operator has withdrawn it: that is its word
-    kept = {name: value for name, value in content.items() if name not in OWNED or withdrawn}
-    taken = {name: value for name, value in made.content.items() if name in OWNED}
+    own = {name: value for name, value in content.items() if name not in OWNED or withdrawn}
+    owned = {name: value for name, value in incident.content.items() if name in OWNED}
     # An advisory that was withdrawn and is not any more: the vulnerability is open again.
     status = "withdrawn" if withdrawn else "open" if content["status"] == "withdrawn" else content["status"]
-    return {**draft, "content": {**kept, **taken, "status": status}}
+    return {**draft, "content": {**own, **owned, "status": status}}

@@ -18,10 +18,12 @@ import msgspec
 
 from federation.domain.alert import Alert, AlertEvent
 from federation.domain.document import mint_key
+from federation.domain.exposure.answers import OwnLine
 from federation.domain.query import MAX_PAGE, PageKey
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node import exposure
+from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.node.node import Node
 from federation.store.alerts import MAX_CHANGES_PER_SCAN, Subscription
 from federation.store.database import Writing
@@ -149,9 +151,9 @@ def _incident_changes(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
             )
 
 
-async def _own_incidents(node: Node) -> tuple[exposure.OwnLine, ...]:
+async def _own_incidents(node: Node) -> tuple[OwnLine, ...]:
     """Open incidents that affect deployments of the operator, or may."""
-    own: list[exposure.OwnLine] = []
+    own: list[OwnLine] = []
     page_key: PageKey | None = None
     for _ in range(MAX_INCIDENT_PAGES):
         page, page_key = await exposure.of_own(node, by=itself(node.operator), limit=MAX_PAGE, after=page_key)
@@ -161,14 +163,14 @@ async def _own_incidents(node: Node) -> tuple[exposure.OwnLine, ...]:
     return tuple(own)
 
 
-def _affecting_incidents(node: Node, own: Sequence[exposure.OwnLine]) -> Iterator[Occurrence]:
+def _affecting_incidents(node: Node, own: Sequence[OwnLine]) -> Iterator[Occurrence]:
     for line in own:
         name = f"incident.affects-mine {line.incident.id}"
         yield Occurrence(name, _exposure_alert(node, "incident.affects-mine", line))
 
 
 def _unanswered_incidents(
-    node: Node, own: Sequence[exposure.OwnLine], subscription: Subscription
+    node: Node, own: Sequence[OwnLine], subscription: Subscription
 ) -> Iterator[Occurrence]:
     before = as_instant(node.clock() - timedelta(hours=subscription.unanswered_hours))
     for line in own:
@@ -177,7 +179,7 @@ def _unanswered_incidents(
             yield Occurrence(name, _exposure_alert(node, "incident.unanswered", line))
 
 
-def _exposure_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Alert:
+def _exposure_alert(node: Node, event: AlertEvent, line: OwnLine) -> Alert:
     """Numbers and links only: the incident may be of another operator, and not for these readers."""
     id_ = line.incident.id
     return _alert(
@@ -192,8 +194,8 @@ def _exposure_alert(node: Node, event: AlertEvent, line: exposure.OwnLine) -> Al
 
 
 async def _stale_peers(node: Node, tx: Writing, started_at: datetime | None = None) -> list[Occurrence]:
-    """Peers without contact for ``STALE_AFTER`` seconds, if this process ran that long."""
-    limit = node.clock() - timedelta(seconds=exposure.STALE_AFTER)
+    """Peers without contact for ``STALE_AFTER_SECONDS``, if this process ran that long."""
+    limit = node.clock() - timedelta(seconds=STALE_AFTER_SECONDS)
     if started_at is not None and started_at > limit:
         return []
     return [

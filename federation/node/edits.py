@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from federation.domain.audit import OPERATOR
-from federation.domain.content.group import Group, group_changes, members_changed
+from federation.domain.content.group import Group, group_changes, member_changes
 from federation.domain.document import Envelope
 from federation.domain.draft import Draft
 from federation.domain.errors import (
@@ -180,7 +180,7 @@ async def _note_visibility(
     if record.type == Group.type:
         before = stored.document if stored is not None and not stored.retracted else None
         after = None if record.retracted else record.document
-        joined, departed = members_changed(before, after)
+        joined, departed = member_changes(before, after)
         if departed:
             await tx.receipts.note_departure(node.operator, record.key, sorted(departed))
         if joined:

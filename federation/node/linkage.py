@@ -1,4 +1,4 @@
-"""Which solutions are the same software, asked of what the records say that a caller may see."""
+"""The solutions that are the same software, by the records that a caller may see."""
 
 from __future__ import annotations
 
@@ -11,62 +11,63 @@ from federation.domain.visibility import Caller
 from federation.store.database import Reading
 
 MAX_SOLUTIONS = 2_000
-"""Solutions whose records are looked at for one answer, at most."""
+"""Solutions whose records are read for one answer, at most."""
 MAX_NAMES = 5_000
-"""Things they name of which it is looked up who else names them, at most."""
-
-
+"""Identifiers in them whose other records are read for one answer, at most."""
 MAX_LINKS = 5_000
-"""Pairs of solutions that are told to be the same for one answer, at most."""
+"""Links of one answer, at most."""
 
-One = TypeVar("One", bound=Hashable)
+T = TypeVar("T", bound=Hashable)
 
 
 async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to: Caller) -> Links:
-    """What is the same software as each of these solutions (``domain/sameness.py``).
+    """Link each of these solutions with the same software (``domain/exposure/linkage.py``).
 
-    As many questions to the database for many solutions as for one: eight at most, and mostly three.
+    As many statements to the database for many solutions as for one: eight at most, and mostly three.
     """
-    asked, more = _in_turn([(one,) for one in sorted(set(solutions))], MAX_SOLUTIONS)
-    says: dict[str, tuple[str, ...]] = {}
-    wanted = asked
+    named, more = _in_turn([(solution,) for solution in sorted(set(solutions))], MAX_SOLUTIONS)
+    identifiers: dict[str, tuple[str, ...]] = {}
+    unread = named
     for _ in range(MAX_STEPS + 1):
-        if not wanted:
+        if not unread:
             break
-        says |= dict.fromkeys(wanted, ()) | await tx.exposure.identified(wanted, visible_to=visible_to)
-        reached = ([one for one in says[solution] if is_record(one)] for solution in wanted)
-        wanted, beyond = _in_turn(reached, MAX_SOLUTIONS, without=says)
-        more |= beyond
+        identifiers |= dict.fromkeys(unread, ())
+        identifiers |= await tx.linkage.identifiers_of(unread, visible_to=visible_to)
+        records = ([name for name in identifiers[solution] if is_record(name)] for solution in unread)
+        unread, is_cut = _in_turn(records, MAX_SOLUTIONS, without=identifiers)
+        more |= is_cut
     namers: dict[str, tuple[str, ...]] = {}
-    wanted, beyond = _in_turn([(solution, *several) for solution, several in says.items()], MAX_NAMES)
+    unread, is_cut = _in_turn([(solution, *names) for solution, names in identifiers.items()], MAX_NAMES)
     for _ in range(MAX_STEPS + 1):
-        more |= beyond
-        if not wanted:
+        more |= is_cut
+        if not unread:
             break
-        found = await tx.exposure.naming(wanted, visible_to=visible_to)
-        namers |= dict.fromkeys(wanted, ()) | found
-        wanted, beyond = _in_turn(found.values(), MAX_NAMES, without=namers)
-    same: dict[str, dict[str, Link]] = {}
-    for solution in asked:
-        same[solution], beyond = links(solution, says, namers)
-        more |= beyond
-    pairs, beyond = _in_turn(([(one, other) for other in found] for one, found in same.items()), MAX_LINKS)
-    if beyond:
+        naming = await tx.linkage.solutions_naming(unread, visible_to=visible_to)
+        namers |= dict.fromkeys(unread, ()) | naming
+        unread, is_cut = _in_turn(naming.values(), MAX_NAMES, without=namers)
+    linked: dict[str, dict[str, Link]] = {}
+    for solution in named:
+        linked[solution], is_cut = links(solution, identifiers, namers)
+        more |= is_cut
+    pairs, is_cut = _in_turn(
+        ([(solution, alias) for alias in links_] for solution, links_ in linked.items()), MAX_LINKS
+    )
+    if is_cut:
         more = True
-        kept: dict[str, dict[str, Link]] = {}
-        for one, other in pairs:
-            kept.setdefault(one, {})[other] = same[one][other]
-        same = kept
-    return Links(same, more=more)
+        reduced: dict[str, dict[str, Link]] = {}
+        for solution, alias in pairs:
+            reduced.setdefault(solution, {})[alias] = linked[solution][alias]
+        linked = reduced
+    return Links(linked, more=more)
 
 
-def _in_turn(
-    several: Iterable[Sequence[One]], most: int, *, without: Container[One] = ()
-) -> tuple[list[One], bool]:
-    """The first of each, then the second of each, as many as that, and whether there are more.
+def _in_turn(lists: Iterable[Sequence[T]], limit: int, *, without: Container[T] = ()) -> tuple[list[T], bool]:
+    """The first of each list, then the second of each, ``limit`` at most; True when there are more.
 
-    Whoever has a thousand does not keep others from having one.
+    A list of a thousand does not keep the others from having one.
     """
-    each = zip_longest(*several)
-    found = dict.fromkeys(one for turn in each for one in turn if one is not None and one not in without)
-    return list(found)[:most], len(found) > most
+    rounds = zip_longest(*lists)
+    items = dict.fromkeys(
+        item for round_ in rounds for item in round_ if item is not None and item not in without
+    )
+    return list(items)[:limit], len(items) > limit

@@ -14,6 +14,7 @@ from federation.domain.errors import Unreachable
 from federation.domain.node_state import NodeState
 from federation.domain.peer import OtherNodes
 from federation.domain.refusals import Refusals
+from federation.node.index_signal import IndexSignal
 from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
 from federation.store.database import Store
@@ -50,6 +51,7 @@ class Node:
         self.notifier = ChangeNotifier(store, state)
         self._reading_keys = asyncio.Lock()
         self.notifier.on_trust_change(self.read_keys)
+        self.index_signal = IndexSignal()
         self.refusals = Refusals()
         """Refused access, counted here and noted in the audit trail by ``housekeeping.py``."""
         self.stopping = asyncio.Event()

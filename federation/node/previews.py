@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from federation.domain.content.group import Group, members_changed
+from federation.domain.content.group import Group, member_changes
 from federation.domain.document import Envelope
 from federation.domain.record import Record
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, audience_of
@@ -74,7 +74,7 @@ async def preview(node: Node, tx: Writing, changes: list[tuple[StoredRevision | 
             number += 1
         if record.type == Group.type:
             members = stored.document if stored is not None and not stored.retracted else None
-            joined, departed = members_changed(members, None if record.retracted else record.document)
+            joined, departed = member_changes(members, None if record.retracted else record.document)
             if (joined | departed) & peers:
                 names, total = await tx.records.live_names(node.operator, record.key, MAX_EFFECTS)
                 number += total

@@ -15,7 +15,15 @@ from contextlib import asynccontextmanager, suppress
 
 from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
-from federation.node import alert_delivery, alert_scan, checkpoints, copies, exposure, peers, retention
+from federation.node import (
+    alert_delivery,
+    alert_scan,
+    checkpoints,
+    copies,
+    exposure_index,
+    key_rotation,
+    retention,
+)
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
 
@@ -25,8 +33,6 @@ FLUSH_SECONDS = 5.0
 """Seconds between looks at what access was refused."""
 FORGET_SECONDS = 60.0
 """Seconds between looks for assertions that have expired."""
-REFRESH_INDEX_SECONDS = 2.0
-"""Seconds between looks at what has arrived and is not in the groups of exposure."""
 ALERT_SECONDS = 0.25
 """Seconds between looks for alerts to be made, and to be delivered."""
 FORGET_ALERTS_SECONDS = 3_600.0
@@ -78,7 +84,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
         await tx.tokens.expire()
-    await peers.retire_keys(node)
+    await key_rotation.retire_keys(node)
 
 
 async def sign_checkpoints_forever(node: Node) -> None:
@@ -155,7 +161,7 @@ async def _run_tasks(node: Node) -> None:
         _repeat(FORGET_SECONDS, _drop_old_tokens, node),
         _repeat(VACUUM_SECONDS, vacuum, node),
         _repeat(INDEX_SECONDS, flush_pending_list, node),
-        _repeat(REFRESH_INDEX_SECONDS, exposure.IndexRefresher().keep_up, node),
+        exposure_index.run(node),
         _repeat(ALERT_SECONDS, alert_scan.AlertScan(node).run, node),
         deliver_alerts_forever(node),
         _repeat(FORGET_ALERTS_SECONDS, alert_scan.purge, node),

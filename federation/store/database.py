@@ -23,9 +23,11 @@ from federation.store.copies import CopiesReader, CopiesWriter
 from federation.store.deadlines import DeadlinesReader, DeadlinesWriter
 from federation.store.entries import EntriesReader
 from federation.store.epochs import EpochsReader, EpochsWriter
-from federation.store.exposure import ExposureReader, ExposureWriter
+from federation.store.exposure import ExposureReader
+from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.keys import KeysReader, KeysWriter
+from federation.store.linkage import LinkageReader
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
 from federation.store.pulled_records import PulledRecordsWriter
@@ -60,7 +62,7 @@ class Reading:
 
     __slots__ = (
         "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exposure",
-        "feeds", "keys", "peers", "receipts", "records", "rejected", "tokens",
+        "feeds", "keys", "linkage", "peers", "receipts", "records", "rejected", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -78,6 +80,7 @@ class Reading:
         self.tokens: TokensReader = TokensReader(session)
         self.audit: AuditReader = AuditReader(session)
         self.exposure: ExposureReader = ExposureReader(session)
+        self.linkage: LinkageReader = LinkageReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
 
@@ -87,7 +90,8 @@ class Writing:
 
     __slots__ = (
         "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exposure",
-        "feeds", "keys", "peers", "pulled_records", "receipts", "records", "rejected", "repairs", "retention",
+        "feeds", "keys", "linkage", "peers", "pulled_records", "receipts", "records", "rejected", "repairs",
+        "retention",
         "tokens",
     )  # fmt: skip
 
@@ -109,6 +113,7 @@ class Writing:
         self.tokens = TokensWriter(session)
         self.audit = AuditWriter(session)
         self.exposure = ExposureWriter(session)
+        self.linkage = LinkageReader(session)
         self.alerts = AlertsWriter(session)
         self.deadlines = DeadlinesWriter(session)
 
@@ -174,11 +179,11 @@ class Store:
 
     def needs_vacuum(self) -> bool:
         """True after many records were written, and none in the last second."""
-        now = time.monotonic()
+        current = time.monotonic()
         return (
             self._unvacuumed >= VACUUM_RECORDS
-            and now - self._written_at > VACUUM_QUIET_SECONDS
-            and now > self._next_vacuum_at
+            and current - self._written_at > VACUUM_QUIET_SECONDS
+            and current > self._next_vacuum_at
         )
 
     async def vacuum(self) -> None:

@@ -56,7 +56,7 @@ _CLAIM_KEY_READ = Statement(
         peers.c.operator == param("operator", Text),
         peers.c.keys_read_at.is_(None) | (peers.c.keys_read_at < param("before", Moment)),
     )
-    .values(keys_read_at=param("now", Moment))
+    .values(keys_read_at=param("at", Moment))
 )
 _STORE_KEYS = Statement(
     update(peers)
@@ -76,7 +76,7 @@ _USE_INVITATION = Statement(
     .where(
         invitations.c.secret_hash == param("secret_hash", invitations.c.secret_hash.type),
         ~invitations.c.used,
-        invitations.c.expires_at > param("now", Moment),
+        invitations.c.expires_at > param("at", Moment),
     )
     .values(used=True, used_by=param("operator", Text))
     .returning(invitations.c.private)
@@ -134,9 +134,9 @@ class PeersWriter(PeersReader):
         await self._session.run(_SET_STATE, operator=operator, state=state)
         await self._session.run(COUNT_TRUST_CHANGE)
 
-    async def may_read_keys(self, operator: str, now: datetime, every: timedelta) -> bool:
+    async def may_read_keys(self, operator: str, at: datetime, every: timedelta) -> bool:
         """Claim the next read of its key set: True once in ``every``, over all processes."""
-        return (await self._session.run(_CLAIM_KEY_READ, operator=operator, now=now, before=now - every)) == 1
+        return (await self._session.run(_CLAIM_KEY_READ, operator=operator, at=at, before=at - every)) == 1
 
     async def store_keys(self, operator: str, keys: dict[str, Any], thumbprint: str) -> None:
         await self._session.run(_STORE_KEYS, operator=operator, keys=keys, thumbprint=thumbprint)
@@ -147,9 +147,9 @@ class PeersWriter(PeersReader):
             _INVITE, secret_hash=secret_hash, note=note, expires_at=expires_at, private=private
         )
 
-    async def use_invitation(self, secret_hash: bytes, operator: str, now: datetime) -> bool | None:
+    async def use_invitation(self, secret_hash: bytes, operator: str, at: datetime) -> bool | None:
         """Use an invitation, once. Returns True if it allows private addresses; None when it is not valid."""
-        row = await self._session.one(_USE_INVITATION, secret_hash=secret_hash, operator=operator, now=now)
+        row = await self._session.one(_USE_INVITATION, secret_hash=secret_hash, operator=operator, at=at)
         return None if row is None else bool(row[0])
 
     async def add(self, peer: Peer) -> None:

@@ -17,7 +17,7 @@ from federation.domain.feed import Cursor, FeedName, Head, RejectedEntry
 from federation.domain.peer import Peer
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import peers
+from federation.node import key_rotation
 from federation.node.checkpoints import moment
 from federation.node.keys import kid_of
 from federation.node.node import Node
@@ -127,7 +127,7 @@ async def _with_key(node: Node, origin: Peer, head: Head) -> Peer:
     kid = kid_of(head.checkpoint) if head.checkpoint else None
     if kid is None or kid in origin.kids:
         return origin
-    return await peers.reread_keys(node, origin.operator, kid=kid) or origin
+    return await key_rotation.reread_keys(node, origin.operator, kid=kid) or origin
 
 
 def _proof(node: Node, head: Head, sender: EntrySender) -> SignedState | None:

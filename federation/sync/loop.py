@@ -19,7 +19,7 @@ from federation.domain.errors import CursorRefused, Refused, Unreachable
 from federation.domain.feed import FeedName, Head, printable
 from federation.domain.peer import Peer, back_off
 from federation.domain.visibility import PRIVATE
-from federation.node import peers
+from federation.node import key_rotation, peers
 from federation.node.node import Node
 from federation.store.copies import CopyRow, FollowedFeed
 from federation.store.task_locks import TaskLocks
@@ -189,7 +189,7 @@ class Loop:
             source.answered = True
             if now - swept > sweep:
                 # Its next key is to be known before it signs.
-                await peers.reread_keys(self._node, peer.operator)
+                await key_rotation.reread_keys(self._node, peer.operator)
                 swept, sweep = now, SWEEP * random.uniform(2 / 3, 4 / 3)
                 source.forget_heads()
                 settled.clear()

@@ -19,6 +19,7 @@ from federation.api import guard, oauth
 from federation.api.caller import Presented, Tokens
 from federation.domain.errors import Invalid, TooLarge, TooSlow, Unauthenticated, UnsupportedMediaType
 from federation.domain.scopes import PEER_SCOPES, SCOPES
+from federation.node import audit
 from federation.node.node import Node
 from tests.api.http_client import FORM, JSON, fine
 from tests.attack.forged_tokens import Key, Party, part
@@ -551,7 +552,6 @@ async def test_a_revocation_is_remembered_for_as_long_as_the_token_and_noted(
 
 
 async def test_who_got_no_token_is_counted_for_the_trail(anyone: httpx2.AsyncClient, arnia: Node) -> None:
-    from federation.node import audit
     from tests.audit.audit_trail import entries
 
     for _ in range(3):

@@ -19,7 +19,7 @@ from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
-from federation.node import alert_scan, checkpoints, peers
+from federation.node import alert_scan, checkpoints, invitations, peers
 from federation.node.node import Node
 from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
@@ -404,8 +404,8 @@ async def peers_come_and_go(
 
     await peers.accept_disconnect(megalis, "arnia")
     outside.down = False
-    invitation = await peers.invite(arnia, "to megalis")
-    await peers.join(megalis, invitation)
+    invitation = await invitations.invite(arnia, "to megalis")
+    await invitations.join(megalis, invitation)
     by = {"authorization": f"Bearer {invitation.secret}"}
     bodies: list[dict[str, Any]] = [
         {"json": REGISTRATION}, {"json": {}}, {"data": {"x": "y"}}, {"content": b"x" * 70_000},

@@ -15,7 +15,7 @@ import pytest
 from federation.domain.errors import Unreachable
 from federation.domain.invitation import HOLDS
 from federation.domain.peer import PeerState
-from federation.node import peers
+from federation.node import invitations, peers
 from tests.attack.conftest import Secrets
 from tests.attack.forged_tokens import Key, Party, maced, unb64, unsigned
 from tests.attack.target_node import Running
@@ -30,7 +30,7 @@ async def secret(target: Running, secrets_shown: Secrets) -> str:
 
 
 async def invited(target: Running, secrets_shown: Secrets, *, private: bool = True) -> str:
-    invitation = await peers.invite(target.node, "somebody", private=private)
+    invitation = await invitations.invite(target.node, "somebody", private=private)
     secrets_shown.add(invitation.secret)
     return invitation.secret
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from federation.node import peers
+from federation.node import key_rotation
 from tests.attack.forged_tokens import Key, Party
 from tests.attack.target_node import Running
 from tests.attack.test_tokens import denied
@@ -210,7 +210,7 @@ async def test_a_minute_later_the_keys_are_asked_for_again(
     says(server, megalis, keys(new, megalis.key, succession=(megalis.endorsement(megalis.key, new),)))
     assert await asks() == 401, "within the minute it is not asked"
     now = datetime.now(UTC)
-    target.node.clock = lambda: now + peers.KEYS_EVERY + timedelta(seconds=5)
+    target.node.clock = lambda: now + key_rotation.MIN_KEY_READ_INTERVAL + timedelta(seconds=5)
     assert await asks() == 200
 
 

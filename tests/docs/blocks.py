@@ -39,8 +39,9 @@ from federation.domain.draft import Draft
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alert_delivery, alert_scan, alerts, exposure, keys, previews, receipts
+from federation.node import alert_delivery, alert_scan, alerts, keys, previews, receipts
 from federation.node import node as node_module
+from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
 from federation.server import maintenance, serve
 from federation.server.app import api
@@ -408,7 +409,7 @@ def alerting() -> str:
             f"{stored_alerts.MAX_DUE_PER_SUBSCRIPTION * alert_delivery.MAX_DELIVERY_TASKS}",
         ),
         ("Looks for what was not done in time", f"every {seconds(alert_scan.SCAN_SECONDS)}"),
-        ("A peer that has not answered is silent after", seconds(exposure.STALE_AFTER)),
+        ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
         ("An incident that is untouched for longer is no news", f"{alert_scan.MAX_INCIDENT_AGE.days} days"),
         (
             "Open incidents that are looked at for what hits one's own",

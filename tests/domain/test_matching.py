@@ -14,6 +14,7 @@ from packaging.version import Version as Pep440
 
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
+from federation.domain.exposure.incident_record import solution_entries
 from federation.domain.exposure.matching import (
     MAX_BOUNDS,
     REASONS,
@@ -21,7 +22,6 @@ from federation.domain.exposure.matching import (
     in_range,
     match_version,
     range_problem,
-    solutions_of,
 )
 
 GLPI = "vers:generic/>=10.0.0|<10.0.18"
@@ -195,13 +195,13 @@ def _reason(one: Affected) -> str:
 
 def test_an_outage_that_names_deployments_says_nothing_of_the_same_software_elsewhere() -> None:
     there = Affected(solution="arnia/glpi", deployments=("arnia/one",))
-    assert list(solutions_of("outage", (there,))) == []
-    assert list(solutions_of("vulnerability", (there,))) == [there]
-    assert list(solutions_of("outage", (Affected(solution="arnia/glpi"),))) != []
+    assert list(solution_entries("outage", (there,))) == []
+    assert list(solution_entries("vulnerability", (there,))) == [there]
+    assert list(solution_entries("outage", (Affected(solution="arnia/glpi"),))) != []
     ranged = Affected(solution="arnia/glpi", deployments=("arnia/one",), range=GLPI)
-    assert list(solutions_of("outage", (ranged,))) == [ranged]
+    assert list(solution_entries("outage", (ranged,))) == [ranged]
     in_words = Affected(solution="arnia/glpi", deployments=("arnia/one",), range_text="before March")
-    assert list(solutions_of("outage", (in_words,))) == [in_words]
+    assert list(solution_entries("outage", (in_words,))) == [in_words]
 
 
 def test_a_range_has_a_number_of_bounds_that_can_be_read_in_time() -> None:

@@ -17,7 +17,7 @@ from federation.domain.exposure.linkage import (
     MAX_LINKS_PER_SOLUTION,
     MAX_LISTED,
     MAX_STEPS,
-    MAX_URI_LENGTH,
+    MAX_URI_BYTES,
     Links,
     NamedBy,
     identifier,
@@ -71,8 +71,8 @@ def test_however_it_is_written_a_product_has_one_identifier(written: str, one_fo
         "https://gitlab.com/glpi-project/", "https://git.example.org/", "https://[::1", "https://a:b/c",
         "pkg:", "pkg:pypi", "pkg:pypi/", "pkg:pypi/@1.0", "pkg:github/glpi-project",
         "cpe:2.3:a:*:glpi:1", "cpe:2.3:a:glpi-project:-", "cpe:/a", "urn:",
-        f"https://git.example.org/{'x' * MAX_URI_LENGTH}",
-        f"https://git.example.org/{'é' * (MAX_URI_LENGTH // 2)}",
+        f"https://git.example.org/{'x' * MAX_URI_BYTES}",
+        f"https://git.example.org/{'é' * (MAX_URI_BYTES // 2)}",
     ],
 )  # fmt: skip
 def test_what_is_that_of_many_products_or_cannot_be_read_identifies_none(written: str) -> None:

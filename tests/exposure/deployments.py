@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from federation.domain.exposure.totals import OperatorExposure
+from federation.domain.exposure.answers import IncidentExposure, OperatorExposure
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.record import Record, tombstone
 from federation.domain.registry import TYPES
 from federation.domain.visibility import Caller, itself
 from federation.node import exposure
-from federation.node.exposure import IncidentExposure
 from federation.node.node import Node
 from tests.domain.builders import NOW, a_deployment, a_record, a_solution, an_incident
 from tests.nodes import publish

@@ -11,13 +11,15 @@ import pytest
 
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.solution import Solution
-from federation.domain.errors import Forbidden, Invalid, NotFound, NotTheWriter, Retracted, Unavailable
-from federation.domain.exposure.totals import CopyAge
+from federation.domain.errors import Forbidden, Invalid, NotFound, NotTheWriter, Retracted
+from federation.domain.exposure.answers import CopyAge
 from federation.domain.feed import FeedName
 from federation.domain.visibility import anonymous, itself
-from federation.node import exposure, records
+from federation.node import copy_ages, deployments, exposure, exposure_index, records
+from federation.node.exposure_index import IndexRefresher
 from federation.node.node import Node
-from federation.store.exposure import ExposureWriter, _sliced, covering
+from federation.store.body_sets import covering
+from federation.store.exposure_index import ExposureWriter, _by_size
 from tests.domain.builders import a_solution, a_statement, an_incident
 from tests.exposure.deployments import (
     CHALON,
@@ -127,90 +129,89 @@ async def test_another_edition_of_the_register_begins_anew_though_nothing_has_ar
 
 async def test_a_group_that_nothing_is_left_of_is_gone(arnia: Node) -> None:
     await publish(arnia, "deployment", "one", running())
-    await exposure.refresh_index(arnia)
+    await exposure_index.refresh(arnia)
     await records.retract(arnia, Deployment, "arnia", "one", by=OWN)
-    await exposure.refresh_index(arnia)
+    await exposure_index.refresh(arnia)
     async with arnia.store.read() as tx:
         assert await tx.exposure.of_solutions([GLPI], visible_to=OWN) == ()
 
 
-async def test_who_asks_while_very_much_is_brought_in_is_told_to_come_back(
+async def lag(node: Node) -> int:
+    async with node.store.read() as tx:
+        return (await tx.exposure.index_state()).lag
+
+
+async def test_in_the_background_all_is_counted_as_long_as_nothing_else_arrives(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("federation.store.exposure.WINDOW", 1)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW", 1)
     for number in range(4):
         await publish(arnia, "deployment", f"d{number}", running())
-    with pytest.raises(Unavailable, match="records that have arrived are still being counted"):
-        await exposure.refresh_index(arnia, within=-1.0)
-    await exposure.refresh_index(arnia)
-    await exposure.refresh_index(arnia, within=-1.0)  # nothing is left to be waited for
-
-
-async def test_in_the_background_it_is_brought_in_as_long_as_nothing_else_arrives(
-    arnia: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("federation.store.exposure.WINDOW", 1)
-    for number in range(4):
-        await publish(arnia, "deployment", f"d{number}", running())
-
-    async def behind() -> int:
-        async with arnia.store.read() as tx:
-            return await tx.exposure.lag()
-
-    assert await behind() == 4
-    keeping = exposure.IndexRefresher()
+    assert await lag(arnia) == 4
+    refresher = IndexRefresher()
     async with asyncio.timeout(MAX_WAIT_SECONDS):
-        await keeping.keep_up(arnia)
-    assert await behind() == 0
-    await keeping.keep_up(arnia)
+        await refresher.refresh(arnia)
+    assert await lag(arnia) == 0
+    await refresher.refresh(arnia)
 
 
 async def test_while_much_arrives_it_is_left_for_later_but_not_for_ever(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposure, "HURRY", 1)
-    monkeypatch.setattr(exposure, "MOST_PASSED", 2)
-    keeping = exposure.IndexRefresher()
+    monkeypatch.setattr(exposure_index, "BULK_RECORDS", 1)
+    monkeypatch.setattr(exposure_index, "MAX_SKIPPED_REFRESHES", 2)
+    refresher = IndexRefresher()
 
-    async def look(name: str) -> int:
-        """What is left after a look before which two more have arrived."""
+    async def lag_after(name: str) -> int:
+        """The lag after a refresh before which two more records have arrived."""
         for number in range(2):
             await publish(arnia, "deployment", f"{name}{number}", running())
         await arnia.notifier.refresh()
-        await keeping.keep_up(arnia)
-        async with arnia.store.read() as tx:
-            return await tx.exposure.lag()
+        await refresher.refresh(arnia)
+        return await lag(arnia)
 
-    assert [await look(name) for name in "abc"] == [2, 4, 0]
-    assert await look("d") == 2
-    await keeping.keep_up(arnia)  # nothing has arrived since
-    async with arnia.store.read() as tx:
-        assert await tx.exposure.lag() == 0
+    assert [await lag_after(name) for name in "abc"] == [2, 4, 0]
+    assert await lag_after("d") == 2
+    await refresher.refresh(arnia)  # nothing has arrived since
+    assert await lag(arnia) == 0
+    # A question does not wait for that.
+    assert await lag_after("e") == 2
+    with arnia.index_signal.asking():
+        assert await lag_after("f") == 0
 
 
-async def test_while_somebody_publishes_it_is_brought_in_by_and_by(
+async def test_while_somebody_publishes_it_is_counted_in_small_windows(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    portions: list[int | None] = []
-    really = ExposureWriter.refresh
+    windows: list[int | None] = []
+    refresh = ExposureWriter.refresh
 
-    async def noted(self: ExposureWriter, most: int | None = None) -> int:
-        portions.append(most)
-        return await really(self, most)
+    async def noted(self: ExposureWriter, max_changes: int | None = None) -> int:
+        windows.append(max_changes)
+        return await refresh(self, max_changes)
 
     monkeypatch.setattr(ExposureWriter, "refresh", noted)
-    monkeypatch.setattr(exposure, "FEW", 1)
-    monkeypatch.setattr(exposure, "RESTS", 0)
-    monkeypatch.setattr(exposure, "QUIET", 3_600.0)
-    keeping = exposure.IndexRefresher()
-    for quiet in (False, True):
-        if quiet:
-            monkeypatch.setattr(exposure, "QUIET", 0.0)
+    monkeypatch.setattr(exposure_index, "SMALL_WINDOW", 1)
+    monkeypatch.setattr(exposure_index, "REST_RATIO", 0)
+    monkeypatch.setattr(exposure_index, "QUIET_SECONDS", 3_600.0)
+    refresher = IndexRefresher()
+
+    async def more(name: str) -> None:
         for number in range(3):
-            await publish(arnia, "deployment", f"{quiet}{number}".lower(), running())
+            await publish(arnia, "deployment", f"{name}{number}", running())
         await arnia.notifier.refresh()
-        await keeping.keep_up(arnia)
-    assert portions == [1, 1, 1, None]
+
+    await more("a")
+    await refresher.refresh(arnia)
+    assert windows == [1, 1, 1]
+    await more("b")
+    with arnia.index_signal.asking():
+        await refresher.refresh(arnia)
+    assert windows[3:] == [None], "a question waits"
+    monkeypatch.setattr(exposure_index, "QUIET_SECONDS", 0.0)
+    await more("c")
+    await refresher.refresh(arnia)
+    assert windows[4:] == [None], "nobody publishes"
 
 
 async def test_others_have_their_turn_while_it_is_brought_in(
@@ -224,19 +225,19 @@ async def test_others_have_their_turn_while_it_is_brought_in(
         nonlocal turns
         turns += 1
 
-    monkeypatch.setattr("federation.store.exposure.AT_ONCE", 2)
-    monkeypatch.setattr("federation.store.exposure.asyncio.sleep", sleep)
+    monkeypatch.setattr("federation.store.exposure_index.TURN_DEPLOYMENTS", 2)
+    monkeypatch.setattr("federation.store.exposure_index.asyncio.sleep", sleep)
     async with arnia.store.write() as tx:
         await tx.exposure.refresh()
     assert turns >= 4, "two for what is read, two for what it adds"
 
 
 def test_documents_are_read_in_slices_of_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("federation.store.exposure.WINDOW_BYTES", 10)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW_BYTES", 10)
 
     def sliced(*sizes: int | None) -> list[list[str]]:
         rows = [("o", str(n), size) for n, size in enumerate(sizes)]
-        return [[key for _, key in names] for names in _sliced(rows)]
+        return [[key for _, key in names] for names in _by_size(rows)]
 
     assert sliced() == []
     assert sliced(4, 6) == [["0", "1"]]
@@ -247,8 +248,8 @@ def test_documents_are_read_in_slices_of_a_size(monkeypatch: pytest.MonkeyPatch)
 
 def test_numbers_are_bodies_of_the_register_or_below_zero_others() -> None:
     found = covering([0, 3, -1, -3])
-    assert (found.tokens, found.others) == (0b1001, 0b101)
-    assert (covering([]).tokens, covering([]).others) == (0, 0)
+    assert (found.tokens, found.elsewhere) == (0b1001, 0b101)
+    assert (covering([]).tokens, covering([]).elsewhere) == (0, 0)
 
 
 # How old each part is
@@ -276,7 +277,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         ("recia", "public"): Shown("diverged", 1_000), ("arnia", "public"): Shown("diverged", 1_000),
     }  # fmt: skip
     monkeypatch.setattr(
-        exposure, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
+        copy_ages, "feed_view", lambda place, _copy, _now: states[place.origin, place.audience]
     )
     every = {FeedName(*name): object() for name in states}
     monkeypatch.setattr("federation.store.copies.CopiesReader.all", _answering(every))
@@ -319,7 +320,7 @@ async def test_a_version_is_noted_as_it_was_found_and_when(arnia: Node) -> None:
     await publish(arnia, "deployment", "one", running("10.0.17"))
 
     async def noted(**said: Any) -> tuple[Any, ...]:
-        await exposure.set_version(arnia, NewVersion(**said), "arnia", "one", by=OWN)
+        await deployments.set_version(arnia, NewVersion(**said), "arnia", "one", by=OWN)
         found = await content_of(arnia)
         return (
             found["revision"], found.get("version"), found["version_state"], found["version_as_of"][:16]
@@ -348,12 +349,12 @@ async def test_a_version_is_noted_of_ones_own_deployments_that_are_there(arnia: 
     await copy(arnia, "deployment", "megalis/a", running())
     new = NewVersion(version="1")
     with pytest.raises(NotTheWriter):
-        await exposure.set_version(arnia, new, "megalis", "a", by=OWN)
+        await deployments.set_version(arnia, new, "megalis", "a", by=OWN)
     with pytest.raises(NotFound):
-        await exposure.set_version(arnia, new, "arnia", "none", by=OWN)
+        await deployments.set_version(arnia, new, "arnia", "none", by=OWN)
     await records.retract(arnia, Deployment, "arnia", "one", by=OWN)
     with pytest.raises(Retracted):
-        await exposure.set_version(arnia, new, "arnia", "one", by=OWN)
+        await deployments.set_version(arnia, new, "arnia", "one", by=OWN)
 
 
 async def test_an_incident_that_names_nothing_that_is_here_hits_nobody(arnia: Node) -> None:

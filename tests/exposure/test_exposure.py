@@ -11,10 +11,11 @@ import pytest
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.errors import NotFound, Retracted
-from federation.domain.exposure.totals import CopyAge
+from federation.domain.exposure.answers import CopyAge, IncidentExposure
 from federation.domain.territories.bodies import bodies as register
 from federation.domain.visibility import itself
-from federation.node import exposure, records
+from federation.node import exposure, exposure_index, exposure_statements, records
+from federation.node import peers as node_peers
 from federation.node.node import Node
 from tests.domain.builders import a_statement, an_incident
 from tests.exposure.deployments import (
@@ -220,12 +221,12 @@ async def test_a_flood_of_statements_of_one_operator_hides_nobody_elses_answer(
         )  # fmt: skip
     for number in range(9):
         await copy(arnia, "statement", f"maximilien/s{number}", a_statement(incident="arnia/cve"))
-    monkeypatch.setattr(exposure, "LONGEST_PAGE", 2)
-    monkeypatch.setattr(exposure, "MOST_SAID", 4)
+    monkeypatch.setattr(exposure_statements, "MAX_PAGE", 2)
+    monkeypatch.setattr(exposure_statements, "MAX_STATEMENTS", 4)
     found = await hits(arnia)
     assert (found["megalis"].answer, found["recia"].answer) == ("fixed", "fixed")
     # Without being asked for by name they would not be among the newest.
-    monkeypatch.setattr(exposure, "MOST_ASKED_FOR", 1)
+    monkeypatch.setattr(exposure_statements, "MAX_ROUNDS", 1)
     found = await hits(arnia)
     assert (found["megalis"].answer, found["recia"].answer) == (None, None)
 
@@ -303,7 +304,7 @@ async def test_a_withdrawn_incident_leaves_what_was_answered_and_nothing_to_look
         0,
     )
     assert (await hits(arnia))["arnia"].deployments == ()
-    assert await exposure.bodies_of_incident(arnia, "arnia", "cve", by=itself("arnia")) == []
+    assert (await exposure.bodies_of_incident(arnia, "arnia", "cve", by=itself("arnia")))[0] == ()
     assert (await exposure.of_own(arnia, by=itself("arnia")))[0].incidents == ()
 
 
@@ -402,12 +403,12 @@ async def test_groups_brought_in_bit_by_bit_are_those_brought_in_at_once(
             version = chance.choice(("10.0.1", "10.0.17", "10.0.18", None))
             await publish(arnia, "deployment", key, running(version, coverage))
         if number % 7 == 0:
-            await exposure.refresh_index(arnia)
+            await exposure_index.refresh(arnia)
     step_by_step = _without_time(await told(arnia))
     async with arnia.store.write() as tx:
         await tx.exposure._session.connection.execute("UPDATE exposure SET arrival = 0, register = 'another'")
-    monkeypatch.setattr("federation.store.exposure.WINDOW", 9)
-    monkeypatch.setattr("federation.store.exposure.WINDOW_BYTES", 2_000)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW", 9)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW_BYTES", 2_000)
     assert _without_time(await told(arnia)) == step_by_step
     async with arnia.store.read() as tx:
         groups = await tx.exposure.of_solutions([GLPI], visible_to=itself("arnia"))
@@ -430,12 +431,12 @@ async def test_groups_are_begun_anew_when_a_withdrawal_may_have_been_missed(
         await publish(arnia, "deployment", f"d{number}", running())
     async with arnia.store.write() as tx:
         await tx.exposure._session.connection.execute("UPDATE node SET arrivals_from = arrival - 1")
-    monkeypatch.setattr("federation.store.exposure.WINDOW", 2)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW", 2)
     found = await hits(arnia)
     assert {name: hit.affected.deployments for name, hit in found.items()} == {"arnia": 9, "megalis": 1}
     # It comes to its end, although it passes what no withdrawal is kept of, and is not begun again.
     async with arnia.store.read() as reading:
-        assert await reading.exposure.lag() == 0
+        assert (await reading.exposure.index_state()).lag == 0
     # That withdrawals were dropped which had been seen is no reason to.
     async with arnia.store.write() as tx:
         await tx.exposure._session.connection.execute(
@@ -450,9 +451,9 @@ async def test_groups_are_begun_anew_when_a_withdrawal_may_have_been_missed(
     assert (await told(arnia)).total.affected.counted == 0
 
 
-def _without_time(answer: exposure.IncidentExposure) -> dict[str, Any]:
+def _without_time(answer: IncidentExposure) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(answer)
-    return {name: value for name, value in found.items() if name != "as_of"}
+    return {name: value for name, value in found.items() if name not in ("as_of", "current_through")}
 
 
 async def _is_there(node: Node, key: str) -> bool:
@@ -495,9 +496,8 @@ async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
     assert (await hits(arnia))["megalis"].affected.deployments + (await hits(arnia))[
         "megalis"
     ].cleared.deployments == 2
-    from federation.node import peers
 
-    await peers.accept_disconnect(arnia, "megalis")
+    await node_peers.accept_disconnect(arnia, "megalis")
     left = (await hits(arnia))["megalis"]
     assert left.copy.state == "left"
     assert (left.affected.deployments, left.answer) == (1, "known_affected")
@@ -548,5 +548,5 @@ async def test_whom_to_call_are_the_bodies_that_are_hit(arnia: Node) -> None:
     await cve(arnia)
     await publish(arnia, "deployment", "one", running("10.0.17", bodies(CHALON, MACON)))
     await publish(arnia, "deployment", "two", running("10.0.18", bodies(DIJON)))
-    found = await exposure.bodies_of_incident(arnia, "arnia", "cve", by=itself("arnia"))
+    found, _ = await exposure.bodies_of_incident(arnia, "arnia", "cve", by=itself("arnia"))
     assert [body.siren for body in found] == [CHALON, MACON]

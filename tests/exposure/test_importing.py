@@ -481,8 +481,8 @@ async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: 
 async def test_the_command_tells_each_line_by_its_number_and_goes_on_after_what_it_cannot_read(
     arnia: Node, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "LONGEST", 2_000)
-    monkeypatch.setattr("federation.domain.formats.advisory.MAX_ADVISORY", 1_998)
+    monkeypatch.setattr(command, "MAX_READ_BYTES", 2_000)
+    monkeypatch.setattr("federation.domain.formats.advisory.MAX_ADVISORY_BYTES", 1_998)
     await publish(arnia, "solution", "glpi", a_solution(**GLPI))
     fine = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
     (tmp_path / "a.json").write_bytes(b"\n\n" + fine[0] + b"\r\n\n" + fine[1] + b"\n")

@@ -10,7 +10,7 @@ import pytest
 from federation.domain.content.solution import Solution
 from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION, LinkedSolution, NamedBy
 from federation.domain.visibility import Caller, anonymous, itself
-from federation.node import exposure, linkage, peers, records
+from federation.node import exposure, exposure_index, linkage, peers, records
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_group, a_solution, a_statement, an_incident
 from tests.exposure.deployments import (
@@ -218,9 +218,9 @@ async def test_a_flood_of_solutions_of_one_operator_leaves_the_others_in_and_is_
     assert (await told(arnia)).more_linked_solutions
     for number in range(100, 200):
         await copy(arnia, "solution", f"aaa/x{number}", a_solution(repository=REPOSITORY))
-    await exposure.refresh_index(arnia)
+    await exposure_index.refresh(arnia)
     async with arnia.store.read() as tx:
-        found = await tx.exposure.naming([REPOSITORY], visible_to=itself("arnia"))
+        found = await tx.linkage.solutions_naming([REPOSITORY], visible_to=itself("arnia"))
     assert len(found[REPOSITORY]) == MAX_LINKS_PER_SOLUTION + 1 + 2, "no more is read, however many there are"
 
 
@@ -275,7 +275,7 @@ async def test_what_changes_in_the_record_of_a_solution_changes_who_is_hit(
     assert left is None, "what is not public of an operator that leaves is dropped"
     assert await reached(arnia) == {"arnia": (1, 0)}
     async with arnia.store.read() as tx:
-        assert await tx.exposure.identified([OTHER], visible_to=itself("arnia")) == {}
+        assert await tx.linkage.identifiers_of([OTHER], visible_to=itself("arnia")) == {}
 
 
 async def test_brought_in_anew_it_is_what_it_was(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,12 +286,12 @@ async def test_brought_in_anew_it_is_what_it_was(arnia: Node, monkeypatch: pytes
             "UPDATE exposure SET register = '';"
             " UPDATE solution_identifiers SET key = 'stray' WHERE origin = 'arnia'"
         )
-    monkeypatch.setattr("federation.store.exposure.WINDOW", 2)
-    monkeypatch.setattr("federation.store.exposure.WINDOW_BYTES", 100)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW", 2)
+    monkeypatch.setattr("federation.store.exposure_index.WINDOW_BYTES", 100)
     assert (await told(arnia)).linked_solutions == before
     assert len(before) == 1
     async with arnia.store.read() as tx:
-        assert await tx.exposure.identified(["arnia/stray"], visible_to=itself("arnia")) == {}
+        assert await tx.linkage.identifiers_of(["arnia/stray"], visible_to=itself("arnia")) == {}
 
 
 async def test_a_service_that_is_down_is_not_down_elsewhere_and_broken_software_is_broken(
@@ -333,7 +333,7 @@ async def test_mine_are_the_incidents_that_hit_the_same_software_under_another_k
     assert line.incident.id == "megalis/cve"
     assert [(one.id, one.named) for one in line.exposure.deployments] == [("arnia/one", OTHER)]
     assert [(one.solution, one.named) for one in line.linked_solutions] == [(GLPI, OTHER)]
-    bodies_hit = await exposure.bodies_of_incident(arnia, "megalis", "cve", by=itself("arnia"))
+    bodies_hit, _ = await exposure.bodies_of_incident(arnia, "megalis", "cve", by=itself("arnia"))
     assert [body.siren for body in bodies_hit] == [CHALON]
     await copy(arnia, "solution", OTHER, None, revision=2)
     assert (await exposure.of_own(arnia, by=itself("arnia")))[0].incidents == ()

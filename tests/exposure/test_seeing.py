@@ -85,6 +85,7 @@ async def answers(world: World, caller: str) -> dict[str, Any]:
         answer = await world.callers[caller].get(route)
         told = answer.json()
         told.pop("as_of", None)
+        told.pop("current_through", None)
         for one in told.get("operators", ()):
             one["copy"]["age_seconds"] = None
         found[route] = (answer.status_code, told)

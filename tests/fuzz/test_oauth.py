@@ -17,7 +17,7 @@ from joserfc import jws
 
 from federation.api import caller, guard, oauth
 from federation.domain.errors import Unauthenticated
-from federation.node import keys, peers
+from federation.node import invitations, keys, peers
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
@@ -121,7 +121,7 @@ def invitations_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 
 def ids_unchecked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(peers, "refuse", lambda *_: None)
+    patch.setattr(invitations, "refuse_conflict", lambda *_: None)
 
 
 def scopes_unchecked(patch: pytest.MonkeyPatch) -> None:

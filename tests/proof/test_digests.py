@@ -26,9 +26,9 @@ from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, feeds, records
+from federation.node.key_rotation import rotate
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
-from federation.node.peers import rotate
 from federation.server import maintenance
 from federation.store.checkpoints import CheckpointsWriter
 from tests.domain.builders import a_solution
@@ -330,7 +330,7 @@ async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(
             return asked[-1]
 
     class Busy:
-        watch = Watch()
+        notifier = Watch()
 
     monkeypatch.setattr(maintenance, "SIGN_AT_LATEST_SECONDS", 0.05)
     began = time.monotonic()

@@ -23,8 +23,8 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Forged, NotFound, Refused
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, edits, epochs, records, retention
-from federation.node import peers as node_peers
+from federation.node import checkpoints, edits, epochs, key_rotation, retention
+from federation.node import records as node_records
 from federation.node.edits import Retract
 from federation.node.keys import Keyring
 from federation.node.node import Node
@@ -182,7 +182,7 @@ class World:
         await self.write(
             operator,
             f"publish {key} {draft.tlp}",
-            lambda node: records.publish(node, Solution, draft, operator, key, by=itself(operator)),
+            lambda node: node_records.publish(node, Solution, draft, operator, key, by=itself(operator)),
         )
 
     async def bulk(self, operator: str) -> None:
@@ -190,7 +190,7 @@ class World:
         await self.write(
             operator,
             f"bulk of {len(drafts)}",
-            lambda node: records.upload(node, Solution, drafts, by=itself(operator)),
+            lambda node: node_records.upload(node, Solution, drafts, by=itself(operator)),
         )
 
     async def retract(self, operator: str) -> None:
@@ -198,7 +198,7 @@ class World:
         await self.write(
             operator,
             f"retract {key}",
-            lambda node: records.retract(node, Solution, operator, key, by=itself(operator)),
+            lambda node: node_records.retract(node, Solution, operator, key, by=itself(operator)),
         )
 
     async def retract_many(self, operator: str) -> None:
@@ -223,7 +223,7 @@ class World:
         await self.write(
             operator,
             f"move {key} to {tlp} {audience or ''}",
-            lambda node: records.patch(node, Solution, patch, operator, key, by=itself(operator)),
+            lambda node: node_records.patch(node, Solution, patch, operator, key, by=itself(operator)),
         )
 
     async def group(self, operator: str, name: str | None = None) -> None:
@@ -235,7 +235,7 @@ class World:
         await self.write(
             operator,
             f"group {name}: {' '.join(members)}",
-            lambda node: records.publish(node, Group, draft, operator, name, by=itself(operator)),
+            lambda node: node_records.publish(node, Group, draft, operator, name, by=itself(operator)),
         )
 
     async def disband(self, operator: str) -> None:
@@ -243,7 +243,7 @@ class World:
         await self.write(
             operator,
             f"disband {name}",
-            lambda node: records.retract(node, Group, operator, name, by=itself(operator)),
+            lambda node: node_records.retract(node, Group, operator, name, by=itself(operator)),
         )
 
     async def write(self, operator: str, what: str, act: Callable[[Node], Awaitable[Any]]) -> None:
@@ -386,7 +386,7 @@ class World:
         self.counts["new key"] += 1
         self.say(f"{operator}: new key")
         with suppress(Refused):
-            await node_peers.rotate(
+            await key_rotation.rotate(
                 self.nodes[operator], after=timedelta(seconds=self.chance.choice((1, 700)))
             )
 
@@ -499,8 +499,8 @@ async def a_world(
         for patch in (
             mock.patch.object(repair, "PAUSE", 0),
             mock.patch.object(peer_client, "SLICE", 3),
-            mock.patch.object(federation.domain.checkpoint, "MOST_REMOVED", BRAKE),
-            mock.patch.object(checkpoints, "mint_epoch", world.mint_epoch),
+            mock.patch.object(federation.domain.checkpoint, "MAX_REMOVED", BRAKE),
+            mock.patch.object(epochs, "mint_epoch", world.mint_epoch),
         ):
             stack.enter_context(patch)
         await world.begin()

@@ -16,15 +16,16 @@ from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.query import SORTS, read_query
 from federation.domain.visibility import Caller, anonymous, itself
-from federation.node import exposure, records
+from federation.node import exposure_index, records
 from federation.store import checkpoints as store_digests
 from federation.store import entries, lists, pools, pulled_records, record_writes
 from federation.store import feeds as store_feeds
 from federation.store import records as store_records
 from federation.store.column_stats import ColumnStats
 from federation.store.entries import EntriesReader
-from federation.store.exposure import ExposureWriter
+from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader
+from federation.store.linkage import LinkageReader
 from federation.store.list_filters import Shape, filter_values, page_values
 from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
 from federation.store.pulled_records import PulledRecordsWriter
@@ -331,7 +332,7 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
     full: str, explaining: Explaining
 ) -> None:
     async with a_node("recia", full) as node:
-        await exposure.refresh_index(node, within=60)
+        await exposure_index.refresh(node)
         async with looking(full) as look:
             await look.execute("ANALYZE deployed, deployed_groups")
         await publish(node, "deployment", "d00010", a_deployment(version="10.10"), tlp="CLEAR")
@@ -344,7 +345,7 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
         await writer.covering([group.id for group in groups], visible_to=caller)
         singles = await writer.singles(["recia/d00010", "recia/d00020"], visible_to=caller)
         await writer.covering_without(singles, visible_to=caller)
-        await writer.listed([group.id for group in groups[:5]], 100, visible_to=caller)
+        await writer.list_deployments([group.id for group in groups[:5]], 100, visible_to=caller)
     explaining.found_by_index()
 
 
@@ -352,7 +353,7 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
     full: str, explaining: Explaining
 ) -> None:
     async with a_node("recia", full) as node, looking(full) as look:
-        await exposure.refresh_index(node, within=60)
+        await exposure_index.refresh(node)
         await look.execute(
             "INSERT INTO solution_identifiers (origin, key, identifier, audience)"
             " SELECT 'op' || n % 3, 's' || n, 'https://forge/' || n % 7, 'public'"
@@ -361,12 +362,12 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
         await look.execute("ANALYZE solution_identifiers")
         try:
             await publish(node, "solution", "glpi", a_solution(repository="https://forge/1"))
-            writer = ExposureWriter(Session(explaining))
-            assert await writer.refresh() == 0
+            assert await ExposureWriter(Session(explaining)).refresh() == 0
+            linkage = LinkageReader(Session(explaining))
             for caller in CALLERS.values():
-                said = await writer.identified(["recia/glpi", "op1/s1"], visible_to=caller)
+                said = await linkage.identifiers_of(["recia/glpi", "op1/s1"], visible_to=caller)
                 assert said == {"recia/glpi": ("https://forge/1",), "op1/s1": ("https://forge/1",)}
-                found = await writer.naming(["https://forge/1", "recia/glpi"], visible_to=caller)
+                found = await linkage.solutions_naming(["https://forge/1", "recia/glpi"], visible_to=caller)
                 assert len(found["https://forge/1"]) == 3 * (MAX_LINKS_PER_SOLUTION + 1) + 1
             explaining.found_by_index()
         finally:

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, MetaData, Text
 from federation.domain.errors import CommandFailed
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
-from federation.node import exposure
+from federation.node import exposure_index
 from federation.store import schema
 from federation.store.database import open_store
 from federation.store.tables import metadata
@@ -163,14 +163,14 @@ async def test_an_upgrade_brings_in_anew_what_exposure_is_told_from(
     await schema.migrate(fresh, "arnia")
     async with a_node("arnia", fresh) as node:
         async with node.store.read() as tx:
-            assert await tx.exposure.lag()
+            assert (await tx.exposure.index_state()).lag
         await publish(node, "solution", "glpi", a_solution(repository="https://forge.test/glpi"))
         await publish(node, "deployment", "one", a_deployment())
-        await exposure.refresh_index(node)
+        await exposure_index.refresh(node)
         async with node.store.read() as tx:
             (group,) = await tx.exposure.of_solutions(["arnia/glpi"], visible_to=itself("arnia"))
             assert group.deployments == 1
-            assert await tx.exposure.identified(["arnia/glpi"], visible_to=itself("arnia"))
+            assert await tx.linkage.identifiers_of(["arnia/glpi"], visible_to=itself("arnia"))
 
 
 async def test_a_server_that_is_too_old_is_refused(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from federation.domain.invitation import (
     fingerprint,
 )
 from federation.domain.peer import IntroducedPeer, Peer, PeerState
-from federation.node import peers
+from federation.node import invitations, key_rotation, peers
 from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
 from tests.api.http_client import NextDoor
@@ -109,7 +109,7 @@ def outside(arnia: Node) -> Next:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ``NOW``, and stays so, for whoever asks what time it is by the second."""
-    monkeypatch.setattr("federation.node.peers.time.time", lambda: float(NOW))
+    monkeypatch.setattr("federation.node.invitations.time.time", lambda: float(NOW))
 
 
 async def peer(node: Node, operator: str = "megalis") -> Peer | None:
@@ -136,7 +136,7 @@ def is_nudged(node: Node) -> bool:
 
 
 async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia: Node) -> None:
-    made = await peers.invite(arnia, "for Megalis", by="client-erp")
+    made = await invitations.invite(arnia, "for Megalis", by="client-erp")
     assert (made.url, made.thumbprint) == (arnia.url, arnia.keyring.kid)
     async with arnia.store.read() as tx:
         rows = await tx.peers._session.connection.fetch("SELECT * FROM invitations")
@@ -145,7 +145,7 @@ async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia
     assert (row["note"], row["private"]) == ("for Megalis", False)
     assert abs(row["expires_at"] - datetime.now(UTC) - HOLDS) < timedelta(minutes=5)
     assert await noted(arnia) == [("peer.invited", "client-erp", "for Megalis")]
-    await peers.invite(arnia, "", private=True)
+    await invitations.invite(arnia, "", private=True)
     async with arnia.store.read() as tx:
         assert (
             await tx.peers._session.connection.fetchval("SELECT count(*) FROM invitations WHERE private") == 1
@@ -156,10 +156,10 @@ async def test_an_invitation_names_us_and_is_kept_as_a_hash_for_three_days(arnia
 @pytest.mark.parametrize("note", ["x" * 201, "a\nb", "\x07", "x" * 200 + "\n"])
 async def test_a_note_is_short_and_printable(arnia: Node, note: str) -> None:
     with pytest.raises(Invalid, match="at most 200 printable"):
-        await peers.invite(arnia, note)
+        await invitations.invite(arnia, note)
     assert await noted(arnia) == []
     for good in ("x" * 200, "", "pour Mégalis, n° 1"):
-        await peers.invite(arnia, good)
+        await invitations.invite(arnia, good)
 
 
 # Joining, as the newcomer
@@ -172,7 +172,7 @@ def invitation(outside: Next, **changes: str) -> Invitation:
 
 @pytest.mark.usefixtures("clock")
 async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: Node, outside: Next) -> None:
-    found = await peers.join(arnia, invitation(outside))
+    found = await invitations.join(arnia, invitation(outside))
     stored = await peer(arnia)
     assert stored is not None
     assert found == msgspec.structs.replace(stored, added_at=found.added_at)
@@ -189,7 +189,7 @@ async def test_who_joins_shows_its_keys_and_knows_the_inviter_as_pending(arnia: 
         "invitation": fingerprint("s" * 43).hex(),
     }  # fmt: skip
     assert await noted(arnia) == [("peer.registered", "operator", "megalis")]
-    await peers.join(arnia, invitation(outside), private=True)
+    await invitations.join(arnia, invitation(outside), private=True)
     again = await peer(arnia)
     assert again is not None
     assert again.private
@@ -199,7 +199,7 @@ async def test_an_inviter_with_another_key_is_not_even_asked_to_register_us(
     arnia: Node, outside: Next
 ) -> None:
     with pytest.raises(Unreachable, match="does not have the key that the invitation names"):
-        await peers.join(arnia, invitation(outside, thumbprint=Key().kid))
+        await invitations.join(arnia, invitation(outside, thumbprint=Key().kid))
     assert [asked.split()[0] for asked in outside.asked] == ["introduced"]
     assert await peer(arnia) is None
 
@@ -209,7 +209,7 @@ async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not
 ) -> None:
     await knows(arnia, outside.party)
     with pytest.raises(Conflict, match="is a peer already"):
-        await peers.join(arnia, invitation(outside))
+        await invitations.join(arnia, invitation(outside))
     assert [asked.split()[0] for asked in outside.asked] == ["introduced"]
     assert await noted(arnia) == []
 
@@ -217,7 +217,7 @@ async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not
 async def test_who_became_a_peer_meanwhile_is_not_written_over(arnia: Node, outside: Next) -> None:
     outside.before_answering = lambda: knows(arnia, outside.party)
     with pytest.raises(Conflict, match="is a peer already"):
-        await peers.join(arnia, invitation(outside))
+        await invitations.join(arnia, invitation(outside))
     found = await peer(arnia)
     assert found is not None
     assert found.state == "active"
@@ -245,7 +245,7 @@ async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
     if garbage is not None:
         monkeypatch.setattr(outside, "register", answers)
     with pytest.raises(Unreachable, match=r"cannot be read, or is not its own|is for somebody else"):
-        await peers.join(arnia, invitation(outside))
+        await invitations.join(arnia, invitation(outside))
     assert await peer(arnia) is None
     assert await noted(arnia) == []
 
@@ -257,12 +257,12 @@ async def registered(
     node: Node, party: Party, made: Invitation | None = None, **changes: Any
 ) -> RegistrationAnswer:
     """Let a party register with an invitation of the node's."""
-    made = made or await peers.invite(node, "", private=False)
+    made = made or await invitations.invite(node, "", private=False)
     statement = changes.pop("statement", {})
     body = party.registration(node.url, made.secret, **changes)
     if statement:
         body["software_statement"] = party.statement(node.url, made.secret, **statement)
-    return await peers.register(node, msgspec.convert(body, Registration), made.secret)
+    return await invitations.register(node, msgspec.convert(body, Registration), made.secret)
 
 
 @pytest.mark.usefixtures("clock", "outside")
@@ -289,7 +289,7 @@ async def test_an_invitation_says_whether_the_newcomer_may_be_at_any_address(arn
         await registered(arnia, inside)
     assert refused.value.pointer == "/client_uri"
     assert await peer(arnia) is None
-    await registered(arnia, inside, await peers.invite(arnia, "", private=True))
+    await registered(arnia, inside, await invitations.invite(arnia, "", private=True))
     found = await peer(arnia)
     assert found is not None
     assert found.private
@@ -334,7 +334,7 @@ async def test_a_name_may_be_as_short_and_as_long_as_is_said(arnia: Node, name: 
 async def test_the_proof_is_for_this_inviter_this_invitation_this_url_and_now(
     arnia: Node, statement: dict[str, Any], good: bool
 ) -> None:
-    made = await peers.invite(arnia, "")
+    made = await invitations.invite(arnia, "")
     said = {"iat": NOW, "exp": NOW + 300, **statement}
     if good:
         await registered(arnia, Party("megalis"), made, statement=said)
@@ -348,7 +348,7 @@ async def test_the_proof_is_for_this_inviter_this_invitation_this_url_and_now(
 @pytest.mark.usefixtures("outside")
 async def test_a_proof_is_by_the_key_that_is_kept_and_names_it(arnia: Node) -> None:
     party = Party("megalis")
-    made = await peers.invite(arnia, "")
+    made = await invitations.invite(arnia, "")
     nameless = party.key.jws(
         {"alg": "ES256", "typ": "federation-registration+jwt"},
         json.loads(base64.urlsafe_b64decode(party.statement(arnia.url, made.secret).split(".")[1] + "==")),
@@ -366,7 +366,7 @@ async def test_an_invitation_that_does_not_hold_changes_nothing(arnia: Node) -> 
     with pytest.raises(Unauthenticated, match="the invitation does not hold"):
         await registered(arnia, party, unknown)
     assert await peer(arnia) is None
-    used = await peers.invite(arnia, "")
+    used = await invitations.invite(arnia, "")
     await registered(arnia, party, used)
     with pytest.raises(Unauthenticated, match="the invitation does not hold"):
         await registered(arnia, Party("recia"), used)
@@ -405,28 +405,28 @@ PLACES = {
 
 @pytest.mark.parametrize(("url", "place"), PLACES.items())
 def test_a_url_is_one_place_however_it_is_spelled(url: str, place: Any) -> None:
-    assert peers._place(url) == place
+    assert invitations._normalised_url(url) == place
 
 
 async def test_an_id_and_a_place_are_one_nodes(arnia: Node) -> None:
     megalis, recia = Party("megalis").known("pending"), Party("recia").known()
-    peers.refuse(arnia, megalis, None, ())
-    peers.refuse(arnia, megalis, None, (recia,))
+    invitations.refuse_conflict(arnia, megalis, None, ())
+    invitations.refuse_conflict(arnia, megalis, None, (recia,))
     for state in ("pending", "left"):
         known = msgspec.structs.replace(megalis, state=state)
-        peers.refuse(arnia, megalis, known, (known, recia))
+        invitations.refuse_conflict(arnia, megalis, known, (known, recia))
     for state in ("active", "suspended"):
         with pytest.raises(Conflict, match="is a peer already"):
-            peers.refuse(arnia, megalis, msgspec.structs.replace(megalis, state=state), ())
+            invitations.refuse_conflict(arnia, megalis, msgspec.structs.replace(megalis, state=state), ())
     with pytest.raises(Conflict, match="bound to another key"):
-        peers.refuse(arnia, megalis, Party("megalis").known("left"), ())
+        invitations.refuse_conflict(arnia, megalis, Party("megalis").known("left"), ())
     with pytest.raises(Conflict, match="the operator of this node"):
-        peers.refuse(arnia, Party("arnia").known("pending"), None, ())
+        invitations.refuse_conflict(arnia, Party("arnia").known("pending"), None, ())
     there = msgspec.structs.replace(recia, url=megalis.url + ":443/")
     with pytest.raises(Conflict, match="the node of another peer"):
-        peers.refuse(arnia, megalis, None, (there,))
+        invitations.refuse_conflict(arnia, megalis, None, (there,))
     with pytest.raises(Conflict, match="is this node"):
-        peers.refuse(arnia, msgspec.structs.replace(megalis, url=f"{arnia.url}:80"), None, ())
+        invitations.refuse_conflict(arnia, msgspec.structs.replace(megalis, url=f"{arnia.url}:80"), None, ())
 
 
 async def test_there_is_a_code_while_there_is_something_to_compare(arnia: Node) -> None:
@@ -604,7 +604,7 @@ async def test_a_peer_is_not_forgotten(arnia: Node, state: PeerState) -> None:
 async def test_a_new_key_is_published_for_ten_minutes_before_it_signs(arnia: Node) -> None:
     first, now = arnia.keyring.kid, arnia.clock()
     arnia.clock = lambda: now
-    key = await peers.rotate(arnia, by="client-erp")
+    key = await key_rotation.rotate(arnia, by="client-erp")
     assert key.use_from == now + timedelta(minutes=10)
     assert {one["kid"] for one in arnia.keyring.public()["keys"]} == {first, key.jwk["kid"]}
     assert arnia.keyring.kid == first
@@ -614,9 +614,9 @@ async def test_a_new_key_is_published_for_ten_minutes_before_it_signs(arnia: Nod
     assert entry.detail == {"from": first}
     arnia.clock = lambda: key.use_from - timedelta(microseconds=1)
     with pytest.raises(Conflict, match="does not sign yet"):
-        await peers.rotate(arnia)
+        await key_rotation.rotate(arnia)
     arnia.clock = lambda: key.use_from
-    await peers.rotate(arnia)
+    await key_rotation.rotate(arnia)
     assert (await entries(arnia))[-1].actor == "operator"
 
 
@@ -627,15 +627,15 @@ async def test_a_key_is_endorsed_by_the_one_that_signs_whichever_process_made_th
 
     async with a_node("arnia", dsn) as other:
         first = arnia.keyring.kid
-        second = await peers.rotate(other, after=timedelta(0))
-        third = await peers.rotate(arnia, after=timedelta(0))
+        second = await key_rotation.rotate(other, after=timedelta(0))
+        third = await key_rotation.rotate(arnia, after=timedelta(0))
         assert (await entries(arnia))[-1].detail == {"from": second.jwk["kid"]}
         told = arnia.keyring.public()
     assert trusted_keys({second.jwk["kid"]}, told, "arnia")["keys"][0]["kid"] == third.jwk["kid"]
     assert third.jwk["kid"] in {key["kid"] for key in trusted_keys({first}, told, "arnia")["keys"]}
 
 
-@pytest.mark.parametrize("verb", [peers.rotate, peers.replace_key])
+@pytest.mark.parametrize("verb", [key_rotation.rotate, key_rotation.replace_key])
 async def test_keys_are_changed_one_after_the_other(arnia: Node, verb: Any) -> None:
     """By hand: somebody holds the keys, and who comes second waits for it."""
     holding = await begun(arnia.store)
@@ -651,7 +651,7 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
     first = arnia.keyring.kid
     now = arnia.clock()
     arnia.clock = lambda: now
-    key = await peers.replace_key(arnia, by="client-erp")
+    key = await key_rotation.replace_key(arnia, by="client-erp")
     assert key.use_from == now
     assert arnia.keyring.kid == key.jwk["kid"] != first
     assert [one["kid"] for one in arnia.keyring.public()["keys"]] == [key.jwk["kid"]]
@@ -662,17 +662,17 @@ async def test_a_key_that_leaked_is_replaced_at_once_and_holds_nothing_any_more(
         kept = {one.jwk["kid"]: one for one in await tx.keys.all()}
     assert kept[first].retired
     assert "d" not in kept[first].jwk
-    await peers.replace_key(arnia)
+    await key_rotation.replace_key(arnia)
     assert (await entries(arnia))[-1].actor == "operator"
 
 
 async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Node) -> None:
-    await peers.rotate(arnia, after=timedelta(minutes=1))
+    await key_rotation.rotate(arnia, after=timedelta(minutes=1))
     async with arnia.store.read() as tx:
         newer, older = await tx.keys.all()
     for after, retired in ((-1, 0), (0, 1), (1, 0)):
         arnia.clock = lambda after=after: newer.use_from + timedelta(minutes=10, microseconds=after)  # type: ignore[misc]
-        assert await peers.retire_keys(arnia) == retired
+        assert await key_rotation.retire_keys(arnia) == retired
     async with arnia.store.read() as tx:
         assert [key.retired for key in await tx.keys.all()] == [False, True]
     assert older.jwk["kid"] != newer.jwk["kid"]
@@ -682,7 +682,7 @@ async def test_a_key_is_kept_for_ten_minutes_after_its_last_signature(arnia: Nod
 
 
 async def follows(node: Node, outside: Next, kid: str | None = None) -> Peer:
-    found = await peers.reread_keys(node, "megalis", kid=kid)
+    found = await key_rotation.reread_keys(node, "megalis", kid=kid)
     assert found is not None
     return found
 
@@ -720,14 +720,14 @@ async def test_a_peer_is_asked_for_its_keys_once_a_minute(arnia: Node, outside: 
 async def test_only_of_a_peer_are_keys_read(arnia: Node, outside: Next, state: PeerState) -> None:
     await knows(arnia, outside.party, state)
     assert (await follows(arnia, outside, "x")).state == state
-    assert await peers.reread_keys(arnia, "nobody") is None
+    assert await key_rotation.reread_keys(arnia, "nobody") is None
     assert outside.asked == []
 
 
 async def test_a_key_set_that_is_another_nodes_or_cannot_be_had_changes_nothing(
     arnia: Node, outside: Next, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(0))
+    monkeypatch.setattr(key_rotation, "MIN_KEY_READ_INTERVAL", timedelta(0))
     old, new = await knows(arnia, outside.party), Key()
     good = msgspec.structs.replace(
         outside.told, jwks={"keys": [new.public], "succession": [old.endorsement(old.key, new)]}
@@ -768,7 +768,7 @@ async def test_keys_that_come_after_something_else_has_changed_are_not_kept(
         return msgspec.structs.replace(outside.told, jwks=jwks)
 
     monkeypatch.setattr(outside, "introduce", introduce)
-    found = await peers.reread_keys(arnia, "megalis")
+    found = await key_rotation.reread_keys(arnia, "megalis")
     kept = await peer(arnia)
     assert found == kept
     match how:

@@ -15,7 +15,7 @@ import pytest
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
 from federation.domain.invitation import Invitation, code
 from federation.domain.peer import OwnKey, Peer
-from federation.node import peer_views, peers
+from federation.node import invitations, peer_views, peers
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from tests.conftest import Databases, emptied
@@ -32,8 +32,8 @@ class Two:
 
     async def joined(self) -> tuple[Peer, str]:
         """Megalis has joined with an invitation of arnia's; arnia as megalis knows it, and the code."""
-        invitation = await peers.invite(self.arnia, "megalis", private=True)
-        found = await peers.join(self.megalis, invitation, private=True)
+        invitation = await invitations.invite(self.arnia, "megalis", private=True)
+        found = await invitations.join(self.megalis, invitation, private=True)
         return found, peers.code_of(self.megalis, found)
 
     async def active(self) -> None:
@@ -106,16 +106,16 @@ async def test_the_code_alone_does_not_activate_and_a_wrong_one_never_does(two: 
 
 
 async def test_an_invitation_is_for_one_use(two: Two) -> None:
-    invitation = await peers.invite(two.arnia, "", private=True)
+    invitation = await invitations.invite(two.arnia, "", private=True)
     assert [one.note for one in (await peer_views.peers(two.arnia)).invitations] == [""]
-    await peers.join(two.megalis, invitation, private=True)
+    await invitations.join(two.megalis, invitation, private=True)
     assert (await peer_views.peers(two.arnia)).invitations == ()
     async with two.arnia.store.write() as tx:
         await tx.peers.remove("megalis")
     async with two.megalis.store.write() as tx:
         await tx.peers.remove("arnia")
     with pytest.raises(Unreachable, match="the invitation does not hold"):
-        await peers.join(two.megalis, invitation, private=True)
+        await invitations.join(two.megalis, invitation, private=True)
     assert await state(two.arnia, "megalis") is None
     assert await state(two.megalis, "arnia") is None
 
@@ -123,20 +123,20 @@ async def test_an_invitation_is_for_one_use(two: Two) -> None:
 async def test_an_invitation_of_seventy_two_hours_ago_does_not_hold(two: Two) -> None:
     now = two.arnia.clock
     two.arnia.clock = lambda: now() - timedelta(hours=72, seconds=5)
-    old = await peers.invite(two.arnia, "", private=True)
+    old = await invitations.invite(two.arnia, "", private=True)
     with pytest.raises(Unreachable, match="the invitation does not hold"):
-        await peers.join(two.megalis, old, private=True)
+        await invitations.join(two.megalis, old, private=True)
     two.arnia.clock = lambda: now() - timedelta(hours=72) + timedelta(seconds=60)
-    await peers.join(two.megalis, await peers.invite(two.arnia, "", private=True), private=True)
+    await invitations.join(two.megalis, await invitations.invite(two.arnia, "", private=True), private=True)
 
 
 async def test_who_does_not_have_the_key_of_the_invitation_is_not_joined(two: Two) -> None:
-    invitation = await peers.invite(two.arnia, "", private=True)
+    invitation = await invitations.invite(two.arnia, "", private=True)
     other = Invitation(invitation.url, mint_private_key()["kid"], invitation.secret)
     with pytest.raises(Unreachable, match="does not have the key that the invitation names"):
-        await peers.join(two.megalis, other, private=True)
+        await invitations.join(two.megalis, other, private=True)
     assert await state(two.arnia, "megalis") is None
-    await peers.join(two.megalis, invitation, private=True)
+    await invitations.join(two.megalis, invitation, private=True)
 
 
 async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
@@ -148,13 +148,13 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
         stranger, "reload", lambda keys: None
     )  # whenever a key was changed, they are read anew
     for left in (False, True):
-        invitation = await peers.invite(two.arnia, "", private=True)
+        invitation = await invitations.invite(two.arnia, "", private=True)
         two.megalis.keyring, mine = stranger, two.megalis.keyring
         try:
             async with two.megalis.store.write() as tx:
                 await tx.peers.remove("arnia")
             with pytest.raises(Unreachable, match="bound to another key"):
-                await peers.join(two.megalis, invitation, private=True)
+                await invitations.join(two.megalis, invitation, private=True)
         finally:
             two.megalis.keyring = mine
         peer = await known(two.arnia, "megalis")
@@ -163,7 +163,7 @@ async def test_an_operator_s_id_is_bound_to_the_key_it_joined_with(
         assert peer.state == ("left" if left else "active")
         if not left:
             await peers.accept_disconnect(two.arnia, "megalis")
-    found = await peers.join(two.megalis, invitation, private=True)  # (the invitation was not used up)
+    found = await invitations.join(two.megalis, invitation, private=True)  # (the invitation was not used up)
     assert found.operator == "arnia"
     assert await state(two.arnia, "megalis") == "pending"
 
@@ -180,23 +180,23 @@ async def test_a_key_that_was_lost_is_forgotten_by_an_administrator_only_after_l
 
 
 async def test_nobody_joins_itself_or_a_peer_it_has(two: Two) -> None:
-    invitation = await peers.invite(two.arnia, "", private=True)
+    invitation = await invitations.invite(two.arnia, "", private=True)
     with pytest.raises(Conflict, match="operator of this node"):
-        await peers.join(two.arnia, invitation, private=True)
+        await invitations.join(two.arnia, invitation, private=True)
     await two.active()
     with pytest.raises(Conflict, match="arnia is a peer already"):
-        await peers.join(two.megalis, invitation, private=True)
+        await invitations.join(two.megalis, invitation, private=True)
 
 
 async def test_an_address_that_is_not_public_needs_to_be_allowed_on_both_sides(two: Two) -> None:
-    invitation = await peers.invite(two.arnia, "", private=True)
+    invitation = await invitations.invite(two.arnia, "", private=True)
     with pytest.raises(Unreachable, match="not public"):
-        await peers.join(two.megalis, invitation, private=False)
-    closed = await peers.invite(two.arnia, "", private=False)
+        await invitations.join(two.megalis, invitation, private=False)
+    closed = await invitations.invite(two.arnia, "", private=False)
     with pytest.raises(Unreachable, match="not public"):
-        await peers.join(two.megalis, closed, private=True)
+        await invitations.join(two.megalis, closed, private=True)
     assert await state(two.arnia, "megalis") is None
-    await peers.join(two.megalis, invitation, private=True)
+    await invitations.join(two.megalis, invitation, private=True)
 
 
 async def test_leaving_is_told_and_drops_what_was_not_public_on_both_sides(two: Two) -> None:
@@ -275,10 +275,10 @@ async def test_a_registration_says_what_is_wrong_with_it(two: Two) -> None:
     }  # fmt: skip
     for member, wrong in (("operator", "Not an id"), ("client_name", "a\x07b"), ("client_name", "")):
         with pytest.raises(Invalid) as refused:
-            await peers.register(two.arnia, Registration(**{**good, member: wrong}), "secret")
+            await invitations.register(two.arnia, Registration(**{**good, member: wrong}), "secret")
         assert refused.value.pointer == f"/{member}"
     with pytest.raises(Unauthenticated, match="does not prove"):
-        await peers.register(two.arnia, Registration(**good), "secret")
+        await invitations.register(two.arnia, Registration(**good), "secret")
 
 
 def test_a_key_of_its_own_signs_from_its_time_on_and_not_before() -> None:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from federation.domain.errors import Conflict, Unauthenticated, Unreachable
-from federation.node import peers
+from federation.node import key_rotation, peers
 from federation.node.keys import trusted_keys, verify_jwt
 from federation.node.node import Node
 from federation.node.notifier import ChangeNotifier
@@ -104,7 +104,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
     # In life there are ten minutes before a new key signs, and every process sees it in half a second.
     # Here it is half a second, and they look ten times in it.
     monkeypatch.setattr(ChangeNotifier, "IDLE_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(peers, "KEYS_EVERY", timedelta(seconds=0.05))
+    monkeypatch.setattr(key_rotation, "MIN_KEY_READ_INTERVAL", timedelta(seconds=0.05))
     arnia, megalis = nodes["arnia"], nodes["megalis"]
     traffic = Traffic()
     kids, not_used_yet = [arnia.keyring.kid], 0
@@ -123,7 +123,7 @@ async def test_ten_rotations_under_traffic_fail_no_request(
             megalis_on=one_token(megalis, arnia, stack),
         ):
             for _ in range(10):
-                key = await peers.rotate(arnia, after=timedelta(seconds=0.5))
+                key = await key_rotation.rotate(arnia, after=timedelta(seconds=0.5))
                 kids.append(key.jwk["kid"])
                 assert key.jwk["kid"] in {k["kid"] for k in arnia.keyring.public()["keys"]}, "published first"
                 if arnia.keyring.kid == kids[-2]:  # its time may have come already, on a busy machine
@@ -150,13 +150,13 @@ async def test_ten_rotations_under_traffic_fail_no_request(
 
 async def test_a_key_is_retired_when_nothing_rests_on_it_any_more(arnia: Node) -> None:
     first = arnia.keyring.kid
-    await peers.rotate(arnia, after=timedelta(seconds=0))
+    await key_rotation.rotate(arnia, after=timedelta(seconds=0))
     now = arnia.clock
-    assert await peers.retire_keys(arnia) == 0
-    arnia.clock = lambda: now() + peers.KEPT_AFTER - timedelta(seconds=5)
-    assert await peers.retire_keys(arnia) == 0
-    arnia.clock = lambda: now() + peers.KEPT_AFTER + timedelta(seconds=5)
-    assert await peers.retire_keys(arnia) == 1
+    assert await key_rotation.retire_keys(arnia) == 0
+    arnia.clock = lambda: now() + key_rotation.KEEP_AFTER_USE - timedelta(seconds=5)
+    assert await key_rotation.retire_keys(arnia) == 0
+    arnia.clock = lambda: now() + key_rotation.KEEP_AFTER_USE + timedelta(seconds=5)
+    assert await key_rotation.retire_keys(arnia) == 1
     async with arnia.store.read() as tx:
         keys = await tx.keys.all()
     assert [(key.retired, "d" in key.jwk) for key in keys] == [(False, True), (True, False)]
@@ -172,7 +172,7 @@ async def test_a_replaced_key_is_followed_by_nobody_and_nothing_it_signed_holds(
     first = arnia.keyring.kid
     token = arnia.keyring.sign({"iss": "arnia"}, typ="at+jwt")
     assert verify_jwt(token, arnia.keyring.public(), frozenset({"at+jwt"}))
-    made = await peers.replace_key(arnia)
+    made = await key_rotation.replace_key(arnia)
     assert arnia.keyring.kid == made.jwk["kid"] != first
     with pytest.raises(Unauthenticated):
         verify_jwt(token, arnia.keyring.public(), frozenset({"at+jwt"}))
@@ -182,9 +182,9 @@ async def test_a_replaced_key_is_followed_by_nobody_and_nothing_it_signed_holds(
 
 
 async def test_a_rotation_waits_for_the_one_before(arnia: Node) -> None:
-    await peers.rotate(arnia, after=timedelta(seconds=60))
+    await key_rotation.rotate(arnia, after=timedelta(seconds=60))
     with pytest.raises(Conflict, match="does not sign yet"):
-        await peers.rotate(arnia)
+        await key_rotation.rotate(arnia)
 
 
 async def test_ten_suspensions_under_traffic_touch_nobody_else(

@@ -34,7 +34,7 @@ VersionState = Literal["exact", "rolling", "unknown"]
 
 
 class Hosting(Part, frozen=True, kw_only=True):
-    """Where it runs, and in whose hands."""
+    """The place where it runs, and its provider."""
 
     model: Literal[
         "operator", "on-premises", "public-sector-cloud", "private-cloud", "public-cloud", "vendor-saas"
@@ -69,7 +69,7 @@ Coverage = Bodies | Area | Number
 
 
 class PriceBand(Part, frozen=True, kw_only=True):
-    """What it costs bodies of up to so many inhabitants; without a maximum, everybody else."""
+    """A price for bodies of up to so many inhabitants; without a maximum, for all larger ones."""
 
     amount_cents: Cents
     currency: Currency
@@ -79,7 +79,7 @@ class PriceBand(Part, frozen=True, kw_only=True):
 
 
 class Offer(Part, frozen=True, kw_only=True):
-    """Whether and how others may join this deployment."""
+    """An offer to others to join this deployment."""
 
     open: bool
     eligibility: LanguageMap | None = None
@@ -88,7 +88,7 @@ class Offer(Part, frozen=True, kw_only=True):
 
 
 class NewVersion(Dated, frozen=True, kw_only=True):
-    """What a probe or a CI job found running. Without a version it is not known, or changes all the time."""
+    """A version that a probe or a CI job found. Without one it is unknown, or changes all the time."""
 
     moments: ClassVar = ("as_of",)
 

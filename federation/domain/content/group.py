@@ -56,7 +56,7 @@ RESERVED = frozenset({"public", "federation", "private"})
 
 
 def is_group_name(name: str) -> bool:
-    """Whether this can name a group."""
+    """True for a name that a group can have."""
     return re.fullmatch(GROUP_PATTERN, name) is not None and name not in RESERVED
 
 
@@ -64,13 +64,13 @@ MEMBERS_NOTED = 60
 """Members named by one entry of the audit trail: within the longest text that it takes."""
 
 
-def group_changes(was: bytes | None, now: bytes | None) -> Iterator[dict[str, str | int]]:
-    """What became of a group, for the audit trail: its documents before and after, None where there is none.
+def group_changes(old: bytes | None, new: bytes | None) -> Iterator[dict[str, str | int]]:
+    """The change of a group, for the audit trail; of its old and new document None where there is none.
 
     Nothing is cut: many members make several entries.
     """
-    act = "revised" if was and now else "published" if now else "retracted"
-    before, after = _members(was), _members(now)
+    act = "revised" if old and new else "published" if new else "retracted"
+    before, after = _members(old), _members(new)
     added, removed = sorted(after - before), sorted(before - after)
     for start in range(0, max(len(added), len(removed), 1), MEMBERS_NOTED):
         part = slice(start, start + MEMBERS_NOTED)
@@ -82,9 +82,9 @@ def group_changes(was: bytes | None, now: bytes | None) -> Iterator[dict[str, st
         }
 
 
-def members_changed(was: bytes | None, now: bytes | None) -> tuple[frozenset[str], frozenset[str]]:
-    """Who came into a group and who went: its documents before and after, None where there is none."""
-    before, after = _members(was), _members(now)
+def member_changes(old: bytes | None, new: bytes | None) -> tuple[frozenset[str], frozenset[str]]:
+    """The members that came and those that went; of its old and new document None where there is none."""
+    before, after = _members(old), _members(new)
     return after - before, before - after
 
 

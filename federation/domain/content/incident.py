@@ -45,7 +45,7 @@ STATUSES: dict[str, tuple[str, ...]] = {
 
 
 class Affected(Part, frozen=True, kw_only=True):
-    """What is hit: a solution in a range of versions, or deployments by name."""
+    """An affected solution in a range of versions, or affected deployments by name."""
 
     solution: Id | None = None
     range: Annotated[
@@ -53,7 +53,7 @@ class Affected(Part, frozen=True, kw_only=True):
         Meta(
             pattern=r"^vers:[a-z][a-z0-9.-]*/\S+" + END,
             max_length=2_000,
-            description="Versions hit, as a `vers` range.",
+            description="Versions affected, as a `vers` range.",
             examples=["vers:generic/>=10.0.0|<10.0.18"],
         ),
     ] | None = None  # fmt: skip
@@ -68,7 +68,7 @@ class Affected(Part, frozen=True, kw_only=True):
 
 
 class Remediation(Part, frozen=True, kw_only=True):
-    """What can be done (categories of CSAF 2.0, 3.2.3.12.1)."""
+    """A remedy (categories of CSAF 2.0, 3.2.3.12.1)."""
 
     category: Literal["mitigation", "no_fix_planned", "none_available", "vendor_fix", "workaround"]
     text: LanguageMap | None = None
@@ -169,14 +169,14 @@ class Incident(Content, frozen=True, kw_only=True):
 
     def check_after(self, before: dict[str, Any] | None) -> None:
         """The timeline is append-only, and its new lines have a status that this kind of incident has."""
-        kept = before.get("updates", []) if before else []
-        if msgspec.to_builtins(list(self.updates[: len(kept)])) != kept:
+        lines = before.get("updates", []) if before else []
+        if msgspec.to_builtins(list(self.updates[: len(lines)])) != lines:
             raise Invalid(
-                f"the timeline is append-only: its {len(kept)} lines come first, as they are (or leave the"
+                f"the timeline is append-only: its {len(lines)} lines come first, as they are (or leave the"
                 " incident's updates to POST …/updates, and revise the rest by PATCH)",
                 pointer="/content/updates",
             )
-        for number, line in enumerate(self.updates[len(kept) :], len(kept)):
+        for number, line in enumerate(self.updates[len(lines) :], len(lines)):
             if line.status not in STATUSES[self.kind]:
                 raise Invalid(
                     f"{line.status} is not a status of {self.kind}: {', '.join(STATUSES[self.kind])} are",
@@ -205,7 +205,7 @@ class Incident(Content, frozen=True, kw_only=True):
 
 
 class NewUpdate(Dated, frozen=True, kw_only=True):
-    """What is sent to append to the timeline of an incident; the node notes the time if none is given."""
+    """A line to append to the timeline of an incident; the node notes the time if none is given."""
 
     moments: ClassVar = ("at",)
 

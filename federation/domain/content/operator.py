@@ -19,7 +19,7 @@ from federation.domain.values import (
 
 
 class Operator(Content, frozen=True, kw_only=True):
-    """Who an operator is, where it works, and whom to write to."""
+    """An operator: its name, its territory, and its addresses."""
 
     type: ClassVar = "operator"
     plural: ClassVar = "operators"

@@ -73,7 +73,7 @@ Licence = Annotated[
 
 
 class Package(Part, frozen=True, kw_only=True):
-    """How package and vulnerability databases call it."""
+    """Its name in package and vulnerability databases."""
 
     purl: Annotated[str, Meta(pattern=r"^pkg:[a-z0-9.+-]+/\S+" + END, max_length=500)] | None = None
     cpe: Annotated[str, Meta(pattern=r"^cpe:(2\.3:|/)\S+" + END, max_length=500)] | None = None
@@ -95,7 +95,7 @@ class Release(Dated, frozen=True, kw_only=True):
 
 
 class Ai(Part, frozen=True, kw_only=True):
-    """What an administration must know of an AI system before it uses one (EU 2024/1689)."""
+    """Facts that an administration must know before it uses an AI system (EU 2024/1689)."""
 
     risk_class: Literal["minimal", "limited", "high", "prohibited"] | None = None
     base_models: Annotated[tuple[Line, ...], Meta(max_length=20)] = ()
@@ -118,7 +118,7 @@ class Assurance(Dated, frozen=True, kw_only=True):
 
 
 class Accessibility(Dated, frozen=True, kw_only=True):
-    """How far it can be used by everybody."""
+    """The degree to which people with disabilities can use it."""
 
     moments: ClassVar = ("audited_at",)
 
@@ -187,8 +187,8 @@ def _spdx() -> Licensing:
 
 @cache
 def _names() -> frozenset[str]:
-    known = _spdx().known_symbols
-    return frozenset(known) | {alias for symbol in known.values() for alias in symbol.aliases}
+    symbols = _spdx().known_symbols
+    return frozenset(symbols) | {alias for symbol in symbols.values() for alias in symbol.aliases}
 
 
 def licence_problem(expression: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Whom deployments serve: coverage resolved against the register of communes, a body covered twice once.
+"""Coverage of deployments, resolved against the register of communes: a body covered twice counts once.
 
 Sets of bodies are integers with a bit for each body of the register, so that a union is one operation and
 the deployments of a whole country cost a few of them. An EPCI is a body of its own; the people it serves
@@ -25,25 +25,25 @@ REGIONS = {
 OVERSEAS = {"GP": "971", "MQ": "972", "GF": "973", "RE": "974", "PM": "975", "YT": "976", "BL": "977",
             "MF": "978", "TF": "984", "WF": "986", "PF": "987", "NC": "988"}  # fmt: skip
 """Countries of ISO 3166-1 that are départements or territories of France."""
-OTHERWISE = {"FR-75C": ("75",), "FR-6AE": ("67", "68")}
+SPECIAL_CODES = {"FR-75C": ("75",), "FR-6AE": ("67", "68")}
 """Codes of ISO 3166-2 for one département or several."""
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """What a coverage says, in numbers of the register."""
+    """A coverage in numbers of the register."""
 
     tokens: tuple[int, ...] = ()
     """Bodies by their number, and territories by ``len(bodies())`` and their place in ``territories()``."""
     elsewhere: tuple[str, ...] = ()
     """``scheme:value`` of bodies that are not in the register."""
     counted: int = 0
-    """Bodies that are told as a number."""
+    """Bodies of which only the number is given."""
     areas: int = 0
     """Territories that are not in the register."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """How many are covered: each body once, and each inhabitant once."""
+    """Bodies and inhabitants covered, each of them counted once."""
 
     bodies: int
     """Bodies that are named, or are in a territory that is: communes, epci and others."""
@@ -55,7 +55,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     inhabitants: int
     """People of the communes, and of the communes of groupings that are named."""
     counted: int
-    """Bodies told as a number only, added up; they may be among the others."""
+    """Bodies of which only the number is given, added up; the bodies named may be among them."""
     areas: int
     """Territories that are not in the register, and so are not counted."""
 
@@ -68,28 +68,28 @@ def territories() -> tuple[str, ...]:
 
 
 def resolve(coverage: Coverage) -> Resolved:
-    """What a coverage says, in numbers of the register."""
+    """Resolve a coverage to numbers of the register."""
     match coverage:
         case Number(count=count):
             return Resolved(counted=count)
         case Area(territory=codes):
-            found = [tuple(_places(code)) for code in codes]
+            areas = [tuple(_territory_tokens(code)) for code in codes]
             return Resolved(
-                tokens=tuple(sorted({token for several in found for token in several})),
-                areas=sum(not several for several in found),
+                tokens=tuple(sorted({token for tokens in areas for token in tokens})),
+                areas=sum(not tokens for tokens in areas),
             )
-        case Bodies(beneficiaries=named):
-            tokens, elsewhere = set(), set()
-            for organisation in named:
-                number, name = _known(organisation)
+        case Bodies(beneficiaries=organisations):
+            numbers, elsewhere = set(), set()
+            for organisation in organisations:
+                number, name = _body_number(organisation)
                 if number is None:
                     elsewhere.add(name)
                 else:
-                    tokens.add(number)
-            return Resolved(tokens=tuple(sorted(tokens)), elsewhere=tuple(sorted(elsewhere)))
+                    numbers.add(number)
+            return Resolved(tokens=tuple(sorted(numbers)), elsewhere=tuple(sorted(elsewhere)))
 
 
-def _places(code: str) -> Iterator[int]:
+def _territory_tokens(code: str) -> Iterator[int]:
     """Tokens of a territory; none when the register does not have it."""
     first = len(bodies())
     numbers = _territory_numbers()
@@ -98,8 +98,8 @@ def _places(code: str) -> Iterator[int]:
     elif region := REGIONS.get(code):
         yield first + numbers["region", region]
     else:
-        plain = OVERSEAS.get(code) or code.removeprefix("FR-")
-        for departement in OTHERWISE.get(code, (plain,)):
+        insee = OVERSEAS.get(code) or code.removeprefix("FR-")
+        for departement in SPECIAL_CODES.get(code, (insee,)):
             if (number := numbers.get(("departement", departement))) is not None:
                 yield first + number
 
@@ -114,10 +114,10 @@ def _territory_numbers() -> dict[tuple[str, str], int]:
     }
 
 
-def _known(organisation: Organisation) -> tuple[int | None, str]:
-    """The number of a body in the register, or None and the name it is told apart by."""
+def _body_number(organisation: Organisation) -> tuple[int | None, str]:
+    """The number of a body in the register, or None and the name that distinguishes it."""
     numbers = _numbers()
-    names = [_name(one.scheme, one.value) for one in organisation.identifiers]
+    names = [_name(identifier.scheme, identifier.value) for identifier in organisation.identifiers]
     for name in names:
         if (number := numbers.get(name)) is not None:
             return number, name
@@ -131,20 +131,20 @@ def _name(scheme: str, value: str) -> str:
 
 
 def read_register() -> None:
-    """Have the register at hand. Reading it takes a seventh of a second, once in a process."""
+    """Read the register into memory. It takes a seventh of a second, once in a process."""
     _numbers()
     _territory_numbers()
 
 
 @cache
 def _numbers() -> dict[str, int]:
-    found = {}
+    numbers = {}
     for number, body in enumerate(bodies()):
         if body.siren:
-            found[f"0002:{body.siren}"] = number
+            numbers[f"0002:{body.siren}"] = number
         if body.cog:
-            found[f"cog:{body.cog}"] = number
-    return found
+            numbers[f"cog:{body.cog}"] = number
+    return numbers
 
 
 # Sets of bodies
@@ -152,31 +152,31 @@ def _numbers() -> dict[str, int]:
 
 def bits(numbers: Iterable[int]) -> int:
     """The set of these numbers."""
-    several = tuple(numbers)
+    listed = tuple(numbers)
     # One byte at a time: to set bits of a large integer one by one would copy it for each.
-    found = bytearray((max(several) >> 3) + 1 if several else 0)
-    for number in several:
-        found[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(found, "little")
+    octets = bytearray((max(listed) >> 3) + 1 if listed else 0)
+    for number in listed:
+        octets[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(octets, "little")
 
 
-def members(found: int) -> Iterator[int]:
+def members(set_: int) -> Iterator[int]:
     """The numbers of a set, in order."""
-    size = (found.bit_length() + 7) // 8
-    for place, byte in enumerate(found.to_bytes(size, "little")):
-        if byte:
+    size = (set_.bit_length() + 7) // 8
+    for index, octet in enumerate(set_.to_bytes(size, "little")):
+        if octet:
             for bit in range(8):
-                if byte >> bit & 1:
-                    yield place * 8 + bit
+                if octet >> bit & 1:
+                    yield index * 8 + bit
 
 
 def covered_bodies(tokens: int) -> int:
     """The bodies that tokens stand for: those named, and those of the territories."""
     first = len(bodies())
-    found = tokens & ((1 << first) - 1)
+    covered = tokens & ((1 << first) - 1)
     for territory in members(tokens >> first):
-        found |= _territory(territory)
-    return found
+        covered |= _territory(territory)
+    return covered
 
 
 @cache
@@ -185,22 +185,22 @@ def _territory(number: int) -> int:
     regions = len(set(REGIONS.values()))
     if number == 0:
         return (1 << len(bodies())) - 1
-    place = "region" if number <= regions else "departement"
-    return bits(n for n, body in enumerate(bodies()) if getattr(body, place) == code)
+    member = "region" if number <= regions else "departement"
+    return bits(n for n, body in enumerate(bodies()) if getattr(body, member) == code)
 
 
 def tally(tokens: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> Tally:
-    """Count whom tokens stand for, and what is beside them.
+    """Count the bodies and people of tokens, with those that are not in the register.
 
     The people of a territory are those of its communes: groupings that reach beyond it do not widen it.
     """
-    found = covered_bodies(tokens)
-    communes, epci = (found & mask for mask in _kinds())
+    covered = covered_bodies(tokens)
+    communes, epci = (covered & mask for mask in _kinds())
     people = communes
     for number in members(tokens & _kinds()[1]):
         people |= _communes_of()[number]
     return Tally(
-        bodies=found.bit_count() + others,
+        bodies=covered.bit_count() + others,
         communes=communes.bit_count(),
         epci=epci.bit_count(),
         others=others,
@@ -222,12 +222,12 @@ def _kinds() -> tuple[int, int]:
 def _communes_of() -> dict[int, int]:
     """The communes of each EPCI."""
     numbers = _numbers()
-    found: dict[int, list[int]] = {n: [] for n, body in enumerate(bodies()) if body.kind == "epci"}
+    members_: dict[int, list[int]] = {n: [] for n, body in enumerate(bodies()) if body.kind == "epci"}
     for n, body in enumerate(bodies()):
         for siren in (body.epci, body.ept):
             if siren:
-                found[numbers[f"0002:{siren}"]].append(n)
-    return {epci: bits(communes) for epci, communes in found.items()}
+                members_[numbers[f"0002:{siren}"]].append(n)
+    return {epci: bits(communes) for epci, communes in members_.items()}
 
 
 @cache
@@ -243,7 +243,7 @@ def _populations() -> tuple[int, ...]:
     return tuple(int.from_bytes(plane, "little") for plane in planes)
 
 
-def bodies_of(found: int) -> Iterator[Body]:
+def bodies_of(set_: int) -> Iterator[Body]:
     """The bodies of a set, in the order of the register."""
     register = bodies()
-    return (register[number] for number in members(found))
+    return (register[number] for number in members(set_))

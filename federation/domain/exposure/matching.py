@@ -1,15 +1,15 @@
-"""Whether a deployment's version is hit by an incident: affected, not affected, or unknown with the reason.
+"""Match a deployment's version with an incident: affected, not affected, or unknown with the reason.
 
 Ranges are ``vers`` (the Version Range Specifier of package-url), read through the library ``univers``. The
-library raises classes of many kinds for one cause and orders some versions wrongly, so it is asked only what
-it answers rightly, and where that cannot be told the answer is unknown. Unknown is an answer: it becomes a
+library raises classes of many kinds for one cause and orders some versions wrongly, so it compares only what
+it orders rightly, and where that is not sure the answer is unknown. Unknown is an answer: it becomes a
 question to the operator. Nothing here raises.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from univers.versions import MavenVersion, PypiVersion, SemverVersion
 
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
-from federation.domain.exposure.linkage import NONE, Links
+from federation.domain.exposure.linkage import NO_LINKS, Links
 
 Verdict = Literal["affected", "unknown", "not_affected"]
 Reason = Literal[
@@ -54,12 +54,14 @@ REASONS: dict[Reason, tuple[Verdict, str]] = {
     "no-version-affected": ("not_affected", "no version is hit"),
     "not-in-use": ("not_affected", "the deployment is planned or retired"),
 }
-"""What each reason means, the strongest first: of several, the first one here is told."""
+"""The meaning of each reason, the strongest first: of several, the first here is the answer."""
+IN_USE = frozenset({"pilot", "production", "suspended"})
+"""Statuses of deployments that can be affected: planned ones do not run yet, retired ones no longer."""
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
 
 
-class Match(msgspec.Struct, frozen=True):
-    """Whether something is hit, and why."""
+class VersionMatch(msgspec.Struct, frozen=True):
+    """The match of a version with an incident, by its reason."""
 
     reason: Reason
     named: str | None = None
@@ -71,41 +73,43 @@ class Match(msgspec.Struct, frozen=True):
 
 
 def match_version(
-    hit: Iterable[Affected],
+    entries: Iterable[Affected],
     solution: str,
     version: str | None,
     state: VersionState | None,
-    same: Links = NONE,
-) -> Match | None:
-    """Whether a version of a solution is hit by what an incident affects; None where it is not spoken of.
+    links: Links = NO_LINKS,
+) -> VersionMatch | None:
+    """The match of a version of a solution with the entries of an incident; None where no entry concerns it.
 
-    Several entries for one solution are alternatives: hit by one is hit. What is said of a solution itself
-    outranks what is said of others that are the ``same`` software.
+    Several entries for one solution are alternatives: one that affects it is enough. Entries for the solution
+    itself outrank those for solutions that are the same software by ``links``.
     """
-    entries = tuple(hit)
-    found = [Match(_by_entry(one, version, state)) for one in entries if one.solution == solution]
-    if not found:
-        for one in entries:
-            link = same.between(one.solution, solution) if one.solution else None
+    listed = tuple(entries)
+    matches = [
+        VersionMatch(_by_entry(entry, version, state)) for entry in listed if entry.solution == solution
+    ]
+    if not matches:
+        for entry in listed:
+            link = links.between(entry.solution, solution) if entry.solution else None
             if link is not None:
-                reason = _by_entry(one, version, state)
+                reason = _by_entry(entry, version, state)
                 if REASONS[reason][0] == "affected" and not link.certain:
                     reason = "software-unsure"
-                found.append(Match(reason, one.solution))
-    return min(found, key=lambda match: _RANK[match.reason]) if found else None
+                matches.append(VersionMatch(reason, entry.solution))
+    return min(matches, key=lambda match: _RANK[match.reason]) if matches else None
 
 
-def _by_entry(one: Affected, version: str | None, state: VersionState | None) -> Reason:
-    if version is not None and version in one.fixed_in and state in (None, "exact"):
+def _by_entry(entry: Affected, version: str | None, state: VersionState | None) -> Reason:
+    if version is not None and version in entry.fixed_in and state in (None, "exact"):
         return "fixed-version"
-    if one.range is None:
-        return "no-range" if one.range_text is None else "range-as-text"
-    return in_range(one.range, version, state)
+    if entry.range is None:
+        return "no-range" if entry.range_text is None else "range-as-text"
+    return in_range(entry.range, version, state)
 
 
 @lru_cache(maxsize=65_536)
 def in_range(range_: str, version: str | None, state: VersionState | None = None) -> Reason:
-    """Whether a version is in a ``vers`` range.
+    """Match a version with a ``vers`` range.
 
     A version that is not said to be ``exact`` may name a series: 10.0 stands for whatever begins with it.
     """
@@ -116,9 +120,9 @@ def in_range(range_: str, version: str | None, state: VersionState | None = None
 
 
 def range_problem(range_: str) -> str | None:
-    """Why this is not a range that is understood here; None if it is one."""
-    read = _read(range_)
-    return None if isinstance(read, Range) else REASONS[read][1]
+    """The reason that a range is not understood here; None for a range that is."""
+    parsed = _parse(range_)
+    return None if isinstance(parsed, Range) else REASONS[parsed][1]
 
 
 # What begins as a version does; words such as "Distribution" and "N/A" are none, whatever a scheme takes.
@@ -128,7 +132,7 @@ _SEMVER = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}\.[0-9]{1,18}(?:-[0-9A-Za-z.-]+)?
 _SERIES = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})*)(?:\.[xX*])+")
 _CONSTRAINT = re.compile(r"(>=|<=|!=|=|<|>)?([^<>=!*|]+)")
 _LETTERED = re.compile(r"[0-9][0-9A-Za-z.+~-]*")
-"""What SemVer and Maven read without making something else of it (``1:2`` would become 1.0.0-2)."""
+"""Versions that SemVer and Maven read without making something else of it (``1:2`` would become 1.0.0-2)."""
 _STRICT = frozenset({"npm", "cargo", "golang", "hex"})
 """Schemes whose versions are SemVer 2.0 by their own rules."""
 _NOT_TRUSTED = frozenset({"datetime", "lexicographic", "conan", "none", "all"})
@@ -138,7 +142,7 @@ MAX_BOUNDS = 500
 
 
 class Range(msgspec.Struct, frozen=True):
-    """A range as it was read: its scheme and its bounds, each a comparator and a version."""
+    """A parsed range: its scheme and its bounds, each a comparator and a version."""
 
     scheme: str
     bounds: tuple[tuple[str, str], ...]
@@ -146,40 +150,40 @@ class Range(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=8_192)
-def _read(range_: str) -> Range | Reason:
+def _parse(range_: str) -> Range | Reason:
     uri, _, rest = range_.partition(":")
-    scheme, slash, said = rest.partition("/")
-    if uri != "vers" or not slash or not said or not range_.isascii():
+    scheme, slash, constraints = rest.partition("/")
+    if uri != "vers" or not slash or not constraints or not range_.isascii():
         return "range-unreadable"
-    if said == "*":
+    if constraints == "*":
         return "no-version-affected" if scheme == "none" else Range(scheme, ())
     if scheme not in RANGE_CLASS_BY_SCHEMES or scheme in _NOT_TRUSTED:
         return "scheme-unknown"
     bounds = []
-    parts = said.strip("|").split("|")
+    parts = constraints.strip("|").split("|")
     if len(parts) > MAX_BOUNDS:
         return "range-unreadable"
     for part in parts:
-        found = _CONSTRAINT.fullmatch(part)
-        if found is None or not _VERSION.fullmatch(found[2]):
+        constraint = _CONSTRAINT.fullmatch(part)
+        if constraint is None or not _VERSION.fullmatch(constraint[2]):
             return "range-unreadable"
-        bounds.append((found[1] or "=", found[2].lstrip("vV")))
+        bounds.append((constraint[1] or "=", constraint[2].lstrip("vV")))
     if {comparator for comparator, _ in bounds} == {"=", "!="}:
         return "range-unreadable"  # these and no others, or all but those?
-    read = Range(scheme, tuple(bounds))
+    parsed = Range(scheme, tuple(bounds))
     try:
-        for version_class in _classes(read, ""):
-            _constraints(read, version_class)
+        for version_class in _classes(parsed, ""):
+            _constraints(parsed, version_class)
     except Exception:  # as above
         return "range-unreadable"
-    return read
+    return parsed
 
 
 def _in_range(range_: str, version: str | None, state: VersionState | None) -> Reason:
-    read = _read(range_)
-    if not isinstance(read, Range):
-        return read
-    if not read.bounds:
+    parsed = _parse(range_)
+    if not isinstance(parsed, Range):
+        return parsed
+    if not parsed.bounds:
         return "every-version"
     if state == "rolling":
         return "rolling"
@@ -189,24 +193,24 @@ def _in_range(range_: str, version: str | None, state: VersionState | None) -> R
         return "version-unsure"
     version = version.strip()
     if series := _SERIES.fullmatch(version.lstrip("vV")):
-        version, state = series[1], None  # "10.0.x" is a series, whatever is said of it
+        version, state = series[1], None  # "10.0.x" is a series, whatever its state is
     if not _VERSION.fullmatch(version):
         return "version-unreadable"
     version = version.lstrip("vV")
-    if state != "exact" and _NUMBERS.fullmatch(version) and _is_coarse(read, version):
-        return _by_series(read, version)
-    return _ordered(read, version)
+    if state != "exact" and _NUMBERS.fullmatch(version) and _is_coarse(parsed, version):
+        return _compare_series(parsed, version)
+    return _compare(parsed, version)
 
 
-def _ordered(read: Range, version: str) -> Reason:
+def _compare(range_: Range, version: str) -> Reason:
     """The answer for one version, where all that order it agree."""
-    if len(read.bounds) > 1 and all(comparator == "!=" for comparator, _ in read.bounds):
-        # All versions but these. Of one the library says so, too; of several, that none is in the range.
-        each = {_ordered(Range(read.scheme, (bound,)), version) for bound in read.bounds}
-        return next(reason for reason in _ALL_BUT if reason in each)
+    if len(range_.bounds) > 1 and all(comparator == "!=" for comparator, _ in range_.bounds):
+        # All versions but these. For one the library says so, too; for several, that none is in the range.
+        reasons = {_compare(Range(range_.scheme, (bound,)), version) for bound in range_.bounds}
+        return next(reason for reason in _ALL_BUT if reason in reasons)
     answers = {
-        contains_version(version_class(version), _constraints(read, version_class))
-        for version_class in _classes(read, version)
+        contains_version(version_class(version), _constraints(range_, version_class))
+        for version_class in _classes(range_, version)
     }
     if len(answers) > 1:
         return "order-unsure"
@@ -216,91 +220,57 @@ def _ordered(read: Range, version: str) -> Reason:
 _ALL_BUT: tuple[Reason, ...] = ("outside-range", "order-unsure", "in-range")
 
 
-def _classes(read: Range, version: str) -> tuple[Any, ...]:
+def _classes(range_: Range, version: str) -> tuple[Any, ...]:
     """The library's classes that must agree on the order of a version and the bounds of a range.
 
     ``intdot`` compares numbers digit by digit there, and SemVer takes a fourth number for a build and orders
-    it as text: dotted numbers are ordered as PEP 440 does, number by number. What has letters in it and is
-    held by no rule is ordered by SemVer and by Maven, which see rc10 and rc9, or a fourth number, in
-    different ways: only where both agree there is an answer.
+    it as text: dotted numbers are ordered as PEP 440 does, number by number. Versions with letters under no
+    rule are ordered by SemVer and by Maven, which see rc10 and rc9, or a fourth number, in different ways:
+    only where both agree there is an answer.
     """
-    own = RANGE_CLASS_BY_SCHEMES[read.scheme].version_class
-    names = [bound for _, bound in read.bounds]
+    own = RANGE_CLASS_BY_SCHEMES[range_.scheme].version_class
+    names = [bound for _, bound in range_.bounds]
     if version:
         names.append(version)
-    if read.scheme != "intdot" and not issubclass(own, SemverVersion):
+    if range_.scheme != "intdot" and not issubclass(own, SemverVersion):
         return (own,)
     if all(_NUMBERS.fullmatch(name) for name in names):
         return (PypiVersion,)
-    if read.scheme in _STRICT and all(_SEMVER.fullmatch(name) for name in names):
+    if range_.scheme in _STRICT and all(_SEMVER.fullmatch(name) for name in names):
         return (SemverVersion,)
     if not all(_LETTERED.fullmatch(name) for name in names):
-        raise ValueError("not what these two read")
+        raise ValueError("neither of the two reads this")
     return (SemverVersion, MavenVersion)
 
 
 @lru_cache(maxsize=16_384)
-def _constraints(read: Range, version_class: Any) -> tuple[Any, ...]:
+def _constraints(range_: Range, version_class: Any) -> tuple[Any, ...]:
     """The bounds in order. Raises whatever the library does for bounds that make no range."""
     constraints = [
         VersionConstraint(comparator=comparator, version=version_class(bound))
-        for comparator, bound in read.bounds
+        for comparator, bound in range_.bounds
     ]
     VersionConstraint.validate(constraints)
     return tuple(sorted(constraints))
 
 
-def _is_coarse(read: Range, version: str) -> bool:
-    """Whether some bound of the range lies within the series that this version can stand for."""
-    return any(bound.startswith(f"{version}.") for _, bound in read.bounds)
+def _is_coarse(range_: Range, version: str) -> bool:
+    """True when a bound of the range lies within the series that this version can stand for."""
+    return any(bound.startswith(f"{version}.") for _, bound in range_.bounds)
 
 
-def _by_series(read: Range, version: str) -> Reason:
-    """The answer for whatever begins with this version, where it is one answer."""
-    first, last = _ordered(read, version), _ordered(read, f"{version}.{10**17}")
-    within = [
+def _compare_series(range_: Range, version: str) -> Reason:
+    """The answer for all that begins with this version, where it is one answer."""
+    first, last = _compare(range_, version), _compare(range_, f"{version}.{10**17}")
+    bounds_within = [
         bound
-        for comparator, bound in read.bounds
+        for comparator, bound in range_.bounds
         if bound.startswith(f"{version}.")
         # 10.0.0 is where 10.0 begins, and no place to change sides within it.
-        and not (comparator in (">=", "<") and _is_same(read.scheme, bound, version))
+        and not (comparator in (">=", "<") and _is_equal(range_.scheme, bound, version))
     ]
-    return first if first == last and not within else "version-coarse"
+    return first if first == last and not bounds_within else "version-coarse"
 
 
-def _is_same(scheme: str, one: str, other: str) -> bool:
-    return _ordered(Range(scheme, (("=", one),)), other) == "in-range"
-
-
-# What an incident speaks of
-
-
-IN_USE = frozenset({"pilot", "production", "suspended"})
-"""Statuses of deployments that can be hit: planned ones are not there yet, retired ones not any more."""
-
-
-def solutions_of(kind: str, hit: Iterable[Affected]) -> Iterator[Affected]:
-    """The entries that speak of all deployments of a solution.
-
-    An outage, a degradation or a maintenance that names deployments is theirs: the solution beside them
-    says what they are, and the same software elsewhere is not down. A vulnerability without a range is a
-    question to everybody who runs it.
-    """
-    for one in hit:
-        if one.solution is not None and not (one.deployments and _happens_there(kind, one)):
-            yield one
-
-
-def spreading(kind: str, hit: Iterable[Affected]) -> Iterator[str]:
-    """The solutions of which the same software is hit elsewhere, too.
-
-    What is wrong with the software is; that one operator's service is down is not.
-    """
-    for one in solutions_of(kind, hit):
-        if one.solution is not None and not _happens_there(kind, one):
-            yield one.solution
-
-
-def _happens_there(kind: str, one: Affected) -> bool:
-    """Whether it is where something runs, and not in the software."""
-    return kind in ("outage", "degradation", "maintenance") and one.range is None and one.range_text is None
+def _is_equal(scheme: str, bound: str, version: str) -> bool:
+    return _compare(Range(scheme, (("=", bound),)), version) == "in-range"

@@ -1,7 +1,7 @@
-"""What an advisory says of one vulnerability, whatever form it came in, and the incident made of it.
+"""A vulnerability read from an advisory of any form, and the incident made of it.
 
-What is not told is given a default, and each default is noted; what cannot be told in the terms of our
-schema is kept as text. Nothing is guessed: a range that is not understood answers unknown.
+A missing member gets a default, and each default is noted; a range that our schema cannot express is stored
+as text. Nothing is guessed: a range that is not understood answers unknown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
 from federation.domain.values import KEY_PATTERN, as_instant
 
-MAX_ADVISORY = 16 * 1_048_576
+MAX_ADVISORY_BYTES = 16 * 1_048_576
 """Bytes of one advisory, at most."""
 
 Severity = Literal["none", "low", "medium", "high", "critical"]
@@ -32,19 +32,19 @@ Interval = tuple[str | None, str | None]
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that an advisory is about, and which of its versions are hit."""
+    """A product of an advisory, with its affected versions."""
 
     names: tuple[str, ...]
-    """What catalogues know it by: ``purl:pypi/django``, ``cpe:glpi-project:glpi``, ``name:glpi``."""
+    """Names in catalogues: ``purl:pypi/django``, ``cpe:glpi-project:glpi``, ``name:glpi``."""
     ranges: tuple[str, ...] = ()
-    """``vers`` ranges, each of which is hit."""
+    """``vers`` ranges, each of which is affected."""
     texts: tuple[str, ...] = ()
-    """What is hit in words, where it cannot be told as a range."""
+    """Affected versions in words, where a range cannot express them."""
     fixed: tuple[str, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One vulnerability, as an advisory tells it."""
+    """One vulnerability, as an advisory describes it."""
 
     id: str
     """The advisory's own id, with that of the vulnerability where it has several."""
@@ -71,7 +71,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DraftIncident(msgspec.Struct, frozen=True):
-    """The content of an incident, and what was not in the advisory."""
+    """The content of an incident, and the members that the advisory lacks."""
 
     content: dict[str, Any]
     defaulted: tuple[str, ...]
@@ -80,10 +80,10 @@ class DraftIncident(msgspec.Struct, frozen=True):
 S = TypeVar("S")
 
 
-def decoded(raw: bytes, shape: type[S]) -> S:
-    """The members of an advisory that are read here. Raises Invalid that names the one at fault."""
-    if len(raw) > MAX_ADVISORY:
-        raise Invalid(f"the advisory is {len(raw)} bytes long; {MAX_ADVISORY} are read")
+def decode(raw: bytes, shape: type[S]) -> S:
+    """Decode the members of an advisory that ``shape`` has. Raises Invalid that names the member at fault."""
+    if len(raw) > MAX_ADVISORY_BYTES:
+        raise Invalid(f"the advisory is {len(raw)} bytes long; {MAX_ADVISORY_BYTES} are read")
     check_depth(raw)
     try:
         return msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"), type=shape)
@@ -105,8 +105,8 @@ def incident_of(
     affects = list({msgspec.json.encode(entry): entry for entry in affects}.values())
     if not affects:
         return None
-    if len(affects) > MOST_ENTRIES:
-        notes.append(f"affects: {len(affects)} ranges are told as text")
+    if len(affects) > MAX_ENTRIES:
+        notes.append(f"affects: {len(affects)} ranges are stored as text")
         affects = _as_text(affects)
     severity = _severity(finding, notes)
     if finding.published is None:
@@ -119,7 +119,7 @@ def incident_of(
         "severity": severity,
         "affects": affects,
         "detected_at": as_instant(finding.published),
-        "aliases": sorted(one for one in set(finding.aliases) if _ALIAS.fullmatch(one))[:50],
+        "aliases": sorted(alias for alias in set(finding.aliases) if _ALIAS.fullmatch(alias))[:50],
         "source": {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()},
     }
     if finding.vector and _VECTOR.fullmatch(finding.vector):
@@ -136,7 +136,7 @@ OWNED = (
     "remediations",
 )  # fmt: skip
 """Members of an incident that a newer advisory replaces; the others are the operator's own."""
-MOST_ENTRIES = 100
+MAX_ENTRIES = 100
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{2,99}")
 _VECTOR = re.compile(
     r"(CVSS:[34]\.[0-9]/)?[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4}(/[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4})+"
@@ -144,33 +144,33 @@ _VECTOR = re.compile(
 
 
 def _entries(solution: str, product: Product) -> Iterator[dict[str, Any]]:
-    fixed = [one for one in dict.fromkeys(product.fixed) if 1 <= len(one) <= 100][:50]
+    fixed = [version for version in dict.fromkeys(product.fixed) if 1 <= len(version) <= 100][:50]
     more = {"fixed_in": fixed} if fixed else {}
     for range_ in dict.fromkeys(product.ranges):
         yield {"solution": solution, "range": range_, **more}
-    for said in dict.fromkeys(product.texts):
-        yield {"solution": solution, "range_text": text(said, 2_000), **more}
+    for words in dict.fromkeys(product.texts):
+        yield {"solution": solution, "range_text": text(words, 2_000), **more}
     if not product.ranges and not product.texts:
         yield {"solution": solution, **more}
 
 
 def _as_text(affects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    said: dict[str, list[str]] = {}
+    ranges: dict[str, list[str]] = {}
     for entry in affects:
-        said.setdefault(entry["solution"], []).append(entry.get("range") or entry.get("range_text") or "")
+        ranges.setdefault(entry["solution"], []).append(entry.get("range") or entry.get("range_text") or "")
     return [
-        {"solution": solution, "range_text": text(" or ".join(several), 2_000)}
-        for solution, several in list(said.items())[:MOST_ENTRIES]
+        {"solution": solution, "range_text": text(" or ".join(texts), 2_000)}
+        for solution, texts in list(ranges.items())[:MAX_ENTRIES]
     ]
 
 
 def _severity(finding: Finding, notes: list[str]) -> Severity:
-    told = (finding.severity or "").lower()
+    name = (finding.severity or "").lower()
     for severity, names in _SEVERITIES.items():
-        if told in names:
+        if name in names:
             return severity
-    if finding.vector and (found := severity_of(finding.vector)):
-        return found
+    if finding.vector and (computed := severity_of(finding.vector)):
+        return computed
     notes.append("severity: not told, taken as medium")
     return "medium"
 
@@ -188,41 +188,41 @@ def severity_of(vector: str) -> Severity | None:
     """The severity that a CVSS vector comes to (CVSS 2.0, 3.x, 4.0)."""
     kinds: dict[str, Any] = {"CVSS:3": CVSS3, "CVSS:4": CVSS4}
     try:
-        named = str(kinds.get(vector[:6], CVSS2)(vector).severities()[0]).lower()
+        name = str(kinds.get(vector[:6], CVSS2)(vector).severities()[0]).lower()
     except (CVSSError, ValueError, KeyError, IndexError, TypeError):
         return None
-    return next((severity for severity, names in _SEVERITIES.items() if named in names), None)
+    return next((severity for severity, names in _SEVERITIES.items() if name in names), None)
 
 
 def _fixes(affects: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for version in dict.fromkeys(one for entry in affects for one in entry.get("fixed_in", ())):
+    for version in dict.fromkeys(fixed for entry in affects for fixed in entry.get("fixed_in", ())):
         yield {"category": "vendor_fix", "version": version}
 
 
 def _workarounds(finding: Finding) -> Iterator[dict[str, Any]]:
-    for said in finding.workarounds:
-        yield {"category": "workaround", "text": {"en": text(said, 20_000)}}
+    for workaround in finding.workarounds:
+        yield {"category": "workaround", "text": {"en": text(workaround, 20_000)}}
 
 
 # Ranges
 
 
 def ranges_of(scheme: str, intervals: Iterable[Interval]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """``vers`` ranges for intervals, and in words those that cannot be told so.
+    """``vers`` ranges for intervals, and in words those that no range can express.
 
-    One range where they fit into one; else each by itself, which says the same.
+    One range where they fit into one; else one for each interval, which means the same.
     """
-    several = list(dict.fromkeys(intervals))
-    whole = _vers(scheme, several)
-    if several and len(whole) <= 2_000 and range_problem(whole) is None:
-        return (whole,), ()
+    unique = list(dict.fromkeys(intervals))
+    combined = _vers(scheme, unique)
+    if unique and len(combined) <= 2_000 and range_problem(combined) is None:
+        return (combined,), ()
     ranges, texts = [], []
-    for one in several:
-        range_ = _vers(scheme, [one])
+    for interval in unique:
+        range_ = _vers(scheme, [interval])
         if len(range_) <= 2_000 and range_problem(range_) is None:
             ranges.append(range_)
         else:
-            texts.append(" ".join(bound for bound in one if bound) or "all versions")
+            texts.append(" ".join(bound for bound in interval if bound) or "all versions")
     return tuple(ranges), tuple(texts)
 
 
@@ -236,27 +236,27 @@ def _vers(scheme: str, intervals: Sequence[Interval]) -> str:
 # Texts and times
 
 
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
 
-def text(said: str, longest: int) -> str:
-    """The text as a record may hold it: NFC, without characters nobody can see, not too long."""
-    plain = unicodedata.normalize("NFC", _UNSEEN.sub("", said.replace("\r\n", "\n"))).strip()
-    if len(plain) > longest:
-        plain = plain[: longest - 1].rstrip() + "…"
-    return plain or "-"
+def text(raw: str, max_length: int) -> str:
+    """A text as a record may have it: NFC, no invisible characters, ``max_length`` characters at most."""
+    clean = unicodedata.normalize("NFC", _INVISIBLE.sub("", raw.replace("\r\n", "\n"))).strip()
+    if len(clean) > max_length:
+        clean = clean[: max_length - 1].rstrip() + "…"
+    return clean or "-"
 
 
-def moment(told: str | None) -> datetime | None:
-    """The moment that an advisory tells, in UTC; None when it cannot be read."""
-    if not told:
+def parse_instant(text_: str | None) -> datetime | None:
+    """An instant of an advisory, in UTC; None when it cannot be read."""
+    if not text_:
         return None
     try:
-        found = datetime.fromisoformat(told)
+        instant = datetime.fromisoformat(text_)
     except ValueError:
         return None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return found.astimezone(UTC) if 1970 <= found.year <= 2200 else None
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return instant.astimezone(UTC) if 1970 <= instant.year <= 2200 else None

@@ -1,4 +1,4 @@
-"""Which solutions an advisory is about: found by its packages, repository or name."""
+"""Find the solutions that an advisory is about, by its packages, repository or name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from federation.domain.formats.advisory import Product
 
 
 class Catalogue:
-    """The solutions that are known here, by what advisories call them."""
+    """The solutions that this node knows, by the names that advisories give them."""
 
     def __init__(self, solutions: Iterable[tuple[str, Solution]], *, always: tuple[str, ...] = ()) -> None:
         self._always = always
@@ -20,21 +20,21 @@ class Catalogue:
                 self._by_name.setdefault(name, []).append(id_)
 
     def find(self, product: Product) -> tuple[tuple[str, ...], str | None]:
-        """The solutions that a product is, and what is to be said of how they were found."""
+        """The solutions that a product is, and a note where the name alone led to them."""
         if self._always:
             return self._always, None
-        strong = self._found(name for name in product.names if not name.startswith("name:"))
+        strong = self._ids_of(name for name in product.names if not name.startswith("name:"))
         if strong:
             return strong, None
-        weak = self._found(name for name in product.names if name.startswith("name:"))
+        weak = self._ids_of(name for name in product.names if name.startswith("name:"))
         return weak, f"solution: {', '.join(weak)} was found by its name only" if weak else None
 
-    def _found(self, names: Iterable[str]) -> tuple[str, ...]:
+    def _ids_of(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(id_ for name in names for id_ in self._by_name.get(name, ())))
 
 
 def names_of(solution: Solution) -> Iterator[str]:
-    """What advisories may call a solution, as :class:`Product` writes it."""
+    """Names that advisories may give a solution, as :class:`Product` writes them."""
     for package in solution.packages:
         if package.purl:
             yield f"purl:{package.purl.removeprefix('pkg:').split('@')[0].split('?')[0]}".lower()
@@ -43,7 +43,7 @@ def names_of(solution: Solution) -> Iterator[str]:
             if len(parts) > 2:
                 yield f"cpe:{parts[1]}:{parts[2]}".lower()
     if solution.repository and (
-        found := re.search(r"^https?://[^/]+/([^/]+/[^/]+?)(?:\.git)?/?$", solution.repository)
+        repository := re.search(r"^https?://[^/]+/([^/]+/[^/]+?)(?:\.git)?/?$", solution.repository)
     ):
-        yield f"repository:{found[1]}".lower()
+        yield f"repository:{repository[1]}".lower()
     yield f"name:{solution.name}".lower()

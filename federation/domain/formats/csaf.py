@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
-from federation.domain.formats.advisory import Finding, Interval, Product, decoded, moment, ranges_of
+from federation.domain.formats.advisory import Finding, Interval, Product, decode, parse_instant, ranges_of
 
-MOST_PRODUCTS = 20_000
+MAX_PRODUCTS = 20_000
 """Products of one document, at most."""
 
 
@@ -106,54 +106,59 @@ class _Document(msgspec.Struct):
     vulnerabilities: tuple[_Vulnerability, ...] = ()
 
 
-class _Version(msgspec.Struct, frozen=True):
-    """A product of the tree: what it is called, and which versions of it."""
+class _ProductVersion(msgspec.Struct, frozen=True):
+    """A product of the tree: its names, and the versions of it."""
 
     names: tuple[str, ...]
-    said: str
-    """Its version, or a range of them, as the document says."""
+    version: str
+    """Its version, or a range of them, as the document writes it."""
     is_range: bool
 
 
 def read_csaf(raw: bytes) -> tuple[Finding, ...]:
-    """What a CSAF document says of each of its vulnerabilities. Raises Invalid."""
-    read = decoded(raw, _Document)
-    meta = read.document
-    if not read.vulnerabilities:
+    """Read the vulnerabilities of a CSAF document. Raises Invalid."""
+    file = decode(raw, _Document)
+    meta = file.document
+    if not file.vulnerabilities:
         raise Invalid("it names no vulnerability", pointer="/vulnerabilities")
-    products = dict(_products(read.product_tree))
-    if len(products) > MOST_PRODUCTS:
-        raise Invalid(f"it names more than {MOST_PRODUCTS} products", pointer="/product_tree")
-    found = []
-    for number, one in enumerate(read.vulnerabilities, 1):
-        several = len(read.vulnerabilities) > 1
-        vector, severity = _score(one)
-        told_as = one.title or (f"{meta.title}: {one.cve or number}" if several else meta.title)
-        words = [
-            note.text for note in (*one.notes, *meta.notes) if note.category in ("description", "summary")
+    products = dict(_products(file.product_tree))
+    if len(products) > MAX_PRODUCTS:
+        raise Invalid(f"it names more than {MAX_PRODUCTS} products", pointer="/product_tree")
+    findings = []
+    is_plural = len(file.vulnerabilities) > 1
+    for number, vulnerability in enumerate(file.vulnerabilities, 1):
+        vector, severity = _score(vulnerability)
+        name = vulnerability.cve or number
+        title = vulnerability.title or (f"{meta.title}: {name}" if is_plural else meta.title)
+        texts = [
+            note.text
+            for note in (*vulnerability.notes, *meta.notes)
+            if note.category in ("description", "summary")
         ]
-        found.append(
+        findings.append(
             Finding(
-                id=f"{meta.tracking.id}~{one.cve or number}" if several else meta.tracking.id,
-                title=told_as,
-                summary=words[0] if words else told_as,
-                published=moment(meta.tracking.initial_release_date)
-                or moment(meta.tracking.current_release_date),
-                products=tuple(_hit(one, products)),
+                id=f"{meta.tracking.id}~{name}" if is_plural else meta.tracking.id,
+                title=title,
+                summary=texts[0] if texts else title,
+                published=parse_instant(meta.tracking.initial_release_date)
+                or parse_instant(meta.tracking.current_release_date),
+                products=tuple(_affected_products(vulnerability, products)),
                 url=_url(meta),
                 aliases=tuple(
-                    alias for alias in (one.cve, meta.tracking.id, *(i.text for i in one.ids)) if alias
+                    alias
+                    for alias in (vulnerability.cve, meta.tracking.id, *(i.text for i in vulnerability.ids))
+                    if alias
                 ),
                 severity=severity or (meta.aggregate_severity.text if meta.aggregate_severity else None),
                 vector=vector,
                 exploitation=None,
                 workarounds=tuple(
-                    r.details for r in one.remediations if r.category == "workaround" and r.details
+                    r.details for r in vulnerability.remediations if r.category == "workaround" and r.details
                 ),
-                notes=() if words else ("summary: not told, taken from the title",),
+                notes=() if texts else ("summary: not told, taken from the title",),
             )
         )
-    return tuple(found)
+    return tuple(findings)
 
 
 def _url(meta: _Meta) -> str:
@@ -165,34 +170,34 @@ def _url(meta: _Meta) -> str:
     raise Invalid("it says nowhere where it is from", pointer="/document/publisher/namespace")
 
 
-def _score(one: _Vulnerability) -> tuple[str | None, str | None]:
+def _score(vulnerability: _Vulnerability) -> tuple[str | None, str | None]:
     for name in ("cvss_v4", "cvss_v3", "cvss_v2"):
-        for score in one.scores:
-            found = score.get(name)
-            if isinstance(found, dict) and isinstance(found.get("vectorString"), str):
-                severity = found.get("baseSeverity")
-                return found["vectorString"], severity if isinstance(severity, str) else None
-    for threat in one.threats:
+        for score in vulnerability.scores:
+            cvss = score.get(name)
+            if isinstance(cvss, dict) and isinstance(cvss.get("vectorString"), str):
+                severity = cvss.get("baseSeverity")
+                return cvss["vectorString"], severity if isinstance(severity, str) else None
+    for threat in vulnerability.threats:
         if threat.get("category") == "impact" and isinstance(threat.get("details"), str):
             return None, threat["details"]
     return None, None
 
 
-def _products(tree: _Tree) -> Iterator[tuple[str, _Version]]:
+def _products(tree: _Tree) -> Iterator[tuple[str, _ProductVersion]]:
     for branch in tree.branches:
         yield from _branch(branch, "", "")
     for named in tree.full_product_names:
         yield named.product_id, _version(named, "", "", named.name, is_range=False)
-    known: dict[str, _Version] = {}
+    components: dict[str, _ProductVersion] = {}
     for branch in tree.branches:
-        known |= dict(_branch(branch, "", ""))
+        components |= dict(_branch(branch, "", ""))
     for relation in tree.relationships:
         # "telnet as a component of RHEL 7": it is the component that has the version.
-        if (component := known.get(relation.product_reference)) is not None:
+        if (component := components.get(relation.product_reference)) is not None:
             yield relation.full_product_name.product_id, component
 
 
-def _branch(branch: _Branch, vendor: str, product: str) -> Iterator[tuple[str, _Version]]:
+def _branch(branch: _Branch, vendor: str, product: str) -> Iterator[tuple[str, _ProductVersion]]:
     match branch.category:
         case "vendor":
             vendor = branch.name
@@ -200,17 +205,14 @@ def _branch(branch: _Branch, vendor: str, product: str) -> Iterator[tuple[str, _
             product = branch.name
     if branch.product is not None:
         is_range = branch.category == "product_version_range"
-        said = (
-            branch.name
-            if branch.category in ("product_version", "product_version_range", "service_pack")
-            else ""
-        )
-        yield branch.product.product_id, _version(branch.product, vendor, product, said, is_range=is_range)
+        is_version = is_range or branch.category in ("product_version", "service_pack")
+        version = branch.name if is_version else ""
+        yield branch.product.product_id, _version(branch.product, vendor, product, version, is_range=is_range)
     for inner in branch.branches:
         yield from _branch(inner, vendor, product)
 
 
-def _version(named: _Named, vendor: str, product: str, said: str, *, is_range: bool) -> _Version:
+def _version(named: _Named, vendor: str, product: str, version: str, *, is_range: bool) -> _ProductVersion:
     names = []
     helper = named.product_identification_helper
     if helper and helper.purl:
@@ -223,48 +225,61 @@ def _version(named: _Named, vendor: str, product: str, said: str, *, is_range: b
     if vendor and product:
         names.append(f"cpe:{vendor}:{product}")
     names += [f"name:{name}" for name in (product, named.name) if name]
-    return _Version(tuple(dict.fromkeys(name.lower() for name in names)), said.strip(), is_range)
+    return _ProductVersion(tuple(dict.fromkeys(name.lower() for name in names)), version.strip(), is_range)
 
 
-_HIT = ("known_affected", "first_affected", "last_affected")
+_AFFECTED = ("known_affected", "first_affected", "last_affected")
 
 
-def _hit(one: _Vulnerability, products: Mapping[str, _Version]) -> Iterator[Product]:
-    """The products that are hit, one for each name, with all their versions."""
-    by_name: dict[tuple[str, ...], dict[str, list[_Version]]] = {}
-    for status, ids in one.product_status.items():
+def _affected_products(
+    vulnerability: _Vulnerability, products: Mapping[str, _ProductVersion]
+) -> Iterator[Product]:
+    """The products that are affected, one for each name, with all their versions."""
+    by_name: dict[tuple[str, ...], dict[str, list[_ProductVersion]]] = {}
+    for status, ids in vulnerability.product_status.items():
         for id_ in ids:
             if (product := products.get(id_)) is not None:
                 by_name.setdefault(product.names[:1], {}).setdefault(status, []).append(product)
-    for of_name in by_name.values():
-        hit = [version for status in _HIT for version in of_name.get(status, ())]
-        asked = of_name.get("under_investigation", [])
-        fixed = [*of_name.get("first_fixed", ()), *of_name.get("fixed", ())]
-        if not hit and not asked and not fixed:
-            continue  # only said not to be affected
-        names = tuple(
-            dict.fromkeys(n for several in of_name.values() for one_ in several for n in one_.names)
-        )
-        intervals: list[Interval] = []
-        ranges: list[str] = []
-        texts = [f"under investigation: {version.said or 'every version'}" for version in asked]
-        for version in hit:
-            if version.said.startswith("vers:"):
-                (ranges if range_problem(version.said) is None else texts).append(version.said)
-            elif not version.said:
-                intervals.append((None, None))
-            elif found := re.fullmatch(r"(>=|<=|<|>|=)?\s*([^\s<>=|]+)", version.said):
-                comparator, bound = found[1] or "", found[2]
-                said = f"{comparator.replace('=', '') if comparator == '=' else comparator}{bound}"
-                intervals.append((None, said) if comparator.startswith("<") else (said, None))
-            else:
-                texts.append(version.said)
-        if not hit and not asked:
+    for by_status in by_name.values():
+        affected = [version for status in _AFFECTED for version in by_status.get(status, ())]
+        investigated = by_status.get("under_investigation", [])
+        fixed = [*by_status.get("first_fixed", ()), *by_status.get("fixed", ())]
+        if not affected and not investigated and not fixed:
+            continue  # listed as not affected only
+        ranges, texts = _ranges(affected)
+        texts = [
+            *(f"under investigation: {version.version or 'every version'}" for version in investigated),
+            *texts,
+        ]
+        if not affected and not investigated:
             texts.append("the document lists only what is fixed")
-        made, untold = ranges_of("generic", intervals)
         yield Product(
-            names=names,
-            ranges=(*ranges, *made),
-            texts=(*texts, *untold),
-            fixed=tuple(version.said for version in fixed if version.said and not version.is_range),
+            names=tuple(
+                dict.fromkeys(
+                    name for versions in by_status.values() for version in versions for name in version.names
+                )
+            ),
+            ranges=ranges,
+            texts=tuple(texts),
+            fixed=tuple(version.version for version in fixed if version.version and not version.is_range),
         )
+
+
+def _ranges(affected: Iterable[_ProductVersion]) -> tuple[tuple[str, ...], list[str]]:
+    """The affected versions as ``vers`` ranges, and in words where they are none."""
+    intervals: list[Interval] = []
+    ranges: list[str] = []
+    texts: list[str] = []
+    for product in affected:
+        if product.version.startswith("vers:"):
+            (ranges if range_problem(product.version) is None else texts).append(product.version)
+        elif not product.version:
+            intervals.append((None, None))
+        elif comparison := re.fullmatch(r"(>=|<=|<|>|=)?\s*([^\s<>=|]+)", product.version):
+            comparator, version = comparison[1] or "", comparison[2]
+            bound = f"{'' if comparator == '=' else comparator}{version}"
+            intervals.append((None, bound) if comparator.startswith("<") else (bound, None))
+        else:
+            texts.append(product.version)
+    generic, unranged = ranges_of("generic", intervals)
+    return (*ranges, *generic), [*texts, *unranged]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from federation.domain.errors import Invalid
-from federation.domain.formats.advisory import Finding, Interval, Product, decoded, moment, ranges_of
+from federation.domain.formats.advisory import Finding, Interval, Product, decode, parse_instant, ranges_of
 
 SCHEMES = {
     "PyPI": "pypi", "npm": "npm", "Maven": "maven", "RubyGems": "gem", "crates.io": "cargo", "Go": "golang",
@@ -73,19 +73,19 @@ class _Advisory(msgspec.Struct):
 
 
 def read_osv(raw: bytes) -> tuple[Finding, ...]:
-    """What an OSV advisory says. Raises Invalid."""
-    advisory = decoded(raw, _Advisory)
+    """Read the vulnerability of an OSV advisory. Raises Invalid."""
+    advisory = decode(raw, _Advisory)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{2,99}", advisory.id):
         raise Invalid(f"{advisory.id[:80]!r} is not the id of an advisory", pointer="/id")
-    vectors = {one.type: one.score for one in advisory.severity}
+    vectors = {severity.type: severity.score for severity in advisory.severity}
     notes = [] if advisory.summary else ["title: not told, made of the package's name"]
-    names = ", ".join(dict.fromkeys(one.package.name for one in advisory.affected if one.package))
+    names = ", ".join(dict.fromkeys(entry.package.name for entry in advisory.affected if entry.package))
     return (
         Finding(
             id=advisory.id,
             title=advisory.summary or f"{advisory.id} in {names or 'a package'}",
             summary=advisory.details or advisory.summary or advisory.id,
-            published=moment(advisory.published) or moment(advisory.modified),
+            published=parse_instant(advisory.published) or parse_instant(advisory.modified),
             products=tuple(_products(advisory)),
             url=f"https://osv.dev/vulnerability/{advisory.id}",
             aliases=(advisory.id, *advisory.aliases),
@@ -98,25 +98,25 @@ def read_osv(raw: bytes) -> tuple[Finding, ...]:
 
 
 def _products(advisory: _Advisory) -> Iterator[Product]:
-    for one in advisory.affected:
-        package = one.package or _Package()
+    for entry in advisory.affected:
+        package = entry.package or _Package()
         scheme = SCHEMES.get(package.ecosystem.split(":")[0], "generic")
         intervals: list[Interval] = []
         texts: list[str] = []
         fixed: list[str] = []
-        for ranged in one.ranges:
-            if ranged.type == "GIT":
+        for range_ in entry.ranges:
+            if range_.type == "GIT":
                 continue
-            intervals += _intervals(ranged)
-            fixed += [event.fixed for event in ranged.events if event.fixed]
-        if not intervals and one.versions:
-            intervals = [(version, None) for version in one.versions]
+            intervals += _intervals(range_)
+            fixed += [event.fixed for event in range_.events if event.fixed]
+        if not intervals and entry.versions:
+            intervals = [(version, None) for version in entry.versions]
         elif not intervals:
-            commits = [event.fixed for ranged in one.ranges for event in ranged.events if event.fixed]
+            commits = [event.fixed for range_ in entry.ranges for event in range_.events if event.fixed]
             texts.append(
                 f"before commit {', '.join(commits)}" if commits else "the advisory names no versions"
             )
-        ranges, untold = ranges_of(scheme, intervals)
+        ranges, unranged = ranges_of(scheme, intervals)
         names = (
             [f"purl:{package.purl.removeprefix('pkg:').split('@')[0].split('?')[0]}"] if package.purl else []
         )
@@ -125,16 +125,16 @@ def _products(advisory: _Advisory) -> Iterator[Product]:
         yield Product(
             names=tuple(dict.fromkeys(name.lower() for name in names)),
             ranges=ranges,
-            texts=(*texts, *untold),
+            texts=(*texts, *unranged),
             fixed=tuple(fixed),
         )
 
 
-def _intervals(ranged: _Range) -> Iterator[Interval]:
+def _intervals(range_: _Range) -> Iterator[Interval]:
     """From each version that introduced it to the one that ended it. Events come in pairs."""
     low: str | None = None
     begun = False
-    for event in ranged.events:
+    for event in range_.events:
         if event.introduced is not None:
             if begun:
                 yield low, None

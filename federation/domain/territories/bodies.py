@@ -1,4 +1,4 @@
-"""The communes of France and their groupings: who they are, where, and how many people live there.
+"""The communes of France and their groupings: names, places and populations.
 
 Data: npm package `@etalab/decoupage-administratif` 6.0.0 (the boundaries of 2026), made by Etalab from files
 of INSEE (official geographic code, populations) and DGCL (intercommunal bodies, SIREN numbers); Licence
@@ -65,17 +65,17 @@ def _parse_line(line: str) -> Body:
     )
 
 
-def _packed() -> bytes:
+def _read_package() -> bytes:
     return files("federation.domain.territories").joinpath("communes.tsv.gz").read_bytes()
 
 
 @cache
 def bodies() -> tuple[Body, ...]:
-    """Every body: by region, communes by INSEE code, then EPCI by SIREN. Its place is a body's number."""
-    return parse(gzip.decompress(_packed()).decode())
+    """Every body: by region, communes by INSEE code, then EPCI by SIREN. A body's index is its number."""
+    return parse(gzip.decompress(_read_package()).decode())
 
 
 @cache
 def edition() -> str:
-    """Which register this is: numbers of bodies mean something within one edition only."""
-    return hashlib.sha256(gzip.decompress(_packed())).hexdigest()[:16]
+    """The edition of the register: numbers of bodies mean something within one edition only."""
+    return hashlib.sha256(gzip.decompress(_read_package())).hexdigest()[:16]

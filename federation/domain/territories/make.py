@@ -47,8 +47,8 @@ def fetch_package(place: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise RuntimeError("npm is not installed: give the package with --package")
-    asked = [npm, "pack", "--json", f"{PACKAGE}@{VERSION}"]
-    done = subprocess.run(asked, cwd=place, check=True, stdout=subprocess.PIPE, text=True)
+    command = [npm, "pack", "--json", f"{PACKAGE}@{VERSION}"]
+    done = subprocess.run(command, cwd=place, check=True, stdout=subprocess.PIPE, text=True)
     return place / Path(json.loads(done.stdout)[0]["filename"]).name
 
 
@@ -65,11 +65,11 @@ def read_package(package: Path, regions: Iterable[str] | None = None) -> Iterato
         with_taxation = _read_json(tar, "data/epci.json")
         without = _read_json(tar, "data/ept.json")
 
-    wanted = frozenset(regions) if regions is not None else None
+    selected = frozenset(regions) if regions is not None else None
     epci_of = {member["code"]: epci["code"] for epci in with_taxation for member in epci["membres"]}
     ept_of = {member["code"]: ept["code"] for ept in without for member in ept["membres"]}
     for code, commune in communes.items():
-        if wanted is None or commune["region"] in wanted:
+        if selected is None or commune["region"] in selected:
             yield Body(
                 kind="commune",
                 siren=commune.get("siren"),
@@ -84,7 +84,7 @@ def read_package(package: Path, regions: Iterable[str] | None = None) -> Iterato
     for epci in (*with_taxation, *without):
         members = [communes[member["code"]] for member in epci["membres"]]
         region = _most_common(commune["region"] for commune in members)
-        if wanted is None or region in wanted:
+        if selected is None or region in selected:
             yield Body(
                 kind="epci",
                 siren=epci["code"],

@@ -1,0 +1,99 @@
+"""A stored incident, with the parts of it that exposure matches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from federation.domain.content.incident import Affected, Incident
+from federation.domain.document import Document
+from federation.domain.exposure.answers import IncidentSummary
+
+_SHARED_ALIAS = re.compile(r"(CVE|GHSA|EUVD|CERTFR|PYSEC)-[A-Za-z0-9-]+")
+
+
+class IncidentRecord(msgspec.Struct, frozen=True):
+    """An incident read from its stored document."""
+
+    id: str
+    published_at: str
+    updated_at: str
+    content: Incident
+
+    @classmethod
+    def of(cls, document: bytes) -> IncidentRecord:
+        record = _decoder.decode(document)
+        assert record.content is not None  # noqa: S101 - no tombstone is given
+        return cls(f"{record.origin}/{record.key}", record.created_at, record.updated_at, record.content)
+
+    @property
+    def entries(self) -> tuple[Affected, ...]:
+        """The entries that concern all deployments of a solution."""
+        return tuple(solution_entries(self.content.kind, self.content.affects))
+
+    @property
+    def solutions(self) -> tuple[str, ...]:
+        return tuple(sorted({entry.solution for entry in self.entries if entry.solution}))
+
+    @property
+    def spreading(self) -> tuple[str, ...]:
+        """The solutions whose same software under another id is affected, too."""
+        return tuple(sorted(set(spreading_solutions(self.content.kind, self.content.affects))))
+
+    @property
+    def named_deployments(self) -> frozenset[str]:
+        """The deployments it names."""
+        return frozenset(name for entry in self.content.affects for name in entry.deployments)
+
+    @property
+    def shared_aliases(self) -> tuple[str, ...]:
+        """Aliases from public catalogues: they mean one thing to every operator."""
+        return tuple(alias for alias in self.content.aliases if _SHARED_ALIAS.fullmatch(alias))
+
+    def to_view(self) -> IncidentSummary:
+        content = self.content
+        return IncidentSummary(
+            self.id,
+            content.title,
+            content.kind,
+            content.status,
+            content.severity,
+            content.aliases,
+            content.exploitation,
+            self.published_at,
+            self.updated_at,
+        )
+
+
+_decoder = msgspec.json.Decoder(Document[Incident])
+
+
+def solution_entries(kind: str, entries: Iterable[Affected]) -> Iterator[Affected]:
+    """The entries that concern all deployments of a solution.
+
+    An outage, a degradation or a maintenance that names deployments is theirs: the solution beside them
+    says what they are, and the same software elsewhere is not down. A vulnerability without a range is a
+    question to everybody who runs it.
+    """
+    for entry in entries:
+        if entry.solution is not None and not (entry.deployments and _is_local(kind, entry)):
+            yield entry
+
+
+def spreading_solutions(kind: str, entries: Iterable[Affected]) -> Iterator[str]:
+    """The solutions whose same software under another id is affected, too.
+
+    A flaw of the software spreads; one operator's service that is down does not.
+    """
+    for entry in solution_entries(kind, entries):
+        if entry.solution is not None and not _is_local(kind, entry):
+            yield entry.solution
+
+
+def _is_local(kind: str, entry: Affected) -> bool:
+    """True for an event at the place where something runs, and not in the software."""
+    return (
+        kind in ("outage", "degradation", "maintenance") and entry.range is None and entry.range_text is None
+    )

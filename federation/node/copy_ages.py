@@ -1,0 +1,42 @@
+"""The age and verification of each operator's copy, for the answers about exposure."""
+
+from __future__ import annotations
+
+from federation.domain.exposure.answers import CopyAge, CopyState
+from federation.node.copies import feed_view
+from federation.node.node import Node
+from federation.store.database import Reading
+
+STALE_AFTER_SECONDS = 600.0
+"""Seconds without an answer of a peer after which its copy is stale."""
+UNKNOWN_COPY = CopyAge("unknown", None)
+_WORST_LAST: tuple[CopyState, ...] = ("verified", "unverified", "stale", "diverged")
+_STATES: dict[str, CopyState] = {state: state for state in _WORST_LAST}
+
+
+async def copy_ages(node: Node, tx: Reading) -> dict[str, CopyAge]:
+    """The age and verification of the copy of each operator's records.
+
+    Taken from the checkpoints of the operator's feeds, the worst of them; and from its last contact, where
+    nothing is verified yet.
+    """
+    now = node.clock()
+    ages = {node.operator: CopyAge("own", 0)}
+    feeds, copies = await tx.feeds.all(), await tx.copies.all()
+    for peer in await tx.peers.all():
+        views = [
+            feed_view(feed, copy, now)
+            for feed in feeds
+            if feed.origin == peer.operator and (copy := copies.get(feed.name)) is not None
+        ]
+        contacted = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
+        state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER_SECONDS else "unverified"
+        age = contacted
+        if peer.state in ("suspended", "left"):
+            state = peer.state
+        elif states := [_STATES[view.state] for view in views if view.state in _STATES]:
+            state = max((state, *states) if state == "stale" else states, key=_WORST_LAST.index)
+            seconds = [view.age_seconds for view in views if view.age_seconds is not None]
+            age = max(seconds) if seconds else contacted
+        ages[peer.operator] = CopyAge(state, age)
+    return ages

@@ -1,0 +1,224 @@
+"""Joining: invite an operator, join with an invitation, register a newcomer."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import msgspec
+
+from federation.domain.audit import OPERATOR
+from federation.domain.errors import Conflict, Invalid, Unauthenticated, Unreachable
+from federation.domain.invitation import (
+    HOLDS,
+    PROOF_SECONDS,
+    Invitation,
+    Inviter,
+    Registration,
+    RegistrationAnswer,
+    fingerprint,
+    new_secret,
+)
+from federation.domain.peer import Peer
+from federation.domain.values import OPERATOR_PATTERN
+from federation.node.keys import kid_of, trusted_keys, verify_jwt
+from federation.node.node import Node
+from federation.node.peers import peer_detail
+
+_JOINING = frozenset({"federation-registration+jwt"})
+
+_WELCOME = frozenset({"federation-welcome+jwt"})
+
+
+async def invite(node: Node, note: str, *, private: bool = False, by: str = OPERATOR) -> Invitation:
+    """An invitation for one operator, that holds for ``HOLDS``. Its secret is not kept.
+
+    ``private``: whether the node of who joins may be at an address that is not public.
+    """
+    if len(note) > 200 or not (note or " ").isprintable():
+        raise Invalid("a note has at most 200 printable characters")
+    invitation = Invitation(node.url, node.keyring.kid, new_secret())
+    async with node.store.write() as tx:
+        await tx.audit.note("peer.invited", actor=by, subject=note or "somebody")
+        await tx.peers.invite(fingerprint(invitation.secret), note, node.clock() + HOLDS, private=private)
+    return invitation
+
+
+async def join(node: Node, invitation: Invitation, *, private: bool = False) -> Peer:
+    """Register at the inviter's node; both know each other as pending from then on.
+
+    Raises Unreachable when the inviter does not answer as it should, Conflict when it cannot be a peer.
+    """
+    inviter = await node.others.introduce(invitation.url, private=private)
+    try:
+        keys = trusted_keys({invitation.thumbprint}, inviter.jwks, inviter.operator)
+    except Unauthenticated:
+        raise Unreachable(
+            f"the node at {invitation.url} does not have the key that the invitation names. Do not go on:"
+            " ask the administrator who sent it"
+        ) from None
+    peer = Peer(
+        operator=inviter.operator,
+        url=inviter.url,
+        name=inviter.name,
+        state="pending",
+        keys=keys,
+        thumbprint=keys["keys"][0]["kid"],
+        added_at=node.clock(),
+        private=private,
+    )
+    async with node.store.read() as tx:
+        refuse_conflict(node, peer, await tx.peers.find(peer.operator), await tx.peers.all())
+    hidden = fingerprint(invitation.secret).hex()
+    current = int(time.time())
+    request = Registration(
+        operator=node.operator,
+        client_name=node.name,
+        client_uri=node.url,
+        jwks=node.keyring.public(),
+        software_statement=node.keyring.sign(
+            {
+                "iss": node.operator,
+                "aud": inviter.url,
+                "iat": current,
+                "exp": current + PROOF_SECONDS,
+                "url": node.url,
+                "invitation": hidden,
+            },
+            typ="federation-registration+jwt",
+        ),
+    )
+    answer = await node.others.register(
+        inviter.url, invitation.secret, msgspec.json.encode(request), private=private
+    )
+    try:
+        registered = msgspec.json.decode(answer, type=RegistrationAnswer)
+        welcome = verify_jwt(registered.inviter.proof, keys, _WELCOME)
+    except (msgspec.MsgspecError, Unauthenticated):
+        raise Unreachable(f"the answer of {inviter.url} cannot be read, or is not its own") from None
+    if welcome.get("aud") != node.url or welcome.get("newcomer") != node.keyring.kid:
+        raise Unreachable(f"the answer of {inviter.url} is for somebody else")
+    async with node.store.write() as tx:
+        refuse_conflict(node, peer, await tx.peers.lock(peer.operator), await tx.peers.all())
+        await tx.audit.note(
+            "peer.registered", actor=OPERATOR, subject=peer.operator, detail=peer_detail(peer)
+        )
+        await tx.peers.add(peer)
+    return peer
+
+
+async def register(node: Node, request: Registration, secret: str) -> RegistrationAnswer:
+    """Take a newcomer in as pending, for an invitation of ours.
+
+    Raises Unauthenticated for an invitation that does not hold or keys that were not proved, Conflict for
+    an id that is bound to another key.
+    """
+    newcomer = await _newcomer(node, request, secret)
+    async with node.store.write() as tx:
+        registered = await tx.peers.lock(newcomer.operator)
+        private = await tx.peers.use_invitation(fingerprint(secret), newcomer.operator, node.clock())
+        if private is None:
+            raise Unauthenticated("the invitation does not hold: it was used, has expired or is not ours")
+        newcomer = msgspec.structs.replace(newcomer, private=private)
+        if registered is not None and newcomer.thumbprint not in registered.kids:
+            with suppress(Unauthenticated):  # it comes back with a key that the one we know endorsed
+                since = trusted_keys(registered.kids, request.jwks, newcomer.operator)
+                registered = msgspec.structs.replace(registered, keys=since)
+        try:
+            node.others.check_url(newcomer.url, private=private)
+        except Unreachable as error:
+            raise Invalid(error.detail, pointer="/client_uri") from None
+        refuse_conflict(node, newcomer, registered, await tx.peers.all())
+        await tx.audit.note(
+            "peer.registered",
+            actor=newcomer.operator,
+            subject=newcomer.operator,
+            detail=peer_detail(newcomer),
+        )
+        await tx.peers.add(newcomer)
+    return RegistrationAnswer(
+        client_id=newcomer.operator,
+        client_id_issued_at=int(node.clock().timestamp()),
+        client_name=newcomer.name,
+        client_uri=newcomer.url,
+        jwks=newcomer.keys,
+        inviter=Inviter(
+            operator=node.operator,
+            name=node.name,
+            url=node.url,
+            jwks={"keys": node.keyring.public()["keys"]},
+            proof=node.keyring.sign(
+                {
+                    "iss": node.operator,
+                    "aud": newcomer.url,
+                    "newcomer": newcomer.thumbprint,
+                    "iat": int(time.time()),
+                },
+                typ="federation-welcome+jwt",
+            ),
+        ),
+    )
+
+
+async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
+    """The newcomer as its registration shows it, its keys proved."""
+    if not re.fullmatch(OPERATOR_PATTERN, request.operator):
+        raise Invalid(f"this is not an operator's id ({OPERATOR_PATTERN})", pointer="/operator")
+    if not 1 <= len(request.client_name) <= 200 or not request.client_name.isprintable():
+        raise Invalid("a name has 1 to 200 printable characters", pointer="/client_name")
+    if request.token_endpoint_auth_method != "private_key_jwt":  # noqa: S105 - a name of RFC 7591
+        raise Invalid("peers authenticate with private_key_jwt", pointer="/token_endpoint_auth_method")
+    try:
+        kid = kid_of(request.software_statement) or ""
+        keys = trusted_keys({kid}, {"keys": request.jwks.get("keys")}, request.operator)
+        # By the key that is kept: a set may give one key the name of another.
+        proof = verify_jwt(request.software_statement, keys, _JOINING)
+    except Unauthenticated:
+        raise Unauthenticated("the registration does not prove that it holds the key") from None
+    expires, current = proof.get("exp"), time.time()
+    if (
+        proof.get("iss") != request.operator
+        or proof.get("aud") != node.url
+        or proof.get("url") != request.client_uri
+        or proof.get("invitation") != fingerprint(secret).hex()
+        or not isinstance(expires, int)
+        or not current - 30 < expires <= current + PROOF_SECONDS + 30
+    ):
+        raise Unauthenticated("the registration does not prove that it holds the key")
+    return Peer(
+        operator=request.operator,
+        url=request.client_uri,
+        name=request.client_name,
+        state="pending",
+        keys=keys,
+        thumbprint=kid,
+        added_at=node.clock(),
+    )
+
+
+def refuse_conflict(node: Node, candidate: Peer, registered: Peer | None, peers: tuple[Peer, ...]) -> None:
+    """Raises Conflict when a node cannot become a peer: its id or URL is another's."""
+    if candidate.operator == node.operator:
+        raise Conflict(f"{candidate.operator} is the operator of this node")
+    if registered is not None and candidate.thumbprint not in registered.kids:
+        raise Conflict(
+            f"{candidate.operator} is bound to another key. If its key was lost, its administrator says so by"
+            f" phone; then `federation peer leave {candidate.operator}` and `federation peer forget"
+            f" {candidate.operator}` here, and invite again"
+        )
+    if registered is not None and registered.state in ("active", "suspended"):
+        raise Conflict(f"{candidate.operator} is a peer already, at {registered.url}")
+    place = _normalised_url(candidate.url)
+    if any(_normalised_url(peer.url) == place and peer.operator != candidate.operator for peer in peers):
+        raise Conflict(f"{candidate.url} is the node of another peer")
+    if place == _normalised_url(node.url):
+        raise Conflict(f"{candidate.url} is this node")
+
+
+def _normalised_url(url: str) -> tuple[str, str, int | None, str]:
+    """Normalise a base URL for comparison."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")

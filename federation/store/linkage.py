@@ -1,0 +1,131 @@
+"""Identifiers of solutions, read by a viewer: the records that say what a solution is.
+
+Solutions are the same software where their records name one thing (``domain/exposure/linkage.py``). The table
+follows the change log with the exposure index (``exposure_index.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from sqlalchemy import Text, column, func, select, true, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION
+from federation.domain.visibility import Caller
+from federation.store.statements import Session, Statement, param
+from federation.store.tables import solution_identifiers
+from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
+
+_s = solution_identifiers.c
+_solutions = (
+    func.unnest(param("origins", ARRAY(Text)), param("keys", ARRAY(Text)))
+    .table_valued(column("origin", Text), column("key", Text), name="solutions")
+    .render_derived()
+)
+
+
+@lru_cache
+def _identifiers(viewer: Viewer) -> Statement:
+    return Statement(
+        select(_s.origin, _s.key, _s.identifier)
+        .where(
+            tuple_(_s.origin, _s.key).in_(select(_solutions.c.origin, _solutions.c.key)),
+            visible_condition(solution_identifiers, viewer),
+        )
+        .order_by(_s.origin, _s.key, _s.identifier)
+    )
+
+
+@lru_cache
+def _solutions_naming(viewer: Viewer) -> Statement:
+    """Solutions that name an identifier: the first of each operator, however many another one has.
+
+    The index leads from one (origin, audience) of an identifier to the next: the thousand records of one
+    operator are passed over, and not read. So are hidden ones.
+    """
+    identifiers = (
+        func.unnest(param("identifiers", ARRAY(Text)))
+        .table_valued(column("identifier", Text), name="identifiers")
+        .render_derived()
+    )
+    pair = select(_s.origin, _s.audience).order_by(_s.origin, _s.audience).limit(1)
+    first_pair = (
+        pair.where(_s.identifier == identifiers.c.identifier).correlate(identifiers).lateral("first_pair")
+    )
+    pairs = (
+        select(identifiers.c.identifier, first_pair.c.origin, first_pair.c.audience)
+        .select_from(identifiers.join(first_pair, true()))
+        .cte("pairs", recursive=True)
+    )
+    next_pair = (
+        pair.where(
+            _s.identifier == pairs.c.identifier,
+            tuple_(_s.origin, _s.audience) > tuple_(pairs.c.origin, pairs.c.audience),
+        )
+        .correlate(pairs)
+        .lateral("next_pair")
+    )
+    pairs = pairs.union_all(
+        select(pairs.c.identifier, next_pair.c.origin, next_pair.c.audience).select_from(
+            pairs.join(next_pair, true())
+        )
+    )
+    first_keys = (
+        select(_s.key)
+        .where(
+            _s.identifier == pairs.c.identifier,
+            _s.origin == pairs.c.origin,
+            _s.audience == pairs.c.audience,
+        )
+        .order_by(_s.key)
+        # One more than is used, which shows that there are more.
+        .limit(MAX_LINKS_PER_SOLUTION + 1)
+        .correlate(pairs)
+        .lateral("first_keys")
+    )
+    return Statement(
+        select(pairs.c.identifier, pairs.c.origin, first_keys.c.key)
+        .select_from(pairs.join(first_keys, true()))
+        .where(visible_condition(pairs, viewer))
+        .order_by(pairs.c.identifier, pairs.c.origin, first_keys.c.key)
+    )
+
+
+class LinkageReader:
+    """Identifiers of solutions, as far as a caller may see the records that name them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def identifiers_of(
+        self, solutions: Iterable[str], *, visible_to: Caller
+    ) -> dict[str, tuple[str, ...]]:
+        """The identifiers in the records of solutions; those without any, or hidden, are left out."""
+        names = [solution.partition("/") for solution in solutions]
+        rows = await self._session.all(
+            _identifiers(viewer_of(visible_to)),
+            origins=[origin for origin, _, _ in names],
+            keys=[key for _, _, key in names],
+            **arguments(visible_to),
+        )
+        by_solution: dict[str, list[str]] = {}
+        for origin, key, identifier in rows:
+            by_solution.setdefault(f"{origin}/{key}", []).append(identifier)
+        return {solution: tuple(identifiers) for solution, identifiers in by_solution.items()}
+
+    async def solutions_naming(
+        self, identifiers: Iterable[str], *, visible_to: Caller
+    ) -> dict[str, tuple[str, ...]]:
+        """The solutions whose records name an identifier, by identifier.
+
+        Of each operator and audience ``MAX_LINKS_PER_SOLUTION`` and one more, at most.
+        """
+        rows = await self._session.all(
+            _solutions_naming(viewer_of(visible_to)), identifiers=sorted(identifiers), **arguments(visible_to)
+        )
+        by_identifier: dict[str, list[str]] = {}
+        for identifier, origin, key in rows:
+            by_identifier.setdefault(identifier, []).append(f"{origin}/{key}")
+        return {identifier: tuple(solutions) for identifier, solutions in by_identifier.items()}
