@@ -12,15 +12,27 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import asyncpg
+from sqlalchemy import select
 
 from bench.servers import serve
 from federation.api.entries import change_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
-from federation.store.list_filters import Shape, asked_values, page_values
-from federation.store.lists import in_one
+from federation.store.list_filters import (
+    Shape,
+    after_page,
+    filter_values,
+    index_filters,
+    of_type,
+    page_values,
+    sort_order,
+    time_range,
+)
+from federation.store.pages import bounded
 from federation.store.records import LIST_CHANGES, find_statement
+from federation.store.statements import Statement, param
+from federation.store.tables import records
 
 _PLURALS = {kind.plural: kind for kind in TYPES.values()}
 _JSON = (b"content-type", b"application/json")
@@ -64,7 +76,7 @@ class Bare:
             limit = int(asked["limit"])
             values = {"after": int(after), "until": 2**62, "limit": limit, "one_more": limit + 1}
             async with self._pool.acquire() as connection:
-                rows = await connection.fetch(LIST_CHANGES.text, *LIST_CHANGES.arguments(values | _MOST))
+                rows = await connection.fetch(LIST_CHANGES.text, *LIST_CHANGES.arguments(values | _MAX_BYTES))
             body = b'{"entries":[%s]}' % b",".join(change_line(row[:-1], epoch) for row in rows)
         elif parts[-1] in _PLURALS:
             text, arguments = self._lists.get(query) or self._list(parts[-1], query)
@@ -86,13 +98,26 @@ class Bare:
     def _list(self, plural: str, asked: bytes) -> tuple[str, list[Any]]:
         """Statement and arguments of a list, made once for each question."""
         query = read_query(_PLURALS[plural], parse_qsl(asked.decode()))
-        statement = in_one(Shape.of(query, "own"))
-        values = asked_values(query) | page_values(query)
+        statement = _page(Shape.of(query, "own"))
+        values = filter_values(query) | page_values(query)
         found = self._lists[asked] = (statement.text, statement.arguments(values))
         return found
 
 
-_MOST = {"most": PAGE_BYTES}
+def _page(shape: Shape) -> Statement:
+    """A page as one writes it first: all conditions in one statement, and the planner finds the way."""
+    c = records.c
+    rows = (
+        select(c.document, c.updated_at, c.origin, c.key)
+        .where(of_type(records), ~c.retracted, *index_filters(records, shape))
+        .where(*time_range(records, shape), *after_page(records, shape))
+        .order_by(*sort_order(records, shape))
+        .limit(param("one_more"))
+    )
+    return Statement(bounded(rows, *shape.order, backwards=shape.descending))
+
+
+_MAX_BYTES = {"max_bytes": PAGE_BYTES}
 
 
 async def _main(dsn: str, port: int) -> None:

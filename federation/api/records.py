@@ -46,7 +46,7 @@ from federation.domain.errors import (
     PreconditionFailed,
     Retracted,
 )
-from federation.domain.query import MOST_COUNTED, read_query
+from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
 from federation.node import copy_views, deployments, records
@@ -366,7 +366,7 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
         ]
     if total is not None:
         parts.append(b',"total":%d,"total_is_exact":%s' % (
-            min(total, MOST_COUNTED), b"true" if total <= MOST_COUNTED else b"false"
+            min(total, MAX_TOTAL), b"true" if total <= MAX_TOTAL else b"false"
         ))  # fmt: skip
     return answer(b"".join([*parts, b"}"]), headers=headers)
 

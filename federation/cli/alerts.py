@@ -1,4 +1,4 @@
-"""The commands about who is told of what: ``federation subscription --help``, ``federation alert --help``."""
+"""The commands of alerts: ``federation subscription --help``, ``federation alert --help``."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.domain.alert import EVENTS, MEANING, AlertState, NewSubscription
+from federation.domain.alert import EVENT_MEANINGS, EVENTS, AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
-from federation.node import alerts
-from federation.store.alerts import MOST_LISTED, Subscription
+from federation.node import alert_delivery, alerts
+from federation.store.alerts import MAX_LISTED, Subscription
 
 
 @click.group()
 def subscription() -> None:
-    """Subscriptions: who is told of what, by webhook or e-mail."""
+    """Subscriptions: receivers of alerts, by webhook or e-mail."""
 
 
 @subscription.command(
     "add",
-    epilog="\b\nEvents:\n" + "\n".join(f"  {event:<20} {meaning}" for event, meaning in MEANING.items()),
+    epilog="\b\nEvents:\n"
+    + "\n".join(f"  {event:<20} {meaning}" for event, meaning in EVENT_MEANINGS.items()),
 )
 @click.option(
     "--event", "events", multiple=True, required=True, type=click.Choice(EVENTS), metavar="EVENT",
-    help="What to tell of; can be repeated.",
+    help="Event to send alerts of; can be repeated.",
 )  # fmt: skip
-@click.option("--webhook", metavar="URL", help="Tell it to this URL, signed after Standard Webhooks.")
-@click.option("--email", metavar="MAILBOX", help="Tell it by e-mail; needs FEDERATION_SMTP_URL.")
+@click.option("--webhook", metavar="URL", help="Send alerts to this URL, signed after Standard Webhooks.")
+@click.option("--email", metavar="MAILBOX", help="Send alerts by e-mail; needs FEDERATION_SMTP_URL.")
 @click.option(
     "--unanswered-hours", type=click.IntRange(1, 720), default=24, show_default=True,
-    help="Hours without a statement of yours after which incident.unanswered is told.",
+    help="Hours without a statement of yours, after which incident.unanswered is sent.",
 )  # fmt: skip
 @click.option("--private", is_flag=True, help="Allow a webhook at an address that is not public.")
-@click.option("--dry-run", is_flag=True, help="Say whether it could be told so, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check whether alerts could be sent so, and change nothing.")
 @json_option
 @command
 async def subscription_add(
@@ -48,69 +49,70 @@ async def subscription_add(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Have somebody told of events from now on, and print the secret that webhooks are signed with, once.
+    """Send alerts of events from now on, and print the secret that signs webhooks, once.
 
-    Of what goes on already (an incident that affects you, a peer that is silent) it is told at once; of
-    incidents published before, it is not.
+    Present states (an incident that affects you, a peer that is silent) are sent at once; incidents published
+    before are not.
     """
-    asked: dict[str, Any] = {
+    values: dict[str, Any] = {
         "events": list(dict.fromkeys(events)), "webhook": webhook, "email": email,
         "unanswered_hours": unanswered_hours, "private": private,
     }  # fmt: skip
     if (webhook is None) == (email is None):
         raise Invalid("name one of --webhook and --email")
-    named = {name: value for name, value in asked.items() if value is not None}
-    wanted: NewSubscription = read_draft(msgspec.json.encode(named), NewSubscription)
+    named = {name: value for name, value in values.items() if value is not None}
+    new: NewSubscription = read_draft(msgspec.json.encode(named), NewSubscription)
     async with node_here() as node:
         if dry_run:
-            alerts.check_subscription(node, wanted)
-            print_result({"dry_run": True}, as_json, lambda: click.echo(f"{webhook or email} would be told"))
+            alerts.check_subscription(node, new)
+            print_result(
+                {"dry_run": True}, as_json, lambda: click.echo(f"alerts would be sent to {webhook or email}")
+            )
             return
-        made = await alerts.subscribe(node, wanted, by=OPERATOR)
+        subscribed = await alerts.subscribe(node, new, by=OPERATOR)
 
     def text() -> None:
-        click.echo(f"id:     {made.id}")
+        click.echo(f"id:     {subscribed.id}")
         if webhook:
-            click.echo(f"secret: {made.secret}")
+            click.echo(f"secret: {subscribed.secret}")
             click.echo("The secret cannot be shown again.", err=True)
-        click.echo(f"Try it: federation subscription test {made.id}", err=True)
+        click.echo(f"Try it: federation subscription test {subscribed.id}", err=True)
 
-    print_result({"id": made.id, "secret": made.secret if webhook else None}, as_json, text)
+    print_result({"id": subscribed.id, "secret": subscribed.secret if webhook else None}, as_json, text)
 
 
 @subscription.command("list")
 @json_option
 @command
 async def subscription_list(as_json: bool) -> None:
-    """List who is told of what."""
+    """List the subscriptions."""
     async with node_here() as node, node.store.read() as tx:
-        found = await tx.alerts.subscriptions()
+        subscriptions = await tx.alerts.subscriptions()
 
     def text() -> None:
-        for one in found:
-            click.echo(f"{one.id}  {one.webhook or one.email}  {_events(one)}")
-        if not found:
-            click.echo("nobody is told of anything; federation subscription add --help")
+        for stored in subscriptions:
+            click.echo(f"{stored.id}  {stored.webhook or stored.email}  {_events(stored)}")
+        if not subscriptions:
+            click.echo("there are no subscriptions; federation subscription add --help")
 
-    print_result([_shown(one) for one in found], as_json, text)
-
-
-def _events(one: Subscription) -> str:
-    hours = f"  (unanswered: {one.unanswered_hours} h)" if "incident.unanswered" in one.events else ""
-    state = "" if one.active else f"  told no more: {alerts.GONE}"
-    return f"{' '.join(one.events)}{hours}{state}"
+    print_result([_without_secret(stored) for stored in subscriptions], as_json, text)
 
 
-def _shown(one: Subscription) -> dict[str, Any]:
-    """Everything but the secret."""
-    return {name: value for name, value in msgspec.structs.asdict(one).items() if name != "secret"}
+def _events(stored: Subscription) -> str:
+    hours = f"  (unanswered: {stored.unanswered_hours} h)" if "incident.unanswered" in stored.events else ""
+    state = "" if stored.active else f"  not active: {alert_delivery.RECEIVER_GONE}"
+    return f"{' '.join(stored.events)}{hours}{state}"
+
+
+def _without_secret(stored: Subscription) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(stored).items() if name != "secret"}
 
 
 @subscription.command("remove")
 @click.argument("id")
 @command
 async def subscription_remove(id: str) -> None:
-    """Tell somebody no more; its alerts are dropped, those that were not delivered yet, too."""
+    """Remove a subscription and its alerts, also those that are not delivered yet."""
     async with node_here() as node:
         await alerts.unsubscribe(node, id, by=OPERATOR)
     click.echo(f"{id} is removed")
@@ -121,29 +123,31 @@ async def subscription_remove(id: str) -> None:
 @json_option
 @command
 async def subscription_test(id: str, as_json: bool) -> None:
-    """Tell a subscriber now that somebody tries, and say whether it was taken; exit 1 if not.
+    """Send a test to a subscription now, and print whether it was accepted; exit 1 if not.
 
-    It is an event of its own (subscription.test), signed as all are, sent once and not kept.
+    It is an event of its own (subscription.test), signed like all others, sent once and not stored.
     """
     async with node_here() as node:
-        to = await alerts.try_out(node, id)
-    where = to.webhook or to.email
+        to = await alert_delivery.send_test(node, id)
+    receiver = to.webhook or to.email
     print_result(
-        {"id": id, "delivered": True, "to": where}, as_json, lambda: click.echo(f"{where} has accepted it")
+        {"id": id, "delivered": True, "to": receiver},
+        as_json,
+        lambda: click.echo(f"{receiver} has accepted it"),
     )
 
 
 @click.group()
 def alert() -> None:
-    """Alerts: what was told to whom, and what was not taken."""
+    """Alerts: delivered, waiting, or given up."""
 
 
 @alert.command("list")
-@click.option("--parked", is_flag=True, help="Those that were given up, and only those.")
+@click.option("--parked", is_flag=True, help="Only those that were given up.")
 @click.option("--subscription", "of", metavar="ID", help="Those of one subscription.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, MOST_LISTED),
+    type=click.IntRange(1, MAX_LISTED),
     default=50,
     show_default=True,
     help="At most, the last ones.",
@@ -151,32 +155,31 @@ def alert() -> None:
 @json_option
 @command
 async def alert_list(parked: bool, of: str | None, limit: int, as_json: bool) -> None:
-    """List alerts and what became of them, newest first."""
+    """List alerts and their delivery, newest first."""
     async with node_here() as node, node.store.read() as tx:
-        found = await tx.alerts.listed(parked=parked, of=of, limit=limit)
+        states = await tx.alerts.listed(parked=parked, of=of, limit=limit)
 
     def text() -> None:
-        for one in found:
-            click.echo(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.event}  {one.subject}  {_fate(one)}  {one.id}")
-        if not found:
-            click.echo("nothing was given up" if parked else "nobody was told of anything")
+        for state in states:
+            time = f"{state.at:%Y-%m-%d %H:%M:%S}"
+            click.echo(f"{time}  {state.event}  {state.subject}  {_delivery(state)}  {state.id}")
+        if not states:
+            click.echo("no alert was given up" if parked else "there are no alerts")
 
-    print_result(found, as_json, text)
+    print_result(states, as_json, text)
 
 
-def _fate(one: AlertState) -> str:
-    if one.delivered_at:
-        return f"delivered {one.delivered_at:%Y-%m-%d %H:%M:%S}"
-    tried = f"tried {one.attempts} times" if one.attempts != 1 else "tried once"
-    why = f": {one.failure}" if one.failure else ""
-    if one.parked_at:
-        return f"parked, {tried}{why}"
-    return f"waiting, {tried}{why}"
+def _delivery(state: AlertState) -> str:
+    if state.delivered_at:
+        return f"delivered {state.delivered_at:%Y-%m-%d %H:%M:%S}"
+    tried = f"tried {state.attempts} times" if state.attempts != 1 else "tried once"
+    reason = f": {state.failure}" if state.failure else ""
+    return f"{'parked' if state.parked_at else 'waiting'}, {tried}{reason}"
 
 
 @alert.command("replay")
 @click.argument("ids", nargs=-1)
-@click.option("--parked", is_flag=True, help="Everything that was given up.")
+@click.option("--parked", is_flag=True, help="All that were given up.")
 @click.option("--subscription", "of", metavar="ID", help="With --parked: of one subscription.")
 @click.option("--dry-run", is_flag=True, help="List what would be delivered again, and change nothing.")
 @json_option
@@ -195,11 +198,9 @@ async def alert_replay(
     async with node_here() as node:
         if dry_run:
             async with node.store.read() as tx:
-                found = await tx.alerts.listed(parked=parked, of=of, limit=MOST_LISTED)
-            several = [one.id for one in found if parked or one.id in ids]
-            print_result(
-                {"dry_run": True, "alerts": several}, as_json, lambda: click.echo("\n".join(several))
-            )
+                states = await tx.alerts.listed(parked=parked, of=of, limit=MAX_LISTED)
+            listed = [state.id for state in states if parked or state.id in ids]
+            print_result({"dry_run": True, "alerts": listed}, as_json, lambda: click.echo("\n".join(listed)))
             return
         if parked:
             number = await alerts.replay_parked(node, of)

@@ -30,14 +30,14 @@ class _Moment(click.ParamType[str]):
         if value == "now":
             return as_instant(datetime.now(UTC))
         try:
-            found = datetime.fromisoformat(value)
+            time = datetime.fromisoformat(value)
         except ValueError:
-            found = None
-        if found is None or found.tzinfo is None:
+            time = None
+        if time is None or time.tzinfo is None:
             self.fail(
                 f"{value!r} is no time with its zone, such as 2026-01-30T09:30:00+01:00 or …Z", param, context
             )
-        return as_instant(found)
+        return as_instant(time)
 
 
 MOMENT = _Moment()
@@ -70,19 +70,19 @@ async def deadline_add(
     as_json: bool,
 ) -> None:
     """Add a deadline under a KEY of yours, and print by when each step is due."""
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "title": title, "regimes": list(dict.fromkeys(regimes)), "aware_at": aware_at,
         "incident": incident, "note": note,
     }  # fmt: skip
-    named = {name: value for name, value in said.items() if value is not None}
-    wanted: ReportingDeadline = read_draft(msgspec.json.encode(named), ReportingDeadline)
+    named = {name: value for name, value in values.items() if value is not None}
+    deadline: ReportingDeadline = read_draft(msgspec.json.encode(named), ReportingDeadline)
     async with node_here() as node:
         if dry_run:
-            deadlines.check(node, wanted, node.operator, key)
-            found = DeadlineView.of(key, wanted, node.clock())
+            deadlines.check(node, deadline, node.operator, key)
+            view = DeadlineView.of(key, deadline, node.clock())
         else:
-            found = await deadlines.set_deadline(node, wanted, node.operator, key, new=True)
-    print_result(found, as_json, lambda: _show(found))
+            view = await deadlines.set_deadline(node, deadline, node.operator, key, new=True)
+    print_result(view, as_json, lambda: _show(view))
 
 
 @deadline.command("list")
@@ -91,20 +91,20 @@ async def deadline_add(
 async def deadline_list(as_json: bool) -> None:
     """List the deadlines and their steps, the one due next first."""
     async with node_here() as node:
-        found = await deadlines.list_deadlines(node)
+        views = await deadlines.list_deadlines(node)
 
     def text() -> None:
-        for one in found:
-            _show(one)
-        if not found:
+        for view in views:
+            _show(view)
+        if not views:
             click.echo("there are no deadlines")
 
-    print_result(found, as_json, text)
+    print_result(views, as_json, text)
 
 
-def _show(one: DeadlineView) -> None:
-    click.echo(f"{one.key}  {one.deadline.title}  (aware {one.deadline.aware_at[:16]}Z)")
-    for step in one.steps:
+def _show(view: DeadlineView) -> None:
+    click.echo(f"{view.key}  {view.deadline.title}  (aware {view.deadline.aware_at[:16]}Z)")
+    for step in view.steps:
         state = f"done {step.done_at[:16]}Z" if step.done_at else "OVERDUE" if step.overdue else "due"
         click.echo(f"    {step.due_at[:16]}Z  {state:<23}  {step.step}: {step.rule}")
 
@@ -118,11 +118,11 @@ def _show(one: DeadlineView) -> None:
 @command
 async def deadline_done(key: str, step: str, at: str, reference: str | None, as_json: bool) -> None:
     """Note that an authority has its report: STEP of the deadline KEY is done."""
-    said = {"step": step, "at": at, **({"reference": reference} if reference is not None else {})}
-    done: CompletedStep = read_draft(msgspec.json.encode(said), CompletedStep)
+    values = {"step": step, "at": at, **({"reference": reference} if reference is not None else {})}
+    done: CompletedStep = read_draft(msgspec.json.encode(values), CompletedStep)
     async with node_here() as node:
-        found = await deadlines.complete_step(node, done, node.operator, key)
-    print_result(found, as_json, lambda: _show(found))
+        view = await deadlines.complete_step(node, done, node.operator, key)
+    print_result(view, as_json, lambda: _show(view))
 
 
 @deadline.command("remove")
@@ -141,15 +141,15 @@ async def deadline_remove(key: str) -> None:
 async def deadline_ics(file: Path) -> None:
     """Write what is due as a calendar (RFC 5545) to FILE, or to standard output."""
     async with node_here() as node:
-        found = await deadlines.calendar(node)
+        calendar = await deadlines.calendar(node)
     if str(file) == "-":
-        click.echo(found, nl=False)
+        click.echo(calendar, nl=False)
         return
-    _write(file, found)
+    _write(file, calendar)
 
 
-def _write(file: Path, found: bytes) -> None:
+def _write(file: Path, calendar: bytes) -> None:
     try:
-        file.write_bytes(found)
+        file.write_bytes(calendar)
     except OSError as error:
         raise CommandFailed(f"{file} cannot be written: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Alerts: what a subscriber is told of, once for each event, and how patiently.
+"""Alerts: events, messages and signatures, and the times between attempts.
 
 Webhooks are signed after Standard Webhooks 1.0 (https://www.standardwebhooks.com): the identifier, the time
 and the body under HMAC-SHA256. The identifier of an alert is the same at each attempt, so that a receiver
@@ -29,7 +29,7 @@ AlertEvent = Literal[
 ]  # fmt: skip
 TestEvent = Literal["subscription.test"]
 EVENTS: tuple[AlertEvent, ...] = get_args(AlertEvent)
-MEANING: dict[AlertEvent, str] = {
+EVENT_MEANINGS: dict[AlertEvent, str] = {
     "incident.published": "an incident has been published by an operator",
     "incident.changed": "an incident has been revised, withdrawn or retracted",
     "incident.affects-mine": "an open incident affects deployments of one's own, or may affect them",
@@ -38,23 +38,23 @@ MEANING: dict[AlertEvent, str] = {
     "record.rejected": "an entry of a peer's feed has been rejected",
 }
 
-TEST: TestEvent = "subscription.test"
+TEST_EVENT: TestEvent = "subscription.test"
 """What a subscriber is told when an administrator tries whether it can be."""
-MEANING_OF_TEST = "somebody tries whether this subscription is told; nothing has happened"
+TEST_EVENT_MEANING = "somebody tries whether this subscription is told; nothing has happened"
 
-FIRST_WAIT = 5.0
-MAX_WAIT = 7_200.0
+MIN_WAIT_SECONDS = 5.0
+MAX_WAIT_SECONDS = 7_200.0
 """Bounds of the back-off between attempts, in seconds."""
-PATIENCE = timedelta(hours=24)
+MAX_DELIVERY_TIME = timedelta(hours=24)
 """After this an alert is parked: listed, and delivered again only when somebody says so."""
-LEASE = timedelta(minutes=3)
+ATTEMPT_LEASE = timedelta(minutes=3)
 """For so long an attempt is left to the process that made it."""
-ATTEMPT = timedelta(minutes=2)
+ATTEMPT_TIMEOUT = timedelta(minutes=2)
 """An attempt has ended after this, and before its lease has: else another process would make it, too."""
 
 
 class NewSubscription(Part, frozen=True, kw_only=True):
-    """What a subscriber wants to be told of, and how."""
+    """Events, and the receiver of their alerts."""
 
     events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=6)]
     webhook: Url | None = None
@@ -97,13 +97,13 @@ _MAILBOX = re.compile(
 
 
 def is_mailbox(text: str) -> bool:
-    """Whether this is one address that everybody reads alike: of the forms of RFC 5321 the plain one."""
+    """True for a plain address: of the forms of RFC 5321 the one that all software reads alike."""
     return len(text) <= 254 and text.index("@") <= 64 if _MAILBOX.fullmatch(text) else False
 
 
-def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
+def compose_letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
     """An alert as an e-mail. Each of its values is in one line: what comes of a peer begins none."""
-    meaning = MEANING_OF_TEST if alert.event == TEST else MEANING[alert.event]
+    meaning = TEST_EVENT_MEANING if alert.event == TEST_EVENT else EVENT_MEANINGS[alert.event]
     return Letter(
         id=alert.id,
         to=to,
@@ -112,7 +112,7 @@ def letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
             (
                 f"{meaning[0].upper()}{meaning[1:]}.",
                 "",
-                *(f"{name}: {_line(text, MAX_LINE_LENGTH)}" for name, text in _lines(alert.data)),
+                *(f"{name}: {_line(text, MAX_LINE_LENGTH)}" for name, text in _values(alert.data)),
                 "",
                 "-- ",
                 f"The federation node {node} tells this to {to} (subscription {subscription}).",
@@ -127,7 +127,7 @@ MAX_LINE_LENGTH = 800
 """Characters of a value in an e-mail; a line has 998 octets at most (RFC 5322, 2.1.1)."""
 
 
-def _lines(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _values(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in data.items():
         match value:
             case dict():  # a text in several languages
@@ -140,12 +140,12 @@ def _lines(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, str(value)
 
 
-def _line(text: str, most: int) -> str:
-    shown = " ".join(printable(text, most + 1).replace("\ufffd", " ").split())
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+def _line(text: str, max_length: int) -> str:
+    shown = " ".join(printable(text, max_length + 1).replace("\ufffd", " ").split())
+    return shown if len(shown) <= max_length else f"{shown[: max_length - 1]}…"
 
 
-def a_webhook_secret() -> str:
+def mint_webhook_secret() -> str:
     """A new secret: 256 random bits as Standard Webhooks writes them."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
@@ -157,18 +157,20 @@ def signature(secret: str, id_: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
 
 
-def next_wait(attempts: int, *, asked: float | None = None, chance: random.Random | None = None) -> timedelta:
-    """How long to wait after so many attempts: doubled each time up to two hours, with jitter.
+def next_wait(
+    attempts: int, *, retry_after: float | None = None, chance: random.Random | None = None
+) -> timedelta:
+    """Wait after so many attempts: doubled each time up to two hours, with jitter.
 
     Never less than the receiver asked for (``Retry-After``, in seconds), up to two hours as well.
     """
-    ceiling = min(MAX_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
+    ceiling = min(MAX_WAIT_SECONDS, MIN_WAIT_SECONDS * 2 ** min(attempts - 1, 20))
     wait = (chance or random).uniform(ceiling / 2, ceiling)
-    return timedelta(seconds=max(wait, min(asked or 0.0, MAX_WAIT)))
+    return timedelta(seconds=max(wait, min(retry_after or 0.0, MAX_WAIT_SECONDS)))
 
 
 class AlertState(msgspec.Struct, frozen=True):
-    """An alert and what became of it."""
+    """An alert and its delivery so far."""
 
     id: str
     subscription: str

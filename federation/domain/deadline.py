@@ -31,7 +31,7 @@ STEPS: dict[Step, tuple[Regime, str]] = {
 
 
 class CompletedStep(Dated, frozen=True, kw_only=True):
-    """A step that has been taken."""
+    """A step that is done."""
 
     moments: ClassVar = ("at",)
 
@@ -55,12 +55,12 @@ class ReportingDeadline(Dated, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for one in self.done:
-            if STEPS[one.step][0] not in self.regimes:
+        for done in self.done:
+            if STEPS[done.step][0] not in self.regimes:
                 raise RuleBroken(
-                    "{step} is not a step of {regimes}", step=one.step, regimes=", ".join(self.regimes)
+                    "{step} is not a step of {regimes}", step=done.step, regimes=", ".join(self.regimes)
                 )
-        if len({one.step for one in self.done}) != len(self.done):
+        if len({done.step for done in self.done}) != len(self.done):
             raise RuleBroken("a step is done once")
 
 
@@ -81,7 +81,7 @@ def steps_of(deadline: ReportingDeadline, now: datetime) -> tuple[DeadlineStep, 
 
 def _steps(deadline: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep]:
     aware = instant(deadline.aware_at)
-    done = {one.step: one.at for one in deadline.done}
+    done = {step.step: step.at for step in deadline.done}
     notified = done.get("nis2-notification")
     due: dict[Step, datetime] = {
         "nis2-early-warning": aware + timedelta(hours=24),
@@ -97,55 +97,55 @@ def _steps(deadline: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep]
 
 
 def a_month_after(moment: datetime) -> datetime:
-    """The same day of the next month, or its last one."""
+    """This day of the next month, or the last day of that month."""
     year, month = moment.year + moment.month // 12, moment.month % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))
 
 
-def next_due(several: tuple[DeadlineStep, ...]) -> DeadlineStep | None:
-    """What is to be done next."""
-    return next((one for one in several if one.done_at is None), None)
+def next_due(steps: tuple[DeadlineStep, ...]) -> DeadlineStep | None:
+    """The first step that is not done."""
+    return next((step for step in steps if step.done_at is None), None)
 
 
 # iCalendar (RFC 5545)
 
 
 def calendar_of(deadlines: tuple[tuple[str, ReportingDeadline], ...], now: datetime, *, host: str) -> bytes:
-    """A calendar of every step that is still to be done; each has an alarm two hours before.
+    """A calendar of every step that is not done; each has an alarm two hours before.
 
     Texts have been checked (``document.check_text``): of the characters that end a line here they hold the
     line feed only.
     """
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//deadlines//EN"]
     for key, deadline in deadlines:
-        for one in steps_of(deadline, now):
-            if one.done_at is None:
+        for step in steps_of(deadline, now):
+            if step.done_at is None:
                 lines += [
                     "BEGIN:VEVENT",
-                    f"UID:{key}-{one.step}@{host}",
+                    f"UID:{key}-{step.step}@{host}",
                     f"DTSTAMP:{_stamp(now)}",
-                    f"DTSTART:{_stamp(instant(one.due_at))}",
-                    f"SUMMARY:{_escaped(f'{one.step}: {deadline.title}')}",
-                    f"DESCRIPTION:{_escaped(one.rule)}",
+                    f"DTSTART:{_stamp(instant(step.due_at))}",
+                    f"SUMMARY:{_escape(f'{step.step}: {deadline.title}')}",
+                    f"DESCRIPTION:{_escape(step.rule)}",
                     "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-PT2H",
-                    f"DESCRIPTION:{_escaped(one.rule)}",
+                    f"DESCRIPTION:{_escape(step.rule)}",
                     "END:VALARM", "END:VEVENT",
                 ]  # fmt: skip
     lines.append("END:VCALENDAR")
-    return "".join(f"{part}\r\n" for line in lines for part in _folded(line)).encode()
+    return "".join(f"{part}\r\n" for line in lines for part in _fold(line)).encode()
 
 
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     for char in "\\;,":
         text = text.replace(char, f"\\{char}")
     return text.replace("\n", "\\n")
 
 
-def _folded(line: str) -> Iterator[str]:
+def _fold(line: str) -> Iterator[str]:
     """A line in parts of 75 octets, continued after a space (RFC 5545, 3.1)."""
     part, size = "", 0
     for char in line:

@@ -1,4 +1,4 @@
-"""What can be asked of a collection."""
+"""Queries of a collection: their parameters, and their pages."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ SORTS: tuple[str, ...] = get_args(Sort)
 
 PAGE = 50
 MAX_PAGE = 500
-MOST_COUNTED = 1_000
-"""Totals are exact up to this number; beyond it they are said to be "at least"."""
-LONGEST_WORDS = 200
-MOST_VALUES = 50
+MAX_TOTAL = 1_000
+"""Totals are exact up to this number; beyond it they are reported as "at least"."""
+MAX_WORDS_CHARACTERS = 200
+MAX_FILTER_VALUES = 50
 """Values of all filters together, at most."""
 
-COMMON = ("origin", "tlp")
+COMMON_FILTERS = ("origin", "tlp")
 """Filters that every type has."""
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
 
 
 class PageKey(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended: the sort key of its last record."""
+    """Sort key of the last record of a page: the next page begins after it."""
 
     sort: Sort
     updated_at: datetime
@@ -41,26 +41,26 @@ class PageKey(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def parse(cls, text: str, sort: str) -> PageKey:
-        """Raises Invalid for what no answer with this sort order has given."""
+        """Raises Invalid for a text that is no page key of this sort order."""
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            place = msgspec.msgpack.decode(raw, type=cls)
+            page_key = msgspec.msgpack.decode(raw, type=cls)
         except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError):
             raise Invalid("after is not a place that an answer has given", pointer="?after") from None
-        if place.updated_at.tzinfo is None or not 1970 <= place.updated_at.year <= 2200:
+        if page_key.updated_at.tzinfo is None or not 1970 <= page_key.updated_at.year <= 2200:
             raise Invalid("after is not a place that an answer has given", pointer="?after")
-        if place.sort != sort or "\x00" in place.origin + place.key:
+        if page_key.sort != sort or "\x00" in page_key.origin + page_key.key:
             raise Invalid("after was given by an answer with another sort order", pointer="?after")
-        return place
+        return page_key
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """A question to a collection. Values of one filter are alternatives, filters are all demanded."""
+    """A query of a collection. A record must pass all filters, with one of the values of each."""
 
     kind: type[Content]
     facets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     either: tuple[tuple[str, str], ...] = ()
-    """Pairs of filter and value of which one is demanded."""
+    """Pairs of filter and value: a record must have one of them."""
     beneficiaries: tuple[str, ...] = ()
     words: str | None = None
     updated_since: datetime | None = None
@@ -73,15 +73,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 def filters_of(kind: type[Content]) -> tuple[str, ...]:
     """Names of the filters of a type."""
-    return (*COMMON, *kind.filters)
+    return (*COMMON_FILTERS, *kind.filters)
 
 
-def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
-    """Understand the parameters of a list. Raises Invalid that names what there is."""
+def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
+    """Read the parameters of a list. Raises Invalid that names the allowed ones."""
     filters: dict[str, list[str]] = {}
     controls: dict[str, str] = {}
     names = filters_of(kind)
-    for name, value in asked:
+    for name, value in parameters:
         if "\x00" in value:
             raise Invalid("NUL is not allowed", pointer=f"?{name}")
         if name in CONTROLS:
@@ -95,29 +95,29 @@ def read_query(kind: type[Content], asked: list[tuple[str, str]]) -> Query:
                 f"{name[:80]!r} cannot be asked of {kind.plural}; {', '.join(names + CONTROLS)} can",
                 pointer=f"?{name[:80]}",
             )
-    if sum(map(len, filters.values())) > MOST_VALUES:
-        raise Invalid(f"more than {MOST_VALUES} values are asked for")
+    if sum(map(len, filters.values())) > MAX_FILTER_VALUES:
+        raise Invalid(f"more than {MAX_FILTER_VALUES} values are asked for")
     sort = controls.get("sort", "-updated_at")
     if sort not in SORTS:
         raise Invalid(f"sort is one of {', '.join(SORTS)}", pointer="?sort")
     words = controls.get("q")
-    if words is not None and not 1 <= len(words) <= LONGEST_WORDS:
-        raise Invalid(f"q is a text of 1 to {LONGEST_WORDS} characters", pointer="?q")
+    if words is not None and not 1 <= len(words) <= MAX_WORDS_CHARACTERS:
+        raise Invalid(f"q is a text of 1 to {MAX_WORDS_CHARACTERS} characters", pointer="?q")
     return Query(
         kind=kind,
         facets=tuple((name, tuple(values)) for name, values in filters.items() if name != "beneficiary"),
-        beneficiaries=tuple(_beneficiary(value) for value in filters.get("beneficiary", ())),
+        beneficiaries=tuple(_read_beneficiary(value) for value in filters.get("beneficiary", ())),
         words=words,
-        updated_since=_moment(controls, "updated_since"),
-        updated_before=_moment(controls, "updated_before"),
+        updated_since=_read_time(controls, "updated_since"),
+        updated_before=_read_time(controls, "updated_before"),
         sort=sort,  # type: ignore[arg-type]
-        limit=_number(controls, "limit", PAGE, MAX_PAGE),
+        limit=_read_number(controls, "limit", PAGE, MAX_PAGE),
         after=PageKey.parse(controls["after"], sort) if "after" in controls else None,
-        total=_truth(controls, "total"),
+        total=_read_boolean(controls, "total"),
     )
 
 
-def _beneficiary(value: str) -> str:
+def _read_beneficiary(value: str) -> str:
     """``217100767`` is a SIREN, ``71076`` an INSEE code; anything else is written ``scheme:value``."""
     if ":" in value:
         return value
@@ -134,7 +134,7 @@ def _beneficiary(value: str) -> str:
     )
 
 
-def _moment(controls: dict[str, str], name: str) -> datetime | None:
+def _read_time(controls: dict[str, str], name: str) -> datetime | None:
     text = controls.get(name)
     if text is None:
         return None
@@ -151,16 +151,16 @@ def _moment(controls: dict[str, str], name: str) -> datetime | None:
     return moment
 
 
-def _number(controls: dict[str, str], name: str, otherwise: int, most: int) -> int:
+def _read_number(controls: dict[str, str], name: str, default: int, maximum: int) -> int:
     text = controls.get(name)
     if text is None:
-        return otherwise
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most):
-        raise Invalid(f"{name} is a number from 1 to {most}", pointer=f"?{name}")
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= maximum):
+        raise Invalid(f"{name} is a number from 1 to {maximum}", pointer=f"?{name}")
     return int(text)
 
 
-def _truth(controls: dict[str, str], name: str) -> bool:
+def _read_boolean(controls: dict[str, str], name: str) -> bool:
     match controls.get(name, "false"):
         case "true":
             return True

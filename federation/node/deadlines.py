@@ -42,10 +42,10 @@ class DeadlineView(msgspec.Struct, frozen=True):
 async def list_deadlines(node: Node) -> tuple[DeadlineView, ...]:
     """Every deadline, the one due next first and those with nothing due last."""
     async with node.store.read() as tx:
-        found = await tx.deadlines.all()
-    shown = [DeadlineView.of(key, deadline, node.clock()) for key, deadline in found]
-    shown.sort(key=lambda one: (one.next is None, one.next.due_at if one.next else ""))
-    return tuple(shown)
+        stored = await tx.deadlines.all()
+    views = [DeadlineView.of(key, deadline, node.clock()) for key, deadline in stored]
+    views.sort(key=lambda view: (view.next is None, view.next.due_at if view.next else ""))
+    return tuple(views)
 
 
 async def find(node: Node, origin: str, key: str) -> DeadlineView:
@@ -70,31 +70,31 @@ async def set_deadline(
     """Add a deadline, or replace one; with ``new`` only add it. Raises Conflict, Invalid, NotTheWriter."""
     check(node, deadline, origin, key)
 
-    def kept(before: ReportingDeadline | None) -> ReportingDeadline:
+    def replace(before: ReportingDeadline | None) -> ReportingDeadline:
         if before is not None and new:
             raise Conflict(f"there is a deadline {key} already")
         return deadline
 
-    return await _changed(node, key, kept)
+    return await _change(node, key, replace)
 
 
 async def complete_step(node: Node, done: CompletedStep, origin: str, key: str) -> DeadlineView:
-    """Note that a step was taken, in place of what was noted of it before. Raises NotFound, Invalid."""
+    """Store that a step is done, in place of an earlier note of it. Raises NotFound, Invalid."""
     records.check_origin(node, origin, key)
 
-    def noted(before: ReportingDeadline | None) -> ReportingDeadline:
+    def complete(before: ReportingDeadline | None) -> ReportingDeadline:
         if before is None:
             raise _no_deadline(key)
-        others = [one for one in before.done if one.step != done.step]
-        told = msgspec.to_builtins(before) | {"done": msgspec.to_builtins([*others, done])}
-        found: ReportingDeadline = check_draft(told, ReportingDeadline)
-        check(node, found, origin, key)
-        return found
+        steps = [*(step for step in before.done if step.step != done.step), done]
+        draft = msgspec.to_builtins(before) | {"done": msgspec.to_builtins(steps)}
+        completed: ReportingDeadline = check_draft(draft, ReportingDeadline)
+        check(node, completed, origin, key)
+        return completed
 
-    return await _changed(node, key, noted)
+    return await _change(node, key, complete)
 
 
-async def _changed(
+async def _change(
     node: Node, key: str, change: Callable[[ReportingDeadline | None], ReportingDeadline]
 ) -> DeadlineView:
     async with node.store.write() as tx:
@@ -103,7 +103,7 @@ async def _changed(
         if before is None and await tx.deadlines.count() >= MAX_DEADLINES:
             # A deadline beyond those that are listed would run out unseen.
             raise Invalid(f"there are {MAX_DEADLINES} deadlines already; remove those that are over")
-        await tx.deadlines.keep(key, deadline)
+        await tx.deadlines.upsert(key, deadline)
     return DeadlineView.of(key, deadline, node.clock())
 
 
@@ -111,16 +111,16 @@ async def remove_deadline(node: Node, origin: str, key: str) -> None:
     """Remove a deadline. Raises NotFound."""
     records.check_origin(node, origin, key)
     async with node.store.write() as tx:
-        if not await tx.deadlines.drop(key):
+        if not await tx.deadlines.delete(key):
             raise _no_deadline(key)
 
 
 async def calendar(node: Node) -> bytes:
     """A calendar of the steps that are due, of every deadline (RFC 5545)."""
     async with node.store.read() as tx:
-        found = await tx.deadlines.all()
+        stored = await tx.deadlines.all()
     host = re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
-    return calendar_of(found, node.clock(), host=host)
+    return calendar_of(stored, node.clock(), host=host)
 
 
 def _no_deadline(key: str) -> NotFound:

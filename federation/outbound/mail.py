@@ -22,13 +22,13 @@ from federation.domain.errors import CommandFailed, Unreachable
 from federation.domain.feed import printable
 from federation.settings import MailServer, is_loopback, read_password
 
-SILENCE = 30.0
+REPLY_SECONDS = 30.0
 """Seconds after which a mail server that says nothing is given up."""
-WHOLE = 90.0
+SEND_SECONDS = 90.0
 """Seconds within which it must have taken a message, from the connection on."""
-GOODBYE = 5.0
+QUIT_SECONDS = 5.0
 """Seconds to take leave of it. What it has taken is taken, whatever comes of this."""
-OF_US = frozenset({530, 534, 535, 538})
+SENDER_REFUSALS = frozenset({530, 534, 535, 538})
 """Refusals of who we are (RFC 4954): an administrator will mend that, and then the same message is taken."""
 
 
@@ -54,10 +54,10 @@ class Mailer:
             start_tls=where.security == "starttls",
             tls_context=self._trust,
             local_hostname=self._domain,
-            timeout=SILENCE,
+            timeout=REPLY_SECONDS,
         )
         try:
-            async with asyncio.timeout(WHOLE):
+            async with asyncio.timeout(SEND_SECONDS):
                 await self._open(server)
                 await server.send_message(self._message(letter), sender=where.sender, recipients=[letter.to])
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
@@ -67,7 +67,7 @@ class Mailer:
             server.close()
             raise
         with suppress(aiosmtplib.SMTPException, OSError):
-            async with asyncio.timeout(GOODBYE):
+            async with asyncio.timeout(QUIT_SECONDS):
                 await server.quit()
         server.close()
 
@@ -104,7 +104,7 @@ class Mailer:
 
 
 def _refusal(error: Exception) -> Unreachable:
-    """The error for an administrator, bounded, without any text of a login."""
+    """The error shown to administrators, bounded and without anything of the login."""
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         error = error.__cause__
     match error:
@@ -129,5 +129,5 @@ def _of_message(error: aiosmtplib.SMTPResponseException) -> Unreachable:
     """A refusal of this message: 5xx is for good, 4xx for now (RFC 5321, 4.2.1)."""
     return Unreachable(
         f"the mail server refused it: {error.code} {printable(error.message, 200)}",
-        final=500 <= error.code < 600 and error.code not in OF_US,
+        final=500 <= error.code < 600 and error.code not in SENDER_REFUSALS,
     )

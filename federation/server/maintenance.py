@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from federation.domain.errors import CommandFailed, Refused
 from federation.domain.feed import FeedName
 from federation.node import (
-    alerts,
+    alert_delivery,
+    alert_scan,
     checkpoints,
     copy_views,
     exposure_index,
@@ -161,9 +162,9 @@ async def _run_tasks(node: Node) -> None:
         _repeat(VACUUM_SECONDS, vacuum, node),
         _repeat(INDEX_SECONDS, flush_pending_list, node),
         exposure_index.run(node),
-        _repeat(ALERT_SECONDS, alerts.AlertScan(node).notice, node),
+        _repeat(ALERT_SECONDS, alert_scan.AlertScan(node).run, node),
         deliver_alerts_forever(node),
-        _repeat(FORGET_ALERTS_SECONDS, alerts.forget, node),
+        _repeat(FORGET_ALERTS_SECONDS, alert_scan.purge, node),
         _repeat(CHECKPOINT_SECONDS, sign_audit_checkpoint, node),
     )
 
@@ -185,8 +186,8 @@ async def deliver_alerts_forever(node: Node) -> None:
     async with asyncio.TaskGroup() as group:
         while True:
             await asyncio.sleep(ALERT_SECONDS)
-            if len(running) < alerts.DELIVERING:
-                task = group.create_task(_run_once(alerts.deliver, node), name="alerts")
+            if len(running) < alert_delivery.MAX_DELIVERY_TASKS:
+                task = group.create_task(_run_once(alert_delivery.deliver, node), name="alerts")
                 running.add(task)
                 task.add_done_callback(running.discard)
 

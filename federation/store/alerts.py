@@ -1,4 +1,4 @@
-"""Subscriptions and alerts at rest. An alert is made once for each event and subscription."""
+"""Subscriptions and alerts, stored. There is one alert for each event and subscription."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import msgspec
 from sqlalchemy import Boolean, Text, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from federation.domain.alert import LEASE, Alert, AlertState, NewSubscription
+from federation.domain.alert import ATTEMPT_LEASE, Alert, AlertState, NewSubscription
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import Moment, alerts, subscriptions
 
-MOST_LISTED = 500
-WINDOW = 1_000
-"""Arrivals that make their alerts in one transaction."""
-DUE = 20
-"""Alerts that are delivered at once."""
-MOST_LOOKED = 1_000
-"""Alerts that are due among which those are chosen: a backlog is not sorted again and again."""
-DUE_OF_ONE = 4
-"""Alerts of one subscription that are among them, at most: a receiver that is down holds up nobody else's."""
+MAX_LISTED = 500
+MAX_CHANGES_PER_SCAN = 1_000
+"""Entries of the change log whose alerts are added in one transaction."""
+MAX_DUE = 20
+"""Alerts that are claimed at once."""
+MAX_DUE_CANDIDATES = 1_000
+"""Due alerts among which those are chosen, so that no backlog is sorted again and again."""
+MAX_DUE_PER_SUBSCRIPTION = 4
+"""Alerts of one subscription among them, so that a receiver that is down delays no other."""
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -40,12 +40,12 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
-    """An alert that is to be delivered now, and to whom."""
+    """An alert that is due, and its subscription."""
 
     alert: Alert
     attempts: int
     incident: bytes | None
-    """The document of the incident it is about, where everybody in the federation may read it."""
+    """Document of its incident, where all of the federation may read it."""
     subscription: Subscription
 
 
@@ -63,13 +63,13 @@ _ADD = Statement(
     )
 )  # fmt: skip
 _REMOVE = Statement(delete(subscriptions).where(_s.id == param("id", Text)))
-_SILENCE = Statement(update(subscriptions).where(_s.id == param("id", Text)).values(active=False))
-_LISTED = (
+_DEACTIVATE = Statement(update(subscriptions).where(_s.id == param("id", Text)).values(active=False))
+_STATE = (
     _a.id, _a.subscription, _a.event, _a.subject, _a.at, _a.attempts, _a.next_try_at, _a.delivered_at,
     _a.parked_at, _a.failure,
 )  # fmt: skip
 _LIST = Statement(
-    select(*_LISTED)
+    select(*_STATE)
     .where(
         or_(param("parked", Boolean).is_(False), _a.parked_at.is_not(None)),
         or_(param("of", Text) == "", _a.subscription == param("of", Text)),
@@ -77,7 +77,7 @@ _LIST = Statement(
     .order_by(_a.at.desc(), _a.id.desc())
     .limit(param("limit"))
 )
-_MAKE = """
+_ADD_ALERTS = """
 INSERT INTO alerts (id, subscription, name, event, subject, data, at, next_try_at)
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
@@ -95,7 +95,7 @@ WITH waiting AS (
 ),
 due AS (
     SELECT a.id, a.event, a.subject FROM alerts AS a JOIN waiting AS w ON w.id = a.id
-    -- Asked again, of the row as it is once it is locked: another process may have taken it.
+    -- Checked again once the row is locked: another process may have claimed it.
     WHERE w.place <= $4 AND a.next_try_at <= $1
     ORDER BY a.next_try_at, a.id LIMIT $2 FOR UPDATE OF a SKIP LOCKED
 )
@@ -116,12 +116,12 @@ _DELIVERED = Statement(
 )
 _FAILED = Statement(
     update(alerts)
-    # Only of the attempt that it was: a later one, or a replay, may have come to another end.
+    # Of this attempt only: a later one, or a replay, may have ended otherwise.
     .where(_a.id == param("id", Text), _a.attempts == param("attempts"), _a.delivered_at.is_(None))
     .values(
         next_try_at=param("next_try_at", Moment),
         parked_at=param("parked_at", Moment),
-        failure=param("why", Text),
+        failure=param("failure", Text),
     )
 )
 _POSTPONE = Statement(
@@ -132,29 +132,29 @@ _POSTPONE = Statement(
 _PARK_ALL = Statement(
     update(alerts)
     .where(_a.subscription == param("subscription", Text), _a.next_try_at.is_not(None))
-    .values(next_try_at=None, parked_at=param("now", Moment), failure=param("why", Text))
+    .values(next_try_at=None, parked_at=param("now", Moment), failure=param("failure", Text))
 )
-_AS_NEW: dict[str, Any] = {
+_FIRST_STATE: dict[str, Any] = {
     "next_try_at": func.now(), "at": func.now(), "delivered_at": None, "parked_at": None, "attempts": 0,
     "failure": None,
 }  # fmt: skip
-_REPLAY = Statement(update(alerts).where(_a.id == param("id", Text)).values(**_AS_NEW))
+_REPLAY = Statement(update(alerts).where(_a.id == param("id", Text)).values(**_FIRST_STATE))
 _REPLAY_PARKED = Statement(
     update(alerts)
     .where(
         _a.parked_at.is_not(None),
         or_(param("subscription", Text) == "", _a.subscription == param("subscription", Text)),
     )
-    .values(**_AS_NEW)
+    .values(**_FIRST_STATE)
 )
-_FORGET = Statement(
+_PURGE = Statement(
     delete(alerts).where(
         _a.at < param("before", Moment),
         _a.next_try_at.is_(None),
-        _a.name != param("going_on", ARRAY(Text)).all_(),
+        _a.name != param("lasting", ARRAY(Text)).all_(),
     )
 )
-_ARRIVED = """
+_CHANGED_INCIDENTS = """
 SELECT r.origin, r.key, r.revision, r.retracted, r.tlp, r.created_at, r.updated_at
 FROM records AS r WHERE r.arrived > $1 AND r.arrived <= $2 AND r.type = 'incident'
 ORDER BY r.arrived
@@ -162,7 +162,7 @@ ORDER BY r.arrived
 
 
 class AlertsReader:
-    """Subscriptions and alerts of this operator; who asks has been found to be its own."""
+    """Subscriptions and alerts of this operator; its own callers only."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -170,11 +170,11 @@ class AlertsReader:
     async def subscriptions(self) -> tuple[Subscription, ...]:
         return tuple(_subscription(row) for row in await self._session.all(_ALL))
 
-    async def last_arrival(self) -> int:
+    async def last_change(self) -> int:
         return int(await self._session.connection.fetchval("SELECT arrival FROM node"))
 
-    async def behind(self) -> bool:
-        """Whether something has arrived that made no alerts yet, and somebody wants to be told."""
+    async def has_unscanned_changes(self) -> bool:
+        """True when the change log goes beyond the last scan, and a subscription is active."""
         return bool(
             await self._session.connection.fetchval(
                 "SELECT node.arrival <> alerting.arrival AND EXISTS (SELECT FROM subscriptions WHERE active)"
@@ -183,15 +183,15 @@ class AlertsReader:
         )
 
     async def any_due(self, now: datetime) -> bool:
-        """Whether there is an alert to be delivered now."""
+        """True when an alert is due."""
         return bool(
             await self._session.connection.fetchval(
                 "SELECT EXISTS (SELECT FROM alerts WHERE next_try_at <= $1)", now
             )
         )
 
-    async def any_over(self, before: datetime) -> bool:
-        """Whether there is an alert that was delivered or parked, and was noticed before this."""
+    async def has_finished(self, before: datetime) -> bool:
+        """True when there is a delivered or parked alert of an event before this time."""
         return bool(
             await self._session.connection.fetchval(
                 "SELECT EXISTS (SELECT FROM alerts WHERE at < $1 AND next_try_at IS NULL)", before
@@ -199,7 +199,7 @@ class AlertsReader:
         )
 
     async def pending(self) -> tuple[int, int]:
-        """How many alerts were tried and wait to be tried again, and how many are parked."""
+        """Numbers of alerts that wait for another attempt, and of parked ones."""
         row = await self._session.connection.fetchrow(
             "SELECT (SELECT count(*) FROM alerts WHERE next_try_at IS NOT NULL AND attempts > 0),"
             " (SELECT count(*) FROM alerts WHERE parked_at IS NOT NULL)"
@@ -207,9 +207,9 @@ class AlertsReader:
         return row[0], row[1]
 
     async def listed(
-        self, *, parked: bool, of: str | None = None, limit: int = MOST_LISTED
+        self, *, parked: bool, of: str | None = None, limit: int = MAX_LISTED
     ) -> tuple[AlertState, ...]:
-        """The last alerts, newest first, or those that were given up; of one subscription or of all."""
+        """The last alerts, newest first, or the last parked ones; of one subscription or of all."""
         rows = await self._session.all(_LIST, parked=parked, of=of or "", limit=limit)
         return tuple(AlertState(*row) for row in rows)
 
@@ -217,57 +217,59 @@ class AlertsReader:
 class AlertsWriter(AlertsReader):
     """Subscriptions and alerts of this operator, in a transaction that may change them."""
 
-    async def subscribe(self, id_: str, wanted: NewSubscription, secret: str) -> None:
+    async def subscribe(self, id_: str, new: NewSubscription, secret: str) -> None:
         await self._session.run(
             _ADD,
             id=id_,
-            events=list(wanted.events),
-            webhook=wanted.webhook,
-            email=wanted.email,
+            events=list(new.events),
+            webhook=new.webhook,
+            email=new.email,
             secret=secret,
-            unanswered_hours=wanted.unanswered_hours,
-            private=wanted.private,
+            unanswered_hours=new.unanswered_hours,
+            private=new.private,
         )
 
     async def unsubscribe(self, id_: str) -> bool:
         return await self._session.run(_REMOVE, id=id_) == 1
 
-    async def silence(self, id_: str, why: str, now: datetime) -> None:
-        """Make no more alerts for a subscription, and park those there are: its receiver said it is gone."""
-        await self._session.run(_SILENCE, id=id_)
-        await self._session.run(_PARK_ALL, subscription=id_, now=now, why=why)
+    async def deactivate(self, id_: str, reason: str, now: datetime) -> None:
+        """Add no more alerts for a subscription whose receiver is gone, and park the pending ones."""
+        await self._session.run(_DEACTIVATE, id=id_)
+        await self._session.run(_PARK_ALL, subscription=id_, now=now, failure=reason)
 
     async def lock(self) -> int:
-        """The number of the last arrival that has made its alerts; nobody else makes any until the commit."""
+        """Sequence of the last change scanned. No other process scans or subscribes until the commit."""
         return int(await self._session.connection.fetchval("SELECT arrival FROM alerting FOR UPDATE"))
 
-    async def arrived(self, after: int, until: int) -> list[Any]:
-        """Incidents that arrived: origin, key, revision, retracted, tlp, created_at, updated_at."""
-        rows: list[Any] = await self._session.connection.fetch(_ARRIVED, after, until)
+    async def changed_incidents(self, after: int, until: int) -> list[Any]:
+        """Changed incidents: origin, key, revision, retracted, tlp, created_at, updated_at."""
+        rows: list[Any] = await self._session.connection.fetch(_CHANGED_INCIDENTS, after, until)
         return rows
 
     async def advance(self, arrival: int) -> None:
         await self._session.connection.execute("UPDATE alerting SET arrival = $1", arrival)
 
-    async def make(self, several: Sequence[tuple[str, str, Alert]]) -> int:
-        """Make alerts: (subscription, name of the event, alert). Those that were made before are left."""
-        if not several:
+    async def add(self, new: Sequence[tuple[str, str, Alert]]) -> int:
+        """Add alerts: (subscription, name of the event, alert). Returns how many were new."""
+        if not new:
             return 0
         tag = await self._session.connection.execute(
-            _MAKE,
-            [one.id for _, _, one in several],
-            [subscription for subscription, _, _ in several],
-            [name for _, name, _ in several],
-            [one.event for _, _, one in several],
-            [one.subject for _, _, one in several],
-            [msgspec.json.encode(one.data) for _, _, one in several],
-            [one.at for _, _, one in several],
+            _ADD_ALERTS,
+            [alert.id for _, _, alert in new],
+            [subscription for subscription, _, _ in new],
+            [name for _, name, _ in new],
+            [alert.event for _, _, alert in new],
+            [alert.subject for _, _, alert in new],
+            [msgspec.json.encode(alert.data) for _, _, alert in new],
+            [alert.at for _, _, alert in new],
         )
         return int(tag.rsplit(" ", 1)[-1])
 
     async def claim(self, now: datetime) -> tuple[DueDelivery, ...]:
-        """Alerts to be delivered now; for a while nobody else takes them."""
-        rows = await self._session.connection.fetch(_CLAIM, now, DUE, LEASE, DUE_OF_ONE, MOST_LOOKED)
+        """Alerts that are due, leased to this process for ``ATTEMPT_LEASE``."""
+        rows = await self._session.connection.fetch(
+            _CLAIM, now, MAX_DUE, ATTEMPT_LEASE, MAX_DUE_PER_SUBSCRIPTION, MAX_DUE_CANDIDATES
+        )
         return tuple(
             DueDelivery(
                 Alert(id=row[0], event=row[1], subject=row[2], at=row[3], data=msgspec.json.decode(row[4])),
@@ -278,37 +280,37 @@ class AlertsWriter(AlertsReader):
             for row in rows
         )
 
-    async def delivered(self, id_: str) -> None:
+    async def mark_delivered(self, id_: str) -> None:
         await self._session.run(_DELIVERED, id=id_)
 
-    async def failed(
-        self, id_: str, attempts: int, why: str, *, again: datetime | None, parked: datetime | None
+    async def mark_failed(
+        self, id_: str, attempts: int, reason: str, *, again: datetime | None, parked: datetime | None
     ) -> bool:
-        """Note that this attempt has failed. False when it is not the last one any more."""
-        wanted = {
+        """Store the failure of an attempt. False when a newer attempt has begun."""
+        values = {
             "id": id_,
             "attempts": attempts,
-            "why": why[:500],
+            "failure": reason[:500],
             "next_try_at": again,
             "parked_at": parked,
         }
-        return await self._session.run(_FAILED, **wanted) == 1
+        return await self._session.run(_FAILED, **values) == 1
 
     async def postpone(self, subscription: str, now: datetime, again: datetime) -> None:
-        """Try what is due for a subscription later."""
+        """Try the due alerts of a subscription later."""
         await self._session.run(_POSTPONE, subscription=subscription, now=now, again=again)
 
     async def replay(self, id_: str) -> bool:
-        """Deliver an alert again, from now on as if it were new."""
+        """Deliver an alert again, as if it were new."""
         return await self._session.run(_REPLAY, id=id_) == 1
 
     async def replay_parked(self, subscription: str | None) -> int:
-        """Deliver again all that were given up, of one subscription or of all. Returns how many."""
+        """Deliver the parked alerts again, of one subscription or of all. Returns how many."""
         return await self._session.run(_REPLAY_PARKED, subscription=subscription or "")
 
-    async def forget(self, before: datetime, going_on: Sequence[str]) -> None:
-        """Drop what was delivered or parked so long ago that nobody asks, but for events that go on."""
-        await self._session.run(_FORGET, before=before, going_on=list(going_on))
+    async def purge(self, before: datetime, lasting: Sequence[str]) -> None:
+        """Delete delivered and parked alerts of events before this time, but for events that still last."""
+        await self._session.run(_PURGE, before=before, lasting=list(lasting))
 
 
 def _subscription(row: Any) -> Subscription:

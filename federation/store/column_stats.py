@@ -28,6 +28,7 @@ WHERE schemaname = current_schema() AND tablename = 'records' AND attname IN ('f
 _LEXEME = r"'(?:[^'\\]|''|\\\\)+'"
 _ALL_OF = re.compile(f"{_LEXEME}(?: & {_LEXEME})+")
 _LEXEMES = re.compile(_LEXEME)
+_NEGATABLE = re.compile(f"(!?)({_LEXEME})")
 
 
 class ColumnStats:
@@ -42,6 +43,8 @@ class ColumnStats:
         """Of all records, those that have a filter."""
         self._least = 1.0
         """Of a filter that is not among them, at most."""
+        self._lexeme_shares: dict[str, float] = {}
+        self._least_lexeme = 1.0
         self._until = 0.0
 
     async def look_up(self, connection: Any) -> None:
@@ -57,13 +60,25 @@ class ColumnStats:
             found[name] = dict(zip(elements, shares, strict=False))
             if name == "facets":
                 self._least, self.records = shares[len(elements)], records
-        self._shares = found.get("facets", {})
+            else:
+                self._least_lexeme = shares[len(elements)]
+        self._shares, self._lexeme_shares = found.get("facets", {}), found.get("search", {})
         self.facets, self.lexemes = _common(self._shares), _common(found.get("search", {}))
 
     def at_most(self, *filters: Sequence[str]) -> float:
         """How many records pass filters of several values each, at most, as far as is known."""
         shares = (sum(self._shares.get(value, self._least) for value in values) for values in filters)
         return self.records * min(shares, default=1.0)
+
+    def at_most_of_words(self, words: str) -> float:
+        """How many records a text search query (PostgreSQL, 8.11.2) finds at most, as far as is known."""
+        operators = _LEXEMES.sub("", words)
+        if "!" in operators and ("|" in operators or "(" in operators):
+            return self.records
+        lexemes = [_plain(lexeme) for negated, lexeme in _NEGATABLE.findall(words) if not negated]
+        shares = [self._lexeme_shares.get(lexeme, self._least_lexeme) for lexeme in lexemes]
+        share = sum(shares) if "|" in operators else min(shares, default=1.0)
+        return self.records * min(share, 1.0)
 
     def apart(self, facets: list[str]) -> tuple[list[str], list[str]]:
         """Those of some filters that are rare, and those that are common."""

@@ -14,14 +14,14 @@ MAX_DEADLINES = 1_000
 """Deadlines that there can be: all of them are listed."""
 _ALL = Statement(select(deadlines.c.key, deadlines.c.deadline).order_by(deadlines.c.key).limit(MAX_DEADLINES))
 _ONE = Statement(select(deadlines.c.deadline).where(deadlines.c.key == param("key", Text)))
-_KEEP = Statement(
+_UPSERT = Statement(
     insert(deadlines)
     .values(key=param("key", Text), deadline=param("deadline", LargeBinary))
     .on_conflict_do_update(
         index_elements=["key"], set_={"deadline": param("deadline", LargeBinary), "updated_at": func.now()}
     )
 )
-_DROP = Statement(delete(deadlines).where(deadlines.c.key == param("key", Text)))
+_DELETE = Statement(delete(deadlines).where(deadlines.c.key == param("key", Text)))
 _decoder = msgspec.json.Decoder(ReportingDeadline)
 
 
@@ -50,8 +50,8 @@ class DeadlinesWriter(DeadlinesReader):
     async def count(self) -> int:
         return int(await self._session.connection.fetchval("SELECT count(*) FROM deadlines"))
 
-    async def keep(self, key: str, deadline: ReportingDeadline) -> None:
-        await self._session.run(_KEEP, key=key, deadline=msgspec.json.encode(deadline, order="sorted"))
+    async def upsert(self, key: str, deadline: ReportingDeadline) -> None:
+        await self._session.run(_UPSERT, key=key, deadline=msgspec.json.encode(deadline, order="sorted"))
 
-    async def drop(self, key: str) -> bool:
-        return await self._session.run(_DROP, key=key) == 1
+    async def delete(self, key: str) -> bool:
+        return await self._session.run(_DELETE, key=key) == 1

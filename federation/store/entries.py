@@ -136,7 +136,7 @@ class EntriesReader:
             after=after.seq if after else 0,
             limit=limit,
             one_more=limit + 1,
-            most=PAGE_BYTES,
+            max_bytes=PAGE_BYTES,
         )
         return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 
@@ -148,7 +148,7 @@ class EntriesReader:
             numbers=list(numbers),
             limit=len(numbers),
             one_more=len(numbers) + 1,
-            most=PAGE_BYTES,
+            max_bytes=PAGE_BYTES,
         )
         return [row[:-1] for row in rows]
 

@@ -1,4 +1,8 @@
-"""What a question demands of the table of records, in parts that statements put together, and its values."""
+"""The conditions of a list on the table of records, and the values of their parameters.
+
+Statements put them together (``list_statements.py``). ``Shape`` says which conditions a query has, without
+their values, so that one statement serves all queries of a shape.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +19,31 @@ from federation.store.visibility import Viewer
 
 
 class Shape(NamedTuple):
-    """What is asked by, without the values: there is one statement for each shape."""
+    """Which conditions a query has: there is one statement for each shape."""
 
-    through: Viewer
+    viewer: Viewer
     sort: str
-    every: bool
-    """Whether there are filters with one value, all of them demanded; and found by the index."""
-    either: int
-    """How many filters have alternatives."""
+    required: bool
+    """Whether there are filters of one value each that the index is asked for; a record must pass all."""
+    alternatives: int
+    """Number of filters with several values each; a record must have one of them."""
     beneficiaries: bool
     words: bool
     since: bool
     before: bool
     after: bool
-    common: bool = False
-    """Whether some of those filters are looked for on the records that are found (``column_stats.py``)."""
-    rare: bool = False
-    """Whether only some of the words are found, and the others looked for on the records."""
+    frequent_facets: bool = False
+    """Whether filters of frequent values are checked on the rows, and not asked of the index."""
+    rare_words: bool = False
+    """Whether the index is asked for the rare words alone, and all words are checked on the rows."""
 
     @classmethod
-    def of(cls, query: Query, through: Viewer) -> Shape:
+    def of(cls, query: Query, viewer: Viewer) -> Shape:
         return cls(
-            through,
+            viewer,
             query.sort,
-            every=any(len(values) == 1 for _, values in query.facets),
-            either=sum(len(values) > 1 for _, values in query.facets) + bool(query.either),
+            required=any(len(values) == 1 for _, values in query.facets),
+            alternatives=sum(len(values) > 1 for _, values in query.facets) + bool(query.either),
             beneficiaries=bool(query.beneficiaries),
             words=query.words is not None,
             since=query.updated_since is not None,
@@ -52,111 +56,107 @@ class Shape(NamedTuple):
         return ("origin", "key") if self.sort == "id" else ("updated_at", "origin", "key")
 
     @property
-    def backwards(self) -> bool:
+    def descending(self) -> bool:
         return self.sort == "-updated_at"
 
     @property
-    def is_found(self) -> bool:
-        """Whether the index of filters and words knows anything of it."""
-        return self.every or self.either > 0 or self.beneficiaries or self.words
+    def is_indexed(self) -> bool:
+        """True when the index of filters and words can be asked for a condition."""
+        return self.required or self.alternatives > 0 or self.beneficiaries or self.words
 
-    def counted(self) -> Shape:
-        """The same for a total, which is of all pages, in whatever order."""
+    def without_page(self) -> Shape:
+        """The shape of the whole list, for a total: of all pages, in the default order."""
         return self._replace(sort="-updated_at", after=False)
 
 
 def endings(text: Any) -> Any:
-    """French as it is indexed and asked for.
+    """French text with plain endings, for the index and for searches.
 
     The stemmer would take *usager* and *usagers*, *gérée* and *géré* for different words: it knows such
-    endings by their accents, which are gone before it looks.
+    endings by their accents, which are removed before it reads them.
     """
-    for ending, plain in (("ers", "er"), ("[eé](e|s|es)", "e")):
-        fixed = (literal_column(one, Text) for one in (f"'{ending}\\M'", f"'{plain}'", "'gi'"))
-        text = func.regexp_replace(text, *fixed)
+    for pattern, ending in (("ers", "er"), ("[eé](e|s|es)", "e")):
+        arguments = (literal_column(part, Text) for part in (f"'{pattern}\\M'", f"'{ending}'", "'gi'"))
+        text = func.regexp_replace(text, *arguments)
     return text
 
 
 _words = param("words", Text)
 _french = func.websearch_to_tsquery(literal_column("'federation_french'"), endings(_words))
-# Every text is indexed by its French stems, so one question reaches all words of a record, whatever text
-# they are of, and what is left out (-word) is left out. Only a question of words that French does not
-# count ("ai", "sur") is asked as it stands.
-_ASKED = case(
+# Every text is indexed by its French stems, so one query reaches all words of a record, in any of its texts,
+# and excludes what is excluded (-word). A query of French stop words alone ("ai", "sur") is asked as written.
+_WORDS_QUERY = case(
     (func.numnode(_french) > 0, _french),
     else_=func.websearch_to_tsquery(literal_column("'federation_simple'"), _words),
 )
 
-READ_AS = Statement(select(cast(_ASKED, Text)))
-"""What the words asked for are read as."""
+READ_WORDS_QUERY = Statement(select(cast(_WORDS_QUERY, Text)))
+"""The text search query (``tsquery``) that PostgreSQL makes of the words of a search."""
 
 
 def of_type(table: FromClause) -> Any:
     return table.c.type == param("type", Text)
 
 
-def found(table: FromClause, shape: Shape) -> list[Any]:
-    """Filters and words."""
-    return sought(table, shape) + beside(table, shape)
-
-
-def sought(table: FromClause, shape: Shape) -> list[Any]:
-    """What of filters and words the index finds."""
+def index_filters(table: FromClause, shape: Shape) -> list[Any]:
+    """Conditions on filters and words that the index (``ix_records_found``) is asked for."""
     c = table.c
-    demanded: list[Any] = []
-    if shape.every:
-        demanded.append(c.facets.contains(param("every", ARRAY(Text))))
-    for index in range(shape.either):
-        demanded.append(c.facets.overlap(param(f"either{index}", ARRAY(Text))))
+    conditions: list[Any] = []
+    if shape.required:
+        conditions.append(c.facets.contains(param("required", ARRAY(Text))))
+    for index in range(shape.alternatives):
+        conditions.append(c.facets.overlap(param(f"alternatives{index}", ARRAY(Text))))
     if shape.beneficiaries:
-        demanded.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
+        conditions.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
     if shape.words:
-        query = cast(param("rare", Text), TSQUERY) if shape.rare else _ASKED
-        demanded.append(c.search.bool_op("@@")(query))
-    return demanded
+        query = cast(param("rare_words", Text), TSQUERY) if shape.rare_words else _WORDS_QUERY
+        conditions.append(c.search.bool_op("@@")(query))
+    return conditions
 
 
-def beside(table: FromClause, shape: Shape) -> list[Any]:
-    """What of filters and words is looked for on the records that were found."""
-    demanded: list[Any] = []
-    # (Said in a way that no index knows.)
-    if shape.common:
-        demanded.append(table.c.facets.contains(param("common", ARRAY(Text))).is_(true()))
-    if shape.rare:
-        demanded.append(table.c.search.bool_op("@@")(_ASKED).is_(true()))
-    return demanded
+def residual_filters(table: FromClause, shape: Shape) -> list[Any]:
+    """Conditions on filters and words that are checked on each row the index has found.
+
+    ``IS TRUE`` keeps the planner from asking the index for them.
+    """
+    conditions: list[Any] = []
+    if shape.frequent_facets:
+        conditions.append(table.c.facets.contains(param("frequent_facets", ARRAY(Text))).is_(true()))
+    if shape.rare_words:
+        conditions.append(table.c.search.bool_op("@@")(_WORDS_QUERY).is_(true()))
+    return conditions
 
 
-def within(table: FromClause, shape: Shape) -> list[Any]:
-    """Between the moments asked for."""
+def time_range(table: FromClause, shape: Shape) -> list[Any]:
+    """``updated_since`` (inclusive) and ``updated_before`` (exclusive)."""
     moment = records.c.updated_at.type
-    demanded: list[Any] = []
+    conditions: list[Any] = []
     if shape.since:
-        demanded.append(table.c.updated_at >= param("since", moment))
+        conditions.append(table.c.updated_at >= param("since", moment))
     if shape.before:
-        demanded.append(table.c.updated_at < param("before", moment))
-    return demanded
+        conditions.append(table.c.updated_at < param("before", moment))
+    return conditions
 
 
-def beyond(table: FromClause, shape: Shape) -> list[Any]:
-    """After the last page."""
+def after_page(table: FromClause, shape: Shape) -> list[Any]:
+    """Rows after the last one of the page before, in the order of the list."""
     if not shape.after:
         return []
-    place: list[Any] = [param("at_origin", Text), param("at_key", Text)]
+    last: list[Any] = [param("at_origin", Text), param("at_key", Text)]
     if shape.sort != "id":
-        place.insert(0, param("at", records.c.updated_at.type))
-    here = tuple_(*(table.c[name] for name in shape.order))
-    return [here < tuple_(*place) if shape.backwards else here > tuple_(*place)]
+        last.insert(0, param("at", records.c.updated_at.type))
+    row = tuple_(*(table.c[name] for name in shape.order))
+    return [row < tuple_(*last) if shape.descending else row > tuple_(*last)]
 
 
-def ordered(table: FromClause, shape: Shape) -> list[Any]:
+def sort_order(table: FromClause, shape: Shape) -> list[Any]:
     columns = [table.c[name] for name in shape.order]
-    return [column.desc() for column in columns] if shape.backwards else columns
+    return [column.desc() for column in columns] if shape.descending else columns
 
 
 def page_values(query: Query) -> dict[str, Any]:
-    """The values of a statement that say which page."""
-    values: dict[str, Any] = {"limit": query.limit, "one_more": query.limit + 1, "most": PAGE_BYTES}
+    """Parameters that select a page of the list: its size in rows and bytes, and where it begins."""
+    values: dict[str, Any] = {"limit": query.limit, "one_more": query.limit + 1, "max_bytes": PAGE_BYTES}
     if query.after:
         values |= {"at_origin": query.after.origin, "at_key": query.after.key}
         if query.sort != "id":
@@ -164,16 +164,16 @@ def page_values(query: Query) -> dict[str, Any]:
     return values
 
 
-def asked_values(query: Query) -> dict[str, Any]:
-    """The values of a statement that say what is to be found."""
+def filter_values(query: Query) -> dict[str, Any]:
+    """Parameters that select the records of the list."""
     values: dict[str, Any] = {"type": query.kind.type}
-    facets = [[f"{query.kind.type}.{name}={value}" for value in several] for name, several in query.facets]
-    if every := [several[0] for several in facets if len(several) == 1]:
-        values["every"] = every
+    facets = [[f"{query.kind.type}.{name}={value}" for value in options] for name, options in query.facets]
+    if required := [options[0] for options in facets if len(options) == 1]:
+        values["required"] = required
     if query.either:
         facets.append([f"{query.kind.type}.{name}={value}" for name, value in query.either] * 2)
-    for index, several in enumerate(several for several in facets if len(several) > 1):
-        values[f"either{index}"] = several
+    for index, options in enumerate(options for options in facets if len(options) > 1):
+        values[f"alternatives{index}"] = options
     if query.beneficiaries:
         values["beneficiaries"] = list(query.beneficiaries)
     if query.words is not None:

@@ -1,369 +1,196 @@
-"""Lists: a page of what a question finds, and how many there are, without reading all that it finds.
+"""Lists: a page of the records that a query asks for, and their number, within bounds.
 
-There are two ways to a page. Where few records are found, all of them are read by the index of filters and
-words, and put in order. Where many are, the table is walked in the order that is asked for until the page is
-full. Each is ruinous in the other's place, and the planner takes one for the other: it takes filters for
-independent of each other, and what they find for spread evenly. So each way is gone so far and no further,
-the likelier one first, and only then is the choice the planner's: see
-``docs/decisions/0009-bound-totals-at-1000.md``.
+1. ``choose`` takes a strategy by PostgreSQL's statistics. ``BY_ORDER`` scans the records in the order of the
+   list until the page is full: quick where many match. ``BY_INDEX`` reads all matches by the index of filters
+   and words, and sorts them: quick where few match.
+2. The chosen strategy reads a bounded number of rows. Where that is not enough, the other one is tried.
+3. Where neither was enough, both are tried again with ``BOUND_GROWTH`` times as many rows, and so on.
+4. A total is known from the page where possible; else it is counted in the same way, up to ``MAX_TOTAL``.
+
+Statistics decide how fast an answer comes, never what it is. Reasons and figures:
+``docs/decisions/0023-read-lists-by-two-bounded-strategies.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
-from typing import Any
+from enum import Enum
+from math import inf
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import FromClause, Select, and_, func, literal_column, or_, select, true
-
-from federation.domain.query import MOST_COUNTED, PageKey, Query
+from federation.domain.query import MAX_TOTAL, PageKey, Query
 from federation.domain.visibility import Caller
-from federation.store.list_filters import (
-    READ_AS,
-    Shape,
-    asked_values,
-    beside,
-    beyond,
-    found,
-    of_type,
-    ordered,
-    page_values,
-    sought,
-    within,
-)
-from federation.store.pages import bounded
-from federation.store.statements import Session, Statement, param
-from federation.store.tables import records
-from federation.store.visibility import arguments, viewer_of, visible_condition
+from federation.store.list_filters import READ_WORDS_QUERY, Shape, filter_values, page_values
+from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
+from federation.store.statements import Session
+from federation.store.visibility import arguments, viewer_of
 
-READ = 5_000
-"""So many found records are read at most. Each may be on another page of the disk: 5 to 20 ms."""
-WALKED = 10_000
-"""Records that are looked at in order. They lie side by side, mostly: 3 to 10 ms. Of a million records of
-which more than ``READ`` are found, so many hold a page of 50, mostly."""
-FURTHER = 30
-"""And so many more for each record of a page, for there are pages of 500."""
-GLANCED = 4
-"""Records, for each of a page, that are looked at for words that very many have: half a millisecond. The
-index would name all of those first."""
-COUNTED = 40_000
-"""Records that are looked at to count what is found among them: some 10 ms."""
+MAX_ROWS_BY_INDEX = 5_000
+"""Rows that ``BY_INDEX`` reads. Each may be on another page of the disk: 5 to 20 ms."""
+MAX_ROWS_BY_ORDER = 10_000
+"""Rows that ``BY_ORDER`` scans. They lie side by side, mostly: 3 to 10 ms."""
+ROWS_BY_ORDER_PER_RESULT = 30
+"""Rows that ``BY_ORDER`` scans besides, for each result wanted: 50 to 500, or ``MAX_TOTAL``."""
+BOUND_GROWTH = 8
+"""Factor of both bounds where neither strategy came to an end. The last attempts cost most of it all."""
+MATCHES_OF_BENEFICIARIES = 100
+"""Records that some beneficiaries are taken to have: no statistics of them are read, and most have few."""
+COUNT_COST = 0.1
+"""Cost of a match that the index names and nobody reads, in rows read: counting ends after ``MAX_TOTAL``."""
 
 Page = tuple[list[bytes], PageKey | None]
+Result = TypeVar("Result")
+Attempt = Callable[[int], Awaitable[Result | None]]
+"""Runs a strategy with so many times its bound. None where that was not enough."""
 
 
-_AT: Any = literal_column("records.ctid").label("at")
-"""Where a row lies. It holds for the time of one statement, in which it saves looking the key up again."""
-_PLACE = ("updated_at", "origin", "key")
+class Strategy(Enum):
+    """A way to find the rows of a list; both give the same list."""
+
+    BY_ORDER = "by_order"
+    BY_INDEX = "by_index"
 
 
-def _bounded(rows: Select[Any], shape: Shape) -> Select[Any]:
-    return bounded(rows, *shape.order, backwards=shape.backwards)
+def choose(matches: float, stored: float, results: int, *, counting: bool = False) -> Strategy:
+    """The strategy that reads fewer rows, where ``matches`` of ``stored`` records pass the filters.
 
-
-@lru_cache(maxsize=512)
-def in_one(shape: Shape) -> Statement:
-    """A page, whatever it takes: the planner chooses the way."""
-    c = records.c
-    rows = (
-        select(c.document, c.updated_at, c.origin, c.key)
-        .where(of_type(records), ~c.retracted, visible_condition(records, shape.through))
-        .where(*found(records, shape), *within(records, shape), *beyond(records, shape))
-        .order_by(*ordered(records, shape))
-        .limit(param("one_more"))
-    )
-    return Statement(_bounded(rows, shape))
-
-
-@lru_cache(maxsize=512)
-def _count_read(shape: Shape) -> Statement:
-    """How many are found among the first ``few`` of the index, and whether it was ``cut`` there.
-
-    Up to one more than ``up_to``.
+    If matches are spread evenly, ``BY_ORDER`` scans results · stored / matches rows. ``BY_INDEX`` reads all
+    matches for a page; for a count it reads few, and the index. ``matches`` is infinite without statistics.
     """
-    hit = and_(
-        of_type(records),
-        visible_condition(records, shape.through),
-        *within(records, shape),
-        *beside(records, shape),
-    )
-    several = (
-        select(hit.label("hit"), (func.row_number().over() > param("few")).label("last"))
-        .where(~records.c.retracted, *sought(records, shape))
-        .limit(param("few") + 1)
-        .subquery("several")
-    )
-    counted = (
-        select(several)
-        .where(or_(several.c.hit, several.c.last))
-        .limit(param("up_to") + 1)
-        .subquery("counted")
-    )
-    return Statement(
-        select(
-            func.count().filter(and_(counted.c.hit, ~counted.c.last)).label("total"),
-            func.coalesce(func.bool_or(counted.c.last), literal_column("false")).label("cut"),
-        ).select_from(counted)
-    )
+    if matches == inf or (not counting and matches > MAX_ROWS_BY_INDEX):
+        return Strategy.BY_ORDER
+    cost = COUNT_COST * matches if counting else matches
+    return Strategy.BY_INDEX if cost * matches <= results * stored else Strategy.BY_ORDER
 
 
-@lru_cache(maxsize=512)
-def _count(shape: Shape) -> Statement:
-    """How many, up to one more than ``up_to``, in whatever order they come."""
-    some = (
-        select(records.c.key)
-        .where(of_type(records), ~records.c.retracted, visible_condition(records, shape.through))
-        .where(*found(records, shape), *within(records, shape))
-        .limit(param("up_to") + 1)
-    )
-    return Statement(select(func.count()).select_from(some.subquery()))
+class IndexQuery(NamedTuple):
+    """A query as the index is asked: its conditions, and the values of their parameters."""
 
-
-def _walk(shape: Shape) -> Select[Any]:
-    """What is found among the next ``walked`` records in order, and the last of these, if there are so many.
-
-    With ``hit``: whether it is found, and ``last``: whether it is that last one. What the walk's index does
-    not know is asked of what was walked, lest the walk go on for ever where little may be seen.
-    """
-    inner = [of_type(records), ~records.c.retracted, *beyond(records, shape)]
-    hit: Any = and_(true(), *found(records, shape))
-    if shape.sort == "id":
-        hit = and_(hit, *within(records, shape))
-    else:
-        inner += within(records, shape)
-    if shape.through == "anonymous" and shape.sort != "id":
-        inner.append(visible_condition(records, shape.through))
-    else:
-        hit = and_(hit, visible_condition(records, shape.through))
-    walked = (
-        select(_AT, *(records.c[name] for name in _PLACE), hit.label("hit"))
-        .where(*inner)
-        .order_by(*ordered(records, shape))
-        .limit(param("walked"))
-        .subquery("walked")
-    )
-    numbered = select(*walked.c, func.row_number().over(order_by=ordered(walked, shape)).label("n")).subquery(
-        "numbered"
-    )
-    last = numbered.c.n == param("walked")
-    return (
-        select(*numbered.c, last.label("last"))
-        .where(or_(numbered.c.hit, last))
-        .order_by(*ordered(numbered, shape))
-    )
-
-
-def _documents(chosen: FromClause, shape: Shape, *further: Any) -> Select[Any]:
-    """The documents of the few that were chosen, so that no others are carried about."""
-    return (
-        select(records.c.document, *(chosen.c[name] for name in _PLACE), *further)
-        .select_from(chosen.join(records, literal_column("records.ctid") == chosen.c.at))
-        .order_by(*ordered(chosen, shape))
-    )
-
-
-@lru_cache(maxsize=512)
-def _walked(shape: Shape) -> Statement:
-    """A page of what is found on a walk. ``whole``: it is the page, and not only what the walk came to.
-
-    ``n``: how far it had gone.
-    """
-    walk = _walk(shape).limit(param("one_more")).subquery("found")
-    whole = func.bool_and(~walk.c.last).over().label("whole")
-    chosen = select(*walk.c, whole).subquery("chosen")
-    return Statement(_bounded(_documents(chosen, shape, chosen.c.whole, chosen.c.n), shape))
-
-
-@lru_cache(maxsize=512)
-def _count_walked(shape: Shape) -> Statement:
-    """How many are found on a walk, up to one more than ``up_to``, and whether it was ``cut`` off."""
-    walk = _walk(shape).limit(param("up_to") + 1).subquery("found")
-    return Statement(
-        select(
-            func.count().filter(walk.c.hit).label("total"),
-            func.coalesce(func.bool_or(walk.c.last), literal_column("false")).label("cut"),
-        ).select_from(walk)
-    )
-
-
-@lru_cache(maxsize=512)
-def _few(shape: Shape) -> Statement:
-    """All that the index finds, if that is few: how many were ``read``, and a page.
-
-    With the ``total`` of what is asked for. Where more are found there is no page. What is found is a
-    statement of its own, lest the planner hope that so few come soon on some other way.
-    """
-    c = records.c
-    hit = and_(true(), *beside(records, shape)).label("hit")
-    all_found = (
-        select(_AT, *(c[name] for name in _PLACE), c.type, c.audience, hit)
-        .where(~c.retracted, *sought(records, shape))
-        .cte("all_found")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
-    several = select(all_found).limit(param("few") + 1).cte("several")
-    read = select(func.count()).select_from(several).scalar_subquery()
-    demanded = [
-        several.c.hit,
-        of_type(several),
-        visible_condition(several, shape.through),
-        *within(several, shape),
-    ]
-    asked = select(several).where(*demanded).cte("asked")
-    total = select(func.count()).select_from(asked).scalar_subquery()
-    chosen = (
-        select(asked)
-        .where(read <= param("few"), *beyond(asked, shape))
-        .order_by(*ordered(asked, shape))
-        .limit(param("one_more"))
-        .subquery("chosen")
-    )
-    page = _bounded(_documents(chosen, shape), shape).subquery("few")
-    counts = select(read.label("read"), total.label("total")).subquery("counts")
-    return Statement(
-        select(*counts.c, *page.c).select_from(counts.outerjoin(page, true())).order_by(*ordered(page, shape))
-    )
+    shape: Shape
+    values: dict[str, Any]
 
 
 async def collect(
     session: Session, query: Query, *, visible_to: Caller
 ) -> tuple[list[bytes], PageKey | None, int | None]:
-    """A page of documents, the place after which the next one begins, and the total if that was asked.
+    """A page of documents, the key after which the next page begins, and the total if the query asks for it.
 
-    The total may be one more than ``MOST_COUNTED``, or more than that: there are more then.
+    A total above ``MAX_TOTAL`` means that there are more than that.
     """
-    return await _Asking(session, query, visible_to).answer()
+    reader = _ListReader(session, query, visible_to)
+    documents, page_key = await reader.page()
+    return documents, page_key, await reader.total() if query.total else None
 
 
-class _Asking:
-    """A question, and what the ways that were gone have shown of its total."""
+class _ListReader:
+    """One query; keeps what its page has shown of its total."""
 
     def __init__(self, session: Session, query: Query, visible_to: Caller) -> None:
         self._session = session
         self._query = query
         self._shape = Shape.of(query, viewer_of(visible_to))
-        self._asked = asked_values(query) | arguments(visible_to)
-        self._paged = self._asked | page_values(query)
-        self._narrow: tuple[Shape, dict[str, Any]] | None = None
-        self._is_narrowed = False
-        """Whether it is known what that is: most pages are full before it is asked for."""
+        self._values = filter_values(query) | arguments(visible_to)
+        self._rare = IndexQuery(self._shape, self._values)
+        """The query without its frequent values, where it has rare ones."""
+        self._matches = inf
+        """Records that pass the filters, at most, as far as is known."""
+        self._stored = inf
         self._total: int | None = None
-        self._often = False
-        """Whether a walk has shown that it is found often: the index would name all before one is counted."""
 
-    async def answer(self) -> tuple[list[bytes], PageKey | None, int | None]:
-        documents, place = await self._page()
-        if not self._query.total:
-            return documents, place, None
-        return documents, place, await self._count() if self._total is None else self._total
+    async def page(self) -> Page:
+        await self._read_statistics()
+        chosen = choose(self._matches, self._stored, self._query.limit)
+        page = await self._attempt(chosen, by_order=self._page_by_order, by_index=self._page_by_index)
+        if page[1] is None and self._query.after is None:
+            self._total = len(page[0])
+        return page
 
-    async def _page(self) -> Page:
-        for way in await self._ways():
-            if page := await way():
-                return page
-        return await self._in_one()
+    async def total(self) -> int:
+        """Call it after ``page``."""
+        if self._total is not None:
+            return self._total
+        chosen = choose(self._matches, self._stored, MAX_TOTAL + 1, counting=True)
+        return await self._attempt(chosen, by_order=self._count_by_order, by_index=self._count_by_index)
 
-    async def _ways(self) -> tuple[Callable[[], Awaitable[Page | None]], ...]:
-        """What is tried, within bounds, before the choice is the planner's."""
-        shape, facets = self._shape, self._query.facets
-        if shape.beneficiaries:
-            return self._few, self._walk
+    async def _attempt(
+        self, chosen: Strategy, *, by_order: Attempt[Result], by_index: Attempt[Result]
+    ) -> Result:
+        """The result of the first attempt that comes to an end within its bound."""
+        attempts = [by_order]
+        if self._shape.is_indexed:
+            attempts.insert(chosen is Strategy.BY_ORDER, by_index)
+        growth = 1
+        while True:
+            for attempt in attempts:
+                if (result := await attempt(growth)) is not None:
+                    return result
+            attempts.sort(key=lambda attempt: attempt is not by_index)  # its bound is the smaller one
+            growth *= BOUND_GROWTH
+
+    async def _read_statistics(self) -> None:
+        statistics = self._session.stats
+        if statistics is None or not self._shape.is_indexed:
+            return
+        await statistics.look_up(self._session.connection)
+        values = dict(self._values)
+        alternatives = [values[f"alternatives{index}"] for index in range(self._shape.alternatives)]
+        required = [[value] for value in values.get("required", ())]
+        self._stored = statistics.records
+        self._matches = statistics.at_most(*required, *alternatives)
+        rare, frequent = statistics.apart(values.pop("required", []))
+        shape = self._shape._replace(required=bool(rare), frequent_facets=bool(frequent))
+        values |= ({"required": rare} if rare else {}) | ({"frequent_facets": frequent} if frequent else {})
         if shape.words:
-            return self._glance, self._few, self._walk
-        # Of a single filter it knows how many records pass it; it errs when it multiplies.
-        if not shape.is_found or (len(facets) == 1 and not (shape.either or shape.since or shape.before)):
-            return ()
-        return (self._few, self._walk) if await self._is_rare() else (self._walk, self._few)
+            words_query = await self._session.value(READ_WORDS_QUERY, words=self._query.words) or ""
+            self._matches = min(self._matches, statistics.at_most_of_words(words_query))
+            if rare_words := statistics.rare(words_query):
+                shape, values["rare_words"] = shape._replace(rare_words=True), rare_words
+        if shape.beneficiaries:
+            self._matches = min(self._matches, MATCHES_OF_BENEFICIARIES)
+        if shape.is_indexed:
+            self._rare = IndexQuery(shape, values)
 
-    async def _is_rare(self) -> bool:
-        """Whether statistics say that fewer records are found than a walk would look at for a page."""
-        if (common := self._session.stats) is None:
-            return False
-        await common.look_up(self._session.connection)
-        every = [[value] for value in self._asked.get("every", ())]
-        either = [self._asked[f"either{index}"] for index in range(self._shape.either)]
-        few = common.at_most(*every, *either)
-        return few <= READ and few * few <= self._query.limit * common.records
+    async def _page_by_order(self, growth: int) -> Page | None:
+        values = self._values | page_values(self._query)
+        rows = await self._session.all(
+            page_by_order(self._shape), **values, rows=growth * _rows_by_order(self._query.limit)
+        )
+        return None if rows[0]["cut"] else self._page(rows)
 
-    async def _glance(self) -> Page | None:
-        """The page, if nearly every record belongs to it."""
-        return await self._go(GLANCED * self._query.limit)
+    async def _page_by_index(self, growth: int) -> Page | None:
+        bound = growth * MAX_ROWS_BY_INDEX
+        shape, values = self._rare if self._matches <= bound else IndexQuery(self._shape, self._values)
+        rows = await self._session.all(page_by_index(shape), **values, **page_values(self._query), rows=bound)
+        state = rows[0]
+        if not state["cut"] or state["total"] > MAX_TOTAL:
+            self._total = state["total"]
+        return None if state["cut"] else self._page(rows)
 
-    async def _walk(self) -> Page | None:
-        """The page, if a walk comes to its end."""
-        return await self._go(WALKED + FURTHER * self._query.limit)
+    async def _count_by_order(self, growth: int) -> int | None:
+        rows = growth * _rows_by_order(MAX_TOTAL + 1)
+        values = self._values | {"rows": rows, "max_total": MAX_TOTAL}
+        return _total(await self._session.all(count_by_order(self._shape.without_page()), **values))
 
-    async def _go(self, walked: int) -> Page | None:
-        rows = await self._session.all(_walked(self._shape), **self._paged, walked=walked)
-        if rows and not rows[0]["whole"]:
-            return None
-        # If the rest is like this page, a walk of three quarters of ``COUNTED`` counts enough.
-        self._often = bool(rows) and 4 * rows[-1]["n"] * MOST_COUNTED < 3 * COUNTED * len(rows)
-        return self._read(rows)
+    async def _count_by_index(self, growth: int) -> int | None:
+        # (Rare values alone even where they find much: a count ends early.)
+        shape, values = self._rare
+        bounds = {"rows": growth * MAX_ROWS_BY_INDEX, "max_total": MAX_TOTAL}
+        return _total(await self._session.all(count_by_index(shape.without_page()), **values, **bounds))
 
-    async def _narrowed(self) -> tuple[Shape, dict[str, Any]] | None:
-        """The same question, of which the index is asked only what is rare, and its values.
+    def _page(self, rows: list[Any]) -> Page:
+        if rows[0]["document"] is None:
+            return [], None
+        last = rows[-1]
+        page_key = None
+        if last["followed"]:
+            page_key = PageKey(self._query.sort, last["updated_at"], last["origin"], last["key"])
+        return [row["document"] for row in rows], page_key
 
-        None where nothing of it is common, or nothing else is left to find it by.
-        """
-        if not self._is_narrowed:
-            self._narrow, self._is_narrowed = await self._without_common(), True
-        return self._narrow
 
-    async def _without_common(self) -> tuple[Shape, dict[str, Any]] | None:
-        common, shape, values = self._session.stats, self._shape, dict(self._asked)
-        if common is None or not shape.is_found:
-            return None
-        await common.look_up(self._session.connection)
-        rare, usual = common.apart(values.pop("every", []))
-        shape = shape._replace(every=bool(rare), common=bool(usual))
-        values |= ({"every": rare} if rare else {}) | ({"common": usual} if usual else {})
-        if shape.words and common.lexemes:
-            read_as = await self._session.value(READ_AS, words=self._query.words)
-            if words := common.rare(read_as or ""):
-                shape, values["rare"] = shape._replace(rare=True), words
-        return (shape, values) if (shape.common or shape.rare) and shape.is_found else None
+def _rows_by_order(results: int) -> int:
+    return MAX_ROWS_BY_ORDER + ROWS_BY_ORDER_PER_RESULT * results
 
-    async def _few(self) -> Page | None:
-        """The page, if few are found."""
-        if narrowed := await self._narrowed():
-            shape, values = narrowed
-            page, often = await self._read_few(shape, values | page_values(self._query))
-            if page is not None or often:
-                return page
-            self._narrow = None  # to count among the same records would tell no more
-        return (await self._read_few(self._shape, self._paged))[0]
 
-    async def _read_few(self, shape: Shape, values: dict[str, Any]) -> tuple[Page | None, bool]:
-        """The page, if few are read for it; and whether more belong to it than are counted."""
-        rows = await self._session.all(_few(shape), **values, few=READ)
-        whole, often = rows[0]["read"] <= READ, rows[0]["total"] > MOST_COUNTED
-        if whole or often:
-            self._total = rows[0]["total"]
-        page = self._read(rows if rows[0]["document"] is not None else []) if whole else None
-        return page, often
-
-    async def _in_one(self) -> Page:
-        return self._read(await self._session.all(in_one(self._shape), **self._paged))
-
-    async def _count(self) -> int:
-        shape = self._shape.counted()
-        if self._often:
-            values = self._asked | {"walked": COUNTED, "up_to": MOST_COUNTED}
-            (row,) = await self._session.all(_count_walked(shape), **values)
-            if row["total"] > MOST_COUNTED or not row["cut"]:
-                return int(row["total"])
-        if narrowed := await self._narrowed():
-            narrow, asked = narrowed
-            values = asked | {"few": READ, "up_to": MOST_COUNTED}
-            (row,) = await self._session.all(_count_read(narrow.counted()), **values)
-            if row["total"] > MOST_COUNTED or not row["cut"]:
-                return int(row["total"])
-        return await self._session.value(_count(shape), **self._asked, up_to=MOST_COUNTED) or 0
-
-    def _read(self, rows: list[Any]) -> Page:
-        place = None
-        if rows and rows[-1]["followed"]:
-            last = rows[-1]
-            place = PageKey(self._query.sort, last["updated_at"], last["origin"], last["key"])
-        return [row["document"] for row in rows], place
+def _total(rows: list[Any]) -> int | None:
+    total = int(rows[0]["total"])
+    return total if total > MAX_TOTAL or not rows[0]["cut"] else None

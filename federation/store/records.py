@@ -144,7 +144,7 @@ class RecordsReader:
     ) -> tuple[list[bytes], PageKey | None, int | None]:
         """A page of documents, where the next one begins, and the total if the query asks for it.
 
-        The total is exact up to ``MOST_COUNTED``; a higher one says that there are more.
+        The total is exact up to ``MAX_TOTAL``; a higher one says that there are more.
         """
         return await lists.collect(self._session, query, visible_to=visible_to)
 
@@ -158,7 +158,7 @@ class RecordsReader:
         if not visible_to.own:
             return [], False
         rows = await self._session.all(
-            LIST_CHANGES, after=after, until=until, limit=limit, one_more=limit + 1, most=PAGE_BYTES
+            LIST_CHANGES, after=after, until=until, limit=limit, one_more=limit + 1, max_bytes=PAGE_BYTES
         )
         return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 

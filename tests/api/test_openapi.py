@@ -19,7 +19,7 @@ from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
-from federation.node import alerts, checkpoints, invitations, peers
+from federation.node import alert_scan, checkpoints, invitations, peers
 from federation.node.node import Node
 from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
 from tests.nodes import a_client, introduce
@@ -303,7 +303,7 @@ async def alerts_and_deadlines(anyone: httpx2.AsyncClient, own: httpx2.AsyncClie
         await client.post("/v1/subscriptions", content=b"x")
         await client.post("/v1/subscriptions", content=b"x" * 1_048_577, headers=JSON)
     await own.put("/v1/incidents/arnia/told", json=DRAFTS["incident"])
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     (one,) = (await own.get("/v1/alerts")).json()["alerts"]
     for client in (anyone, own):
         for path in ("/v1/alerts", "/v1/alerts?parked=true", "/v1/alerts?x=y", "/v1/subscriptions"):

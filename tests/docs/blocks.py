@@ -40,7 +40,7 @@ from federation.domain.draft import Draft
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alerts, keys, previews, receipts, tokens
+from federation.node import alert_delivery, alert_scan, alerts, keys, previews, receipts, tokens
 from federation.node import node as node_module
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
@@ -243,13 +243,13 @@ def filters() -> str:
 
 def controls() -> str:
     words = {
-        "q": f"Words to search, 1 to {query.LONGEST_WORDS} characters.",
+        "q": f"Words to search, 1 to {query.MAX_WORDS_CHARACTERS} characters.",
         "updated_since": "Records updated at this moment or later: `2026-03-01T08:30:00Z`, or a date.",
         "updated_before": "Records updated before this moment.",
         "sort": f"{code(*query.SORTS)}; the first when not given.",
         "limit": f"Records on a page: {query.PAGE} when not given, {query.MAX_PAGE} at most.",
         "after": "The place that the last page named; take it from `Link` or `next`.",
-        "total": f"`true`: count what is found, exactly up to {number(query.MOST_COUNTED)}.",
+        "total": f"`true`: count what is found, exactly up to {number(query.MAX_TOTAL)}.",
     }
     return table(("parameter", "meaning"), ((f"`{name}`", words[name]) for name in query.CONTROLS))
 
@@ -287,9 +287,9 @@ def limits() -> str:
         ("Objects and arrays inside one another", number(canonical.MAX_DEPTH), "400"),
         ("Integers", "±(2^53 − 1)", "400"),
         ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),
-        ("Values of all filters together", number(query.MOST_VALUES), "400"),
-        ("Characters of `q`", number(query.LONGEST_WORDS), "400"),
-        ("Exact totals", f"up to {number(query.MOST_COUNTED)}", "`total_is_exact` is false"),
+        ("Values of all filters together", number(query.MAX_FILTER_VALUES), "400"),
+        ("Characters of `q`", number(query.MAX_WORDS_CHARACTERS), "400"),
+        ("Exact totals", f"up to {number(query.MAX_TOTAL)}", "`total_is_exact` is false"),
         ("Lines of an upload", number(uploads.MAX_LINES), "a line of the report"),
         ("Bytes of an upload", size(uploads.MAX_UPLOAD_BYTES), "413, or a line of the report"),
         ("Bytes of a line of an upload", size(uploads.MAX_LINE_BYTES), "a line of the report"),
@@ -385,7 +385,9 @@ def patience() -> str:
 
 
 def alert_events() -> str:
-    return table(("event", "when"), ((f"`{event}`", meaning) for event, meaning in alert.MEANING.items()))
+    return table(
+        ("event", "when"), ((f"`{event}`", meaning) for event, meaning in alert.EVENT_MEANINGS.items())
+    )
 
 
 def alerting() -> str:
@@ -394,23 +396,38 @@ def alerting() -> str:
         ("Deadlines of a node", f"{number(stored_deadlines.MAX_DEADLINES)}, then 400"),
         (
             "Between two attempts",
-            f"{seconds(alert.FIRST_WAIT)} to {seconds(alert.MAX_WAIT)}, with jitter",
+            f"{seconds(alert.MIN_WAIT_SECONDS)} to {seconds(alert.MAX_WAIT_SECONDS)}, with jitter",
         ),
-        ("Attempts, before an alert is parked", f"for {hours(alert.PATIENCE)}"),
-        ("One attempt, as a whole", seconds(alert.ATTEMPT.total_seconds())),
-        ("Of it, a mail server has", f"{seconds(mail.WHOLE)}, and {seconds(mail.SILENCE)} for each answer"),
-        ("Lease of an attempt, after which another process makes it", seconds(alert.LEASE.total_seconds())),
-        ("Delivered at once, by each of the processes", f"{stored_alerts.DUE * alerts.DELIVERING}"),
-        ("Delivered at once to one receiver", f"{stored_alerts.DUE_OF_ONE * alerts.DELIVERING}"),
-        ("Looks for what was not done in time", f"every {seconds(alerts.LOOK_SECONDS)}"),
+        ("Attempts, before an alert is parked", f"for {hours(alert.MAX_DELIVERY_TIME)}"),
+        ("One attempt, as a whole", seconds(alert.ATTEMPT_TIMEOUT.total_seconds())),
+        (
+            "Of it, a mail server has",
+            f"{seconds(mail.SEND_SECONDS)}, and {seconds(mail.REPLY_SECONDS)} for each answer",
+        ),
+        (
+            "Lease of an attempt, after which another process makes it",
+            seconds(alert.ATTEMPT_LEASE.total_seconds()),
+        ),
+        (
+            "Delivered at once, by each of the processes",
+            f"{stored_alerts.MAX_DUE * alert_delivery.MAX_DELIVERY_TASKS}",
+        ),
+        (
+            "Delivered at once to one receiver",
+            f"{stored_alerts.MAX_DUE_PER_SUBSCRIPTION * alert_delivery.MAX_DELIVERY_TASKS}",
+        ),
+        ("Looks for what was not done in time", f"every {seconds(alert_scan.SCAN_SECONDS)}"),
         ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
-        ("An incident that is untouched for longer is no news", f"{alerts.NEWS.days} days"),
+        ("An incident that is untouched for longer is no news", f"{alert_scan.MAX_INCIDENT_AGE.days} days"),
         (
             "Open incidents that are read to find those that affect one's own",
-            number(alerts.MAX_PAGES * query.MAX_PAGE),
+            number(alert_scan.MAX_INCIDENT_PAGES * query.MAX_PAGE),
         ),
-        ("Alerts that were delivered or parked are kept", f"{alerts.KEPT.days} days, and while they go on"),
-        ("Alerts that are listed", number(stored_alerts.MOST_LISTED)),
+        (
+            "Alerts that were delivered or parked are kept",
+            f"{alert_scan.ALERT_RETENTION.days} days, and while they go on",
+        ),
+        ("Alerts that are listed", number(stored_alerts.MAX_LISTED)),
         ("Characters of a value in an e-mail", number(alert.MAX_LINE_LENGTH)),
     )
     return table(("what", "limit"), iter(rows))

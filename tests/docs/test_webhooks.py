@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from federation.domain.alert import a_webhook_secret, signature
+from federation.domain.alert import mint_webhook_secret, signature
 from tests.docs.blocks import DOCS
 from tests.nodes import NO_TLS, free_port
 from tests.waiting import MAX_WAIT_SECONDS
@@ -28,7 +28,7 @@ def receiver(tmp_path: Path) -> str:
 
 
 async def test_the_receiver_of_the_page_verifies_what_a_node_signs(receiver: str, tmp_path: Path) -> None:
-    secret, port = a_webhook_secret(), free_port()
+    secret, port = mint_webhook_secret(), free_port()
     (tmp_path / "webhook-secret").write_text(f"{secret}\n")
     assert "8099" in receiver
     process = await asyncio.create_subprocess_exec(
@@ -59,7 +59,7 @@ async def test_the_receiver_of_the_page_verifies_what_a_node_signs(receiver: str
             assert await post(raw) == 204, "it has it already"
             assert await post(raw, id_="b") == 204
             assert await post(raw + b" ") == 401
-            assert await post(raw, key=a_webhook_secret()) == 401
+            assert await post(raw, key=mint_webhook_secret()) == 401
             assert await post(raw, at=now - 301) == 400
     finally:
         process.terminate()

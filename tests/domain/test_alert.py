@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from federation.domain.alert import (
+    EVENT_MEANINGS,
     EVENTS,
-    FIRST_WAIT,
     MAX_LINE_LENGTH,
-    MAX_WAIT,
-    MEANING,
+    MAX_WAIT_SECONDS,
+    MIN_WAIT_SECONDS,
     Alert,
     Letter,
     NewSubscription,
-    a_webhook_secret,
+    compose_letter,
     is_mailbox,
-    letter,
+    mint_webhook_secret,
     next_wait,
 )
 from federation.domain.draft import read_draft
@@ -60,7 +60,7 @@ def a_letter(subject: str = "arnia/1", **data: Any) -> Letter:
     alert = Alert(
         id="1", event="incident.changed", subject=subject, at=datetime(2026, 3, 1, tzinfo=UTC), data=data
     )
-    return letter(alert, to="soc@example.org", subscription="s-1", node="arnia")
+    return compose_letter(alert, to="soc@example.org", subscription="s-1", node="arnia")
 
 
 def test_a_letter_tells_each_value_in_a_line() -> None:
@@ -96,7 +96,7 @@ def test_a_value_that_is_long_is_cut_where_it_shows() -> None:
 
 
 def test_every_event_has_its_meaning() -> None:
-    assert set(MEANING) == set(EVENTS)
+    assert set(EVENT_MEANINGS) == set(EVENTS)
 
 
 def test_a_subscription_has_one_way_to_be_told() -> None:
@@ -113,7 +113,7 @@ def test_a_subscription_has_one_way_to_be_told() -> None:
 def test_waits_double_up_to_two_hours() -> None:
     chance = random.Random(1)
     for attempt in range(1, 40):
-        ceiling = min(FIRST_WAIT * 2 ** (attempt - 1), MAX_WAIT)
+        ceiling = min(MIN_WAIT_SECONDS * 2 ** (attempt - 1), MAX_WAIT_SECONDS)
         waits = [next_wait(attempt, chance=chance).total_seconds() for _ in range(200)]
         assert ceiling / 2 <= min(waits) < ceiling * 0.55
         assert ceiling * 0.95 < max(waits) <= ceiling
@@ -121,12 +121,12 @@ def test_waits_double_up_to_two_hours() -> None:
 
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks_within_bounds() -> None:
-    assert next_wait(1, asked=600.0).total_seconds() == 600
-    assert next_wait(1, asked=1e9).total_seconds() == MAX_WAIT
-    assert next_wait(1, asked=1.0).total_seconds() >= FIRST_WAIT / 2, "never sooner than without"
+    assert next_wait(1, retry_after=600.0).total_seconds() == 600
+    assert next_wait(1, retry_after=1e9).total_seconds() == MAX_WAIT_SECONDS
+    assert next_wait(1, retry_after=1.0).total_seconds() >= MIN_WAIT_SECONDS / 2, "never sooner than without"
 
 
 def test_a_secret_has_256_bits_and_is_nobody_elses() -> None:
-    secrets = {a_webhook_secret() for _ in range(100)}
+    secrets = {mint_webhook_secret() for _ in range(100)}
     assert len(secrets) == 100
     assert {len(base64.b64decode(one.removeprefix("whsec_"))) for one in secrets} == {32}

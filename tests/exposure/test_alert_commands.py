@@ -13,7 +13,7 @@ from federation.cli import main
 from federation.domain.alert import EVENTS
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.errors import Conflict, Invalid, NotFound
-from federation.node import alerts, deadlines
+from federation.node import alert_delivery, alert_scan, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
 from federation.telemetry import Metrics
@@ -29,7 +29,7 @@ HOOK = "https://itsm.example.org/hook/a-secret-path"
 
 
 async def test_somebody_is_subscribed_listed_and_removed(arnia: Node, dsn: str) -> None:
-    assert "nobody is told" in await said(dsn, "subscription", "list")
+    assert "there are no subscriptions" in await said(dsn, "subscription", "list")
     made = await told(
         dsn, "subscription", "add", "--webhook", HOOK, "--event", "incident.published",
         "--event", "incident.unanswered", "--unanswered-hours", "6",
@@ -75,7 +75,7 @@ async def test_what_nobody_could_be_told_so_is_refused(
 
 async def test_a_dry_run_changes_nothing(arnia: Node, dsn: str) -> None:
     words = ("subscription", "add", "--event", "peer.stale", "--dry-run", "--webhook")
-    assert await said(dsn, *words, HOOK) == f"{HOOK} would be told\n"
+    assert await said(dsn, *words, HOOK) == f"alerts would be sent to {HOOK}\n"
     assert (await ran(dsn, *words, "https://10.0.0.1/"))[0] == 1
     assert await said(dsn, *words, "https://10.0.0.1/", "--private")
     assert await told(dsn, "subscription", "list") == []
@@ -106,8 +106,8 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
     receiver = Receiver()
     arnia._outside = receiver
     made = await told(dsn, "subscription", "add", "--event", "incident.published", "--webhook", HOOK)
-    assert await said(dsn, "alert", "list") == "nobody was told of anything\n"
-    assert await said(dsn, "alert", "list", "--parked") == "nothing was given up\n"
+    assert await said(dsn, "alert", "list") == "there are no alerts\n"
+    assert await said(dsn, "alert", "list", "--parked") == "no alert was given up\n"
     for key in ("one", "two"):
         await publish(arnia, "incident", key, an_incident())
     receiver.status = 500
@@ -115,7 +115,7 @@ async def test_alerts_are_listed_with_what_became_of_them_and_replayed(arnia: No
     text = await said(dsn, "alert", "list")
     assert "incident.published  arnia/two  waiting, tried once: the webhook answered 500  " in text
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=25)
-    await alerts.deliver(arnia)
+    await alert_delivery.deliver(arnia)
     parked = await told(dsn, "alert", "list", "--parked")
     assert {one["subject"] for one in parked} == {"arnia/one", "arnia/two"}
     assert await told(dsn, "alert", "list", "--subscription", "another") == []
@@ -257,7 +257,7 @@ async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(a
         ]
 
     await publish(arnia, "incident", "one", an_incident())
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     assert await counted() == ['{state="waiting"} 0.0', '{state="parked"} 0.0'], "it has not been tried yet"
     receiver.status = 500
     await settle(arnia)

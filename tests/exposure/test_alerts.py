@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from federation.domain.alert import (
-    ATTEMPT,
-    LEASE,
-    PATIENCE,
+    ATTEMPT_LEASE,
+    ATTEMPT_TIMEOUT,
+    MAX_DELIVERY_TIME,
     AlertState,
     NewSubscription,
     next_wait,
@@ -23,10 +23,10 @@ from federation.domain.alert import (
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, Unreachable
 from federation.domain.visibility import itself
-from federation.node import alerts, records
+from federation.node import alert_delivery, alert_scan, alerts, records
 from federation.node.node import Node
 from federation.server import maintenance
-from federation.store.alerts import DUE_OF_ONE
+from federation.store.alerts import MAX_DUE_PER_SUBSCRIPTION
 from federation.sync.network import Network
 from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
@@ -78,8 +78,8 @@ async def listed(node: Node, *, parked: bool = False) -> tuple[AlertState, ...]:
 
 async def settle(node: Node) -> None:
     """Notice and deliver, as often as there is something."""
-    await alerts.notice(node)
-    while await alerts.deliver(node):
+    await alert_scan.add_alerts(node)
+    while await alert_delivery.deliver(node):
         pass
 
 
@@ -107,9 +107,13 @@ async def test_each_event_makes_one_alert_however_often_it_is_looked_for(
     arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
     await settle(arnia)
     await settle(arnia)
-    assert receiver.events()[1] == ("incident.changed", "arnia/cve")
-    assert ("peer.stale", "megalis") in receiver.events()
-    assert len(receiver.taken) == 5
+    assert receiver.events() == [
+        ("incident.affects-mine", "arnia/cve"),
+        ("incident.changed", "arnia/cve"),
+        ("incident.published", "arnia/cve"),
+        ("incident.published", "megalis/out"),
+        ("peer.stale", "megalis"),
+    ]
 
 
 async def test_processes_that_look_at_once_make_one_alert(arnia: Node, dsn: str, receiver: Receiver) -> None:
@@ -118,8 +122,8 @@ async def test_processes_that_look_at_once_make_one_alert(arnia: Node, dsn: str,
         other._outside = receiver
         for number in range(5):
             await publish(arnia, "incident", f"i{number}", an_incident())
-            await asyncio.gather(*(alerts.notice(node) for node in (arnia, other, arnia, other)))
-            await asyncio.gather(*(alerts.deliver(node) for node in (arnia, other, arnia, other)))
+            await asyncio.gather(*(alert_scan.add_alerts(node) for node in (arnia, other, arnia, other)))
+            await asyncio.gather(*(alert_delivery.deliver(node) for node in (arnia, other, arnia, other)))
     assert receiver.events() == [("incident.published", f"arnia/i{number}") for number in range(5)]
 
 
@@ -213,10 +217,10 @@ async def test_a_webhook_is_signed_and_its_identifier_stays_the_same(arnia: Node
     await settle(arnia)
     (one,) = await listed(arnia)
     assert (one.attempts, one.failure, one.delivered_at) == (1, "the webhook answered 500", None)
-    assert await alerts.deliver(arnia) == 0, "not before its time"
+    assert await alert_delivery.deliver(arnia) == 0, "not before its time"
     receiver.status = 200
     arnia.clock = lambda: datetime.now(UTC) + timedelta(minutes=5)
-    assert await alerts.deliver(arnia) == 1
+    assert await alert_delivery.deliver(arnia) == 1
     (first, _), (second, body) = receiver.taken
     assert first["webhook-id"] == second["webhook-id"] == one.id
     raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
@@ -244,20 +248,20 @@ async def test_what_is_not_taken_for_a_day_is_parked_and_can_be_replayed(
     receiver.down = True
     moment = [datetime.now(UTC)]
     arnia.clock = lambda: moment[0]
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     attempts = 0
     while not await listed(arnia, parked=True):
-        await alerts.deliver(arnia)
+        await alert_delivery.deliver(arnia)
         attempts += 1
         moment[0] += timedelta(hours=2)
         assert attempts < 20
     assert attempts >= 11, "tried for a day"
-    assert timedelta(hours=24) == PATIENCE
-    assert await alerts.deliver(arnia) == 0
+    assert timedelta(hours=24) == MAX_DELIVERY_TIME
+    assert await alert_delivery.deliver(arnia) == 0
     receiver.down = False
     (one,) = await listed(arnia, parked=True)
     await alerts.replay(arnia, one.id)
-    assert await alerts.deliver(arnia) == 1
+    assert await alert_delivery.deliver(arnia) == 1
     assert await listed(arnia, parked=True) == ()
 
 
@@ -266,12 +270,12 @@ async def test_a_process_that_dies_before_it_noted_the_delivery_leaves_it_to_the
 ) -> None:
     await subscribed(arnia, "incident.published")
     await cve(arnia)
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     async with arnia.store.write() as tx:
         (due,) = await tx.alerts.claim(arnia.clock())  # and no more is heard of it
-    assert await alerts.deliver(arnia) == 0
+    assert await alert_delivery.deliver(arnia) == 0
     arnia.clock = lambda: datetime.now(UTC) + timedelta(minutes=3)
-    assert await alerts.deliver(arnia) == 1
+    assert await alert_delivery.deliver(arnia) == 1
     assert receiver.taken[0][0]["webhook-id"] == due.alert.id
 
 
@@ -296,9 +300,9 @@ async def test_a_receiver_that_asks_for_time_is_given_it(arnia: Node, receiver: 
     receiver.asks_for = None
     now = datetime.now(UTC)
     arnia.clock = lambda: now + timedelta(minutes=9)
-    assert await alerts.deliver(arnia) == 0, "it asked for ten minutes"
+    assert await alert_delivery.deliver(arnia) == 0, "it asked for ten minutes"
     arnia.clock = lambda: now + timedelta(minutes=11)
-    assert await alerts.deliver(arnia) == 1
+    assert await alert_delivery.deliver(arnia) == 1
 
 
 def test_waits_grow_and_are_not_the_same_for_all() -> None:
@@ -405,7 +409,7 @@ async def test_over_http_subscriptions_alerts_and_deadlines_are_ones_own(
             refused(await own.get(f"/v1/alerts?{asked}"), 400, "invalid", pointer="?parked")
         refused(await own.post("/v1/alerts/none/replay"), 404, "not-found")
         assert (await own.post(f"/v1/alerts/{one['id']}/replay")).status_code == 204
-        assert await alerts.deliver(arnia) == 1
+        assert await alert_delivery.deliver(arnia) == 1
         deadline = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": "2026-01-30T08:30:00Z"}
         kept = fine(await own.put("/v1/deadlines/arnia/2026-1", json=deadline), 200)
         assert kept["next"]["due_at"].startswith("2026-02-02T08:30:00")
@@ -484,18 +488,18 @@ async def test_who_subscribes_while_alerts_are_made_misses_nothing(
     """Between the look at who is to be told and the making of alerts somebody subscribes, another leaves."""
     leaves = await subscribed(arnia, "incident.published", "incident.affects-mine")
     await subscribed(arnia, "incident.changed")
-    looked = alerts._own
+    looked = alert_scan._own_incidents
 
     async def meanwhile(node: Node) -> Any:
         found = await looked(node)
-        monkeypatch.setattr(alerts, "_own", looked)
+        monkeypatch.setattr(alert_scan, "_own_incidents", looked)
         await alerts.unsubscribe(arnia, leaves.id, by="operator")
         await subscribed(arnia, "incident.published")
         await publish(arnia, "incident", "after", an_incident())
         return found
 
     await publish(arnia, "incident", "before", an_incident())
-    monkeypatch.setattr(alerts, "_own", meanwhile)
+    monkeypatch.setattr(alert_scan, "_own_incidents", meanwhile)
     await settle(arnia)
     await settle(arnia)
     assert ("incident.published", "arnia/after") in receiver.events()
@@ -577,7 +581,7 @@ async def test_what_goes_on_is_not_told_again_when_its_alert_is_forgotten(
     await settle(arnia)
     told = receiver.events()
     moment[0] += timedelta(days=91)
-    await alerts.forget(arnia)
+    await alert_scan.purge(arnia)
     assert sorted(one.event for one in await listed(arnia)) == [
         "incident.affects-mine",
         "incident.unanswered",
@@ -589,7 +593,7 @@ async def test_what_goes_on_is_not_told_again_when_its_alert_is_forgotten(
     await settle(arnia)
     assert receiver.events() == sorted([*told, ("incident.changed", "arnia/cve")])
     moment[0] += timedelta(days=91)
-    await alerts.forget(arnia)
+    await alert_scan.purge(arnia)
     assert await listed(arnia) == ()
 
 
@@ -606,17 +610,17 @@ async def test_an_alert_that_nobody_has_replayed_is_forgotten_one_that_waits_is_
             await settle(arnia)
     assert len(await listed(arnia, parked=True)) == 1
     moment[0] += timedelta(days=80)
-    await alerts.forget(arnia)
+    await alert_scan.purge(arnia)
     assert len(await listed(arnia)) == 2
     moment[0] += timedelta(days=20)
-    await alerts.forget(arnia)
+    await alert_scan.purge(arnia)
     assert [one.subject for one in await listed(arnia)] == ["arnia/waits"]
 
 
 async def test_more_open_incidents_than_a_page_are_all_told(
     arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "MAX_PAGE", 2)
+    monkeypatch.setattr(alert_scan, "MAX_PAGE", 2)
     await subscribed(arnia, "incident.affects-mine")
     await publish(arnia, "deployment", "one", running())
     for number in range(5):
@@ -631,9 +635,9 @@ async def test_a_process_that_has_just_begun_does_not_take_its_own_absence_for_a
     await subscribed(arnia, "peer.stale")
     await introduce(arnia, megalis)
     moment[0] += timedelta(days=1)
-    assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=1)) == 0
-    assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=11)) == 1
-    assert await alerts.notice(arnia, began=moment[0] - timedelta(minutes=11)) == 0
+    assert await alert_scan.add_alerts(arnia, started_at=moment[0] - timedelta(minutes=1)) == 0
+    assert await alert_scan.add_alerts(arnia, started_at=moment[0] - timedelta(minutes=11)) == 1
+    assert await alert_scan.add_alerts(arnia, started_at=moment[0] - timedelta(minutes=11)) == 0
 
 
 async def test_a_peer_is_silent_since_it_last_answered(
@@ -645,16 +649,16 @@ async def test_a_peer_is_silent_since_it_last_answered(
         await tx.peers.note_answer("megalis")
         await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
     moment[0] += timedelta(minutes=9)
-    assert await alerts.notice(arnia) == 0
+    assert await alert_scan.add_alerts(arnia) == 0
     moment[0] += timedelta(minutes=2)
-    assert await alerts.notice(arnia) == 1
+    assert await alert_scan.add_alerts(arnia) == 1
     # It answers, and is silent again: that is another event.
     async with arnia.store.write() as tx:
         await tx.records._session.connection.execute("UPDATE peers SET contacted_at = now() + interval '1 h'")
-    assert await alerts.notice(arnia) == 0
+    assert await alert_scan.add_alerts(arnia) == 0
     moment[0] += timedelta(hours=2)
-    assert await alerts.notice(arnia) == 1
-    assert await alerts.notice(arnia) == 0
+    assert await alert_scan.add_alerts(arnia) == 1
+    assert await alert_scan.add_alerts(arnia) == 0
 
 
 async def test_a_peer_that_is_suspended_is_not_silent(
@@ -691,22 +695,22 @@ async def test_a_process_looks_when_something_arrives_and_now_and_then_and_rests
     arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, looks, took = [0.0], [0], [0.0]
-    looked = alerts.notice
+    looked = alert_scan.add_alerts
 
     async def notice(node: Node, **more: Any) -> int:
         looks[0] += 1
         clock[0] += took[0]
         return await looked(node, **more)
 
-    monkeypatch.setattr(alerts, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(alerts, "notice", notice)
-    noticing = alerts.AlertScan(arnia)
+    monkeypatch.setattr(alert_scan, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(alert_scan, "add_alerts", notice)
+    scan = alert_scan.AlertScan(arnia)
     await subscribed(arnia, "incident.published")
 
     async def look(seconds: float) -> tuple[int, int]:
         """How many alerts were made, and how many looks there have been."""
         clock[0] += seconds
-        return await noticing.notice(arnia), looks[0]
+        return await scan.run(arnia), looks[0]
 
     assert await look(0) == (0, 1), "it may have been away"
     assert await look(14.9) == (0, 1), "nothing has arrived"
@@ -728,13 +732,13 @@ async def test_what_hits_us_is_worked_out_for_who_wants_to_know(
     async def own(_: Node) -> Any:
         raise AssertionError("nobody has asked")
 
-    monkeypatch.setattr(alerts, "_own", own)
+    monkeypatch.setattr(alert_scan, "_own_incidents", own)
     await subscribed(arnia, "incident.published", "peer.stale")
     await cve(arnia)
-    assert await alerts.notice(arnia) == 1
+    assert await alert_scan.add_alerts(arnia) == 1
     await subscribed(arnia, "incident.unanswered")
     with pytest.raises(AssertionError):
-        await alerts.notice(arnia)
+        await alert_scan.add_alerts(arnia)
 
 
 async def test_nobody_leaves_or_comes_while_alerts_are_made(
@@ -760,9 +764,9 @@ async def test_a_receiver_that_is_tried_and_says_that_it_is_gone_is_told_so(
     made = await subscribed(arnia, "incident.published")
     receiver.status = 410
     with pytest.raises(Unreachable, match="gone"):
-        await alerts.try_out(arnia, made.id)
+        await alert_delivery.send_test(arnia, made.id)
     receiver.status = 204
-    await alerts.try_out(arnia, made.id)
+    await alert_delivery.send_test(arnia, made.id)
     headers, body = receiver.taken[-1]
     assert (body["type"], body["data"]["id"]) == ("subscription.test", made.id)
     raw = json.dumps(body, separators=(",", ":")).encode()
@@ -805,12 +809,12 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     await alerts.subscribe(arnia, silent, by="operator")
     for number in range(30):
         await publish(arnia, "incident", f"i{number}", an_incident())
-    await alerts.notice(arnia)
-    waiting = asyncio.create_task(alerts.deliver(arnia))
+    await alert_scan.add_alerts(arnia)
+    waiting = asyncio.create_task(alert_delivery.deliver(arnia))
     await subscribed(arnia, "incident.published")
     await publish(arnia, "incident", "last", an_incident())
-    await alerts.notice(arnia)
-    other = asyncio.create_task(alerts.deliver(arnia))
+    await alert_scan.add_alerts(arnia)
+    other = asyncio.create_task(alert_delivery.deliver(arnia))
 
     async def taken() -> bool:
         return bool(several.taken)
@@ -821,9 +825,9 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     await asyncio.gather(waiting, other)
     # What was waiting for it waits with it.
     tried = sum(one.attempts for one in await listed(arnia))
-    assert tried <= 2 * DUE_OF_ONE + 1
+    assert tried <= 2 * MAX_DUE_PER_SUBSCRIPTION + 1
     for _ in range(3):
-        await alerts.deliver(arnia)
+        await alert_delivery.deliver(arnia)
     assert sum(one.attempts for one in await listed(arnia)) == tried
 
 
@@ -831,7 +835,7 @@ async def test_a_process_tells_others_while_some_keep_it_waiting(arnia: Node, se
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
     await alerts.subscribe(arnia, silent, by="operator")
     await publish(arnia, "incident", "first", an_incident())
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     house = asyncio.create_task(maintenance.deliver_alerts_forever(arnia))
 
     async def tried() -> bool:
@@ -843,7 +847,7 @@ async def test_a_process_tells_others_while_some_keep_it_waiting(arnia: Node, se
     await until(tried)
     await subscribed(arnia, "incident.published")
     await publish(arnia, "incident", "last", an_incident())
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     await until(told)
     house.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -858,18 +862,18 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
     await alerts.subscribe(arnia, silent, by="operator")
     await cve(arnia)
-    await alerts.notice(arnia)
-    late = asyncio.create_task(alerts.deliver(arnia))
+    await alert_scan.add_alerts(arnia)
+    late = asyncio.create_task(alert_delivery.deliver(arnia))
 
     async def tried() -> bool:
         return bool((await listed(arnia))[0].attempts)
 
     await until(tried)
-    moment[0] += LEASE + timedelta(seconds=1)
+    moment[0] += ATTEMPT_LEASE + timedelta(seconds=1)
     async with arnia.store.write() as tx:
         (due,) = await tx.alerts.claim(moment[0])
         assert await tx.alerts.claim(moment[0]) == ()
-        await tx.alerts.delivered(due.alert.id)
+        await tx.alerts.mark_delivered(due.alert.id)
     several.silent.set()
     await late
     (one,) = await listed(arnia)
@@ -891,13 +895,13 @@ async def test_a_fault_of_our_own_is_noted_and_tried_again(
 ) -> None:
     await subscribed(arnia, "incident.published")
     await cve(arnia)
-    await alerts.notice(arnia)
+    await alert_scan.add_alerts(arnia)
     several.fault = ValueError("a secret of the program")
-    await alerts.deliver(arnia)
+    await alert_delivery.deliver(arnia)
     (one,) = await listed(arnia)
     assert (one.failure, one.parked_at) == ("it could not be delivered; the node's log says why", None)
     moment[0] += timedelta(hours=25)
-    await alerts.deliver(arnia)
+    await alert_delivery.deliver(arnia)
     (one,) = await listed(arnia, parked=True)
     assert one.attempts == 2
 
@@ -905,8 +909,8 @@ async def test_a_fault_of_our_own_is_noted_and_tried_again(
 async def test_an_attempt_ends_before_its_lease_does(
     arnia: Node, several: Several, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ATTEMPT < LEASE
-    monkeypatch.setattr(alerts, "ATTEMPT", timedelta(seconds=0.2))
+    assert ATTEMPT_TIMEOUT < ATTEMPT_LEASE
+    monkeypatch.setattr(alert_delivery, "ATTEMPT_TIMEOUT", timedelta(seconds=0.2))
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
     await alerts.subscribe(arnia, silent, by="operator")
     await cve(arnia)

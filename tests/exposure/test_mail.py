@@ -19,9 +19,9 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 
-from federation.domain.alert import Alert, AlertState, Letter, NewSubscription, letter
+from federation.domain.alert import Alert, AlertState, Letter, NewSubscription, compose_letter
 from federation.domain.errors import Invalid, NotFound, Unreachable
-from federation.node import alerts
+from federation.node import alert_delivery, alert_scan, alerts
 from federation.node.node import Node
 from federation.outbound import mail
 from federation.outbound.mail import Mailer
@@ -60,8 +60,8 @@ async def subscribed(node: Node, *events: str, email: str = SOC) -> str:
 
 
 async def settle(node: Node) -> None:
-    await alerts.notice(node)
-    while await alerts.deliver(node):
+    await alert_scan.add_alerts(node)
+    while await alert_delivery.deliver(node):
         pass
 
 
@@ -241,10 +241,10 @@ async def test_what_is_refused_for_good_holds_up_nothing_else(arnia: Node) -> No
         await subscribed(arnia)
         for number in range(6):
             await publish(arnia, "incident", f"i{number}", an_incident())
-        await alerts.notice(arnia)
+        await alert_scan.add_alerts(arnia)
         box.answers["DATA"] = ["554 5.7.1 looks like spam"] * 4
-        await alerts.deliver(arnia)
-        assert await alerts.deliver(arnia) == 2
+        await alert_delivery.deliver(arnia)
+        assert await alert_delivery.deliver(arnia) == 2
     assert len(box.letters) == 2
 
 
@@ -296,7 +296,7 @@ async def test_what_was_taken_is_not_sent_again_because_the_goodbye_failed(arnia
 
 
 async def test_a_server_that_says_nothing_is_given_up(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "WHOLE", SILENT)
+    monkeypatch.setattr(mail, "SEND_SECONDS", SILENT)
     async with mail_server() as box:
         writing(arnia, box.port)
         await subscribed(arnia)
@@ -306,7 +306,7 @@ async def test_a_server_that_says_nothing_is_given_up(arnia: Node, monkeypatch: 
         (one,) = await listed(arnia)
         assert one.failure == "the mail server did not answer in time"
         box.answers.clear()  # a slow machine may have come to the end before the letter
-        monkeypatch.setattr(mail, "WHOLE", MAX_WAIT_SECONDS)
+        monkeypatch.setattr(mail, "SEND_SECONDS", MAX_WAIT_SECONDS)
         later(arnia)
         await settle(arnia)
     assert len(box.letters) == 1
@@ -327,7 +327,7 @@ async def test_a_server_that_never_comes_to_an_end_is_given_up(monkeypatch: pyte
         (drip, SILENT, "in time"),
         (flood, MAX_WAIT_SECONDS, "cannot be used|not ready"),
     ):
-        monkeypatch.setattr(mail, "WHOLE", whole)
+        monkeypatch.setattr(mail, "SEND_SECONDS", whole)
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             with pytest.raises(Unreachable, match=why):
@@ -348,10 +348,10 @@ async def test_one_letter_for_each_event_and_subscription_over_a_restart(arnia: 
             writing(after, box.port)
             await settle(after)
             await publish(after, "incident", "second", an_incident())
-            await alerts.notice(after)  # and it dies before it has delivered anything
+            await alert_scan.add_alerts(after)  # and it dies before it has delivered anything
         async with a_node("arnia", dsn) as last:
             writing(last, box.port)
-            await asyncio.gather(*(alerts.deliver(node) for node in (arnia, last)))
+            await asyncio.gather(*(alert_delivery.deliver(node) for node in (arnia, last)))
             later(last)
             await settle(last)
     assert sorted((one["To"], one["Subject"].rpartition(" ")[2]) for one in box.letters) == [
@@ -465,7 +465,7 @@ def test_no_value_begins_a_header_or_a_line() -> None:
     alert = Alert(
         id="1", event="record.rejected", subject=HOSTILE, at=datetime(2026, 3, 1, tzinfo=UTC), data=data
     )
-    written = letter(alert, to=SOC, subscription="s", node="arnia")
+    written = compose_letter(alert, to=SOC, subscription="s", node="arnia")
     message = _read(written)
     assert message["Bcc"] is None
     raw = message.as_bytes()
@@ -500,7 +500,7 @@ async def test_an_administrator_can_try_whether_mail_is_taken(arnia: Node) -> No
     async with mail_server() as box:
         writing(arnia, box.port)
         made = await subscribed(arnia)
-        await alerts.try_out(arnia, made)
+        await alert_delivery.send_test(arnia, made)
         assert box.letters[0]["Subject"] == f"[federation] subscription.test: {made}"
         assert (
             "Somebody tries whether this subscription is told; nothing has happened."
@@ -509,6 +509,6 @@ async def test_an_administrator_can_try_whether_mail_is_taken(arnia: Node) -> No
         assert await listed(arnia) == (), "it is no alert"
         box.answers["RCPT"] = ["550 5.1.1 no such mailbox"]
         with pytest.raises(Unreachable, match="no such mailbox"):
-            await alerts.try_out(arnia, made)
+            await alert_delivery.send_test(arnia, made)
         with pytest.raises(NotFound):
-            await alerts.try_out(arnia, "none")
+            await alert_delivery.send_test(arnia, "none")

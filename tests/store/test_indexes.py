@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -26,10 +26,12 @@ from federation.store.entries import EntriesReader
 from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader
 from federation.store.linkage import LinkageReader
+from federation.store.list_filters import Shape, filter_values, page_values
+from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
 from federation.store.pulled_records import PulledRecordsWriter
 from federation.store.record_writes import RecordsWriter
 from federation.store.records import RecordsReader
-from federation.store.statements import Session
+from federation.store.statements import Session, Statement
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
@@ -167,21 +169,22 @@ async def test_a_total_is_counted_by_an_index(explaining: Explaining, asked: lis
     explaining.found_by_index()
 
 
-WAYS = {
+BOUNDS = {
     "as they are": {},
-    "nowhere near": {"WALKED": 3, "FURTHER": 0, "GLANCED": 1},
-    "not few": {"READ": 3},
-    "neither": {"READ": 3, "WALKED": 3, "FURTHER": 0, "GLANCED": 1},
-    "counted by reading": {"COUNTED": 0},
-}
+    "a scan ends early": {"MAX_ROWS_BY_ORDER": 3, "ROWS_BY_ORDER_PER_RESULT": 0},
+    "the index finds too many": {"MAX_ROWS_BY_INDEX": 3},
+    "neither suffices at first": {
+        "MAX_ROWS_BY_INDEX": 3, "MAX_ROWS_BY_ORDER": 3, "ROWS_BY_ORDER_PER_RESULT": 0,
+    },
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("ways", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("bounds", BOUNDS.values(), ids=BOUNDS)
 @pytest.mark.parametrize("sort", SORTS)
-async def test_whichever_way_a_list_is_found_it_is_by_an_index(
-    explaining: Explaining, ways: dict[str, int], sort: str, monkeypatch: pytest.MonkeyPatch
+async def test_every_strategy_finds_a_list_by_an_index(
+    explaining: Explaining, bounds: dict[str, int], sort: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (ways | {"MOST_COUNTED": 20}).items():
+    for name, value in (bounds | {"MAX_TOTAL": 20}).items():
         monkeypatch.setattr(lists, name, value)
     for known in (None, ColumnStats()):
         reader = RecordsReader(Session(explaining, known))
@@ -197,92 +200,96 @@ async def test_whichever_way_a_list_is_found_it_is_by_an_index(
 def read_of_records(plan: dict[str, Any]) -> int:
     """Rows that a plan has read of the table, those that it then left out as well."""
     own = 0
-    if plan.get("Relation Name") == "records":
+    # (Another part of a scan asks the index whether there is more: it reads no row.)
+    if plan.get("Relation Name") == "records" and plan["Node Type"] != "Index Only Scan":
         own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
     return int(own * plan["Actual Loops"]) + sum(map(read_of_records, plan.get("Plans", ())))
 
 
-def way(statement: str) -> str:
-    return next((name for name in ("walked", "all_found", "several") if name in statement), "in one")
-
-
-async def test_each_way_is_gone_so_far_and_no_further(
-    explaining: Explaining, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bounds = {"GLANCED": 10, "WALKED": 200, "FURTHER": 0, "READ": 100, "COUNTED": 300, "MOST_COUNTED": 20}
-    for name, value in bounds.items():
-        monkeypatch.setattr(lists, name, value)
-    read: dict[str, int] = {}
-    plain = explaining._connection
-
-    class Analysing(Explaining):
-        async def _explain(self, statement: str, *arguments: Any) -> None:
-            (row,) = await plain.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
-            rows = read_of_records(msgspec.json.decode(row[0])[0]["Plan"])
-            read[way(statement)] = max(read.get(way(statement), 0), rows)
-
-    known = ColumnStats()
-    reader = RecordsReader(Session(Analysing(plain), known))
-    await known.look_up(plain)
-    for values in ("production", "planned"):
-        asked = [("status", values), ("hosting", "operator"), ("limit", "10"), ("total", "true")]
-        await reader.collect(read_query(Deployment, asked), visible_to=itself("recia"))
-    versions = [("version", f"10.{n}") for n in (20, 30, 40)]
-    old = [("updated_before", "2020-01-01"), ("total", "true")]
-    rare = [("hosting", "operator"), ("version", "10.20"), *old]
-    for asked in (
-        [("limit", "10"), *versions],
-        [("limit", "10"), ("q", "hebergeur -7"), *versions],
-        [("q", "hebergeur recia"), *old],
-        [*rare, ("q", "hebergeur")],
-    ):
-        await reader.collect(read_query(Deployment, asked), visible_to=itself("recia"))
-    assert 200 <= read["walked"] <= 300 + 11
-    assert 100 <= read["all_found"] <= 100 + 1
-    known.facets = frozenset({"deployment.hosting=operator"})
-    monkeypatch.setattr(lists, "COUNTED", 0)
-    await reader.collect(
-        read_query(Deployment, [("hosting", "operator"), ("status", "production"), ("total", "true")]),
-        visible_to=Caller(node="recia", operator="arnia"),
-    )
-    assert read["several"] <= 100 + 1
+def name_of(statement: str) -> str:
+    """Which statement of ``list_statements.py`` this is."""
+    for name in ("page_by_order", "page_by_index", "count_by_order", "count_by_index"):
+        if f"/* {name} */" in statement:
+            return name
+    return "another"
 
 
 @pytest.mark.parametrize(
-    ("asked", "ways"),
+    ("build", "expected"),
+    [(page_by_order, 200), (count_by_order, 200), (page_by_index, 201), (count_by_index, 201)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+async def test_each_statement_reads_no_more_rows_than_its_bound(
+    explaining: Explaining, build: Callable[[Shape], Statement], expected: int
+) -> None:
+    """All records have the filter, and one in ten of them may be seen."""
+    query = read_query(Deployment, [("hosting", "operator"), ("sort", "id")])
+    bounds = {"max_total": 1_000} if build in (count_by_order, count_by_index) else page_values(query)
+    statement = build(Shape.of(query, "anonymous"))
+    arguments = statement.arguments(filter_values(query) | bounds | {"rows": 200})
+    (row,) = await explaining._connection.fetch(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}", *arguments
+    )
+    assert read_of_records(msgspec.json.decode(row[0])[0]["Plan"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "strategies"),
     [
-        ([], ["in one"]),
-        ([("version", "10.20")], ["in one"]),
-        ([("version", "10.20"), ("sort", "id")], ["in one"]),
-        ([("updated_since", "2020-01-01")], ["in one"]),
-        ([("version", "10.20"), ("updated_since", "2020-01-01")], ["walked", "all_found", "in one"]),
-        ([("version", "10.20"), ("version", "10.30")], ["walked", "all_found", "in one"]),
-        ([("version", "10.20"), ("status", "production")], ["walked", "all_found", "in one"]),
-        ([("beneficiary", "0060:000000010")], ["all_found"]),
-        ([("beneficiary", "0060:000000010"), ("q", "hebergeur")], ["all_found"]),
-        ([("version", "10.20"), ("q", "hebergeur")], ["walked", "all_found", "walked", "in one"]),
-        ([("q", "hebergeur 210")], ["walked", "all_found", "walked", "in one"]),
-        ([("q", "hebergeur"), ("limit", "1")], ["walked"]),
+        ([], ["page_by_order"]),
+        ([("updated_since", "2020-01-01")], ["page_by_order"]),
+        ([("version", "10.20")], ["page_by_index"]),
+        ([("version", "10.20"), ("sort", "id")], ["page_by_index"]),
+        ([("version", "10.20"), ("status", "production")], ["page_by_index"]),
+        ([("version", "10.20"), ("limit", "1"), ("status", "production")], ["page_by_index"]),
+        ([("status", "production"), ("hosting", "operator")], ["page_by_order"]),
+        ([("beneficiary", "0060:000000010")], ["page_by_index"]),
+        ([("beneficiary", "0060:000000010"), ("q", "hebergeur")], ["page_by_index"]),
+        ([("version", "10.20"), ("q", "hebergeur")], ["page_by_index"]),
+        ([("q", "hebergeur 210")], ["page_by_index"]),
+        ([("q", "hebergeur")], ["page_by_order"]),
+        ([("status", "planned"), ("hosting", "operator")], ["page_by_index"]),
     ],
     ids=str,
 )
-async def test_the_likelier_way_is_gone_first(
-    explaining: Explaining, asked: list[tuple[str, str]], ways: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_statistics_choose_the_strategy(
+    explaining: Explaining, asked: list[tuple[str, str]], strategies: list[str]
 ) -> None:
-    for name, value in {"WALKED": 3, "FURTHER": 0, "READ": 3}.items():
-        monkeypatch.setattr(lists, name, value)
-    # Ten records are glanced at for a page of one, which every record's word fills.
-    gone: list[str] = []
+    run: list[str] = []
     plain = explaining._connection
 
     class Noting(Explaining):
         async def _explain(self, statement: str, *arguments: Any) -> None:
-            gone.append(way(statement))
+            run.append(name_of(statement))
 
-    await RecordsReader(Session(Noting(plain))).collect(
+    known = ColumnStats()
+    await RecordsReader(Session(Noting(plain), known)).collect(
         read_query(Deployment, asked), visible_to=itself("recia")
     )
-    assert gone == ways
+    assert [name for name in run if name != "another"] == strategies
+
+
+@pytest.mark.parametrize("indexed_first", [False, True])
+async def test_the_other_strategy_is_tried_next_and_then_both_with_a_larger_bound(
+    explaining: Explaining, indexed_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = {"MAX_ROWS_BY_ORDER": 3, "ROWS_BY_ORDER_PER_RESULT": 0, "MAX_ROWS_BY_INDEX": 3}
+    for name, value in bounds.items():
+        monkeypatch.setattr(lists, name, value)
+    order = [lists.Strategy.BY_ORDER, lists.Strategy.BY_INDEX]
+    monkeypatch.setattr(lists, "choose", lambda *_, **__: order[indexed_first])
+    run: list[str] = []
+    plain = explaining._connection
+
+    class Noting(Explaining):
+        async def _explain(self, statement: str, *arguments: Any) -> None:
+            run.append(name_of(statement))
+
+    # Fifty records have the version, one in four hundred: 3 · 8 · 8 rows of the index hold them all.
+    query = read_query(Deployment, [("version", "10.20"), ("limit", "1")])
+    await RecordsReader(Session(Noting(plain))).collect(query, visible_to=itself("recia"))
+    names = ["page_by_index", "page_by_order"]
+    assert run == [*(names if indexed_first else names[::-1]), *names, "page_by_index"]
 
 
 @pytest.mark.parametrize("after", [0, 9_000, 17_900])

@@ -1,9 +1,10 @@
-"""Whichever way is gone, a list is the same: what was found, in order, and how many."""
+"""A list is the same by either strategy: its records, their order, their number."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import product
+from math import inf
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ import pytest
 
 from federation.domain.content.incident import Incident
 from federation.domain.draft import Draft, check_draft
-from federation.domain.query import Query, read_query
-from federation.domain.visibility import Caller, anonymous, itself
+from federation.domain.query import MAX_TOTAL, SORTS, Query, read_query
+from federation.domain.values import instant
+from federation.domain.visibility import Caller, anonymous, audience_of, itself, may_see
 from federation.node import records
 from federation.node.node import Node
 from federation.store import lists
@@ -80,173 +82,195 @@ QUESTIONS: tuple[list[tuple[str, str]], ...] = (
 )
 
 
-EXPECTED: dict[tuple[Any, ...], list[str]] = {}
-"""Keys to be found, by caller, question and sort: worked out once, since the records do not change."""
+@pytest.fixture(scope="module")
+async def stored(full: Node) -> list[dict[str, Any]]:
+    """Every incident that is not retracted."""
+    async with full.store.read() as tx:
+        rows = await tx.records._session.connection.fetch(
+            "SELECT document FROM records WHERE type = 'incident' AND NOT retracted"
+        )
+    return [msgspec.json.decode(row[0]) for row in rows]
 
 
-async def expected_keys(node: Node, query: Query, caller: Caller, asked: list[tuple[str, str]]) -> list[str]:
-    at = (caller, *asked, query.sort)
-    if at not in EXPECTED:
-        EXPECTED[at] = names(await everything(node, query, caller))
-    return EXPECTED[at]
+def expected(stored: list[dict[str, Any]], query: Query, caller: Caller) -> list[str]:
+    """Keys of the records that a query asks for, by reading every document."""
 
+    def matches(document: dict[str, Any]) -> bool:
+        content = document["content"] | {"origin": document["origin"]}
+        title = content["title"]["fr"].lower()
+        return (
+            may_see(document["origin"], audience_of(document["tlp"], document.get("audience")), caller)
+            and all(content[name] in values for name, values in query.facets)
+            and all(
+                (word.removeprefix("-") in title) != word.startswith("-")
+                for word in (query.words or "").split()
+            )
+            and (query.updated_since is None or instant(document["updated_at"]) >= query.updated_since)
+            and (query.updated_before is None or instant(document["updated_at"]) < query.updated_before)
+        )
 
-async def everything(node: Node, query: Query, caller: Caller) -> list[dict[str, Any]]:
-    """What is to be found, by looking at every document there is."""
-    documents: list[dict[str, Any]] = []
-    whole = msgspec.structs.replace(query, facets=(), words=None, limit=500, after=None, total=False)
-    for document in (await records.collect(node, whole, by=caller))[0]:
-        documents.append(msgspec.json.decode(document))
+    def place(document: dict[str, Any]) -> tuple[str, ...]:
+        key = (document["origin"], document["key"])
+        return key if query.sort == "id" else (document["updated_at"], *key)
 
-    def asked(document: dict[str, Any]) -> bool:
-        content = document["content"]
-        for name, values in query.facets:
-            if (content | {"origin": document["origin"]})[name] not in values:
-                return False
-        for word in (query.words or "").split():
-            if (word.removeprefix("-") in content["title"]["fr"].lower()) == word.startswith("-"):
-                return False
-        return True
-
-    return [document for document in documents if asked(document)]
-
-
-def names(documents: list[dict[str, Any]]) -> list[str]:
-    return [document["key"] for document in documents]
+    found = sorted(filter(matches, stored), key=place, reverse=query.sort == "-updated_at")
+    return [document["key"] for document in found]
 
 
 BOUNDS = {
     "as they are": {},
-    "not few": {"READ": 3},
-    "few, and not at a glance": {"GLANCED": 1},
-    "neither, and not at a glance": {"GLANCED": 1, "READ": 3},
-    "nowhere near": {"WALKED": 9, "FURTHER": 0},
-    "just not in reach": {"WALKED": MANY // 2, "FURTHER": 0},
-    "neither": {"GLANCED": 1, "WALKED": 9, "FURTHER": 0, "READ": 3},
-    "counted by a walk that is not long enough": {"COUNTED": 20, "READ": 3},
-    "counted by a walk just as long as there are records": {"COUNTED": MANY - 2, "READ": 3},
-    "counted after all by the planner's way": {"COUNTED": 0, "READ": 3},
-}
+    "a scan ends before a page is full": {"MAX_ROWS_BY_ORDER": 9, "ROWS_BY_ORDER_PER_RESULT": 0},
+    "a scan ends at half of the records": {"MAX_ROWS_BY_ORDER": MANY // 2, "ROWS_BY_ORDER_PER_RESULT": 0},
+    "the index finds too many": {"MAX_ROWS_BY_INDEX": 3},
+    "neither suffices at first": {
+        "MAX_ROWS_BY_ORDER": 9, "ROWS_BY_ORDER_PER_RESULT": 0, "MAX_ROWS_BY_INDEX": 3, "MAX_TOTAL": 5,
+    },
+}  # fmt: skip
 
 
-KNOWN = {
-    "nothing is common": ColumnStats(),
-    "what is": ColumnStats(
-        frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"})
-    ),
-    "all of it": ColumnStats(
-        frozenset({"incident.severity=low", "incident.origin=recia", "incident.status=resolved"}),
-        frozenset({"pann", "3"}),
-    ),
-}
-
-
-def cases() -> Iterator[Any]:
-    """All of them; of each three with the same bounds and caller, two are slow.
-
-    So each two of caller, bounds and what is known as common meet in one that is not.
-    """
-    every = (enumerate(BOUNDS.items()), enumerate(CALLERS.items()), enumerate(KNOWN.items()))
-    for (n, (bounds, limits)), (m, (name, caller)), (k, (common, known)) in product(*every):
-        quick = k == (n + m) % len(KNOWN)
-        yield pytest.param(
-            caller, limits, known,
-            id=f"{common}-{bounds}-{name}", marks=[] if quick else pytest.mark.slow,
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(("caller", "bounds", "known"), list(cases()))
-async def test_a_list_is_the_same_whichever_way_it_is_found(
-    full: Node, caller: Caller, bounds: dict[str, int], known: ColumnStats, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(full.store._varied, "stats", known)
+def known_statistics(node: Node, monkeypatch: pytest.MonkeyPatch) -> ColumnStats:
+    """Statistics of a million records that say a low severity and one word are frequent, and stay so."""
+    known = ColumnStats(frozenset({"incident.severity=low", "incident.origin=recia"}), frozenset({"pann"}))
+    known.records = 1e6
+    monkeypatch.setattr(node.store._varied, "stats", known)
     monkeypatch.setattr(known, "_until", float("inf"))
+    return known
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize("bounds", BOUNDS.values(), ids=BOUNDS)
+@pytest.mark.parametrize("strategy", lists.Strategy)
+async def test_a_list_is_the_same_by_either_strategy(
+    full: Node,
+    stored: list[dict[str, Any]],
+    caller: Caller,
+    bounds: dict[str, int],
+    strategy: lists.Strategy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = known_statistics(full, monkeypatch)
+    # So few that the index is asked for the rare values alone, where its bound is not three rows.
+    known._shares = {"incident.status=resolved": 1e-5, "incident.severity=critical": 1e-5}
+    monkeypatch.setattr(lists, "choose", lambda *_, **__: strategy)
     for name, value in bounds.items():
         monkeypatch.setattr(lists, name, value)
-    for asked, sort, most in product(QUESTIONS, ("-updated_at", "updated_at", "id"), (5, 1_000)):
-        monkeypatch.setattr(lists, "MOST_COUNTED", most)
+    max_total = bounds.get("MAX_TOTAL", MAX_TOTAL)
+    for asked, sort in product(QUESTIONS, SORTS):
         query = read_query(Incident, [*asked, ("sort", sort), ("limit", "7"), ("total", "true")])
-        expected = await expected_keys(full, query, caller, asked)
-        found: list[dict[str, Any]] = []
+        keys = expected(stored, query, caller)
+        found: list[str] = []
         while True:
             documents, place, total = await records.collect(full, query, by=caller)
-            found += [msgspec.json.decode(document) for document in documents]
+            found += [msgspec.json.decode(document)["key"] for document in documents]
             assert total is not None
-            assert min(total, most + 1) == min(len(expected), most + 1), (asked, sort, most)
+            assert min(total, max_total + 1) == min(len(keys), max_total + 1), (asked, sort)
             if place is None:
                 break
             assert len(documents) == 7
             query = msgspec.structs.replace(query, after=place)
-        assert names(found) == expected, (asked, sort)
+        assert found == keys, (asked, sort)
 
 
-def test_the_quick_cases_have_each_two_of_caller_bounds_and_what_is_common() -> None:
-    quick = [case.values for case in cases() if not case.marks]
-    assert len(quick) == 40
-    sizes = (len(CALLERS), len(BOUNDS), len(KNOWN))
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        pairs = {(id(case[one]), id(case[other])) for case in quick}
-        assert len(pairs) == sizes[one] * sizes[other]
-
-
-async def test_what_is_expected_there_is_something_of(full: Node) -> None:
-    """The control."""
-    sizes = [len(await everything(full, read_query(Incident, a), itself("recia"))) for a in QUESTIONS]
+async def test_the_questions_have_empty_short_and_long_answers(stored: list[dict[str, Any]]) -> None:
+    """The control of the test above."""
+    sizes = [len(expected(stored, read_query(Incident, asked), itself("recia"))) for asked in QUESTIONS]
     assert sizes[0] == MANY - 2
     assert sizes[3] == sizes[-1] == 0
     assert sum(size > 7 for size in sizes) > 5
+    per_caller = [len(expected(stored, read_query(Incident, []), caller)) for caller in CALLERS.values()]
+    assert per_caller == [58, 58, 39, 20]
 
 
-async def test_a_total_is_counted_no_further_than_it_is_told(
-    full: Node, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("strategy", lists.Strategy)
+async def test_a_total_ends_at_its_bound(
+    full: Node, strategy: lists.Strategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "MOST_COUNTED", 5)
-    several = [("status", "resolved"), ("severity", "low")]
-    for counted, asked in ((0, several), (1_000, several), (0, several[:1]), (0, [])):
-        monkeypatch.setattr(lists, "COUNTED", counted)
+    chosen = iter((lists.Strategy.BY_ORDER, strategy) * 4)
+    monkeypatch.setattr(lists, "choose", lambda *_, **__: next(chosen))
+    monkeypatch.setattr(lists, "MAX_TOTAL", 5)
+    for asked in ([("status", "resolved"), ("severity", "low")], [("status", "resolved")], []):
         query = read_query(Incident, [*asked, ("limit", "1"), ("total", "true")])
         assert (await records.collect(full, query, by=itself("recia")))[2] == 6
 
 
-async def test_what_is_common_is_known_from_the_statistics(full: Node) -> None:
+async def test_frequent_values_are_known_from_the_statistics(full: Node) -> None:
     asked = [("severity", "low"), ("status", "resolved")]
     await records.collect(full, read_query(Incident, asked), by=itself("recia"))
     known = full.store._varied.stats
     assert {"incident.severity=low", "incident.origin=recia", "incident.status=resolved"} <= known.facets
     assert "incident.tlp=AMBER" in known.facets, "a third has it"
-    assert not [one for one in known.facets if one.startswith("group.")], "one of sixty"
+    assert not [value for value in known.facets if value.startswith("group.")], "one of sixty"
     assert "pann" in known.lexemes
     low = known.at_most(["incident.severity=low"])
     assert known.records == MANY + 1
     assert known.at_most(["incident.severity=low"], ["incident.status=resolved"]) <= low < known.records
     assert known.at_most(["incident.severity=none of these"]) < known.records / 10
+    assert known.at_most_of_words("'pann' & '3'") == known.at_most_of_words("'3'") < MANY / 2
+    assert known.at_most_of_words("'pann'") > MANY / 2
+
+
+ORDER, INDEX = lists.Strategy.BY_ORDER, lists.Strategy.BY_INDEX
 
 
 @pytest.mark.parametrize(
-    ("share", "limit", "first"),
-    [(0.004, 50, "_few"), (0.004, 10, "_walk"), (0.006, 500, "_walk"), (0.3, 50, "_walk")],
+    ("matches", "wanted", "counting", "strategy"),
+    [
+        (4_000, 50, False, INDEX),
+        (4_000, 10, False, ORDER),
+        (6_000, 500, False, ORDER),
+        (300_000, 50, False, ORDER),
+        (90_000, 1_001, True, INDEX),
+        (110_000, 1_001, True, ORDER),
+        (inf, 50, False, ORDER),
+        (inf, 1_001, True, ORDER),
+    ],
 )
-async def test_what_few_have_is_read_first_and_what_many_have_is_walked_to(
-    full: Node, share: float, limit: int, first: str, monkeypatch: pytest.MonkeyPatch
+def test_the_strategy_is_the_one_that_reads_less(
+    matches: float, wanted: int, counting: bool, strategy: lists.Strategy
 ) -> None:
-    """Of a million records, 4 000 are read sooner than 50 of them are walked to, and 10 of them are not; of
-    6 000, more would be read than are at most."""
-    known = ColumnStats()
-    monkeypatch.setattr(full.store._varied, "stats", known)
-    monkeypatch.setattr(known, "_until", float("inf"))
-    known.records, known._shares = 1e6, {"incident.severity=low": share, "incident.status=resolved": 0.5}
-    gone: list[str] = []
-    for name in ("_few", "_walk"):
-        way = getattr(lists._Asking, name)
+    """Of a million records, 4 000 are read sooner than 50 of them are met in a scan, and 10 of them are not;
+    6 000 are more than are read for a page."""
+    stored = matches if matches == inf else 1e6
+    assert lists.choose(matches, stored, wanted, counting=counting) is strategy
 
-        async def noted(self: Any, name: str = name, way: Any = way) -> Any:
-            gone.append(name)
-            return await way(self)
 
-        monkeypatch.setattr(lists._Asking, name, noted)
-    asked = [("severity", "low"), ("status", "resolved"), ("limit", str(limit))]
+@pytest.mark.parametrize(("share", "first"), [(0.004, "page_by_index"), (0.4, "page_by_order")])
+async def test_the_statistics_of_the_rarest_filter_decide(
+    full: Node, share: float, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = known_statistics(full, monkeypatch)
+    known._shares = {"incident.severity=low": share, "incident.status=resolved": 0.5}
+    built: list[str] = []
+    for name in ("page_by_order", "page_by_index"):
+        build = getattr(lists, name)
+
+        def noted(shape: Any, name: str = name, build: Any = build) -> Any:
+            built.append(name)
+            return build(shape)
+
+        monkeypatch.setattr(lists, name, noted)
+    asked = [("severity", "low"), ("status", "resolved")]
     await records.collect(full, read_query(Incident, asked), by=itself("recia"))
-    assert gone[0] == first
+    assert built == [first]
+
+
+@pytest.mark.parametrize(
+    ("words", "share"),
+    [
+        ("'pann' & '3'", 0.1),
+        ("'pann' <-> '3'", 0.1),
+        ("'pann' | '3'", 0.9),
+        ("'pann' & !'3'", 0.8),
+        ("!'3'", 1.0),
+        ("!( 'pann' & '3' )", 1.0),
+        ("'4'", 0.01),
+        ("", 1.0),
+    ],
+)
+def test_a_search_finds_no_more_than_its_words_allow(words: str, share: float) -> None:
+    known = ColumnStats()
+    known.records, known._lexeme_shares, known._least_lexeme = 100.0, {"pann": 0.8, "3": 0.1}, 0.01
+    assert known.at_most_of_words(words) == pytest.approx(100 * share)
 
 
 async def test_statistics_are_looked_up_now_and_then(full: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
-from federation.node import alerts, copy_views, deadlines, peer_views
+from federation.node import alert_delivery, alert_scan, alerts, copy_views, deadlines, peer_views
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.http_client import NextDoor, fine, refused
@@ -138,18 +138,18 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
         (one,) = await told(upgraded, "subscription", "list")
         assert one["events"] == ["incident.affects-mine", "record.rejected", "peer.stale"]
         assert await alerts.replay_parked(node, "s") == 3
-        assert await alerts.deliver(node) == 3
+        assert await alert_delivery.deliver(node) == 3
         assert {body["type"] for body in receiver.bodies} == set(one["events"])
         await publish(node, "deployment", "one", running())
         for key in ("cve", "other"):
             await publish(node, "incident", key, a_vulnerability())
-        assert await alerts.notice(node) == 1, "of arnia/cve an alert was made before the upgrade"
+        assert await alert_scan.add_alerts(node) == 1, "of arnia/cve an alert was made before the upgrade"
         async with looking(upgraded) as look:
             await look.execute(
                 "INSERT INTO rejected_entries (feed, type, key, seq, revision, reason, detail)"
                 " SELECT feed, type, 'y', 8, 1, reason, '' FROM rejected_entries"
             )
-            assert await alerts.notice(node) == 1, "of megalis/x an alert was made before the upgrade"
+            assert await alert_scan.add_alerts(node) == 1, "of megalis/x an alert was made before the upgrade"
             names = await look.fetch("SELECT name FROM alerts WHERE id IN ('a', 'b', 'c') ORDER BY id")
         assert [row[0] for row in names] == [
             "incident.affects-mine arnia/cve",

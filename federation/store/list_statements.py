@@ -1,0 +1,184 @@
+"""The statements of a list: a page and a count by each strategy (``lists.py`` chooses).
+
+``by_order`` scans ``ix_records_listed`` (or the primary key) in the order of the list and checks the filters
+on each row. ``by_index`` asks ``ix_records_found`` for the filters, reads the rows found and sorts them. Both
+read ``rows`` rows at most, in one statement, and report with ``cut`` whether there were more: a result with
+``cut`` is incomplete, and not used. Documents are read for the rows of the page alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Select, and_, case, false, func, literal_column, or_, select, true
+
+from federation.store.list_filters import (
+    Shape,
+    after_page,
+    index_filters,
+    of_type,
+    residual_filters,
+    sort_order,
+    time_range,
+)
+from federation.store.pages import bounded
+from federation.store.statements import Statement, param
+from federation.store.tables import records
+from federation.store.visibility import visible_condition
+
+_KEY = ("updated_at", "origin", "key")
+_ROW_ADDRESS: Any = literal_column("records.ctid").label("row_address")
+"""Valid within one statement, where it saves a second look-up of the key."""
+
+
+def _scan_conditions(shape: Shape) -> list[Any]:
+    """Conditions that the index of the order knows: they bound a scan, and cost no row."""
+    conditions = [of_type(records), ~records.c.retracted, *after_page(records, shape)]
+    if shape.sort != "id":
+        conditions += time_range(records, shape)
+        if shape.viewer == "anonymous":  # there is an index of the public records
+            conditions.append(visible_condition(records, shape.viewer))
+    return conditions
+
+
+def _row_conditions(shape: Shape) -> list[Any]:
+    """The other conditions: they are checked on each row of a scan."""
+    conditions = [*index_filters(records, shape), visible_condition(records, shape.viewer)]
+    if shape.sort == "id":
+        conditions += time_range(records, shape)
+    return conditions
+
+
+def _scan(shape: Shape, *columns: Any) -> Select[Any]:
+    """The first ``rows`` rows in the order of the list, with ``matches``."""
+    return (
+        select(*columns, and_(true(), *_row_conditions(shape)).label("matches"))
+        .where(*_scan_conditions(shape))
+        .order_by(*sort_order(records, shape))
+        .limit(param("rows"))
+    )
+
+
+def _more_to_scan(shape: Shape) -> Any:
+    """True when the order has more than ``rows`` rows."""
+    counted: Any = select(literal_column("1")).where(*_scan_conditions(shape)).limit(param("rows") + 1)
+    total: Any = select(func.count()).select_from(counted.subquery("counted")).scalar_subquery()
+    return total > param("rows")
+
+
+@lru_cache(maxsize=512)
+def page_by_order(shape: Shape) -> Statement:
+    """The first ``one_more`` matches of a scan. ``cut`` is computed where there are fewer."""
+    c = records.c
+    scanned = _scan(shape, c.document, *(c[name] for name in _KEY)).subquery("scanned")
+    matching = (
+        select(*(scanned.c[name] for name in ("document", *_KEY)))
+        .where(scanned.c.matches)
+        .order_by(*sort_order(scanned, shape))
+        .limit(param("one_more"))
+        .cte("matching")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    number = select(func.count()).select_from(matching).scalar_subquery()
+    cut = case((number < param("one_more"), _more_to_scan(shape)), else_=false()).label("cut")
+    state = select(cut).subquery("state")
+    page = bounded(select(matching), *shape.order, backwards=shape.descending).subquery("page")
+    return Statement(
+        select(state.c.cut, *page.c)
+        .prefix_with("/* page_by_order */")
+        .select_from(state.outerjoin(page, true()))
+        .order_by(*sort_order(page, shape))
+    )
+
+
+@lru_cache(maxsize=512)
+def count_by_order(shape: Shape) -> Statement:
+    """The number of matches of a scan, which ends after ``max_total`` + 1 of them."""
+    scanned = _scan(shape).subquery("scanned")
+    matching = (
+        select(literal_column("1"))
+        .where(scanned.c.matches)
+        .limit(param("max_total") + 1)
+        .subquery("matching")
+    )
+    total = select(func.count().label("total")).select_from(matching).subquery("totals").c.total
+    cut = case((total <= param("max_total"), _more_to_scan(shape)), else_=false())
+    return Statement(select(total, cut.label("cut")).prefix_with("/* count_by_order */"))
+
+
+@lru_cache(maxsize=512)
+def page_by_index(shape: Shape) -> Statement:
+    """The rows that the index finds, sorted, if they are not more than ``rows``; else ``cut`` and no page.
+
+    ``total`` is the number of records in the whole list; with ``cut``, the number among the rows read. The
+    search in the index is materialized, so that the planner cannot take another index for it.
+    """
+    c = records.c
+    matches = and_(true(), *residual_filters(records, shape)).label("matches")
+    indexed = (
+        select(_ROW_ADDRESS, *(c[name] for name in _KEY), c.type, c.audience, matches)
+        .where(~c.retracted, *index_filters(records, shape))
+        .cte("indexed")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    read = select(indexed).limit(param("rows") + 1).cte("read")
+    cut = select(func.count() > param("rows")).select_from(read).scalar_subquery()
+    matching = (
+        select(read)
+        .where(
+            read.c.matches,
+            of_type(read),
+            visible_condition(read, shape.viewer),
+            *time_range(read, shape),
+        )
+        .cte("matching")
+    )
+    total = select(func.count()).select_from(matching).scalar_subquery()
+    chosen = (
+        select(matching)
+        .where(~cut, *after_page(matching, shape))
+        .order_by(*sort_order(matching, shape))
+        .limit(param("one_more"))
+        .subquery("chosen")
+    )
+    documents = (
+        select(c.document, *(chosen.c[name] for name in _KEY))
+        .select_from(chosen.join(records, literal_column("records.ctid") == chosen.c.row_address))
+        .order_by(*sort_order(chosen, shape))
+    )
+    page = bounded(documents, *shape.order, backwards=shape.descending).subquery("page")
+    state = select(cut.label("cut"), total.label("total")).subquery("state")
+    return Statement(
+        select(*state.c, *page.c)
+        .prefix_with("/* page_by_index */")
+        .select_from(state.outerjoin(page, true()))
+        .order_by(*sort_order(page, shape))
+    )
+
+
+@lru_cache(maxsize=512)
+def count_by_index(shape: Shape) -> Statement:
+    """The number of matches among ``rows`` rows of the index, which ends after ``max_total`` + 1 of them."""
+    matches = and_(
+        of_type(records),
+        visible_condition(records, shape.viewer),
+        *time_range(records, shape),
+        *residual_filters(records, shape),
+    )
+    beyond = func.row_number().over() > param("rows")
+    read = (
+        select(matches.label("matches"), beyond.label("beyond"))
+        .where(~records.c.retracted, *index_filters(records, shape))
+        .limit(param("rows") + 1)
+        .subquery("read")
+    )
+    counted = (
+        select(read)
+        .where(or_(read.c.matches, read.c.beyond))
+        .limit(param("max_total") + 1)
+        .subquery("counted")
+    )
+    total = func.count().filter(and_(counted.c.matches, ~counted.c.beyond)).label("total")
+    cut = func.coalesce(func.bool_or(counted.c.beyond), false()).label("cut")
+    return Statement(select(total, cut).prefix_with("/* count_by_index */").select_from(counted))
