@@ -224,7 +224,7 @@ async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
     megalis.clock = lambda: now + timedelta(seconds=HALF_LIFE + 60)
     copy = (await copy_views.copies(megalis))[PUBLIC]
     assert copy.state == "verified"
-    assert "31 minutes old" in (copy.alarm or "")
+    assert "31 minutes ago" in (copy.alarm or "")
     megalis.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
     assert await state_of(megalis, arnia) == "stale"
     arnia.clock = megalis.clock

@@ -119,7 +119,7 @@ async def test_what_an_origin_signed_long_ago_is_taken_by_a_newcomer_and_said_to
     await relayed_round(recia, arnia, relay)
     copy = (await copy_views.copies(recia))[PUBLIC]
     assert (copy.state, copy.via) == ("stale", "megalis")
-    assert "300 minutes old" in (copy.alarm or "")
+    assert "300 minutes ago" in (copy.alarm or "")
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] == "public"}
     assert {row for row in await rows_of(recia, "arnia") if row[4] == "public"} == theirs
 
