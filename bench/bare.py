@@ -15,7 +15,7 @@ import asyncpg
 from sqlalchemy import select
 
 from bench.servers import serve
-from federation.api.feeds import change_line
+from federation.api.entries import change_line
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES

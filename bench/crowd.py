@@ -18,7 +18,7 @@ import msgspec
 
 from bench.records import line, record
 from bench.servers import serve
-from federation.api.feeds import entry_line
+from federation.api.entries import entry_line
 from federation.domain.errors import Refused
 from federation.domain.peer import Peer
 from federation.node.keys import Keyring, mint_private_key

@@ -146,7 +146,7 @@ class Site:
         """Forget all records, those of others too, and how far feeds were taken; peers and keys stay."""
         async with self.looking() as connection:
             await connection.execute(
-                "TRUNCATE records, withdrawals, set_aside, digests, copies;"
+                "TRUNCATE records, withdrawals, rejected_entries, digests, copies;"
                 "UPDATE node SET arrival = 0;"
                 "DELETE FROM feeds WHERE origin <> (SELECT operator FROM node);"
                 "UPDATE feeds SET head = 0, live = 0, retained_from = 0"

@@ -50,9 +50,10 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY string_to_array(
-        'records withdrawals set_aside peers clients assertions keys invitations proofs revoked_tokens audit'
-        ' audit_checkpoints digests copies receipts departures feedback deployed deployed_groups'
-        ' deployed_counts bodies_elsewhere solution_identifiers alerts subscriptions deadlines', ' ')
+        'records withdrawals rejected_entries peers clients assertions keys invitations'
+        ' proofs revoked_tokens audit audit_checkpoints digests copies receipts departures'
+        ' feedback deployed deployed_groups deployed_counts bodies_elsewhere'
+        ' solution_identifiers alerts subscriptions deadlines', ' ')
     LOOP
         IF pg_relation_size(name::regclass) = 0 THEN
             CONTINUE;

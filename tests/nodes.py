@@ -22,7 +22,8 @@ from litestar import Litestar
 from federation.api.direct import Direct
 from federation.api.limits import Limits
 from federation.domain.draft import Draft, check_draft
-from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName
+from federation.domain.entry import EntryPage, FeedEntry
+from federation.domain.feed import Cursor, FeedName
 from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
@@ -185,7 +186,7 @@ class InMemory:
         self._limit = limit
 
     async def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
-        from federation.api.feeds import entry_line
+        from federation.api.entries import entry_line
         from federation.sync.peer_client import PeerSource
 
         more = True

@@ -1,32 +1,29 @@
-"""Subscriptions, alerts and reporting deadlines: the operator's own, over HTTP."""
+"""Subscriptions and alerts: the operator's own, over HTTP."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, post, put
-from litestar.params import FromPath
+from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import body_of, caller_of
-from federation.api.responses import JSON, NO_STORE, answer, encoded
-from federation.domain.alert import NewSubscription
+from federation.api.examples import SUBSCRIPTION
+from federation.api.guard import body_of, caller_of, node_of
+from federation.api.handlers import handles
+from federation.api.operations import Answer, Body, Operation, Parameter, Right
+from federation.api.responses import JSON, NO_STORE, answer, json_answer
+from federation.domain.alert import AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
-from federation.domain.deadline import ReportingDeadline
 from federation.domain.draft import read_draft
-from federation.domain.errors import Forbidden, Invalid, MissingScope
+from federation.domain.errors import Invalid, MissingScope, NotFound
 from federation.domain.visibility import Caller
-from federation.node import alerts as node_alerts
-from federation.node import deadlines as node_deadlines
-from federation.node import records
-from federation.node.deadlines import DeadlineView
-from federation.node.node import Node
-from federation.store.alerts import AlertState
+from federation.node import alerts
+from federation.node.alerts import Subscribed
 
-CALENDAR = "text/calendar"
-TO_REACH_PRIVATE = "node.admin"
-"""Scope of who may have webhooks called at addresses that are not public."""
+READER, WRITER = Right("subscriptions.read"), Right("subscriptions.write")
+PRIVATE_SCOPE = "node.admin"
+"""Scope that a webhook at an address that is not public needs."""
 
 
 class SubscriptionView(msgspec.Struct, frozen=True):
@@ -52,110 +49,109 @@ class AlertsView(msgspec.Struct, frozen=True):
     alerts: tuple[AlertState, ...]
 
 
-class DeadlinesView(msgspec.Struct, frozen=True):
-    """Every reporting deadline, the one due next first."""
-
-    deadlines: tuple[DeadlineView, ...]
-
-
-class Alerts(Controller):
-    """Who is told of what."""
-
-    @get("/v1/subscriptions", opt={"act": "subscriptions"})
-    async def subscriptions(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List who is told of what."""
-        async with _node(request).store.read() as tx:
-            found = await tx.alerts.subscriptions()
-        shown = tuple(
-            SubscriptionView(
-                one.id, one.events, one.webhook, one.email, one.unanswered_hours, one.private, one.active
-            )
-            for one in found
-        )
-        return encoded(SubscriptionsView(shown), headers=NO_STORE)
-
-    @post("/v1/subscriptions", opt={"act": "subscribe", "reads": (JSON,)}, status_code=201)
-    async def subscribe(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """Have somebody told of events, by webhook (Standard Webhooks) or e-mail."""
-        wanted = read_draft(await body_of(request), NewSubscription)
-        caller = caller_of(request)
-        if wanted.private and TO_REACH_PRIVATE not in caller.scopes:
-            # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
-            raise MissingScope(f"private is for tokens with the scope {TO_REACH_PRIVATE}")
-        made = await node_alerts.subscribe(_node(request), wanted, by=_client(caller))
-        return encoded(made, status=201, headers=NO_STORE)
-
-    @delete("/v1/subscriptions/{id:str}", opt={"act": "unsubscribe"}, status_code=200)
-    async def unsubscribe(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
-        """Remove a subscription, and its alerts."""
-        await node_alerts.unsubscribe(_node(request), id, by=_client(caller_of(request)))
-        return answer(b"", status=204, headers=NO_STORE)
-
-    @get("/v1/alerts", opt={"act": "alerts"})
-    async def alerts(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the last alerts and what became of them; with parked=true those that were given up."""
-        asked = list(request.query_params.multi_items())
-        if any(pair not in (("parked", "true"), ("parked", "false")) for pair in asked):
-            raise Invalid("parked=true or parked=false is what can be asked", pointer="?parked")
-        async with _node(request).store.read() as tx:
-            found = await tx.alerts.listed(parked=("parked", "true") in asked)
-        return encoded(AlertsView(found), headers=NO_STORE)
-
-    @post("/v1/alerts/{id:str}/replay", opt={"act": "replay", "reads": ()}, status_code=200)
-    async def replay(self, request: Request[Any, Any, Any], id: FromPath[str]) -> ASGIResponse:
-        """Deliver an alert again."""
-        await node_alerts.replay(_node(request), id)
-        return answer(b"", status=204, headers=NO_STORE)
-
-
-class Deadlines(Controller):
-    """By when an authority is to be told. Never part of a feed."""
-
-    @get("/v1/deadlines", opt={"act": "deadlines"})
-    async def deadlines(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the reporting deadlines, the one due next first."""
-        return encoded(DeadlinesView(await node_deadlines.list_deadlines(_node(request))), headers=NO_STORE)
-
-    @get("/v1/deadlines.ics", opt={"act": "calendar"})
-    async def calendar(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """Download what is due as a calendar (RFC 5545)."""
-        headers = {**NO_STORE, "content-disposition": 'attachment; filename="deadlines.ics"'}
-        return answer(await node_deadlines.calendar(_node(request)), media_type=CALENDAR, headers=headers)
-
-    @get("/v1/deadlines/{origin:str}/{key:str}", opt={"act": "deadline"})
-    async def deadline(
-        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
-    ) -> ASGIResponse:
-        """Get a reporting deadline and its steps."""
-        return encoded(await node_deadlines.find(_node(request), origin, key), headers=NO_STORE)
-
-    @put(
-        "/v1/deadlines/{origin:str}/{key:str}", opt={"act": "set_deadline", "reads": (JSON,)}, status_code=200
+@handles(
+    Operation(
+        act="subscriptions",
+        id="listSubscriptions",
+        method="GET",
+        path="/v1/subscriptions",
+        right=READER,
+        tag="alerts",
+        answers=(Answer(200, "Who is told of what", {JSON: SubscriptionsView}),),
     )
-    async def set_deadline(
-        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
-    ) -> ASGIResponse:
-        """Set a reporting deadline, or note what has been done: NIS2 24 h, 72 h and one month, GDPR 72 h."""
-        node = _node(request)
-        records.check_origin(node, origin, key)
-        if not caller_of(request).own:
-            raise Forbidden("the deadlines of an operator are its own")
-        wanted = read_draft(await body_of(request), ReportingDeadline)
-        return encoded(await node_deadlines.set_deadline(node, wanted, origin, key), headers=NO_STORE)
+)
+async def list_subscriptions(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """List who is told of what."""
+    views = tuple(
+        SubscriptionView(**{name: getattr(stored, name) for name in SubscriptionView.__struct_fields__})
+        for stored in await alerts.list_subscriptions(node_of(request))
+    )
+    return json_answer(SubscriptionsView(views), headers=NO_STORE)
 
-    @delete("/v1/deadlines/{origin:str}/{key:str}", opt={"act": "remove_deadline"}, status_code=200)
-    async def remove_deadline(
-        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
-    ) -> ASGIResponse:
-        """Remove a reporting deadline."""
-        await node_deadlines.remove_deadline(_node(request), origin, key)
-        return answer(b"", status=204, headers=NO_STORE)
+
+@handles(
+    Operation(
+        act="subscribe",
+        id="addSubscription",
+        method="POST",
+        path="/v1/subscriptions",
+        right=WRITER,
+        tag="alerts",
+        bodies=(Body(JSON, NewSubscription, SUBSCRIPTION),),
+        answers=(Answer(201, "Subscribed", {JSON: Subscribed}),),
+        errors=(Invalid,),
+    )
+)
+async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Have somebody told of events, by webhook (Standard Webhooks) or e-mail."""
+    subscription = read_draft(await body_of(request), NewSubscription)
+    caller = caller_of(request)
+    if subscription.private and PRIVATE_SCOPE not in caller.scopes:
+        # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
+        raise MissingScope(f"private is for tokens with the scope {PRIVATE_SCOPE}")
+    subscribed = await alerts.subscribe(node_of(request), subscription, by=_client(caller))
+    return json_answer(subscribed, status=201, headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="unsubscribe",
+        id="removeSubscription",
+        method="DELETE",
+        path="/v1/subscriptions/{id:str}",
+        right=WRITER,
+        tag="alerts",
+        answers=(Answer(204, "Removed"),),
+        errors=(NotFound,),
+    )
+)
+async def unsubscribe(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
+    """Remove a subscription, and its alerts."""
+    await alerts.unsubscribe(node_of(request), id, by=_client(caller_of(request)))
+    return answer(b"", status=204, headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="alerts",
+        id="listAlerts",
+        method="GET",
+        path="/v1/alerts",
+        right=READER,
+        tag="alerts",
+        parameters=(Parameter("parked", {"schema": {"enum": ["true", "false"]}}),),
+        answers=(Answer(200, "The last alerts", {JSON: AlertsView}),),
+    )
+)
+async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """List the last alerts and what became of them; with parked=true those that were given up."""
+    pairs = list(request.query_params.multi_items())
+    if any(pair not in (("parked", "true"), ("parked", "false")) for pair in pairs):
+        raise Invalid("parked=true or parked=false is what can be asked", pointer="?parked")
+    states = await alerts.list_alerts(node_of(request), parked=("parked", "true") in pairs)
+    return json_answer(AlertsView(states), headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="replay",
+        id="replayAlert",
+        method="POST",
+        path="/v1/alerts/{id:str}/replay",
+        right=WRITER,
+        tag="alerts",
+        answers=(Answer(204, "It will be delivered again"),),
+        errors=(NotFound,),
+    )
+)
+async def replay(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
+    """Deliver an alert again."""
+    await alerts.replay(node_of(request), id)
+    return answer(b"", status=204, headers=NO_STORE)
+
+
+HANDLERS = (list_subscriptions, subscribe, unsubscribe, list_alerts, replay)
 
 
 def _client(caller: Caller) -> str:
     return caller.client or OPERATOR
-
-
-def _node(request: Request[Any, Any, Any]) -> Node:
-    node: Node = request.app.state.node
-    return node

@@ -1,38 +1,35 @@
 """From a token to a caller.
 
-Access tokens are JWTs of five minutes (RFC 9068) that this node signed for itself. What a check has
-found is remembered for at most a minute by the token's SHA-256, and forgotten at once when a client,
+Access tokens are JWTs of five minutes (RFC 9068) that this node signed for itself. The result of a check
+is remembered for at most a minute by the token's SHA-256, and forgotten at once when a client,
 a peer or a key changes, in whatever process. A peer's token is bound to a key of the peer's (RFC 9449)
 and comes with a proof for the one request; the operator's own clients use theirs as bearer tokens.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 import msgspec
 
 from federation.domain.errors import Unauthenticated
-from federation.domain.scopes import PEER_SCOPES
 from federation.domain.visibility import Caller
-from federation.node import feeds
-from federation.node.keys import LEEWAY, PROOF_SECONDS, verify_dpop_proof, verify_jwt
+from federation.node import feeds, tokens
+from federation.node.keys import LEEWAY, verify_dpop_proof, verify_jwt
 from federation.node.node import Node
 
 LIFETIME = 300
 """Seconds that an access token holds."""
-REMEMBERED = 60
-"""Seconds that the check of a token is remembered, at most."""
+REMEMBERED_SECONDS = 60
+"""Time that the check of a token is remembered, at most."""
 MAX_REMEMBERED = 10_000
 MAX_TOKEN = 8_192
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Whose a token is, and until when."""
+    """The client or peer that a token was issued to, and its times."""
 
     caller: Caller
     jkt: str | None
@@ -44,7 +41,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Presented(msgspec.Struct, frozen=True):
-    """What a request shows of its caller, and what a proof must be for."""
+    """The credentials of a request, and the method and path that a proof must be for."""
 
     authorization: str
     proofs: tuple[str, ...]
@@ -54,7 +51,7 @@ class Presented(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Mints the node's access tokens, and knows them again."""
+    """Mints the node's access tokens, and verifies them."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -85,9 +82,9 @@ class Tokens:
             claims["cnf"] = {"jkt": jkt}
         return self._node.keyring.sign(claims, typ="at+jwt")
 
-    async def caller(self, shown: Presented) -> Caller:
-        """Who presents this. Raises Unauthenticated."""
-        scheme, _, token = shown.authorization.partition(" ")
+    async def caller(self, credentials: Presented) -> Caller:
+        """The caller that presents these credentials. Raises Unauthenticated."""
+        scheme, _, token = credentials.authorization.partition(" ")
         holder = await self.holder(token)
         if holder.jkt is None:
             if scheme.lower() != "bearer":
@@ -95,21 +92,22 @@ class Tokens:
         else:
             if scheme.lower() != "dpop":
                 raise Unauthenticated("a peer's token is bound to its key: Authorization: DPoP, with a proof")
-            jkt = await self.prove(shown.proofs, shown.method, self._node.url + shown.path, token)
+            url = self._node.url + credentials.path
+            jkt = await self.prove(credentials.proofs, credentials.method, url, token)
             if jkt != holder.jkt:
                 raise Unauthenticated("the DPoP proof does not hold")
         return await self._now(holder)
 
-    async def still(self, authorization: str) -> Caller:
-        """Who presented this, while an answer goes on: whether the token holds yet, without a new proof."""
+    async def caller_again(self, authorization: str) -> Caller:
+        """The caller of an answer that goes on: the token is checked again, without a new proof."""
         return await self._now(await self.holder(authorization.partition(" ")[2]))
 
-    async def whose(self, authorization: str) -> Caller:
-        """As ``still``, for what looks up itself which groups the caller is in."""
+    async def holder_again(self, authorization: str) -> Caller:
+        """The caller without its groups, for code that looks them up itself."""
         return (await self.holder(authorization.partition(" ")[2])).caller
 
     async def _now(self, holder: Holder) -> Caller:
-        """A peer's groups are looked up for each request: they are never in a token or remembered."""
+        """The caller with its groups, looked up for each request: never in a token, never remembered."""
         caller = holder.caller
         if caller.own or caller.operator is None:
             return caller
@@ -120,31 +118,27 @@ class Tokens:
         if len(proofs) != 1 or len(proofs[0]) > MAX_TOKEN:
             raise Unauthenticated("one DPoP header with a proof is needed")
         proof = verify_dpop_proof(proofs[0], method, url, token)
-        single = hashlib.sha256(f"dpop\n{proof.jkt}\n{proof.jti}".encode("utf-8", "replace")).digest()
-        until = datetime.fromtimestamp(proof.iat + PROOF_SECONDS + 2 * LEEWAY, UTC)
-        async with self._node.store.autocommit() as tx:
-            fresh = await tx.tokens.use_dpop_proof(single, until)
-        if not fresh:
+        if not await tokens.use_proof(self._node, proof):
             raise Unauthenticated("the DPoP proof was used before")
         return proof.jkt
 
     async def holder(self, token: str) -> Holder:
-        """Whose an access token is. Raises Unauthenticated."""
+        """The holder of an access token. Raises Unauthenticated."""
         if not token or len(token) > MAX_TOKEN:
             raise Unauthenticated("the Authorization header does not hold an access token")
-        fingerprint = fingerprint_of(token)
+        fingerprint = tokens.fingerprint_of(token)
         now = time.time()
-        known = self._remembered.get(fingerprint)
-        if known is not None and now < known[0] and not self._node.notifier.failing:
-            return known[1]
+        cached = self._remembered.get(fingerprint)
+        if cached is not None and now < cached[0] and not self._node.notifier.failing:
+            return cached[1]
         cleared = self._cleared
-        found = await self._check(token, fingerprint, now)
+        holder = await self._check(token, fingerprint, now)
         # Something was revoked meanwhile: this answer may be the one of before.
-        until = now if cleared != self._cleared else min(found.expires_at, now + REMEMBERED)
+        until = now if cleared != self._cleared else min(holder.expires_at, now + REMEMBERED_SECONDS)
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
-        self._remembered[fingerprint] = (until, found)
-        return found
+        self._remembered[fingerprint] = (until, holder)
+        return holder
 
     async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder:
         claims = verify_jwt(token, self._node.keyring.public(), frozenset({"at+jwt"}))
@@ -167,26 +161,12 @@ class Tokens:
             or (jkt is None) != (operator == self._node.operator)
         ):
             raise Unauthenticated("the token does not hold")
-        scopes = frozenset(scope.split())
-        async with self._node.store.read() as tx:
-            if operator == self._node.operator:
-                client = await tx.clients.find(client_id)
-                holds = client is not None and client.revoked_at is None
-                scopes &= frozenset(client.scopes) if client else frozenset()
-            else:
-                peer = await tx.peers.find(operator)
-                holds = peer is not None and peer.state == "active" and client_id == operator
-                scopes &= PEER_SCOPES
-            holds = holds and not await tx.tokens.is_revoked(fingerprint)
-        if not holds:
+        granted = await tokens.granted_scopes(self._node, client_id, operator, fingerprint)
+        if granted is None:
             raise Unauthenticated("the token does not hold")
+        scopes = frozenset(scope.split()) & granted
         caller = Caller(node=self._node.operator, operator=operator, client=client_id, scopes=scopes)
         return Holder(caller, jkt, client_id, scopes, float(issued), float(expires))
-
-
-def fingerprint_of(token: str) -> bytes:
-    """What a token is remembered and revoked by."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

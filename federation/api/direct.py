@@ -1,8 +1,10 @@
-"""Lists, and GET and PUT of one record, past the framework: to read is what is asked for most and does least,
-and a record that is put is on its way to every peer that waits for it.
+"""Requests for the operations that are asked for most, past the framework's routing.
 
-Nothing is decided here. Route handler, guard, answer and refusals are those that the framework would have
-come to, and whatever is out of the ordinary goes its way: other methods, other paths, odd host names.
+Nothing is decided here: an operation that declares ``direct=True`` is found by its method and path in the
+table of operations, and its handler is called as the framework would call it, with the whole sequence of
+``api/handlers.py``. Anything out of the ordinary goes the framework's way: other methods, other paths, odd
+host names. Hooks of the framework around a handler would be missed here, so an application with some is
+refused.
 """
 
 from __future__ import annotations
@@ -12,73 +14,54 @@ from functools import lru_cache
 from typing import Any
 
 from litestar import Litestar, Request
-from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
 
-from federation.api.guard import admit
-from federation.api.records import one_record, publish_one, some_records
-from federation.api.responses import on_bug, on_refused
-from federation.domain.errors import Refused
+from federation.api.operations import routes
+from federation.domain.errors import CommandFailed
 
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
-
-
-_ACTS = {"get": "GET", "list": "GET", "publish": "PUT"}
+_HOOKS = ("guards", "middleware", "before_request", "after_request", "after_response", "dependencies")
+"""What the framework would run around a handler."""
 
 
 class Direct:
-    """ASGI, around the framework's application."""
+    """ASGI, around the framework's application. Raises CommandFailed for one with hooks of its own."""
 
     def __init__(self, app: Litestar) -> None:
         self.framework = app
-        self._handlers: dict[tuple[str, int, str, str], HTTPRouteHandler] = {}
-        for route in app.routes:
-            for handler in getattr(route, "route_handlers", ()):
-                if method := _ACTS.get(handler.opt.get("act", "")):
-                    parts = route.path.split("/")
-                    self._handlers[method, len(parts), parts[1], parts[2]] = handler
+        self._handlers: dict[tuple[str, int, str, str], tuple[HTTPRouteHandler, tuple[str, ...]]] = {}
+        for operation, handler in routes(app):
+            if not operation.direct:
+                continue
+            if hooks := [name for layer in (app, handler) for name in _HOOKS if getattr(layer, name, None)]:
+                raise CommandFailed(
+                    f"{operation.path} is answered directly and would miss {', '.join(hooks)}"
+                )
+            _, root, collection, *rest = operation.path.split("/")
+            if not all(part.startswith("{") for part in rest) or "{" in root + collection:
+                raise CommandFailed(f"{operation.path} cannot be found by its first two parts")
+            names = tuple(part.strip("{}").partition(":")[0] for part in rest)
+            self._handlers[operation.method, 3 + len(rest), root, collection] = handler, names
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        handler = self._handler(scope)
-        if handler is None:
-            await self.framework(scope, receive, send)
-            return
-        scope["app"] = scope["litestar_app"] = self.framework
-        scope["route_handler"] = handler
-        try:
-            answer = await self._answer(scope, receive, send, handler)
-        except Refused as refused:
-            request: Request[Any, Any, Any] = Request(scope, receive, send)
-            answer = on_refused(request, refused).to_asgi_response(None, request)
-        except Exception as error:
-            request = Request(scope, receive, send)
-            answer = on_bug(request, error).to_asgi_response(None, request)
-        await answer(scope, receive, send)
+        if scope["type"] == "http" and not scope.get("root_path"):
+            parts = scope["path"].split("/")
+            if len(parts) > 2:
+                match = self._handlers.get((scope["method"], len(parts), parts[1], parts[2]))
+                if match is not None and not parts[0] and all(parts[1:]) and _names_a_host(scope["headers"]):
+                    handler, names = match
+                    scope["app"] = scope["litestar_app"] = self.framework
+                    scope["route_handler"] = handler
+                    scope["path_params"] = dict(zip(names, parts[3:], strict=True))
+                    request: Request[Any, Any, Any] = Request(scope, receive, send)
+                    response = await handler.fn(request)
+                    await response(scope, receive, send)
+                    return
+        await self.framework(scope, receive, send)
 
-    async def _answer(self, scope: Any, receive: Any, send: Any, handler: HTTPRouteHandler) -> ASGIResponse:
-        kind, state = handler.opt["kind"], self.framework.state
-        headers = Headers.from_scope(scope)
-        caller = await admit(state, scope, headers, handler)
-        if handler.opt["act"] == "list":
-            return await some_records(Request(scope, receive, send), kind)
-        _, _, _, origin, key = scope["path"].split("/")
-        if handler.opt["act"] == "publish":
-            return await publish_one(Request(scope, receive, send), kind, origin, key)
-        known = headers.get("if-none-match")
-        return await one_record(state.node, kind, origin, key, by=caller, known=known)
 
-    def _handler(self, scope: Any) -> HTTPRouteHandler | None:
-        """The handler of a record or a list, when this is a plain request for one."""
-        if scope["type"] != "http" or scope.get("root_path"):
-            return None
-        parts = scope["path"].split("/")
-        if len(parts) not in (3, 5) or parts[0] or not all(parts[1:]):
-            return None
-        for name, value in scope["headers"]:
-            if name == b"host" and not _is_plain(value):
-                return None
-        return self._handlers.get((scope["method"], len(parts), parts[1], parts[2]))
+def _names_a_host(headers: Any) -> bool:
+    return all(_is_plain(value) for name, value in headers if name == b"host")
 
 
 @lru_cache(256)

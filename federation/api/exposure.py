@@ -1,4 +1,4 @@
-"""Exposure over HTTP: the effect of an incident, of those of a solution, and on one's own deployments."""
+"""Exposure over HTTP: of an incident, of a solution, and of the operator's own deployments."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Controller, Request, get
-from litestar.params import FromPath
+from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import caller_of
-from federation.api.responses import NO_STORE, encoded
+from federation.api.guard import caller_of, node_of
+from federation.api.handlers import handles
+from federation.api.operations import Answer, Operation, Parameter, Right
+from federation.api.parameters import CONTROL_PARAMETERS
+from federation.api.responses import JSON, NO_STORE, json_answer
 from federation.domain.content.incident import Incident
-from federation.domain.errors import Invalid
-from federation.domain.exposure.answers import CurrentThrough
+from federation.domain.errors import Invalid, NotFound, Retracted
+from federation.domain.exposure.answers import (
+    CurrentThrough,
+    IncidentExposure,
+    OwnExposure,
+    SolutionExposure,
+)
 from federation.domain.query import read_query
 from federation.domain.territories.bodies import Body
 from federation.node import exposure
-from federation.node.node import Node
 
 HEADERS = {**NO_STORE, "vary": "authorization"}
-ASKED_OF_OWN = ("mine", "limit", "after")
+READER = Right("exposure.read", open=True)
+OWN_PARAMETERS = ("mine", "limit", "after")
 
 
 class ExposedBodies(msgspec.Struct, frozen=True):
@@ -31,74 +38,108 @@ class ExposedBodies(msgspec.Struct, frozen=True):
     bodies: tuple[Body, ...]
 
 
-class Exposure(Controller):
-    """The effect of incidents, as far as the caller may see."""
+@handles(
+    Operation(
+        act="incident_exposure",
+        id="getIncidentExposure",
+        method="GET",
+        path="/v1/incidents/{origin:str}/{key:str}/exposure",
+        right=READER,
+        tag="exposure",
+        answers=(Answer(200, "Who is affected, as far as the caller may see", {JSON: IncidentExposure}),),
+        errors=(NotFound, Retracted),
+    )
+)
+async def incident_exposure(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
+    """Show who is affected by an incident, who has answered, and whom that leaves."""
+    _refuse_parameters(request)
+    view = await exposure.of_incident(node_of(request), origin, key, by=caller_of(request))
+    return json_answer(view, headers=HEADERS)
 
-    @get("/v1/incidents/{origin:str}/{key:str}/exposure", opt={"act": "incident_exposure"})
-    async def incident_exposure(
-        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
-    ) -> ASGIResponse:
-        """Tell who is hit by an incident, who has answered, and whom that leaves."""
-        _nothing_asked(request)
-        return _told(await exposure.of_incident(_node(request), origin, key, by=caller_of(request)))
 
-    @get("/v1/incidents/{origin:str}/{key:str}/exposure/bodies", opt={"act": "exposed_bodies"})
-    async def exposed_bodies(
-        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
-    ) -> ASGIResponse:
-        """List the communes and groupings that deployments hit by an incident serve: who must be told."""
-        _nothing_asked(request)
-        bodies, through = await exposure.bodies_of_incident(
-            _node(request), origin, key, by=caller_of(request)
-        )
-        return _told(ExposedBodies(through, bodies))
+@handles(
+    Operation(
+        act="exposed_bodies",
+        id="listExposedBodies",
+        method="GET",
+        path="/v1/incidents/{origin:str}/{key:str}/exposure/bodies",
+        right=READER,
+        tag="exposure",
+        answers=(Answer(200, "The bodies, in the order of the register", {JSON: ExposedBodies}),),
+        errors=(NotFound, Retracted),
+    )
+)
+async def exposed_bodies(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
+    """List the communes and groupings that deployments affected by an incident serve: whom to call."""
+    _refuse_parameters(request)
+    bodies, through = await exposure.bodies_of_incident(node_of(request), origin, key, by=caller_of(request))
+    return json_answer(ExposedBodies(through, bodies), headers=HEADERS)
 
-    @get("/v1/solutions/{origin:str}/{key:str}/exposure", opt={"act": "solution_exposure"})
-    async def solution_exposure(
-        self, request: Request[Any, Any, Any], origin: FromPath[str], key: FromPath[str]
-    ) -> ASGIResponse:
-        """Tell who is hit by the open incidents of a solution."""
-        _nothing_asked(request)
-        return _told(await exposure.of_solution(_node(request), origin, key, by=caller_of(request)))
 
-    @get("/v1/exposure", opt={"act": "own_exposure"})
-    async def own_exposure(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the open incidents that hit your own deployments, or may hit them."""
-        asked = list(request.query_params.multi_items())
-        for name, _ in asked:
-            if name not in ASKED_OF_OWN:
-                raise Invalid(
-                    f"{name[:80]!r} cannot be asked here; {', '.join(ASKED_OF_OWN)} can",
-                    pointer=f"?{name[:80]}",
-                )
-        if ("mine", "true") not in asked:
+@handles(
+    Operation(
+        act="solution_exposure",
+        id="getSolutionExposure",
+        method="GET",
+        path="/v1/solutions/{origin:str}/{key:str}/exposure",
+        right=READER,
+        tag="exposure",
+        answers=(Answer(200, "The open incidents and who is affected", {JSON: SolutionExposure}),),
+        errors=(NotFound,),
+    )
+)
+async def solution_exposure(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
+    """Show who is affected by the open incidents of a solution."""
+    _refuse_parameters(request)
+    view = await exposure.of_solution(node_of(request), origin, key, by=caller_of(request))
+    return json_answer(view, headers=HEADERS)
+
+
+@handles(
+    Operation(
+        act="own_exposure",
+        id="getOwnExposure",
+        method="GET",
+        path="/v1/exposure",
+        right=Right("exposure.read"),
+        tag="exposure",
+        parameters=(
+            Parameter("mine", {"required": True, "schema": {"const": "true"}}),
+            CONTROL_PARAMETERS["limit"],
+            CONTROL_PARAMETERS["after"],
+        ),
+        answers=(Answer(200, "A page", {JSON: OwnExposure}),),
+    )
+)
+async def own_exposure(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """List the open incidents that affect your own deployments, or may affect them."""
+    pairs = list(request.query_params.multi_items())
+    for name, _ in pairs:
+        if name not in OWN_PARAMETERS:
             raise Invalid(
-                "mine=true is what can be asked; of others: /v1/incidents/{origin}/{key}/exposure",
-                pointer="?mine",
+                f"{name[:80]!r} cannot be asked here; {', '.join(OWN_PARAMETERS)} can",
+                pointer=f"?{name[:80]}",
             )
-        query = read_query(Incident, [pair for pair in asked if pair[0] != "mine"])
-        node = _node(request)
-        found, place = await exposure.of_own(
-            node, by=caller_of(request), limit=query.limit, after=query.after
+    if ("mine", "true") not in pairs:
+        raise Invalid(
+            "mine=true is what can be asked; of others: /v1/incidents/{origin}/{key}/exposure",
+            pointer="?mine",
         )
-        headers = dict(HEADERS)
-        if place is not None:
-            asked_next = {"mine": "true", "limit": query.limit, "after": str(place)}
-            following = f"{node.url}/v1/exposure?{urlencode(asked_next)}"
-            found = msgspec.structs.replace(found, next=following)
-            headers["link"] = f'<{following}>; rel="next"'
-        return encoded(found, headers=headers)
+    query = read_query(Incident, [pair for pair in pairs if pair[0] != "mine"])
+    node = node_of(request)
+    view, after = await exposure.of_own(node, by=caller_of(request), limit=query.limit, after=query.after)
+    headers = dict(HEADERS)
+    if after is not None:
+        parameters = {"mine": "true", "limit": query.limit, "after": str(after)}
+        following = f"{node.url}/v1/exposure?{urlencode(parameters)}"
+        view = msgspec.structs.replace(view, next=following)
+        headers["link"] = f'<{following}>; rel="next"'
+    return json_answer(view, headers=headers)
 
 
-def _nothing_asked(request: Request[Any, Any, Any]) -> None:
+HANDLERS = (incident_exposure, exposed_bodies, solution_exposure, own_exposure)
+
+
+def _refuse_parameters(request: Request[Any, Any, Any]) -> None:
     for name in request.query_params:
         raise Invalid(f"{name[:80]!r} cannot be asked of an exposure; nothing can", pointer=f"?{name[:80]}")
-
-
-def _told(value: Any) -> ASGIResponse:
-    return encoded(value, headers=HEADERS)
-
-
-def _node(request: Request[Any, Any, Any]) -> Node:
-    node: Node = request.app.state.node
-    return node

@@ -1,8 +1,8 @@
-"""How often one may ask: token buckets, in the memory of this process.
+"""Limits of requests: token buckets, in the memory of this process.
 
-Who asks is an own client or a peer where a token says so, else the address. Several processes on one
-database count each for itself, so together they allow as many times as much. A request counts once,
-however long it waits for news, and an upload is one request.
+A request counts as of the own client or peer that its token names, else as of its address. Several processes
+on one database count each for itself, so together they allow as many times as much. A request counts once,
+however long it waits, and an upload is one request.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from federation.domain.visibility import Caller
 log = logging.getLogger("federation.api")
 
 BURST_SECONDS = 2
-"""Whoever has been silent may ask at once for what it may ask in so many seconds."""
+"""Burst of a caller that has been silent, in seconds of its rate."""
 MAX_REMEMBERED = 10_000
-"""Callers of each kind that are remembered, at most; who asked longest ago is forgotten first."""
+"""Callers of each kind that are remembered, at most; the one that asked longest ago is forgotten first."""
 MAX_HOPS = 20
 """Proxies behind one another that ``X-Forwarded-For`` is followed through."""
-_LONGEST_ADDRESS = 45
+_MAX_ADDRESS_LENGTH = 45
 
 
 class Rate(NamedTuple):
@@ -47,103 +47,101 @@ FAILURES = Rate(1, 30)
 
 
 class TokenBucket:
-    """What one caller has left of a rate."""
+    """The requests that one caller may still make at a rate."""
 
-    __slots__ = ("_at", "_left", "_rate")
+    __slots__ = ("_at", "_rate", "_tokens")
 
     def __init__(self, rate: Rate, now: float) -> None:
         self._rate = rate
-        self._left = float(rate.burst)
+        self._tokens = float(rate.burst)
         self._at = now
 
     def take(self, now: float) -> float:
-        """Take one: 0.0. Where none is left nothing is taken, and the answer is the seconds until one is."""
+        """Take one and return 0.0; or take none and return the seconds until there is one."""
         rate, burst = self._rate
-        left = self._left + (now - self._at) * rate
+        tokens = min(self._tokens + (now - self._at) * rate, burst)
         self._at = now
-        if left > burst:
-            left = burst
-        if left >= 1:
-            self._left = left - 1
+        if tokens >= 1:
+            self._tokens = tokens - 1
             return 0.0
-        self._left = left
-        return (1 - left) / rate
+        self._tokens = tokens
+        return (1 - tokens) / rate
 
     def owe(self, now: float) -> None:
         """Take one that may not be left, and be in debt for it.
 
-        What was tried before the first failure was known is paid for afterwards, up to another burst.
+        Attempts made before the first failure was known are paid for afterwards, up to another burst.
         """
         if self.take(now):
-            self._left = max(self._left - 1, -float(self._rate.burst))
+            self._tokens = max(self._tokens - 1, -float(self._rate.burst))
 
     def wait(self, now: float) -> float:
         """Seconds until there is one; 0.0 when there is."""
         rate, _ = self._rate
-        return max(1 - self._left - (now - self._at) * rate, 0.0) / rate
+        return max(1 - self._tokens - (now - self._at) * rate, 0.0) / rate
 
 
 class TokenBuckets:
-    """A bucket for each of those who asked last; who is forgotten begins with a full one.
+    """A bucket for each of the callers that asked last; a forgotten caller begins with a full one.
 
-    Forgetting gives nobody more than a burst, and nobody less than was theirs. Rate 0 is no limit.
+    Forgetting gives no caller more than a burst, and none less than it had. Rate 0 is no limit.
     """
 
-    def __init__(self, rate: Rate, clock: Callable[[], float], most: int = MAX_REMEMBERED) -> None:
+    def __init__(self, rate: Rate, clock: Callable[[], float], size: int = MAX_REMEMBERED) -> None:
         self.rate = rate
         self._clock = clock
-        self._most = most
-        self._found: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._size = size
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._buckets)
 
-    def take(self, who: str) -> None:
+    def take(self, caller: str) -> None:
         """Count a request. Raises TooManyRequests."""
-        if self.rate.a_second and (wait := self._bucket(who).take(self._clock())):
+        if self.rate.a_second and (wait := self._bucket(caller).take(self._clock())):
             raise TooManyRequests(
                 f"more than {self.rate.a_second} requests a second; try again in {_whole(wait)} s",
                 retry_after=_whole(wait),
             )
 
-    def owe(self, who: str) -> None:
-        """Count what has gone wrong."""
+    def owe(self, caller: str) -> None:
+        """Count a failure."""
         if self.rate.a_second:
-            self._bucket(who).owe(self._clock())
+            self._bucket(caller).owe(self._clock())
 
-    def check(self, who: str) -> None:
-        """Raises TooManyRequests when nothing may go wrong any more; counts nothing."""
-        bucket = self._found.get(who)
+    def check(self, caller: str) -> None:
+        """Raises TooManyRequests when no further failure is allowed; counts nothing."""
+        bucket = self._buckets.get(caller)
         if bucket is not None and (wait := bucket.wait(self._clock())):
             raise TooManyRequests(
                 f"too many attempts from this address have failed; try again in {_whole(wait)} s",
                 retry_after=_whole(wait),
             )
 
-    def _bucket(self, who: str) -> TokenBucket:
-        bucket = self._found.get(who)
+    def _bucket(self, caller: str) -> TokenBucket:
+        bucket = self._buckets.get(caller)
         if bucket is None:
-            if len(self._found) >= self._most:
-                self._found.popitem(last=False)
-            bucket = self._found[who] = TokenBucket(self.rate, self._clock())
+            if len(self._buckets) >= self._size:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[caller] = TokenBucket(self.rate, self._clock())
         else:
-            self._found.move_to_end(who)
+            self._buckets.move_to_end(caller)
         return bucket
 
 
 class Proxies:
-    """The proxies whose word is taken for where a request came from."""
+    """The proxies that are believed about the address a request came from."""
 
     def __init__(self, networks: tuple[IPv4Network | IPv6Network, ...] = ()) -> None:
         self._networks = networks
         # The same few thousand addresses come again and again, and reading one takes microseconds.
-        self.place = lru_cache(MAX_REMEMBERED)(self._place)
+        self.locate = lru_cache(MAX_REMEMBERED)(self._locate)
 
     def __bool__(self) -> bool:
         return bool(self._networks)
 
-    def _place(self, text: str) -> tuple[str, bool] | None:
-        """What an address counts as, and whether it is a proxy's. None for what is no address."""
+    def _locate(self, text: str) -> tuple[str, bool] | None:
+        """The address as it counts, and whether it is a proxy's; None for a text that is no address."""
         try:
             address = ip_address(text)
         except ValueError:
@@ -153,36 +151,36 @@ class Proxies:
             address = address.ipv4_mapped or address
         is_proxy = any(address in network for network in self._networks)
         if isinstance(address, IPv6Address):
-            # Whoever has one IPv6 address has the /64 around it.
+            # A host with one IPv6 address has the /64 around it.
             return str(IPv6Network((int(address) >> 64 << 64, 64))), is_proxy
         return str(address), is_proxy
 
 
 def address_of(scope: Any, proxies: Proxies) -> str:
-    """Where a request came from, as limits count it: an IPv4 address, or the /64 of an IPv6 address.
+    """The address a request came from, as limits count it: an IPv4 address, or the /64 of an IPv6 address.
 
-    Only what a proxy says is believed: ``X-Forwarded-For`` is read from the right, the end that our own
-    proxy wrote, up to the first address that is not a proxy's. What cannot be read there is as if it
-    were not there: then it is the address of the connection.
+    Only a proxy is believed: ``X-Forwarded-For`` is read from the right, the end that our own proxy wrote, up
+    to the first address that is not a proxy's. A header that cannot be read is ignored: the address is then
+    that of the connection.
     """
     client = scope.get("client")
-    found = proxies.place(client[0]) if client else None
-    if found is None:
+    located = proxies.locate(client[0]) if client else None
+    if located is None:
         return ""  # not a network: all of them are one
-    here, is_proxy = found
+    connected, is_proxy = located
     if not is_proxy:
-        return here
-    there = here
-    said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-    for part in reversed(said.decode("latin-1").rsplit(",", MAX_HOPS) if said else ()):
+        return connected
+    origin = connected
+    header = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    for part in reversed(header.decode("latin-1").rsplit(",", MAX_HOPS) if header else ()):
         text = part.strip()
-        found = proxies.place(text) if len(text) <= _LONGEST_ADDRESS else None
-        if found is None:
-            return here
-        there, is_proxy = found
+        located = proxies.locate(text) if len(text) <= _MAX_ADDRESS_LENGTH else None
+        if located is None:
+            return connected
+        origin, is_proxy = located
         if not is_proxy:
             break
-    return there
+    return origin
 
 
 def claimed_client(authorization: str | None) -> str:
@@ -197,7 +195,7 @@ def claimed_client(authorization: str | None) -> str:
 
 
 class Limits:
-    """What this process allows. As it is made without arguments, everything.
+    """The limits of this process; made without arguments, none.
 
     ``rate``: requests a second of a client or peer. ``anonymous``: of an address without a token; with
     0 nothing is limited that goes by addresses: neither token requests nor failed ones.
@@ -221,7 +219,7 @@ class Limits:
         self._tokens = by_address(TOKENS)
         self._tokens_of_address = by_address(TOKENS_OF_ADDRESS)
         self._failures = by_address(FAILURES)
-        self._told = False
+        self._warned = False
 
     def count(self, caller: Caller, scope: Any) -> None:
         """Count a request. Raises TooManyRequests."""
@@ -252,15 +250,15 @@ class Limits:
         self._failures.check(address)
 
     def address_of(self, scope: Any) -> str:
-        """Where a request came from, as limits count it."""
-        if not self._told and not self._proxies:
-            self._look_for_proxy(scope)
+        """The address a request came from, as limits count it."""
+        if not self._warned and not self._proxies:
+            self._warn_of_proxy(scope)
         return address_of(scope, self._proxies)
 
-    def _look_for_proxy(self, scope: Any) -> None:
-        """Tell the administrator, once, that everybody is counted as one: it is easily overlooked."""
+    def _warn_of_proxy(self, scope: Any) -> None:
+        """Warn the administrator, once, that all callers are counted as one: it is easily overlooked."""
         if any(name == b"x-forwarded-for" for name, _ in scope["headers"]):
-            self._told = True
+            self._warned = True
             log.warning(
                 "a request came by a proxy that FEDERATION_PROXIES does not name;"
                 " whoever comes that way without a token has one limit together",

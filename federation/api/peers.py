@@ -1,23 +1,25 @@
-"""Peers: who they are, how they join, and what an administrator decides about them."""
+"""Peers: their state, how they join, and the decisions of an administrator about them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, post
-from litestar.params import FromPath
+from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import body_of, caller_of
+from federation.api.examples import REGISTRATION
+from federation.api.guard import body_of, caller_of, node_of
+from federation.api.handlers import handles
 from federation.api.limits import Limits
-from federation.api.responses import JSON, NO_STORE, answer, encoded
+from federation.api.operations import ADMINISTRATOR, CREDENTIALS, Answer, Body, Operation, Right
+from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.draft import read_draft
-from federation.domain.errors import Forbidden, Unauthenticated
-from federation.domain.invitation import MAX_REGISTRATION, Registration
+from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable, Unreachable
+from federation.domain.invitation import MAX_REGISTRATION, Registration, RegistrationAnswer
 from federation.domain.peer import Peer, PeerState
-from federation.node import checkpoints, invitations, peer_views, peers
-from federation.node.node import Node
+from federation.node import copies, invitations, peer_views, peers
+from federation.node.peer_views import PeersView
 
 
 class PeerDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,76 +45,168 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str
 
 
-class Peers(Controller):
-    """Other operators' nodes."""
-
-    @get("/v1/peers", opt={"act": "peers"})
-    async def peers(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """List the peers of this node, how far their feeds were pulled, and the rejected entries."""
-        node: Node = request.app.state.node
-        return encoded(await peer_views.peers(node), headers=NO_STORE)
-
-    @post("/v1/join", opt={"act": "join", "reads": (JSON,), "limit": MAX_REGISTRATION}, status_code=201)
-    async def join(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """Register a node with an invitation (RFC 7591; the invitation's secret is the bearer token)."""
-        node: Node = request.app.state.node
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secret:
-            raise Unauthenticated("the secret of an invitation is needed", presented=bool(scheme))
-        limits: Limits = request.app.state.limits
-        limits.may_try(limits.address_of(request.scope))
-        registration = read_draft(await body_of(request, MAX_REGISTRATION), Registration)
-        try:
-            registered = await invitations.register(node, registration, secret)
-        except Unauthenticated:
-            limits.failed(limits.address_of(request.scope))
-            raise
-        return encoded(registered, status=201, headers=NO_STORE)
-
-    @post("/v1/peers/{operator:str}/activate", opt={"act": "activate", "reads": (JSON,)}, status_code=200)
-    async def activate(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
-        """Exchange records with a pending peer, once its administrator has read you the same code."""
-        said = read_draft(await body_of(request), Code)
-        return _decided(
-            await peers.activate(_node(request), operator, code=said.code, by=caller_of(request).client or "")
-        )
-
-    @post("/v1/peers/{operator:str}/suspend", opt={"act": "suspend", "reads": ()}, status_code=200)
-    async def suspend(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
-        """Neither answer a peer nor follow it, from within a second."""
-        return _decided(await peers.suspend(_node(request), operator, by=caller_of(request).client or ""))
-
-    @post("/v1/peers/{operator:str}/resume", opt={"act": "resume", "reads": ()}, status_code=200)
-    async def resume(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
-        """Undo a suspension."""
-        return _decided(await peers.resume(_node(request), operator, by=caller_of(request).client or ""))
-
-    @post("/v1/peers/{operator:str}/leave", opt={"act": "leave", "reads": ()}, status_code=200)
-    async def leave(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
-        """End it with a peer: it is told, and copies of what was not public are dropped on both sides."""
-        peer, why = await peers.leave(_node(request), operator, by=caller_of(request).client or "")
-        return _decided(peer, f"it could not be told: {why}" if why else None)
-
-    @post("/v1/peers/{operator:str}/confirm", opt={"act": "confirm", "reads": ()}, status_code=200)
-    async def confirm(self, request: Request[Any, Any, Any], operator: FromPath[str]) -> ASGIResponse:
-        """Let the removals of a peer's records happen that wait for an administrator."""
-        found = await checkpoints.confirm(_node(request), operator, by=caller_of(request).client or "")
-        return encoded(ConfirmedCopies(operator, found), headers=NO_STORE)
-
-    @delete("/v1/peers/self", opt={"act": "disconnect"}, status_code=200)
-    async def disconnect(self, request: Request[Any, Any, Any]) -> ASGIResponse:
-        """End it with this node, as its peer; the copies of what was not public are to be dropped."""
-        caller = caller_of(request)
-        if caller.operator is None or caller.own:
-            raise Forbidden("only a peer can disconnect")
-        await peers.accept_disconnect(_node(request), caller.operator)
-        return answer(b"", status=204, headers=NO_STORE)
+DECIDED = (Answer(200, "The peer as it is now", {JSON: PeerDecision}),)
 
 
-def _node(request: Request[Any, Any, Any]) -> Node:
-    node: Node = request.app.state.node
-    return node
+@handles(
+    Operation(
+        act="peers",
+        id="listPeers",
+        method="GET",
+        path="/v1/peers",
+        right=Right("peers.read"),
+        tag="peers",
+        answers=(Answer(200, "The peers", {JSON: PeersView}),),
+    )
+)
+async def list_peers(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """List the peers of this node, how far their feeds were pulled, and the rejected entries."""
+    return json_answer(await peer_views.peers(node_of(request)), headers=NO_STORE)
 
 
-def _decided(peer: Peer, detail: str | None = None) -> ASGIResponse:
-    return encoded(PeerDecision(peer.operator, peer.state, detail), headers=NO_STORE)
+@handles(
+    Operation(
+        act="join",
+        id="joinFederation",
+        method="POST",
+        path="/v1/join",
+        right=CREDENTIALS,
+        tag="peers",
+        bodies=(Body(JSON, Registration, REGISTRATION),),
+        max_bytes=MAX_REGISTRATION,
+        answers=(Answer(201, "Registered, as pending", {JSON: RegistrationAnswer}),),
+        errors=(Invalid, Unauthenticated, Conflict, Unreachable, Unavailable),
+    )
+)
+async def join(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Register a node with an invitation (RFC 7591; the invitation's secret is the bearer token)."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise Unauthenticated("the secret of an invitation is needed", presented=bool(scheme))
+    limits: Limits = request.app.state.limits
+    limits.may_try(limits.address_of(request.scope))
+    registration = read_draft(await body_of(request, MAX_REGISTRATION), Registration)
+    try:
+        registered = await invitations.register(node_of(request), registration, secret)
+    except Unauthenticated:
+        limits.failed(limits.address_of(request.scope))
+        raise
+    return json_answer(registered, status=201, headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="activate",
+        id="activatePeer",
+        method="POST",
+        path="/v1/peers/{operator:str}/activate",
+        right=ADMINISTRATOR,
+        tag="peers",
+        bodies=(Body(JSON, Code, {"code": "4821 9033 1177 2604"}),),
+        answers=DECIDED,
+        errors=(Invalid, NotFound, Conflict, Unreachable),
+    )
+)
+async def activate(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Exchange records with a pending peer, once its administrator has read you the same code."""
+    code = read_draft(await body_of(request), Code).code
+    return _decision(await peers.activate(node_of(request), operator, code=code, by=_client(request)))
+
+
+@handles(
+    Operation(
+        act="suspend",
+        id="suspendPeer",
+        method="POST",
+        path="/v1/peers/{operator:str}/suspend",
+        right=ADMINISTRATOR,
+        tag="peers",
+        answers=DECIDED,
+        errors=(NotFound, Conflict),
+    )
+)
+async def suspend(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Neither answer a peer nor follow it, from within a second."""
+    return _decision(await peers.suspend(node_of(request), operator, by=_client(request)))
+
+
+@handles(
+    Operation(
+        act="resume",
+        id="resumePeer",
+        method="POST",
+        path="/v1/peers/{operator:str}/resume",
+        right=ADMINISTRATOR,
+        tag="peers",
+        answers=DECIDED,
+        errors=(NotFound, Conflict),
+    )
+)
+async def resume(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Undo a suspension."""
+    return _decision(await peers.resume(node_of(request), operator, by=_client(request)))
+
+
+@handles(
+    Operation(
+        act="leave",
+        id="leavePeer",
+        method="POST",
+        path="/v1/peers/{operator:str}/leave",
+        right=ADMINISTRATOR,
+        tag="peers",
+        answers=DECIDED,
+        errors=(NotFound,),
+    )
+)
+async def leave(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """End it with a peer: it is told, and copies of what was not public are dropped on both sides."""
+    peer, why = await peers.leave(node_of(request), operator, by=_client(request))
+    return _decision(peer, f"it could not be told: {why}" if why else None)
+
+
+@handles(
+    Operation(
+        act="confirm",
+        id="confirmRemovals",
+        method="POST",
+        path="/v1/peers/{operator:str}/confirm",
+        right=ADMINISTRATOR,
+        tag="peers",
+        answers=(Answer(200, "They go on", {JSON: ConfirmedCopies}),),
+        errors=(NotFound,),
+    )
+)
+async def confirm(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Let the removals of a peer's records happen that wait for an administrator."""
+    audiences = await copies.confirm_removals(node_of(request), operator, by=_client(request))
+    return json_answer(ConfirmedCopies(operator, audiences), headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="disconnect",
+        id="disconnectNode",
+        method="DELETE",
+        path="/v1/peers/self",
+        right=Right("feeds.read", caller="peer"),
+        tag="peers",
+        answers=(Answer(204, "Noted"),),
+        errors=(NotFound,),
+    )
+)
+async def disconnect(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """End it with this node, as its peer; the copies of what was not public are to be dropped."""
+    await peers.accept_disconnect(node_of(request), caller_of(request).operator or "")
+    return answer(b"", status=204, headers=NO_STORE)
+
+
+HANDLERS = (list_peers, join, activate, suspend, resume, leave, confirm, disconnect)
+
+
+def _client(request: Request[Any, Any, Any]) -> str:
+    return caller_of(request).client or ""
+
+
+def _decision(peer: Peer, detail: str | None = None) -> ASGIResponse:
+    return json_answer(PeerDecision(peer.operator, peer.state, detail), headers=NO_STORE)

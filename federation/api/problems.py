@@ -1,4 +1,4 @@
-"""What each problem means, and what can be done: the pages behind the ``type`` of a refusal."""
+"""The pages behind the ``type`` of a refusal: what each problem means, and what can be done."""
 
 from __future__ import annotations
 

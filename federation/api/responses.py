@@ -1,4 +1,4 @@
-"""What goes out: stored bytes with their ETag, and every refusal as a problem (RFC 9457).
+"""Answers: stored bytes with their ETag, and every refusal as a problem (RFC 9457).
 
 The one table from errors of ``domain/errors.py`` to HTTP statuses is here.
 """
@@ -18,6 +18,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
+from federation.api.operations import KEY, Operation
 from federation.domain import errors as domain_errors
 from federation.domain.audit import ANONYMOUS
 from federation.domain.stored import StoredRecord
@@ -66,6 +67,16 @@ REVALIDATE = {"cache-control": "private, no-cache", "vary": "authorization"}
 NO_STORE = {"cache-control": "no-store"}
 
 
+ETAG_HEADER = {
+    "ETag": {
+        "description": "SHA-256 of the record, the same at every node.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
+"""The header of an answer with a record's validator, as OpenAPI describes it."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """A member at fault."""
 
@@ -111,7 +122,7 @@ def answer(
     return Bytes(body, status, media_type, headers or {})
 
 
-def encoded(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ASGIResponse:
+def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ASGIResponse:
     """An answer of a value as JSON."""
     return answer(msgspec.json.encode(value), status=status, headers=headers)
 
@@ -134,16 +145,16 @@ def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:
     )
 
 
-def stored(found: StoredRecord, wanted: frozenset[str] | None) -> ASGIResponse:
+def record_answer(record: StoredRecord, held_tags: frozenset[str] | None) -> ASGIResponse:
     """A record's own bytes, or 304 when the caller has them."""
     headers = {
-        "etag": etag(found.hash),
-        "last-modified": _http_date(found.updated_at),
+        "etag": etag(record.hash),
+        "last-modified": _http_date(record.updated_at),
         **REVALIDATE,
     }
-    if wanted is not None and ("*" in wanted or found.hash.hex() in wanted):
+    if held_tags is not None and ("*" in held_tags or record.hash.hex() in held_tags):
         return answer(b"", status=304, headers=headers)
-    return answer(found.document, headers=headers)
+    return answer(record.document, headers=headers)
 
 
 @lru_cache(4096)
@@ -151,13 +162,13 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
-def written(outcome: WriteResult, location: str, *, dry_run: bool = False) -> ASGIResponse:
-    """What became of a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted.
+def write_answer(outcome: WriteResult, location: str, *, dry_run: bool = False) -> ASGIResponse:
+    """The answer to a write: 201 for a new record, 200 for a revised or unchanged one, 204 retracted.
 
-    With ``dry_run``, that it would change nothing: else it would not have come so far.
+    With ``dry_run``, a preview without changes: a write that changes something raises DryRun before.
     """
     if dry_run:
-        return encoded(Preview.nothing(), headers=NO_STORE)
+        return json_answer(Preview.nothing(), headers=NO_STORE)
     headers = {"etag": etag(outcome.hash), **NO_STORE}
     if outcome.retracted:
         return answer(b"", status=204, headers=headers)
@@ -167,9 +178,9 @@ def written(outcome: WriteResult, location: str, *, dry_run: bool = False) -> AS
 
 
 def preferences_of(request: Request[Any, Any, Any]) -> frozenset[str]:
-    """What the caller prefers (RFC 7240), in small letters."""
-    said = ",".join(request.headers.getall("prefer", ()))
-    return frozenset(one.strip().lower() for one in said.split(",") if one.strip())
+    """The preferences of the caller (RFC 7240), in small letters."""
+    header = ",".join(request.headers.getall("prefer", ()))
+    return frozenset(preference.strip().lower() for preference in header.split(",") if preference.strip())
 
 
 def problem(
@@ -194,13 +205,13 @@ def problem(
 
 
 def refusal(base: str, error: domain_errors.Refused) -> Response[bytes]:
-    """The problem that an error of the domain is told as."""
+    """The problem that an error of the domain is answered as."""
     status = STATUS[type(error)]
     headers = {}
     if status == 401:
-        # RFC 6750, 3.1: who sent no token is not told that it is invalid.
-        said = ', error="invalid_token"' if error.presented else ""  # type: ignore[attr-defined]
-        headers["www-authenticate"] = f'Bearer realm="{base}"{said}'
+        # RFC 6750, 3.1: without a token there is no error code.
+        code = ', error="invalid_token"' if error.presented else ""  # type: ignore[attr-defined]
+        headers["www-authenticate"] = f'Bearer realm="{base}"{code}'
     elif isinstance(error, domain_errors.MissingScope):
         headers["www-authenticate"] = f'Bearer realm="{base}", error="insufficient_scope"'
     elif isinstance(error, domain_errors.TooManyRequests):
@@ -214,23 +225,28 @@ def refusal(base: str, error: domain_errors.Refused) -> Response[bytes]:
     )
 
 
-def on_refused(request: Request[Any, Any, Any], error: domain_errors.Refused) -> Response[bytes]:
+def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused) -> Response[bytes]:
+    """The answer to a refused request; a refused access is counted for the audit trail."""
     node = request.app.state.node
     if STATUS[type(error)] in (401, 403, 429):
         scope: Mapping[str, Any] = request.scope
-        handler = scope.get("route_handler")
-        act = handler.opt.get("act", UNKNOWN) if handler is not None else UNKNOWN
-        node.refusals.count(act, error.code, who(scope.get("caller")))
+        node.refusals.count(act_of(scope), error.code, subject_of(scope.get("caller")))
     return refusal(node.url, error)
 
 
-def who(caller: Caller | None) -> str:
-    """Who was refused, as far as it was proved: a client of ours, a peer, or nobody in particular."""
+def act_of(scope: Mapping[str, Any]) -> str:
+    """The act of a request, for metrics and the audit trail."""
+    operation: Operation | None = scope.get(KEY)
+    return operation.act if operation is not None else UNKNOWN
+
+
+def subject_of(caller: Caller | None) -> str:
+    """The caller as far as a token verified it: a client of ours, a peer, or nobody in particular."""
     return (caller.client or caller.operator or ANONYMOUS) if caller is not None else ANONYMOUS
 
 
-def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """Litestar's own refusals, told like all others: no route, wrong method, parameters it checked."""
+def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """The answer to a refusal of Litestar's own, as to all others: no route, wrong method, broken body."""
     base = request.app.state.node.url
     match error.status_code:
         case 404:
@@ -249,11 +265,11 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return problem(
             base, "invalid", domain_errors.Invalid.title, 400, "the connection broke within the body"
         )
-    return on_bug(request, error)
+    return answer_exception(request, error)
 
 
-def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """What is not in the tree of errors is a bug: logged with its trace, told without internals."""
+def answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The answer to an exception outside the tree of errors. Its trace is logged, and not answered."""
     log.error(
         "unhandled exception", exc_info=error, extra={"path": request.url.path, "method": request.method}
     )

@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.domain.alert import EVENT_MEANINGS, EVENTS, NewSubscription
+from federation.domain.alert import EVENT_MEANINGS, EVENTS, AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
 from federation.node import alert_delivery, alerts
-from federation.store.alerts import MAX_LISTED, AlertState, Subscription
+from federation.store.alerts import MAX_LISTED, Subscription
 
 
 @click.group()

@@ -26,14 +26,16 @@ COLUMNS = ("operator", "answer", "affected", "unknown", "cleared", "communes", "
 
 @click.command("exposure")
 @click.argument("what", default="")
-@click.option("--bodies", is_flag=True, help="List the communes and groupings that are hit: whom to call.")
+@click.option(
+    "--bodies", is_flag=True, help="List the communes and groupings that are affected: whom to call."
+)
 @json_option
 @command
 async def exposure_of(what: str, bodies: bool, as_json: bool) -> None:
-    """Show who is hit by an incident, who has answered, and how fresh each part is.
+    """Show who is affected by an incident, who has answered, and how fresh each part is.
 
     WHAT is an identifier such as CVE-2025-24799, or the incident's id, arnia/2026-0042. Without it: the open
-    incidents that hit your own deployments.
+    incidents that affect your own deployments.
     """
     # The refresher of a process that serves does not hear this one: it brings its own.
     async with node_here() as node, exposure_index.running(node):
@@ -70,7 +72,7 @@ def _show(answer: IncidentExposure, node: Node) -> None:
     unaffected = [operator for operator in answer.operators if not _is_concerned(operator)]
     if unaffected:
         copies = ", ".join(f"{operator.operator} ({_copy(operator.copy)})" for operator in unaffected)
-        click.echo(f"\nnothing of theirs is hit, as far as their copies tell: {copies}")
+        click.echo(f"\nnothing of theirs is affected, as far as their copies tell: {copies}")
     _show_linked_solutions(answer.linked_solutions, more=answer.more_linked_solutions)
     if answer.not_here:
         click.echo(f"\nnamed by the incident, and not here to be seen: {', '.join(answer.not_here)}")
@@ -93,7 +95,7 @@ def _show_linked_solutions(links: Sequence[LinkedSolution], *, more: bool) -> No
 
 def _show_own(own: OwnExposure) -> None:
     if not own.incidents:
-        click.echo(f"no open incident hits a deployment of {own.operator}, as far as this node knows")
+        click.echo(f"no open incident affects a deployment of {own.operator}, as far as this node knows")
     for line in own.incidents:
         incident = line.incident
         answer = line.exposure.answer or "not answered"
@@ -111,7 +113,7 @@ def _show_deployments(operator: OperatorExposure) -> None:
     if operator.unconfirmed:
         click.echo(
             f"    {operator.unconfirmed} are said to be fixed,"
-            " and their records still name a version that is hit"
+            " and their records still name an affected version"
         )
 
 

@@ -10,7 +10,7 @@ import click
 
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
-from federation.node import checkpoints, invitations, key_rotation, peer_views, peers
+from federation.node import copies, invitations, key_rotation, peer_views, peers
 
 private_option = click.option(
     "--private", is_flag=True, help="Allow addresses that are not public: loopback and private ranges."
@@ -139,7 +139,7 @@ async def peer_confirm(operator: str, as_json: bool) -> None:
     waits. Ask the peer's administrator first whether it is meant.
     """
     async with node_here() as node:
-        audiences = await checkpoints.confirm(node, operator)
+        audiences = await copies.confirm_removals(node, operator)
     print_result(
         {"operator": operator, "audiences": audiences},
         as_json,

@@ -119,7 +119,7 @@ async def _wait_until_listed(node: ExposureQuestion, began: float) -> tuple[floa
             if line["incident"]["id"] == IMPORTED:
                 return (time.perf_counter() - began) * 1000, line["exposure"]
         await asyncio.sleep(0.02)
-    raise CommandFailed(f"{node.operator} does not list {IMPORTED} among what hits it")
+    raise CommandFailed(f"{node.operator} does not list {IMPORTED} among the incidents that affect it")
 
 
 async def _give_answers(megalis: ExposureQuestion) -> None:

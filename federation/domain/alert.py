@@ -167,3 +167,18 @@ def next_wait(
     ceiling = min(MAX_WAIT_SECONDS, MIN_WAIT_SECONDS * 2 ** min(attempts - 1, 20))
     wait = (chance or random).uniform(ceiling / 2, ceiling)
     return timedelta(seconds=max(wait, min(retry_after or 0.0, MAX_WAIT_SECONDS)))
+
+
+class AlertState(msgspec.Struct, frozen=True):
+    """An alert and its delivery so far."""
+
+    id: str
+    subscription: str
+    event: str
+    subject: str
+    at: datetime
+    attempts: int
+    next_try_at: datetime | None
+    delivered_at: datetime | None
+    parked_at: datetime | None
+    failure: str | None

@@ -1,12 +1,14 @@
-"""Proof of a copy: one signature says what a feed holds, and whether all of it is there.
+"""Checkpoints: one signature over a whole feed (decision 0015).
 
-A leaf is a line of text for each record of a feed. Leaves fall into 256 buckets; a bucket's digest is the
-SHA-256 of its leaves in order, and the root is the SHA-256 of the 256 digests. The origin signs the root
-with the feed's place and time: a checkpoint. Whoever holds the feed's records can compute the root, and so
-prove that a copy is complete, unaltered and as old as the checkpoint, wherever it came from.
+1. A leaf is a line of text for each record of a feed: ``type/key revision op hash seq``.
+2. Leaves fall into 256 buckets by SHA-256(type/key). A bucket's digest is the SHA-256 of its sorted leaves.
+3. The root is the SHA-256 of the 256 digests.
+4. The origin signs the root with the feed's epoch, number and time: a checkpoint.
+5. A reader computes the root of its copy. If it is equal, the copy is complete, unaltered and as old as the
+   checkpoint, wherever it came from.
 
-What has left a feed (a withdrawal) has no leaf. A tombstone has one as long as the origin keeps it: until
-the feed's ``retained_from`` has passed its number.
+A record that has left a feed has no leaf. A tombstone has one until the feed's ``retained_from`` has passed
+its number.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
 
+from federation.domain.entry import FeedEntry, FeedSource, RejectedEntry
 from federation.domain.errors import Invalid
-from federation.domain.feed import Cursor, FeedEntry, FeedName, FeedSource, RejectedEntry
+from federation.domain.feed import Cursor, FeedName
 from federation.domain.record import Op
 from federation.domain.values import (
     END,
@@ -32,7 +35,7 @@ from federation.domain.values import (
 
 BUCKETS = 256
 LIFETIME = 3_600
-"""Seconds that a checkpoint holds, at most."""
+"""Seconds for which a checkpoint is valid, at most."""
 HALF_LIFE = LIFETIME // 2
 """Seconds after which a copy raises an alarm, if no newer checkpoint has come."""
 RENEWED = LIFETIME // 3
@@ -44,7 +47,7 @@ CHECKPOINT = "federation-checkpoint+jwt"
 RECEIPT = "federation-receipt+jwt"
 """``typ`` of a receipt."""
 MOST_LEAVES = 1_000_000
-"""Leaves of one bucket that are read from a peer, at most."""
+"""Leaves of one bucket that are read from a peer."""
 MAX_NUMBERS = 500
 """Entries that are asked for by number at once."""
 
@@ -75,11 +78,11 @@ _LEAF = re.compile(
 
 
 def read_leaf(line: str) -> Leaf:
-    """The leaf that a line says. Raises Invalid."""
-    found = _LEAF.fullmatch(line)
-    if found is None:
+    """The leaf of a line. Raises Invalid."""
+    match = _LEAF.fullmatch(line)
+    if match is None:
         raise Invalid("it is not a leaf")
-    type_, key, revision, op, hash_, seq = found.groups()
+    type_, key, revision, op, hash_, seq = match.groups()
     return Leaf(type_, key, int(revision), "upsert" if op == "upsert" else "delete", hash_, int(seq))
 
 
@@ -104,13 +107,13 @@ def root_of(buckets: bytes) -> Digest:
     return hashlib.sha256(buckets).digest()
 
 
-def unequal(one: bytes, other: bytes) -> list[int]:
+def unequal(ours: bytes, theirs: bytes) -> list[int]:
     """The buckets in which two states differ."""
-    return [n for n in range(BUCKETS) if one[32 * n : 32 * n + 32] != other[32 * n : 32 * n + 32]]
+    return [n for n in range(BUCKETS) if ours[32 * n : 32 * n + 32] != theirs[32 * n : 32 * n + 32]]
 
 
 class DigestState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a feed holds at one number: its digests, and how many records are no tombstones."""
+    """The state of a feed at one number: its digests, and the count of its records without tombstones."""
 
     seq: int
     retained_from: int
@@ -123,7 +126,7 @@ class DigestState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What an origin signs of a feed of its own: the claims of a JWS of type ``CHECKPOINT``."""
+    """The origin's signed statement on its feed: the claims of a JWS of type ``CHECKPOINT``."""
 
     iss: Operator
     feed: Annotated[str, Meta(max_length=160)]
@@ -141,14 +144,21 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return Cursor(self.epoch, self.seq)
 
     def says(self, state: DigestState) -> bool:
-        """Whether this is signed of that state."""
+        """True if this was signed over that state."""
         return (self.seq, self.retained_from, self.count, self.root) == (
             state.seq, state.retained_from, state.count, state.root,
         )  # fmt: skip
 
 
+class SignedCheckpoint(NamedTuple):
+    """A verified checkpoint, and the JWS that it was read from."""
+
+    checkpoint: Checkpoint
+    jws: str
+
+
 def checkpoint_of(name: FeedName, epoch: str, state: DigestState, now: int) -> Checkpoint:
-    """What an origin says of its feed in this state, for an hour from now."""
+    """The checkpoint of a feed in this state, valid for ``LIFETIME`` seconds from now."""
     return Checkpoint(
         iss=name.origin,
         feed=str(name),
@@ -182,21 +192,8 @@ def read_checkpoint(claims: dict[str, Any], name: FeedName, now: float) -> Check
     return found
 
 
-CopyState = Literal["unverified", "verified", "stale", "diverged"]
-"""``unverified``: not compared with a checkpoint yet; ``verified``: equal to what the origin signed, less
-than ``LIFETIME`` ago; ``stale``: it was equal, and no newer checkpoint has come; ``diverged``: it is not what
-the origin signed."""
-
-
-def copy_state(compared: str | None, expires: float | None, now: float) -> CopyState:
-    """The state of a copy by what the last comparison said and when that checkpoint expires."""
-    if compared == "verified":
-        return "verified" if expires is not None and now < expires else "stale"
-    return "diverged" if compared == "diverged" else "unverified"
-
-
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a peer signs when it has dropped what was withdrawn: the claims of a JWS of type ``RECEIPT``.
+    """A peer's signed confirmation of withdrawals: the claims of a JWS of type ``RECEIPT``.
 
     It covers every withdrawal of the feed up to ``seq``; with ``purged``, everything of the feed, which the
     peer may not read any more.
@@ -212,8 +209,18 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     purged: bool = False
 
 
+class PendingReceipt(NamedTuple):
+    """A receipt that an origin has not got yet."""
+
+    feed: int
+    audience: str
+    epoch: str
+    seq: int
+    purged: bool
+
+
 class SignedDigests(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node shows of a feed: its digests, and the origin's checkpoint over them."""
+    """The digests of a feed, and the origin's checkpoint over them."""
 
     epoch: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}" + END)]
     seq: Count
@@ -224,7 +231,7 @@ class SignedDigests(msgspec.Struct, frozen=True, kw_only=True):
     buckets: Annotated[tuple[Hex, ...], Meta(min_length=BUCKETS, max_length=BUCKETS)]
 
     @property
-    def joined(self) -> bytes:
+    def digest_bytes(self) -> bytes:
         """The digests of the buckets, one after the other."""
         return bytes.fromhex("".join(self.buckets))
 
@@ -242,9 +249,9 @@ class Leaves(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifiableSource(FeedSource, Protocol):
-    """A source that proves what its feeds hold."""
+    """A source whose feeds can be verified."""
 
-    async def proof(self, feed: FeedName) -> SignedDigests:
+    async def digests(self, feed: FeedName) -> SignedDigests:
         """The digests of a feed, and the origin's checkpoint over them."""
         ...
 
@@ -252,17 +259,8 @@ class VerifiableSource(FeedSource, Protocol):
         """The leaves of one bucket, as they are now."""
         ...
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
+    async def entries_at(
+        self, feed: FeedName, numbers: Sequence[int]
+    ) -> tuple[FeedEntry | RejectedEntry, ...]:
         """The entries at these numbers, those that are still there; not all of them have to come at once."""
         ...
-
-
-MAX_REMOVED = 100
-"""Records that a pull or a resync may remove from a feed without being asked, at most..."""
-SHARE_REMOVED = 0.2
-"""...or this share of the feed, whichever is more."""
-
-
-def brakes(removed: int, held: int) -> bool:
-    """Whether an administrator must confirm that so many of the records held are removed."""
-    return removed > MAX_REMOVED and removed > SHARE_REMOVED * held

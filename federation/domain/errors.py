@@ -24,8 +24,8 @@
 
     CommandFailed          the node's own configuration or database is not as it must be (shown by the CLI)
 
-Messages are written for who asked and say what would help. Which HTTP status each gets is
-decided once, in ``api/responses.py``; what is not in this tree is a bug.
+Messages are written for the caller and say what would help. The HTTP status of each is decided once, in
+``api/responses.py``; an exception that is not in this tree is an unhandled one.
 """
 
 from __future__ import annotations
@@ -185,3 +185,14 @@ class WriteConflict(Unavailable):
 
 class CommandFailed(Exception):
     """The node cannot work as it is configured; the message says what an administrator can do."""
+
+
+class SequenceConflict(Exception):
+    """Another record is stored at the number of an entry: its origin has lost it, or a number came garbled.
+
+    ``feeds.clear_seq`` takes the number from it.
+    """
+
+
+class StaleCursor(Exception):
+    """Another process has advanced the feed meanwhile, and goes on with it."""

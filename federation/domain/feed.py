@@ -6,30 +6,20 @@ a snapshot is the feed from zero. Whoever has read a feed to its head has every 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from federation.domain.content.group import Group
-from federation.domain.document import is_type
 from federation.domain.errors import Invalid
-from federation.domain.record import Op, Record, read_record, without_values
 from federation.domain.values import (
     END,
     GROUP_PATTERN,
-    KEY_PATTERN,
     SAFE_INTEGER,
-    Count,
-    Key,
     Operator,
-    TypeName,
 )
-from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC
 
 PAGE_ENTRIES = 1_000
 """Entries of a page, at most."""
@@ -40,7 +30,7 @@ LONGEST_WAIT = 30
 
 
 class FeedName(msgspec.Struct, frozen=True, order=True):
-    """What names a feed: (origin, audience)."""
+    """The name of a feed: (origin, audience)."""
 
     origin: str
     audience: str
@@ -50,10 +40,10 @@ class FeedName(msgspec.Struct, frozen=True, order=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """A place in a feed: everything up to and with ``seq`` has been read.
+    """A position in a feed: everything up to and with ``seq`` has been read.
 
-    Its text is ``epoch.seq``. To who pages it is opaque; who reads a stream builds the cursor of a line
-    from the feed's epoch and the line's ``seq``, and so can resume after any line.
+    Its text is ``epoch.seq``. A client that pages does not look into it; a reader of a stream builds the
+    cursor of a line from the feed's epoch and the line's ``seq``, and so can resume after any line.
     """
 
     epoch: str
@@ -77,7 +67,7 @@ def mint_epoch() -> str:
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a feed ends now."""
+    """The end of a feed, as it is now."""
 
     origin: Operator
     audience: Annotated[str, Meta(pattern=GROUP_PATTERN, examples=["public", "federation", "security"])]
@@ -110,230 +100,43 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return FeedName(self.origin, self.audience)
 
 
-class FeedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a feed, as it goes over the wire."""
-
-    seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    op: Op
-    type: TypeName
-    key: Key
-    revision: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    hash: (
-        Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END, description="SHA-256 of the document's bytes.")]
-        | None
-    ) = None
-    document: msgspec.Raw = msgspec.Raw()
+def printable(text: str, max_length: int = 500) -> str:
+    """A text of a peer, so that it can be stored, logged and shown."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text[:max_length])
 
 
-class VerifiedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that holds what it says: the record, or the withdrawal of one."""
+class FeedState(msgspec.Struct, frozen=True):
+    """A feed as it is stored here."""
 
-    seq: int
-    type: str
-    key: str
-    revision: int
-    record: Record | None
-    """None for a withdrawal."""
+    id: int
+    origin: str
+    audience: str
+    epoch: str | None
+    head: int
+    live: int
+    retained_from: int
+    remote_head: int | None
+    checkpoint: str | None = None
+    """Its origin's last checkpoint; read for heads only."""
 
+    @property
+    def name(self) -> FeedName:
+        return FeedName(self.origin, self.audience)
 
-class RejectedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that was not taken, and why. Its content is not kept."""
+    @property
+    def cursor(self) -> Cursor | None:
+        """The position up to which it was pulled."""
+        return Cursor(self.epoch, self.head) if self.epoch else None
 
-    seq: Count
-    type: str
-    key: str
-    revision: int
-    reason: Annotated[
-        str,
-        Meta(
-            examples=[
-                "bad-hash",
-                "bad-document",
-                "wrong-audience",
-                "regressing-revision",
-                "changed-at-same-revision",
-                "unreadable",
-                "not-storable",
-            ]
-        ),
-    ]
-    detail: str
-
-
-class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some entries of a feed, in order, and where they end."""
-
-    entries: tuple[FeedEntry | RejectedEntry, ...]
-    """What could not be read as an entry has been set aside already."""
-    cursor: Cursor
-    more: bool
-
-
-class FeedSource(Protocol):
-    """Where feeds can be read: a peer's node over HTTP, or a node in this process."""
-
-    def changes(self, feed: FeedName, after: Cursor | None) -> AsyncIterator[EntryPage]:
-        """The feed's entries after the cursor, page by page, to its head."""
-        ...
-
-
-_entry = msgspec.json.Decoder(FeedEntry)
-
-
-class _Numbered(msgspec.Struct):
-    """What has a number can be passed over, whatever else it is."""
-
-    seq: Annotated[int, Meta(ge=1, le=SAFE_INTEGER)]
-    type: msgspec.Raw = msgspec.Raw()
-    key: msgspec.Raw = msgspec.Raw()
-    revision: msgspec.Raw = msgspec.Raw()
-
-
-_numbered = msgspec.json.Decoder(_Numbered)
-# Nodes write the number first: it can be told of an entry that is nested too deep to be read.
-_FIRST = re.compile(rb'\{"seq":([1-9][0-9]{0,14}),')
-
-
-def read_entry(line: bytes) -> FeedEntry:
-    """The entry of a line. Raises Invalid, in words of the schema alone."""
-    try:
-        return _entry.decode(line)
-    except msgspec.ValidationError as error:
-        raise without_values(error) from None
-    except RecursionError:
-        raise Invalid("it is nested too deep") from None
-    except UnicodeDecodeError:
-        raise Invalid("it is not UTF-8") from None
-    except (msgspec.DecodeError, ValueError):
-        raise Invalid("it is not JSON that is read here") from None
-
-
-def unreadable(line: bytes, why: Invalid) -> RejectedEntry:
-    """An entry that cannot be read but for its number, so that one can go on after it.
-
-    Raises Invalid for a line that is no JSON object with a number.
-    """
-    try:
-        numbered = _numbered.decode(line)
-    except RecursionError:
-        found = _FIRST.match(line)
-        if found is None:
-            raise Invalid(f"{why.detail}, and it does not begin with its number") from None
-        numbered = _Numbered(int(found[1]))
-    except (msgspec.MsgspecError, ValueError):
-        raise Invalid(f"{why.detail}, and it has no number that can be") from None
-    type_, key, revision = _plain(numbered.type), _plain(numbered.key), _plain(numbered.revision)
-    if not (isinstance(type_, str) and is_type(type_)):
-        type_ = "?"
-    if not (isinstance(key, str) and re.fullmatch(KEY_PATTERN, key)):
-        key = "?"
-    if "?" in (type_, key):
-        # It names no record: by its number it is told from others of its kind.
-        key = f"{key.removesuffix('?')}?{numbered.seq}"
-    if not (type(revision) is int and 0 < revision <= SAFE_INTEGER):
-        revision = 0
-    at = f" at {why.pointer}" if why.pointer else ""
-    return RejectedEntry(
-        seq=numbered.seq,
-        type=type_,
-        key=key,
-        revision=revision,
-        reason="unreadable",
-        detail=f"{why.detail}{at}",
-    )
-
-
-def _plain(raw: msgspec.Raw) -> object:
-    try:
-        return msgspec.json.decode(raw) if bytes(raw) else None
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-
-
-def verify(entry: FeedEntry, feed: FeedName) -> VerifiedEntry | RejectedEntry:
-    """Hold an entry of a peer's feed against what it says of itself.
-
-    The hash is that of the bytes that came; the document names this entry and this origin; its label
-    puts it in this very feed; a known type keeps its schema.
-    """
-
-    def refuse(reason: str, detail: str) -> RejectedEntry:
-        return RejectedEntry(
-            seq=entry.seq,
-            type=entry.type,
-            key=entry.key,
-            revision=entry.revision,
-            reason=reason,
-            detail=detail,
+    @property
+    def as_head(self) -> Head:
+        """The head that a reader of the feed gets."""
+        return Head(
+            origin=self.origin,
+            audience=self.audience,
+            epoch=self.epoch or "",
+            seq=self.head,
+            retained_from=self.retained_from,
+            count=self.live,
+            checkpoint=self.checkpoint,
         )
-
-    if entry.op == "withdraw":
-        return VerifiedEntry(
-            seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=None
-        )
-    raw = bytes(entry.document)
-    digest = hashlib.sha256(raw).digest()
-    if digest.hex() != entry.hash:
-        return refuse("bad-hash", "the document's bytes do not have the hash that the entry names")
-    try:
-        record = read_record(
-            raw,
-            type_name=entry.type,
-            origin=feed.origin,
-            key=entry.key,
-            revision=entry.revision,
-            digest=digest,
-        )
-    except Invalid as error:
-        at = f" at {error.pointer}" if error.pointer else ""
-        return refuse("bad-document", printable(f"{error.detail}{at}"))
-    if record.type == Group.type:
-        return refuse("wrong-audience", "a group is RED and never leaves its node")
-    if record.audience != feed.audience or record.audience == PRIVATE:
-        known = record.audience in (PUBLIC, FEDERATION, PRIVATE)
-        whom = record.audience if known else "another group"  # the group's name is the document's
-        return refuse("wrong-audience", f"a document for {whom} in the feed {feed}")
-    if record.op != entry.op:
-        return refuse("bad-document", f"the entry says {entry.op}, the document is one to {record.op}")
-    return VerifiedEntry(
-        seq=entry.seq, type=entry.type, key=entry.key, revision=entry.revision, record=record
-    )
-
-
-def printable(said: str, most: int = 500) -> str:
-    """What a peer said, so that it can be stored, logged and shown."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in said[:most])
-
-
-class Lines:
-    """Cuts a body that comes in pieces into its lines, copying each byte once however small they are."""
-
-    def __init__(self) -> None:
-        self._begun: list[bytes] = []
-        self._skipping = False
-        self.rest = 0
-        """Bytes of the line that has begun."""
-
-    def cut(self, piece: bytes) -> list[bytes]:
-        """The lines that end in this piece."""
-        if self._skipping:
-            _, end, piece = piece.partition(b"\n")
-            if not end:
-                return []
-            self._skipping = False
-        first, *others = piece.split(b"\n")
-        self._begun.append(first)
-        self.rest += len(first)
-        if not others:
-            return []
-        whole = [self.end(), *others[:-1]]
-        self._begun, self.rest = [others[-1]], len(others[-1])
-        return whole
-
-    def skip(self) -> None:
-        """Give up the line that has begun: what there is of it goes, and what comes of it is not kept."""
-        self._begun, self.rest, self._skipping = [], 0, True
-
-    def end(self) -> bytes:
-        """What came after the last line end."""
-        return b"".join(self._begun)

@@ -1,4 +1,4 @@
-"""A peer: another operator's node that we know, and how patient we are with it."""
+"""A peer: another operator's node, and the waiting times between attempts to reach it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_WAIT_SECONDS = 300.0
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored of a peer."""
+    """A peer as it is stored."""
 
     operator: str
     url: str
@@ -61,31 +61,31 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtherNodes(Protocol):
-    """What a node asks of other nodes over the network, besides their feeds."""
+    """Requests to other nodes over the network, besides their feeds."""
 
     def check_url(self, url: str, *, private: bool) -> str:
         """The base URL of a node that may be called. Raises Unreachable."""
         ...
 
     async def introduce(self, url: str, *, private: bool) -> IntroducedPeer:
-        """What the node at a URL says of itself. Raises Unreachable."""
+        """Read the public description of the node at a URL. Raises Unreachable."""
         ...
 
     async def register(self, url: str, secret: str, request: bytes, *, private: bool) -> bytes:
-        """Use an invitation at its node; the answer to it. Raises Unreachable with what it refused with."""
+        """Use an invitation at its node, and return the answer. Raises Unreachable with the refusal."""
         ...
 
     def check_webhook(self, url: str, *, private: bool) -> None:
-        """Whether a webhook may be called. Raises Unreachable."""
+        """Check that a webhook may be called. Raises Unreachable."""
         ...
 
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
-        """Call a webhook; the status it answers. Raises Unreachable."""
+        """Call a webhook, and return the status of its answer. Raises Unreachable."""
         ...
 
     @property
     def sends_mail(self) -> bool:
-        """Whether this node has a mail server."""
+        """True if this node has a mail server."""
         ...
 
     async def mail(self, letter: Letter) -> None:
@@ -97,12 +97,28 @@ class OtherNodes(Protocol):
         ...
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
-        """What a peer holds of an origin's feeds. Raises Unreachable."""
+        """The heads of a peer's copies of an origin's feeds. Raises Unreachable."""
+        ...
+
+
+class PeerLocks(Protocol):
+    """Locks of tasks that one process does at a time, of all processes on a database."""
+
+    def are_valid(self) -> bool:
+        """False once the connection is lost, and every lock with it."""
+        ...
+
+    async def try_lock(self, task: str) -> bool:
+        """Lock a task; False if another process has it. Raises Unavailable."""
+        ...
+
+    async def unlock(self, task: str) -> None:
+        """Let another process have the task. Raises Unavailable."""
         ...
 
 
 class IntroducedPeer(msgspec.Struct, frozen=True):
-    """What a node says of itself in public."""
+    """The public description of a node."""
 
     operator: str
     name: str
@@ -111,7 +127,7 @@ class IntroducedPeer(msgspec.Struct, frozen=True):
 
 
 def back_off(failures: int, *, asked: float | None = None, chance: random.Random | None = None) -> timedelta:
-    """How long to wait after so many failures in a row.
+    """The waiting time after so many failures in a row.
 
     Doubles from one second to five minutes, with full jitter so that peers of a node that comes back do
     not all return at once; never less than the peer asked for (``Retry-After``, in seconds, capped).

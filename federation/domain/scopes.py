@@ -1,4 +1,4 @@
-"""What a token can carry: one scope per type and verb, and a few for the node itself."""
+"""Scopes of tokens: one per type and verb, and a few for the node itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCOPES: dict[str, str] = {
         for kind in TYPES.values()
         for verb, does in (("read", "Read"), ("write", "Publish, revise and retract"))
     },
-    "exposure.read": "Ask who is hit: incidents, deployments and statements added up",
+    "exposure.read": "Ask who is affected: incidents, deployments and statements added up",
     "subscriptions.read": "See who is told of what, and what became of it",
     "subscriptions.write": "Have somebody told of events, by webhook or e-mail",
     "deadlines.read": "See the reporting deadlines",
@@ -20,7 +20,7 @@ SCOPES: dict[str, str] = {
     "peers.read": "See the peers of this node and how their feeds are doing",
     "node.admin": "Administer the node",
 }
-"""Every scope there is, and what it lets a client do."""
+"""Every scope, and the acts it allows a client."""
 
 PEER_SCOPES = frozenset(
     {
@@ -29,4 +29,4 @@ PEER_SCOPES = frozenset(
         *(f"{kind.plural}.read" for kind in TYPES.values() if kind.type != "group"),
     }
 )
-"""What a peer's token carries. Whom it may see records of is decided at each request, not here."""
+"""Scopes of a peer's token. The records it may see are decided at each request, not here."""

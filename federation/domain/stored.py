@@ -1,4 +1,4 @@
-"""A record as it is stored and served."""
+"""A record as it is stored: to be served, or to be replaced by its next revision."""
 
 from __future__ import annotations
 
@@ -14,3 +14,18 @@ class StoredRecord(msgspec.Struct, frozen=True):
     hash: bytes
     retracted: bool
     updated_at: datetime
+
+
+class StoredRevision(msgspec.Struct, frozen=True):
+    """The stored revision of a record, read before another one is written."""
+
+    type: str
+    key: str
+    revision: int
+    feed: int | None
+    seq: int | None
+    retracted: bool
+    hash: bytes
+    created_at: datetime
+    document: bytes | None = None
+    """Read for own records only, which may be compared or patched."""

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from federation.domain.alert import NewSubscription, is_mailbox, mint_webhook_secret
+from federation.domain.alert import AlertState, NewSubscription, is_mailbox, mint_webhook_secret
 from federation.domain.document import mint_key
 from federation.domain.errors import Invalid, NotFound, Unreachable
 from federation.domain.feed import printable
 from federation.node.node import Node
+from federation.store.alerts import Subscription
 
 MAX_SUBSCRIPTIONS = 100
 """Subscriptions of a node."""
@@ -63,6 +64,18 @@ async def subscribe(node: Node, new: NewSubscription, *, by: str) -> Subscribed:
             detail={"to": to or "", "events": " ".join(new.events)},
         )
     return subscribed
+
+
+async def list_subscriptions(node: Node) -> tuple[Subscription, ...]:
+    """All subscriptions of the node."""
+    async with node.store.read() as tx:
+        return await tx.alerts.subscriptions()
+
+
+async def list_alerts(node: Node, *, parked: bool) -> tuple[AlertState, ...]:
+    """The last alerts, newest first; with ``parked`` those that were given up."""
+    async with node.store.read() as tx:
+        return await tx.alerts.listed(parked=parked)
 
 
 async def unsubscribe(node: Node, id_: str, *, by: str) -> None:

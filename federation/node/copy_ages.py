@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from federation.domain.exposure.answers import CopyAge, CopyState
-from federation.node.copies import feed_view
+from federation.node.copy_views import feed_view
 from federation.node.node import Node
 from federation.store.database import Reading
 

@@ -21,6 +21,7 @@ from federation.domain.errors import (
 )
 from federation.domain.feed import FeedName
 from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
+from federation.domain.stored import StoredRevision
 from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
@@ -29,7 +30,6 @@ from federation.node.notifier import OwnWrite
 from federation.node.previews import DryRun
 from federation.store.database import Writing
 from federation.store.record_writes import LeavingRecord, locks_of
-from federation.store.records import StoredRevision
 
 
 class Retract:

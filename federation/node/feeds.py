@@ -18,12 +18,12 @@ from federation.domain.errors import (
     Unavailable,
 )
 from federation.domain.feed import PAGE_ENTRIES, Cursor, FeedName, Head
+from federation.domain.feed import FeedState as FeedPlace
 from federation.domain.node_state import NodeState
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
 from federation.node.node import Node
 from federation.node.notifier import FeedDelta
 from federation.store.database import Reading
-from federation.store.feeds import FeedState as FeedPlace
 
 
 class FeedPage(msgspec.Struct, frozen=True):

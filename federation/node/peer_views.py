@@ -6,12 +6,12 @@ import asyncio
 
 import msgspec
 
+from federation.domain.copy import CopyFacts
 from federation.domain.invitation import InvitationView, code
 from federation.domain.rejection import RejectedEntryView
 from federation.domain.values import as_instant
-from federation.node.copies import FeedView, feed_view
+from federation.node.copy_views import FeedView, feed_view
 from federation.node.node import Node
-from federation.store.copies import CopyRow
 
 
 class PeerView(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ async def peers(node: Node) -> PeersView:
                 next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
                 lag=sum(max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator),
                 feeds=tuple(
-                    feed_view(f, copies.get(f.name, CopyRow()), current)
+                    feed_view(f, copies.get(f.name, CopyFacts()), current)
                     for f in feeds
                     if f.origin == peer.operator
                 ),

@@ -7,10 +7,10 @@ import msgspec
 from federation.domain.content.group import Group, member_changes
 from federation.domain.document import Envelope
 from federation.domain.record import Record
+from federation.domain.stored import StoredRevision
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, audience_of
 from federation.node.node import Node
 from federation.store.database import Writing
-from federation.store.records import StoredRevision
 
 MAX_EFFECTS = 1_000
 

@@ -19,12 +19,11 @@ from federation.domain.errors import (
 )
 from federation.domain.query import PageKey, Query
 from federation.domain.record import draft_of
-from federation.domain.stored import StoredRecord
+from federation.domain.stored import StoredRecord, StoredRevision
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import Caller
 from federation.node.edits import Retract, WriteResult, edit_many, edit_one
 from federation.node.node import Node
-from federation.store.records import StoredRevision
 
 
 class Preconditions(msgspec.Struct, frozen=True):

@@ -10,20 +10,20 @@ from federation.store.database import Writing
 
 
 async def drop_expired_tombstones(node: Node) -> int:
-    """Drop tombstones and withdrawals of our own feeds that were kept for long enough.
+    """Drop tombstones and withdrawals of own feeds that are older than ``tombstones_days``.
 
-    Cursors from before them are answered with 410, and whoever has one compares and repairs.
-    Returns from how many feeds something was dropped.
+    Cursors from before them are answered with 410; their readers compare and repair.
+    Returns the number of feeds with dropped entries.
     """
     before = node.clock() - timedelta(days=node.tombstones_days)
     async with node.store.read() as tx:
-        own = [place for place in await tx.feeds.all() if place.origin == node.operator]
+        own = [feed for feed in await tx.feeds.all() if feed.origin == node.operator]
     dropped = 0
-    for place in own:
+    for feed in own:
         async with node.store.write() as writing:
-            until = await writing.retention.expired_until(place.id, before)
-            if until > place.retained_from:
-                await drop_tombstones(writing, place.id, until)
+            until = await writing.retention.expired_until(feed.id, before)
+            if until > feed.retained_from:
+                await drop_tombstones(writing, feed.id, until)
                 dropped += 1
     if dropped:
         await sign_checkpoints(node)
@@ -34,8 +34,8 @@ async def drop_expired_tombstones(node: Node) -> int:
 
 
 async def drop_tombstones(tx: Writing, feed: int, until: int) -> None:
-    """Drop a feed's tombstones up to a number, ours or those of a copy."""
-    await tx.checkpoints.lock(feed)  # the mark must not be lost to somebody who computes the digest now
+    """Drop the tombstones of an own feed or of a copy, up to a number."""
+    await tx.checkpoints.lock(feed)  # else the mark is lost to a digest that is being computed
     buckets = await tx.retention.drop_tombstones(feed, until)
     if buckets:
         await tx.checkpoints.mark(feed, buckets)

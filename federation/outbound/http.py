@@ -84,9 +84,9 @@ class TransferFailed(httpx2.TransportError):
 
 
 def settings(base: str, *, private: bool) -> dict[str, Any]:
-    """How every HTTP client of this node is made: for the origin of ``base`` alone. Raises Broke.
+    """The settings of every HTTP client of this node, for the origin of ``base`` alone.
 
-    With ``private``, also at addresses that not everybody can call.
+    Raises TransferFailed where that is none. With ``private``, also at addresses that not everybody can call.
     """
     return {
         "transport": Outbound(base, private=private),
@@ -98,7 +98,7 @@ def settings(base: str, *, private: bool) -> dict[str, Any]:
 
 
 def origin_of(url: str | httpx2.URL) -> tuple[str, str, int]:
-    """Scheme, host (in ASCII) and port that a URL calls. Raises Broke.
+    """Scheme, host (in ASCII) and port that a URL calls. Raises TransferFailed.
 
     It is read by the HTTP client's own parser, so that what is checked is what is called. What two readers
     may understand differently is refused; unusual spellings of an address are left to the resolver, whose
@@ -120,7 +120,7 @@ def origin_of(url: str | httpx2.URL) -> tuple[str, str, int]:
 
 
 def public(address: str) -> bool:
-    """Whether this is the address of one machine which everybody on the Internet can call."""
+    """True for the address of one machine that everybody on the Internet can call."""
     try:
         return _is_public(ipaddress.ip_address(address))
     except ValueError:
@@ -133,17 +133,17 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv4Address):
         return True
     # An IPv6-only network reaches the IPv4 Internet by the well-known prefix; other ways in are not public.
-    return address in _UNICAST or (address in _NAT64 and all(map(_is_public, _within(address))))
+    return address in _UNICAST or (address in _NAT64 and all(map(_is_public, _ipv4_forms(address))))
 
 
 def _is_never(address: IPv4Address | IPv6Address) -> bool:
-    """Whether no node is called there, whoever allows it."""
+    """True for an address that is never called, whatever an administrator allows."""
     if isinstance(address, IPv6Address) and address.scope_id:
         return True
-    return any(one in network for one in (address, *_within(address)) for network in _NEVER)
+    return any(form in network for form in (address, *_ipv4_forms(address)) for network in _NEVER)
 
 
-def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+def _ipv4_forms(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     """The IPv4 addresses that the kernel, a tunnel or a translator would find in an IPv6 address."""
     if isinstance(address, IPv4Address):
         return []
@@ -162,10 +162,10 @@ def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
 
 async def addresses_of(host: str, port: int) -> list[str]:
     """The addresses of a name in the resolver's order, with the zone of those that have one."""
-    found: list[Any] = await asyncio.get_running_loop().run_in_executor(
+    infos: list[Any] = await asyncio.get_running_loop().run_in_executor(
         _threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     )
-    places = [place for *_, place in found]
+    places = [place for *_, place in infos]
     return list(dict.fromkeys(f"{p[0]}%{p[3]}" if len(p) == 4 and p[3] else p[0] for p in places))
 
 
@@ -205,14 +205,14 @@ class CheckedTransport(httpcore2.AsyncNetworkBackend):
         )
 
     def _check(self, host: str, address: str) -> None:
-        """Raises Broke. One bad address refuses the name: it would be a matter of luck which one is used."""
+        """Raises TransferFailed. One bad address refuses the name: chance would decide which one is used."""
         try:
-            found = ipaddress.ip_address(address)
+            parsed = ipaddress.ip_address(address)
         except ValueError:
             raise TransferFailed(f"{host} resolves to {address}, which is not an address") from None
-        if _is_never(found):
+        if _is_never(parsed):
             raise TransferFailed(f"{host} resolves to {address}, where no node is ever called")
-        if not self._private and not _is_public(found):
+        if not self._private and not _is_public(parsed):
             raise TransferFailed(
                 f"{host} resolves to {address}, which is not a public address; "
                 "allow it with --private when you trust it"

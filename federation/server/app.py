@@ -1,4 +1,4 @@
-"""The application: the rooms put together around one node."""
+"""The application: the parts put together around one node."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from typing import Any
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from federation.api.advisories import Advisories
-from federation.api.alerts import Alerts, Deadlines
+from federation.api import (
+    advisories,
+    alerts,
+    change_log,
+    deadlines,
+    exposure,
+    feeds,
+    oauth,
+    operations,
+    peers,
+    receipts,
+    records,
+    wellknown,
+)
 from federation.api.caller import Tokens
 from federation.api.direct import Direct
-from federation.api.exposure import Exposure
-from federation.api.feeds import ChangeLog, Feeds, PeerAnswers, SentStates
-from federation.api.guard import check_rights, guard
+from federation.api.feeds import SentStates
+from federation.api.handlers import with_options
 from federation.api.limits import Limits
-from federation.api.oauth import OAuth
-from federation.api.peers import Peers
-from federation.api.records import COLLECTIONS
-from federation.api.responses import on_bug, on_http_error, on_refused
-from federation.api.wellknown import WellKnown
+from federation.api.responses import answer_exception, answer_http_error, answer_refusal
 from federation.domain.errors import Refused
 from federation.domain.peer import OwnKey
 from federation.node import checkpoints, epochs
@@ -35,15 +42,30 @@ from federation.server.observed import ObservedApplication
 from federation.settings import Settings, mail_server
 from federation.store.database import Store, open_store
 from federation.sync.loop import Loop
-from federation.sync.peer_client import Network
+from federation.sync.network import Network
 from federation.telemetry import Metrics
 
 log = logging.getLogger("federation")
 
+MODULES: tuple[Any, ...] = (
+    records,
+    advisories,
+    alerts,
+    deadlines,
+    exposure,
+    feeds,
+    change_log,
+    receipts,
+    peers,
+    oauth,
+    wellknown,
+)
+"""The modules of the API whose handlers make up the application."""
+
 
 @asynccontextmanager
 async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
-    """The node over an open store; its watch runs while the block lasts."""
+    """The node over an open store; its notifier runs while the block lasts."""
     async with store.write() as tx:
         keys = await tx.keys.all()
         if not keys:
@@ -81,31 +103,23 @@ def api(
 ) -> Litestar:
     """The HTTP edge. Without a node it can only describe itself, which is enough for its OpenAPI document.
 
-    Without ``limits`` everybody may ask as often as they like.
+    Without ``limits`` every caller may ask without a limit.
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=[
-            *COLLECTIONS,
-            Advisories,
-            Alerts,
-            Deadlines,
-            Exposure,
-            Feeds,
-            ChangeLog,
-            PeerAnswers,
-            Peers,
-            OAuth,
-            WellKnown,
-        ],
-        guards=[guard],
-        exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_bug},
+        route_handlers=with_options(handler for module in MODULES for handler in module.HANDLERS),
+        # Of requests that reach no operation; those of an operation are answered in ``api/handlers.py``.
+        exception_handlers={
+            Refused: answer_refusal,
+            HTTPException: answer_http_error,
+            Exception: answer_exception,
+        },
         lifespan=[lifespan] if lifespan else [],
         openapi_config=None,
         request_max_body_size=None,  # body_of() and the bulk upload have bounds of their own
         logging_config=None,
     )
-    check_rights(app)
+    operations.check(app)
     app.state.metrics = metrics
     app.state.limits = limits or Limits()
     app.state.states = SentStates()

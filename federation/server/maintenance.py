@@ -19,7 +19,7 @@ from federation.node import (
     alert_delivery,
     alert_scan,
     checkpoints,
-    copies,
+    copy_views,
     exposure_index,
     key_rotation,
     retention,
@@ -140,7 +140,7 @@ class CopyAlarms:
     async def look(self, node: Node) -> None:
         """Tell what is new."""
         current: dict[FeedName, str] = {}
-        for name, copy in (await copies.copies(node)).items():
+        for name, copy in (await copy_views.copies(node)).items():
             if copy.alarm is None:
                 continue
             current[name] = copy.state

@@ -9,22 +9,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from federation.api.responses import act_of
 from federation.telemetry import Metrics
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    # Nothing that we answer is a page, but for those that say what they load.
+    # No answer is a page, but for the few that name what they load.
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     # Pages of other origins have no business here: browsers keep every answer from them.
     (b"cross-origin-resource-policy", b"same-origin"),
-    # The server would name itself and so its software; it leaves a name that is there.
+    # The server would name itself and so its software; it leaves a name that is set.
     (b"server", b"federation"),
 )
-"""What every answer says that does not say otherwise itself."""
+"""Headers of every answer that does not set them itself."""
 
 ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
-"""Said by a node whose URL is https. For its host name alone: what else is in the domain is not ours."""
+"""Sent by a node whose URL is https. For its host name alone: other hosts of the domain are not ours."""
 
 
 class ObservedApplication:
@@ -41,7 +42,7 @@ class ObservedApplication:
         self._under_way = 0
         self._idle = asyncio.Event()
         self.on_drain: Callable[[], None] = lambda: None
-        """What ends waits and streams when the process is to stop."""
+        """Ends waits and streams when the process is to stop."""
 
     async def drain(self, seconds: float) -> None:
         """Let the requests under way end, for so long."""
@@ -61,7 +62,7 @@ class ObservedApplication:
         method = scope["method"]
         headless = method == "HEAD"
         if headless:
-            # What a DPoP proof was made for is still HEAD.
+            # A DPoP proof was made for HEAD.
             scope = {**scope, "method": "GET", "asked_method": "HEAD"}
 
         async def observed_send(message: Any) -> None:
@@ -72,10 +73,8 @@ class ObservedApplication:
                 present = {name for name, _ in headers}
                 added = [header for header in self._headers if header[0] not in present]
                 message = {**message, "headers": [*headers, *added]}
-                handler = scope.get("route_handler")
-                operation = handler.opt.get("act", "unknown") if handler is not None else "unknown"
                 took = time.perf_counter() - began
-                self._metrics.count_request(operation, status, took)
+                self._metrics.count_request(act_of(scope), status, took)
                 if status >= 500 or self._log.isEnabledFor(logging.DEBUG):
                     self._log.log(
                         logging.ERROR if status >= 500 else logging.DEBUG,

@@ -56,7 +56,7 @@ async def database(settings: Settings, *, exclusive: bool) -> AsyncIterator[str]
 
 
 async def serve(settings: Settings, *, migrate: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT. Raises Broken when the node cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises CommandFailed when the node cannot start."""
     refuse_taken_port(settings)
     allow_files()
     async with database(settings, exclusive=True) as dsn:
@@ -155,7 +155,7 @@ def allow_files() -> None:
 
 
 def refuse_taken_port(settings: Settings) -> None:
-    """Raises Broken when another program listens where we would."""
+    """Raises CommandFailed when another program listens where we would."""
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

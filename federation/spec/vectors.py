@@ -18,8 +18,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from federation.api.entries import entry_line
 from federation.api.examples import DRAFTS
-from federation.api.feeds import entry_line
 from federation.domain.canonical import canonical
 from federation.domain.checkpoint import (
     BUCKETS,
@@ -38,8 +38,9 @@ from federation.domain.checkpoint import (
 )
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
+from federation.domain.entry import RejectedEntry, read_entry, unreadable, verify
 from federation.domain.errors import Invalid, Unauthenticated
-from federation.domain.feed import FeedName, RejectedEntry, read_entry, unreadable, verify
+from federation.domain.feed import FeedName
 from federation.domain.record import Record, to_record, tombstone
 from federation.node.keys import thumbprint, verify_jwt
 

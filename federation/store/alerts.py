@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Boolean, Text, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from federation.domain.alert import ATTEMPT_LEASE, Alert, NewSubscription
+from federation.domain.alert import ATTEMPT_LEASE, Alert, AlertState, NewSubscription
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import Moment, alerts, subscriptions
 
@@ -37,21 +37,6 @@ class Subscription(msgspec.Struct, frozen=True):
     active: bool
     created_at: datetime
     secret: str
-
-
-class AlertState(msgspec.Struct, frozen=True):
-    """An alert and its delivery so far."""
-
-    id: str
-    subscription: str
-    event: str
-    subject: str
-    at: datetime
-    attempts: int
-    next_try_at: datetime | None
-    delivered_at: datetime | None
-    parked_at: datetime | None
-    failure: str | None
 
 
 class DueDelivery(msgspec.Struct, frozen=True):

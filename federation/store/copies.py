@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Text, case, func, select, update
 
-from federation.domain.checkpoint import DigestState
-from federation.domain.feed import FeedName
+from federation.domain.checkpoint import DigestState, PendingReceipt
+from federation.domain.copy import CopyFacts, FollowedFeed, ReceiptState
+from federation.domain.feed import FeedName, FeedState
 from federation.store.checkpoints import CREATE_DIGEST, RESET_DIGEST, state_columns
-from federation.store.feeds import FEED_COLUMNS, LOCK_FEEDS, FeedState
+from federation.store.feeds import FEED_COLUMNS, LOCK_FEEDS
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import Moment, copies, feeds, set_aside
+from federation.store.tables import Moment, copies, feeds, rejected_entries
 
 _COLUMNS = (
     copies.c.compared, copies.c.detail, copies.c.verified_seq, copies.c.verified_at, copies.c.expires_at,
     copies.c.newest, copies.c.via, copies.c.withdrawn_epoch, copies.c.withdrawn, copies.c.purged,
-    copies.c.receipted, copies.c.braked, copies.c.braked_at, copies.c.confirmed, copies.c.tried,
+    copies.c.receipted, copies.c.paused, copies.c.paused_at, copies.c.confirmed, copies.c.tried,
     copies.c.tried_at,
 )  # fmt: skip
 _FIND = Statement(select(*_COLUMNS).where(copies.c.feed == param("feed")))
@@ -27,7 +26,11 @@ _LIST = Statement(
     .join(feeds, feeds.c.id == copies.c.feed)
     .order_by(feeds.c.origin, feeds.c.audience)
 )
-_has_unreported = select(set_aside.c.feed).where(set_aside.c.feed == feeds.c.id, ~set_aside.c.told).exists()
+_has_unreported = (
+    select(rejected_entries.c.feed)
+    .where(rejected_entries.c.feed == feeds.c.id, ~rejected_entries.c.reported)
+    .exists()
+)
 _LIST_OF_ORIGIN = Statement(
     select(*FEED_COLUMNS, _has_unreported, copies.c.feed, *_COLUMNS)
     .outerjoin(copies, copies.c.feed == feeds.c.id)
@@ -62,7 +65,7 @@ compared AS (
         verified_seq = $2, verified_at = $7, expires_at = $8, newest = greatest(newest, $7)
     WHERE feed = $1
 ),
-cleared AS (DELETE FROM set_aside WHERE feed = $1)
+cleared AS (DELETE FROM rejected_entries WHERE feed = $1)
 SELECT count(*) < $2 - (SELECT seq FROM confirmed)
 FROM records WHERE feed = $1 AND seq > (SELECT seq FROM confirmed) AND seq <= $2
 """
@@ -119,24 +122,24 @@ _MARK_RECEIPT_SENT = Statement(
 _PAUSE = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"))
-    .values(braked=param("reason", Text), braked_at=func.coalesce(copies.c.braked_at, func.now()))
+    .values(paused=param("reason", Text), paused_at=func.coalesce(copies.c.paused_at, func.now()))
 )
 _CONFIRM = Statement(
     update(copies)
-    .where(copies.c.feed == param("feed"), copies.c.braked.is_not(None))
-    .values(braked=None, braked_at=None, confirmed=True)
+    .where(copies.c.feed == param("feed"), copies.c.paused.is_not(None))
+    .values(paused=None, paused_at=None, confirmed=True)
 )
 _CLEAR_CONFIRMATION = Statement(
     update(copies)
-    .where(copies.c.feed == param("feed"), copies.c.confirmed | copies.c.braked.is_not(None))
-    .values(braked=None, braked_at=None, confirmed=False)
+    .where(copies.c.feed == param("feed"), copies.c.confirmed | copies.c.paused.is_not(None))
+    .values(paused=None, paused_at=None, confirmed=False)
 )
 _RESET = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"))
     .values(
         compared=None, detail=None, verified_seq=None, verified_at=None, expires_at=None, newest=None,
-        via=None, braked=None, braked_at=None, confirmed=False, tried=None, tried_at=None,
+        via=None, paused=None, paused_at=None, confirmed=False, tried=None, tried_at=None,
     )
 )  # fmt: skip
 _DROP_RECORDS = """
@@ -160,55 +163,9 @@ SET seq = excluded.seq, arrived = excluded.arrived, revision = excluded.revision
 _AFTER_DROP = (
     # Numbers below zero are in the way of no entry, and the change log still has the withdrawals.
     "UPDATE withdrawals SET seq = -arrived WHERE feed = $1",
-    "DELETE FROM set_aside WHERE feed = $1",
+    "DELETE FROM rejected_entries WHERE feed = $1",
     "UPDATE feeds SET epoch = NULL, head = 0, live = 0, remote_head = NULL, retained_from = 0 WHERE id = $1",
 )
-
-
-class CopyRow(msgspec.Struct, frozen=True):
-    """The state of a copy of another operator's feed."""
-
-    compared: str | None = None
-    detail: str | None = None
-    verified_seq: int | None = None
-    verified_at: datetime | None = None
-    expires_at: datetime | None = None
-    newest: datetime | None = None
-    via: str | None = None
-    withdrawn_epoch: str | None = None
-    withdrawn: int | None = None
-    purged: bool = False
-    receipted: bool = True
-    paused: str | None = None
-    """Why removals await confirmation; None where none do."""
-    paused_at: datetime | None = None
-    confirmed: bool = False
-    tried: str | None = None
-    tried_at: datetime | None = None
-
-    @property
-    def owes_receipt(self) -> bool:
-        """True while its origin has no receipt for what was dropped."""
-        return not self.receipted and self.withdrawn_epoch is not None
-
-
-class PendingReceipts(NamedTuple):
-    """A receipt that is to be sent to an origin."""
-
-    feed: int
-    audience: str
-    epoch: str
-    seq: int
-    purged: bool
-
-
-class FollowedFeed(NamedTuple):
-    """A feed of another origin, and the state of its copy here."""
-
-    feed: FeedState
-    copy: CopyRow
-    pending: bool
-    """True while its origin is still to be told of dropped records or rejected entries."""
 
 
 class CopiesReader:
@@ -217,29 +174,29 @@ class CopiesReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def find(self, feed: int) -> CopyRow:
+    async def find(self, feed: int) -> CopyFacts:
         """The state of a copy; an empty one where it was never compared."""
         row = await self._session.one(_FIND, feed=feed)
-        return CopyRow(*row) if row else CopyRow()
+        return CopyFacts(*row) if row else CopyFacts()
 
-    async def all(self) -> dict[FeedName, CopyRow]:
+    async def all(self) -> dict[FeedName, CopyFacts]:
         """The state of every copy."""
         rows = await self._session.all(_LIST)
-        return {FeedName(row[0], row[1]): CopyRow(*row[2:]) for row in rows}
+        return {FeedName(row[0], row[1]): CopyFacts(*row[2:]) for row in rows}
 
     async def of(self, origin: str) -> dict[FeedName, FollowedFeed]:
         """The feeds of an origin that are stored here, each with the state of its copy."""
         ends, followed = len(FEED_COLUMNS), {}
         for row in await self._session.all(_LIST_OF_ORIGIN, origin=origin):
             feed, (unreported, copied) = FeedState(*row[:ends]), row[ends : ends + 2]
-            copy = CopyRow(*row[ends + 2 :]) if copied is not None else CopyRow()
-            followed[feed.name] = FollowedFeed(feed, copy, unreported or copy.owes_receipt)
+            copy = CopyFacts(*row[ends + 2 :]) if copied is not None else CopyFacts()
+            followed[feed.name] = FollowedFeed(feed, copy, unreported or copy.receipt is ReceiptState.PENDING)
         return followed
 
-    async def pending_receipts(self, origin: str) -> tuple[PendingReceipts, ...]:
+    async def pending_receipts(self, origin: str) -> tuple[PendingReceipt, ...]:
         """The receipts that an origin has not got yet."""
         rows = await self._session.all(_LIST_PENDING_RECEIPTS, origin=origin)
-        return tuple(PendingReceipts(*row) for row in rows)
+        return tuple(PendingReceipt(*row) for row in rows)
 
     async def confirmed_removals(self) -> frozenset[str]:
         """The operators whose removals an administrator has confirmed, and which are not carried out yet."""

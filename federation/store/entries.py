@@ -10,9 +10,9 @@ from sqlalchemy import BigInteger, cast, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
-from federation.domain.feed import PAGE_BYTES, Cursor, Head
+from federation.domain.feed import PAGE_BYTES, Cursor, FeedState, Head
 from federation.domain.visibility import Caller, may_see
-from federation.store.feeds import FEED_COLUMNS, FeedState
+from federation.store.feeds import FEED_COLUMNS
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import records, withdrawals

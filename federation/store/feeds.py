@@ -3,56 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Text, delete, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from federation.domain.feed import Cursor, FeedName, Head
+from federation.domain.batch import FeedWithRecords
+from federation.domain.feed import Cursor, FeedName, FeedState
 from federation.domain.node_state import NodeState
+from federation.domain.stored import StoredRevision
 from federation.domain.visibility import Caller, may_see
-from federation.store.records import StoredRevision
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import copies, digests, feeds, withdrawals
-
-
-class FeedState(msgspec.Struct, frozen=True):
-    """A feed as it is stored here."""
-
-    id: int
-    origin: str
-    audience: str
-    epoch: str | None
-    head: int
-    live: int
-    retained_from: int
-    remote_head: int | None
-    checkpoint: str | None = None
-    """The last checkpoint of its origin; read for heads only."""
-
-    @property
-    def name(self) -> FeedName:
-        return FeedName(self.origin, self.audience)
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """The number up to which it was pulled."""
-        return Cursor(self.epoch, self.head) if self.epoch else None
-
-    @property
-    def as_head(self) -> Head:
-        """The head as a reader of the feed gets it."""
-        return Head(
-            origin=self.origin,
-            audience=self.audience,
-            epoch=self.epoch or "",
-            seq=self.head,
-            retained_from=self.retained_from,
-            count=self.live,
-            checkpoint=self.checkpoint,
-        )
-
 
 FEED_COLUMNS = (
     feeds.c.id, feeds.c.origin, feeds.c.audience, feeds.c.epoch,
@@ -87,7 +48,7 @@ WITH feed AS (
 )
 SELECT feed.*,
     EXISTS (SELECT FROM withdrawals WHERE feed = feed.id AND seq > 0) AS withdrew,
-    EXISTS (SELECT FROM set_aside WHERE feed = feed.id) AS set_aside,
+    EXISTS (SELECT FROM rejected_entries WHERE feed = feed.id) AS set_aside,
     stored.*
 FROM feed LEFT JOIN (
     unnest($3::text[], $4::text[]) AS named(type, key) CROSS JOIN LATERAL (
@@ -137,18 +98,6 @@ _REMOVE_WITHDRAWALS = Statement(
         (withdrawals.c.type + literal("/", Text) + withdrawals.c.key) == param("names", ARRAY(Text)).any_(),
     )
 )
-
-
-class FeedWithRecords(NamedTuple):
-    """A feed and its stored records, read before a batch of its entries is stored."""
-
-    place: FeedState
-    held: dict[tuple[str, str], StoredRevision]
-    """The records that the batch names, by (type, key)."""
-    withdrew: bool
-    """True where any record has left the feed."""
-    set_aside: bool
-    """True where any entry of it is rejected."""
 
 
 class FeedsReader:

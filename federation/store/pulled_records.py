@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from federation.domain.errors import SequenceConflict
 from federation.domain.node_state import NodeState
 from federation.domain.record import Record
-from federation.store.record_writes import SequenceConflict, record_columns, translated_errors
-from federation.store.records import StoredRevision
+from federation.domain.stored import StoredRevision
+from federation.store.record_writes import record_columns, translated_errors
 from federation.store.statements import Session
 
 STORED_REVISIONS = """
@@ -123,10 +124,10 @@ place AS MATERIALIZED (
           )
       )
       AND (
-          NOT EXISTS (SELECT FROM set_aside WHERE feed = $18)
+          NOT EXISTS (SELECT FROM rejected_entries WHERE feed = $18)
           OR NOT EXISTS (
               SELECT FROM unnest($1::text[], $2::text[]) AS named(type, key)
-              JOIN set_aside AS r ON r.feed = $18 AND r.type = named.type AND r.key = named.key
+              JOIN rejected_entries AS r ON r.feed = $18 AND r.type = named.type AND r.key = named.key
           )
       )
     FOR NO KEY UPDATE

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from federation.domain.feed import RejectedEntry
+from federation.domain.entry import RejectedEntry
 from federation.domain.rejection import FeedbackView
 from federation.domain.values import as_instant
 from federation.domain.withdrawal import DepartureView, ReceiptView, WithdrawalView

@@ -19,10 +19,11 @@ from zlib import crc32
 
 import asyncpg
 
-from federation.domain.errors import Invalid, WriteConflict
+from federation.domain.errors import Invalid, SequenceConflict, WriteConflict
 from federation.domain.node_state import NodeState
 from federation.domain.record import Record
-from federation.store.records import RecordsReader, StoredRevision
+from federation.domain.stored import StoredRevision
+from federation.store.records import RecordsReader
 
 KEY_LOCKS = 20261124
 """The class of the advisory locks of keys, see ``locks_of``."""
@@ -179,13 +180,6 @@ class LeavingRecord(NamedTuple):
     feed: int
     revision: int
     was_live: bool
-
-
-class SequenceConflict(Exception):
-    """An entry has the number of another stored one: it is of a past that its origin has lost, or damaged.
-
-    See ``RepairsWriter.clear_seq``.
-    """
 
 
 def locks_of(type_name: str, keys: Iterable[str]) -> frozenset[int]:

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from sqlalchemy import Text, cast, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
-from federation.domain.stored import StoredRecord
+from federation.domain.stored import StoredRecord, StoredRevision
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
 from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
-
-
-class StoredRevision(msgspec.Struct, frozen=True):
-    """The stored revision of a record, read before the next one is written."""
-
-    type: str
-    key: str
-    revision: int
-    feed: int | None
-    seq: int | None
-    retracted: bool
-    hash: bytes
-    created_at: datetime
-    document: bytes | None = None
-    """Read for own records only, which may be compared or patched."""
 
 
 @lru_cache

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Text, delete, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from federation.domain.feed import RejectedEntry
+from federation.domain.entry import RejectedEntry
+from federation.domain.feed import FeedState
 from federation.domain.rejection import RejectedEntryView
 from federation.domain.values import as_instant
-from federation.store.feeds import FeedState
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import feeds, set_aside
+from federation.store.tables import feeds, rejected_entries
 
 MAX_REJECTED = 10_000
 """Rejected entries of one feed that are stored; of more, only the number is known, by the metrics."""
@@ -23,46 +23,50 @@ WITH incoming AS (
     SELECT i.*, count(*) FILTER (WHERE stored.key IS NULL) OVER (ORDER BY i.n) AS added
     FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
         WITH ORDINALITY AS i(type, key, seq, revision, reason, detail, n)
-    LEFT JOIN set_aside AS stored ON stored.feed = $1 AND stored.type = i.type AND stored.key = i.key
+    LEFT JOIN rejected_entries AS stored ON stored.feed = $1 AND stored.type = i.type AND stored.key = i.key
 )
-INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)
+INSERT INTO rejected_entries (feed, type, key, seq, revision, reason, detail)
 SELECT $1, type, key, seq, revision, reason, detail FROM incoming
-WHERE added <= $8 - (SELECT count(*) FROM set_aside WHERE feed = $1)
-   OR (type, key) IN (SELECT type, key FROM set_aside WHERE feed = $1)
+WHERE added <= $8 - (SELECT count(*) FROM rejected_entries WHERE feed = $1)
+   OR (type, key) IN (SELECT type, key FROM rejected_entries WHERE feed = $1)
 ON CONFLICT (feed, type, key) DO UPDATE
 SET seq = excluded.seq, revision = excluded.revision, reason = excluded.reason, detail = excluded.detail,
-    at = now(), told = set_aside.told AND set_aside.seq = excluded.seq
+    at = now(), reported = rejected_entries.reported AND rejected_entries.seq = excluded.seq
 RETURNING seq
 """
 """Rejected entries of feed $1, one for each record, as long as no more than $8 are stored."""
 _COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
 _CLEAR = Statement(
-    delete(set_aside).where(
-        set_aside.c.feed == param("feed"),
-        (set_aside.c.type + literal("/", Text) + set_aside.c.key) == param("names", ARRAY(Text)).any_(),
+    delete(rejected_entries).where(
+        rejected_entries.c.feed == param("feed"),
+        (rejected_entries.c.type + literal("/", Text) + rejected_entries.c.key)
+        == param("names", ARRAY(Text)).any_(),
     )
 )
 _LIST_PENDING_REPORTS = Statement(
     select(
-        set_aside.c.feed, feeds.c.audience, set_aside.c.seq, set_aside.c.type, set_aside.c.key,
-        set_aside.c.revision, set_aside.c.reason, set_aside.c.detail,
+        rejected_entries.c.feed, feeds.c.audience, rejected_entries.c.seq, rejected_entries.c.type,
+        rejected_entries.c.key, rejected_entries.c.revision, rejected_entries.c.reason,
+        rejected_entries.c.detail,
     )
-    .join(feeds, feeds.c.id == set_aside.c.feed)
-    .where(feeds.c.origin == param("origin", Text), ~set_aside.c.told)
-    .order_by(set_aside.c.feed, set_aside.c.seq)
+    .join(feeds, feeds.c.id == rejected_entries.c.feed)
+    .where(feeds.c.origin == param("origin", Text), ~rejected_entries.c.reported)
+    .order_by(rejected_entries.c.feed, rejected_entries.c.seq)
     .limit(param("limit"))
 )  # fmt: skip
 _NOTE_REPORT = """
-UPDATE set_aside SET told = true FROM unnest($2::text[], $3::text[], $4::bigint[]) AS t(type, key, seq)
-WHERE set_aside.feed = $1 AND set_aside.type = t.type AND set_aside.key = t.key AND set_aside.seq = t.seq
+UPDATE rejected_entries AS r SET reported = true
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS t(type, key, seq)
+WHERE r.feed = $1 AND r.type = t.type AND r.key = t.key AND r.seq = t.seq
 """
 _LIST = Statement(
     select(
-        feeds.c.origin, feeds.c.audience, set_aside.c.type, set_aside.c.key, set_aside.c.seq,
-        set_aside.c.revision, set_aside.c.reason, set_aside.c.detail, set_aside.c.at,
+        feeds.c.origin, feeds.c.audience, rejected_entries.c.type, rejected_entries.c.key,
+        rejected_entries.c.seq, rejected_entries.c.revision, rejected_entries.c.reason,
+        rejected_entries.c.detail, rejected_entries.c.at,
     )
-    .join(feeds, feeds.c.id == set_aside.c.feed)
-    .order_by(set_aside.c.at.desc())
+    .join(feeds, feeds.c.id == rejected_entries.c.feed)
+    .order_by(rejected_entries.c.at.desc())
     .limit(MAX_LISTED)
 )  # fmt: skip
 

@@ -191,8 +191,8 @@ withdrawals = Table(
     UniqueConstraint("arrived"),
 )
 
-set_aside = Table(
-    "set_aside",
+rejected_entries = Table(
+    "rejected_entries",
     metadata,
     Column("feed", Integer, ForeignKey("feeds.id"), primary_key=True, comment="The feed it came in."),
     Column("type", Text, primary_key=True, comment="Type the entry named."),
@@ -203,7 +203,7 @@ set_aside = Table(
     Column("detail", Text, nullable=False, comment="Why, in a sentence. Never the content."),
     Column("at", Moment, nullable=False, server_default=text("now()"), comment="When."),
     Column(
-        "told",
+        "reported",
         Boolean,
         nullable=False,
         server_default=text("false"),
@@ -260,8 +260,8 @@ copies = Table(
         server_default=text("true"),
         comment="Whether the origin has our receipt for that.",
     ),
-    Column("braked", Text, comment="Why nothing more is taken until an administrator confirms."),
-    Column("braked_at", Moment, comment="Since when."),
+    Column("paused", Text, comment="Why nothing more is taken until an administrator confirms."),
+    Column("paused_at", Moment, comment="Since when."),
     Column(
         "confirmed",
         Boolean,

@@ -1,4 +1,11 @@
-"""Compare everything held with what its origin signed, from the stored bytes up, and name what differs."""
+"""Compare everything stored with what its origin signed, from the stored bytes up.
+
+1. Every stored document is hashed again; one without its hash is reported.
+2. The digest of every bucket is computed from its records, whatever is stored of digests.
+3. An own feed is compared with the checkpoint that this node signed of it.
+4. A copy is compared with the digests and the checkpoint that its origin shows, at the same number.
+5. Where a bucket differs, its leaves say which records; the serving process repairs them.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +15,24 @@ from typing import Literal
 
 import msgspec
 
-from federation.domain.checkpoint import BUCKETS, Leaf, bucket_digest, read_leaf, root_of, unequal
+from federation.domain.batch import RecordName
+from federation.domain.checkpoint import Leaf, bucket_digest, read_leaf, root_of, unequal
 from federation.domain.errors import Forged, Refused, Unreachable
-from federation.domain.feed import FeedName, printable
+from federation.domain.feed import FeedName, FeedState, printable
 from federation.domain.peer import Peer
-from federation.domain.visibility import PRIVATE
+from federation.node import verification
 from federation.node.node import Node
-from federation.store.feeds import FeedState
 from federation.sync.peer_client import PeerSource, peer_source
 from federation.sync.repair import EntrySender, verify_checkpoint
 
-PATIENCE = 20
-"""How often a feed that moves is looked at again, half a second apart."""
-MOST_NAMED = 1_000
-"""Records that are named of one feed, at most."""
+MAX_ATTEMPTS = 20
+"""Comparisons of a feed that moves, ``RETRY_SECONDS`` apart."""
+RETRY_SECONDS = 0.5
+MAX_NAMED_RECORDS = 1_000
+"""Records that are named of one feed."""
 
 Report = Callable[[str], None]
+DifferenceKind = Literal["missing", "not theirs", "another revision", "another number", "bytes changed"]
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,15 +40,15 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
 
     type: str
     key: str
-    what: Literal["missing", "not theirs", "another revision", "another number", "bytes changed"]
+    what: DifferenceKind
     here: str | None = None
-    """The leaf that is held."""
+    """The leaf that is stored."""
     there: str | None = None
     """The leaf that was signed."""
 
 
 class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the comparison of one feed found."""
+    """The result for one feed."""
 
     feed: str
     records: int
@@ -53,173 +62,127 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
 async def verify_all(
     node: Node, operator: str | None = None, *, report: Report = lambda _: None
 ) -> list[Comparison]:
-    """Compare every feed held, or those of one operator, with its origin. Own feeds with their signatures.
+    """Compare every feed, or those of one operator. ``report`` is called with the name of each before it."""
+    feeds, peers = await verification.verifiable_feeds(node, operator)
+    comparisons = []
+    for feed in feeds:
+        report(str(feed.name))
+        comparisons.append(await _compare(node, feed, peers.get(feed.origin)))
+    return comparisons
 
-    Every stored document is hashed again, every digest made from the beginning.
-    """
-    async with node.store.read() as tx:
-        places = [
-            place
-            for place in await tx.feeds.all()
-            if place.epoch is not None
-            and place.audience != PRIVATE
-            and (operator is None or place.origin == operator)
+
+async def _compare(node: Node, feed: FeedState, peer: Peer | None) -> Comparison:
+    try:
+        altered = [
+            Difference(type=type_, key=key, what="bytes changed")
+            for type_, key in await verification.altered_records(node, feed, MAX_NAMED_RECORDS)
         ]
-        peers = {peer.operator: peer for peer in await tx.peers.all()}
-    found = []
-    for place in places:
-        report(str(place.name))
-        try:
-            found.append(await _verified(node, place, peers.get(place.origin)))
-        except Forged as error:
-            found.append(
-                Comparison(feed=str(place.name), records=place.live, result="different", detail=error.detail)
-            )
-        except Refused as error:
-            found.append(
-                Comparison(
-                    feed=str(place.name),
-                    records=place.live,
-                    result="not compared",
-                    detail=printable(error.detail),
-                )
-            )
-    return found
+        if feed.origin == node.operator:
+            return await _compare_own(node, feed, altered)
+        if peer is None or peer.state != "active":
+            raise Unreachable(f"{feed.origin} is no active peer: there is nobody to compare with")
+        async with peer_source(node.operator, peer, node.keyring) as source:
+            return await _compare_copy(node, feed.name, peer, source, altered)
+    except Forged as error:
+        return Comparison(feed=str(feed.name), records=feed.live, result="different", detail=error.detail)
+    except Refused as error:
+        detail = printable(error.detail)
+        return Comparison(feed=str(feed.name), records=feed.live, result="not compared", detail=detail)
 
 
-async def _verified(node: Node, place: FeedState, peer: Peer | None) -> Comparison:
-    changed = await _changed_bytes(node, place)
-    if place.origin == node.operator:
-        return await _own(node, place, changed)
-    if peer is None or peer.state != "active":
-        raise Unreachable(f"{place.origin} is no active peer: there is nobody to compare with")
-    async with peer_source(node.operator, peer, node.keyring) as source:
-        return await _copy(node, place.name, peer, source, changed)
-
-
-async def _own(node: Node, place: FeedState, changed: list[Difference]) -> Comparison:
-    """A feed of our own against what we signed of it."""
-    for _ in range(PATIENCE):
-        async with node.store.read() as tx:
-            now = await tx.feeds.find(place.name)
-            signed = await tx.checkpoints.find(place.id)
-        if now is not None and signed is not None and signed.checkpoint and signed.seq == now.head:
-            buckets = await _digests(node, now)
-            async with node.store.read() as tx:
-                still = await tx.feeds.find(place.name)
-            if still == now:
+async def _compare_own(node: Node, feed: FeedState, altered: list[Difference]) -> Comparison:
+    for _ in range(MAX_ATTEMPTS):
+        current, signed = await verification.signed_digest(node, feed)
+        if current is not None and signed is not None and signed.checkpoint and signed.seq == current.head:
+            buckets = await verification.compute_digests(node, current)
+            if await verification.read_feed(node, feed.name) == current:
                 wrong = unequal(buckets, signed.buckets)
                 detail = (
                     f"buckets {', '.join(f'{n:02x}' for n in wrong)} are not what was signed" if wrong else ""
                 )
                 return Comparison(
-                    feed=str(place.name),
-                    records=now.live,
-                    result="different" if wrong or changed else "equal",
+                    feed=str(feed.name),
+                    records=current.live,
+                    result="different" if wrong or altered else "equal",
                     detail=detail,
                     signed_at=int(signed.signed_at.timestamp()) if signed.signed_at else None,
-                    differences=tuple(changed),
+                    differences=tuple(altered),
                 )
-        await asyncio.sleep(0.5)
-    raise Unreachable("it is not signed as it is now; is the node running?")
+        await asyncio.sleep(RETRY_SECONDS)
+    raise Unreachable("it is not signed as it is current; is the node running?")
 
 
-async def _copy(
-    node: Node, name: FeedName, peer: Peer, source: PeerSource, changed: list[Difference]
+async def _compare_copy(
+    node: Node, name: FeedName, peer: Peer, source: PeerSource, altered: list[Difference]
 ) -> Comparison:
-    """A copy against what its origin shows and signs."""
     sender = EntrySender(source, peer)
-    why = "it moves faster than it can be compared"
-    for _ in range(PATIENCE):
-        shown = await source.proof(name)
-        said = verify_checkpoint(node, name, shown.checkpoint, sender)
-        if root_of(shown.joined).hex() != said.root:
+    reason = "it moves faster than it can be compared"
+    for attempt in range(MAX_ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(RETRY_SECONDS)
+        shown = await source.digests(name)
+        checkpoint = verify_checkpoint(node, name, shown.checkpoint, sender)
+        if root_of(shown.digest_bytes).hex() != checkpoint.root:
             raise Forged(f"{peer.operator} shows digests of {name} that do not fit its checkpoint")
-        async with node.store.read() as tx:
-            place = await tx.feeds.find(name)
-        if place is None or place.cursor != said.cursor:
-            at = place.head if place else 0
-            why = f"it is held up to {at} and signed at {said.seq}; is the node running?"
-            await asyncio.sleep(0.5)
+        feed = await verification.read_feed(node, name)
+        if feed is None or feed.cursor != checkpoint.cursor:
+            at = feed.head if feed else 0
+            reason = f"it is held up to {at} and signed at {checkpoint.seq}; is the node running?"
             continue
-        ours = await _digests(node, place)
-        differences = list(changed)
-        settled = True
-        for bucket in unequal(ours, shown.joined):
-            listed = await source.leaves(name, bucket)
-            if bucket_digest(listed.leaves) != shown.joined[32 * bucket : 32 * bucket + 32]:
-                settled = False
-                break
-            async with node.store.read() as tx:
-                held = await tx.checkpoints.stored_leaves(place.id, bucket, said.retained_from)
-            differences += _named(held, {(x.type, x.key): x for x in map(read_leaf, listed.leaves)})
-        async with node.store.read() as tx:
-            still = await tx.feeds.find(name)
-        if settled and still == place:
-            if differences:
-                await _to_be_repaired(node, place, [(x.type, x.key) for x in changed])
-            wrong = bool(differences) or place.live != said.count
-            return Comparison(
-                feed=str(name),
-                records=place.live,
-                result="different" if wrong else "equal",
-                detail=f"{len(differences)} records differ" if differences else "",
-                signed_at=said.iat,
-                differences=tuple(differences[:MOST_NAMED]),
-            )
-        await asyncio.sleep(0.5)
-    raise Unreachable(why)
-
-
-async def _to_be_repaired(node: Node, place: FeedState, changed: list[tuple[str, str]]) -> None:
-    """Have the process that serves look at all of a copy when it next meets its origin's signature.
-
-    Records whose bytes were altered here are nobody's: they are dropped, and fetched again as missing.
-    """
-    async with node.store.write() as tx:
-        await tx.checkpoints.mark(place.id, range(BUCKETS))
-        if changed:
-            await tx.feeds.subtract_records(place.id, await tx.repairs.drop(place.id, changed))
-
-
-async def _digests(node: Node, place: FeedState) -> bytes:
-    """The digests of a feed, made from its records one by one."""
-    parts = []
-    for bucket in range(BUCKETS):
-        async with node.store.read() as tx:
-            _, _, lines = await tx.checkpoints.leaves(place.id, bucket)
-        parts.append(bucket_digest(lines))
-    return b"".join(parts)
-
-
-async def _changed_bytes(node: Node, place: FeedState) -> list[Difference]:
-    """Records whose stored bytes do not have their hash."""
-    async with node.store.read() as tx:
-        return [
-            Difference(type=type_, key=key, what="bytes changed")
-            for type_, key in await tx.checkpoints.changed_bytes(place.id, MOST_NAMED)
-        ]
-
-
-def _named(held: dict[tuple[str, str], Leaf], told: dict[tuple[str, str], Leaf]) -> list[Difference]:
-    found = []
-    for name in sorted(held.keys() | told.keys()):
-        here, there = held.get(name), told.get(name)
-        if here == there:
+        listed = await _differences(node, feed, source, shown.digest_bytes, checkpoint.retained_from)
+        if listed is None or await verification.read_feed(node, name) != feed:
             continue
-        if here is None:
-            what: Literal["missing", "not theirs", "another number", "another revision"] = "missing"
-        elif there is None:
-            what = "not theirs"
-        else:
-            what = "another number" if here._replace(seq=there.seq) == there else "another revision"
-        found.append(
+        differences = altered + listed
+        if differences:
+            await verification.request_repair(node, feed, [(x.type, x.key) for x in altered])
+        wrong = bool(differences) or feed.live != checkpoint.count
+        return Comparison(
+            feed=str(name),
+            records=feed.live,
+            result="different" if wrong else "equal",
+            detail=f"{len(differences)} records differ" if differences else "",
+            signed_at=checkpoint.iat,
+            differences=tuple(differences[:MAX_NAMED_RECORDS]),
+        )
+    raise Unreachable(reason)
+
+
+async def _differences(
+    node: Node, feed: FeedState, source: PeerSource, digests: bytes, retained_from: int
+) -> list[Difference] | None:
+    """The records that differ from what the origin lists; None when it moves meanwhile."""
+    ours = await verification.compute_digests(node, feed)
+    differences: list[Difference] = []
+    for bucket in unequal(ours, digests):
+        listed = await source.leaves(feed.name, bucket)
+        if bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
+            return None
+        stored = await verification.stored_leaves(node, feed, bucket, retained_from)
+        differences += _compare_leaves(stored, {(x.type, x.key): x for x in map(read_leaf, listed.leaves)})
+    return differences
+
+
+def _compare_leaves(stored: dict[RecordName, Leaf], signed: dict[RecordName, Leaf]) -> list[Difference]:
+    differences = []
+    for name in sorted(stored.keys() | signed.keys()):
+        ours, theirs = stored.get(name), signed.get(name)
+        if ours == theirs:
+            continue
+        differences.append(
             Difference(
                 type=name[0],
                 key=name[1],
-                what=what,
-                here=str(here) if here else None,
-                there=str(there) if there else None,
+                what=_kind(ours, theirs),
+                here=str(ours) if ours else None,
+                there=str(theirs) if theirs else None,
             )
         )
-    return found
+    return differences
+
+
+def _kind(ours: Leaf | None, theirs: Leaf | None) -> DifferenceKind:
+    if ours is None:
+        return "missing"
+    if theirs is None:
+        return "not theirs"
+    return "another number" if ours._replace(seq=theirs.seq) == theirs else "another revision"

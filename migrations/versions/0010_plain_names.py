@@ -1,7 +1,8 @@
 """Deadlines, rejected entries and affected deployments under their present names.
 
-Scopes of clients, events of subscriptions and of alerts, and the table of reporting deadlines are renamed.
-The audit trail stays as it was written: its entries are hashed.
+Scopes of clients, events of subscriptions and of alerts, the tables of reporting deadlines and of rejected
+entries, and the columns of a copy whose removals are paused are renamed. The audit trail stays as it was
+written: its entries are hashed.
 
 Revision ID: 0010
 Revises: 0009
@@ -25,6 +26,12 @@ def upgrade() -> None:
     op.rename_table("clocks", "deadlines")
     op.alter_column("deadlines", "clock", new_column_name="deadline")
     op.execute("ALTER INDEX pk_clocks RENAME TO pk_deadlines")
+    op.rename_table("set_aside", "rejected_entries")
+    op.alter_column("rejected_entries", "told", new_column_name="reported")
+    op.execute("ALTER INDEX pk_set_aside RENAME TO pk_rejected_entries")
+    op.execute("ALTER TABLE rejected_entries RENAME CONSTRAINT fk_set_aside_feed TO fk_rejected_entries_feed")
+    op.alter_column("copies", "braked", new_column_name="paused")
+    op.alter_column("copies", "braked_at", new_column_name="paused_at")
     for old, new in SCOPES.items():
         _run(
             "UPDATE clients SET scopes = array_replace(scopes, :old, :new) WHERE :old = ANY(scopes)", old, new

@@ -10,13 +10,13 @@ from typing import Any
 
 import asyncpg
 import httpx2
-from litestar.handlers import HTTPRouteHandler
 
-from federation.api.guard import right_of
+from federation.api.operations import Operation, table
 from federation.domain.alert import Letter
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Head
 from federation.domain.peer import IntroducedPeer, Peer
+from federation.domain.registry import TYPES
 from federation.node.node import Node
 from federation.server.app import api
 from tests.nodes import NO_TLS, a_client, a_node, served
@@ -92,7 +92,8 @@ async def left_behind(node: Node) -> tuple[Any, ...]:
         connection = tx.records._session.connection
         rows = await connection.fetch(
             "SELECT count(*), coalesce(sum(revision), 0) FROM records"
-            " UNION ALL SELECT count(*), 0 FROM withdrawals UNION ALL SELECT count(*), 0 FROM set_aside"
+            " UNION ALL SELECT count(*), 0 FROM withdrawals"
+            " UNION ALL SELECT count(*), 0 FROM rejected_entries"
         )
     return (
         state.arrival,
@@ -153,17 +154,19 @@ class NextDoor:
         return ()
 
 
-class Operation:
-    """One operation of the API, as the application's own routes have it."""
+class Case:
+    """One operation of the API, with a path that can be asked for."""
 
-    def __init__(self, method: str, path: str, handler: HTTPRouteHandler) -> None:
-        self.method = method
-        self.template = path
-        self.handler = handler
-        self.act: str = handler.opt["act"]
-        self.kind = handler.opt.get("kind")
-        self.reads: tuple[str, ...] = handler.opt.get("reads", ())
-        self.right = right_of(handler)
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.method: str = operation.method
+        self.template = operation.path
+        self.act = operation.act
+        self.reads = operation.media_types
+        self.right = operation.right
+        plural = operation.path.split("/")[2] if operation.path.startswith("/v1/") else ""
+        self.kind = next((kind for kind in TYPES.values() if kind.plural == plural), None)
+        """The type whose records the operation is on, if it is on records."""
 
     @property
     def path(self) -> str:
@@ -184,18 +187,9 @@ class Operation:
         return f"{self.method} {self.template}"
 
 
-def operations() -> list[Operation]:
-    """Every operation there is, in one order; a new route is among them by itself."""
-    return sorted(
-        (
-            Operation(method, route.path, handler)
-            for route in api().routes
-            for handler in getattr(route, "route_handlers", ())
-            if isinstance(handler, HTTPRouteHandler) and "act" in handler.opt
-            for method in handler.http_methods - {"OPTIONS", "HEAD"}
-        ),
-        key=lambda operation: (operation.template, operation.method),
-    )
+def operations() -> list[Case]:
+    """Every operation there is, in one order; a new one is among them by itself."""
+    return [Case(operation) for operation in table(api()) if operation.method != "OPTIONS"]
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation.api import feeds
+from federation.api import change_log
 from federation.domain.feed import mint_epoch
 from federation.node.node import Node
 from tests.api.http_client import fine, lines, on_the_wire, refused
@@ -99,7 +99,7 @@ async def test_events_come_as_they_happen_and_go_on_after_the_last_one_seen(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not when the stream looks up from its silence: that is after an hour, here."""
-    monkeypatch.setattr(feeds, "HEARTBEAT", 3_600.0)
+    monkeypatch.setattr(change_log, "HEARTBEAT_SECONDS", 3_600.0)
     async with on_the_wire(dsn) as (node, client), asyncio.timeout(MAX_WAIT_SECONDS):
         await a_story(node)
         async with client.stream("GET", "/v1/changes", headers=SSE) as answer:

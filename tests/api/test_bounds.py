@@ -11,15 +11,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from litestar import Litestar
+from litestar.datastructures import Headers
 
 from federation.api import caller as callers
 from federation.api import guard, oauth
 from federation.api.caller import Presented, Tokens
+from federation.api.operations import ANYONE, Body, Operation, table
 from federation.domain.errors import Invalid, TooLarge, TooSlow, Unauthenticated, UnsupportedMediaType
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node import audit
+from federation.node import tokens as node_tokens
 from federation.node.node import Node
 from tests.api.http_client import FORM, JSON, fine
 from tests.attack.forged_tokens import Key, Party, part
@@ -71,14 +75,14 @@ def assertion(claims: Any, length: int | None = None) -> str:
     ids=lambda value: repr(value)[:40],
 )  # fmt: skip
 def test_an_assertion_names_its_issuer_if_that_can_be_one(text: str, issuer: str | None) -> None:
-    assert oauth.claimed_issuer(text) == issuer
+    assert node_tokens.claimed_issuer(text) == issuer
 
 
 @pytest.mark.parametrize("padding", range(4))
 def test_an_issuer_is_read_whatever_the_length_of_the_claims(padding: int) -> None:
     claims = part({"iss": "megalis", "x": "x" * padding})
     for signature in ("s", "ss", "sss", "ssss"):
-        assert oauth.claimed_issuer(f"h.{claims}.{signature}") == "megalis"
+        assert node_tokens.claimed_issuer(f"h.{claims}.{signature}") == "megalis"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_an_issuer_is_read_whatever_the_length_of_the_claims(padding: int) -> No
     ],
 )  # fmt: skip
 def test_a_moment_is_a_number_that_can_be_reckoned_with(value: Any, good: bool) -> None:
-    assert oauth._is_time(value) is good
+    assert node_tokens.is_time(value) is good
 
 
 async def token_of(client: httpx2.AsyncClient, pair: str, **form: str) -> int:
@@ -142,7 +146,7 @@ async def test_credentials_are_a_pair_in_base64_behind_the_word_basic(
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ``NOW``, and stays so."""
-    monkeypatch.setattr("federation.api.oauth.time.time", lambda: float(NOW))
+    monkeypatch.setattr("federation.node.tokens.time.time", lambda: float(NOW))
 
 
 ASSERTED: list[tuple[dict[str, Any], bool]] = [
@@ -294,7 +298,7 @@ async def test_a_check_is_remembered_for_a_minute_and_no_longer_than_the_token_h
 
 
 async def test_what_is_remembered_has_a_bound(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (callers.MAX_REMEMBERED, callers.LIFETIME, callers.REMEMBERED) == (10_000, 300, 60)
+    assert (callers.MAX_REMEMBERED, callers.LIFETIME, callers.REMEMBERED_SECONDS) == (10_000, 300, 60)
     monkeypatch.setattr(callers, "MAX_REMEMBERED", 3)
     await a_client(arnia)
     tokens = Tokens(arnia)
@@ -370,14 +374,16 @@ async def test_the_scheme_and_the_key_are_those_of_the_token(arnia: Node) -> Non
 # What is read of a request
 
 
-def connection(handler: dict[str, Any], headers: dict[str, str], query: bytes = b"") -> tuple[Any, Any, Any]:
-    from litestar.datastructures import Headers
+NOTHING_READ = Operation(act="one", id="", method="POST", path="/one", right=ANYONE, tag="node")
+JSON_READ = msgspec.structs.replace(NOTHING_READ, bodies=(Body("application/json", {"type": "object"}),))
 
-    return {"query_string": query}, Headers(headers), SimpleNamespace(opt=handler)
+
+def connection(operation: Operation, headers: dict[str, str], query: bytes = b"") -> tuple[Any, Any, Any]:
+    return operation, {"query_string": query}, Headers(headers)
 
 
 def test_headers_say_what_may_be_read() -> None:
-    reads = {"reads": ("application/json",), "limit": 10}
+    reads = msgspec.structs.replace(JSON_READ, max_bytes=10)
     good = {"content-type": "application/json", "content-length": "10"}
     guard.check_size(*connection(reads, good, b"x" * 8_192))
     with pytest.raises(TooLarge, match="query string is longer than 8192"):
@@ -385,33 +391,28 @@ def test_headers_say_what_may_be_read() -> None:
     for length in ("11", "-1", "x", "1e1", "", "9" * 20, " 1", "\u0661"):
         with pytest.raises(TooLarge, match="longer than 10 bytes"):
             guard.check_size(*connection(reads, {**good, "content-length": length}))
-    guard.check_size(*connection({**reads, "limit": int("9" * 19)}, {**good, "content-length": "9" * 19}))
+    boundless = msgspec.structs.replace(JSON_READ, max_bytes=int("9" * 19))
+    guard.check_size(*connection(boundless, {**good, "content-length": "9" * 19}))
     guard.check_size(*connection(reads, {"content-type": "application/json"}))
-    for none in ({}, {"reads": ()}):
-        for nothing in ({}, {"content-length": "0"}, {"content-length": "000"}, {"content-length": ""}):
-            guard.check_size(*connection(none, nothing))
-        for body in ({"content-length": "1"}, {"content-length": "x"}, {"transfer-encoding": "chunked"}):
-            with pytest.raises(Invalid, match="no body is read here"):
-                guard.check_size(*connection(none, body))
+    for nothing in ({}, {"content-length": "0"}, {"content-length": "000"}, {"content-length": ""}):
+        guard.check_size(*connection(NOTHING_READ, nothing))
+    for body in ({"content-length": "1"}, {"content-length": "x"}, {"transfer-encoding": "chunked"}):
+        with pytest.raises(Invalid, match="no body is read here"):
+            guard.check_size(*connection(NOTHING_READ, body))
     at_most = {"content-type": "application/json", "content-length": "1048576"}
-    guard.check_size(*connection({"reads": ("application/json",)}, at_most))
+    guard.check_size(*connection(JSON_READ, at_most))
     with pytest.raises(TooLarge, match="1048576"):
-        guard.check_size(
-            *connection({"reads": ("application/json",)}, {**at_most, "content-length": "1048577"})
-        )
+        guard.check_size(*connection(JSON_READ, {**at_most, "content-length": "1048577"}))
 
 
 def test_a_request_has_one_authorization() -> None:
-    from litestar.datastructures import Headers
-
     for times in range(4):
         headers = Headers([(b"authorization", b"Bearer %d" % n) for n in range(times)])
-        handler: Any = SimpleNamespace(opt={})
         if times < 2:
-            guard.check_size({"query_string": b""}, headers, handler)
+            guard.check_size(NOTHING_READ, {"query_string": b""}, headers)
         else:
             with pytest.raises(Invalid, match="more than one Authorization"):
-                guard.check_size({"query_string": b""}, headers, handler)
+                guard.check_size(NOTHING_READ, {"query_string": b""}, headers)
 
 
 def test_a_body_is_of_a_form_that_is_read() -> None:
@@ -466,12 +467,12 @@ async def test_a_body_that_stops_is_given_up_and_says_why(monkeypatch: pytest.Mo
         yield b"x"
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(guard, "SILENCE", 0.05)
+    monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 0.05)
     with pytest.raises(TooSlow, match="nothing more of the body came for"):
         await guard.body_of(SimpleNamespace(stream=stuck, headers={}))  # type: ignore[arg-type]
     with pytest.raises(TooSlow, match="nothing more of the body came for"):
         [piece async for piece in guard.pieces(SimpleNamespace(stream=stuck, headers={}))]  # type: ignore[arg-type]
-    monkeypatch.setattr(guard, "WHOLE_BODY", 0.02)
+    monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.02)
     with pytest.raises(TooSlow, match="did not come within"):
         await guard.body_of(SimpleNamespace(stream=stuck, headers={}))  # type: ignore[arg-type]
 
@@ -484,23 +485,19 @@ async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
             yield b"x"
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(guard, "WHOLE_BODY", 0.1)
+    monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.1)
     async with asyncio.timeout(MAX_WAIT_SECONDS):
         with pytest.raises(TooSlow, match="did not come within"):
             await guard.body_of(SimpleNamespace(stream=dripping, headers={}))  # type: ignore[arg-type]
 
 
 async def test_the_bounds_are_those_that_are_published(app: Litestar) -> None:
-    assert (guard.SILENCE, guard.WHOLE_BODY, guard.MAX_QUERY) == (10, 30, 8_192)
-    assert len(oauth._NOBODY) == hashlib.sha256().digest_size
-    assert (oauth.MAX_FORM, oauth.LONGEST_ASSERTION, callers.MAX_TOKEN) == (16_384, 300, 8_192)
-    limits = {route.path: handler.opt.get("limit") for route in app.routes for handler in _handlers(route)}
+    assert (guard.MAX_SILENT_SECONDS, guard.MAX_BODY_SECONDS, guard.MAX_QUERY_BYTES) == (10, 30, 8_192)
+    assert len(node_tokens._NO_SECRET) == hashlib.sha256().digest_size
+    assert (oauth.MAX_FORM, node_tokens.MAX_ASSERTION_SECONDS, callers.MAX_TOKEN) == (16_384, 300, 8_192)
+    limits = {operation.path: operation.max_bytes for operation in table(app) if operation.bodies}
     assert {limits[f"/oauth2/{verb}"] for verb in ("token", "revoke", "introspect")} == {16_384}
     assert limits["/v1/join"] == 65_536
-
-
-def _handlers(route: Any) -> list[Any]:
-    return [handler for handler in getattr(route, "route_handlers", ()) if "act" in handler.opt]
 
 
 # What a token is worth

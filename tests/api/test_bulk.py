@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from federation.api import records
+from federation.api import uploads
 from federation.node.node import Node
 from tests.api.http_client import NDJSON, fine, left_behind, lines, ndjson, on_the_wire, refused, upload
 from tests.domain.builders import a_solution
@@ -85,10 +85,10 @@ async def test_a_key_is_in_an_upload_once(own: httpx2.AsyncClient, monkeypatch: 
 
 async def test_a_key_is_in_an_upload_once_however_far_apart(own: httpx2.AsyncClient, arnia: Node) -> None:
     """Else an upload that is repeated would revise the record twice each time."""
-    others = [a_line(f"s{n}") for n in range(records.BATCH)]
+    others = [a_line(f"s{n}") for n in range(uploads.BATCH_LINES)]
     body = ndjson(a_line("a", name="first"), *others, a_line("a", name="second"))
     told, _ = await upload(own, body)
-    assert [(line["line"], line["key"]) for line in told] == [(records.BATCH + 2, "a")]
+    assert [(line["line"], line["key"]) for line in told] == [(uploads.BATCH_LINES + 2, "a")]
     before = await left_behind(arnia)
     await upload(own, body)
     assert await left_behind(arnia) == before
@@ -128,7 +128,7 @@ async def in_parts(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_a_line_that_is_too_long_is_refused_and_the_good_ones_kept(own: httpx2.AsyncClient) -> None:
-    long = ndjson(a_line("long", name="x" * records.BULK_LINE))
+    long = ndjson(a_line("long", name="x" * uploads.MAX_LINE_BYTES))
     body = ndjson(a_line("a")) + long + ndjson(a_line("z"))
     (told,), summary = await upload(own, body)
     assert (told["line"], told["status"]) == (2, 413)
@@ -147,7 +147,7 @@ async def test_what_came_before_a_line_without_an_end_is_kept(own: httpx2.AsyncC
 async def test_what_came_before_the_last_line_allowed_is_kept(
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "BULK_LINES", 10)
+    monkeypatch.setattr(uploads, "MAX_LINES", 10)
     told, summary = await upload(own, ndjson(*(a_line(f"s{n}") for n in range(10))))
     assert (told, summary["created"]) == ([], 10)
     told, summary = await upload(own, ndjson(*(a_line(f"t{n}") for n in range(12))))
@@ -157,17 +157,17 @@ async def test_what_came_before_the_last_line_allowed_is_kept(
 
 
 def test_an_upload_has_at_most_a_hundred_thousand_lines() -> None:
-    assert records.BULK_LINES == 100_000
+    assert uploads.MAX_LINES == 100_000
 
 
 async def test_an_upload_is_not_read_beyond_its_bytes(
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = await own.post(
-        "/v1/solutions/bulk", headers={**NDJSON, "content-length": str(records.BULK_BYTES + 1)}
+        "/v1/solutions/bulk", headers={**NDJSON, "content-length": str(uploads.MAX_UPLOAD_BYTES + 1)}
     )
     refused(answer, 413, "too-large")
-    monkeypatch.setattr(records, "BULK_BYTES", 2_000)
+    monkeypatch.setattr(uploads, "MAX_UPLOAD_BYTES", 2_000)
     parts = [ndjson(a_line(f"s{n}")) for n in range(20)]
     told, summary = await upload(own, in_parts(*parts))
     assert told[-1]["status"] == 413

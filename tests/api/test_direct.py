@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
-from litestar import Litestar
+from litestar import Litestar, Request
+from litestar.response.base import ASGIResponse
 
+from federation.api import handlers, records
 from federation.api.direct import Direct
+from federation.api.handlers import with_options
 from federation.api.limits import Limits
+from federation.api.operations import Operation, operation_of, table
 from federation.domain.content.solution import Solution
+from federation.domain.errors import CommandFailed
+from federation.domain.registry import TYPES
 from federation.domain.visibility import itself
-from federation.node import records
+from federation.node import records as node_records
 from federation.node.node import Node
+from federation.server.app import api
 from federation.server.observed import ObservedApplication
 from federation.telemetry import Metrics
 from tests.domain.builders import a_body, a_deployment, a_solution
@@ -103,6 +110,57 @@ async def test_what_is_said_to_go_past_the_framework_does(
     assert asked == [f"HEAD {several}", f"GET {several}/"]
 
 
+DIRECT = [operation for operation in table(api()) if operation.direct]
+
+
+def test_the_direct_path_is_fed_from_the_table() -> None:
+    assert {operation.act for operation in DIRECT} == {"list", "get", "publish"}
+    handlers = Direct(api())._handlers.values()
+    assert len(handlers) == len(DIRECT) == 3 * len(TYPES)
+    assert {id(operation_of(handler)) for handler, _ in handlers} == {id(operation) for operation in DIRECT}
+
+
+async def test_a_step_around_all_operations_is_not_missed_on_the_direct_path(
+    both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A marker around the sequence is on every answer, refusals too, whichever way a request goes."""
+    respond = handlers.respond
+
+    async def marked(operation: Operation, function: Any, request: Request[Any, Any, Any]) -> ASGIResponse:
+        response = await respond(operation, function, request)
+
+        async def send_marked(scope: Any, receive: Any, send: Any) -> None:
+            async def with_marker(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message["headers"], (b"x-marker", b"around")]}
+                await send(message)
+
+            await response(scope, receive, with_marker)
+
+        return cast("ASGIResponse", send_marked)
+
+    monkeypatch.setattr(handlers, "respond", marked)
+    for client in both:
+        for path in ("/v1/solutions", "/v1/solutions/arnia/none", "/v1/peers", "/health/live"):
+            assert (await client.get(path)).headers.get_list("x-marker") == ["around"], path
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        {"guards": [lambda *_: None]},
+        {"middleware": [lambda app: app]},
+        {"before_request": lambda _: None},
+        {"after_request": lambda response: response},
+    ],
+    ids=lambda hooks: next(iter(hooks)),
+)
+def test_an_application_with_hooks_of_the_framework_is_refused(hooks: dict[str, Any]) -> None:
+    Direct(Litestar(with_options(records.HANDLERS), openapi_config=None))
+    with pytest.raises(CommandFailed, match=f"would miss .*{next(iter(hooks))}"):
+        Direct(Litestar(with_options(records.HANDLERS), openapi_config=None, **hooks))
+
+
 @pytest.mark.parametrize(("method", "path", "headers", "status"), REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("own", [True, False], ids=["own", "anonymous"])
 async def test_the_direct_way_answers_as_the_framework_does(
@@ -117,7 +175,7 @@ async def test_the_direct_way_answers_as_the_framework_does(
 ) -> None:
     await publish(arnia, "solution", "glpi", a_solution())
     await publish(arnia, "solution", "gone", a_solution())
-    await records.retract(arnia, Solution, "arnia", "gone", by=itself("arnia"))
+    await node_records.retract(arnia, Solution, "arnia", "gone", by=itself("arnia"))
     direct, framework = [
         await client.request(method, path, headers={**(token if own else {}), **headers}) for client in both
     ]
@@ -164,7 +222,7 @@ async def test_the_direct_way_writes_as_the_framework_does(
     status: int,
 ) -> None:
     await publish(arnia, "solution", "glpi", a_solution())
-    held = await records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
+    held = await node_records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia"))
     direct, framework = [
         await client.put(f"/v1/solutions/{path}", headers={**(token if own else {}), **headers}, content=body)
         for client in both
@@ -174,7 +232,7 @@ async def test_the_direct_way_writes_as_the_framework_does(
         assert direct.status_code == status
     else:
         assert direct.status_code in (401, 413, 415)
-    assert await records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia")) == held
+    assert await node_records.find(arnia, Solution, "arnia", "glpi", by=itself("arnia")) == held
 
 
 async def test_both_ways_keep_a_record_and_its_revision(
@@ -256,7 +314,7 @@ async def test_a_bug_is_told_without_internals(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("what nobody should read")
 
-    monkeypatch.setattr(records, "find", broken)
+    monkeypatch.setattr(node_records, "find", broken)
     direct, framework = [await client.get("/v1/solutions/arnia/glpi") for client in both]
     assert direct.status_code == 500
     assert b"nobody" not in direct.content

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from federation.api import feeds as api_feeds
+from federation.api import requests
 from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName, mint_epoch
 from federation.domain.visibility import itself
@@ -41,7 +42,7 @@ async def epoch(client: httpx2.AsyncClient) -> str:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that lets callers wait for an hour."""
-    monkeypatch.setattr(api_feeds, "LONGEST_WAIT", HOUR)
+    monkeypatch.setattr(requests, "LONGEST_WAIT", HOUR)
 
 
 # Heads
@@ -228,7 +229,7 @@ async def test_who_does_not_wait_is_told_the_heads_alone(peer: httpx2.AsyncClien
 async def test_more_than_a_page_of_news_is_left_to_be_asked_for(
     peer: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_feeds, "NEWS", 2)
+    monkeypatch.setattr(api_feeds, "MAX_INLINE_ENTRIES", 2)
 
     async def upload(keys: str) -> None:
         body = b"".join(json.dumps({"key": key, "content": a_solution()}).encode() + b"\n" for key in keys)
@@ -243,7 +244,7 @@ async def test_news_of_many_bytes_are_left_to_be_asked_for(
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(await told_while_waiting(arnia, peer, publish(arnia, "solution", "one", a_solution()))) == 3
-    monkeypatch.setattr(api_feeds, "NEWS_BYTES", 100)
+    monkeypatch.setattr(api_feeds, "MAX_INLINE_BYTES", 100)
     assert len(await told_while_waiting(arnia, peer, publish(arnia, "solution", "two", a_solution()))) == 1
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import httpx2
 import pytest
-from litestar import Litestar, get
+from litestar import Litestar, Request
+from litestar.response.base import ASGIResponse
 
+from federation.api.handlers import handles
 from federation.api.limits import Limits
+from federation.api.operations import ANYONE, Operation
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, ObservedApplication
@@ -86,8 +90,8 @@ KINDS: dict[str, tuple[int, Asked]] = {
 }  # fmt: skip
 
 
-@get("/boom", opt={"act": "live"})
-async def boom() -> None:
+@handles(Operation(act="boom", id="", method="GET", path="/boom", right=ANYONE, tag="node"))
+async def boom(request: Request[Any, Any, Any]) -> ASGIResponse:
     raise RuntimeError("a bug")
 
 

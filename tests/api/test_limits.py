@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
-from litestar import Litestar, Request, get, post
+from litestar import Litestar, Request, post
 from litestar.params import JSONBody, RawBody
+from litestar.response.base import ASGIResponse
 
 import federation.api
+import federation.node
 from federation.api import limits as limits_module
 from federation.api import openapi
-from federation.api.guard import RIGHTS, check_rights
+from federation.api.handlers import handles, with_options
 from federation.api.limits import (
     FAILURES,
     MAX_HOPS,
@@ -36,7 +39,8 @@ from federation.api.limits import (
     address_of,
     claimed_client,
 )
-from federation.api.responses import JSON, MERGE_PATCH, PROBLEM
+from federation.api.operations import ANYONE, Body, Operation, Right, check, table
+from federation.api.responses import JSON, MERGE_PATCH, PROBLEM, answer
 from federation.domain.canonical import MAX_DEPTH
 from federation.domain.errors import CommandFailed, TooManyRequests
 from federation.domain.visibility import Caller, anonymous
@@ -45,7 +49,7 @@ from federation.server.app import api
 from federation.server.observed import ObservedApplication
 from federation.settings import read
 from federation.telemetry import Metrics
-from tests.api.http_client import Operation, on_the_wire, operations, refused
+from tests.api.http_client import Case, on_the_wire, operations, refused
 from tests.attack.forged_tokens import Party
 from tests.domain.builders import a_solution, nested
 from tests.nodes import a_client, publish
@@ -133,7 +137,7 @@ def test_a_debt_is_paid_before_there_is_one_again_and_has_a_bound() -> None:
 
 
 def test_those_who_asked_longest_ago_are_forgotten_first(clock: Clock) -> None:
-    buckets = TokenBuckets(Rate(1, 1), clock, most=3)
+    buckets = TokenBuckets(Rate(1, 1), clock, size=3)
     for who in ("a", "b", "c"):
         buckets.take(who)
     with pytest.raises(TooManyRequests):
@@ -276,7 +280,7 @@ def test_what_is_too_long_for_an_address_is_not_remembered() -> None:
     proxies = Proxies((ip_network("10.0.0.1"),))
     for length in range(1, 200):
         came(("10.0.0.1", 1), "1" * length, proxies=proxies)
-    assert proxies.place.cache_info().currsize < 50
+    assert proxies.locate.cache_info().currsize < 50
 
 
 def test_nobody_but_a_proxy_is_believed() -> None:
@@ -378,7 +382,7 @@ async def test_a_request_that_waits_for_news_counts_once(
     waiting = asyncio.ensure_future(own.get("/v1/feeds", headers={"if-none-match": tag, "prefer": "wait=30"}))
 
     async def counted() -> bool:
-        return limits._clients._bucket("client-own")._left < 1
+        return limits._clients._bucket("client-own")._tokens < 1
 
     await until(counted)
     await publish(arnia, "solution", "one", a_solution())
@@ -388,7 +392,7 @@ async def test_a_request_that_waits_for_news_counts_once(
 
 @pytest.mark.parametrize("operation", operations(), ids=repr)
 async def test_every_operation_is_limited_but_health(
-    limited: Litestar, clock: Clock, operation: Operation, monkeypatch: pytest.MonkeyPatch
+    limited: Litestar, clock: Clock, operation: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything of the request is looked at: no body, no right, and still it counts."""
     monkeypatch.setattr(limits_module, "TOKENS", Rate(1, 2))
@@ -410,22 +414,16 @@ async def test_the_frameworks_own_answers_are_limited(limited: Litestar) -> None
 
 
 def test_every_operation_that_is_limited_says_so() -> None:
-    named = {
-        name.format(Type=t, Types=ts): act
-        for act, name in openapi.NAMES.items()
-        for t, ts in (("Solution", "Solutions"), ("Incident", "Incidents"))
-    }
+    counted = {operation.id: operation.right.counted for operation in table(api())}
     seen = 0
     for methods in openapi.document(api(), "https://node.example.org")["paths"].values():
         for operation in methods.values():
-            if act := named.get(operation["operationId"]):
-                seen += 1
-                told = operation["responses"].get("429")
-                assert (told is not None) == (RIGHTS[act].counted != "not"), operation["operationId"]
-                if told is not None:
-                    assert PROBLEM in told["content"]
-                    assert "Retry-After" in told["headers"]
-    assert seen > 20
+            seen += 1
+            limited = operation["responses"].get("429")
+            assert (limited is not None) == (counted[operation["operationId"]] != "not"), operation
+            assert limited is None or PROBLEM in limited["content"]
+            assert limited is None or "Retry-After" in limited["headers"]
+    assert seen > 60
 
 
 # Tokens
@@ -584,7 +582,7 @@ async def test_a_served_node_has_the_limits_of_its_settings(dsn: str) -> None:
 @pytest.mark.parametrize(
     "operation", [op for op in operations() if not op.reads], ids=repr
 )  # fmt: skip
-async def test_a_body_where_none_is_read_is_refused(own: httpx2.AsyncClient, operation: Operation) -> None:
+async def test_a_body_where_none_is_read_is_refused(own: httpx2.AsyncClient, operation: Case) -> None:
     for headers in ({"content-length": "1"}, {"content-length": "x"}, {"transfer-encoding": "chunked"}):
         answer = await own.request(operation.method, operation.path, content=b"x", headers=headers)
         refused(answer, 400, "invalid")
@@ -619,39 +617,54 @@ def test_every_operation_without_a_body_says_that_it_refuses_one() -> None:
         assert PROBLEM in operation["responses"]["400"]["content"], operation["operationId"]
 
 
-def test_an_operation_that_does_not_say_what_it_reads_is_refused_at_the_start() -> None:
-    @post("/one", opt={"act": "token"})
-    async def silent() -> None: ...
+async def nothing(request: Request[Any, Any, Any]) -> ASGIResponse:
+    return answer(b"", status=204)
 
-    @get("/one", opt={"act": "live", "reads": (JSON,)})
-    async def reading_get() -> None: ...
 
-    @post("/one", opt={"act": "token", "reads": (JSON,)})
+ONE = Operation(act="one", id="getOne", method="POST", path="/one", right=ANYONE, tag="node")
+
+
+def test_an_operation_that_contradicts_itself_is_refused_at_the_start() -> None:
+    read = (Body(JSON, {"type": "object"}),)
+
+    def changed(**changes: Any) -> Operation:
+        return msgspec.structs.replace(ONE, **changes)
+
+    for sound in (
+        ONE,
+        changed(bodies=read),
+        changed(method="GET"),
+        changed(right=Right("x.read", open=True)),
+    ):
+        check(Litestar(with_options([handles(sound)(nothing)]), openapi_config=None))
+    for wrong, why in (
+        ((changed(method="GET", bodies=read),), "have none"),
+        ((changed(right=Right(open=True)),), "names none"),
+        ((ONE, changed(path="/two")), "has the id getOne of /one"),
+    ):
+        with pytest.raises(CommandFailed, match=why):
+            check(Litestar(with_options(handles(one)(nothing) for one in wrong), openapi_config=None))
+
+
+def test_the_framework_decodes_no_body() -> None:
+    """A handler of its own, which could ask for a decoded body, is no operation."""
+
+    @post("/one")
     async def decoded(data: JSONBody[dict[str, str]]) -> None: ...
 
-    @post("/one", opt={"act": "token", "reads": (JSON,)})
+    @post("/one")
     async def whole(body: RawBody) -> None: ...
 
-    @post("/one", opt={"act": "token", "reads": (JSON,)})
-    async def right(request: Request[Any, Any, Any]) -> None: ...
-
-    @post("/one", opt={"act": "token", "reads": ()})
-    async def none() -> None: ...
-
-    for handler in (right, none):
-        check_rights(Litestar([handler], openapi_config=None))
-    for handler, why in (
-        (silent, "which bodies"), (reading_get, "have none"), (decoded, "body_of"), (whole, "body_of")
-    ):  # fmt: skip
-        with pytest.raises(CommandFailed, match=why):
-            check_rights(Litestar([handler], openapi_config=None))
+    for handler in (decoded, whole):
+        with pytest.raises(CommandFailed, match="/one has no operation"):
+            check(Litestar([handler], openapi_config=None))
 
 
 @pytest.mark.parametrize(
     "operation", [op for op in operations() if {JSON, MERGE_PATCH} & {*op.reads}], ids=repr
 )
 async def test_json_is_looked_at_for_its_depth_before_it_is_decoded(
-    own: httpx2.AsyncClient, operation: Operation
+    own: httpx2.AsyncClient, operation: Case
 ) -> None:
     async def told(body: bytes) -> str:
         headers = {"content-type": operation.reads[0]}
@@ -680,15 +693,16 @@ async def test_what_is_signed_is_not_decoded_without_a_bound(anyone: httpx2.Asyn
 
 DECODES = {"decode", "loads", "json", "form", "body", "msgpack"}
 BOUNDED = {
-    ("wellknown.py", "descriptor"),  # a document of ours, from the store
-    ("oauth.py", "claimed_issuer"),  # of a form of 16 KiB, and what is too deep is caught
+    ("status.py", "public_contacts"),  # a document of ours, from the store
+    ("tokens.py", "claimed_issuer"),  # of a form of 16 KiB, and what is too deep is caught
 }
 
 
 def test_nothing_at_the_edge_decodes_but_what_looks_at_the_depth() -> None:
     """A new place that decodes is either made to go by ``decode_json`` or ``read_draft``, or named above."""
     found = set()
-    for path in Path(federation.api.__file__).parent.glob("*.py"):
+    node = Path(federation.node.__file__).parent
+    for path in (*Path(federation.api.__file__).parent.glob("*.py"), node / "status.py", node / "tokens.py"):
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for call in ast.walk(function):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
-from litestar import Litestar, get
+from litestar import Litestar, Request
+from litestar.response.base import ASGIResponse
 
+from federation.api.handlers import handles
+from federation.api.operations import ANYONE, Operation
 from federation.api.problems import PROBLEMS
 from federation.api.responses import STATUS
 from federation.domain import errors
@@ -80,8 +84,8 @@ async def test_a_bug_is_told_without_internals(
         assert isinstance(transport, httpx2.ASGITransport)
         observed = transport.app
 
-        @get("/boom", opt={"act": "live"})
-        async def boom() -> None:
+        @handles(Operation(act="boom", id="", method="GET", path="/boom", right=ANYONE, tag="node"))
+        async def boom(request: Request[Any, Any, Any]) -> ASGIResponse:
             raise RuntimeError("secret inside /etc/passwd")
 
         observed._app.framework.register(boom)  # type: ignore[attr-defined]

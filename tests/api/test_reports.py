@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from federation.api import guard, records
+from federation.api import guard, uploads
 from federation.domain.draft import Draft
+from federation.domain.entry import Lines
 from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
-from federation.domain.feed import Lines
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node import records as node_records
@@ -74,7 +74,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, batch: int, error: Refused) -> None
 async def test_every_line_of_a_batch_that_failed_is_reported_and_there_is_no_summary(
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch, error: Refused, status: int
 ) -> None:
-    monkeypatch.setattr(records, "BATCH", 10)
+    monkeypatch.setattr(uploads, "BATCH_LINES", 10)
     failing(monkeypatch, 2, error)
     told = await report(own, ndjson(*many("s", 25)))
     assert [(line["line"], line["key"]) for line in told] == [(n, f"s{n - 1}") for n in range(11, 21)]
@@ -95,7 +95,7 @@ async def test_the_last_batch_that_failed_is_reported_too(
 async def test_what_fails_after_a_bound_was_reached_is_reported_and_there_is_no_summary(
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "BULK_LINES", 3)
+    monkeypatch.setattr(uploads, "MAX_LINES", 3)
     failing(monkeypatch, 1, Unavailable("the database went away"))
     told = await report(own, ndjson(*many("s", 5)))
     assert [(line["line"], line["status"]) for line in told] == [(1, 503), (2, 503), (3, 503)]
@@ -141,7 +141,7 @@ async def test_an_upload_that_falls_silent_keeps_what_came_and_says_that_it_was_
 ) -> None:
     body = ndjson(*many("s", 3)) + b'{"key":'
     async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
-        monkeypatch.setattr(guard, "SILENCE", 1.0)
+        monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 1.0)
         url = urlsplit(str(client.base_url))
         reader, writer = await asyncio.open_connection(url.hostname, url.port)
         writer.write(
@@ -167,8 +167,8 @@ async def test_an_upload_may_last_longer_than_other_bodies(dsn: str, monkeypatch
             await asyncio.sleep(0.1)
 
     async with on_the_wire(dsn) as (_, client):
-        monkeypatch.setattr(guard, "SILENCE", MAX_WAIT_SECONDS)
-        monkeypatch.setattr(guard, "WHOLE_BODY", 0.1)
+        monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", MAX_WAIT_SECONDS)
+        monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.1)
         _, summary = await upload(client, slowly())
     assert summary["created"] == 4
 

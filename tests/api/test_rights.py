@@ -12,18 +12,22 @@ from typing import Any
 
 import httpx2
 import pytest
-from litestar import Litestar, WebSocket, asgi, get, websocket
+from litestar import Litestar, Request, WebSocket, asgi, get, websocket
+from litestar.response.base import ASGIResponse
 
+from federation.api import change_log, oauth, records
 from federation.api.caller import LIFETIME, Holder, Tokens
 from federation.api.examples import DRAFTS, FEEDBACK, UPDATE
-from federation.api.guard import RIGHTS, check_rights
+from federation.api.handlers import handles, with_options
+from federation.api.operations import ANYONE, Operation, check, table
+from federation.api.responses import answer
 from federation.domain.errors import CommandFailed
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server.app import api
-from tests.api.http_client import Operation, fine, operations, put, refused
+from tests.api.http_client import Case, fine, operations, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce, publish
 from tests.waiting import within_a_second
@@ -54,7 +58,7 @@ OF_THEIR_OWN = {"token", "revoke", "introspect", "join"}
 """Operations that are not for tokens: they authenticate a client or an invitation themselves."""
 
 
-async def asked(client: httpx2.AsyncClient, operation: Operation, **headers: str) -> httpx2.Response:
+async def asked(client: httpx2.AsyncClient, operation: Case, **headers: str) -> httpx2.Response:
     body: bytes | None = None
     if operation.reads:
         example: dict[str, Any] = dict(DRAFTS[operation.kind.type]) if operation.kind else {}
@@ -85,7 +89,7 @@ async def token(client: httpx2.AsyncClient, credentials: tuple[str, str], *scope
 
 @pytest.mark.parametrize("operation", GUARDED, ids=repr)
 async def test_an_operation_asks_for_its_scope(
-    anyone: httpx2.AsyncClient, arnia: Node, operation: Operation
+    anyone: httpx2.AsyncClient, arnia: Node, operation: Case
 ) -> None:
     scope = operation.right.scope
     assert scope in SCOPES
@@ -114,16 +118,15 @@ async def test_an_operation_asks_for_its_scope(
 
 
 @pytest.mark.parametrize("operation", OPEN, ids=repr)
-async def test_what_is_open_asks_for_nothing(anyone: httpx2.AsyncClient, operation: Operation) -> None:
+async def test_what_is_open_asks_for_nothing(anyone: httpx2.AsyncClient, operation: Case) -> None:
     without = (await asked(anyone, operation)).status_code
     assert without not in (403, 500)
     assert (without == 401) == (operation.act == "join"), "an invitation is what joining asks for"
     assert (await asked(anyone, operation, authorization="Bearer nonsense")).status_code not in (403, 500)
 
 
-def test_every_right_is_used_and_every_operation_has_one() -> None:
-    # OPTIONS tells the methods of a path and is not an operation of its own.
-    assert {operation.act for operation in operations()} | {"options"} == set(RIGHTS)
+def test_every_scope_is_asked_for_by_an_operation() -> None:
+    assert {operation.right.scope for operation in table(api())} - {None} == set(SCOPES)
 
 
 def test_what_writes_is_never_open() -> None:
@@ -132,12 +135,17 @@ def test_what_writes_is_never_open() -> None:
             assert not operation.right.open, operation
 
 
-@pytest.mark.parametrize("act", ["get", "publish", "change_log", "token"])
-def test_the_application_does_not_start_with_a_route_that_is_not_in_the_table(
-    act: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("module", [records, change_log, oauth])
+def test_the_application_does_not_start_with_a_route_that_has_no_operation(
+    module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(RIGHTS, act)
-    with pytest.raises(CommandFailed, match="table of rights"):
+    api()
+
+    @get("/stray")
+    async def bare() -> None: ...
+
+    monkeypatch.setattr(module, "HANDLERS", (*module.HANDLERS, bare))
+    with pytest.raises(CommandFailed, match="/stray has no operation"):
         api()
 
 
@@ -151,13 +159,14 @@ def test_no_kind_of_route_goes_past_the_table() -> None:
     @websocket("/stray")
     async def socket(socket: WebSocket[Any, Any, Any]) -> None: ...
 
-    @get("/known", opt={"act": "live"})
-    async def known() -> None: ...
+    @handles(Operation(act="known", id="", method="GET", path="/known", right=ANYONE, tag="node"))
+    async def known(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return answer(b"")
 
-    check_rights(Litestar([known], openapi_config=None))
+    check(Litestar(with_options([known]), openapi_config=None))
     for handler in (stray, below, socket):
         with pytest.raises(CommandFailed, match="/stray"):
-            check_rights(Litestar([handler], openapi_config=None))
+            check(Litestar([handler], openapi_config=None))
 
 
 # What is seen

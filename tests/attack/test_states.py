@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from federation.domain.feed import FeedEntry, FeedName
+from federation.domain.entry import FeedEntry
+from federation.domain.feed import FeedName
 from federation.domain.peer import PeerState
 from federation.node import peers
 from tests.attack.forged_tokens import Party

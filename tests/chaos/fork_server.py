@@ -33,8 +33,8 @@ PR_SET_PDEATHSIG = 1
 async def serve(operator: str, dsn: str, port: int) -> None:
     """A node as ``federation serve`` runs it, but for how long it waits between attempts."""
     setattr(loop, "back_off", lambda *_, **__: timedelta(seconds=0.1))  # noqa: B010 - it is imported there
-    loop.LOOK = 0.1
-    peer_client.SLICE = 200  # many transactions to be killed in
+    loop.PEER_LIST_SECONDS = 0.1
+    peer_client.BATCH_ENTRIES = 200  # many transactions to be killed in
     settings = Settings(
         operator=operator,
         url=f"http://127.0.0.1:{port}",

@@ -16,7 +16,7 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation.api import caller, feeds, guard, oauth, openapi, records
+from federation.api import caller, change_log, guard, oauth, openapi, uploads
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
 from federation.cli import main
@@ -26,6 +26,7 @@ from federation.domain import (
     audit_chain,
     canonical,
     checkpoint,
+    copy,
     document,
     feed,
     peer,
@@ -39,7 +40,7 @@ from federation.domain.draft import Draft
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alert_delivery, alert_scan, alerts, keys, previews, receipts
+from federation.node import alert_delivery, alert_scan, alerts, keys, previews, receipts, tokens
 from federation.node import node as node_module
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
@@ -282,19 +283,19 @@ def limits() -> str:
     rows: tuple[tuple[str, str, str], ...] = (
         ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
         ("Body of a token request", size(oauth.MAX_FORM), "413"),
-        ("Query string", size(guard.MAX_QUERY), "413"),
+        ("Query string", size(guard.MAX_QUERY_BYTES), "413"),
         ("Objects and arrays inside one another", number(canonical.MAX_DEPTH), "400"),
         ("Integers", "±(2^53 − 1)", "400"),
         ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),
         ("Values of all filters together", number(query.MAX_FILTER_VALUES), "400"),
         ("Characters of `q`", number(query.MAX_WORDS_CHARACTERS), "400"),
         ("Exact totals", f"up to {number(query.MAX_TOTAL)}", "`total_is_exact` is false"),
-        ("Lines of an upload", number(records.BULK_LINES), "a line of the report"),
-        ("Bytes of an upload", size(records.BULK_BYTES), "413, or a line of the report"),
-        ("Bytes of a line of an upload", size(records.BULK_LINE), "a line of the report"),
+        ("Lines of an upload", number(uploads.MAX_LINES), "a line of the report"),
+        ("Bytes of an upload", size(uploads.MAX_UPLOAD_BYTES), "413, or a line of the report"),
+        ("Bytes of a line of an upload", size(uploads.MAX_LINE_BYTES), "a line of the report"),
         (
             "Records of an upload kept in one transaction",
-            f"{number(records.BATCH)} or {size(records.BATCH_BYTES)}",
+            f"{number(uploads.BATCH_LINES)} or {size(uploads.BATCH_BYTES)}",
             "–",
         ),
         ("Entries of a page of a feed or of changes", number(feed.PAGE_ENTRIES), "400"),
@@ -313,10 +314,10 @@ def limits() -> str:
             number(store_receipts.MAX_LISTED),
             "the newest",
         ),
-        ("Silence in a stream of events, before a comment line", seconds(feeds.HEARTBEAT), "–"),
+        ("Silence in a stream of events, before a comment line", seconds(change_log.HEARTBEAT_SECONDS), "–"),
         ("Life of an access token", seconds(caller.LIFETIME), "401"),
         ("Length of an access token", size(caller.MAX_TOKEN), "401"),
-        ("Life of a client assertion", seconds(oauth.LONGEST_ASSERTION), "401"),
+        ("Life of a client assertion", seconds(tokens.MAX_ASSERTION_SECONDS), "401"),
         ("Difference of clocks", seconds(keys.LEEWAY), "401"),
         ("Time to send the headers of a request", seconds(serve.HEADER_MILLISECONDS / 1000), "closed"),
         ("Requests of one client or peer", rate(known, "RATE"), "429"),
@@ -342,32 +343,39 @@ def patience() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Connecting to a peer", seconds(http.CONNECT)),
         ("Silence after which an answer is given up", seconds(http.SILENCE)),
-        ("Waiting for news at a peer, per request", seconds(peer_client.WAIT)),
-        ("Pause before a peer that does not wait is asked again", seconds(loop.PAUSE)),
-        ("Asking without waiting, in case a wake-up was lost", f"every {seconds(loop.SWEEP)}, ± a third"),
+        ("Waiting for news at a peer, per request", seconds(peer_client.HEADS_WAIT_SECONDS)),
+        ("Pause before a peer that does not wait is asked again", seconds(loop.EMPTY_ANSWER_SECONDS)),
+        (
+            "Asking without waiting, in case a wake-up was lost",
+            f"every {seconds(loop.SWEEP_SECONDS)}, ± a third",
+        ),
         (
             "Pause after a failure, doubled with jitter",
             f"{seconds(peer.FIRST_WAIT)} to {seconds(peer.MAX_WAIT_SECONDS)}",
         ),
-        ("One entry of a feed", size(peer_client.LINE_BYTES)),
+        ("One entry of a feed", size(peer_client.MAX_ENTRY_BYTES)),
         ("Any other answer of a peer", size(http.SMALL_BYTES)),
         (
             "Leaves of a bucket, and an answer with them",
-            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.LARGE)}",
+            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.MAX_LARGE_ANSWER_BYTES)}",
         ),
         ("Entries asked for by number at once", number(checkpoint.MAX_NUMBERS)),
         (
             "Entries stored in one transaction",
-            f"{number(peer_client.SLICE)} or {size(peer_client.SLICE_BYTES)}",
+            f"{number(peer_client.BATCH_ENTRIES)} or {size(peer_client.BATCH_BYTES)}",
         ),
-        ("Records dropped in one transaction of a repair", number(repair.SLICE)),
+        ("Records dropped in one transaction of a repair", number(repair.RECORDS_PER_DROP)),
         ("Entries of a feed that are listed as rejected", number(rejected.MAX_REJECTED)),
-        ("One pull or repair of a feed", seconds(loop.LONGEST_PULL)),
-        ("Proof of a feed that moves meanwhile", f"{repair.TRIES} times, {seconds(repair.PAUSE)} apart"),
-        ("A repair that changed nothing", f"again after {seconds(follow.AGAIN.total_seconds())}"),
+        ("One pull or repair of a feed", seconds(loop.MAX_PULL_SECONDS)),
+        (
+            "Proof of a feed that moves meanwhile",
+            f"{repair.MAX_ATTEMPTS} times, {seconds(repair.RETRY_SECONDS)} apart",
+        ),
+        ("A repair that changed nothing", f"again after {seconds(follow.REPAIR_AGAIN.total_seconds())}"),
         (
             "Failures in a row after which other members are asked",
-            f"{loop.RELAYED_AFTER}; then {loop.MAX_RELAYS} of them, every {seconds(loop.RELAYED_EVERY)}",
+            f"{loop.RELAY_AFTER_FAILURES}; then {loop.MAX_RELAYS} of them,"
+            f" every {seconds(loop.RELAY_SECONDS)}",
         ),
     )
     return table(("what", "limit"), iter(rows))
@@ -412,7 +420,7 @@ def alerting() -> str:
         ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
         ("An incident that is untouched for longer is no news", f"{alert_scan.MAX_INCIDENT_AGE.days} days"),
         (
-            "Open incidents that are looked at for what hits one's own",
+            "Open incidents that are read to find those that affect one's own",
             number(alert_scan.MAX_INCIDENT_PAGES * query.MAX_PAGE),
         ),
         (
@@ -454,8 +462,8 @@ def proofs() -> str:
         ("Looks for checkpoints that grow old", f"every {seconds(maintenance.RENEW_CHECK_SECONDS)}"),
         (
             "Removals that happen without being asked, in one round",
-            f"{number(checkpoint.MAX_REMOVED)} records,"
-            f" or {checkpoint.SHARE_REMOVED:.0%} of the feed if that is more",
+            f"{number(copy.MAX_REMOVED)} records,"
+            f" or {copy.MAX_REMOVED_SHARE:.0%} of the feed if that is more",
         ),
         (
             "Tombstones and withdrawals are kept",

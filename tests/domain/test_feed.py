@@ -8,19 +8,9 @@ import msgspec
 import pytest
 
 from federation.domain.canonical import canonical
+from federation.domain.entry import FeedEntry, RejectedEntry, VerifiedEntry, read_entry, unreadable, verify
 from federation.domain.errors import Invalid
-from federation.domain.feed import (
-    Cursor,
-    FeedEntry,
-    FeedName,
-    Head,
-    RejectedEntry,
-    VerifiedEntry,
-    mint_epoch,
-    read_entry,
-    unreadable,
-    verify,
-)
+from federation.domain.feed import Cursor, FeedName, Head, mint_epoch
 from federation.domain.record import tombstone
 from tests.domain.builders import (
     NOW,

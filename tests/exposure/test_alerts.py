@@ -15,6 +15,7 @@ from federation.domain.alert import (
     ATTEMPT_LEASE,
     ATTEMPT_TIMEOUT,
     MAX_DELIVERY_TIME,
+    AlertState,
     NewSubscription,
     next_wait,
     signature,
@@ -25,8 +26,8 @@ from federation.domain.visibility import itself
 from federation.node import alert_delivery, alert_scan, alerts, records
 from federation.node.node import Node
 from federation.server import maintenance
-from federation.store.alerts import MAX_DUE_PER_SUBSCRIPTION, AlertState
-from federation.sync.peer_client import Network
+from federation.store.alerts import MAX_DUE_PER_SUBSCRIPTION
+from federation.sync.network import Network
 from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
@@ -679,7 +680,7 @@ async def test_a_record_that_is_rejected_is_told_with_its_reason_and_nothing_of_
     await copy(arnia, "deployment", "megalis/a", running())
     async with arnia.store.write() as tx:
         await tx.records._session.connection.execute(
-            "INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)"
+            "INSERT INTO rejected_entries (feed, type, key, seq, revision, reason, detail)"
             " SELECT id, 'incident', 'x', 7, 1, 'bad-document', 'canari' FROM feeds WHERE origin = 'megalis'"
         )
     for _ in range(2):

@@ -55,7 +55,7 @@ async def test_the_table_tells_who_is_hit_and_who_has_answered(arnia: Node, here
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
     assert rows["arnia"][1:4] == ["-", "1", "1"]
     assert rows["megalis"][1:3] == ["fixed", "0"]
-    assert "arnia/one  10.0.17  affected: the version is in the range that is hit" in text
+    assert "arnia/one  10.0.17  affected: the version is in the affected range" in text
     assert "arnia/two  no version  unknown: the deployment names no version" in text
     assert "You have not answered: PUT /v1/statements/arnia/cve" in text
     assert "1 of 2 operators answered; 2 communes" in text
@@ -85,7 +85,7 @@ async def test_the_table_tells_what_is_perhaps_the_same_software(arnia: Node, he
 
 async def test_what_is_not_known_is_said(arnia: Node, here: None) -> None:
     assert await _said("CVE-2099-1") == (1, "no incident that you may see is known as CVE-2099-1")
-    assert (await _said())[1].startswith("no open incident hits a deployment of arnia")
+    assert (await _said())[1].startswith("no open incident affects a deployment of arnia")
 
 
 def test_the_command_explains_itself() -> None:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 
-from federation.domain.alert import Alert, Letter, NewSubscription, compose_letter
+from federation.domain.alert import Alert, AlertState, Letter, NewSubscription, compose_letter
 from federation.domain.errors import Invalid, NotFound, Unreachable
 from federation.node import alert_delivery, alert_scan, alerts
 from federation.node.node import Node
@@ -27,8 +27,7 @@ from federation.outbound import mail
 from federation.outbound.mail import Mailer
 from federation.settings import mail_server as named
 from federation.settings import read
-from federation.store.alerts import AlertState
-from federation.sync.peer_client import Network
+from federation.sync.network import Network
 from tests.domain.builders import a_group, an_incident
 from tests.exposure.deployments import a_vulnerability, cve, running
 from tests.exposure.mail_server import PASSWORD, USER, Postbox, mail_server

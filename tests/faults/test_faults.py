@@ -15,7 +15,7 @@ import pytest
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
 from federation.domain.visibility import itself
-from federation.node import copies, records
+from federation.node import copy_views, records
 from federation.node.node import Node
 from federation.sync import loop, repair
 from tests.conftest import Databases, emptied
@@ -81,7 +81,7 @@ class Three:
         return [
             (reader.operator, str(name), copy.state, copy.verified_seq, copy.pulled)
             for reader in self.nodes.values()
-            for name, copy in sorted((await copies.copies(reader)).items())
+            for name, copy in sorted((await copy_views.copies(reader)).items())
         ]
 
     async def settled(self) -> bool:
@@ -91,7 +91,7 @@ class Three:
             for reader in self.nodes.values():
                 if reader is origin:
                     continue
-                for name, copy in (await copies.copies(reader)).items():
+                for name, copy in (await copy_views.copies(reader)).items():
                     if name.origin == origin.operator and copy.state != "verified":
                         return False
                 if await rows_of(reader, origin.operator) != there:
@@ -103,7 +103,7 @@ class Three:
 async def three(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Three]:
     # (Waiting between attempts is tested elsewhere.)
     monkeypatch.setattr(loop, "back_off", lambda *_, **__: timedelta(seconds=0.05))
-    monkeypatch.setattr(repair, "PAUSE", 0.1)
+    monkeypatch.setattr(repair, "RETRY_SECONDS", 0.1)
     found = Three()
     async with AsyncExitStack() as stack:
         for n, operator in enumerate(OPERATORS):

@@ -15,9 +15,11 @@ import msgspec
 import pytest
 from joserfc import jws
 
-from federation.api import caller, guard, oauth
+from federation.api import caller, guard, handlers, oauth
+from federation.api.operations import ANYONE, Operation
 from federation.domain.errors import Unauthenticated
-from federation.node import invitations, keys, peers
+from federation.domain.visibility import Caller
+from federation.node import invitations, keys, tokens
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
@@ -75,14 +77,14 @@ def signatures_unchecked(patch: pytest.MonkeyPatch) -> None:
         assert isinstance(claims, dict)
         return claims
 
-    for module in (oauth, caller, peers):
+    for module in (tokens, caller, invitations):
         patch.setattr(module, "verify_jwt", verified)
 
 
 def types_unchecked(patch: pytest.MonkeyPatch) -> None:
     everything = frozenset({None, "jwt", "at+jwt", "client-authentication+jwt", "dpop+jwt", "x", ""})
     true = keys.verify_jwt
-    patch.setattr(oauth, "verify_jwt", lambda token, jwks, types: true(token, jwks, everything))
+    patch.setattr(tokens, "verify_jwt", lambda token, jwks, types: true(token, jwks, everything))
 
 
 def secrets_unchecked(patch: pytest.MonkeyPatch) -> None:
@@ -90,7 +92,7 @@ def secrets_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 
 def times_unchecked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(oauth, "LONGEST_ASSERTION", 10**12)
+    patch.setattr(tokens, "MAX_ASSERTION_SECONDS", 10**12)
 
 
 def proofs_unchecked(patch: pytest.MonkeyPatch) -> None:
@@ -125,8 +127,12 @@ def ids_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 
 def scopes_unchecked(patch: pytest.MonkeyPatch) -> None:
-    true = guard.right_of
-    patch.setattr(guard, "right_of", lambda handler: guard.Right(None, true(handler).open))
+    true = guard.admit
+
+    async def admit(operation: Operation, *request: Any) -> Caller:
+        return await true(msgspec.structs.replace(operation, right=ANYONE), *request)
+
+    patch.setattr(handlers, "admit", admit)
 
 
 def everything_used_before(patch: pytest.MonkeyPatch) -> None:
@@ -142,14 +148,14 @@ def it_falls_over(patch: pytest.MonkeyPatch) -> None:
     def broken(assertion: str) -> str:
         raise RecursionError(assertion)
 
-    patch.setattr(oauth, "claimed_issuer", broken)
+    patch.setattr(tokens, "claimed_issuer", broken)
 
 
 def it_repeats_what_it_was_told(patch: pytest.MonkeyPatch) -> None:
     def telling(token: str) -> str:
         raise oauth.OAuthError("invalid_client", f"no peer signed {token}", 401)
 
-    patch.setattr(oauth, "claimed_issuer", telling)
+    patch.setattr(tokens, "claimed_issuer", telling)
 
 
 def it_logs_what_it_was_told(patch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,14 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/attack",
         "tests/fuzz/test_oauth.py",
     ),
+    "federation/node/tokens.py": (
+        "tests/api/test_bounds.py",
+        "tests/api/test_tokens.py",
+        "tests/api/test_rights.py",
+        "tests/attack",
+        "tests/fuzz/test_oauth.py",
+        "tests/trust/test_under_traffic.py",
+    ),
     "federation/api/peers.py": (
         "tests/api/test_limits.py",
         "tests/api/test_peers.py",

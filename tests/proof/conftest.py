@@ -22,4 +22,4 @@ async def recia(databases: Databases) -> AsyncIterator[Node]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing moves of itself here: there is nothing to wait for before asking again."""
-    monkeypatch.setattr(repair, "PAUSE", 0.0)
+    monkeypatch.setattr(repair, "RETRY_SECONDS", 0.0)

@@ -7,24 +7,17 @@ from typing import Any
 
 import msgspec
 
-from federation.api.feeds import entry_line
+from federation.api.entries import entry_line
 from federation.domain.checkpoint import Leaves, SignedDigests
+from federation.domain.entry import EntryPage, FeedEntry, RejectedEntry, read_entry, unreadable
 from federation.domain.errors import Invalid
-from federation.domain.feed import (
-    Cursor,
-    EntryPage,
-    FeedEntry,
-    FeedName,
-    Head,
-    RejectedEntry,
-    read_entry,
-    unreadable,
-)
-from federation.node import checkpoints, copies, feeds, receipts
+from federation.domain.feed import Cursor, FeedName, Head
+from federation.node import checkpoints, copy_views, feeds, receipts
 from federation.node.node import Node
 from federation.node.receipts import Feedback, FeedbackEntry
 from federation.sync.apply import PullResult
-from federation.sync.follow import answer, follow, follow_relayed
+from federation.sync.follow import follow, follow_relay
+from federation.sync.reports import send_reports
 from tests.nodes import as_peer, introduce, peer_of
 
 
@@ -51,7 +44,7 @@ class Near:
             )
             after, more = page.cursor, page.more
 
-    async def proof(self, feed: FeedName) -> SignedDigests:
+    async def digests(self, feed: FeedName) -> SignedDigests:
         self.asked.append("proof")
         return await feeds.digests(self.node, feed, by=await as_peer(self.node, self.reader))
 
@@ -59,7 +52,9 @@ class Near:
         self.asked.append("leaves")
         return await feeds.leaves(self.node, feed, bucket, by=await as_peer(self.node, self.reader))
 
-    async def numbered(self, feed: FeedName, numbers: Sequence[int]) -> tuple[FeedEntry | RejectedEntry, ...]:
+    async def entries_at(
+        self, feed: FeedName, numbers: Sequence[int]
+    ) -> tuple[FeedEntry | RejectedEntry, ...]:
         self.asked.append("numbered")
         page = await feeds.entries_at(self.node, feed, numbers, by=await as_peer(self.node, self.reader))
         return tuple(self.entry(entry_line(row)) for row in page.rows)
@@ -108,8 +103,8 @@ async def round_of(reader: Node, origin: Node, source: Near | None = None) -> Pu
         total.entries += taken.entries
         total.repaired += taken.repaired
         total.purged += taken.purged
-        total.set_aside += taken.set_aside
-    await answer(reader, peer_of(origin), source)
+        total.rejected += taken.rejected
+    await send_reports(reader, peer_of(origin), source)
     return total
 
 
@@ -118,7 +113,7 @@ async def relayed_round(reader: Node, origin: Node, relay: Node, source: Near | 
     source = source or Near(relay, reader.operator)
     total = PullResult()
     for head in await source.heads(origin.operator):
-        taken = await follow_relayed(reader, peer_of(origin), peer_of(relay), head, source)
+        taken = await follow_relay(reader, peer_of(origin), peer_of(relay), head, source)
         total.repaired += taken.repaired
     return total
 
@@ -131,7 +126,7 @@ async def acquainted(*nodes: Node) -> None:
 
 
 async def state_of(reader: Node, origin: Node, audience: str = "public") -> str:
-    copy = (await copies.copies(reader)).get(FeedName(origin.operator, audience))
+    copy = (await copy_views.copies(reader)).get(FeedName(origin.operator, audience))
     return copy.state if copy else "unverified"
 
 

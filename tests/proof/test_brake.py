@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from federation.domain.checkpoint import brakes
+from federation.domain.copy import needs_confirmation
 from federation.domain.errors import NotFound
 from federation.domain.feed import FeedName
-from federation.node import checkpoints, copies, epochs
+from federation.node import checkpoints, copies, copy_views, epochs
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
@@ -40,7 +40,7 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
     source = Near(many, "megalis")
     await round_of(megalis, many, source)
     assert await live(megalis) == 300, "nothing is half done"
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert copy.paused == "101 of 300 records are to be removed"
     assert "101 of 300" in (copy.alarm or "")
     await round_of(megalis, many, source)
@@ -48,18 +48,18 @@ async def test_many_removals_wait_for_an_administrator(many: Node, megalis: Node
     await publish(many, "deployment", "d", a_deployment())
     await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many, source)
-    assert FeedName("arnia", "federation") in await copies.copies(megalis), "other feeds do not wait"
-    assert await checkpoints.confirm(megalis, "arnia") == ("public",)
+    assert FeedName("arnia", "federation") in await copy_views.copies(megalis), "other feeds do not wait"
+    assert await copies.confirm_removals(megalis, "arnia") == ("public",)
     await round_of(megalis, many, source)
     assert await live(megalis) == 200, "199 of the public ones, and the deployment"
     assert await state_of(megalis, many) == "verified"
     with pytest.raises(NotFound):
-        await checkpoints.confirm(megalis, "arnia")
+        await copies.confirm_removals(megalis, "arnia")
     for n in range(101, 202):
         await retract(many, f"k{n:03}")
     await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many, source)
-    assert (await copies.copies(megalis))[PUBLIC].paused == "101 of 199 records are to be removed", (
+    assert (await copy_views.copies(megalis))[PUBLIC].paused == "101 of 199 records are to be removed", (
         "once is not for ever"
     )
 
@@ -70,7 +70,7 @@ async def test_as_many_as_are_usual_do_not_wait(many: Node, megalis: Node) -> No
     await checkpoints.sign_checkpoints(many)
     await round_of(megalis, many)
     assert await live(megalis) == 200
-    assert (await copies.copies(megalis))[PUBLIC].paused is None
+    assert (await copy_views.copies(megalis))[PUBLIC].paused is None
 
 
 async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: Node) -> None:
@@ -80,8 +80,8 @@ async def test_a_repair_that_would_remove_much_waits_too(many: Node, megalis: No
     await epochs.begin_epoch(many, "restored")
     await round_of(megalis, many)
     assert await live(megalis) == 300
-    assert (await copies.copies(megalis))[PUBLIC].paused == "150 of 300 records are to be removed"
-    await checkpoints.confirm(megalis, "arnia")
+    assert (await copy_views.copies(megalis))[PUBLIC].paused == "150 of 300 records are to be removed"
+    await copies.confirm_removals(megalis, "arnia")
     await round_of(megalis, many)
     assert await live(megalis) == 150
     assert await state_of(megalis, many) == "verified"
@@ -93,16 +93,16 @@ async def test_retractions_in_a_repair_count_as_well(many: Node, megalis: Node) 
     await epochs.begin_epoch(many, "for another reason")
     await round_of(megalis, many)
     assert await live(megalis) == 300
-    assert (await copies.copies(megalis))[PUBLIC].paused == "150 of 300 records are to be removed"
-    await checkpoints.confirm(megalis, "arnia")
+    assert (await copy_views.copies(megalis))[PUBLIC].paused == "150 of 300 records are to be removed"
+    await copies.confirm_removals(megalis, "arnia")
     await round_of(megalis, many)
     assert await live(megalis) == 150
     assert await state_of(megalis, many) == "verified"
 
 
 def test_what_is_much() -> None:
-    assert not brakes(100, 100)
-    assert brakes(101, 101)
-    assert not brakes(200, 1_000)
-    assert brakes(201, 1_000)
-    assert not brakes(2_000, 10_000)
+    assert not needs_confirmation(100, 100)
+    assert needs_confirmation(101, 101)
+    assert not needs_confirmation(200, 1_000)
+    assert needs_confirmation(201, 1_000)
+    assert not needs_confirmation(2_000, 10_000)

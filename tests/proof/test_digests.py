@@ -19,13 +19,12 @@ from federation.domain.checkpoint import (
     Checkpoint,
     Leaf,
     bucket_of,
-    copy_state,
     read_leaf,
 )
 from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, feeds, records
+from federation.node import checkpoints, copy_views, feeds, records
 from federation.node.key_rotation import rotate
 from federation.node.keys import verify_jwt
 from federation.node.node import Node
@@ -219,11 +218,11 @@ async def test_a_copy_is_verified_then_stale_and_raises_an_alarm_at_half_time(
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia)
     assert await state_of(megalis, arnia) == "verified"
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert (copy.verified_seq, copy.alarm, copy.via) == (1, None, None)
     now = megalis.clock()
     megalis.clock = lambda: now + timedelta(seconds=HALF_LIFE + 60)
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert copy.state == "verified"
     assert "31 minutes old" in (copy.alarm or "")
     megalis.clock = lambda: now + timedelta(seconds=LIFETIME + 1)
@@ -243,11 +242,11 @@ async def test_a_copy_that_has_taken_more_than_was_signed_is_not_held_against_it
     await round_of(megalis, arnia)
     await publish(arnia, "solution", "a", a_solution())
     await round_of(megalis, arnia)  # the head has moved, the signature comes later
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert (copy.state, copy.pulled, copy.verified_seq) == ("verified", 1, 0)
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
-    assert (await copies.copies(megalis))[PUBLIC].verified_seq == 1
+    assert (await copy_views.copies(megalis))[PUBLIC].verified_seq == 1
 
 
 async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_older_is_believed(
@@ -263,7 +262,7 @@ async def test_a_signature_that_a_copy_has_gone_beyond_is_noted_so_that_none_old
     await checkpoints.sign_checkpoints(arnia)
     await publish(arnia, "solution", "c", a_solution())
     await round_of(megalis, arnia)
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert (copy.state, copy.pulled, copy.verified_seq) == ("verified", 3, 1)
     newest = "SELECT newest FROM copies JOIN feeds ON feeds.id = feed WHERE origin = $1 AND audience = $2"
     ((noted,),) = await sql(megalis, newest, "arnia", "public")
@@ -293,7 +292,7 @@ async def test_a_copy_of_a_feed_that_never_rests_is_proved_all_the_same(arnia: N
     await publish(arnia, "solution", "d", a_solution())  # it is not signed yet when the heads are told
     source = Writes(arnia, "megalis")
     await round_of(megalis, arnia, source)
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert (copy.state, copy.verified_seq, copy.pulled) == ("verified", 2, 2)
     assert source.asked == ["changes"]
 
@@ -306,14 +305,6 @@ def test_a_leaf_is_read_as_it_is_written() -> None:
                   said.upper(), f"{said}\n", "", "solution/a 1 upsert"):  # fmt: skip
         with pytest.raises(Invalid):
             read_leaf(wrong)
-
-
-def test_states_of_a_copy() -> None:
-    assert copy_state(None, None, 0) == "unverified"
-    assert copy_state("verified", 10, 9) == "verified"
-    assert copy_state("verified", 10, 10) == "stale"
-    assert copy_state("verified", None, 0) == "stale"
-    assert copy_state("diverged", 10, 9) == "diverged"
 
 
 async def test_a_signature_is_not_put_off_for_ever_while_more_arrives(

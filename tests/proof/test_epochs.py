@@ -7,7 +7,7 @@ import pytest
 from federation.domain.errors import EpochChanged
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, epochs, feeds, peer_views
+from federation.node import checkpoints, copy_views, epochs, feeds, peer_views
 from federation.node.node import Node
 from tests.api.http_client import NextDoor
 from tests.domain.builders import a_solution
@@ -135,7 +135,7 @@ async def test_an_origin_that_goes_back_in_one_epoch_is_an_alarm_and_nothing_is_
     await checkpoints.sign_checkpoints(arnia)
     before = await rows_of(megalis, "arnia")
     await round_of(megalis, arnia)
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert copy.state == "diverged"
     assert "cursor-in-future" in (copy.alarm or "")
     assert await rows_of(megalis, "arnia") == before

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from federation.domain.checkpoint import CHECKPOINT, LIFETIME, Leaves
+from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Forged, Unreachable
-from federation.domain.feed import FeedEntry, FeedName, Head, RejectedEntry
-from federation.node import checkpoints, copies
+from federation.domain.feed import FeedName, Head
+from federation.node import checkpoints, copy_views
 from federation.node.node import Node
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import publish
@@ -44,15 +45,15 @@ async def test_a_newcomer_takes_everything_from_a_member_while_the_origin_is_dow
     assert await state_of(recia, arnia, "federation") == "verified"
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] in ("public", "federation")}
     assert await rows_of(recia, "arnia") == theirs
-    assert FeedName("arnia", "g") not in await copies.copies(recia), "groups are their origin's own"
-    assert (await copies.copies(recia))[PUBLIC].via == "megalis"
+    assert FeedName("arnia", "g") not in await copy_views.copies(recia), "groups are their origin's own"
+    assert (await copy_views.copies(recia))[PUBLIC].via == "megalis"
     # The origin is back: its own cursor goes on where the relay's ended.
     await publish(arnia, "solution", "new", a_solution())
     await checkpoints.sign_checkpoints(arnia)
     taken = await round_of(recia, arnia)
     assert (taken.entries, taken.repaired) == (2, 0)  # the new record, and the group's feed
     assert await rows_of(recia, "arnia") == await rows_of(arnia, "arnia")
-    assert (await copies.copies(recia))[PUBLIC].via is None
+    assert (await copy_views.copies(recia))[PUBLIC].via is None
 
 
 async def test_a_relay_serves_the_same_bytes_numbers_and_signature(arnia: Node, relay: Node) -> None:
@@ -63,7 +64,7 @@ async def test_a_relay_serves_the_same_bytes_numbers_and_signature(arnia: Node, 
     for node in (arnia, relay):
         pages.append([page async for page in Near(node, "recia").changes(PUBLIC, None)])
     assert pages[0] == pages[1]
-    assert await Near(relay, "recia").proof(PUBLIC) == await Near(arnia, "recia").proof(PUBLIC)
+    assert await Near(relay, "recia").digests(PUBLIC) == await Near(arnia, "recia").digests(PUBLIC)
 
 
 async def test_a_copy_is_brought_up_to_date_by_a_relay(arnia: Node, relay: Node, recia: Node) -> None:
@@ -116,7 +117,7 @@ async def test_what_an_origin_signed_long_ago_is_taken_by_a_newcomer_and_said_to
     now = recia.clock()
     recia.clock = lambda: now + timedelta(hours=5)
     await relayed_round(recia, arnia, relay)
-    copy = (await copies.copies(recia))[PUBLIC]
+    copy = (await copy_views.copies(recia))[PUBLIC]
     assert (copy.state, copy.via) == ("stale", "megalis")
     assert "300 minutes old" in (copy.alarm or "")
     theirs = {row for row in await rows_of(arnia, "arnia") if row[4] == "public"}
@@ -127,10 +128,10 @@ async def test_a_relay_that_alters_a_record_is_named_and_not_believed(
     arnia: Node, relay: Node, recia: Node
 ) -> None:
     class Alters(Near):
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
-            return tuple(map(altered, await super().numbered(feed, numbers)))
+            return tuple(map(altered, await super().entries_at(feed, numbers)))
 
     def altered(entry: FeedEntry | RejectedEntry) -> FeedEntry | RejectedEntry:
         if entry.key != "k08":
@@ -173,10 +174,10 @@ async def test_a_relay_that_omits_a_record_is_named_and_not_believed(
     assert await state_of(recia, arnia) != "verified"
 
     class Withholds(Near):
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
-            return tuple(entry for entry in await super().numbered(feed, numbers) if entry.key != "k08")
+            return tuple(entry for entry in await super().entries_at(feed, numbers) if entry.key != "k08")
 
     with pytest.raises(Unreachable, match="megalis does not give what it lists of arnia/public"):
         await relayed_round(recia, arnia, relay, Withholds(relay, "recia"))
@@ -239,7 +240,7 @@ async def test_what_is_not_for_others_is_not_relayed(arnia: Node, relay: Node, r
     heads = await Near(relay, "recia").heads("arnia")
     assert {head.audience for head in heads} == {"public", "federation"}
     near = Near(relay, "recia")
-    for act in (near.proof, lambda feed: near.leaves(feed, 0), lambda feed: near.numbered(feed, [1])):
+    for act in (near.digests, lambda feed: near.leaves(feed, 0), lambda feed: near.entries_at(feed, [1])):
         with pytest.raises(Exception, match="audience"):
             await act(FeedName("arnia", "g"))
     (head, *_) = heads

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Forged
-from federation.domain.feed import FeedEntry, FeedName, RejectedEntry
-from federation.node import checkpoints, copies, peer_views, receipts
+from federation.domain.feed import FeedName
+from federation.node import checkpoints, copy_views, peer_views, receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -53,9 +54,9 @@ async def test_a_copy_that_was_altered_is_repaired(arnia: Node, megalis: Node, t
     assert await rows_of(megalis, "arnia") != await rows_of(arnia, "arnia")
     source = Near(arnia, "megalis")
     taken = await round_of(megalis, arnia, source)
-    if taken.set_aside:
+    if taken.rejected:
         # A revision that is higher here than there, in one epoch, is not for us to undo.
-        assert dict(taken.set_aside) in ({"regressing-revision": 1}, {"changed-at-same-revision": 1})
+        assert dict(taken.rejected) in ({"regressing-revision": 1}, {"changed-at-same-revision": 1})
         assert await state_of(megalis, arnia) == "diverged"
         return
     assert await state_of(megalis, arnia) == "verified"
@@ -104,10 +105,10 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
             async for page in super().changes(feed, after):
                 yield msgspec.structs.replace(page, entries=tuple(map(unread, page.entries)))
 
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
-            return tuple(map(unread, await super().numbered(feed, numbers)))
+            return tuple(map(unread, await super().entries_at(feed, numbers)))
 
     def unread(entry: FeedEntry | RejectedEntry) -> FeedEntry | RejectedEntry:
         if entry.key != "new":
@@ -120,7 +121,7 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
     await checkpoints.sign_checkpoints(arnia)
     source = Newer(arnia, "megalis")
     await round_of(megalis, arnia, source)
-    copy = (await copies.copies(megalis))[PUBLIC]
+    copy = (await copy_views.copies(megalis))[PUBLIC]
     assert copy.state == "diverged"
     assert "unreadable" in (copy.alarm or "")
     told = await receipts.feedback(arnia)
@@ -142,8 +143,8 @@ async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(
     await copied(arnia, megalis)
 
     class Lies(Near):
-        async def proof(self, feed: FeedName):  # type: ignore[no-untyped-def]
-            shown = await super().proof(feed)
+        async def digests(self, feed: FeedName):  # type: ignore[no-untyped-def]
+            shown = await super().digests(feed)
             return msgspec.structs.replace(shown, buckets=(*shown.buckets[1:], shown.buckets[0]))
 
     await sql(megalis, "DELETE FROM records WHERE key = 'k07'")
@@ -166,13 +167,13 @@ async def test_a_repair_that_was_broken_off_is_ended_by_the_next(arnia: Node, me
     class Dies(Near):
         left = 5
 
-        async def numbered(
+        async def entries_at(
             self, feed: FeedName, numbers: Sequence[int]
         ) -> tuple[FeedEntry | RejectedEntry, ...]:
             self.left -= 1
             if self.left < 0:
                 raise ConnectionError("the line went dead")
-            return await super().numbered(feed, numbers)
+            return await super().entries_at(feed, numbers)
 
     with pytest.raises(ConnectionError):
         await round_of(megalis, arnia, Dies(arnia, "megalis"))

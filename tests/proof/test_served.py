@@ -12,7 +12,7 @@ import pytest
 from federation.domain.canonical import canonical
 from federation.domain.feed import FeedName
 from federation.domain.record import read_record
-from federation.node import checkpoints, copies, peer_views, receipts
+from federation.node import checkpoints, copy_views, peer_views, receipts
 from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
@@ -47,7 +47,7 @@ async def three(databases: Databases) -> AsyncIterator[Three]:
 
 
 async def is_verified(node: Node, seq: int) -> bool:
-    copy = (await copies.copies(node)).get(PUBLIC)
+    copy = (await copy_views.copies(node)).get(PUBLIC)
     return copy is not None and (copy.state, copy.verified_seq) == ("verified", seq)
 
 
@@ -64,7 +64,7 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     await until(lambda: is_verified(recia, 12))
 
     async def came_by_megalis() -> bool:
-        return (await copies.copies(recia))[PUBLIC].via == "megalis"
+        return (await copy_views.copies(recia))[PUBLIC].via == "megalis"
 
     await until(came_by_megalis)
     assert await rows_of(recia, "arnia") == await rows_of(arnia, "arnia")
@@ -80,7 +80,7 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     name = FeedName("megalis", "public")
 
     async def at(seq: int) -> bool:
-        copy = (await copies.copies(recia)).get(name)
+        copy = (await copy_views.copies(recia)).get(name)
         return copy is not None and (copy.state, copy.verified_seq) == ("verified", seq)
 
     await until(lambda: at(1))
@@ -113,7 +113,7 @@ async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
     assert 'federation_copy_state{audience="public",origin="recia",state="verified"} 1.0' in page
 
     async def diverged() -> bool:
-        return (await copies.copies(recia))[name].state == "diverged"
+        return (await copy_views.copies(recia))[name].state == "diverged"
 
     await until(diverged)  # it is compared when the signature comes, which may be later
     async with httpx2.AsyncClient(base_url=recia.url, headers=await token_of(recia)) as client:
@@ -150,7 +150,7 @@ async def test_a_newer_versions_types_and_members_are_kept_served_and_relayed_by
     assert {row[7] for row in theirs} == {canonical({**document, "origin": "arnia"}) for document in unknown}
     for reader in (megalis, recia):
         assert await rows_of(reader, "arnia") == theirs
-        assert (await copies.copies(reader))[PUBLIC].state == "verified"
+        assert (await copy_views.copies(reader))[PUBLIC].state == "verified"
     async with browsing(recia) as client:
         lines = (
             await client.get("/v1/feeds/arnia/public/changes", headers={"accept": "application/x-ndjson"})

@@ -15,11 +15,11 @@ import pytest
 
 from federation.domain.feed import FeedName
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import checkpoints, epochs, peers, retention
+from federation.node import checkpoints, copies, epochs, peers, retention
 from federation.node.node import Node
 from federation.store.pulled_records import Advance
 from federation.sync.loop import Loop
-from federation.sync.pull import pull, purge, withdraw_only
+from federation.sync.pull import carry_out_withdrawals, pull
 from federation.telemetry import Metrics
 from tests.domain.builders import a_document, a_record, a_solution
 from tests.nodes import publish
@@ -129,7 +129,7 @@ async def leave(node: Node) -> None:
 
 
 async def be_shut_out(node: Node) -> None:
-    await purge(node, SHARED)
+    await copies.purge(node, SHARED)
 
 
 @pytest.mark.parametrize("act", [leave, be_shut_out])
@@ -162,7 +162,7 @@ async def move(node: Node) -> None:
 
 async def withdraw(node: Node) -> None:
     gone = an_entry(2, op="withdraw", key="first", revision=2)
-    await withdraw_only(node, SHARED, Told(gone))
+    await carry_out_withdrawals(node, SHARED, Told(gone))
 
 
 @pytest.mark.parametrize(("act", "kept"), [(move, {"seen-by-all", "first"}), (withdraw, {"seen-by-all"})])

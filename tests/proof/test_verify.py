@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from federation.domain.feed import FeedName
-from federation.node import copies
+from federation.node import copy_views
 from federation.node.node import Node
 from federation.sync.verify import verify_all
 from tests.conftest import Databases, emptied
@@ -50,7 +50,7 @@ async def two(databases: Databases) -> AsyncIterator[Two]:
 
 
 async def verified(node: Node, seq: int) -> bool:
-    copy = (await copies.copies(node)).get(PUBLIC)
+    copy = (await copy_views.copies(node)).get(PUBLIC)
     return copy is not None and (copy.state, copy.verified_seq) == ("verified", seq)
 
 

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from federation.domain.checkpoint import RECEIPT
+from federation.domain.entry import EntryPage, FeedEntry, RejectedEntry
 from federation.domain.errors import Forbidden, Invalid, Unreachable
-from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, RejectedEntry
+from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, feeds
+from federation.node import checkpoints, copies, copy_views, feeds
 from federation.node import receipts as node_receipts
 from federation.node import records as node_records
 from federation.node.node import Node
@@ -123,7 +124,7 @@ async def test_a_withdrawal_that_cannot_be_read_is_confirmed_once_the_copy_is_ve
     await acquainted(arnia, megalis)
     await publish(arnia, "solution", "s", a_solution(), tlp="RED")
     taken = await round_of(megalis, arnia, Garbled(arnia, "megalis"))
-    assert taken.set_aside == {"unreadable": 1}
+    assert taken.rejected == {"unreadable": 1}
     assert await outstanding(arnia) == {("public", "s"): ("megalis",)}
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
@@ -149,7 +150,7 @@ async def test_nothing_is_confirmed_twice_nor_where_no_withdrawal_can_be(arnia: 
     assert await asked() == ["changes", "receipt"]
     await checkpoints.sign_checkpoints(arnia)
     assert await asked() == []
-    assert (await copies.copies(megalis))[FeedName("arnia", "public")].verified_seq == 5
+    assert (await copy_views.copies(megalis))[FeedName("arnia", "public")].verified_seq == 5
     await publish(arnia, "solution", "b", a_solution(name="revised"))
     await checkpoints.sign_checkpoints(arnia)
     assert await asked() == ["changes"]
@@ -247,13 +248,13 @@ async def test_a_withdrawal_is_carried_out_on_a_copy_that_waits_for_an_administr
     await publish(arnia, "solution", "k149", a_solution(name="secret"), tlp="RED")
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
-    copy = (await copies.copies(megalis))[FeedName("arnia", "public")]
+    copy = (await copy_views.copies(megalis))[FeedName("arnia", "public")]
     assert copy.paused
     held = {row[1] for row in await rows_of(megalis, "arnia")}
     assert "k149" not in held
     assert "k000" in held
     assert await outstanding(arnia) == {("public", "k149"): ()}
-    await checkpoints.confirm(megalis, "arnia")
+    await copies.confirm_removals(megalis, "arnia")
     await round_of(megalis, arnia)
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
-    assert (await copies.copies(megalis))[FeedName("arnia", "public")].state == "verified"
+    assert (await copy_views.copies(megalis))[FeedName("arnia", "public")].state == "verified"

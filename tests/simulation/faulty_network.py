@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from federation.api.feeds import entry_line, numbers_of
+from federation.api.entries import entry_line
+from federation.api.requests import numbers_of
 from federation.domain.alert import Letter
 from federation.domain.canonical import canonical
 from federation.domain.errors import CursorExpired, Refused, Unreachable
@@ -297,7 +298,7 @@ class Outside:
         raise Unreachable("nobody leaves here")
 
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
-        return await Wire(self._nodes[peer.operator], self._operator).relayed(origin)
+        return await Wire(self._nodes[peer.operator], self._operator).heads_of(origin)
 
     def check_webhook(self, url: str, *, private: bool) -> None:
         raise Unreachable("nobody is called here")

@@ -16,22 +16,21 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-import federation.domain.checkpoint
+import federation.domain.copy
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
-from federation.domain.errors import Forged, NotFound, Refused
+from federation.domain.errors import Forged, NotFound, Refused, StaleCursor
 from federation.domain.peer import OwnKey
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, itself
-from federation.node import checkpoints, edits, epochs, key_rotation, retention
+from federation.node import checkpoints, copies, edits, epochs, key_rotation, retention
 from federation.node import records as node_records
 from federation.node.edits import Retract
 from federation.node.keys import Keyring
 from federation.node.node import Node
 from federation.store.database import Store, Writing, open_store
 from federation.sync import peer_client, repair
-from federation.sync.apply import StaleCursor
-from federation.sync.follow import follow_relayed
+from federation.sync.follow import follow_relay
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
@@ -303,7 +302,8 @@ class World:
             heads = await source.heads()
             assert heads is not None
             loop = Loop(node, _METRICS)
-            await loop._take(peer, source, heads, {}, await loop._held(peer))
+            known = await copies.followed_feeds(node, origin)
+            await loop._follow_feeds(peer, source, heads, {}, known)
         except (Refused, StaleCursor) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")
@@ -320,8 +320,8 @@ class World:
         try:
             async with node.store.read() as tx:
                 peers = {peer.operator: peer for peer in await tx.peers.all()}
-            for head in await source.relayed(origin):
-                await follow_relayed(node, peers[origin], peers[relay], head, source)
+            for head in await source.heads_of(origin):
+                await follow_relay(node, peers[origin], peers[relay], head, source)
         except Forged as error:
             if relay not in str(error):
                 raise AssertionError(f"the relay {relay} is not named: {error}") from error
@@ -398,7 +398,7 @@ class World:
     async def confirm(self, operator: str, origin: str) -> None:
         self.say(f"{operator}: confirm {origin}")
         with suppress(Refused):
-            await checkpoints.confirm(self.nodes[operator], origin)
+            await copies.confirm_removals(self.nodes[operator], origin)
 
     # The schedule
 
@@ -497,9 +497,9 @@ async def a_world(
             stores[operator] = FusedStore(store._varied, store._fixed, store._dsn)
         world = World({operator: databases[operator] for operator in operators}, stores, seed)
         for patch in (
-            mock.patch.object(repair, "PAUSE", 0),
-            mock.patch.object(peer_client, "SLICE", 3),
-            mock.patch.object(federation.domain.checkpoint, "MAX_REMOVED", BRAKE),
+            mock.patch.object(repair, "RETRY_SECONDS", 0),
+            mock.patch.object(peer_client, "BATCH_ENTRIES", 3),
+            mock.patch.object(federation.domain.copy, "MAX_REMOVED", BRAKE),
             mock.patch.object(epochs, "mint_epoch", world.mint_epoch),
         ):
             stack.enter_context(patch)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from federation.domain.checkpoint import SignedCheckpoint
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
-from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, verify
+from federation.domain.entry import EntryPage, FeedEntry, verify
+from federation.domain.feed import Cursor, FeedName
 from federation.domain.visibility import itself
-from federation.node import checkpoints, copies, edits, records
+from federation.node import checkpoints, copies, copy_views, edits, records
 from federation.node import feeds as node_feeds
 from federation.node.edits import Retract
 from federation.node.node import Node
@@ -56,7 +58,7 @@ async def an_older_revision_is_set_aside(arnia: Node, megalis: Node) -> None:
 
 
 def everything_supersedes(broken: Broken, node: Node) -> None:
-    broken.setattr(pull, "supersedes", lambda new, old: True)
+    broken.setattr(copies, "supersedes", lambda new, old: True)
     broken.setattr(apply, "supersedes", lambda new, old: True)
     broken.setattr(repair, "supersedes", lambda new, old: True)
 
@@ -144,12 +146,12 @@ async def what_was_left_out_is_noticed_and_fetched(arnia: Node, megalis: Node) -
     await acquainted(arnia, megalis)
     await round_of(megalis, arnia, Omitting(arnia, "megalis"))
     assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
-    assert (await copies.copies(megalis))[PUBLIC].state == "verified"
+    assert (await copy_views.copies(megalis))[PUBLIC].state == "verified"
 
 
 def nothing_is_repaired(broken: Broken, node: Node) -> None:
-    async def skipping(self: repair.Repair) -> repair.SignedState:
-        return (await self._shown())[0]
+    async def skipping(self: repair.Repair) -> SignedCheckpoint:
+        return (await self._read_digests())[0]
 
     broken.setattr(repair.Repair, "run", skipping)
 
@@ -167,12 +169,12 @@ async def many_removals_wait(arnia: Node, megalis: Node) -> None:
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
     assert len(await held(megalis, "arnia")) == 130
-    assert (await copies.copies(megalis))[PUBLIC].paused
+    assert (await copy_views.copies(megalis))[PUBLIC].paused
 
 
 def nothing_brakes(broken: Broken, node: Node) -> None:
-    broken.setattr(apply, "brakes", lambda removed, held: False)
-    broken.setattr(repair, "brakes", lambda removed, held: False)
+    broken.setattr(apply, "needs_confirmation", lambda removed, live: False)
+    broken.setattr(repair, "needs_confirmation", lambda removed, live: False)
 
 
 # Numbers are given at commit
@@ -263,7 +265,7 @@ def a_purge_keeps_everything(broken: Broken) -> None:
     async def keeping(node: Node, name: FeedName) -> int:
         return 0
 
-    broken.setattr(pull, "purge", keeping)
+    broken.setattr(copies, "purge", keeping)
 
 
 def a_peer_sees_what_is_not_for_it(broken: Broken) -> None:
@@ -275,12 +277,12 @@ def receipts_are_not_sent(broken: Broken) -> None:
     async def silent(node: Node, origin: Any, source: Any) -> None:
         pass
 
-    broken.setattr(loop, "answer", silent)
+    broken.setattr(loop, "send_reports", silent)
 
 
 def a_repair_does_nothing(broken: Broken) -> None:
-    async def skipping(self: repair.Repair) -> repair.SignedState:
-        return (await self._shown())[0]
+    async def skipping(self: repair.Repair) -> SignedCheckpoint:
+        return (await self._read_digests())[0]
 
     broken.setattr(repair.Repair, "run", skipping)
 

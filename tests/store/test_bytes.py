@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.api.feeds import change_line, entry_line
+from federation.api.entries import change_line, entry_line
 from federation.domain.content.group import Group
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft

@@ -88,7 +88,7 @@ async def test_statistics_that_could_not_be_made_are_still_owed(
     monkeypatch.setattr(database, "VACUUM_PAUSE_FACTOR", 0)
     await upload(arnia, 3)
     with monkeypatch.context() as failing:
-        failing.setattr(arnia.store, "_apart", refuse)
+        failing.setattr(arnia.store, "_connect", refuse)
         with pytest.raises(Unavailable):
             await arnia.store.vacuum()
     assert arnia.store.needs_vacuum()

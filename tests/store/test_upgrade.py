@@ -12,7 +12,7 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
-from federation.node import alert_delivery, alert_scan, alerts, deadlines
+from federation.node import alert_delivery, alert_scan, alerts, copy_views, deadlines, peer_views
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.http_client import NextDoor, fine, refused
@@ -72,6 +72,14 @@ async def fill(dsn: str) -> None:
             "INSERT INTO alerts (id, subscription, name, event, subject, data, at, parked_at)"
             " VALUES ($1, 's', $2, $3, $4, '{}', $5, $5)",
             [(id_, name, event, subject, NOW) for id_, event, subject, name in ALERTS],
+        )
+        await look.execute(
+            "WITH feed AS (INSERT INTO feeds (origin, audience, epoch)"
+            " VALUES ('megalis', 'public', '00000000000000aa') RETURNING id), copy AS ("
+            " INSERT INTO copies (feed, braked, braked_at) SELECT id, '603 of 812', $1 FROM feed)"
+            " INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail, told)"
+            " SELECT id, 'incident', 'x', 7, 1, 'bad-document', '', true FROM feed",
+            NOW,
         )
         last = bytes(32)
         for n, entry in enumerate(TRAIL, 1):
@@ -138,11 +146,8 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
         assert await alert_scan.add_alerts(node) == 1, "of arnia/cve an alert was made before the upgrade"
         async with looking(upgraded) as look:
             await look.execute(
-                "WITH feed AS ("
-                " INSERT INTO feeds (origin, audience) VALUES ('megalis', 'public') RETURNING id)"
-                " INSERT INTO set_aside (feed, type, key, seq, revision, reason, detail)"
-                " SELECT id, 'incident', key, seq, 1, 'bad-document', ''"
-                " FROM feed, (VALUES ('x', 7), ('y', 8)) AS rejected (key, seq)"
+                "INSERT INTO rejected_entries (feed, type, key, seq, revision, reason, detail)"
+                " SELECT feed, type, 'y', 8, 1, reason, '' FROM rejected_entries"
             )
             assert await alert_scan.add_alerts(node) == 1, "of megalis/x an alert was made before the upgrade"
             names = await look.fetch("SELECT name FROM alerts WHERE id IN ('a', 'b', 'c') ORDER BY id")
@@ -166,3 +171,14 @@ async def test_the_audit_trail_of_an_earlier_program_is_left_and_holds(upgraded:
         assert (found.checkpoints, found.after_checkpoint) == (1, 1)
     async with looking(upgraded) as look:
         assert [row[0] for row in await look.fetch("SELECT entry FROM audit ORDER BY n LIMIT 3")] == [*TRAIL]
+
+
+async def test_rejected_entries_and_paused_removals_of_an_earlier_program_are_there(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node:
+        (copy,) = (await copy_views.copies(node)).values()
+        assert copy.paused == "603 of 812"
+        assert copy.alarm == "removals await confirmation: 603 of 812"
+        (entry,) = (await peer_views.peers(node)).rejected
+        assert (entry.origin, entry.key, entry.reason) == ("megalis", "x", "bad-document")
+    async with looking(upgraded) as look:
+        assert await look.fetchval("SELECT reported FROM rejected_entries")

@@ -61,6 +61,7 @@ async def test_what_a_peer_sent_wakes_nobody_who_waits_for_what_is_published_her
     await asyncio.sleep(0)
     await checkpoints.sign_checkpoints(arnia)
     assert await signed, "a signature is news at the heads, too"
+    await watch.refresh()  # two feeds were signed, one after the other
     waiting = asyncio.create_task(watch.wait_for(watch.state.heads, MAX_WAIT_SECONDS, of="heads"))
     await asyncio.sleep(0)
     async with arnia.store.write() as tx:

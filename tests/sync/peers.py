@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from federation.domain.canonical import canonical
-from federation.domain.feed import Cursor, EntryPage, FeedEntry, FeedName, Head
+from federation.domain.entry import EntryPage, FeedEntry
+from federation.domain.feed import Cursor, FeedName, Head
 from federation.domain.peer import Peer
 from federation.node import peer_views
 from federation.node.node import Node

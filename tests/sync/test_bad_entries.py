@@ -13,8 +13,8 @@ import pytest
 from federation.domain import values
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
+from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Invalid
-from federation.domain.feed import FeedEntry, RejectedEntry
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
@@ -97,13 +97,13 @@ def too_wordy(words: Iterator[str] | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("entry", "reason"), BAD.values(), ids=BAD)
-async def test_a_bad_entry_is_set_aside_and_stops_nothing(
+async def test_a_bad_entry_is_rejected_and_stops_nothing(
     arnia: Node, look: Any, entry: FeedEntry, reason: str
 ) -> None:
     taken = await take(arnia, an_entry(1), entry, an_entry(3))
     assert await held(arnia) == {"k1": 1, "k3": 1}
     assert await reasons(arnia) == {"k2": reason}
-    assert taken.set_aside == {reason: 1}
+    assert taken.rejected == {reason: 1}
     assert taken.entries == 3
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 3
     assert not await held(arnia, "recia")
@@ -239,7 +239,7 @@ async def test_what_was_set_aside_says_why_and_never_shows_the_content(arnia: No
         an_entry(4, a_document(key="k4", created_at="2026-02-30T00:00:00Z", same_as=[f"urn:{secret}"])),
         an_entry(5, a_document(key="k5", content=a_solution(name=f"{secret}\u202e"))),
     )
-    asides = await look.fetch("SELECT s::text FROM set_aside s")
+    asides = await look.fetch("SELECT s::text FROM rejected_entries s")
     assert len(asides) == 5
     assert not [row[0] for row in asides if secret in row[0]]
 
@@ -250,7 +250,7 @@ async def test_unknown_types_and_unknown_members_are_kept_byte_for_byte(arnia: N
     gone = without(a_document(key="d", type="weather", revision=2), "content")
     entries = [an_entry(1, unknown), an_entry(2, grown), an_entry(3, gone)]
     taken = await take(arnia, *entries)
-    assert taken.set_aside == {}
+    assert taken.rejected == {}
     for entry in entries:
         row = await look.fetchrow("SELECT document, hash, retracted FROM records WHERE key = $1", entry.key)
         assert row["document"] == bytes(entry.document)
@@ -280,18 +280,11 @@ def unread(seq: int, type: str = "?", key: str | None = None) -> RejectedEntry:
 async def test_what_cannot_be_read_stops_nothing_and_none_hides_another(arnia: Node, look: Any) -> None:
     source = AsRead(an_entry(1), unread(2), unread(3), unread(4, "solution", "k1"), an_entry(5))
     taken = await pull(arnia, source.head, source)
-    assert taken.set_aside == {"unreadable": 3}
+    assert taken.rejected == {"unreadable": 3}
     assert await reasons(arnia) == dict.fromkeys(("?2", "?3", "k1"), "unreadable")
     assert await held(arnia) == {"k1": 1, "k5": 1}
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 5
     await counts_are_true(look)
-
-
-async def test_what_could_not_be_read_is_forgotten_with_its_numbers(arnia: Node) -> None:
-    source = AsRead(an_entry(1), unread(2), unread(3, "solution", "k3"))
-    await pull(arnia, source.head, source)
-    await take(arnia, an_entry(1), epoch="00000000000000bb")
-    assert await reasons(arnia) == {"k3": "unreadable"}
 
 
 async def test_what_one_feed_can_have_set_aside_has_a_limit(
@@ -303,8 +296,8 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
     more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]
     caplog.clear()
     taken = await take(arnia, *bad, *more)
-    assert taken.set_aside == {"bad-hash": 21}
-    rows = await look.fetch("SELECT key, seq FROM set_aside ORDER BY seq")
+    assert taken.rejected == {"bad-hash": 21}
+    rows = await look.fetch("SELECT key, seq FROM rejected_entries ORDER BY seq")
     assert [(row["key"], row["seq"]) for row in rows] == [
         ("k1", 1), ("k2", 2), ("k3", 9), ("k4", 10), ("k5", 11), ("k6", 12), ("k7", 13), ("k8", 14),
         ("k9", 15), ("k10", 16),
@@ -331,11 +324,11 @@ async def test_a_record_that_the_database_does_not_take_is_set_aside_alone(
     ]
     source = Told(*entries, slices=size)
     taken = await pull(arnia, source.head, source)
-    assert (taken.entries, taken.set_aside) == (9, {"not-storable": len(at_fault)})
+    assert (taken.entries, taken.rejected) == (9, {"not-storable": len(at_fault)})
     assert await reasons(arnia) == {f"k{n}": "not-storable" for n in at_fault}
     assert await held(arnia) == {f"k{n}": 1 for n in range(1, 10) if n not in at_fault}
     assert await look.fetchval("SELECT head FROM feeds WHERE origin = 'megalis'") == 9
-    detail = await look.fetchval("SELECT detail FROM set_aside LIMIT 1")
+    detail = await look.fetchval("SELECT detail FROM rejected_entries LIMIT 1")
     assert detail == "the record cannot be stored: SQLSTATE 54000"
     await counts_are_true(look)
     monkeypatch.undo()

@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.entry import EntryPage, RejectedEntry
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Unreachable
-from federation.domain.feed import Cursor, EntryPage, RejectedEntry
+from federation.domain.feed import Cursor
 from federation.node.keys import Keyring, mint_private_key
 from federation.outbound import http
+from federation.outbound.urls import check_url
 from federation.sync import peer_client
-from federation.sync.peer_client import PeerSource, check_url, fetch_public
+from federation.sync.network import fetch_public
+from federation.sync.peer_client import PeerSource
 from tests.sync.peers import (
     EPOCH,
     PUBLIC,
@@ -246,7 +249,7 @@ async def test_an_answer_that_is_cut_fails() -> None:
 
 async def test_silence_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "SILENCE", 0.2)
-    monkeypatch.setattr(peer_client, "WAIT", 0)
+    monkeypatch.setattr(peer_client, "HEADS_WAIT_SECONDS", 0)
 
     async def silent(writer: asyncio.StreamWriter, _: bytes) -> None:
         await asyncio.sleep(30)

@@ -123,7 +123,7 @@ async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
     arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait is one of an hour, here: what comes was woken."""
-    monkeypatch.setattr(peer_client, "WAIT", 3_600)
+    monkeypatch.setattr(peer_client, "HEADS_WAIT_SECONDS", 3_600)
     monkeypatch.setattr(feeds, "LONGEST_WAIT", 3_600)
     await introduce(arnia, origin)
     source = PeerSource("arnia", peer_of(origin), arnia.keyring)
@@ -350,22 +350,22 @@ async def test_a_peer_with_a_new_head_and_no_entry_is_asked_at_once_but_not_with
             await has(arnia, "k1")
 
             async def at_once() -> bool:
-                return answered > loop.PROOFS_EACH_SECOND / 2
+                return answered > loop.CHECKPOINTS_PER_SECOND / 2
 
             await until(at_once)
             began, before = time.monotonic(), answered
             await asyncio.sleep(2.0)
             often = answered - before
             took = time.monotonic() - began
-    assert often < loop.PROOFS_EACH_SECOND * (took + 1) + 5, f"it was asked {often} times in {took:.1f} s"
+    assert often < loop.CHECKPOINTS_PER_SECOND * (took + 1) + 5, f"it was asked {often} times in {took:.1f} s"
 
 
-def test_patience_is_a_second_of_what_is_borne_in_the_long_run() -> None:
-    patience = loop.Backoff(10)
-    assert sum(patience.bears(100.0) for _ in range(50)) == 10
-    assert not patience.bears(100.05)
-    assert patience.bears(100.2)
-    assert sum(patience.bears(200.0) for _ in range(50)) == 10
+def test_a_rate_limit_allows_a_seconds_worth_at_once() -> None:
+    limit = loop.RateLimit(10)
+    assert sum(limit.allows(100.0) for _ in range(50)) == 10
+    assert not limit.allows(100.05)
+    assert limit.allows(100.2)
+    assert sum(limit.allows(200.0) for _ in range(50)) == 10
 
 
 CLAIMED = """

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from federation.domain.errors import Unreachable
-from federation.domain.feed import Cursor, FeedEntry, FeedName
+from federation.domain.entry import FeedEntry
+from federation.domain.errors import StaleCursor, Unreachable
+from federation.domain.feed import Cursor, FeedName
+from federation.node import copies
 from federation.node.node import Node
 from federation.store.pulled_records import Advance
-from federation.sync import apply
-from federation.sync.apply import Batch, StaleCursor
-from federation.sync.pull import copy_of, pull, purge
+from federation.sync.batches import BatchEvent, BatchPipeline
+from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution
 from tests.store.stepwise_transactions import arrivals, counts_are_true, waits
 from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, reasons, take
@@ -76,13 +77,13 @@ async def test_a_slice_waits_in_the_database_before_the_one_ahead_of_it_is_commi
     await pull(arnia, first.head, first)
     await prepare(arnia)
     in_turn: list[str] = []
-    keep = apply.keep
+    store_in_turn = BatchPipeline._store_in_turn
 
-    async def noted(node: Node, name: FeedName, this: apply.Batch, taken: apply.PullResult) -> None:
-        in_turn.append(this.names[0][1])
-        await keep(node, name, this, taken)
+    async def noted(self: BatchPipeline, sending: Any, ahead: Any) -> BatchEvent:
+        in_turn.append(sending.batch.names[0][1])
+        return await store_in_turn(self, sending, ahead)
 
-    monkeypatch.setattr(apply, "keep", noted)
+    monkeypatch.setattr(BatchPipeline, "_store_in_turn", noted)
     # (They are not in their first revision: the first slice has to be looked up before it is stored.)
     entries += [an_entry(n, a_document(key=f"k{n}", revision=2)) for n in range(31, 61)]
     source = Told(*entries, slices=3)
@@ -169,8 +170,8 @@ async def test_what_was_given_up_meanwhile_is_not_taken_up_from_where_it_was(
 ) -> None:
     """What came before would be missing, and nobody would ask for it."""
     await take(arnia, an_entry(1), an_entry(2))
-    before = await copy_of(arnia, PUBLIC)
-    await purge(arnia, PUBLIC)
+    before = await copies.read_copy(arnia, PUBLIC)
+    await copies.purge(arnia, PUBLIC)
     entries = [an_entry(1), an_entry(2), an_entry(3, a_document(key="k3", revision=revision))]
     source = Told(*entries)
     with pytest.raises(StaleCursor):
@@ -203,7 +204,7 @@ async def test_an_origin_is_owed_word_of_what_was_dropped_or_not_taken_and_of_no
 ) -> None:
     async def owes() -> bool:
         async with arnia.store.read() as tx:
-            return (await tx.copies.of("megalis"))[PUBLIC].pending
+            return (await tx.copies.of("megalis"))[PUBLIC].has_unsent
 
     await take(arnia, an_entry(1), an_entry(2))
     assert not await owes()
@@ -252,7 +253,7 @@ async def test_retractions_and_withdrawals_in_later_slices_are_carried_out_and_c
     ]
     source = Told(*entries, slices=size)
     taken = await pull(arnia, source.head, source)
-    assert taken.set_aside == {}
+    assert taken.rejected == {}
     assert await revisions(look) == {
         "k1": 2, "k3": 2, "k4": 1, "k5": 1, "k6": 1, "k7": 1, "gone": 1, "k12": 1,
     }  # fmt: skip
@@ -265,13 +266,13 @@ async def test_when_the_one_ahead_is_not_kept_nothing_of_the_next_one_is(
     # (The first slice is looked up before it is stored: it is not of first revisions.)
     source = Told(*(an_entry(n, a_document(key=f"k{n}", revision=2)) for n in range(1, 10)), slices=3)
     sent: list[list[str]] = []
-    kept = Batch.__init__
+    add = BatchPipeline.add
 
-    def noted(self: Batch, begins: Any, cursor: Any, checked: Any) -> None:
-        kept(self, begins, cursor, checked)
-        sent.append([one.key for one in checked])
+    async def noted(self: BatchPipeline, ends: Any, entries: Any) -> None:
+        sent.append([entry.key for entry in entries])
+        await add(self, ends, entries)
 
-    monkeypatch.setattr(Batch, "__init__", noted)
+    monkeypatch.setattr(BatchPipeline, "add", noted)
 
     class Overtaking(Gated):
         async def overtake(self) -> None:

@@ -33,13 +33,13 @@ Reason = Literal[
 REASONS: dict[Reason, tuple[Verdict, str]] = {
     "named": ("affected", "the incident names this deployment"),
     "stated": ("affected", "its operator says that it is affected"),
-    "every-version": ("affected", "every version is hit"),
-    "in-range": ("affected", "the version is in the range that is hit"),
+    "every-version": ("affected", "every version is affected"),
+    "in-range": ("affected", "the version is in the affected range"),
     "no-version": ("unknown", "the deployment names no version"),
     "rolling": ("unknown", "the version is said to change all the time"),
     "version-unsure": ("unknown", "the version is said not to be known"),
     "version-unreadable": ("unknown", "the version cannot be read as one of this scheme"),
-    "version-coarse": ("unknown", "the version names a series of which some are hit and others are not"),
+    "version-coarse": ("unknown", "the version names a series of which some are affected and others are not"),
     "no-range": ("unknown", "the incident names no range of versions"),
     "range-as-text": ("unknown", "the incident tells its range in words only"),
     "range-unreadable": ("unknown", "the incident's range cannot be read"),
@@ -50,8 +50,8 @@ REASONS: dict[Reason, tuple[Verdict, str]] = {
         "only the record that the incident names says that this is the same software",
     ),
     "fixed-version": ("not_affected", "the version is named as one that is fixed"),
-    "outside-range": ("not_affected", "the version is outside the range that is hit"),
-    "no-version-affected": ("not_affected", "no version is hit"),
+    "outside-range": ("not_affected", "the version is outside the affected range"),
+    "no-version-affected": ("not_affected", "no version is affected"),
     "not-in-use": ("not_affected", "the deployment is planned or retired"),
 }
 """The meaning of each reason, the strongest first: of several, the first here is the answer."""

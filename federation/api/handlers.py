@@ -1,0 +1,86 @@
+"""From an operation and its function to a route handler, by one sequence that every request runs through.
+
+    check caller, limits, size and right (``api/guard.py``)
+    → call the operation's function with the parameters of the path
+    → turn what was refused or went wrong into a problem (``api/responses.py``)
+
+Whatever is to happen around all operations is put here, in :func:`respond`. The framework and the direct path
+(``api/direct.py``) both call the handler that :func:`handles` makes, so neither can leave a step out.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, route
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from federation.api.guard import admit
+from federation.api.operations import ANYONE, KEY, Operation, operation_of
+from federation.api.responses import answer, answer_exception, answer_http_error, answer_refusal
+from federation.domain.errors import Refused
+
+Function = Callable[..., Awaitable[ASGIResponse]]
+"""Takes the request, and the parameters of the path by name."""
+
+
+def handles(operation: Operation) -> Callable[[Function], HTTPRouteHandler]:
+    """The route handler of an operation, made from the function below."""
+
+    def declare(function: Function) -> HTTPRouteHandler:
+        text = operation.description or inspect.cleandoc(function.__doc__ or "")
+        declared = msgspec.structs.replace(operation, description=text)
+
+        async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+            return await respond(declared, function, request)
+
+        paths = [operation.path, *operation.aliases]
+        return route(paths, http_method=[operation.method], status_code=200, opt={KEY: declared})(handler)
+
+    return declare
+
+
+async def respond(operation: Operation, function: Function, request: Request[Any, Any, Any]) -> ASGIResponse:
+    """The answer to a request, whatever becomes of it. Raises nothing but cancellation."""
+    scope: Any = request.scope
+    scope[KEY] = operation
+    refusal: Response[bytes]
+    try:
+        await admit(operation, request.app.state, scope, request.headers)
+        return await function(request, **request.path_params)
+    except Refused as error:
+        refusal = answer_refusal(request, error)
+    except HTTPException as error:
+        refusal = answer_http_error(request, error)
+    except Exception as error:
+        refusal = answer_exception(request, error)
+    return refusal.to_asgi_response(None, request)
+
+
+def with_options(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """The handlers, and before them one for OPTIONS of each path, which answers the methods it takes.
+
+    The framework makes one of its own for a path that has none yet: it names the methods of the path's first
+    handler only, and has no operation.
+    """
+    given = list(handlers)
+    methods: dict[str, set[str]] = {}
+    for handler in given:
+        operation = operation_of(handler)
+        for path in handler.paths if operation is None else (operation.path, *operation.aliases):
+            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    return [*(_options(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()), *given]
+
+
+def _options(path: str, allowed: str) -> HTTPRouteHandler:
+    @handles(Operation(act="options", id="", method="OPTIONS", path=path, right=ANYONE, tag="node"))
+    async def options(request: Request[Any, Any, Any], **_: str) -> ASGIResponse:
+        """Answer the methods that the path takes."""
+        return answer(b"", status=204, headers={"allow": allowed})
+
+    return options

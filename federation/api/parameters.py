@@ -1,0 +1,131 @@
+"""The parameters of operations, as the OpenAPI document describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from federation.api.operations import Parameter
+from federation.domain.checkpoint import MAX_NUMBERS
+from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES
+from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
+from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
+from federation.domain.visibility import TLPS
+
+PATH_PATTERNS = {
+    "origin": OPERATOR_PATTERN,
+    "operator": OPERATOR_PATTERN,
+    "key": KEY_PATTERN,
+    "audience": GROUP_PATTERN,
+    "code": r"^[a-z-]+$",
+    "id": r"^[0-9a-f-]{36}$",
+    "form": "^(cve|osv|csaf)$",
+}
+"""Pattern of each parameter of a path."""
+_CONTROLS: dict[str, dict[str, Any]] = {
+    "q": {
+        "description": "Words, in French or any other language, with or without accents.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    "updated_since": {
+        "description": "From this moment on.",
+        "schema": {"type": "string", "format": "date-time"},
+    },
+    "updated_before": {
+        "description": "Before this moment.",
+        "schema": {"type": "string", "format": "date-time"},
+    },
+    "sort": {"schema": {"enum": list(SORTS), "default": "-updated_at"}},
+    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}},
+    "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
+    "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
+}
+CONTROL_PARAMETERS = {name: Parameter(name, about) for name, about in _CONTROLS.items()}
+"""Parameters of every list beside its filters."""
+
+
+def list_parameters(kind: type[Content]) -> tuple[Parameter, ...]:
+    """The filters of a type, and the controls of a list."""
+    return (
+        *(_filter(kind, name) for name in filters_of(kind)),
+        *(CONTROL_PARAMETERS[name] for name in CONTROLS),
+    )
+
+
+def _filter(kind: type[Content], name: str) -> Parameter:
+    about = {
+        "origin": "Operator that writes the record.",
+        "tlp": "TLP label.",
+        "beneficiary": "A body served: SIREN, INSEE code, or scheme:value.",
+        "solution": "origin/key of a solution.",
+    }
+    values: dict[str, Any] = {"type": "string"}
+    if name == "tlp":
+        values["enum"] = list(TLPS)
+    else:
+        properties = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+        if "enum" in (schema := properties.get(name, {})):
+            values["enum"] = schema["enum"]
+    return several(name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.")
+
+
+def several(name: str, items: dict[str, Any], description: str) -> Parameter:
+    """A parameter that may be given several times."""
+    about = {
+        "description": description,
+        "schema": {"type": "array", "items": items},
+        "style": "form",
+        "explode": True,
+    }
+    return Parameter(name, about)
+
+
+def _query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
+    return Parameter(name, {"description": description, "schema": schema})
+
+
+def _header(name: str, description: str) -> Parameter:
+    return Parameter(name, {"description": description, "schema": {"type": "string"}}, "header")
+
+
+DRY_RUN = _query(
+    "dry_run", "Change nothing, and say what would appear and disappear where.", {"type": "boolean"}
+)
+ORIGIN = _query(
+    "origin",
+    "Feeds of this operator, as far as they are held here; this node's own without.",
+    {"type": "string", "pattern": OPERATOR_PATTERN},
+)
+AS_PEER = _query(
+    "as",
+    "What this peer sees here; for administrators (`node.admin`).",
+    {"type": "string", "pattern": OPERATOR_PATTERN},
+)
+BUCKET = _query(
+    "bucket",
+    "The leaves of this bucket instead of all digests.",
+    {"type": "string", "pattern": "^[0-9a-f]{2}$"},
+)
+NUMBERS = _query(
+    "numbers",
+    f"The entries at these numbers, at most {MAX_NUMBERS}, as NDJSON; instead of `after` and `limit`.",
+    {"type": "string", "pattern": "^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$"},
+)
+FEED_PAGE = (
+    Parameter("after", {"schema": {"type": "string"}, "description": "A cursor."}),
+    Parameter(
+        "limit",
+        {"schema": {"type": "integer", "minimum": 1, "maximum": PAGE_ENTRIES, "default": PAGE_ENTRIES}},
+    ),
+)
+
+IF_MATCH = _header("If-Match", "The ETag of the state you have seen; 412 when the record has moved on.")
+IF_NONE_MATCH = _header(
+    "If-None-Match", "The ETag you have (304), or `*` to publish only what is not there yet (412)."
+)
+PREFER_WAIT = _header(
+    "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {LONGEST_WAIT})."
+)
+PREFER_PROVENANCE = _header("Prefer", "`provenance`: say what the answer rests on, feed by feed.")
+LAST_EVENT_ID = _header("Last-Event-ID", "The cursor to go on from, for server-sent events.")

@@ -1,0 +1,103 @@
+"""Reading a request: query string, preferences, accepted forms, preconditions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Request
+
+from federation.api.responses import tags
+from federation.domain.errors import Invalid, NotAcceptable
+from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor
+from federation.node.records import Preconditions
+
+
+def single_parameters(request: Request[Any, Any, Any], *names: str) -> dict[str, str]:
+    """The query parameters, each of these names and given once. Raises Invalid."""
+    parameters = request.query_params
+    for name in parameters:
+        if name not in names:
+            raise Invalid(
+                f"{name[:80]!r} cannot be asked here; {' and '.join(names)} can", pointer=f"?{name[:80]}"
+            )
+        if len(parameters.getall(name)) > 1:
+            raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+    return {name: str(parameters[name]) for name in parameters}
+
+
+def query_pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    """The query parameters, in order. Raises Invalid for a query string that is not UTF-8."""
+    try:
+        return parse_qsl(
+            request.scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=100,
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise Invalid(
+            "the query string cannot be read: UTF-8, percent-json_answer, at most 100 members"
+        ) from None
+
+
+def dry_run_of(request: Request[Any, Any, Any]) -> bool:
+    """True when the caller only asks what a change would do (``?dry_run=true``). Raises Invalid."""
+    for name in request.query_params:
+        if name != "dry_run":
+            raise Invalid(f"{name[:80]!r} cannot be asked here; dry_run can", pointer=f"?{name[:80]}")
+    values = request.query_params.getall("dry_run", ["false"])
+    if values not in (["true"], ["false"]):
+        raise Invalid("dry_run is true or false", pointer="?dry_run")
+    return values == ["true"]
+
+
+def preconditions_of(request: Request[Any, Any, Any]) -> Preconditions:
+    """``If-Match`` and ``If-None-Match`` of a write."""
+    headers = request.headers
+    return Preconditions(tags(headers.get("if-match"), strong=True), tags(headers.get("if-none-match")))
+
+
+def numbers_of(text: str) -> list[int]:
+    """Numbers of entries, separated by commas. Raises Invalid."""
+    if not re.fullmatch(r"[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*", text):
+        raise Invalid("these are not numbers of entries, separated by commas", pointer="?numbers")
+    return [int(number) for number in text.split(",")]
+
+
+def wait_of(request: Request[Any, Any, Any]) -> int:
+    """Seconds the caller prefers to wait (RFC 7240, 4.3), at most ``LONGEST_WAIT``."""
+    for preference in request.headers.get("prefer", "").split(","):
+        if seconds := re.fullmatch(r"\s*wait\s*=\s*([0-9]{1,6})\s*", preference):
+            return min(int(seconds[1]), LONGEST_WAIT)
+    return 0
+
+
+def page_of(request: Request[Any, Any, Any]) -> tuple[Cursor | None, int]:
+    """``after`` and ``limit`` of a feed. Raises Invalid for any other parameter."""
+    parameters = single_parameters(request, "after", "limit")
+    limit = parameters.get("limit", str(PAGE_ENTRIES))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= PAGE_ENTRIES):
+        raise Invalid(f"limit is a number from 1 to {PAGE_ENTRIES}", pointer="?limit")
+    after = parameters.get("after")
+    return Cursor.parse(after) if after else None, int(limit)
+
+
+def media_type_of(request: Request[Any, Any, Any], *offered: str) -> str:
+    """The form of the answer that ``Accept`` asks for; the first one offered when it does not matter."""
+    best, chosen = 0.0, None
+    for part in request.headers.get("accept", "*/*").split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((_weight(p) for p in parameters if p.startswith("q=")), 1.0)
+        candidate = offered[0] if media_type in ("*/*", "application/*", "") else media_type
+        if candidate in offered and weight > best:
+            best, chosen = weight, candidate
+    if chosen is not None:
+        return chosen
+    raise NotAcceptable(f"the answer can be given as {', '.join(offered)}")
+
+
+def _weight(parameter: str) -> float:
+    """RFC 9110, 12.4.2; an unreadable weight counts as none."""
+    return float(parameter[2:]) if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter) else 0.0

@@ -1,0 +1,57 @@
+"""URLs that may be called: those of nodes and of webhooks."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from federation.domain.errors import (
+    Unreachable,
+)
+from federation.domain.feed import printable
+from federation.outbound import http
+from federation.outbound.answers import error_text
+from federation.settings import is_loopback
+
+
+def check_url(url: str, *, private: bool = False) -> str:
+    """A base URL that may be called: https, or http on the loopback interface. Raises Unreachable.
+
+    ``private``: whether addresses that are not public are allowed.
+    """
+    try:
+        scheme, host, _ = http.origin_of(url)
+        parts = urlsplit(url)
+    except (http.TransferFailed, ValueError) as error:
+        raise Unreachable(
+            f"{printable(url, 200)} is not the base URL of a node: {error_text(error)}"
+        ) from None
+    if parts.query or parts.fragment:
+        raise Unreachable(f"{printable(url, 200)} is not the base URL of a node")
+    if scheme != "https" and not is_loopback(host):
+        raise Unreachable(f"{url} is not https (plain http is for the loopback interface only)")
+    if not private and _is_address(host) and not http.public(host):
+        raise Unreachable(f"{url} is at an address that is not public; --private allows it, if you trust it")
+    return url.rstrip("/")
+
+
+def check_webhook(url: str, *, private: bool) -> None:
+    """Check the URL of a webhook: as a node's, but for its path and query. Raises Unreachable."""
+    try:
+        scheme, host, _ = http.origin_of(url)
+    except (http.TransferFailed, ValueError) as error:
+        raise Unreachable(f"{printable(url, 200)} cannot be called: {error_text(error)}") from None
+    if scheme != "https" and not is_loopback(host):
+        raise Unreachable("a webhook is https (plain http is for the loopback interface only)")
+    if not private and (is_loopback(host) or (_is_address(host) and not http.public(host))):
+        raise Unreachable(
+            "the webhook is at an address that is not public; private allows it, if you trust it"
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
