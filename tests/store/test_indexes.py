@@ -200,8 +200,7 @@ async def test_every_strategy_finds_a_list_by_an_index(
 def read_of_records(plan: dict[str, Any]) -> int:
     """Rows that a plan has read of the table, those that it then left out as well."""
     own = 0
-    # (Another part of a scan asks the index whether there is more: it reads no row.)
-    if plan.get("Relation Name") == "records" and plan["Node Type"] != "Index Only Scan":
+    if plan.get("Relation Name") == "records":
         own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
     return int(own * plan["Actual Loops"]) + sum(map(read_of_records, plan.get("Plans", ())))
 
@@ -216,13 +215,16 @@ def name_of(statement: str) -> str:
 
 @pytest.mark.parametrize(
     ("build", "expected"),
-    [(page_by_order, 200), (count_by_order, 200), (page_by_index, 201), (count_by_index, 201)],
+    [(page_by_order, 401), (count_by_order, 401), (page_by_index, 201), (count_by_index, 201)],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 async def test_each_statement_reads_no_more_rows_than_its_bound(
     explaining: Explaining, build: Callable[[Shape], Statement], expected: int
 ) -> None:
-    """All records have the filter, and one in ten of them may be seen."""
+    """All records have the filter, and one in ten of them may be seen.
+
+    A scan of 200 rows that is cut looks for one more, by the entries of the index: 201.
+    """
     query = read_query(Deployment, [("hosting", "operator"), ("sort", "id")])
     bounds = {"max_total": 1_000} if build in (count_by_order, count_by_index) else page_values(query)
     statement = build(Shape.of(query, "anonymous"))
