@@ -104,11 +104,7 @@ class Mailer:
 
 
 def _refusal(error: Exception) -> Unreachable:
-<<<<<<< HEAD
     """The error for an administrator, bounded, without any text of a login."""
-=======
-    """The error shown to administrators, bounded and without anything of the login."""
->>>>>>> main
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         error = error.__cause__
     match error:
