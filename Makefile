@@ -29,7 +29,9 @@ SLOW ?=
 WORKERS ?= $(if $(K),0,2)
 PATHS = $(foreach path,$(K),'$(path)')
 TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,-m 'not slow'))
-PYTEST = -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+# A file is one piece of work for one process, and files come in their order: by default the files with few tests
+# come last, and those are the long ones.
+PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 test: $(STAMP) ## Run the tests but the slow ones; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
 	@$(BIN)/python $(PYTEST)
 

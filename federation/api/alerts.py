@@ -18,7 +18,7 @@ from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotFound
 from federation.domain.visibility import Caller
-from federation.node import alerts
+from federation.node import alerts as node_alerts
 from federation.node.alerts import Subscribed
 
 READER, WRITER = Right("subscriptions.read"), Right("subscriptions.write")
@@ -64,7 +64,7 @@ async def list_subscriptions(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List who is told of what."""
     views = tuple(
         SubscriptionView(**{name: getattr(stored, name) for name in SubscriptionView.__struct_fields__})
-        for stored in await alerts.list_subscriptions(node_of(request))
+        for stored in await node_alerts.list_subscriptions(node_of(request))
     )
     return json_answer(SubscriptionsView(views), headers=NO_STORE)
 
@@ -89,7 +89,7 @@ async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
     if subscription.private and PRIVATE_SCOPE not in caller.scopes:
         # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
         raise MissingScope(f"private is for tokens with the scope {PRIVATE_SCOPE}")
-    subscribed = await alerts.subscribe(node_of(request), subscription, by=_client(caller))
+    subscribed = await node_alerts.subscribe(node_of(request), subscription, by=_client(caller))
     return json_answer(subscribed, status=201, headers=NO_STORE)
 
 
@@ -107,7 +107,7 @@ async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def unsubscribe(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
     """Remove a subscription, and its alerts."""
-    await alerts.unsubscribe(node_of(request), id, by=_client(caller_of(request)))
+    await node_alerts.unsubscribe(node_of(request), id, by=_client(caller_of(request)))
     return answer(b"", status=204, headers=NO_STORE)
 
 
@@ -128,7 +128,7 @@ async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
     pairs = list(request.query_params.multi_items())
     if any(pair not in (("parked", "true"), ("parked", "false")) for pair in pairs):
         raise Invalid("parked=true or parked=false is what can be asked", pointer="?parked")
-    states = await alerts.list_alerts(node_of(request), parked=("parked", "true") in pairs)
+    states = await node_alerts.list_alerts(node_of(request), parked=("parked", "true") in pairs)
     return json_answer(AlertsView(states), headers=NO_STORE)
 
 
@@ -146,7 +146,7 @@ async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def replay(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
     """Deliver an alert again."""
-    await alerts.replay(node_of(request), id)
+    await node_alerts.replay(node_of(request), id)
     return answer(b"", status=204, headers=NO_STORE)
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
-from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES
+from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
@@ -125,7 +125,7 @@ IF_NONE_MATCH = _header(
     "If-None-Match", "The ETag you have (304), or `*` to publish only what is not there yet (412)."
 )
 PREFER_WAIT = _header(
-    "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {LONGEST_WAIT})."
+    "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {MAX_WAIT_SECONDS})."
 )
 PREFER_PROVENANCE = _header("Prefer", "`provenance`: say what the answer rests on, feed by feed.")
 LAST_EVENT_ID = _header("Last-Event-ID", "The cursor to go on from, for server-sent events.")

@@ -10,7 +10,7 @@ from litestar import Request
 
 from federation.api.responses import tags
 from federation.domain.errors import Invalid, NotAcceptable
-from federation.domain.feed import LONGEST_WAIT, PAGE_ENTRIES, Cursor
+from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES, Cursor
 from federation.node.records import Preconditions
 
 
@@ -70,7 +70,7 @@ def wait_of(request: Request[Any, Any, Any]) -> int:
     """Seconds the caller prefers to wait (RFC 7240, 4.3), at most ``LONGEST_WAIT``."""
     for preference in request.headers.get("prefer", "").split(","):
         if seconds := re.fullmatch(r"\s*wait\s*=\s*([0-9]{1,6})\s*", preference):
-            return min(int(seconds[1]), LONGEST_WAIT)
+            return min(int(seconds[1]), MAX_WAIT_SECONDS)
     return 0
 
 

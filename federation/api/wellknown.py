@@ -18,7 +18,7 @@ from federation.api.problems import PROBLEMS
 from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
-from federation.domain.feed import LONGEST_WAIT, PAGE_BYTES, PAGE_ENTRIES
+from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_BYTES, PAGE_ENTRIES
 from federation.domain.registry import TYPES
 from federation.node import status
 
@@ -89,7 +89,7 @@ async def get_descriptor(request: Request[Any, Any, Any]) -> ASGIResponse:
             "document_bytes": MAX_DOCUMENT,
             "page_entries": PAGE_ENTRIES,
             "page_bytes": PAGE_BYTES,
-            "wait_seconds": LONGEST_WAIT,
+            "wait_seconds": MAX_WAIT_SECONDS,
         },
         contact=contact,
         security_contact=security_contact,

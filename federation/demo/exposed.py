@@ -99,10 +99,10 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
         _must(answer.json()["summary"]["published"] == 1, "arnia publishes CVE-2025-24799")
         click.echo("\nCVE-2025-24799 was imported at arnia. Listed among its own, after the import began:")
         delays = await asyncio.gather(*(_wait_until_listed(node, began) for node in nodes))
-        for node, (milliseconds, hit) in zip(nodes, delays, strict=True):
+        for node, (milliseconds, own) in zip(nodes, delays, strict=True):
             click.echo(
                 f"  at {node.operator:<11} {milliseconds:7.1f} ms:"
-                f" {hit['affected']['deployments']} deployments, {hit['affected']['communes']} communes"
+                f" {own['affected']['deployments']} deployments, {own['affected']['communes']} communes"
             )
         await _until(lambda: bool(calls), "recia's webhook is called")
         await asyncio.sleep(SETTLED)
@@ -125,8 +125,8 @@ async def _wait_until_listed(node: ExposureQuestion, began: float) -> tuple[floa
 async def _give_answers(megalis: ExposureQuestion) -> None:
     """Its probes tell the new versions, and it answers."""
     own = await megalis.found("/v1/exposure?mine=true")
-    hit = next(line["exposure"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
-    for entry in hit["deployments"]:
+    exposure = next(line["exposure"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
+    for entry in exposure["deployments"]:
         if entry["verdict"] == "affected":
             path = f"/v1/deployments/{entry['id']}/version"
             (await megalis.http.post(path, json={"version": "10.0.18"})).raise_for_status()

@@ -46,7 +46,7 @@ CHECKPOINT = "federation-checkpoint+jwt"
 """``typ`` of a checkpoint."""
 RECEIPT = "federation-receipt+jwt"
 """``typ`` of a receipt."""
-MOST_LEAVES = 1_000_000
+MAX_LEAVES = 1_000_000
 """Leaves of one bucket that are read from a peer."""
 MAX_NUMBERS = 500
 """Entries that are asked for by number at once."""
@@ -245,7 +245,7 @@ class Leaves(msgspec.Struct, frozen=True, kw_only=True):
     retained_from: Count
     """Tombstones up to it were not among them."""
     bucket: Annotated[str, Meta(pattern=r"^[0-9a-f]{2}" + END)]
-    leaves: Annotated[tuple[str, ...], Meta(max_length=MOST_LEAVES)]
+    leaves: Annotated[tuple[str, ...], Meta(max_length=MAX_LEAVES)]
 
 
 class VerifiableSource(FeedSource, Protocol):

@@ -25,7 +25,7 @@ PAGE_ENTRIES = 1_000
 """Entries of a page, at most."""
 PAGE_BYTES = 5 * 1_048_576
 """Bytes of a page at which no further entry is added to it; a page has at least one entry."""
-LONGEST_WAIT = 30
+MAX_WAIT_SECONDS = 30
 """Seconds that an answer can be waited for (``Prefer: wait``), at most."""
 
 

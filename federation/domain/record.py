@@ -171,7 +171,7 @@ _UNQUOTED = re.compile(
 def without_values(error: msgspec.ValidationError) -> Invalid:
     """Return the same error without the values it quotes."""
     if isinstance(error.__cause__, RuleBroken):
-        detail = error.__cause__.untold
+        detail = error.__cause__.without_values
     else:
         unquoted = _UNQUOTED.match(str(error))
         detail = unquoted.group() if unquoted else "it does not keep the schema"

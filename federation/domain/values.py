@@ -176,13 +176,13 @@ def _moment(text: str) -> datetime | date:
 class RuleBroken(ValueError):
     """A rule of the schema that is not one of a single member.
 
-    ``rule`` has the values it speaks of in braces. ``untold`` is the same sentence without them: of a
+    ``rule`` has the values it speaks of in braces. ``without_values`` is the same sentence without them: of a
     peer's record nothing is noted but what the schema says.
     """
 
     def __init__(self, rule: str, **values: str) -> None:
         super().__init__(rule.format_map(values))
-        self.untold = rule.format_map(dict.fromkeys(values, "…"))
+        self.without_values = rule.format_map(dict.fromkeys(values, "…"))
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):

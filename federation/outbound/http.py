@@ -28,7 +28,7 @@ CONNECT = 10.0
 """Seconds to resolve a name, to connect to one of its addresses, and for TLS: each."""
 TRIED = 8
 """Addresses of a name that are tried, at most: a name must not make us knock at a thousand doors."""
-SILENCE = 30.0
+MAX_SILENT_SECONDS = 30.0
 """Seconds without a byte after which an answer is given up."""
 DEADLINE = 60.0
 """Seconds for a whole answer, or for the headers of a stream. The extension ``federation.wait`` of a request
@@ -92,7 +92,7 @@ def settings(base: str, *, private: bool) -> dict[str, Any]:
         "transport": Outbound(base, private=private),
         "follow_redirects": False,
         "trust_env": False,
-        "timeout": httpx2.Timeout(SILENCE, connect=CONNECT),
+        "timeout": httpx2.Timeout(MAX_SILENT_SECONDS, connect=CONNECT),
         "headers": {"accept-encoding": "identity"},
     }
 

@@ -307,7 +307,7 @@ class PeerSource:
             method,
             self._url + path,
             headers,
-            silence=http.SILENCE + wait,
+            silence=http.MAX_SILENT_SECONDS + wait,
             extensions=http.STREAM if stream else {"federation.wait": wait},
             content=content,
         )

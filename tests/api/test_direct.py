@@ -10,7 +10,8 @@ import pytest
 from litestar import Litestar, Request
 from litestar.response.base import ASGIResponse
 
-from federation.api import handlers, records
+from federation.api import handlers as api_handlers
+from federation.api import records
 from federation.api.direct import Direct
 from federation.api.handlers import with_options
 from federation.api.limits import Limits
@@ -124,7 +125,7 @@ async def test_a_step_around_all_operations_is_not_missed_on_the_direct_path(
     both: tuple[httpx2.AsyncClient, httpx2.AsyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A marker around the sequence is on every answer, refusals too, whichever way a request goes."""
-    respond = handlers.respond
+    respond = api_handlers.respond
 
     async def marked(operation: Operation, function: Any, request: Request[Any, Any, Any]) -> ASGIResponse:
         response = await respond(operation, function, request)
@@ -139,7 +140,7 @@ async def test_a_step_around_all_operations_is_not_missed_on_the_direct_path(
 
         return cast("ASGIResponse", send_marked)
 
-    monkeypatch.setattr(handlers, "respond", marked)
+    monkeypatch.setattr(api_handlers, "respond", marked)
     for client in both:
         for path in ("/v1/solutions", "/v1/solutions/arnia/none", "/v1/peers", "/health/live"):
             assert (await client.get(path)).headers.get_list("x-marker") == ["around"], path

@@ -42,7 +42,7 @@ async def epoch(client: httpx2.AsyncClient) -> str:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that lets callers wait for an hour."""
-    monkeypatch.setattr(requests, "LONGEST_WAIT", HOUR)
+    monkeypatch.setattr(requests, "MAX_WAIT_SECONDS", HOUR)
 
 
 # Heads

@@ -18,9 +18,11 @@ from federation.api.problems import PROBLEMS
 from federation.api.responses import STATUS
 from federation.domain import errors
 from federation.node.node import Node
+from federation.server.app import api
+from federation.server.observed import ObservedApplication
+from federation.telemetry import Metrics
 from tests.api.http_client import JSON, executed, fine, put, refused
 from tests.domain.builders import a_solution
-from tests.nodes import browsing
 from tests.waiting import until
 
 
@@ -79,16 +81,14 @@ async def test_what_the_framework_refuses_is_a_problem_too(anyone: httpx2.AsyncC
 async def test_a_bug_is_told_without_internals(
     app: Litestar, arnia: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with browsing(arnia) as client:
-        transport = client._transport
-        assert isinstance(transport, httpx2.ASGITransport)
-        observed = transport.app
+    @handles(Operation(act="boom", id="", method="GET", path="/boom", right=ANYONE, tag="node"))
+    async def boom(request: Request[Any, Any, Any]) -> ASGIResponse:
+        raise RuntimeError("secret inside /etc/passwd")
 
-        @handles(Operation(act="boom", id="", method="GET", path="/boom", right=ANYONE, tag="node"))
-        async def boom(request: Request[Any, Any, Any]) -> ASGIResponse:
-            raise RuntimeError("secret inside /etc/passwd")
-
-        observed._app.framework.register(boom)  # type: ignore[attr-defined]
+    broken = api(arnia)
+    broken.register(boom)
+    transport = httpx2.ASGITransport(app=ObservedApplication(broken, Metrics()), raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=arnia.url) as client:
         answer = await client.get("/boom")
         refused(answer, 500, "internal-error")
         for inside in ("secret", "passwd", "RuntimeError", "Traceback", "boom"):

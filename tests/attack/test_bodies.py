@@ -134,7 +134,7 @@ async def test_bodies_that_hardly_begin_do_not_hold_up_the_others(
     target: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two hundred send a byte and then nothing. None is given up for an hour, and others are answered."""
-    for bound in ("SILENCE", "WHOLE_BODY"):
+    for bound in ("MAX_SILENT_SECONDS", "MAX_BODY_SECONDS"):
         monkeypatch.setattr(guard, bound, 3_600.0)
     credentials = await a_client(target.node)
     where = urlsplit(target.at)

@@ -300,7 +300,7 @@ def limits() -> str:
         ),
         ("Entries of a page of a feed or of changes", number(feed.PAGE_ENTRIES), "400"),
         ("Bytes of a page of a feed", f"{size(feed.PAGE_BYTES)}, but at least one entry", "`more` is true"),
-        ("`Prefer: wait`", seconds(feed.LONGEST_WAIT), "304"),
+        ("`Prefer: wait`", seconds(feed.MAX_WAIT_SECONDS), "304"),
         (
             "Entries asked for by number at once, or told in one feedback",
             number(checkpoint.MAX_NUMBERS),
@@ -342,7 +342,7 @@ def limits() -> str:
 def patience() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Connecting to a peer", seconds(http.CONNECT)),
-        ("Silence after which an answer is given up", seconds(http.SILENCE)),
+        ("Silence after which an answer is given up", seconds(http.MAX_SILENT_SECONDS)),
         ("Waiting for news at a peer, per request", seconds(peer_client.HEADS_WAIT_SECONDS)),
         ("Pause before a peer that does not wait is asked again", seconds(loop.EMPTY_ANSWER_SECONDS)),
         (
@@ -357,7 +357,7 @@ def patience() -> str:
         ("Any other answer of a peer", size(http.SMALL_BYTES)),
         (
             "Leaves of a bucket, and an answer with them",
-            f"{number(checkpoint.MOST_LEAVES)}, {size(peer_client.MAX_LARGE_ANSWER_BYTES)}",
+            f"{number(checkpoint.MAX_LEAVES)}, {size(peer_client.MAX_LARGE_ANSWER_BYTES)}",
         ),
         ("Entries asked for by number at once", number(checkpoint.MAX_NUMBERS)),
         (

@@ -96,9 +96,9 @@ def test_make_test_leaves_out_the_slow_tests_unless_some_are_named() -> None:
         (tests,) = re.findall(r"-m pytest -n (.*)", make("--dry-run", "test", *arguments))
         return str(tests)
 
-    assert selected() == "2 --dist loadfile -m 'not slow'"
-    assert selected("SLOW=1") == "2 --dist loadfile -r s"
-    assert selected("K=list and not bulk") == "0 --dist loadfile -k 'list and not bulk'"
+    assert selected() == "2 --dist loadfile --no-loadscope-reorder -m 'not slow'"
+    assert selected("SLOW=1") == "2 --dist loadfile --no-loadscope-reorder -r s"
+    assert selected("K=list and not bulk") == "0 --dist loadfile --no-loadscope-reorder -k 'list and not bulk'"
     assert selected("K=tests/api/test_lists.py tests/docs", "WORKERS=4") == (
         "4 --dist loadfile 'tests/api/test_lists.py' 'tests/docs'"
     )

@@ -400,7 +400,7 @@ async def _refuses(own: httpx2.AsyncClient, path: str, raw: bytes) -> None:
 
 
 async def test_an_upload_of_advisories_has_its_bounds(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("federation.api.advisories.MOST_LINES", 2)
+    monkeypatch.setattr("federation.api.advisories.MAX_LINES", 2)
     path = "/v1/advisories/cve?dry_run=true"
     async with browsing(arnia) as own:
         own.headers.update(await a_token(arnia, own))

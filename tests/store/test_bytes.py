@@ -16,9 +16,6 @@ from federation.domain.query import read_query
 from federation.domain.visibility import anonymous, itself
 from federation.node import feeds, records
 from federation.node.node import Node
-from federation.store import entries as entries_module
-from federation.store import list_filters as questions_module
-from federation.store import records as records_module
 from federation.store.statements import Session
 from tests.domain.builders import a_solution
 
@@ -125,6 +122,9 @@ async def test_a_record_that_is_larger_than_a_page_is_a_page(
 ) -> None:
     """There is none today (a document has 1 MiB at most), and a reader must not wait for one for ever."""
     from federation.node import feeds, records
+    from federation.store import entries as entries_module
+    from federation.store import list_filters as questions_module
+    from federation.store import records as records_module
 
     monkeypatch.setattr(questions_module, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(records_module, "PAGE_BYTES", 1_000)

@@ -17,7 +17,7 @@ from tests.sync.peers import Told, an_entry
 EVERYTHING = """
     SELECT r.type, r.key, r.revision, r.seq, r.arrived, r.retracted, r.document, f.head, f.live, f.epoch
     FROM records r JOIN feeds f ON f.id = r.feed ORDER BY r.key"""
-NOTED = "SELECT key, seq, revision, reason FROM set_aside ORDER BY key"
+NOTED = "SELECT key, seq, revision, reason FROM rejected_entries ORDER BY key"
 STUBS = "SELECT key, seq, arrived, revision FROM withdrawals ORDER BY key"
 
 
@@ -36,7 +36,7 @@ def entries() -> list[FeedEntry]:
 
 async def pulled(node: Node, look: Any) -> list[Any]:
     """All that is stored of the feed, pulled from the beginning."""
-    await look.execute("TRUNCATE records, withdrawals, feeds, copies, digests, set_aside CASCADE")
+    await look.execute("TRUNCATE records, withdrawals, feeds, copies, digests, rejected_entries CASCADE")
     await look.execute("UPDATE node SET arrival = 0")
     source = Told(*entries(), slices=3)
     await pull(node, source.head, source)

@@ -248,7 +248,7 @@ async def test_an_answer_that_is_cut_fails() -> None:
 
 
 async def test_silence_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "SILENCE", 0.2)
+    monkeypatch.setattr(http, "MAX_SILENT_SECONDS", 0.2)
     monkeypatch.setattr(peer_client, "HEADS_WAIT_SECONDS", 0)
 
     async def silent(writer: asyncio.StreamWriter, _: bytes) -> None:

@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 import pytest
 
-from federation.api import feeds
+from federation.api import requests
 from federation.domain.feed import FeedName
 from federation.domain.peer import back_off as peer_back_off
 from federation.node import peer_views
@@ -124,7 +124,7 @@ async def test_heads_that_are_waited_for_come_when_they_move_and_not_before(
 ) -> None:
     """The wait is one of an hour, here: what comes was woken."""
     monkeypatch.setattr(peer_client, "HEADS_WAIT_SECONDS", 3_600)
-    monkeypatch.setattr(feeds, "LONGEST_WAIT", 3_600)
+    monkeypatch.setattr(requests, "MAX_WAIT_SECONDS", 3_600)
     await introduce(arnia, origin)
     source = PeerSource("arnia", peer_of(origin), arnia.keyring)
     first = await source.heads(wait=True)
@@ -176,7 +176,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
 async def test_peers_that_fail_harm_no_other_and_each_shows_its_reason(
     arnia: Node, origin: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound_http, "SILENCE", 2.0)
+    monkeypatch.setattr(outbound_http, "MAX_SILENT_SECONDS", 2.0)
     await introduce(arnia, origin)
     await publish(origin, "solution", "first", a_solution())
     async with AsyncExitStack() as stack:
