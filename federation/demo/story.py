@@ -243,7 +243,7 @@ async def _unverified_copies(nodes: list[Running]) -> list[str]:
             result += [
                 f"{peer['operator']}/{feed['audience']} at {node.operator}"
                 for feed in peer["feeds"]
-                if feed["state"] != "verified" or feed["verified_seq"] != feed["taken"]
+                if feed["state"] != "verified" or feed["verified_seq"] != feed["pulled"]
             ]
     return result
 
@@ -279,7 +279,7 @@ async def _has_converged(nodes: list[Running]) -> bool:
     for node in nodes:
         view = await node.found("/v1/peers")
         pulled = {
-            (peer["operator"], feed["audience"]): feed["taken"]
+            (peer["operator"], feed["audience"]): feed["pulled"]
             for peer in view["peers"]
             for feed in peer["feeds"]
         }
