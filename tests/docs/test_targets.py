@@ -98,7 +98,9 @@ def test_make_test_leaves_out_the_slow_tests_unless_some_are_named() -> None:
 
     assert selected() == "2 --dist loadfile --no-loadscope-reorder -m 'not slow'"
     assert selected("SLOW=1") == "2 --dist loadfile --no-loadscope-reorder -r s"
-    assert selected("K=list and not bulk") == "0 --dist loadfile --no-loadscope-reorder -k 'list and not bulk'"
+    assert (
+        selected("K=list and not bulk") == "0 --dist loadfile --no-loadscope-reorder -k 'list and not bulk'"
+    )
     assert selected("K=tests/api/test_lists.py tests/docs", "WORKERS=4") == (
         "4 --dist loadfile --no-loadscope-reorder 'tests/api/test_lists.py' 'tests/docs'"
     )
