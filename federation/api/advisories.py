@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, NamedTuple, get_args
 
 from litestar import Request
 from litestar.response.base import ASGIResponse
@@ -17,6 +18,8 @@ from federation.domain.canonical import decode_json
 from federation.domain.errors import Invalid, NotFound, TooLarge
 from federation.domain.formats import READERS
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
+from federation.domain.values import GROUP_PATTERN
+from federation.domain.visibility import TLPS, Tlp
 from federation.node import advisories
 from federation.node.advisories import ImportReport
 
@@ -24,7 +27,7 @@ MAX_LINES = 1_000
 """Advisories of one upload, at most."""
 MAX_SOLUTIONS = 50
 """Solutions that one upload names, at most."""
-PARAMETERS = ("dry_run", "solution")
+PARAMETERS = ("dry_run", "solution", "tlp", "audience")
 
 
 @handles(
@@ -44,6 +47,21 @@ PARAMETERS = ("dry_run", "solution")
                 {"type": "string"},
                 "What the advisories are about (origin/key), when it is not to be found out.",
             ),
+            Parameter(
+                "tlp",
+                {
+                    "schema": {"enum": list(TLPS)},
+                    "description": "Label of new incidents, never wider than that of the advisory;"
+                    " without it that of the advisory, or GREEN.",
+                },
+            ),
+            Parameter(
+                "audience",
+                {
+                    "schema": {"type": "string", "pattern": GROUP_PATTERN},
+                    "description": "For AMBER and AMBER+STRICT: the group that may see new incidents.",
+                },
+            ),
         ),
         answers=(Answer(200, "What became of each", {JSON: ImportReport}),),
         errors=(Invalid, NotFound),
@@ -54,7 +72,7 @@ async def import_advisories(request: Request[Any, Any, Any], form: str) -> ASGIR
     node = node_of(request)
     if form not in READERS:
         raise NotFound(f"{form[:40]} is not a form of advisories; {', '.join(READERS)} are")
-    dry_run, solutions = _parameters(request)
+    options = _options(request)
     body = await body_of(request, MAX_ADVISORY_BYTES)
     media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type == NDJSON:
@@ -65,20 +83,37 @@ async def import_advisories(request: Request[Any, Any, Any], form: str) -> ASGIR
         if not isinstance(decode_json(body), dict):
             raise Invalid("the body must be a JSON object")
         parts = [(1, body)]
-    catalogue = await advisories.catalogue(node, solutions)
+    catalogue = await advisories.catalogue(node, options.solutions)
     lines = []
     for number, raw in parts:
         lines += await advisories.import_advisory(
-            node, form, raw, catalogue, source=f"line {number}", by=caller_of(request), dry_run=dry_run
+            node,
+            form,
+            raw,
+            catalogue,
+            source=f"line {number}",
+            by=caller_of(request),
+            tlp=options.tlp,
+            audience=options.audience,
+            dry_run=options.dry_run,
         )
-    return json_answer(advisories.report(lines, dry_run=dry_run), headers=NO_STORE)
+    return json_answer(advisories.report(lines, dry_run=options.dry_run), headers=NO_STORE)
 
 
 HANDLERS = (import_advisories,)
 
 
-def _parameters(request: Request[Any, Any, Any]) -> tuple[bool, tuple[str, ...]]:
-    """``dry_run``, and the solutions that are named. Raises Invalid."""
+class Options(NamedTuple):
+    """The query parameters of an import."""
+
+    dry_run: bool
+    solutions: tuple[str, ...]
+    tlp: Tlp | None
+    audience: str | None
+
+
+def _options(request: Request[Any, Any, Any]) -> Options:
+    """The query parameters. Raises Invalid."""
     pairs = list(request.query_params.multi_items())
     for name, value in pairs:
         if name not in PARAMETERS:
@@ -90,4 +125,14 @@ def _parameters(request: Request[Any, Any, Any]) -> tuple[bool, tuple[str, ...]]
     solutions = tuple(value for name, value in pairs if name == "solution")
     if len(solutions) > MAX_SOLUTIONS:
         raise Invalid(f"more than {MAX_SOLUTIONS} solutions are named", pointer="?solution")
-    return ("dry_run", "true") in pairs, solutions
+    for name in ("dry_run", "tlp", "audience"):
+        if [given for given, _ in pairs].count(name) > 1:
+            raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+    given = dict(pairs)
+    tlp = next((label for label in get_args(Tlp) if label == given.get("tlp")), None)
+    if tlp is None and "tlp" in given:
+        raise Invalid(f"tlp is one of {', '.join(TLPS)}", pointer="?tlp")
+    audience = given.get("audience")
+    if audience is not None and not re.fullmatch(GROUP_PATTERN, audience):
+        raise Invalid("audience is the name of a group", pointer="?audience")
+    return Options(given.get("dry_run") == "true", solutions, tlp, audience)

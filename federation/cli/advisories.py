@@ -38,7 +38,11 @@ def _add_command(form: str, description: str) -> None:
         "--solution", "solutions", multiple=True, metavar="ORIGIN/KEY",
         help="What the advisories are about, when they do not say it in known words; repeatable.",
     )  # fmt: skip
-    @click.option("--tlp", type=click.Choice(TLPS), help="Label of new incidents; GREEN when not given.")
+    @click.option(
+        "--tlp",
+        type=click.Choice(TLPS),
+        help="Label of new incidents, never wider than the advisory's; without it the advisory's, or GREEN.",
+    )
     @click.option("--audience", help="For AMBER: the group of operators that may see them.")
     @click.option(
         "--verbose", is_flag=True, help="List also what was unchanged, and what was given a default."

@@ -1,7 +1,7 @@
 """Visibility of records: TLP 2.0, audiences, and the one predicate ``may_see``.
 
 The predicate exists twice in form, never in meaning: :func:`may_see` here, and the same words in SQL
-(``store/seen.py``), since a list cannot be filtered after it was read. A test holds the two together.
+(``store/visibility.py``), since a list cannot be filtered after it was read. A test holds the two together.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ FEDERATION = "federation"
 """Every member of the federation (GREEN)."""
 PRIVATE = "private"
 """Nobody but the origin's own clients (RED); there is no feed of this name."""
+
+
+def is_wider(tlp: Tlp, other: Tlp) -> bool:
+    """Return True if the first label lets more readers see a record than the second."""
+    return TLPS.index(tlp) < TLPS.index(other)
 
 
 def audience_of(tlp: str, group: str | None) -> str:

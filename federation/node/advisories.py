@@ -24,7 +24,7 @@ from federation.domain.formats.catalogue import Catalogue
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.record import draft_of, equals_stored
 from federation.domain.stored import StoredRecord
-from federation.domain.visibility import Caller, Tlp
+from federation.domain.visibility import Caller, Tlp, is_wider
 from federation.node import records
 from federation.node.node import Node
 from federation.node.records import Preconditions
@@ -147,6 +147,8 @@ async def _import_finding(
     dry_run: bool,
 ) -> ImportLine:
     key = finding.key
+    if finding.draft:
+        return ImportLine("skipped", source, finding.id, detail="its publisher calls it a draft")
     incident = incident_of(finding, catalogue_.find, raw)
     stored = await _find(node, key, by)
     if incident is None:
@@ -165,7 +167,10 @@ async def _import_finding(
     line = ImportLine("published", source, finding.id, f"{node.operator}/{key}", incident.defaulted, as_text)
     shape: Any = Draft
     for _ in range(MAX_ATTEMPTS):
-        edit = _revision(stored, incident, raw) if stored is not None else _first(incident, tlp, audience)
+        if stored is None:
+            edit: dict[str, Any] | None = _first(incident, *_label(finding, tlp, audience))
+        else:
+            edit = _revision(stored, incident, raw, finding, tlp, audience)
         if edit is None:
             return msgspec.structs.replace(line, outcome="unchanged")
         draft = check_draft(edit, shape[Incident])
@@ -203,15 +208,59 @@ def _first(incident: DraftIncident, tlp: Tlp | None, audience: str | None) -> di
     return {**{name: value for name, value in envelope.items() if value}, "content": incident.content}
 
 
-def _revision(stored: StoredRecord, incident: DraftIncident, raw: bytes) -> dict[str, Any] | None:
-    """The stored incident with the members of the newer advisory; None when it is the same advisory."""
+def _label(finding: Finding, tlp: Tlp | None, audience: str | None) -> tuple[Tlp | None, str | None]:
+    """Label and audience of an incident, never wider than the label of its source (TLP 2.0).
+
+    None for the label that incidents of this kind have. Raises Invalid for a wider label, and for a source of
+    TLP:AMBER or AMBER+STRICT when no audience is named: a group means something at one operator only.
+    """
+    source = finding.tlp
+    if source is None:
+        return tlp, audience
+    if tlp is not None:
+        if is_wider(tlp, source):
+            raise Invalid(
+                f"the advisory is TLP:{source}; TLP:{tlp} would show it to more readers", pointer="/tlp"
+            )
+        return tlp, audience
+    if source == "RED":
+        return source, audience
+    if source in ("AMBER", "AMBER+STRICT"):
+        if audience is None:
+            raise Invalid(
+                f"the advisory is TLP:{source}: name the group that may see it as audience, or label it RED",
+                pointer="/audience",
+            )
+        return source, audience
+    return None, audience
+
+
+def _revision(
+    stored: StoredRecord,
+    incident: DraftIncident,
+    raw: bytes,
+    finding: Finding,
+    tlp: Tlp | None,
+    audience: str | None,
+) -> dict[str, Any] | None:
+    """The stored incident with the members of the newer advisory; None when it is the same advisory.
+
+    It keeps its label and audience, unless its label is wider than that of the source.
+    """
     draft = draft_of(stored.document)
     content = draft["content"]
+    if finding.tlp is not None and is_wider(draft["tlp"], finding.tlp):
+        label, group = _label(finding, tlp, audience)
+        draft = {name: value for name, value in draft.items() if name not in ("tlp", "audience")}
+        draft |= {name: value for name, value in (("tlp", label), ("audience", group)) if value}
+        narrowed = True
+    else:
+        narrowed = False
     withdrawn = incident.content.get("status") == "withdrawn"
     if content.get("kind") != "vulnerability":
         raise Invalid(f"the incident of this key is of kind {content.get('kind')} and not an advisory's")
     if content.get("source", {}).get("sha256") == hashlib.sha256(raw).hexdigest():
-        return None  # also where the operator has withdrawn it: that is its word
+        return draft if narrowed else None  # also where the operator has withdrawn it: that is its word
     own = {name: value for name, value in content.items() if name not in OWNED or withdrawn}
     owned = {name: value for name, value in incident.content.items() if name in OWNED}
     # An advisory that was withdrawn and is not any more: the vulnerability is open again.

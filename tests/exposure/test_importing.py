@@ -17,7 +17,7 @@ from federation.cli import advisories as command
 from federation.cli import main
 from federation.cli.advisories import import_
 from federation.domain.content.incident import Incident
-from federation.domain.errors import Invalid, PreconditionFailed
+from federation.domain.errors import Invalid, NotFound, PreconditionFailed
 from federation.domain.exposure.matching import range_problem
 from federation.domain.formats import READERS
 from federation.domain.formats.advisory import severity_of, text
@@ -27,7 +27,7 @@ from federation.node import advisories, records
 from federation.node.advisories import ImportLine
 from federation.node.node import Node
 from tests.api.http_client import JSON, NDJSON, fine, refused
-from tests.domain.builders import a_solution, an_incident
+from tests.domain.builders import a_group, a_solution, an_incident
 from tests.nodes import a_token, browsing, publish
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "advisories"
@@ -513,3 +513,137 @@ def test_the_command_explains_itself() -> None:
         assert told.exit_code == 0
         assert "--dry-run" in told.output
         assert "standard input" in " ".join(told.output.split())
+
+
+def a_csaf(label: str | None, *, status: str = "final", title: str = "Injection SQL") -> bytes:
+    """A CSAF document about GLPI with this label."""
+    tracking = {"id": "ACME-1", "status": status, "initial_release_date": "2026-03-01T00:00:00Z"}
+    document: dict[str, Any] = {
+        "category": "csaf_security_advisory", "title": title, "tracking": tracking,
+        "publisher": {"namespace": "https://psirt.example.org"},
+    }  # fmt: skip
+    if label is not None:
+        document["distribution"] = {"tlp": {"label": label}}
+    product = {
+        "category": "product_name", "name": "glpi",
+        "branches": [{
+            "category": "product_version_range", "name": "vers:generic/<10.0.18",
+            "product": {"product_id": "P1", "name": "GLPI"},
+        }],
+    }  # fmt: skip
+    vulnerability = {
+        "cve": "CVE-2025-24799", "title": title, "product_status": {"known_affected": ["P1"]}
+    }  # fmt: skip
+    return json.dumps(
+        {"document": document, "product_tree": {"branches": [product]}, "vulnerabilities": [vulnerability]}
+    ).encode()
+
+
+async def label_of(node: Node) -> tuple[str, str | None]:
+    stored = await records.find(node, Incident, "arnia", "ACME-1", by=itself("arnia"))
+    document = json.loads(stored.document)
+    return document["tlp"], document.get("audience")
+
+
+LABELS: list[tuple[str | None, dict[str, str], tuple[str, str | None]]] = [
+    (None, {}, ("GREEN", None)),
+    ("WHITE", {}, ("GREEN", None)),
+    ("CLEAR", {"tlp": "CLEAR"}, ("CLEAR", None)),
+    ("GREEN", {}, ("GREEN", None)),
+    ("GREEN", {"tlp": "RED"}, ("RED", None)),
+    ("AMBER", {"audience": "rssi"}, ("AMBER", "rssi")),
+    ("AMBER", {"tlp": "AMBER+STRICT", "audience": "rssi"}, ("AMBER+STRICT", "rssi")),
+    ("AMBER+STRICT", {"tlp": "RED"}, ("RED", None)),
+    ("RED", {}, ("RED", None)),
+]
+
+
+@pytest.mark.parametrize(("label", "options", "result"), LABELS, ids=lambda value: str(value)[:30])
+async def test_an_incident_never_has_a_wider_label_than_its_advisory(
+    arnia: Node, label: str | None, options: dict[str, str], result: tuple[str, str | None]
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    await publish(arnia, "group", "rssi", a_group(name="rssi", members=["megalis"]))
+    (line,) = await take(arnia, a_csaf(label), "csaf", **options)
+    assert line.outcome == "published", line.detail
+    assert await label_of(arnia) == result
+
+
+WIDER: list[tuple[str, dict[str, str], str]] = [
+    ("RED", {"tlp": "GREEN"}, "the advisory is TLP:RED; TLP:GREEN would show it to more readers (at /tlp)"),
+    ("AMBER", {"tlp": "CLEAR"}, "the advisory is TLP:AMBER; TLP:CLEAR would show it to more readers"),
+    (
+        "AMBER+STRICT",
+        {"tlp": "AMBER", "audience": "rssi"},
+        "the advisory is TLP:AMBER+STRICT; TLP:AMBER would",
+    ),
+    ("AMBER", {}, "the advisory is TLP:AMBER: name the group that may see it as audience, or label it RED"),
+    ("PURPLE", {}, "its label is 'PURPLE'; WHITE, CLEAR, GREEN, AMBER, AMBER+STRICT, RED are known"),
+]
+
+
+@pytest.mark.parametrize(("label", "options", "detail"), WIDER, ids=lambda value: str(value)[:30])
+async def test_a_label_that_would_be_wider_or_is_unknown_is_refused_and_nothing_is_published(
+    arnia: Node, label: str, options: dict[str, str], detail: str
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    (line,) = await take(arnia, a_csaf(label), "csaf", **options)
+    assert line.outcome == "refused"
+    assert (line.detail or "").startswith(detail)
+    with pytest.raises(NotFound):
+        await label_of(arnia)
+
+
+async def test_an_incident_is_narrowed_when_its_advisory_is(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    await take(arnia, a_csaf(None), "csaf")
+    assert await label_of(arnia) == ("GREEN", None)
+    (line,) = await take(arnia, a_csaf("RED"), "csaf")
+    assert line.outcome == "revised"
+    assert await label_of(arnia) == ("RED", None)
+    (line,) = await take(arnia, a_csaf("GREEN", title="Injection SQL, again"), "csaf")
+    assert line.outcome == "revised"
+    assert await label_of(arnia) == ("RED", None), "an operator's label stays where it is the narrower one"
+
+
+async def test_an_incident_that_was_published_too_widely_is_narrowed_by_the_same_document(
+    arnia: Node,
+) -> None:
+    """As an earlier program published it: the label of the document was not read."""
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raw = a_csaf("RED")
+    await take(arnia, raw, "csaf")
+    await records.patch(arnia, Incident, {"tlp": "GREEN"}, "arnia", "ACME-1", by=itself("arnia"))
+    (line,) = await take(arnia, raw, "csaf")
+    assert (line.outcome, await label_of(arnia)) == ("revised", ("RED", None))
+    (line,) = await take(arnia, raw, "csaf")
+    assert line.outcome == "unchanged"
+
+
+async def test_a_draft_is_not_published(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    (line,) = await take(arnia, a_csaf("GREEN", status="draft"), "csaf")
+    assert (line.outcome, line.detail) == ("skipped", "its publisher calls it a draft")
+    (line,) = await take(arnia, a_csaf("GREEN", status="interim"), "csaf")
+    assert line.outcome == "published"
+
+
+async def test_over_the_api_an_import_takes_a_label_and_an_audience(arnia: Node) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    await publish(arnia, "group", "rssi", a_group(name="rssi", members=["megalis"]))
+    async with browsing(arnia) as client:
+        headers = {**JSON, **await a_token(arnia, client, "incidents.write")}
+        at = "/v1/advisories/csaf"
+        report = fine(await client.post(at, content=a_csaf("AMBER"), headers=headers), 200)
+        assert report["summary"]["refused"] == 1
+        amber = await client.post(f"{at}?audience=rssi", content=a_csaf("AMBER"), headers=headers)
+        assert fine(amber, 200)["summary"]["published"] == 1
+        assert await label_of(arnia) == ("AMBER", "rssi")
+        for query, pointer in (
+            ("tlp=PINK", "?tlp"), ("tlp=RED&tlp=RED", "?tlp"),
+            ("audience=A%20b", "?audience"), ("label=RED", "?label"),
+        ):  # fmt: skip
+            refused(
+                await client.post(f"{at}?{query}", content=a_csaf("RED"), headers=headers),
+                400, "invalid", pointer=pointer,
+            )  # fmt: skip

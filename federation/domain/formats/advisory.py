@@ -21,6 +21,7 @@ from federation.domain.canonical import check_depth
 from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
 from federation.domain.values import KEY_PATTERN, as_instant
+from federation.domain.visibility import Tlp
 
 MAX_ADVISORY_BYTES = 16 * 1_048_576
 """Bytes of one advisory, at most."""
@@ -60,6 +61,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool = False
     workarounds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tlp: Tlp | None = None
+    """Label of the source; None where its form has none, or it names none."""
+    draft: bool = False
+    """True for a document that its publisher has not published yet."""
 
     @property
     def key(self) -> str:

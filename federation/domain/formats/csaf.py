@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
 from federation.domain.formats.advisory import Finding, Interval, Product, decode, parse_instant, ranges_of
+from federation.domain.visibility import Tlp
 
 MAX_PRODUCTS = 20_000
 """Products of one document, at most."""
@@ -58,6 +59,7 @@ class _Reference(msgspec.Struct):
 
 class _Tracking(msgspec.Struct):
     id: str
+    status: str = "final"
     initial_release_date: str | None = None
     current_release_date: str | None = None
 
@@ -70,12 +72,21 @@ class _Publisher(msgspec.Struct):
     namespace: str = ""
 
 
+class _Tlp(msgspec.Struct):
+    label: str
+
+
+class _Distribution(msgspec.Struct):
+    tlp: _Tlp | None = None
+
+
 class _Meta(msgspec.Struct):
     category: str
     title: str
     tracking: _Tracking
     publisher: _Publisher = msgspec.field(default_factory=_Publisher)
     aggregate_severity: _Severity | None = None
+    distribution: _Distribution | None = None
     notes: tuple[_Note, ...] = ()
     references: tuple[_Reference, ...] = ()
 
@@ -121,6 +132,7 @@ def read_csaf(raw: bytes) -> tuple[Finding, ...]:
     meta = file.document
     if not file.vulnerabilities:
         raise Invalid("it names no vulnerability", pointer="/vulnerabilities")
+    tlp = _tlp(meta)
     products = dict(_products(file.product_tree))
     if len(products) > MAX_PRODUCTS:
         raise Invalid(f"it names more than {MAX_PRODUCTS} products", pointer="/product_tree")
@@ -156,9 +168,28 @@ def read_csaf(raw: bytes) -> tuple[Finding, ...]:
                     r.details for r in vulnerability.remediations if r.category == "workaround" and r.details
                 ),
                 notes=() if texts else ("summary: not told, taken from the title",),
+                tlp=tlp,
+                draft=meta.tracking.status == "draft",
             )
         )
     return tuple(findings)
+
+
+_LABELS: dict[str, Tlp] = {"WHITE": "CLEAR", **{label: label for label in get_args(Tlp)}}
+"""Labels of CSAF 2.0 (3.2.1.5.2.1, TLP 1) and 2.1 (TLP 2), as labels of TLP 2.0."""
+
+
+def _tlp(meta: _Meta) -> Tlp | None:
+    """The label of the document. Raises Invalid for a label that is unknown: it may be a narrow one."""
+    if meta.distribution is None or meta.distribution.tlp is None:
+        return None
+    label = meta.distribution.tlp.label
+    if label not in _LABELS:
+        raise Invalid(
+            f"its label is {label[:20]!r}; {', '.join(_LABELS)} are known",
+            pointer="/document/distribution/tlp/label",
+        )
+    return _LABELS[label]
 
 
 def _url(meta: _Meta) -> str:
