@@ -16,7 +16,7 @@ from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Body, Operation, Right
 from federation.api.parameters import DRY_RUN, IF_MATCH, IF_NONE_MATCH, PREFER_PROVENANCE, list_parameters
-from federation.api.requests import dry_run_of, preconditions_of, query_pairs
+from federation.api.requests import dry_run_of, preconditions_of, query_pairs, single_parameters
 from federation.api.responses import (
     ETAG_HEADER,
     JSON,
@@ -280,9 +280,12 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
                     {NDJSON: {"anyOf": [RefusedLine, summary]}},
                 ),
             ),
+            errors=(Invalid,),
         )
     )
     async def upload(request: Request[Any, Any, Any]) -> ASGIResponse:
+        # An upload has no dry run yet: a caller that asks for one must not find its records published.
+        single_parameters(request)
         # The report begins when the upload has ended: a client that reads nothing before it has sent
         # everything would otherwise wait for us, and we for it.
         report = [line async for line in Upload(kind, request).lines()]
@@ -300,20 +303,26 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         right=Right(f"{Deployment.plural}.write"),
         tag=Deployment.plural,
         bodies=(Body(JSON, NewVersion, {"version": "10.0.18"}),),
-        parameters=(IF_MATCH, IF_NONE_MATCH),
+        parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
         answers=(_revision_answer(Document[Deployment]),),
         errors=CHANGING,
     )
 )
 async def set_version(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Tell which version a deployment of yours runs now: for a probe or a CI job, after an update."""
-    node = node_of(request)
+    node, dry_run = node_of(request), dry_run_of(request)
     records.check_origin(node, origin, key)
     version = read_draft(await body_of(request), NewVersion)
     result = deployments.set_version(
-        node, version, origin, key, by=caller_of(request), preconditions=preconditions_of(request)
+        node,
+        version,
+        origin,
+        key,
+        by=caller_of(request),
+        preconditions=preconditions_of(request),
+        dry_run=dry_run,
     )
-    return await _write_answer(node, Deployment, result)
+    return await _write_answer(node, Deployment, result, dry_run=dry_run)
 
 
 @handles(
@@ -325,20 +334,26 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
         right=Right(f"{Incident.plural}.write"),
         tag=Incident.plural,
         bodies=(Body(JSON, NewUpdate, UPDATE),),
-        parameters=(IF_MATCH, IF_NONE_MATCH),
+        parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
         answers=(_revision_answer(Document[Incident]),),
         errors=CHANGING,
     )
 )
 async def append_update(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Append a line to the timeline of an incident, and move its status."""
-    node = node_of(request)
+    node, dry_run = node_of(request), dry_run_of(request)
     records.check_origin(node, origin, key)
     update = read_draft(await body_of(request), NewUpdate)
     result = records.append_update(
-        node, update, origin, key, by=caller_of(request), preconditions=preconditions_of(request)
+        node,
+        update,
+        origin,
+        key,
+        by=caller_of(request),
+        preconditions=preconditions_of(request),
+        dry_run=dry_run,
     )
-    return await _write_answer(node, Incident, result)
+    return await _write_answer(node, Incident, result, dry_run=dry_run)
 
 
 HANDLERS = (

@@ -19,9 +19,8 @@ def single_parameters(request: Request[Any, Any, Any], *names: str) -> dict[str,
     parameters = request.query_params
     for name in parameters:
         if name not in names:
-            raise Invalid(
-                f"{name[:80]!r} cannot be asked here; {' and '.join(names)} can", pointer=f"?{name[:80]}"
-            )
+            offered = f"; {' and '.join(names)} can" if names else ""
+            raise Invalid(f"{name[:80]!r} cannot be asked here{offered}", pointer=f"?{name[:80]}")
         if len(parameters.getall(name)) > 1:
             raise Invalid(f"{name} is there twice", pointer=f"?{name}")
     return {name: str(parameters[name]) for name in parameters}
@@ -38,7 +37,7 @@ def query_pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
         )
     except (UnicodeDecodeError, ValueError):
         raise Invalid(
-            "the query string cannot be read: UTF-8, percent-json_answer, at most 100 members"
+            "the query string cannot be read: UTF-8, percent-encoded, at most 100 members"
         ) from None
 
 

@@ -27,6 +27,7 @@ async def set_version(
     *,
     by: Caller,
     preconditions: Preconditions = NO_PRECONDITIONS,
+    dry_run: bool = False,
 ) -> WriteResult:
     """Note the version that a deployment of the node's operator runs, as a probe or a CI job found it.
 
@@ -48,5 +49,12 @@ async def set_version(
     if not (unchanged and recent):
         patch["version_as_of"] = version.as_of or as_instant(now)
     return await records.patch(
-        node, Deployment, {"content": patch}, origin, key, by=by, preconditions=preconditions
+        node,
+        Deployment,
+        {"content": patch},
+        origin,
+        key,
+        by=by,
+        preconditions=preconditions,
+        dry_run=dry_run,
     )

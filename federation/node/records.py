@@ -133,6 +133,7 @@ async def append_update(
     *,
     by: Caller,
     preconditions: Preconditions = NO_PRECONDITIONS,
+    dry_run: bool = False,
 ) -> WriteResult:
     """Append a line to an incident's timeline, and move its status when the line names one."""
     _check_writer(node, by, origin, key)
@@ -152,7 +153,7 @@ async def append_update(
             content["resolved_at"] = line.at
         return check_draft(draft, Draft[Incident])  # type: ignore[no-any-return]
 
-    return await edit_one(node, Incident, key, edit, by=by)
+    return await edit_one(node, Incident, key, edit, by=by, dry_run=dry_run)
 
 
 async def upload(

@@ -243,3 +243,15 @@ async def test_the_form_of_an_upload_is_checked_first(own: httpx2.AsyncClient) -
     refused(answer, 415, "unsupported-media-type")
     good = await own.post("/v1/solutions/bulk", content=ndjson(a_line("a")), headers=NDJSON)
     assert json.loads(good.content) == {"summary": lines(good)[-1]["summary"]}
+
+
+async def test_an_upload_that_asks_for_a_dry_run_is_refused_and_publishes_nothing(
+    own: httpx2.AsyncClient,
+) -> None:
+    body = ndjson({"key": "glpi", "content": a_solution()})
+    for query in ("dry_run=true", "dry_run=false", "set=mine"):
+        answer = await own.post(f"/v1/solutions/bulk?{query}", content=body, headers=NDJSON)
+        refused(answer, 400, "invalid", pointer=f"?{query.split('=')[0]}")
+    assert (await own.get("/v1/solutions/arnia/glpi")).status_code == 404
+    assert (await own.post("/v1/solutions/bulk", content=body, headers=NDJSON)).status_code == 200
+    assert (await own.get("/v1/solutions/arnia/glpi")).status_code == 200

@@ -133,3 +133,15 @@ async def test_the_timeline_is_append_only(own: httpx2.AsyncClient) -> None:
         await own.put(at, json={"content": an_incident(updates=[*lines, foreign])}), 400, "invalid"
     )
     assert told["errors"][0]["pointer"] == "/content/updates/3/status"
+
+
+async def test_a_dry_run_of_an_update_appends_nothing(
+    own: httpx2.AsyncClient, incident: dict[str, Any]
+) -> None:
+    line = {"text": {"fr": "Cause trouvée"}, "status": "identified"}
+    preview = fine(await own.post(f"{AT}/updates?dry_run=true", json=line), 200)
+    assert preview == {"dry_run": True, "effects": [], "records": 0}
+    assert (await own.get(AT)).json() == incident
+    assert fine(await own.post(f"{AT}/updates?dry_run=false", json=line), 200)["revision"] == 2
+    refused(await own.post(f"{AT}/updates?dry=true", json=line), 400, "invalid", pointer="?dry")
+    assert (await own.get(AT)).json()["revision"] == 2

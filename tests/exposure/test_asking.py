@@ -33,7 +33,7 @@ from tests.exposure.deployments import (
     running,
     told,
 )
-from tests.nodes import introduce, publish
+from tests.nodes import a_token, browsing, introduce, publish
 from tests.waiting import MAX_WAIT_SECONDS
 
 OWN = itself("arnia")
@@ -362,3 +362,16 @@ async def test_an_incident_that_names_nothing_that_is_here_hits_nobody(arnia: No
     await publish(arnia, "incident", "out", an_incident(affects=named))
     answer = await told(arnia, "out")
     assert (answer.total.operators, answer.not_here) == (0, ("arnia/gone", "megalis/gone"))
+
+
+async def test_a_dry_run_of_a_version_notes_nothing(arnia: Node) -> None:
+    await publish(arnia, "deployment", "one", running())
+    before = await records.find(arnia, Deployment, "arnia", "one", by=OWN)
+    async with browsing(arnia) as client:
+        headers = await a_token(arnia, client, "deployments.write")
+        at = "/v1/deployments/arnia/one/version"
+        answer = await client.post(f"{at}?dry_run=true", json={"version": "11.0.0"}, headers=headers)
+        assert (answer.status_code, answer.json()["dry_run"]) == (200, True)
+        assert (await records.find(arnia, Deployment, "arnia", "one", by=OWN)).hash == before.hash
+        answer = await client.post(at, json={"version": "11.0.0"}, headers=headers)
+        assert (answer.status_code, answer.json()["content"]["version"]) == (200, "11.0.0")
