@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, and_, case, false, func, literal_column, or_, select, true
+from sqlalchemy import FromClause, and_, case, false, func, literal_column, or_, select, true
 
 from federation.store.list_filters import (
     Shape,
@@ -42,22 +42,27 @@ def _scan_conditions(shape: Shape) -> list[Any]:
     return conditions
 
 
-def _row_conditions(shape: Shape) -> list[Any]:
-    """The other conditions: they are checked on each row of a scan."""
-    conditions = [*index_filters(records, shape), visible_condition(records, shape.viewer)]
-    if shape.sort == "id":
-        conditions += time_range(records, shape)
-    return conditions
+def _scan(shape: Shape) -> FromClause:
+    """The first ``rows`` rows in the order of the list, for ``_row_conditions``.
 
-
-def _scan(shape: Shape, *columns: Any) -> Select[Any]:
-    """The first ``rows`` rows in the order of the list, with ``matches``."""
+    The conditions are outside of it: a scan that also answered them for each row took a fifth longer.
+    """
+    c = records.c
     return (
-        select(*columns, and_(true(), *_row_conditions(shape)).label("matches"))
+        select(c.document, *(c[name] for name in _KEY), c.audience, c.facets, c.beneficiaries, c.search)
         .where(*_scan_conditions(shape))
         .order_by(*sort_order(records, shape))
         .limit(param("rows"))
+        .subquery("scanned")
     )
+
+
+def _row_conditions(scanned: FromClause, shape: Shape) -> list[Any]:
+    """The other conditions: they are checked on each row of a scan."""
+    conditions = [*index_filters(scanned, shape), visible_condition(scanned, shape.viewer)]
+    if shape.sort == "id":
+        conditions += time_range(scanned, shape)
+    return conditions
 
 
 def _more_to_scan(shape: Shape) -> Any:
@@ -69,23 +74,19 @@ def _more_to_scan(shape: Shape) -> Any:
 
 @lru_cache(maxsize=512)
 def page_by_order(shape: Shape) -> Statement:
-    """The first ``one_more`` matches of a scan. ``cut`` is computed where there are fewer."""
-    c = records.c
-    scanned = _scan(shape, c.document, *(c[name] for name in _KEY)).subquery("scanned")
+    """The first ``one_more`` matches of a scan. ``cut`` is computed at the end of a list."""
+    scanned = _scan(shape)
     matching = (
         select(*(scanned.c[name] for name in ("document", *_KEY)))
-        .where(scanned.c.matches)
+        .where(*_row_conditions(scanned, shape))
         .order_by(*sort_order(scanned, shape))
         .limit(param("one_more"))
-        .cte("matching")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    number = select(func.count()).select_from(matching).scalar_subquery()
-    cut = case((number < param("one_more"), _more_to_scan(shape)), else_=false()).label("cut")
-    state = select(cut).subquery("state")
-    page = bounded(select(matching), *shape.order, backwards=shape.descending).subquery("page")
+    page = bounded(matching, *shape.order, backwards=shape.descending).subquery("page")
+    cut = case((page.c.followed, false()), else_=_more_to_scan(shape)).label("cut")
+    state = select(literal_column("1")).subquery("state")  # one row, also where the page has none
     return Statement(
-        select(state.c.cut, *page.c)
+        select(cut, *page.c)
         .prefix_with("/* page_by_order */")
         .select_from(state.outerjoin(page, true()))
         .order_by(*sort_order(page, shape))
@@ -95,10 +96,11 @@ def page_by_order(shape: Shape) -> Statement:
 @lru_cache(maxsize=512)
 def count_by_order(shape: Shape) -> Statement:
     """The number of matches of a scan, which ends after ``max_total`` + 1 of them."""
-    scanned = _scan(shape).subquery("scanned")
+    scanned = _scan(shape)
     matching = (
         select(literal_column("1"))
-        .where(scanned.c.matches)
+        .select_from(scanned)
+        .where(*_row_conditions(scanned, shape))
         .limit(param("max_total") + 1)
         .subquery("matching")
     )

@@ -155,7 +155,7 @@ class _ListReader:
         rows = await self._session.all(
             page_by_order(self._shape), **values, rows=growth * _rows_by_order(self._query.limit)
         )
-        return None if rows[0]["cut"] else self._page(rows)
+        return None if rows[-1]["cut"] else self._page(rows)
 
     async def _page_by_index(self, growth: int) -> Page | None:
         bound = growth * MAX_ROWS_BY_INDEX
