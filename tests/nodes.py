@@ -19,7 +19,6 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
-from federation.api.direct import Direct
 from federation.api.limits import Limits
 from federation.domain.draft import Draft, check_draft
 from federation.domain.entry import EntryPage, FeedEntry
@@ -90,7 +89,7 @@ async def browsing(node: Node) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of the node's application, without a network. (Streams come whole.)"""
     with app_of(node) as app:
         transport = httpx2.ASGITransport(
-            app=ObservedApplication(Direct(app), Metrics()), raise_app_exceptions=False
+            app=ObservedApplication(app, Metrics()), raise_app_exceptions=False
         )
         async with httpx2.AsyncClient(transport=transport, base_url=node.url, auth=Proving()) as client:
             yield client

@@ -4,8 +4,8 @@
     → call the operation's function with the parameters of the path
     → turn what was refused or went wrong into a problem (``api/responses.py``)
 
-Whatever is to happen around all operations is put here, in :func:`respond`. The framework and the direct path
-(``api/direct.py``) both call the handler that :func:`handles` makes, so neither can leave a step out.
+Whatever is to happen around all operations is put here, in :func:`respond`. The framework calls the handler
+that :func:`handles` makes, so no operation can leave a step out.
 """
 
 from __future__ import annotations

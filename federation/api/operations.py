@@ -1,9 +1,9 @@
 """One declaration per operation of the API.
 
 An :class:`Operation` stands on its handler (``api/handlers.py``) and holds everything that others need to
-know of it: path, right, bodies, parameters, answers, errors. The guard, the OpenAPI document, the metrics and
-the direct path read it, and nothing about an operation is written down a second time. :func:`table` is the
-list of all; the application does not start with a route that has no operation.
+know of it: path, right, bodies, parameters, answers, errors. The guard, the OpenAPI document and the metrics
+read it, and nothing about an operation is written down a second time. :func:`table` is the list of all; the
+application does not start with a route that has no operation.
 """
 
 from __future__ import annotations
@@ -100,8 +100,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...] = ()
     errors: tuple[type[Refused], ...] = ()
     """Refusals of its own, beside those that its right, its bodies and the limits bring."""
-    direct: bool = False
-    """Whether requests for it pass by the framework (``api/direct.py``)."""
 
     @property
     def media_types(self) -> tuple[str, ...]:

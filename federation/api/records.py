@@ -107,7 +107,6 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
                     {"Link": {"description": "The next page (RFC 8288).", "schema": {"type": "string"}}},
                 ),
             ),
-            direct=True,
         )
     )
     async def list_records(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -128,7 +127,6 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
                 Answer(304, "You have it", {}, ETAG_HEADER),
             ),
             errors=(NotFound, Retracted),
-            direct=True,
         )
     )
     async def get_record(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
@@ -153,7 +151,6 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
             answers=(revised, created),
             errors=(Invalid, Conflict, PreconditionFailed),
-            direct=True,
         )
     )
     async def publish(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:

@@ -26,7 +26,6 @@ from federation.api import (
     wellknown,
 )
 from federation.api.caller import Tokens
-from federation.api.direct import Direct
 from federation.api.feeds import SentStates
 from federation.api.handlers import with_options
 from federation.api.limits import Limits
@@ -160,6 +159,6 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedA
 
     limits = Limits(rate=settings.rate, anonymous=settings.rate_anonymous, proxies=settings.proxies)
     https = settings.url.startswith("https://")
-    app = Direct(api(metrics=metrics, lifespan=lifespan, limits=limits))
+    app = api(metrics=metrics, lifespan=lifespan, limits=limits)
     observed = ObservedApplication(app, metrics, https=https)
     return observed

@@ -10,7 +10,6 @@ import pytest
 from litestar import Litestar
 
 from federation.api.caller import Tokens
-from federation.api.direct import Direct
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
@@ -35,9 +34,7 @@ def app(unattached: Litestar, arnia: Node) -> Litestar:
 
 @asynccontextmanager
 async def clicking(app: Litestar) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(
-        app=ObservedApplication(Direct(app), Metrics()), raise_app_exceptions=False
-    )
+    transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()), raise_app_exceptions=False)
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://arnia.test", auth=Proving()
     ) as client:
