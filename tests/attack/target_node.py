@@ -179,7 +179,7 @@ async def running(
         async with httpx2.AsyncClient(
             base_url=at, verify=NO_TLS, trust_env=False, timeout=MAX_WAIT_SECONDS
         ) as client:
-            yield Running(url or at, at, app._app.framework.state.node, client)
+            yield Running(url or at, at, app._app.state.node, client)
     finally:
         await app.drain(5)
         server.stop()  # type: ignore[no-untyped-call]
