@@ -127,5 +127,8 @@ IF_NONE_MATCH = _header(
 PREFER_WAIT = _header(
     "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {MAX_WAIT_SECONDS})."
 )
-PREFER_PROVENANCE = _header("Prefer", "`provenance`: say what the answer rests on, feed by feed.")
+PREFER_PROVENANCE = _header(
+    "Prefer",
+    "`provenance`: name the feeds that the records of this page come from, and how each is verified.",
+)
 LAST_EVENT_ID = _header("Last-Event-ID", "The cursor to go on from, for server-sent events.")

@@ -59,6 +59,15 @@ CHANGING = (Invalid, NotFound, Conflict, Retracted, PreconditionFailed)
 """Errors of a change of a record that must be there."""
 
 
+class _Origin(msgspec.Struct):
+    """The member of a document that names its origin."""
+
+    origin: str
+
+
+_origin = msgspec.json.Decoder(_Origin)
+
+
 def _revision_answer(document: Any) -> Answer:
     return Answer(
         200,
@@ -372,9 +381,10 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
         parts += [b',"next":', msgspec.json.encode(following)]
     if "provenance" in preferences_of(request):
         headers["preference-applied"] = "provenance"
+        origins = {_origin.decode(document).origin for document in documents}
         parts += [
             b',"provenance":',
-            msgspec.json.encode(await copy_views.provenance(node, by=caller_of(request))),
+            msgspec.json.encode(await copy_views.provenance(node, origins, by=caller_of(request))),
         ]
     if total is not None:
         parts.append(b',"total":%d,"total_is_exact":%s' % (

@@ -104,7 +104,7 @@ def _page(kind: type[Content]) -> dict[str, Any]:
             "provenance": {
                 "type": "array",
                 "items": {"$ref": "#/components/schemas/Provenance"},
-                "description": "What the answer rests on; with `Prefer: provenance`.",
+                "description": "The feeds that this page comes from; with `Prefer: provenance`.",
             },
             "total": {"type": "integer", "minimum": 0},
             "total_is_exact": {

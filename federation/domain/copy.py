@@ -208,3 +208,14 @@ class FollowedFeed(NamedTuple):
     copy: CopyFacts
     has_unsent: bool
     """True if a receipt or a report of rejected entries is still to be sent to its origin."""
+
+
+class SourceFeed(NamedTuple):
+    """A feed that an answer rests on, own or copied, and the signature over it."""
+
+    feed: FeedState
+    digest_seq: int | None
+    """Number of the digest that was signed last; None where nothing is signed yet."""
+    signed_at: datetime | None
+    copy: CopyFacts
+    """Of an own feed, empty facts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from federation.domain.exposure.answers import CopyAge, CopyState
+from federation.domain.visibility import Caller, may_see
 from federation.node.copy_views import feed_view
 from federation.node.node import Node
 from federation.store.database import Reading
@@ -14,11 +15,12 @@ _WORST_LAST: tuple[CopyState, ...] = ("verified", "unverified", "stale", "diverg
 _STATES: dict[str, CopyState] = {state: state for state in _WORST_LAST}
 
 
-async def copy_ages(node: Node, tx: Reading) -> dict[str, CopyAge]:
-    """The age and verification of the copy of each operator's records.
+async def copy_ages(node: Node, tx: Reading, *, by: Caller) -> dict[str, CopyAge]:
+    """The age and verification of the copy of each operator's records, as far as the caller may see them.
 
     Taken from the checkpoints of the operator's feeds, the worst of them; and from its last contact, where
-    nothing is verified yet.
+    nothing is verified yet. The state of a peer (suspended, left) is for the operator's own clients: others
+    see a stale copy.
     """
     now = node.clock()
     ages = {node.operator: CopyAge("own", 0)}
@@ -28,11 +30,16 @@ async def copy_ages(node: Node, tx: Reading) -> dict[str, CopyAge]:
             feed_view(feed, copy, now)
             for feed in feeds
             if feed.origin == peer.operator and (copy := copies.get(feed.name)) is not None
+            if may_see(feed.origin, feed.audience, by)
         ]
+        if not views and not by.own:
+            continue
         contacted = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
         state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER_SECONDS else "unverified"
+        if peer.state != "active":
+            state = "stale"
         age = contacted
-        if peer.state in ("suspended", "left"):
+        if peer.state in ("suspended", "left") and by.own:
             state = peer.state
         elif states := [_STATES[view.state] for view in views if view.state in _STATES]:
             state = max((state, *states) if state == "stale" else states, key=_WORST_LAST.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -11,7 +12,7 @@ from federation.domain.checkpoint import HALF_LIFE
 from federation.domain.copy import CopyFacts, CopyState, CopyStateName
 from federation.domain.feed import FeedName, FeedState
 from federation.domain.values import as_instant
-from federation.domain.visibility import Caller, may_see
+from federation.domain.visibility import Caller
 from federation.node.node import Node
 
 
@@ -56,32 +57,30 @@ class Provenance(msgspec.Struct, frozen=True):
     """The origin's signature over the state that this node has; null while that has moved on."""
 
 
-async def provenance(node: Node, *, by: Caller) -> tuple[Provenance, ...]:
-    """The sources of an answer: each feed that the caller may see, and its verification.
+async def provenance(node: Node, origins: Collection[str], *, by: Caller) -> tuple[Provenance, ...]:
+    """The sources of an answer with records of these origins: their feeds, as far as the caller may see them.
 
     Own feeds are as they are now; copies are as old as their checkpoints.
     """
+    if not origins:
+        return ()
     time = node.clock()
     async with node.store.read() as tx:
-        feeds, copies = await tx.feeds.all(), await tx.copies.all()
-        digests = {feed.id: await tx.checkpoints.find(feed.id) for feed in feeds}
+        feeds = await tx.copies.sources(sorted(origins), visible_to=by)
     sources = []
-    for feed in feeds:
-        if feed.epoch is None or not may_see(feed.origin, feed.audience, by):
-            continue
-        digest, own = digests[feed.id], feed.origin == node.operator
-        copy = feed_view(feed, copies.get(feed.name, CopyFacts()), time)
-        signed = digest.signed_at if digest else None
+    for feed, digest_seq, signed_at, facts in feeds:
+        own = feed.origin == node.operator
+        copy = feed_view(feed, facts, time)
         sources.append(
             Provenance(
                 operator=feed.origin,
                 audience=feed.audience,
-                epoch=feed.epoch,
+                epoch=feed.epoch or "",
                 seq=feed.head,
                 state="own" if own else copy.state,
-                checkpoint_at=as_instant(signed) if own and signed else copy.verified_at,
-                checkpoint_seq=(digest.seq if digest else None) if own else copy.verified_seq,
-                checkpoint=digest.checkpoint if digest else None,
+                checkpoint_at=as_instant(signed_at) if own and signed_at else copy.verified_at,
+                checkpoint_seq=digest_seq if own else copy.verified_seq,
+                checkpoint=feed.checkpoint,
             )
         )
     return tuple(sources)

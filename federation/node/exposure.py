@@ -35,7 +35,7 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
     """The effect of an incident. Hidden and absent are one answer: NotFound."""
     incident = await _incident(node, origin, key, by=by)
     async with exposure_index.current(node) as (tx, through):
-        query = ExposureQuery(node, tx, by, await copy_ages(node, tx))
+        query = ExposureQuery(node, tx, by, await copy_ages(node, tx, by=by))
         links = await query.links([incident])
         groups = await query.groups_of_solutions({*incident.solutions, *links.solutions})
         (totals,) = await query.totals([incident], groups, links)
@@ -126,7 +126,7 @@ async def of_own(
     if by.operator is None:
         raise Forbidden("a token is needed: without one nothing is known to be yours")
     async with exposure_index.current(node) as (tx, through):
-        query = ExposureQuery(node, tx, by, await copy_ages(node, tx))
+        query = ExposureQuery(node, tx, by, await copy_ages(node, tx, by=by))
         groups = await query.groups_of_operator(by.operator)
         solutions = {group.solution for group in groups}
         around = await query.links_of(solutions)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Text, case, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.checkpoint import DigestState, PendingReceipt
-from federation.domain.copy import CopyFacts, FollowedFeed, ReceiptState
+from federation.domain.copy import CopyFacts, FollowedFeed, ReceiptState, SourceFeed
 from federation.domain.feed import FeedName, FeedState
+from federation.domain.visibility import Caller
 from federation.store.checkpoints import CREATE_DIGEST, RESET_DIGEST, state_columns
 from federation.store.feeds import FEED_COLUMNS, LOCK_FEEDS
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import Moment, copies, feeds, rejected_entries
+from federation.store.tables import Moment, copies, digests, feeds, rejected_entries
+from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
 
 _COLUMNS = (
     copies.c.compared, copies.c.detail, copies.c.verified_seq, copies.c.verified_at, copies.c.expires_at,
@@ -37,6 +42,24 @@ _LIST_OF_ORIGIN = Statement(
     .where(feeds.c.origin == param("origin", Text))
     .order_by(feeds.c.audience)
 )
+
+
+@cache
+def _list_sources(viewer: Viewer) -> Statement:
+    """The feeds of some origins that a viewer may see, with the digest and the copy of each."""
+    return Statement(
+        select(*FEED_COLUMNS, digests.c.checkpoint, digests.c.seq, digests.c.signed_at, *_COLUMNS)
+        .outerjoin(digests, digests.c.feed == feeds.c.id)
+        .outerjoin(copies, copies.c.feed == feeds.c.id)
+        .where(
+            feeds.c.origin == param("origins", ARRAY(Text)).any_(),
+            feeds.c.epoch.is_not(None),
+            visible_condition(feeds, viewer),
+        )
+        .order_by(feeds.c.origin, feeds.c.audience)
+    )
+
+
 _LIST_PENDING_RECEIPTS = Statement(
     select(copies.c.feed, feeds.c.audience, copies.c.withdrawn_epoch, copies.c.withdrawn, copies.c.purged)
     .join(feeds, feeds.c.id == copies.c.feed)
@@ -183,6 +206,23 @@ class CopiesReader:
         """The state of every copy."""
         rows = await self._session.all(_LIST)
         return {FeedName(row[0], row[1]): CopyFacts(*row[2:]) for row in rows}
+
+    async def sources(self, origins: Sequence[str], *, visible_to: Caller) -> list[SourceFeed]:
+        """The feeds of these origins that the caller may see, in one query."""
+        rows = await self._session.all(
+            _list_sources(viewer_of(visible_to)), origins=list(origins), **arguments(visible_to)
+        )
+        ends = len(FEED_COLUMNS) + 1
+        return [
+            # (An own feed has no copy: ``confirmed`` is null then.)
+            SourceFeed(
+                FeedState(*row[:ends]),
+                row[ends],
+                row[ends + 1],
+                CopyFacts(*row[ends + 2 :]) if row["confirmed"] is not None else CopyFacts(),
+            )
+            for row in rows
+        ]
 
     async def of(self, origin: str) -> dict[FeedName, FollowedFeed]:
         """The feeds of an origin that are stored here, each with the state of its copy."""

@@ -13,7 +13,7 @@ from federation.domain.content.incident import Incident
 from federation.domain.errors import NotFound, Retracted
 from federation.domain.exposure.answers import CopyAge, IncidentExposure
 from federation.domain.territories.bodies import bodies as register
-from federation.domain.visibility import itself
+from federation.domain.visibility import anonymous, itself
 from federation.node import exposure, exposure_index, exposure_statements, records
 from federation.node import peers as node_peers
 from federation.node.node import Node
@@ -33,7 +33,7 @@ from tests.exposure.deployments import (
     running,
     told,
 )
-from tests.nodes import introduce, publish
+from tests.nodes import as_peer, introduce, publish
 
 PEOPLE = {body.siren: body.population for body in register()}
 JUSTIFIED: dict[str, Any] = {"status": "known_not_affected", "justification": "vulnerable_code_not_present"}
@@ -501,6 +501,34 @@ async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
     left = (await hits(arnia))["megalis"]
     assert left.copy.state == "left"
     assert (left.affected.deployments, left.answer) == (1, "known_affected")
+    for caller in (anonymous("arnia"), await as_peer(arnia, "recia")):
+        shown = (await hits(arnia, by=caller))["megalis"]
+        assert shown.copy.state == "stale", "the state of a peer is for the operator itself"
+        assert (shown.affected.deployments, shown.answer) == (1, "known_affected")
+
+
+@pytest.mark.parametrize(("state", "others"), [("active", "unverified"), ("suspended", "stale")])
+async def test_the_state_of_a_peer_is_shown_to_the_operators_own_clients_alone(
+    arnia: Node, megalis: Node, state: str, others: str
+) -> None:
+    await cve(arnia)
+    await introduce(arnia, megalis)
+    await copy(arnia, "deployment", "megalis/a", running("10.0.6"), tlp="CLEAR")
+    async with arnia.store.write() as tx:
+        await tx.peers._session.connection.execute("UPDATE peers SET state = $1, contacted_at = now()", state)
+    own = (await hits(arnia))["megalis"].copy.state
+    assert own == (state if state == "suspended" else "unverified")
+    shown = await hits(arnia, by=anonymous("arnia"))
+    assert shown["megalis"].copy.state == others
+
+
+async def test_a_peer_of_which_nothing_may_be_seen_is_not_named(arnia: Node, megalis: Node) -> None:
+    await cve(arnia)
+    await introduce(arnia, megalis)
+    await copy(arnia, "deployment", "megalis/a", running("10.0.6"))
+    assert "megalis" in await hits(arnia)
+    assert "megalis" not in await hits(arnia, by=anonymous("arnia"))
+    assert "megalis" in await hits(arnia, by=await as_peer(arnia, "recia"))
 
 
 async def test_a_solution_tells_all_its_open_incidents(arnia: Node) -> None:

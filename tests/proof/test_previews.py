@@ -8,8 +8,10 @@ import httpx2
 import pytest
 
 from federation.domain.feed import FeedName
-from federation.node import checkpoints
+from federation.domain.visibility import anonymous, itself
+from federation.node import checkpoints, copy_views
 from federation.node.node import Node
+from federation.store.statements import Session, Statement
 from tests.domain.builders import a_solution
 from tests.nodes import a_token, browsing, introduce, publish
 from tests.proof.in_process_peer import acquainted, round_of, rows_of, sql
@@ -126,16 +128,44 @@ async def test_an_answer_can_carry_what_it_rests_on(arnia: Node, megalis: Node) 
         assert answer.headers["preference-applied"] == "provenance"
         assert answer.json()["total"] == 1
         stated = {(one["operator"], one["audience"]): one for one in answer.json()["provenance"]}
-        assert set(stated) == {("megalis", "public"), ("arnia", "public")}, "and no feed that is not for it"
+        assert set(stated) == {("arnia", "public")}, "no feed that is not for it, or has nothing on the page"
         one = stated["arnia", "public"]
         assert (one["state"], one["seq"], one["checkpoint_seq"]) == ("verified", 1, 1)
         said = checkpoints.read_signed_checkpoint(
             one["checkpoint"], arnia.keyring.public(), FeedName("arnia", "public"), arnia.clock()
         )
         assert said.count == 1
-        assert stated["megalis", "public"]["state"] == "own"
+        await publish(megalis, "solution", "t", a_solution())
+        both = (await client.get("/v1/solutions", headers={"prefer": "provenance"})).json()["provenance"]
+        assert [(c["operator"], c["state"]) for c in both] == [("arnia", "verified"), ("megalis", "own")]
+        empty = await client.get("/v1/incidents", headers={"prefer": "provenance"})
+        assert empty.json()["provenance"] == []
         own = await client.get(
             "/v1/solutions", headers={"prefer": "provenance", **await a_token(megalis, client)}
         )
         audiences = {(c["operator"], c["audience"]) for c in own.json()["provenance"]}
         assert ("arnia", "g") in audiences
+
+
+async def test_provenance_is_one_query_however_many_feeds_there_are(
+    arnia: Node, megalis: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(5):
+        await publish(arnia, "group", f"g{n}", {"name": "g", "members": ["megalis"]})
+        await publish(arnia, "solution", f"a{n}", a_solution(), tlp="AMBER", audience=f"g{n}")
+    await publish(arnia, "solution", "s", a_solution())
+    await acquainted(arnia, megalis)
+    await round_of(megalis, arnia)
+    queries: list[str] = []
+    fetch = Session.all
+
+    async def counted(self: Session, statement: Statement, /, **values: Any) -> list[Any]:
+        queries.append(statement.text)
+        return await fetch(self, statement, **values)
+
+    monkeypatch.setattr(Session, "all", counted)
+    for caller, feeds in ((itself("megalis"), 7), (anonymous("megalis"), 1)):
+        queries.clear()
+        assert len(await copy_views.provenance(megalis, {"arnia"}, by=caller)) == feeds
+        assert len(queries) == 1
+    assert await copy_views.provenance(megalis, set(), by=itself("megalis")) == ()
