@@ -1,4 +1,4 @@
-"""Many peers in one process: each has a feed that can be followed, and each can wait at a node for news.
+"""Many peers in one process: each has a feed that can be followed, and each can wait at a node.
 
     python -m bench.crowd PLAN LOG
 
@@ -72,6 +72,8 @@ class Crowd:
     def __init__(self, plan: Plan) -> None:
         self._heads = {}
         self._feeds = {}
+        self.waiting = 0
+        """Members that wait at a node at this moment."""
         for member in plan.members:
             made = [record(member.operator, line(member.operator, n)) for n in range(plan.records)]
             rows = enumerate(made, 1)
@@ -93,7 +95,9 @@ class Crowd:
             return
         _, operator, *rest = scope["path"].split("/")
         status, body, media_type = 200, b"{}", b"application/json"
-        if rest[-1:] == ["token"]:
+        if operator == "waiting":
+            body = b"%d" % self.waiting
+        elif rest[-1:] == ["token"]:
             body = b'{"access_token":"crowd","token_type":"DPoP","expires_in":3600}'
         elif rest[-1:] == ["feeds"]:
             body = self._heads[operator]
@@ -110,23 +114,30 @@ class Crowd:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _wait(member: Member, peer: Peer) -> None:
-    """Wait at a node for news, for ever, and do nothing with them."""
+async def _wait(crowd: Crowd, member: Member, peer: Peer) -> None:
+    """Wait at a node for a change, again and again, and do nothing with it."""
     source = PeerSource(member.operator, peer, Keyring.of(member.jwk))
+    knows_heads = False
     while True:
+        crowd.waiting += knows_heads
         try:
             await source.heads(wait=True)
         except Refused:
             await asyncio.sleep(1)
+        else:
+            crowd.waiting -= knows_heads
+            knows_heads = True
+            continue
+        crowd.waiting -= knows_heads
 
 
 async def _main(plan: Plan) -> None:
-    waiting = []
+    waiting, crowd = [], Crowd(plan)
     if plan.waits_at is not None:
         there = msgspec.structs.replace(plan.peers()[0], url=plan.waits_at)
-        waiting = [asyncio.create_task(_wait(member, there)) for member in plan.members]
+        waiting = [asyncio.create_task(_wait(crowd, member, there)) for member in plan.members]
     try:
-        await serve(Crowd(plan), plan.port)
+        await serve(crowd, plan.port)
     finally:
         for task in waiting:
             task.cancel()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import quote
 
@@ -14,16 +12,14 @@ import msgspec
 
 from bench.crowd import Plan
 from bench.load import Task, loaded, request
-from bench.measuring import Figure, Goal, Series, percentile
+from bench.measuring import Figure, Goal, Series
 from bench.records import PROVIDERS, uploads
 from bench.run import Run
-from bench.servers import process
 from bench.sites import Site, free_port, introduce, site, until_verified
-from bench.sync import EVERY, one_by_one
+from bench.waiting import crowd, introduce_all
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (1_000, 5_000, 10_000)
 FEEDS, QUICK_FEEDS = (4, 40, 400), (4, 40)
-WAITING, QUICK_WAITING = (10, 100), (10,)
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 4.0
 CLIENTS = 4
 """Who ask at once while answers of a large table are timed."""
@@ -33,7 +29,6 @@ async def measure(run: Run) -> None:
     """All of this part."""
     await _records(run)
     await _feeds(run)
-    await _waiting(run)
 
 
 async def _records(run: Run) -> None:
@@ -127,10 +122,10 @@ async def _feeds(run: Run) -> None:
         run.tell(f"growth: {many} feeds of peers")
         async with site("megalis", run.directory / f"feeds-{many}") as megalis:
             plan = Plan.of(many, free_port(), records=total // many)
-            async with _crowd(plan, run.directory), megalis.looking() as here:
+            async with crowd(plan, run.directory), megalis.looking() as here:
                 async with megalis.serving():
                     pass  # it makes the node's key
-                await _introduce(megalis, plan)
+                await introduce_all(megalis, plan)
                 run.noise.probe()
                 began = time.perf_counter()
                 async with megalis.serving(ready=False):
@@ -162,48 +157,3 @@ async def _held(here: Any, records: int) -> None:
     async with asyncio.timeout(600):
         while (await here.fetchval("SELECT sum(live) FROM feeds") or 0) < records:
             await asyncio.sleep(0.02)
-
-
-async def _introduce(node: Site, plan: Plan) -> None:
-    async with node.here() as here, here.store.write() as tx:
-        for peer in plan.peers():
-            await tx.peers.add(peer)
-
-
-@asynccontextmanager
-async def _crowd(plan: Plan, directory: Path) -> AsyncIterator[None]:
-    path = directory / f"crowd-{plan.port}.json"
-    path.write_bytes(msgspec.json.encode(plan))
-    url = f"http://127.0.0.1:{plan.port}/health"
-    async with process("bench.crowd", [str(path)], url, directory / "crowd.log"):
-        yield
-
-
-async def _waiting(run: Run) -> None:
-    """One record at a time, as in the part on sync, while other peers wait at the node too."""
-    directory = run.directory / "waiting"
-    async with AsyncExitStack() as stack:
-        arnia = await stack.enter_async_context(site("arnia", directory))
-        megalis = await stack.enter_async_context(site("megalis", directory))
-        await stack.enter_async_context(arnia.serving())
-        await stack.enter_async_context(megalis.serving())
-        await introduce(arnia, megalis)
-        here = await stack.enter_async_context(megalis.looking())
-        first = 20_000_000
-        for many in QUICK_WAITING if run.quick else WAITING:
-            run.tell(f"growth: {many} peers that wait")
-            plan = Plan.of(many, free_port(), waits_at=arnia.url)
-            await _introduce(arnia, plan)
-            async with _crowd(plan, directory):
-                await asyncio.sleep(1.0 if run.quick else 5.0)
-                run.noise.probe()
-                # So seldom that all of them have been answered, and wait again, before the next one.
-                took = await one_by_one(run, arnia, here, first, every=max(EVERY, many * 0.005))
-                first += 1_000_000
-            for share in (0.50, 0.99):
-                work = f"publish at one node, readable at the other, {many} others wait"
-                _add(
-                    run, f"{work}, p{share * 100:.0f}", "ms", percentile(took, share), "less",
-                )  # fmt: skip
-            async with arnia.looking() as connection:
-                await connection.execute("DELETE FROM peers WHERE operator LIKE 'peer-%'")

@@ -1,0 +1,241 @@
+"""A crowd of members: each waits at the node, and has a feed that the node follows.
+
+For each number of members: the time until all are followed, the processor time that the node uses while
+nothing changes, and that of telling one record to all of them, beside a bare application that sends the same
+bytes to as many (``bench/bare_waits.py``). At last, publishing to one peer while a hundred others wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import msgspec
+
+from bench.crowd import Plan
+from bench.measuring import Figure, Goal, Series, percentile
+from bench.run import Run
+from bench.servers import process
+from bench.sites import Site, free_port, introduce, site
+from bench.sync import EVERY, one_by_one
+from federation.api.entries import entry_line
+
+MEMBERS = (10, 66, 200, 400)
+QUICK_MEMBERS = (10,)
+WAITING = 100
+"""Members that wait while one record after another is published."""
+TOLD = 20
+"""Records that are told to all, one after another."""
+IDLE_SECONDS = 20.0
+QUICK_IDLE_SECONDS = 2.0
+MAX_TELLING_RATIO = 2.0
+"""Processor time of telling, as a multiple of the bare application's, at most."""
+MAX_P99_RATIO = 3.0
+"""The slowest hundredth with many waiting, as a multiple of that with none, at most."""
+
+
+async def measure(run: Run) -> None:
+    """All of this part."""
+    for many in QUICK_MEMBERS if run.quick else MEMBERS:
+        await _crowd_of(run, many)
+    await _publishing(run, 10 if run.quick else WAITING)
+
+
+async def _crowd_of(run: Run, many: int) -> None:
+    directory = run.directory / f"waiting-{many}"
+    async with AsyncExitStack() as stack:
+        arnia = await stack.enter_async_context(site("arnia", directory))
+        async with arnia.serving():
+            pass  # it makes the node's key
+        bare_port = free_port()
+        bare = f"http://127.0.0.1:{bare_port}"
+        plan = Plan.of(many, free_port(), records=1, waits_at=arnia.url)
+        await introduce_all(arnia, plan)
+        async with crowd(plan, directory):
+            run.tell(f"waiting: {many} members, start")
+            run.noise.probe()
+            began = time.perf_counter()
+            async with arnia.serving(ready=False), arnia.looking() as here:
+                async with asyncio.timeout(600):
+                    while await here.fetchval("SELECT count(*) FROM peers WHERE contacted_at IS NULL"):
+                        await asyncio.sleep(0.05)
+                _add(run, f"{many} members followed, from the start of the process", "s",
+                     time.perf_counter() - began)  # fmt: skip
+                await _until_waiting(plan)
+                await asyncio.sleep(2.0)
+                seconds = QUICK_IDLE_SECONDS if run.quick else IDLE_SECONDS
+                run.tell(f"waiting: {many} members, idle")
+                before = arnia.processor()
+                await asyncio.sleep(seconds)
+                idle = (arnia.processor() - before) / seconds
+                _add(run, f"processor time while {many} members wait and nothing changes", "% of a core",
+                     max(idle * 100, 0.01))  # fmt: skip
+                run.tell(f"waiting: {many} members, telling")
+                node, answers = await _tell_by_node(arnia, plan, many)
+        log = directory / "bare.log"
+        async with process("bench.bare_waits", [str(bare_port)], f"{bare}/health", log):
+            beside = Plan.of(many, free_port(), waits_at=bare)
+            async with crowd(beside, directory):
+                await _until_waiting(beside)
+                told = await _tell_by_bare(bare, beside, bare_port, answers)
+        run.add(
+            Figure(
+                part="waiting",
+                work=f"one record told to {many} waiting members, processor time",
+                unit="ms",
+                better="less",
+                node=Series("node", (node * 1_000,)),
+                beside=(Series("bare ASGI that sends the same bytes", (told * 1_000,)),),
+                goal=Goal(least_ratio=1 / MAX_TELLING_RATIO),
+                note="the record and the signature after it, and the next request of each member to both",
+            )
+        )
+
+
+async def _tell_by_node(arnia: Site, plan: Plan, many: int) -> tuple[float, list[bytes]]:
+    """Seconds of processor time of the node for one record; and the answers that a member gets for it."""
+    token = await arnia.token()
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(base_url=arnia.url, headers=headers, trust_env=False) as client:
+        before = 0.0
+        for number in range(TOLD + 2):
+            if number == 2:  # the first ones make feeds and prepare statements
+                before = arnia.processor()
+            answer = await client.put(f"/v1/solutions/arnia/told-{number}", json=_DRAFT)
+            answer.raise_for_status()
+            await asyncio.sleep(max(0.5, many * 0.006))
+            await _until_waiting(plan)
+        used = arnia.processor() - before
+        heads = (await client.get("/v1/feeds")).content
+        record = answer.content
+    row = (TOLD + 2, False, "solution", f"told-{TOLD + 1}", 1, bytes(32), record)
+    head = b'{"feed":"arnia/public","after":"%s"}' % (b"0" * 18)
+    return used / TOLD, [b"\n".join([heads, head, entry_line(row), b""]), heads + b"\n"]
+
+
+_DRAFT = {
+    "content": {
+        "name": "Told to all",
+        "description": "A record of the benchmark, which every waiting member is told of.",
+        "license": "AGPL-3.0-or-later",
+        "themes": ["security"],
+    }
+}
+
+
+async def _tell_by_bare(url: str, plan: Plan, port: int, answers: list[bytes]) -> float:
+    """Seconds of processor time of the bare application for the same two answers."""
+    pid = await asyncio.to_thread(_listener, port)
+    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        before = 0.0
+        for number in range(TOLD + 2):
+            if number == 2:
+                before = _processor(pid)
+            for body in answers:
+                # (A different state each time, of the same length.)
+                await client.post("/state", content=body[:-1] + b"%c\n" % (48 + number % 10))
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(max(0.5, len(plan.members) * 0.006))
+            await _until_waiting(plan)
+        return (_processor(pid) - before) / TOLD
+
+
+def _listener(port: int) -> int:
+    """The process that listens at a port of this machine."""
+    wanted = f":{port:04X}"
+    inode = next(
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()
+        if line.split()[1].endswith(wanted) and line.split()[3] == "0A"
+    )
+    for process_ in Path("/proc").iterdir():
+        if process_.name.isdigit():
+            try:
+                targets = [os.readlink(link) for link in (process_ / "fd").iterdir()]
+            except OSError:
+                continue
+            if f"socket:[{inode}]" in targets:
+                return int(process_.name)
+    raise AssertionError(f"nobody listens at port {port}")
+
+
+def _processor(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _until_waiting(plan: Plan) -> None:
+    """Wait until every member waits."""
+    async with asyncio.timeout(120), httpx2.AsyncClient(trust_env=False) as client:
+        while True:
+            answer = await client.get(f"http://127.0.0.1:{plan.port}/waiting")
+            if int(answer.text) == len(plan.members):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def _publishing(run: Run, many: int) -> None:
+    """One record at a time to one peer, with others waiting and without, in turns."""
+    directory = run.directory / "publishing"
+    async with AsyncExitStack() as stack:
+        arnia = await stack.enter_async_context(site("arnia", directory))
+        megalis = await stack.enter_async_context(site("megalis", directory))
+        await stack.enter_async_context(arnia.serving())
+        await stack.enter_async_context(megalis.serving())
+        await introduce(arnia, megalis)
+        here = await stack.enter_async_context(megalis.looking())
+        series: dict[int, list[list[float]]] = {0: [], many: []}
+        first = 20_000_000
+        for turn in run.turns():
+            for waiting in (0, many):
+                run.tell(f"waiting: publishing with {waiting} that wait, turn {turn}")
+                plan = Plan.of(waiting, free_port(), waits_at=arnia.url)
+                await introduce_all(arnia, plan)
+                async with crowd(plan, directory):
+                    await _until_waiting(plan)
+                    run.noise.probe()
+                    # So seldom that all have been answered, and wait again, before the next one.
+                    every = max(EVERY, many * 0.005)
+                    series[waiting].append(await one_by_one(run, arnia, here, first, every=every, most=100))
+                    first += 1_000_000
+                async with arnia.looking() as connection:
+                    await connection.execute("DELETE FROM peers WHERE operator LIKE 'peer-%'")
+    for share in (0.50, 0.99):
+        alone, beside = (tuple(percentile(took, share) for took in series[n]) for n in (0, many))
+        run.add(
+            Figure(
+                part="waiting",
+                work=f"publish at one node, readable at the other, {many} others wait, p{share * 100:.0f}",
+                unit="ms",
+                better="less",
+                node=Series("node", beside),
+                beside=(Series("the same with none waiting", alone),),
+                goal=Goal(least_ratio=1 / MAX_P99_RATIO) if share == 0.99 else None,
+            )
+        )
+
+
+async def introduce_all(node: Site, plan: Plan) -> None:
+    """Make the members of a plan peers of a node, without a handshake."""
+    async with node.here() as here, here.store.write() as tx:
+        for peer in plan.peers():
+            await tx.peers.add(peer)
+
+
+@asynccontextmanager
+async def crowd(plan: Plan, directory: Path) -> AsyncIterator[None]:
+    """The members of a plan, in a process of their own."""
+    path = directory / f"crowd-{plan.port}.json"
+    path.write_bytes(msgspec.json.encode(plan))
+    url = f"http://127.0.0.1:{plan.port}/health"
+    async with process("bench.crowd", [str(path)], url, directory / "crowd.log"):
+        yield
+
+
+def _add(run: Run, work: str, unit: str, found: float) -> None:
+    run.add(Figure(part="waiting", work=work, unit=unit, better="less", node=Series("node", (found,))))
