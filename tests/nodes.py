@@ -88,9 +88,7 @@ def app_of(node: Node, limits: Limits | None = None) -> Iterator[Litestar]:
 async def browsing(node: Node) -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client of the node's application, without a network. (Streams come whole.)"""
     with app_of(node) as app:
-        transport = httpx2.ASGITransport(
-            app=ObservedApplication(app, Metrics()), raise_app_exceptions=False
-        )
+        transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()), raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=node.url, auth=Proving()) as client:
             yield client
 

@@ -37,13 +37,13 @@ async def until_while_moving(
             raise TimeoutError(f"nothing has moved for {MAX_WAIT_SECONDS:g} s: {last}")
 
 
-async def wait_for_waiter(node: Node) -> None:
-    """Return when somebody waits for a change of the node's database."""
+async def wait_for_waiter(node: Node, number: int = 1) -> None:
+    """Return when so many callers wait for a change of the node's database."""
 
-    async def somebody() -> bool:
-        return bool(node.notifier._waiters)
+    async def enough() -> bool:
+        return len(node.notifier._waiters) >= number
 
-    await until(somebody)
+    await until(enough)
 
 
 async def is_within_a_second(node: Node, true: Callable[[], Awaitable[Any]]) -> bool:

@@ -83,7 +83,7 @@ class Tokens:
         return self._node.keyring.sign(claims, typ="at+jwt")
 
     async def caller(self, credentials: Presented) -> Caller:
-        """The caller that presents these credentials. Raises Unauthenticated."""
+        """The caller that presents these credentials, without its groups. Raises Unauthenticated."""
         scheme, _, token = credentials.authorization.partition(" ")
         holder = await self.holder(token)
         if holder.jkt is None:
@@ -96,19 +96,18 @@ class Tokens:
             jkt = await self.prove(credentials.proofs, credentials.method, url, token)
             if jkt != holder.jkt:
                 raise Unauthenticated("the DPoP proof does not hold")
-        return await self._now(holder)
+        return holder.caller
 
     async def caller_again(self, authorization: str) -> Caller:
         """The caller of an answer that goes on: the token is checked again, without a new proof."""
-        return await self._now(await self.holder(authorization.partition(" ")[2]))
+        return await self.with_groups(await self.holder_again(authorization))
 
     async def holder_again(self, authorization: str) -> Caller:
         """The caller without its groups, for code that looks them up itself."""
         return (await self.holder(authorization.partition(" ")[2])).caller
 
-    async def _now(self, holder: Holder) -> Caller:
+    async def with_groups(self, caller: Caller) -> Caller:
         """The caller with its groups, looked up for each request: never in a token, never remembered."""
-        caller = holder.caller
         if caller.own or caller.operator is None:
             return caller
         return msgspec.structs.replace(caller, groups=await feeds.groups_of(self._node, caller.operator))

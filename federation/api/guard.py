@@ -50,6 +50,8 @@ async def admit(operation: Operation, state: State, scope: Any, headers: Headers
         try:
             method = scope.get("asked_method", scope["method"])
             caller = await tokens.caller(Presented(authorization, proofs, method, scope["path"]))
+            if not operation.reads_groups:
+                caller = await tokens.with_groups(caller)
         except Unauthenticated:
             limits.count(caller, scope)  # as of somebody without a token
             raise

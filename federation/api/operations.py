@@ -98,6 +98,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Length of a body, at most."""
     parameters: tuple[Parameter, ...] = ()
     answers: tuple[Answer, ...] = ()
+    reads_groups: bool = False
+    """Whether the operation reads the groups of a peer itself, at the moment in which it reads records. The
+    guard looks them up for all others."""
     errors: tuple[type[Refused], ...] = ()
     """Refusals of its own, beside those that its right, its bodies and the limits bring."""
 

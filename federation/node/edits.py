@@ -26,7 +26,6 @@ from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
 from federation.node import previews
 from federation.node.node import Node
-from federation.node.notifier import OwnWrite
 from federation.node.previews import DryRun
 from federation.store.database import Writing
 from federation.store.record_writes import LeavingRecord, locks_of
@@ -85,12 +84,10 @@ async def _edit_in_place(node: Node, kind: type[Content], key: str, edit: Edit) 
             return None
         try:
             live = (not record.retracted) - (stored is not None)
-            state, seq = await tx.records.upsert_one(node.operator, record, feed, live)
+            state, _ = await tx.records.upsert_one(node.operator, record, feed, live)
         except WriteConflict:
             return None
-        row = (seq, record.retracted, record.type, key, record.revision, record.hash, record.document)
-        name = None if feed is None else FeedName(node.operator, record.audience)
-        node.notifier.observe(state, OwnWrite(name, live, row))
+        node.notifier.observe(state)
     await asyncio.sleep(0)  # waiting peers come before the writer: theirs is the longer way
     return _changed_result(record, stored)
 

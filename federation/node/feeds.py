@@ -22,7 +22,6 @@ from federation.domain.feed import FeedState as FeedPlace
 from federation.domain.node_state import NodeState
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, may_see
 from federation.node.node import Node
-from federation.node.notifier import FeedDelta
 from federation.store.database import Reading
 
 
@@ -40,30 +39,6 @@ async def heads(node: Node, *, by: Caller, origin: str | None = None) -> tuple[H
     """The heads of this node's feeds that the caller may read, or of another origin's that it holds."""
     async with node.store.read_by_key() as tx:
         return tuple(place.as_head for place in await tx.feeds.of(origin or node.operator, visible_to=by))
-
-
-async def deltas(
-    node: Node,
-    before: tuple[Head, ...],
-    *,
-    by: Caller,
-    max_entries: int,
-    max_bytes: int,
-    since: tuple[NodeState, NodeState] | None = None,
-) -> tuple[tuple[Head, ...], tuple[FeedDelta, ...]]:
-    """The heads of this node's feeds that the caller may read, and the entries after the heads ``before``.
-
-    There are none of a feed with more than ``max_entries`` new entries, or ``max_bytes`` of them, nor of one
-    in another epoch. A peer's groups are read here. ``since``: the states of the node when this caller was
-    about to be shown those heads, and when it was woken.
-    """
-    if since is not None and (from_memory := node.notifier.deltas(before, *since, max_bytes)):
-        return from_memory
-    async with node.store.read_by_key() as tx:
-        feeds, rows = await tx.entries.deltas(before, max_entries, max_bytes, visible_to=by)
-    cursors = {head.name: Cursor(head.epoch, head.seq) for head in before}
-    new = (FeedDelta(feed.name, cursors[feed.name], rows[feed.id]) for feed in feeds if feed.id in rows)
-    return tuple(feed.as_head for feed in feeds), tuple(new)
 
 
 async def changes(

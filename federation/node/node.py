@@ -14,9 +14,11 @@ from federation.domain.errors import Unreachable
 from federation.domain.node_state import NodeState
 from federation.domain.peer import OtherNodes
 from federation.domain.refusals import Refusals
+from federation.node.feed_snapshots import FeedSnapshots
 from federation.node.index_signal import IndexSignal
 from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
+from federation.node.used_proofs import UsedProofs
 from federation.store.database import Store
 
 TOMBSTONES_DAYS = 90
@@ -49,6 +51,8 @@ class Node:
         """Days that tombstones and withdrawals are stored."""
         self._outside = outside
         self.notifier = ChangeNotifier(store, state)
+        self.feed_snapshots = FeedSnapshots(operator, store, lambda: self.notifier.state)
+        self.used_proofs = UsedProofs(store)
         self._reading_keys = asyncio.Lock()
         self.notifier.on_trust_change(self.read_keys)
         self.index_signal = IndexSignal()

@@ -107,8 +107,7 @@ async def use_proof(node: Node, proof: DPoPProof) -> bool:
     """Note that a DPoP proof was used; False when it was used before, in whatever process."""
     fingerprint = hashlib.sha256(f"dpop\n{proof.jkt}\n{proof.jti}".encode("utf-8", "replace")).digest()
     until = datetime.fromtimestamp(proof.iat + PROOF_SECONDS + 2 * LEEWAY, UTC)
-    async with node.store.autocommit() as tx:
-        return await tx.tokens.use_dpop_proof(fingerprint, until)
+    return await node.used_proofs.use(fingerprint, until)
 
 
 async def granted_scopes(node: Node, client_id: str, operator: str, token: bytes) -> frozenset[str] | None:

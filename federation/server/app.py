@@ -18,6 +18,7 @@ from federation.api import (
     deadlines,
     exposure,
     feeds,
+    heads,
     oauth,
     operations,
     peers,
@@ -26,8 +27,8 @@ from federation.api import (
     wellknown,
 )
 from federation.api.caller import Tokens
-from federation.api.feeds import SentStates
 from federation.api.handlers import with_options
+from federation.api.heads import SentStates
 from federation.api.limits import Limits
 from federation.api.responses import answer_exception, answer_http_error, answer_refusal
 from federation.domain.errors import Refused
@@ -52,6 +53,7 @@ MODULES: tuple[Any, ...] = (
     alerts,
     deadlines,
     exposure,
+    heads,
     feeds,
     change_log,
     receipts,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import BigInteger, cast, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.errors import CursorExpired, CursorInFuture, EpochChanged
 from federation.domain.feed import PAGE_BYTES, Cursor, FeedState, Head
-from federation.domain.visibility import Caller, may_see
 from federation.store.feeds import FEED_COLUMNS
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
@@ -56,18 +54,14 @@ _LIST_PAGE = Statement(
         "seq",
     )
 )
-LIST_DELTAS = """
+LIST_OWN_DELTAS = """
 SELECT feeds.id, feeds.origin, feeds.audience, feeds.epoch, feeds.head, feeds.live, feeds.retained_from,
-    feeds.remote_head, digests.checkpoint, groups.names, entries.*
+    feeds.remote_head, digests.checkpoint, entries.*
 FROM feeds
-CROSS JOIN (
-    SELECT array_agg(key) AS names FROM records
-    WHERE type = 'group' AND origin = $1 AND NOT retracted AND facets @> ARRAY['group.member=' || $2::text]
-) AS groups
 LEFT JOIN digests ON digests.feed = feeds.id
-LEFT JOIN unnest($3::text[], $4::text[], $5::bigint[]) AS before(audience, epoch, seq)
+LEFT JOIN unnest($2::text[], $3::text[], $4::bigint[]) AS before(audience, epoch, seq)
     ON before.audience = feeds.audience AND before.epoch = feeds.epoch
-    AND feeds.head - before.seq BETWEEN 1 AND $6 AND (before.seq = 0 OR before.seq >= feeds.retained_from)
+    AND feeds.head - before.seq BETWEEN 1 AND $5 AND (before.seq = 0 OR before.seq >= feeds.retained_from)
 LEFT JOIN LATERAL (
     SELECT seq, retracted, type, key, revision, hash, document FROM (
         SELECT later.*, sum(coalesce(octet_length(document), 0)) OVER () AS size FROM (
@@ -78,12 +72,12 @@ LEFT JOIN LATERAL (
             WHERE feed = feeds.id AND seq > before.seq AND seq <= feeds.head
         ) AS later
     ) AS sized
-    WHERE size <= $7
+    WHERE size <= $6
 ) AS entries ON true
-WHERE feeds.origin = $1
+WHERE feeds.origin = $1 AND feeds.epoch IS NOT NULL
 ORDER BY feeds.audience, entries.seq
 """
-"""The heads of origin $1, the groups that operator $2 is in, and the entries after the heads in $3 to $5.
+"""The feeds of origin $1 with their checkpoints, and the entries after the heads in $2 to $4.
 
 One statement, since every record passes it on its way to every peer.
 """
@@ -152,18 +146,17 @@ class EntriesReader:
         )
         return [row[:-1] for row in rows]
 
-    async def deltas(
-        self, before: Sequence[Head], max_entries: int, max_bytes: int, *, visible_to: Caller
+    async def own_deltas(
+        self, origin: str, before: Sequence[Head], max_entries: int, max_bytes: int
     ) -> tuple[tuple[FeedState, ...], dict[int, list[Any]]]:
-        """The node's own feeds that the caller may read, and rows after the heads ``before``.
+        """All feeds of an origin, whoever may read them, and the rows after the heads ``before`` by feed.
 
-        By feed. There are none of a feed with more than ``max_entries`` new entries or ``max_bytes`` of
-        documents, of one in another epoch, or whose cursor has expired. A peer's groups are read here.
+        There are none of a feed with more than ``max_entries`` new entries or ``max_bytes`` of documents, of
+        one in another epoch, or whose cursor has expired.
         """
         rows = await self._session.connection.fetch(
-            LIST_DELTAS,
-            visible_to.node,
-            visible_to.operator,
+            LIST_OWN_DELTAS,
+            origin,
             [head.audience for head in before],
             [head.epoch for head in before],
             [head.seq for head in before],
@@ -171,13 +164,11 @@ class EntriesReader:
             max_bytes,
         )
         ends = len(FEED_COLUMNS) + 1
-        visible: dict[int, FeedState] = {}
+        feeds: dict[int, FeedState] = {}
         entries: dict[int, list[Any]] = {}
         for row in rows:
-            feed = visible.get(row[0]) or FeedState(*row[:ends])
-            visible_to = msgspec.structs.replace(visible_to, groups=frozenset(row[ends] or ()))
-            if feed.epoch and may_see(feed.origin, feed.audience, visible_to):
-                visible[feed.id] = feed
-                if row[ends + 1] is not None:
-                    entries.setdefault(feed.id, []).append(row[ends + 1 :])
-        return tuple(visible.values()), entries
+            if row[0] not in feeds:
+                feeds[row[0]] = FeedState(*row[:ends])
+            if row[ends] is not None:
+                entries.setdefault(row[0], []).append(row[ends:])
+        return tuple(feeds.values()), entries

@@ -115,6 +115,13 @@ _LIST_MEMBERS = """
 SELECT substr(facet, length('group.member=') + 1) FROM records CROSS JOIN unnest(facets) AS facet
 WHERE type = 'group' AND origin = $1 AND key = $2 AND NOT retracted AND facet LIKE 'group.member=%'
 """
+_LIST_MEMBERSHIPS = """
+SELECT substr(facet, length('group.member=') + 1), array_agg(key)
+FROM records CROSS JOIN unnest(facets) AS facet
+WHERE type = 'group' AND origin = $1 AND NOT retracted AND facet LIKE 'group.member=%'
+GROUP BY facet
+"""
+"""The members of all groups of origin $1, and the groups of each."""
 _LIST_LIVE_NAMES = """
 SELECT type, key FROM records JOIN feeds ON feeds.id = records.feed
 WHERE feeds.origin = $1 AND feeds.audience = $2 AND NOT retracted ORDER BY seq LIMIT $3
@@ -166,6 +173,11 @@ class RecordsReader:
         """The groups of this node that an operator is a member of."""
         rows = await self._session.all(_LIST_GROUPS_OF, node=node, member=[f"group.member={operator}"])
         return frozenset(row[0] for row in rows)
+
+    async def groups_by_member(self, *, node: str) -> dict[str, frozenset[str]]:
+        """The groups of this node, by the operators that are members of some."""
+        rows = await self._session.connection.fetch(_LIST_MEMBERSHIPS, node)
+        return {row[0]: frozenset(row[1]) for row in rows}
 
     async def members_of(self, name: str, *, node: str) -> frozenset[str]:
         """The members of a group of this node."""

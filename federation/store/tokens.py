@@ -5,6 +5,7 @@ Each is known by its SHA-256, and forgotten once it has expired and would be ref
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -24,9 +25,12 @@ _USE_ASSERTION = Statement(
 )
 # The commit does not wait for the disk: a crash forgets the proofs of its last half second, which expire a
 # minute after they were made. The commit of an assertion waits for the disk: an assertion is worth a token.
-_USE_DPOP_PROOF = """
+_USE_DPOP_PROOFS = """
 WITH no_wait AS (SELECT set_config('synchronous_commit', 'off', true))
-INSERT INTO proofs (fingerprint, expires_at) SELECT $1, $2 FROM no_wait ON CONFLICT DO NOTHING
+INSERT INTO proofs (fingerprint, expires_at)
+SELECT used.* FROM no_wait CROSS JOIN unnest($1::bytea[], $2::timestamptz[]) AS used
+ON CONFLICT DO NOTHING
+RETURNING fingerprint
 """
 _REVOKE = Statement(
     insert(revoked_tokens)
@@ -71,10 +75,17 @@ class TokensWriter(TokensReader):
         """Note the use of an assertion; False if it was used before."""
         return await self._session.run(_USE_ASSERTION, fingerprint=fingerprint, expires_at=expires_at) == 1
 
-    async def use_dpop_proof(self, fingerprint: bytes, expires_at: datetime) -> bool:
-        """Note the use of a DPoP proof (RFC 9449, 11.1); False if it was used before."""
-        tag: str = await self._session.connection.execute(_USE_DPOP_PROOF, fingerprint, expires_at)
-        return tag == "INSERT 0 1"
+    async def use_dpop_proofs(self, proofs: Mapping[bytes, datetime]) -> frozenset[bytes]:
+        """Note the use of DPoP proofs (RFC 9449, 11.1), each with the time it expires.
+
+        Returns those that were not used before.
+        """
+        # (In one order: two processes that note the same proofs would deadlock.)
+        fingerprints = sorted(proofs)
+        rows = await self._session.connection.fetch(
+            _USE_DPOP_PROOFS, fingerprints, [proofs[fingerprint] for fingerprint in fingerprints]
+        )
+        return frozenset(row[0] for row in rows)
 
     async def expire(self) -> int:
         """Forget expired assertions, proofs and revoked tokens. Returns their number."""

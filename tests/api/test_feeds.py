@@ -10,12 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from federation.api import feeds as api_feeds
+from federation.api import heads as api_heads
 from federation.api import requests
 from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName, mint_epoch
 from federation.domain.visibility import itself
-from federation.node import epochs, records, retention
+from federation.node import epochs, feed_snapshots, records, retention
 from federation.node.node import Node
 from federation.store.entries import EntriesReader
 from tests.api.http_client import Stopwatch, executed, fine, lines, on_the_wire, put, refused
@@ -192,29 +192,44 @@ async def test_what_is_new_comes_with_the_heads_to_who_waits_for_lines(
     assert entry == asked
 
 
-async def test_of_one_record_who_waits_is_told_without_a_question_to_the_database(
-    peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
+async def test_callers_that_wait_are_answered_by_one_reading_of_the_database(
+    peer: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = 0
-    news = EntriesReader.deltas
+    readings = 0
+    read = EntriesReader.own_deltas
 
-    async def counted(self: EntriesReader, *said: Any, **named: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        return await news(self, *said, **named)
+    async def counted(self: EntriesReader, *args: Any) -> Any:
+        nonlocal readings
+        readings += 1
+        return await read(self, *args)
 
-    monkeypatch.setattr(EntriesReader, "deltas", counted)
+    monkeypatch.setattr(EntriesReader, "own_deltas", counted)
     await publish(arnia, "solution", "before", a_solution())
     await arnia.notifier.refresh()
-    lines = await told_while_waiting(arnia, peer, publish(arnia, "solution", "one", a_solution()))
-    assert (len(lines), asked) == (3, 1), "the one is for the state that it named"
+    tag = (await peer.get("/v1/feeds")).headers["etag"]
+    waiting = [
+        asyncio.ensure_future(client.get("/v1/feeds", headers={"if-none-match": tag, **WAITING}))
+        for client in (peer, own, peer)
+    ]
+    await wait_for_waiter(arnia, 3)
+    readings = 0
+    await publish(arnia, "solution", "one", a_solution())
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
+        answers = await asyncio.gather(*waiting)
+    assert readings == 1
+    assert len({answer.content for answer in answers}) == 1
+    assert len(answers[0].content.splitlines()) == 3
+
+
+async def test_of_several_records_at_once_none_is_left_out(peer: httpx2.AsyncClient, arnia: Node) -> None:
+    await publish(arnia, "solution", "before", a_solution())
 
     async def several() -> None:
         await asyncio.gather(*(publish(arnia, "solution", f"s{n}", a_solution()) for n in range(4)))
 
     lines = await told_while_waiting(arnia, peer, several())
     seqs = [line["seq"] for line in lines if "key" in line]
-    assert seqs == list(range(3, 3 + len(seqs))), "of several, as many as there were, and none left out"
+    assert seqs == list(range(2, 2 + len(seqs))), "as many as there were, and none left out"
     assert seqs
 
 
@@ -229,7 +244,7 @@ async def test_who_does_not_wait_is_told_the_heads_alone(peer: httpx2.AsyncClien
 async def test_more_than_a_page_of_news_is_left_to_be_asked_for(
     peer: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_feeds, "MAX_INLINE_ENTRIES", 2)
+    monkeypatch.setattr(feed_snapshots, "MAX_INLINE_ENTRIES", 2)
 
     async def upload(keys: str) -> None:
         body = b"".join(json.dumps({"key": key, "content": a_solution()}).encode() + b"\n" for key in keys)
@@ -244,7 +259,7 @@ async def test_news_of_many_bytes_are_left_to_be_asked_for(
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(await told_while_waiting(arnia, peer, publish(arnia, "solution", "one", a_solution()))) == 3
-    monkeypatch.setattr(api_feeds, "MAX_INLINE_BYTES", 100)
+    monkeypatch.setattr(feed_snapshots, "MAX_INLINE_BYTES", 100)
     assert len(await told_while_waiting(arnia, peer, publish(arnia, "solution", "two", a_solution()))) == 1
 
 
@@ -292,7 +307,7 @@ async def test_who_comes_too_late_to_wait_is_told_what_is_new_since_the_state_it
 async def test_a_state_that_was_forgotten_is_as_one_that_was_never_told(
     peer: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_feeds, "MAX_HEADS", 2 * 2)  # two states of two feeds
+    monkeypatch.setattr(api_heads, "MAX_HEADS", 2 * 2)  # two states of two feeds
     tags = []
     for key in ("one", "two", "three"):
         tags.append((await peer.get("/v1/feeds")).headers["etag"])

@@ -445,10 +445,8 @@ async def test_the_leaves_of_a_bucket_are_read_in_their_index_alone(
 async def test_news_are_looked_up_by_a_plan_for_any_value(full: str) -> None:
     async with looking(full) as look:
         await look.execute(PLANNED_ONCE)
-        await look.execute(f"PREPARE news AS {entries.LIST_DELTAS}")
-        rows = await look.fetch(
-            "EXPLAIN EXECUTE news ('a', 'b', '{federation}', '{e}', '{17999}', 100, 262144)"
-        )
+        await look.execute(f"PREPARE news AS {entries.LIST_OWN_DELTAS}")
+        rows = await look.fetch("EXPLAIN EXECUTE news ('a', '{federation}', '{e}', '{17999}', 100, 262144)")
         await look.execute("ROLLBACK; DEALLOCATE news")
     plan = "\n".join(row[0] for row in rows)
     assert "Seq Scan" not in plan

@@ -1,0 +1,210 @@
+"""Snapshots of the own feeds: read once for all that wait, and each caller gets the part it may see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from federation.domain.content.solution import Solution
+from federation.domain.feed import Head
+from federation.domain.visibility import Caller, itself
+from federation.node import checkpoints, feeds, records
+from federation.node.feed_snapshots import FeedSnapshot, FeedSnapshots, FeedView
+from federation.node.node import Node
+from tests.domain.builders import a_draft, a_solution
+from tests.nodes import a_node, as_peer, publish
+
+
+async def snapshot(node: Node) -> FeedSnapshot:
+    await node.notifier.refresh()
+    return await node.feed_snapshots.since(node.notifier.state)
+
+
+async def with_records(node: Node) -> None:
+    """A record for everybody, one for peers, one for a group and one for nobody: the feeds are there then."""
+    await publish(node, "group", "close", {"name": "Close", "members": ["megalis"]}, tlp="RED")
+    for key, tlp in (("one", "CLEAR"), ("two", "GREEN"), ("own", "RED")):
+        await publish(node, "solution", key, a_solution(), tlp=tlp)
+    await publish(node, "solution", "three", a_solution(), tlp="AMBER", audience="close")
+
+
+def keys(view: FeedView) -> dict[str, list[str]]:
+    """The keys of the entries of a view, by audience."""
+    return {delta.feed.audience: [row[3] for row in delta.rows] for delta in view.deltas}
+
+
+def publishing(key: str, name: str, tlp: str) -> Callable[[Node], Awaitable[Any]]:
+    return lambda node: publish(node, "solution", key, a_solution(name=name), tlp=tlp)
+
+
+def retracting(key: str) -> Callable[[Node], Awaitable[Any]]:
+    return lambda node: records.retract(node, Solution, "arnia", key, by=itself("arnia"))
+
+
+async def upload_several(node: Node) -> None:
+    drafts = {key: a_draft(a_solution(name=key)) for key in ("s1", "s2")}
+    await records.upload(node, Solution, drafts, by=itself("arnia"))
+
+
+async def publish_and_sign(node: Node) -> None:
+    await publish(node, "solution", "s1", a_solution())
+    await checkpoints.sign_checkpoints(node)
+
+
+@pytest.mark.parametrize(
+    ("act", "entries"),
+    [
+        (publishing("new", "New", "CLEAR"), {"public": ["new"]}),
+        (publishing("one", "Revised", "CLEAR"), {"public": ["one"]}),
+        (publishing("new", "For peers", "GREEN"), {"federation": ["new"]}),
+        (publishing("new", "For nobody", "RED"), {}),
+        (retracting("two"), {"federation": ["two"]}),
+        (upload_several, {"public": ["s1", "s2"]}),
+        (publish_and_sign, {"public": ["s1"]}),
+    ],
+)
+async def test_a_caller_gets_what_the_database_has_for_it(
+    arnia: Node, act: Callable[[Node], Awaitable[Any]], entries: dict[str, list[str]]
+) -> None:
+    await with_records(arnia)
+    before = await snapshot(arnia)
+    await act(arnia)
+    after = await snapshot(arnia)
+    for caller in (await as_peer(arnia, "megalis"), await as_peer(arnia, "recia"), itself("arnia")):
+        view = after.view(caller)
+        assert view.before == before.view(caller).heads
+        assert view.heads == await feeds.heads(arnia, by=caller)
+        assert keys(view) == entries
+        late = (await arnia.feed_snapshots.after(view.before)).view(caller)
+        assert (late.heads, keys(late)) == (view.heads, keys(view))
+
+
+async def test_a_record_for_a_group_is_in_the_view_of_its_members_alone(arnia: Node) -> None:
+    await with_records(arnia)
+    await snapshot(arnia)
+    await publish(arnia, "solution", "more", a_solution(), tlp="AMBER", audience="close")
+    after = await snapshot(arnia)
+    member, other = await as_peer(arnia, "megalis"), await as_peer(arnia, "recia")
+    assert keys(after.view(member)) == {"close": ["more"]}
+    assert keys(after.view(other)) == {}
+    assert {head.audience for head in after.view(other).heads} == {"public", "federation"}
+    forged = Caller(node="arnia", operator="recia", client="recia", groups=frozenset({"close"}))
+    assert keys(after.view(forged)) == {}, "the groups are those of the database"
+
+
+async def test_a_member_that_is_removed_gets_nothing_that_came_after(arnia: Node) -> None:
+    await with_records(arnia)
+    await snapshot(arnia)
+    await publish(arnia, "group", "close", {"name": "Close", "members": ["recia"]}, tlp="RED")
+    await publish(arnia, "solution", "more", a_solution(), tlp="AMBER", audience="close")
+    after = await snapshot(arnia)
+    assert keys(after.view(await as_peer(arnia, "megalis"))) == {}
+    joined = after.view(await as_peer(arnia, "recia"))
+    assert "close" in {head.audience for head in joined.heads}, "a new member sees the feed"
+
+
+async def test_members_are_read_after_the_entries(arnia: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal between the two readings hides the entries that were read before it."""
+    await with_records(arnia)
+    await snapshot(arnia)
+    await publish(arnia, "solution", "more", a_solution(), tlp="AMBER", audience="close")
+    readers = type((await a_reader(arnia)).records)
+    groups_by_member = readers.groups_by_member
+
+    async def remove_first(self: Any, *, node: str) -> dict[str, frozenset[str]]:
+        await publish(arnia, "group", "close", {"name": "Close", "members": ["recia"]}, tlp="RED")
+        found: dict[str, frozenset[str]] = await groups_by_member(self, node=node)
+        return found
+
+    monkeypatch.setattr(readers, "groups_by_member", remove_first)
+    after = await arnia.feed_snapshots.since(arnia.notifier.state)
+    assert keys(after.view(await as_peer(arnia, "megalis"))) == {}
+
+
+async def a_reader(node: Node) -> Any:
+    async with node.store.read() as tx:
+        return tx
+
+
+async def test_all_that_wait_are_answered_by_one_reading(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_records(arnia)
+    await snapshot(arnia)
+    readings = 0
+    after = FeedSnapshots.after
+
+    async def counted(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
+        nonlocal readings
+        readings += 1
+        return await after(self, before)
+
+    monkeypatch.setattr(FeedSnapshots, "after", counted)
+    await publish(arnia, "solution", "new", a_solution())
+    state = arnia.notifier.state
+    found = await asyncio.gather(*(arnia.feed_snapshots.since(state) for _ in range(50)))
+    assert readings == 1
+    assert len({id(one) for one in found}) == 1
+    caller, same = await as_peer(arnia, "recia"), await as_peer(arnia, "sitiv")
+    assert found[0].view(caller) is found[0].view(same), "one view for all in the same groups"
+    await arnia.feed_snapshots.since(state)
+    assert readings == 1, "nothing has changed since"
+
+
+async def test_a_change_during_a_reading_is_read_by_the_next_one(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_records(arnia)
+    await snapshot(arnia)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    after = FeedSnapshots.after
+
+    async def held_up(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
+        found = await after(self, before)
+        begun.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(FeedSnapshots, "after", held_up)
+    await publish(arnia, "solution", "first", a_solution())
+    first = asyncio.create_task(arnia.feed_snapshots.since(arnia.notifier.state))
+    await begun.wait()
+    await publish(arnia, "solution", "second", a_solution())
+    second = asyncio.create_task(arnia.feed_snapshots.since(arnia.notifier.state))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert keys((await first).view(itself("arnia"))) == {"public": ["first"]}
+    assert keys((await second).view(itself("arnia"))) == {"public": ["second"]}
+
+
+async def test_a_caller_that_hangs_up_does_not_end_the_reading_of_the_others(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    after = FeedSnapshots.after
+
+    async def held_up(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
+        begun.set()
+        await go_on.wait()
+        return await after(self, before)
+
+    monkeypatch.setattr(FeedSnapshots, "after", held_up)
+    await publish(arnia, "solution", "new", a_solution())
+    one, other = (asyncio.create_task(snapshot(arnia)) for _ in range(2))
+    await begun.wait()
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+    go_on.set()
+    heads = (await other).view(itself("arnia")).heads
+    assert [head.seq for head in heads if head.audience == "public"] == [1]
+
+
+async def test_a_write_of_another_process_is_in_the_next_snapshot(arnia: Node, dsn: str) -> None:
+    await with_records(arnia)
+    await snapshot(arnia)
+    async with a_node("arnia", dsn) as beside:
+        await publish(beside, "solution", "theirs", a_solution())
+    assert keys((await snapshot(arnia)).view(itself("arnia"))) == {"public": ["theirs"]}
