@@ -25,6 +25,7 @@ from federation.server.app import application, node_of
 from federation.settings import Settings
 from federation.store import schema
 from federation.store.database import open_store
+from federation.store.engine import check_engine
 
 log = logging.getLogger("federation")
 
@@ -45,8 +46,12 @@ DRAIN_SECONDS = 20.0
 
 @asynccontextmanager
 async def database(settings: Settings, *, exclusive: bool) -> AsyncIterator[str]:
-    """The DSN of the node's database: the one that is named, or the node's own PostgreSQL."""
+    """The DSN of the node's database: the one that is named, or the node's own PostgreSQL.
+
+    Raises CommandFailed where the named one is a standby, or no PostgreSQL.
+    """
     if settings.database_url:
+        await check_engine(settings.database_url)
         yield settings.database_url
         return
     try:
