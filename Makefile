@@ -12,12 +12,12 @@ PORT ?= 8471
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Installing into $(VENV)..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -91,9 +91,11 @@ format: $(STAMP) ## Format the code and fix what ruff can fix
 schemas: $(STAMP) ## Write the published schemas and the OpenAPI document from the code
 	@$(BIN)/federation schema schemas
 
-lock: $(STAMP) ## Resolve the dependencies into requirements.txt, each with its hashes
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra embedded --extra dev pyproject.toml -o requirements.txt
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --extra embedded --extra build pyproject.toml
+lock: $(STAMP) ## Resolve what a node runs with (requirements.txt) and what tests and tools add (requirements-dev.txt)
+	@$(COMPILE) -o requirements.txt
+	@$(COMPILE) --extra dev --constraint requirements.txt -o requirements-dev.txt
 
 clean: ## Remove the virtual environment, caches and build files
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info build

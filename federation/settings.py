@@ -18,6 +18,8 @@ from federation.domain.errors import CommandFailed
 from federation.domain.values import OPERATOR_PATTERN
 
 Network = IPv4Network | IPv6Network
+MAX_CONTACT = 500
+"""Characters of the security contact, at most."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Days that tombstones and withdrawals are kept: a peer that is away for longer compares everything."""
     proxies: tuple[Network, ...] = ()
     """Where the proxies are whose ``X-Forwarded-For`` is believed."""
+    security_contact: str | None = None
+    """``mailto:`` or ``https:`` URL for reports of weaknesses, shown in ``/.well-known/security.txt``."""
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -125,9 +129,33 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         rate_anonymous=number("RATE_ANONYMOUS", 50, 0, 1_000_000),
         tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
+        security_contact=_security_contact(environment),
     )
     mail_server(settings)
     return settings
+
+
+def _security_contact(environment: Mapping[str, str]) -> str | None:
+    """The URL that reports of weaknesses go to (RFC 9116, 2.5.3). Raises CommandFailed."""
+    contact = environment.get("FEDERATION_SECURITY_CONTACT", "").strip()
+    if not contact:
+        return None
+    try:
+        parts = urlsplit(contact)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    good = len(contact) <= MAX_CONTACT and all("!" <= char <= "~" for char in contact)
+    if parts.scheme == "mailto":
+        good = good and is_mailbox(parts.path)
+    else:
+        good = good and parts.scheme == "https" and bool(_HOST.fullmatch(host)) and "@" not in contact
+    if not good:
+        raise CommandFailed(
+            f"FEDERATION_SECURITY_CONTACT is {contact!r}; it must be as mailto:security@example.org or"
+            " https://example.org/security"
+        )
+    return contact
 
 
 def base_url(url: str) -> str:

@@ -43,6 +43,8 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The code that the other operator's administrator read out."""
 
     code: str
+    private: bool = False
+    """Allow the peer's node an address that is not public."""
 
 
 DECIDED = (Answer(200, "The peer as it is now", {JSON: PeerDecision}),)
@@ -109,8 +111,12 @@ async def join(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def activate(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
     """Exchange records with a pending peer, once its administrator has read you the same code."""
-    code = read_draft(await body_of(request), Code).code
-    return _decision(await peers.activate(node_of(request), operator, code=code, by=_client(request)))
+    sent = read_draft(await body_of(request), Code)
+    return _decision(
+        await peers.activate(
+            node_of(request), operator, code=sent.code, private=sent.private, by=_client(request)
+        )
+    )
 
 
 @handles(

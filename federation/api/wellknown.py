@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -25,6 +26,10 @@ from federation.node import status
 HTML = "text/html"
 PAGE = (Answer(200, "A page", {HTML: {"type": "string"}}),)
 JSON_OBJECT = (Answer(200, "The answer", {JSON: {"type": "object"}}),)
+TEXT = "text/plain"
+CONTACT_EXPIRES = timedelta(days=180)
+"""A reader of ``security.txt`` asks again after that time; RFC 9116, 2.5.5: less than a year."""
+CONTACT_LANGUAGES = "en, fr"
 PAGE_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
@@ -95,6 +100,32 @@ async def get_descriptor(request: Request[Any, Any, Any]) -> ASGIResponse:
         security_contact=security_contact,
     )
     return json_answer(descriptor)
+
+
+@handles(
+    Operation(
+        act="security-contact",
+        id="getSecurityContact",
+        method="GET",
+        path="/.well-known/security.txt",
+        right=ANYONE,
+        tag="node",
+        answers=(Answer(200, "The contact (RFC 9116)", {"text/plain": {"type": "string"}}),),
+        errors=(NotFound,),
+    )
+)
+async def get_security_contact(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Read how to report a weakness of this node (RFC 9116)."""
+    node = node_of(request)
+    if node.security_contact is None:
+        raise NotFound("this node names no security contact: FEDERATION_SECURITY_CONTACT is not set")
+    lines = (
+        f"Contact: {node.security_contact}",
+        f"Expires: {node.clock() + CONTACT_EXPIRES:%Y-%m-%dT%H:%M:%SZ}",
+        f"Canonical: {node.url}/.well-known/security.txt",
+        f"Preferred-Languages: {CONTACT_LANGUAGES}",
+    )
+    return answer("".join(f"{line}\n" for line in lines).encode(), media_type=TEXT, headers=NO_STORE)
 
 
 @handles(
@@ -224,6 +255,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> ASGIResponse:
 
 HANDLERS = (
     get_descriptor,
+    get_security_contact,
     get_openapi,
     get_docs,
     get_asset,

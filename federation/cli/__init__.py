@@ -12,7 +12,7 @@ from federation.cli.checkpoints import feedback, restore_check, verify, withdraw
 from federation.cli.clients import client, group
 from federation.cli.deadlines import deadline
 from federation.cli.exposure import exposure_of
-from federation.cli.node import ENVIRONMENT, demo, export_schema, migrate, serve, status
+from federation.cli.node import ENVIRONMENT, demo, export_schema, init, migrate, serve, status
 from federation.cli.peers import key, peer
 
 
@@ -24,6 +24,7 @@ def main() -> None:
 
 for one in (
     serve,
+    init,
     migrate,
     status,
     client,

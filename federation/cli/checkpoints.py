@@ -41,7 +41,7 @@ async def verify(peer: str | None, as_json: bool) -> None:
 
 
 @click.command("restore-check")
-@click.option("--force", is_flag=True, help="Mint a new epoch whatever the peers say.")
+@click.option("--force", is_flag=True, help="Mint a new epoch whatever the peers answer.")
 @json_option
 @command
 async def restore_check(force: bool, as_json: bool) -> None:
@@ -49,8 +49,12 @@ async def restore_check(force: bool, as_json: bool) -> None:
 
     A dump that is loaded into a new database, a promoted standby and point-in-time recovery are noticed
     when the node starts. A copy of the files or a snapshot of a disk is not. This asks every active peer what
-    it holds of this node's feeds, and mints a new epoch where that is more than is here. Peers then compare
-    their copies with this node, and repair them.
+    it holds of this node's feeds. It mints a new epoch where that is more than is here, or where peers have
+    reported that entries of this node contradict earlier ones. Peers then compare their copies with this
+    node, and repair them.
+
+    Exits 0 when a new epoch begins or every copy is equal, 2 when it is unclear: then run it again when the
+    peers can be reached and nothing is written, or use --force.
     """
     async with node_here() as node:
         result = await epochs.restore_check(node, force=force)
@@ -60,16 +64,26 @@ async def restore_check(force: bool, as_json: bool) -> None:
             click.echo(f"{name} could not be asked: {reason}", err=True)
         for copy in result.behind:
             click.echo(f"{copy.peer} holds {copy.audience} up to {copy.theirs}: {copy.detail}")
+        for contradiction in result.contradictions:
+            click.echo(
+                f"{contradiction.peer} rejected {contradiction.entries} entries of {contradiction.audience}:"
+                f" {', '.join(contradiction.reasons)}"
+            )
         if result.minted:
             click.echo(f"a new epoch begins: {result.epoch}")
+            return
+        for unclear in result.unclear:
+            click.echo(f"{unclear.peer} holds {unclear.audience}: {unclear.detail}", err=True)
+        if result.is_clear:
+            click.echo(f"{', '.join(result.asked)} hold what this node has: nothing to be done")
         elif result.asked:
-            click.echo(f"{', '.join(result.asked)} hold no more than this node: nothing to be done")
+            click.echo("unclear: run it again later, or begin a new epoch with --force", err=True)
         else:
-            click.echo("no peer could be asked; --force mints a new epoch all the same", err=True)
+            click.echo("unclear: no peer could be asked; begin a new epoch with --force", err=True)
 
     print_result(result, as_json, text)
-    if not result.minted and not result.asked:
-        sys.exit(1)
+    if not result.minted and not result.is_clear:
+        sys.exit(2)
 
 
 @click.command()

@@ -16,7 +16,7 @@ from federation import settings, telemetry
 from federation.domain.errors import CommandFailed, Refused
 from federation.node.node import Node
 from federation.server.app import node_of
-from federation.server.serve import database
+from federation.server.serve import absent, database, refuse_absent
 from federation.store import schema
 from federation.store.database import open_store
 
@@ -54,12 +54,16 @@ def print_result(value: Any, as_json: bool, text: Callable[[], None]) -> None:
 
 @asynccontextmanager
 async def node_here() -> AsyncIterator[Node]:
-    """The node of the environment, beside a running ``serve`` or without one."""
+    """The node of the environment, beside a running ``serve`` or without one.
+
+    Raises CommandFailed where there is none: a mistyped setting must not make another node.
+    """
     current = settings.read()
     telemetry.log_as_json("WARNING")
+    refuse_absent(current)
     async with database(current, exclusive=False) as dsn:
         if await schema.is_new(dsn):
-            await schema.migrate(dsn, current.operator)
+            raise absent(current)
         await schema.check(dsn, current.operator)
         async with open_store(dsn, connections=2) as store, node_of(current, store) as node:
             yield node

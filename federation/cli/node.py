@@ -12,7 +12,7 @@ from federation.cli.console import command, json_option, node_here, print_result
 from federation.cli.peers import show_peers
 from federation.domain.errors import CommandFailed
 from federation.node import peer_views
-from federation.server.serve import database
+from federation.server.serve import absent, database, make_node, refuse_absent
 from federation.server.serve import serve as serve_node
 from federation.settings import Settings
 from federation.store import schema
@@ -33,6 +33,7 @@ Settings are read from the environment:
   FEDERATION_RATE_ANONYMOUS  the same of one address without a token (50)
   FEDERATION_TOMBSTONES_DAYS  days that deletions are kept for peers that are away (90)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
+  FEDERATION_SECURITY_CONTACT  mailto: or https: URL for /.well-known/security.txt (none)
   FEDERATION_LOG_LEVEL     DEBUG, INFO, WARNING or ERROR (INFO)
   FEDERATION_SMTP_URL      mail server for alerts: smtps://user@host:465, or smtp:// with STARTTLS (none)
   FEDERATION_SMTP_PASSWORD_FILE  file with the password of that user
@@ -58,19 +59,40 @@ async def serve(migrate: bool) -> None:
 @click.command()
 @json_option
 @command
-async def migrate(as_json: bool) -> None:
-    """Bring the database to the schema of this program. Safe to run twice."""
+async def init(as_json: bool) -> None:
+    """Make the node: its database and its key, without running it. Safe to run twice.
+
+    `federation serve` does the same when it starts. All other commands need a node that is there.
+    """
     current = settings.read()
     telemetry.log_as_json("WARNING")
+    new, kid = await make_node(current)
+    print_result(
+        {"operator": current.operator, "made": new, "thumbprint": kid},
+        as_json,
+        lambda: click.echo(
+            f"the node of {current.operator} {'is made' if new else 'is there already'}, key {kid}"
+        ),
+    )
+
+
+@click.command()
+@json_option
+@command
+async def migrate(as_json: bool) -> None:
+    """Bring the database of a node to the schema of this program. Safe to run twice."""
+    current = settings.read()
+    telemetry.log_as_json("WARNING")
+    refuse_absent(current)
     async with database(current, exclusive=False) as dsn:
+        if await schema.is_new(dsn):
+            raise absent(current)
         before, after = await schema.migrate(dsn, current.operator)
     print_result(
         {"before": before, "after": after},
         as_json,
         lambda: click.echo(
-            f"the schema is at {after} already"
-            if before == after
-            else f"schema {before or 'none'} -> {after}"
+            f"the schema is at {after} already" if before == after else f"schema {before} -> {after}"
         ),
     )
 

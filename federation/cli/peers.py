@@ -11,6 +11,8 @@ import click
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
 from federation.node import copies, invitations, key_rotation, peer_views, peers
+from federation.node.node import Node
+from federation.node.peer_views import PeerView
 
 private_option = click.option(
     "--private", is_flag=True, help="Allow addresses that are not public: loopback and private ranges."
@@ -56,6 +58,7 @@ async def peer_join(invitation: str, private: bool, as_json: bool) -> None:
     async with node_here() as node:
         joined = await invitations.join(node, Invitation.parse(text_of), private=private)
         code = peers.code_of(node, joined)
+        await _warn_of_look_alikes(node, joined.operator)
     print_result(
         {
             "operator": joined.operator,
@@ -75,22 +78,29 @@ async def peer_join(invitation: str, private: bool, as_json: bool) -> None:
 @peer.command("activate")
 @click.argument("operator")
 @click.option("--code", help="What the other administrator read out; refused if it is not what is here.")
+@private_option
 @json_option
 @command
-async def peer_activate(operator: str, code: str | None, as_json: bool) -> None:
+async def peer_activate(operator: str, code: str | None, private: bool, as_json: bool) -> None:
     """Exchange records with a pending peer from now on.
 
     Without --code it asks whether the codes agree.
     """
     async with node_here() as node:
+        await _warn_of_look_alikes(node, operator)
         if code is None:
             shown = await peers.code_shown(node, operator)
             if shown is not None and not click.confirm(
                 f"code: {shown}\nDoes the administrator of {operator} see the same code?", err=True
             ):
                 raise click.Abort
-        changed = await peers.activate(node, operator, code=code)
+        changed = await peers.activate(node, operator, code=code, private=private)
     _print_state(changed.operator, changed.state, as_json)
+
+
+async def _warn_of_look_alikes(node: Node, operator: str) -> None:
+    for look_alike in await peers.look_alikes(node, operator):
+        click.echo(f"look twice: {look_alike}", err=True)
 
 
 @peer.command("suspend")
@@ -180,12 +190,14 @@ def show_peers(view: Any) -> None:
     for rejected in view.peers:
         if rejected.state == "pending":
             click.echo(f"{rejected.operator}  {rejected.url}  pending  code {rejected.code}")
+            _show_look_alikes(rejected)
             continue
         failing = f"; failed {rejected.failures} times: {rejected.failure}" if rejected.failures else ""
         click.echo(
             f"{rejected.operator}  {rejected.url}  {rejected.state}  lag {rejected.lag}  "
             f"last contact {rejected.contacted_at or 'never'}{failing}"
         )
+        _show_look_alikes(rejected)
         for feed in rejected.feeds:
             age = f", signed {_ago(feed.age_seconds)} ago" if feed.age_seconds is not None else ""
             via = f", through {feed.via}" if feed.via else ""
@@ -202,6 +214,11 @@ def show_peers(view: Any) -> None:
             f"rejected: {rejected.type} {rejected.origin}/{rejected.key} at revision {rejected.revision}:"
             f" {rejected.reason}: {rejected.detail}"
         )
+
+
+def _show_look_alikes(peer: PeerView) -> None:
+    for look_alike in peer.look_alikes:
+        click.echo(f"    look twice: {look_alike}")
 
 
 def _ago(seconds: int) -> str:

@@ -80,7 +80,7 @@ def security_incident(operator: str) -> dict[str, Any]:
 
 
 def deployment(operator: str, number: int) -> dict[str, Any]:
-    """One invented deployment."""
+    """One invented deployment. The first of each operator runs what the imported vulnerability is about."""
     chance = random.Random(f"{operator} {number}")
     region = next(e.content["territory"][0] for e in OPERATORS if e.origin == operator)
     solution = chance.choice(SOLUTIONS).id if number % 3 else chance.choice(sorted(_VERSIONS))
@@ -98,6 +98,10 @@ def deployment(operator: str, number: int) -> dict[str, Any]:
         content |= {"version": chance.choice(versions), "version_state": "exact"}
     else:
         content["version_state"] = "unknown"
+    if number == 0:
+        # The story needs an affected deployment of every operator, however few there are.
+        content |= {"solution": "arnia/glpi", "status": "production", "version": "10.0.17"}
+        content["version_state"] = "exact"
     if chance.random() < 0.2:
         content["offer"] = {
             "open": True,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+CONTRADICTIONS = ("changed-at-same-revision", "regressing-revision")
+"""Reasons of rejection that only an origin gives which has gone back behind its peers' copies."""
+
 
 class RejectedEntryView(msgspec.Struct, frozen=True):
     """An entry that was set aside, and why."""
@@ -31,3 +34,12 @@ class FeedbackView(msgspec.Struct, frozen=True):
     reason: str
     detail: str
     at: str
+
+
+class Contradiction(msgspec.Struct, frozen=True):
+    """Entries of an own feed that contradict the entries that a peer stored before."""
+
+    peer: str
+    audience: str
+    entries: int
+    reasons: tuple[str, ...]

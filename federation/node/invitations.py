@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from contextlib import suppress
@@ -25,7 +26,9 @@ from federation.domain.peer import Peer
 from federation.domain.values import OPERATOR_PATTERN
 from federation.node.keys import kid_of, trusted_keys, verify_jwt
 from federation.node.node import Node
-from federation.node.peers import peer_detail
+from federation.node.peers import look_alikes, peer_detail
+
+log = logging.getLogger("federation.peers")
 
 _JOINING = frozenset({"federation-registration+jwt"})
 
@@ -138,6 +141,11 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
             detail=peer_detail(newcomer),
         )
         await tx.peers.add(newcomer)
+    for look_alike in await look_alikes(node, newcomer.operator):
+        log.warning(
+            "a newcomer looks like another operator",
+            extra={"peer": newcomer.operator, "reason": str(look_alike)},
+        )
     return RegistrationAnswer(
         client_id=newcomer.operator,
         client_id_issued_at=int(node.clock().timestamp()),

@@ -40,6 +40,7 @@ class Node:
         outside: OtherNodes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         tombstones_days: int = TOMBSTONES_DAYS,
+        security_contact: str | None = None,
     ) -> None:
         self.operator = operator
         self.url = url
@@ -49,6 +50,8 @@ class Node:
         self.clock = clock
         self.tombstones_days = tombstones_days
         """Days that tombstones and withdrawals are stored."""
+        self.security_contact = security_contact
+        """URL for reports of weaknesses."""
         self._outside = outside
         self.notifier = ChangeNotifier(store, state)
         self.feed_snapshots = FeedSnapshots(operator, store, lambda: self.notifier.state)

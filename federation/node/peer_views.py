@@ -8,10 +8,12 @@ import msgspec
 
 from federation.domain.copy import CopyFacts
 from federation.domain.invitation import InvitationView, code
+from federation.domain.lookalikes import LookAlike
 from federation.domain.rejection import RejectedEntryView
 from federation.domain.values import as_instant
 from federation.node.copy_views import FeedView, feed_view
 from federation.node.node import Node
+from federation.node.peers import all_look_alikes
 
 
 class PeerView(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class PeerView(msgspec.Struct, frozen=True):
     lag: int
     """Entries told and not yet taken, over all feeds."""
     feeds: tuple[FeedView, ...]
+    look_alikes: tuple[LookAlike, ...] = ()
+    """Its id or name, where it looks like another operator's: compare twice before you activate it."""
 
 
 class PeersView(msgspec.Struct, frozen=True):
@@ -54,6 +58,7 @@ async def peers(node: Node) -> PeersView:
         for peer in peers
         if peer.state == "pending"
     }
+    alike = await all_look_alikes(node, peers)
     return PeersView(
         peers=tuple(
             PeerView(
@@ -73,6 +78,7 @@ async def peers(node: Node) -> PeersView:
                     for f in feeds
                     if f.origin == peer.operator
                 ),
+                look_alikes=alike.get(peer.operator, ()),
             )
             for peer in peers
         ),

@@ -7,17 +7,21 @@ process within a second.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from federation.domain import lookalikes
 from federation.domain.audit import OPERATOR, Event
 from federation.domain.errors import Conflict, NotFound, Unauthenticated, Unreachable
 from federation.domain.feed import printable
 from federation.domain.invitation import (
     code,
 )
+from federation.domain.lookalikes import LookAlike, Party
 from federation.domain.peer import Peer, PeerState
 from federation.domain.visibility import PUBLIC
 from federation.node.keys import trusted_keys
@@ -33,10 +37,13 @@ log = logging.getLogger("federation.peers")
 # States
 
 
-async def activate(node: Node, operator: str, *, code: str | None = None, by: str = OPERATOR) -> Peer:
+async def activate(
+    node: Node, operator: str, *, code: str | None = None, private: bool = False, by: str = OPERATOR
+) -> Peer:
     """Exchange records with a pending peer from now on.
 
-    ``code``: what the other administrator read out; Conflict when it is not what is shown here. Raises
+    ``code``: what the other administrator read out; Conflict when it is not what is shown here. ``private``:
+    the peer's node may be at an address that is not public, also if the invitation did not say so. Raises
     Unreachable unless the node at the peer's URL is that operator's and has the key it registered with.
     """
     peer = await _find(node, operator)
@@ -49,7 +56,8 @@ async def activate(node: Node, operator: str, *, code: str | None = None, by: st
             f"the codes differ: here it is {code_of(node, peer)}. Do not go on: somebody may be between the"
             " two nodes"
         )
-    answer = await node.others.introduce(peer.url, private=peer.private)
+    private = private or peer.private
+    answer = await node.others.introduce(peer.url, private=private)
     try:
         trusted_keys(peer.kids, answer.jwks, operator)
     except Unauthenticated:
@@ -58,7 +66,9 @@ async def activate(node: Node, operator: str, *, code: str | None = None, by: st
         ) from None
     if answer.operator != operator:
         raise Unreachable(f"the node at {peer.url} is that of {answer.operator}, not of {operator}")
-    return await _become(node, operator, "active", frm=("pending",), event="peer.activated", by=by)
+    return await _become(
+        node, operator, "active", frm=("pending",), event="peer.activated", by=by, private=private
+    )
 
 
 async def suspend(node: Node, operator: str, *, by: str = OPERATOR) -> Peer:
@@ -137,14 +147,27 @@ async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
 
 
 async def _become(
-    node: Node, operator: str, state: PeerState, *, frm: tuple[str, ...], event: Event, by: str
+    node: Node,
+    operator: str,
+    state: PeerState,
+    *,
+    frm: tuple[str, ...],
+    event: Event,
+    by: str,
+    private: bool = False,
 ) -> Peer:
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
         if peer.state != state:
             if peer.state not in frm:
                 raise Conflict(f"{operator} is {peer.state}, not {' or '.join(frm)}")
-            await tx.audit.note(event, actor=by, subject=operator)
+            allowed = private and not peer.private
+            await tx.audit.note(
+                event, actor=by, subject=operator, detail={"private": True} if allowed else None
+            )
+            if allowed:
+                await tx.peers.allow_private(operator)
+                peer = msgspec.structs.replace(peer, private=True)
             await tx.peers.set_state(operator, state)
     node.notifier.notify()
     return msgspec.structs.replace(peer, state=state)
@@ -163,6 +186,22 @@ async def _lock_peer(tx: Writing, operator: str) -> Peer:
     if peer is None:
         raise NotFound(f"there is no peer {printable(operator, 80)}")
     return peer
+
+
+# Look-alikes
+
+
+async def look_alikes(node: Node, operator: str) -> tuple[LookAlike, ...]:
+    """Texts of a peer that look like those of this node or of another peer: look twice."""
+    async with node.store.read() as tx:
+        peers = await tx.peers.all()
+    return (await all_look_alikes(node, peers)).get(operator, ())
+
+
+async def all_look_alikes(node: Node, peers: Sequence[Peer]) -> dict[str, tuple[LookAlike, ...]]:
+    """The look-alikes of each of these peers, and of this node."""
+    parties = [Party(node.operator, node.name), *(Party(peer.operator, peer.name) for peer in peers)]
+    return await asyncio.to_thread(lookalikes.look_alikes, parties)
 
 
 # Keys

@@ -76,7 +76,19 @@ RESTART_PAUSE_SECONDS = (
     10.0,
 )  # seconds before the first restart of a fallen server; doubled up to the second
 STEADY_SECONDS = 60.0  # a server that stood so long has earned the short pause again
+WAL_FILE_BYTES = 16 << 20
 SOCKET_PATH_BYTES = 103  # sun_path on macOS without its final NUL; Linux has 107
+
+
+def is_there(directory: Path) -> bool:
+    """False where no node has ever worked in this directory. (True where we may not look.)"""
+    try:
+        (directory / "postgresql").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # to open it says why not
+    return True
 
 
 @asynccontextmanager
@@ -243,13 +255,30 @@ async def _claim_directory(file: int, room: Path, *, serving: bool) -> bool:
         doing, _, pid = holder.partition(" ") if holder == before else ("", "", "")
         if doing == "serving" and not serving:
             return False
-        if (doing in ("starting", "serving") and serving) or time.monotonic() > deadline:
+        late = time.monotonic() > deadline
+        if late and doing == "starting" and not serving:
+            if _is_full(room):
+                raise DiskFull(
+                    f"the disk that holds {room.parent} is full, and PostgreSQL of process {pid} does not"
+                    " start: make room, then it starts by itself"
+                )
+            raise DidNotStart(
+                f"PostgreSQL of process {pid} in {room.parent} has not started for {CLAIM_SECONDS:.0f} s:"
+                f" {room / 'postgresql.log'} says why"
+            )
+        if (doing in ("starting", "serving") and serving) or late:
             raise DirectoryInUse(
                 f"{room.parent} is in use by process {pid or 'unknown'}: "
                 "stop that process first, or give this node a directory of its own"
             )
         before = holder
         await asyncio.sleep(0.03)
+
+
+def _is_full(room: Path) -> bool:
+    """True where not even one more file of the log of transactions fits: PostgreSQL cannot run."""
+    disk = os.statvfs(room)
+    return disk.f_bavail * disk.f_frsize < WAL_FILE_BYTES
 
 
 def _room(directory: Path) -> Path:

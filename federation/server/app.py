@@ -86,6 +86,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         state=state,
         outside=Network(settings.operator, keyring, _mailer(settings)),
         tombstones_days=settings.tombstones_days,
+        security_contact=settings.security_contact,
     )
     async with node.notifier.running():
         yield node

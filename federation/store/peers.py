@@ -50,6 +50,9 @@ _SET_STATE = Statement(
     .where(peers.c.operator == param("operator", Text))
     .values(state=param("state", Text), failures=0, failure=None, next_try_at=None)
 )
+_ALLOW_PRIVATE = Statement(
+    update(peers).where(peers.c.operator == param("operator", Text)).values(private=True)
+)
 _CLAIM_KEY_READ = Statement(
     update(peers)
     .where(
@@ -133,6 +136,10 @@ class PeersWriter(PeersReader):
         """Change its state; every process refuses or accepts it within a second."""
         await self._session.run(_SET_STATE, operator=operator, state=state)
         await self._session.run(COUNT_TRUST_CHANGE)
+
+    async def allow_private(self, operator: str) -> None:
+        """Let a peer's node be at an address that is not public."""
+        await self._session.run(_ALLOW_PRIVATE, operator=operator)
 
     async def may_read_keys(self, operator: str, at: datetime, every: timedelta) -> bool:
         """Claim the next read of its key set: True once in ``every``, over all processes."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from federation.domain.entry import RejectedEntry
-from federation.domain.rejection import FeedbackView
+from federation.domain.rejection import CONTRADICTIONS, Contradiction, FeedbackView
 from federation.domain.values import as_instant
 from federation.domain.withdrawal import DepartureView, ReceiptView, WithdrawalView
 from federation.store.statements import Session
@@ -96,6 +96,16 @@ WHERE f.id = b.feed AND (b.at < $1 OR EXISTS (
     WHERE r.type = b.type AND r.origin = f.origin AND r.key = b.key AND r.revision > b.revision
 ))
 """
+_LIST_CONTRADICTIONS = """
+SELECT b.operator, f.audience, count(*) AS entries, array_agg(DISTINCT b.reason ORDER BY b.reason) AS reasons
+FROM feedback AS b
+JOIN feeds AS f ON f.id = b.feed
+JOIN peers AS p ON p.operator = b.operator AND p.state = 'active'
+CROSS JOIN node AS n
+WHERE b.reason = ANY($1::text[]) AND b.at > n.minted_at
+GROUP BY b.operator, f.audience ORDER BY b.operator, f.audience
+"""
+"""Reports since the epoch began: peers have compared since, where a report is of the epoch before."""
 _FEEDBACK_COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
 
 
@@ -143,6 +153,14 @@ class ReceiptsReader:
         """The last thousand entries that peers rejected, newest first, less those revised since."""
         rows = await self._session.connection.fetch(_LIST_FEEDBACK, MAX_LISTED)
         return tuple(FeedbackView(*(*row[:8], as_instant(row["at"]))) for row in rows)
+
+    async def contradictions(self) -> tuple[Contradiction, ...]:
+        """Own entries of this epoch that contradict earlier ones, by the reports of active peers."""
+        rows = await self._session.connection.fetch(_LIST_CONTRADICTIONS, list(CONTRADICTIONS))
+        return tuple(
+            Contradiction(row["operator"], row["audience"], row["entries"], tuple(row["reasons"]))
+            for row in rows
+        )
 
 
 class ReceiptsWriter(ReceiptsReader):

@@ -100,7 +100,7 @@ async def check(dsn: str, operator: str) -> None:
     async with _connect(dsn) as connection:
         version = await connection.run_sync(_version)
         if version is None:
-            raise CommandFailed("the database has no schema yet; run `federation migrate`")
+            raise CommandFailed("the database has no schema yet; run `federation init`")
         _refuse_unknown(version)
         if version != newest():
             raise CommandFailed(

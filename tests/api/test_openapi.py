@@ -226,10 +226,12 @@ async def test_what_is_answered_is_what_is_described(
     for accept in ("application/json", "application/x-ndjson", "image/png"):
         for after in ("", "x", f"{'0' * 16}.1", f"{arnia.notifier.state.epoch}.99999"):
             await own.get(f"/v1/changes?after={after}", headers={"accept": accept})
+    await anyone.get("/.well-known/security.txt")
+    arnia.security_contact = "mailto:security@arnia.example.org"
     for path in (
         "/v1/peers", "/metrics", "/health/live", "/health/ready", "/docs", "/problems/invalid",
         "/problems/none", "/.well-known/federation", "/.well-known/oauth-authorization-server",
-        "/.well-known/jwks.json", "/v1/openapi.json", "/v1/changes",
+        "/.well-known/jwks.json", "/.well-known/security.txt", "/v1/openapi.json", "/v1/changes",
     ):  # fmt: skip
         await own.get(path)
         await anyone.get(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -74,6 +75,25 @@ async def test_the_descriptor_names_everything_a_peer_needs(anyone: httpx2.Async
     await publish(arnia, "operator", "arnia", DRAFTS["operator"]["content"])
     told = fine(await anyone.get("/.well-known/federation"), 200)
     assert told["security_contact"] == DRAFTS["operator"]["content"]["security_contact"]
+
+
+async def test_the_security_contact_is_at_its_well_known_path_when_it_is_set(
+    anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    answer = await anyone.get("/.well-known/security.txt")
+    refused(answer, 404, "not-found")
+    assert "FEDERATION_SECURITY_CONTACT" in answer.json()["detail"]
+    arnia.security_contact = "mailto:security@arnia.example.org"
+    answer = await anyone.get("/.well-known/security.txt")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    lines = [line.split(": ", 1) for line in answer.text.removesuffix("\n").split("\n")]
+    assert [name for name, _ in lines] == ["Contact", "Expires", "Canonical", "Preferred-Languages"]
+    values = dict(lines)
+    assert values["Contact"] == arnia.security_contact
+    assert values["Canonical"] == f"{arnia.url}/.well-known/security.txt"
+    lasts = datetime.fromisoformat(values["Expires"]) - arnia.clock()
+    assert timedelta(days=30) < lasts < timedelta(days=365)
 
 
 async def test_the_authorization_server_describes_itself(anyone: httpx2.AsyncClient, arnia: Node) -> None:

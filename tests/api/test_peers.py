@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import msgspec
 
 from federation.node import peers
 from federation.node.node import Node
@@ -30,7 +31,7 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
         await tx.peers.set_state("megalis", "pending")
     code = await peers.code_shown(arnia, "megalis") or ""
     refused(await own.post("/v1/peers/megalis/activate", json={"code": "1"}), 409, "conflict")
-    wrong: list[Any] = [{}, {"code": code, "more": 1}, {"code": 5}, []]
+    wrong: list[Any] = [{}, {"code": code, "more": 1}, {"code": 5}, {"code": code, "private": 1}, []]
     for body in wrong:
         refused(await own.post("/v1/peers/megalis/activate", json=body), 400, "invalid")
     assert await decide(own, "activate", code=code) == {"operator": "megalis", "state": "active"}
@@ -60,3 +61,20 @@ async def test_only_a_peer_disconnects(
         megalis = await tx.peers.find("megalis")
     assert megalis is not None
     assert megalis.state == "left"
+
+
+async def test_an_administrator_allows_a_private_address_and_sees_look_alikes(
+    own: httpx2.AsyncClient, arnia: Node, megalis: Node
+) -> None:
+    arnia._outside = NextDoor(megalis, asking=own)
+    async with arnia.store.write() as tx:
+        await tx.peers.add(msgspec.structs.replace(peer_of(megalis), name="ARNIA", private=False))
+        await tx.peers.set_state("megalis", "pending")
+    (view,) = fine(await own.get("/v1/peers"), 200)["peers"]
+    assert view["look_alikes"] == [{"text": "ARNIA", "like": "arnia", "operator": "arnia"}]
+    code = await peers.code_shown(arnia, "megalis")
+    fine(await own.post("/v1/peers/megalis/activate", json={"code": code, "private": True}), 200)
+    async with arnia.store.read() as tx:
+        stored = await tx.peers.find("megalis")
+    assert stored is not None
+    assert stored.private

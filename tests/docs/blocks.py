@@ -138,6 +138,8 @@ _SETTINGS = {
     "believed, such as `127.0.0.1,172.16.0.0/12`.",
     "tombstones_days": "Days that tombstones and withdrawals are kept, 1 to 36500. Who was away for longer "
     "compares all it holds, instead of reading on from its cursor.",
+    "security_contact": "`mailto:security@example.org` or `https://example.org/security`: where to report a "
+    "weakness of this node. It is shown in `/.well-known/security.txt` (RFC 9116).",
 }
 _OTHERWISE = {
     "operator": "none: it must be set",
@@ -150,6 +152,7 @@ _OTHERWISE = {
     "smtp_ca_file": "those of the system",
     "mail_from": "none",
     "proxies": "nobody: a request came from where its connection did",
+    "security_contact": "none: `/.well-known/security.txt` answers 404",
 }
 
 

@@ -212,3 +212,25 @@ def test_a_password_file_holds_a_password_and_nothing_else(held: bytes, tmp_path
         CommandFailed, match="FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line"
     ):
         read_password(file)
+
+
+@pytest.mark.parametrize(
+    "contact",
+    ["mailto:security@example.org", "https://example.org/security?lang=fr", "https://[2001:db8::1]/"],
+)
+def test_a_security_contact_is_a_mailbox_or_a_page(contact: str) -> None:
+    assert settings(SECURITY_CONTACT=contact).security_contact == contact
+    assert settings(SECURITY_CONTACT=" ").security_contact is None
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        "security@example.org", "mailto:", "mailto:nobody", "mailto:a@b@c", "http://example.org/security",
+        "https://", "https://user:secret@example.org", "https://example.org/a b", "tel:+33100000000",
+        "mailto:security@example.org\nExpires: never", "https://example.org/" + "x" * 500, "https://[::1",
+        "https://example.org/é",
+    ],
+)  # fmt: skip
+def test_other_security_contacts_are_refused(contact: str) -> None:
+    assert "mailto:security@example.org" in refused(SECURITY_CONTACT=contact)

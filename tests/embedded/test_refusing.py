@@ -1,5 +1,6 @@
 """What cannot be done is said in one sentence, with what to do."""
 
+import fcntl
 import importlib.util
 import os
 import pwd
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.postgres import programs
+from federation.postgres import programs, server
 from federation.postgres.errors import (
     DidNotStart,
     DirectoryInUse,
@@ -33,9 +34,11 @@ as_root = pytest.mark.skipif(
 )
 
 
-async def refused(directory: Path, error: type[EmbeddedError], *, account: str | None = None) -> str:
+async def refused(
+    directory: Path, error: type[EmbeddedError], *, account: str | None = None, exclusive: bool = True
+) -> str:
     with pytest.raises(error) as told:
-        async with running(directory, exclusive=True, account=account):
+        async with running(directory, exclusive=exclusive, account=account):
             pass
     assert type(told.value) is error
     return str(told.value)
@@ -149,6 +152,46 @@ async def test_a_full_disk(small_disk: Path) -> None:
         while True:
             filler.write(bytes(1 << 16))
     assert "make room" in await refused(small_disk / "node", DiskFull)
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose node, of another process, has been starting its PostgreSQL for long."""
+    yield from starting_in(tmp_path / "node")
+
+
+def starting_in(directory: Path) -> Iterator[Path]:
+    (directory / "postgresql").mkdir(0o700, parents=True)
+    with (directory / "postgresql" / "node.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("starting 4711".ljust(32))
+        lock.flush()
+        yield directory
+
+
+async def test_a_command_names_the_log_of_a_server_that_does_not_start(
+    starting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CLAIM_SECONDS", 0.2)
+    told = await refused(starting, DidNotStart, exclusive=False)
+    assert "process 4711" in told
+    assert str(starting / "postgresql" / "postgresql.log") in told
+    assert "stop that process" in await refused(starting, DirectoryInUse)
+
+
+@as_root
+async def test_a_command_names_the_full_disk_of_a_server_that_does_not_start(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CLAIM_SECONDS", 0.2)
+    for directory in starting_in(small_disk / "node"):
+        with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(bytes(1 << 16))
+        told = await refused(directory, DiskFull, exclusive=False)
+        assert "process 4711 does not start: make room" in told
+        (small_disk / "filler").unlink()
+        assert "postgresql.log" in await refused(directory, DidNotStart, exclusive=False)
 
 
 # -- as other accounts, with the interpreter and the wheel where these can go

@@ -125,7 +125,7 @@ async def test_a_schema_of_a_newer_program_is_refused(fresh: str) -> None:
 async def test_a_schema_that_is_older_is_refused_until_it_is_migrated(
     fresh: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(CommandFailed, match="no schema yet; run `federation migrate`"):
+    with pytest.raises(CommandFailed, match="no schema yet; run `federation init`"):
         await schema.check(fresh, "arnia")
     with monkeypatch.context() as patch:
         upgrade = command.upgrade

@@ -26,7 +26,7 @@ from federation.domain.invitation import (
     fingerprint,
 )
 from federation.domain.peer import IntroducedPeer, Peer, PeerState
-from federation.node import invitations, key_rotation, peers
+from federation.node import invitations, key_rotation, peer_views, peers
 from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
 from tests.api.http_client import NextDoor
@@ -454,6 +454,38 @@ async def test_a_pending_peer_is_activated_when_it_is_who_it_was(arnia: Node, ou
     assert await noted(arnia) == [("peer.activated", "client-erp", "megalis")]
     assert (await peers.activate(arnia, "megalis", code="0")).state == "active"
     assert len(outside.asked) == len(await noted(arnia)) == 1, "it is one already: nothing is done"
+
+
+async def test_an_administrator_allows_an_address_that_is_not_public_when_activating(
+    arnia: Node, outside: Next
+) -> None:
+    for private in (False, True):
+        async with arnia.store.write() as tx:
+            await tx.peers.add(msgspec.structs.replace(outside.party.known("pending"), private=False))
+        await peers.activate(arnia, "megalis", private=private)
+        activated = await peer(arnia)
+        assert activated is not None
+        assert (activated.state, activated.private) == ("active", private)
+        assert outside.asked.pop() == f"introduced {outside.party.url} {private}"
+    assert [one.detail for one in await entries(arnia)] == [{}, {"private": True}]
+
+
+async def test_a_newcomer_that_looks_like_another_operator_is_reported(
+    arnia: Node, outside: Next, caplog: pytest.LogCaptureFixture
+) -> None:
+    await registered(arnia, Party("recia"))
+    assert "looks like" not in caplog.text
+    await registered(arnia, Party("arn1a", url="https://arn1a.example.org"))
+    reported = [record for record in caplog.records if "looks like" in record.message]
+    assert [record.__dict__["reason"] for record in reported] == [
+        "'Arn1A' looks like 'arnia'", "'arn1a' looks like 'arnia'"
+    ]  # fmt: skip
+    assert [str(alike) for alike in await peers.look_alikes(arnia, "arn1a")] == [
+        "'Arn1A' looks like 'arnia'", "'arn1a' looks like 'arnia'"
+    ]  # fmt: skip
+    assert await peers.look_alikes(arnia, "recia") == ()
+    views = {view.operator: view.look_alikes for view in (await peer_views.peers(arnia)).peers}
+    assert views == {"arn1a": await peers.look_alikes(arnia, "arn1a"), "recia": ()}
 
 
 async def test_without_a_code_an_administrator_vouches_for_it(arnia: Node, outside: Next) -> None:
