@@ -43,11 +43,15 @@ class Plan(msgspec.Struct, kw_only=True):
     """Of each feed."""
     waits_at: str | None = None
     """URL of a node at which every member waits."""
+    pause: float = 0.0
+    """Seconds after an answer in which a member does not ask again."""
 
     @classmethod
-    def of(cls, many: int, port: int, *, records: int = 0, waits_at: str | None = None) -> Plan:
+    def of(
+        cls, many: int, port: int, *, records: int = 0, waits_at: str | None = None, pause: float = 0.0
+    ) -> Plan:
         members = [Member(f"peer-{number:03d}", mint_private_key()) for number in range(many)]
-        return cls(port=port, members=members, records=records, waits_at=waits_at)
+        return cls(port=port, members=members, records=records, waits_at=waits_at, pause=pause)
 
     def peers(self) -> list[Peer]:
         """What a node stores of the members."""
@@ -114,7 +118,7 @@ class Crowd:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _wait(crowd: Crowd, member: Member, peer: Peer) -> None:
+async def _wait(crowd: Crowd, member: Member, peer: Peer, pause: float) -> None:
     """Wait at a node for a change, again and again, and do nothing with it."""
     source = PeerSource(member.operator, peer, Keyring.of(member.jwk))
     knows_heads = False
@@ -126,6 +130,8 @@ async def _wait(crowd: Crowd, member: Member, peer: Peer) -> None:
             await asyncio.sleep(1)
         else:
             crowd.waiting -= knows_heads
+            if knows_heads:
+                await asyncio.sleep(pause)
             knows_heads = True
             continue
         crowd.waiting -= knows_heads
@@ -135,7 +141,7 @@ async def _main(plan: Plan) -> None:
     waiting, crowd = [], Crowd(plan)
     if plan.waits_at is not None:
         there = msgspec.structs.replace(plan.peers()[0], url=plan.waits_at)
-        waiting = [asyncio.create_task(_wait(crowd, member, there)) for member in plan.members]
+        waiting = [asyncio.create_task(_wait(crowd, member, there, plan.pause)) for member in plan.members]
     try:
         await serve(crowd, plan.port)
     finally:
