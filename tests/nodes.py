@@ -27,7 +27,7 @@ from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
-from federation.node import exposure_index, feeds, records
+from federation.node import exclusions, exposure_index, feeds, records
 from federation.node.edits import WriteResult
 from federation.node.keys import DPoPSigner
 from federation.node.node import Node
@@ -158,10 +158,8 @@ def peer_of(node: Node) -> Peer:
 
 
 async def as_peer(node: Node, operator: str) -> Caller:
-    """The caller that a peer is at a node, with the groups it is a member of now."""
-    return Caller(
-        node=node.operator, operator=operator, client=operator, groups=await feeds.groups_of(node, operator)
-    )
+    """The caller that a peer is at a node, with the groups it is in and the origins that exclude it now."""
+    return await exclusions.peer_caller(node, Caller(node=node.operator, operator=operator, client=operator))
 
 
 async def publish(

@@ -16,7 +16,7 @@ import msgspec
 
 from federation.domain.errors import Unauthenticated
 from federation.domain.visibility import Caller
-from federation.node import feeds, tokens
+from federation.node import exclusions, tokens
 from federation.node.keys import LEEWAY, verify_dpop_proof, verify_jwt
 from federation.node.node import Node
 
@@ -103,14 +103,12 @@ class Tokens:
         return await self.with_groups(await self.holder_again(authorization))
 
     async def holder_again(self, authorization: str) -> Caller:
-        """The caller without its groups, for code that looks them up itself."""
+        """The caller without groups and exclusions: to read own feeds, with whose heads groups are read."""
         return (await self.holder(authorization.partition(" ")[2])).caller
 
     async def with_groups(self, caller: Caller) -> Caller:
-        """The caller with its groups, looked up for each request: never in a token, never remembered."""
-        if caller.own or caller.operator is None:
-            return caller
-        return msgspec.structs.replace(caller, groups=await feeds.groups_of(self._node, caller.operator))
+        """The caller with groups and exclusions, looked up for each request: never in a token or stored."""
+        return await exclusions.peer_caller(self._node, caller)
 
     async def prove(self, proofs: tuple[str, ...], method: str, url: str, token: str | None = None) -> str:
         """The thumbprint of the key that one DPoP proof shows, used this once. Raises Unauthenticated."""

@@ -97,6 +97,12 @@ ORIGIN = _query(
     "Feeds of this operator, as far as they are held here; this node's own without.",
     {"type": "string", "pattern": OPERATOR_PATTERN},
 )
+LOCAL = _query(
+    "local",
+    "Suspend it at this node alone: no exclusion is signed, and other members go on showing it your GREEN"
+    " records.",
+    {"type": "boolean", "default": False},
+)
 AS_PEER = _query(
     "as",
     "What this peer sees here; for administrators (`node.admin`).",

@@ -13,12 +13,14 @@ from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.limits import Limits
 from federation.api.operations import ADMINISTRATOR, CREDENTIALS, Answer, Body, Operation, Right
+from federation.api.parameters import LOCAL
+from federation.api.requests import flag_of
 from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable, Unreachable
 from federation.domain.invitation import MAX_REGISTRATION, Registration, RegistrationAnswer
 from federation.domain.peer import Peer, PeerState
-from federation.node import copies, invitations, peer_views, peers
+from federation.node import copies, exclusions, invitations, peer_views, peers
 from federation.node.peer_views import PeersView
 
 
@@ -28,7 +30,7 @@ class PeerDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     operator: str
     state: PeerState
     detail: str | None = None
-    """Why a peer could not be told that we leave."""
+    """Why a peer could not be told that we leave, or whom a suspension reaches."""
 
 
 class ConfirmedCopies(msgspec.Struct, frozen=True):
@@ -127,13 +129,16 @@ async def activate(request: Request[Any, Any, Any], operator: str) -> ASGIRespon
         path="/v1/peers/{operator:str}/suspend",
         right=ADMINISTRATOR,
         tag="peers",
+        parameters=(LOCAL,),
         answers=DECIDED,
-        errors=(NotFound, Conflict),
+        errors=(Invalid, NotFound, Conflict),
     )
 )
 async def suspend(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
-    """Neither answer a peer nor follow it, from within a second."""
-    return _decision(await peers.suspend(node_of(request), operator, by=_client(request)))
+    """Neither answer a peer nor follow it, and have other members withhold your GREEN records from it."""
+    node, local = node_of(request), flag_of(request, "local")
+    peer = await peers.suspend(node, operator, local=local, by=_client(request))
+    return _decision(peer, None if local else (await exclusions.reach(node)).message(operator))
 
 
 @handles(

@@ -43,12 +43,17 @@ def query_pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
 
 def dry_run_of(request: Request[Any, Any, Any]) -> bool:
     """True when the caller only asks what a change would do (``?dry_run=true``). Raises Invalid."""
+    return flag_of(request, "dry_run")
+
+
+def flag_of(request: Request[Any, Any, Any], flag: str) -> bool:
+    """True when the only query parameter there may be is ``true``. Raises Invalid."""
     for name in request.query_params:
-        if name != "dry_run":
-            raise Invalid(f"{name[:80]!r} cannot be asked here; dry_run can", pointer=f"?{name[:80]}")
-    values = request.query_params.getall("dry_run", ["false"])
+        if name != flag:
+            raise Invalid(f"{name[:80]!r} cannot be asked here; {flag} can", pointer=f"?{name[:80]}")
+    values = request.query_params.getall(flag, ["false"])
     if values not in (["true"], ["false"]):
-        raise Invalid("dry_run is true or false", pointer="?dry_run")
+        raise Invalid(f"{flag} is true or false", pointer=f"?{flag}")
     return values == ["true"]
 
 

@@ -10,7 +10,7 @@ import click
 
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
-from federation.node import copies, invitations, key_rotation, peer_views, peers
+from federation.node import copies, exclusions, invitations, key_rotation, peer_views, peers
 from federation.node.node import Node
 from federation.node.peer_views import PeerView
 
@@ -36,12 +36,19 @@ async def peer_invite(note: str, private: bool, as_json: bool) -> None:
     """
     async with node_here() as node:
         invitation = await invitations.invite(node, note, private=private)
+        origins = await exclusions.green_origins(node)
 
     def text() -> None:
         click.echo(str(invitation))
         click.echo("There: federation peer join INVITATION. Then both of you activate.", err=True)
+        click.echo(
+            f"Once active, it reads the GREEN records of {', '.join(origins)} here: tell them before you"
+            " activate it.",
+            err=True,
+        )
 
-    print_result({"invitation": str(invitation), "note": note}, as_json, text)
+    result = {"invitation": str(invitation), "note": note, "green_records_of": origins}
+    print_result(result, as_json, text)
 
 
 @peer.command("join")
@@ -105,13 +112,46 @@ async def _warn_of_look_alikes(node: Node, operator: str) -> None:
 
 @peer.command("suspend")
 @click.argument("operator")
+@click.option(
+    "--local", is_flag=True, help="At this node alone: other members go on showing it your GREEN records."
+)
 @json_option
 @command
-async def peer_suspend(operator: str, as_json: bool) -> None:
-    """Neither answer a peer nor follow it, from within a second. What was taken from it is kept."""
+async def peer_suspend(operator: str, local: bool, as_json: bool) -> None:
+    """Neither answer a peer nor follow it, from within a second. What was taken from it is kept.
+
+    Other members withhold your GREEN records from it, too, once they have read the signed exclusion.
+    """
     async with node_here() as node:
-        changed = await peers.suspend(node, operator)
-    _print_state(changed.operator, changed.state, as_json)
+        changed = await peers.suspend(node, operator, local=local)
+        reach = None if local else await exclusions.reach(node)
+    detail = reach.message(operator) if reach else "Other members go on showing it your GREEN records."
+    print_result(
+        {"operator": changed.operator, "state": changed.state, "detail": detail},
+        as_json,
+        lambda: click.echo(f"{changed.operator} is {changed.state}\n{detail}"),
+    )
+
+
+@peer.command("exclude")
+@click.argument("operator")
+@click.option("--lift", is_flag=True, help="Undo it.")
+@json_option
+@command
+async def peer_exclude(operator: str, lift: bool, as_json: bool) -> None:
+    """Have every member withhold your GREEN records from an operator that is no active peer.
+
+    For an operator that has left, or was never activated; `peer suspend` does it for an active peer. With
+    --lift, also after `peer forget`.
+    """
+    async with node_here() as node:
+        if lift:
+            await exclusions.lift(node, operator)
+            detail = f"{operator} is not excluded any more"
+        else:
+            await exclusions.exclude(node, operator)
+            detail = f"{operator} is excluded\n{(await exclusions.reach(node)).message(operator)}"
+    print_result({"operator": operator, "excluded": not lift}, as_json, lambda: click.echo(detail))
 
 
 @peer.command("resume")
@@ -167,7 +207,14 @@ async def peer_forget(operator: str) -> None:
     """
     async with node_here() as node:
         await peers.forget(node, operator)
+        excluded = operator in await exclusions.own(node)
     click.echo(f"{operator} is forgotten")
+    if excluded:
+        click.echo(
+            "It stays excluded from your GREEN records until it is active again, or until: federation peer"
+            f" exclude {operator} --lift",
+            err=True,
+        )
 
 
 def _print_state(operator: str, state: str, as_json: bool) -> None:
@@ -205,8 +252,12 @@ def show_peers(view: Any) -> None:
                 f"    {feed.audience}: {feed.count} records, {feed.pulled} of {feed.head or 0} pulled,"
                 f" {feed.state}{age}{via}"
             )
+            if feed.excludes:
+                click.echo(f"        withheld from {', '.join(feed.excludes)}")
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
+    if view.excluded:
+        click.echo(f"excluded from your GREEN records: {', '.join(view.excluded)}")
     for invitation in view.invitations:
         click.echo(f"invited  {invitation.note or 'somebody'}  until {invitation.expires_at}")
     for rejected in view.rejected:

@@ -50,6 +50,8 @@ MAX_LEAVES = 1_000_000
 """Leaves of one bucket that are read from a peer."""
 MAX_NUMBERS = 500
 """Entries that are asked for by number at once."""
+MAX_EXCLUSIONS = 32
+"""Operators that a checkpoint excludes, at most: with the longest ids it still fits into a head."""
 
 Digest = bytes
 """SHA-256: 32 bytes."""
@@ -125,7 +127,7 @@ class DigestState(msgspec.Struct, frozen=True, kw_only=True):
         return root_of(self.buckets).hex()
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The origin's signed statement on its feed: the claims of a JWS of type ``CHECKPOINT``."""
 
     iss: Operator
@@ -138,6 +140,16 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     root: Hex
     iat: Count
     exp: Count
+    excludes: Annotated[tuple[Operator, ...], Meta(max_length=MAX_EXCLUSIONS)] = msgspec.field(
+        default=(), name="except"
+    )
+    """Operators that no member may show records of this feed to, sorted; in the feed for peers only."""
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The claims by their names, without an empty ``except``."""
+        claims: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return claims
 
     @property
     def cursor(self) -> Cursor:
@@ -157,7 +169,9 @@ class SignedCheckpoint(NamedTuple):
     jws: str
 
 
-def checkpoint_of(name: FeedName, epoch: str, state: DigestState, now: int) -> Checkpoint:
+def checkpoint_of(
+    name: FeedName, epoch: str, state: DigestState, now: int, *, excludes: tuple[str, ...] = ()
+) -> Checkpoint:
     """The checkpoint of a feed in this state, valid for ``LIFETIME`` seconds from now."""
     return Checkpoint(
         iss=name.origin,
@@ -169,6 +183,7 @@ def checkpoint_of(name: FeedName, epoch: str, state: DigestState, now: int) -> C
         root=state.root,
         iat=now,
         exp=now + LIFETIME,
+        excludes=excludes,
     )
 
 

@@ -14,7 +14,7 @@ every event on a row in every state and compares it with these tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -150,7 +150,7 @@ class CopyFacts(msgspec.Struct, frozen=True):
     - ``RemovalGuard`` by ``confirmed`` and ``paused_reason``. Paused: ``paused_at``.
     - ``ReceiptState`` by ``receipt_sent`` and ``withdrawn_epoch``. Pending or sent: ``withdrawn_seq``,
       ``purged``.
-    - In every state: ``newest_signed_at``, ``via``.
+    - In every state: ``newest_signed_at``, ``via``, ``excludes``.
     """
 
     compared: str | None = None
@@ -177,6 +177,8 @@ class CopyFacts(msgspec.Struct, frozen=True):
     tried_roots: str | None = None
     """The roots, theirs and ours, that a repair has left unequal."""
     tried_at: datetime | None = None
+    excludes: Sequence[str] = ()
+    """Operators that may not see the feed, as its origin signed last; sorted."""
 
     def state(self, now: datetime) -> CopyState:
         match self.compared:

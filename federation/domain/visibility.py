@@ -59,6 +59,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     """The groups of this node that the peer is a member of, looked up for this request."""
+    excluded_by: frozenset[str] = frozenset()
+    """Origins whose signed checkpoint excludes the peer from their records for the federation."""
 
     @property
     def own(self) -> bool:
@@ -80,12 +82,13 @@ def may_see(origin: str, audience: str, caller: Caller) -> bool:
     """Return True if the caller may know that a record of this origin and audience exists.
 
     A group's name means something on its origin's node only, so other operators' AMBER records that
-    this node holds are shown to nobody but its own clients.
+    this node holds are shown to nobody but its own clients. Records for the federation are shown to every
+    peer that their origin does not exclude.
     """
     if caller.own or audience == PUBLIC:
         return True
     if caller.operator is None:
         return False
     if audience == FEDERATION:
-        return True
+        return origin not in caller.excluded_by
     return origin == caller.node and audience in caller.groups

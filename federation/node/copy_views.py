@@ -38,6 +38,8 @@ class FeedView(msgspec.Struct, frozen=True):
     """The peer that the last entries were relayed by; null for the origin itself."""
     paused: str | None
     """Removals that await `federation peer confirm`."""
+    excludes: tuple[str, ...] = ()
+    """Operators that the origin withholds this feed from, at every member."""
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -121,4 +123,5 @@ def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
         alarm=alarm,
         via=copy.via,
         paused=copy.paused_reason,
+        excludes=tuple(copy.excludes),
     )

@@ -100,13 +100,14 @@ async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> Feed
     """The feed, if the caller may read it here. Raises AudienceRevoked; for what is not there, too.
 
     Feeds of other origins are relayed to whom may see their records here: those for everybody and for
-    the federation. Groups are their origin's own.
+    the federation. Groups are their origin's own. A peer that an origin excludes is refused as at the origin.
     """
     place = None
     if may_see(feed.origin, feed.audience, by) and feed.audience != PRIVATE:
         place = await tx.feeds.find(feed)
     if place is None or place.epoch is None:
-        if feed.origin != node.operator and feed.audience in (PUBLIC, FEDERATION):
+        excluded = feed.audience == FEDERATION and feed.origin in by.excluded_by
+        if not excluded and feed.origin != node.operator and feed.audience in (PUBLIC, FEDERATION):
             raise NotFound(f"this node holds nothing of {feed} that you may see")
         raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
     return place

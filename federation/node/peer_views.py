@@ -43,6 +43,8 @@ class PeersView(msgspec.Struct, frozen=True):
     peers: tuple[PeerView, ...]
     invitations: tuple[InvitationView, ...]
     rejected: tuple[RejectedEntryView, ...]
+    excluded: tuple[str, ...] = ()
+    """Operators that this node withholds its GREEN records from, at every member."""
 
 
 async def peers(node: Node) -> PeersView:
@@ -50,6 +52,7 @@ async def peers(node: Node) -> PeersView:
     async with node.store.read() as tx:
         peers, feeds, rejected = await tx.peers.all(), await tx.feeds.all(), await tx.rejected.all()
         invitations, copies = await tx.peers.invitations(), await tx.copies.all()
+        excluded = await tx.exclusions.own()
     current = node.clock()
     kid = node.keyring.kid
     codes = {
@@ -84,4 +87,5 @@ async def peers(node: Node) -> PeersView:
         ),
         invitations=invitations,
         rejected=rejected,
+        excluded=excluded,
     )

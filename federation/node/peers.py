@@ -24,6 +24,7 @@ from federation.domain.invitation import (
 from federation.domain.lookalikes import LookAlike, Party
 from federation.domain.peer import Peer, PeerState
 from federation.domain.visibility import PUBLIC
+from federation.node import exclusions
 from federation.node.keys import trusted_keys
 from federation.node.node import Node
 from federation.store.database import Writing
@@ -67,18 +68,33 @@ async def activate(
     if answer.operator != operator:
         raise Unreachable(f"the node at {peer.url} is that of {answer.operator}, not of {operator}")
     return await _become(
-        node, operator, "active", frm=("pending",), event="peer.activated", by=by, private=private
+        node,
+        operator,
+        "active",
+        frm=("pending",),
+        event="peer.activated",
+        by=by,
+        excluded=False,
+        private=private,
     )
 
 
-async def suspend(node: Node, operator: str, *, by: str = OPERATOR) -> Peer:
-    """Neither answer a peer nor follow it, until it is resumed. What was taken is kept."""
-    return await _become(node, operator, "suspended", frm=("active",), event="peer.suspended", by=by)
+async def suspend(node: Node, operator: str, *, local: bool = False, by: str = OPERATOR) -> Peer:
+    """Neither answer a peer nor follow it, until it is resumed. What was pulled stays.
+
+    The exclusion is signed at once: every member withholds this node's GREEN records from it, too. With
+    ``local`` it is not, and other members go on showing them. Raises Conflict beyond ``MAX_EXCLUSIONS``.
+    """
+    return await _become(
+        node, operator, "suspended", frm=("active",), event="peer.suspended", by=by, excluded=not local
+    )
 
 
 async def resume(node: Node, operator: str, *, by: str = OPERATOR) -> Peer:
-    """Undo a suspension."""
-    return await _become(node, operator, "active", frm=("suspended",), event="peer.resumed", by=by)
+    """Undo a suspension, and lift the exclusion."""
+    return await _become(
+        node, operator, "active", frm=("suspended",), event="peer.resumed", by=by, excluded=False
+    )
 
 
 async def leave(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[Peer, str | None]:
@@ -136,7 +152,7 @@ async def purge_left_peers(node: Node) -> None:
 
 
 async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
-    """Free the id of an operator that has left from the key it is bound to."""
+    """Free the id of an operator that has left from the key it is bound to. It stays excluded, if it was."""
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
         if peer.state not in ("left", "pending"):
@@ -154,22 +170,29 @@ async def _become(
     frm: tuple[str, ...],
     event: Event,
     by: str,
+    excluded: bool,
     private: bool = False,
 ) -> Peer:
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
+        if peer.state != state and peer.state not in frm:
+            raise Conflict(f"{operator} is {peer.state}, not {' or '.join(frm)}")
+        change = tx.exclusions.add if excluded else tx.exclusions.remove
+        changed = await change(operator)
+        allowed = private and peer.state != state and not peer.private
+        if changed or peer.state != state:
+            detail: dict[str, str | int] = {"private": True} if allowed else {}
+            if changed:
+                detail["exclusion"] = "signed" if excluded else "lifted"
+            await tx.audit.note(event, actor=by, subject=operator, detail=detail)
+        if allowed:
+            await tx.peers.allow_private(operator)
+            peer = msgspec.structs.replace(peer, private=True)
         if peer.state != state:
-            if peer.state not in frm:
-                raise Conflict(f"{operator} is {peer.state}, not {' or '.join(frm)}")
-            allowed = private and not peer.private
-            await tx.audit.note(
-                event, actor=by, subject=operator, detail={"private": True} if allowed else None
-            )
-            if allowed:
-                await tx.peers.allow_private(operator)
-                peer = msgspec.structs.replace(peer, private=True)
             await tx.peers.set_state(operator, state)
     node.notifier.notify()
+    if changed:
+        await exclusions.sign_exclusions(node)
     return msgspec.structs.replace(peer, state=state)
 
 

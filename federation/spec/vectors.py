@@ -27,6 +27,7 @@ from federation.domain.checkpoint import (
     CLOCKS_DIFFER,
     EMPTY,
     LIFETIME,
+    MAX_EXCLUSIONS,
     RECEIPT,
     DigestState,
     Leaf,
@@ -263,7 +264,7 @@ def _state(seq: int, retained_from: int, records: list[Leaf]) -> DigestState:
 
 def _checkpoints() -> Iterator[dict[str, Any]]:
     record = checkpoint_of(FEED, EPOCH, _state(4, 0, [_leaf("solution", "xwiki", 3, 4)]), SIGNED_AT)
-    claims = msgspec.structs.asdict(record)
+    claims = record.claims
     good = _sign(claims, CHECKPOINT)
     yield _record_rows("as it was signed", good, SIGNED_AT)
     yield _record_rows("in its last second", good, record.exp - 1)
@@ -275,6 +276,21 @@ def _checkpoints() -> Iterator[dict[str, Any]]:
     yield _record_rows(
         "with a claim that the reader does not know", _sign({**claims, "later": 1}, CHECKPOINT), SIGNED_AT
     )
+    federation = FeedName("arnia", "federation")
+    excluding = checkpoint_of(
+        federation,
+        EPOCH,
+        _state(4, 0, [_leaf("solution", "xwiki", 3, 4)]),
+        SIGNED_AT,
+        excludes=("megalis", "recia"),
+    ).claims
+    yield _record_rows("that excludes two operators", _sign(excluding, CHECKPOINT), SIGNED_AT, federation)
+    without = {name: value for name, value in excluding.items() if name != "except"}
+    yield _record_rows("of that feed that excludes nobody", _sign(without, CHECKPOINT), SIGNED_AT, federation)
+    many = {**excluding, "except": [f"operator-{n}" for n in range(MAX_EXCLUSIONS + 1)]}
+    yield _record_rows("that excludes too many", _sign(many, CHECKPOINT), SIGNED_AT, federation)
+    unnamed = {**excluding, "except": ["No operator's id"]}
+    yield _record_rows("that excludes what is no operator", _sign(unnamed, CHECKPOINT), SIGNED_AT, federation)
     long = {**claims, "exp": SIGNED_AT + LIFETIME + 1}
     yield _record_rows("that holds for longer than an hour", _sign(long, CHECKPOINT), SIGNED_AT)
     yield _record_rows(

@@ -23,7 +23,7 @@ _COLUMNS = (
     copies.c.compared, copies.c.detail, copies.c.verified_seq, copies.c.verified_at, copies.c.expires_at,
     copies.c.newest, copies.c.via, copies.c.withdrawn_epoch, copies.c.withdrawn, copies.c.purged,
     copies.c.receipted, copies.c.paused, copies.c.paused_at, copies.c.confirmed, copies.c.tried,
-    copies.c.tried_at,
+    copies.c.tried_at, copies.c.excludes,
 )  # fmt: skip
 _FIND = Statement(select(*_COLUMNS).where(copies.c.feed == param("feed")))
 _LIST = Statement(
@@ -111,6 +111,14 @@ _MARK_SEEN = Statement(
     .where(copies.c.feed == param("feed"))
     .values(newest=func.greatest(copies.c.newest, param("signed_at", Moment)))
 )
+_SET_EXCLUSIONS = Statement(
+    update(copies)
+    .where(copies.c.feed == param("feed"))
+    .values(
+        excludes=param("excludes", ARRAY(Text)),
+        newest=func.greatest(copies.c.newest, param("signed_at", Moment)),
+    )
+)
 _SET_RELAY = Statement(
     update(copies)
     .where(copies.c.feed == param("feed"), copies.c.via.is_distinct_from(param("via", Text)))
@@ -162,7 +170,7 @@ _RESET = Statement(
     .where(copies.c.feed == param("feed"))
     .values(
         compared=None, detail=None, verified_seq=None, verified_at=None, expires_at=None, newest=None,
-        via=None, paused=None, paused_at=None, confirmed=False, tried=None, tried_at=None,
+        via=None, paused=None, paused_at=None, confirmed=False, tried=None, tried_at=None, excludes=[],
     )
 )  # fmt: skip
 _DROP_RECORDS = """
@@ -268,6 +276,10 @@ class CopiesWriter(CopiesReader):
     async def mark_seen(self, feed: int, signed_at: datetime) -> None:
         """Note the time of a checkpoint that came: an older one is refused from now on."""
         await self._session.run(_MARK_SEEN, feed=feed, signed_at=signed_at)
+
+    async def set_exclusions(self, feed: int, excludes: Sequence[str], signed_at: datetime) -> None:
+        """Note the operators that may not see the feed, by a checkpoint of that time."""
+        await self._session.run(_SET_EXCLUSIONS, feed=feed, excludes=list(excludes), signed_at=signed_at)
 
     async def set_relay(self, feed: int, via: str | None) -> None:
         """Note the peer that relayed the last entries; None for the origin itself."""

@@ -23,6 +23,7 @@ from federation.store.copies import CopiesReader, CopiesWriter
 from federation.store.deadlines import DeadlinesReader, DeadlinesWriter
 from federation.store.entries import EntriesReader
 from federation.store.epochs import EpochsReader, EpochsWriter
+from federation.store.exclusions import ExclusionsReader, ExclusionsWriter
 from federation.store.exposure import ExposureReader
 from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
@@ -61,8 +62,8 @@ class Reading:
     """The readers of every table, over one connection."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exposure",
-        "feeds", "keys", "linkage", "peers", "receipts", "records", "rejected", "tokens",
+        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
+        "exposure", "feeds", "keys", "linkage", "peers", "receipts", "records", "rejected", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -75,6 +76,7 @@ class Reading:
         self.receipts: ReceiptsReader = ReceiptsReader(session)
         self.epochs: EpochsReader = EpochsReader(session)
         self.peers: PeersReader = PeersReader(session)
+        self.exclusions: ExclusionsReader = ExclusionsReader(session)
         self.clients: ClientsReader = ClientsReader(session)
         self.keys: KeysReader = KeysReader(session)
         self.tokens: TokensReader = TokensReader(session)
@@ -89,10 +91,9 @@ class Writing:
     """The readers and writers of every table, in one transaction."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exposure",
-        "feeds", "keys", "linkage", "peers", "pulled_records", "receipts", "records", "rejected", "repairs",
-        "retention",
-        "tokens",
+        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
+        "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "receipts", "records", "rejected",
+        "repairs", "retention", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -108,6 +109,7 @@ class Writing:
         self.epochs = EpochsWriter(session)
         self.retention = RetentionWriter(session)
         self.peers = PeersWriter(session)
+        self.exclusions = ExclusionsWriter(session)
         self.clients = ClientsWriter(session)
         self.keys = KeysWriter(session)
         self.tokens = TokensWriter(session)

@@ -269,6 +269,15 @@ copies = Table(
         server_default=text("false"),
         comment="Whether an administrator has confirmed the removals that are to come.",
     ),
+    Column(
+        "excludes",
+        ARRAY(Text),
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="Operators that the origin has signed that they may not see this feed.",
+    ),
+    # Read for each request of a peer; most origins exclude nobody.
+    Index("ix_copies_excluding", "feed", postgresql_where=text("excludes <> '{}'")),
 )
 
 receipts = Table(
@@ -331,6 +340,18 @@ peers = Table(
         comment="Whether addresses that are not public (loopback, private ranges) are allowed.",
     ),
     Column("keys_read_at", Moment, comment="When its key set was last asked for."),
+)
+
+exclusions = Table(
+    "exclusions",
+    metadata,
+    Column(
+        "operator",
+        Text,
+        primary_key=True,
+        comment="Withheld this node's GREEN records, at every member; it need be no peer.",
+    ),
+    Column("at", Moment, nullable=False, server_default=text("now()"), comment="Since when."),
 )
 
 invitations = Table(

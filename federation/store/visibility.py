@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, literal_column, or_, true
+from sqlalchemy import ColumnElement, FromClause, Text, and_, literal_column, not_, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.visibility import FEDERATION, PUBLIC, Caller
 from federation.store.statements import param
 
-Viewer = Literal["own", "peer", "anonymous"]
-"""The three shapes of the predicate; each statement is compiled once for each."""
+Viewer = Literal["own", "peer", "excluded", "anonymous"]
+"""The four shapes of the predicate; each statement is compiled once for each. ``excluded``: a peer that some
+origin excludes. Most peers are not, and their statements have no condition for it."""
 
 
 def viewer_of(caller: Caller) -> Viewer:
     if caller.own:
         return "own"
-    return "anonymous" if caller.operator is None else "peer"
+    if caller.operator is None:
+        return "anonymous"
+    return "excluded" if caller.excluded_by else "peer"
 
 
 def visible_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
@@ -41,10 +44,26 @@ def visible_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
                     columns.audience == param("viewer_groups", ARRAY(Text)).any_(),
                 ),
             )
+        case "excluded":
+            return or_(
+                columns.audience == literal_column(f"'{PUBLIC}'"),
+                and_(
+                    columns.audience == literal_column(f"'{FEDERATION}'"),
+                    not_(columns.origin == param("viewer_excluded_by", ARRAY(Text)).any_()),
+                ),
+                and_(
+                    columns.origin == param("viewer_node", Text),
+                    columns.audience == param("viewer_groups", ARRAY(Text)).any_(),
+                ),
+            )
 
 
 def arguments(caller: Caller) -> dict[str, Any]:
     """The parameters of :func:`visible_condition` for this caller."""
-    if viewer_of(caller) == "peer":
-        return {"viewer_node": caller.node, "viewer_groups": sorted(caller.groups)}
-    return {}
+    viewer = viewer_of(caller)
+    if viewer in ("own", "anonymous"):
+        return {}
+    arguments: dict[str, Any] = {"viewer_node": caller.node, "viewer_groups": sorted(caller.groups)}
+    if viewer == "excluded":
+        arguments["viewer_excluded_by"] = sorted(caller.excluded_by)
+    return arguments

@@ -1,6 +1,6 @@
 """Follow one feed of a peer: one round, begun by a head that moved, by a relay or by a simulation.
 
-1. Verify the checkpoint that came with the head.
+1. Verify the checkpoint that came with the head, and store the operators that it excludes.
 2. A paused copy has its withdrawals carried out, and nothing else.
 3. Pull the entries after the cursor; or repair, where the cursor is too old or the epoch another one.
 4. Compare the copy with the checkpoint, if it is at its number. Equal: it is verified.
@@ -22,7 +22,7 @@ from federation.domain.feed import Cursor, FeedName, FeedState, Head
 from federation.domain.peer import Peer
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import copies, key_rotation, repairs
+from federation.node import copies, exclusions, key_rotation, repairs
 from federation.node.checkpoints import moment
 from federation.node.keys import kid_of
 from federation.node.node import Node
@@ -64,6 +64,9 @@ async def follow(
     if head.checkpoint is not None:
         signed = SignedCheckpoint(verify_checkpoint(node, name, head.checkpoint, sender), head.checkpoint)
     feed, copy = stored or await copies.read_copy(node, name)
+    if signed is not None:
+        # Before any entry of after the exclusion can be shown to the operators that it names.
+        await exclusions.store_exclusions(node, name, signed.checkpoint, copy, relayed=False)
     if feed is not None and copy.guard is RemovalGuard.PAUSED:
         if feed.epoch == head.epoch and feed.head >= head.retained_from:
             # (Else retracted and withdrawn records cannot be distinguished: both wait.)
@@ -97,8 +100,8 @@ async def follow_relay(
 ) -> PullResult:
     """Bring the copy of a feed to what another member shows of it, as far as the origin's signature reaches.
 
-    Nothing is stored that the origin did not sign, or that is older than the copy. Raises Forged, which names
-    the relay, when it shows something else.
+    Nothing is stored that the origin did not sign, that is older than the copy, or from which the origin
+    excludes us. Raises Forged, which names the relay, when it shows something else.
     """
     name, sender, result = head.name, EntrySender(source, origin, via=relay.operator), PullResult()
     if name.origin != origin.operator or name.audience not in (PUBLIC, FEDERATION):
@@ -107,6 +110,9 @@ async def follow_relay(
         return result
     checkpoint = verify_checkpoint(node, name, head.checkpoint, sender)
     feed, copy = await copies.read_copy(node, name)
+    if node.operator in checkpoint.excludes:
+        return result  # the relay does not know exclusions: what it shows is not for us
+    await exclusions.store_exclusions(node, name, checkpoint, copy, relayed=True)
     if copy.guard is RemovalGuard.PAUSED:
         return result
     if copy.newest_signed_at is not None and checkpoint.iat < copy.newest_signed_at.timestamp():

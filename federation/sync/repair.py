@@ -32,12 +32,19 @@ from federation.domain.checkpoint import (
 )
 from federation.domain.copy import needs_confirmation
 from federation.domain.entry import FeedEntry, RejectedEntry, VerifiedEntry, verify
-from federation.domain.errors import Forged, Invalid, StaleCursor, Unauthenticated, Unreachable
+from federation.domain.errors import (
+    AudienceRevoked,
+    Forged,
+    Invalid,
+    StaleCursor,
+    Unauthenticated,
+    Unreachable,
+)
 from federation.domain.feed import FeedName, FeedState
 from federation.domain.peer import Peer
 from federation.domain.record import Record, supersedes
 from federation.domain.stored import StoredRevision
-from federation.node import checkpoints, repairs
+from federation.node import checkpoints, exclusions, repairs
 from federation.node.node import Node
 from federation.node.repairs import RepairedRecords
 from federation.sync.apply import PullResult, RemovalsPaused, rejected_entry
@@ -126,6 +133,10 @@ class Repair:
         checkpoint = verify_checkpoint(self._node, self._name, shown.checkpoint, self._sender)
         if root_of(shown.digest_bytes).hex() != checkpoint.root:
             raise Forged(f"{self._sender.name} shows digests of {self._name} that do not fit the checkpoint")
+        relayed = self._sender.via is not None
+        if relayed and self._node.operator in checkpoint.excludes:
+            raise AudienceRevoked(f"{self._name.origin} excludes this node from {self._name}")
+        await exclusions.store_exclusions(self._node, self._name, checkpoint, relayed=relayed)
         return SignedCheckpoint(checkpoint, shown.checkpoint), shown.digest_bytes
 
     async def _repair_bucket(

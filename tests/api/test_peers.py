@@ -35,7 +35,11 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
     for body in wrong:
         refused(await own.post("/v1/peers/megalis/activate", json=body), 400, "invalid")
     assert await decide(own, "activate", code=code) == {"operator": "megalis", "state": "active"}
-    assert await decide(own, "suspend") == {"operator": "megalis", "state": "suspended"}
+    suspended = await decide(own, "suspend")
+    assert "signed, for 0 members: each withholds your GREEN records from megalis, too" in suspended.pop(
+        "detail"
+    )
+    assert suspended == {"operator": "megalis", "state": "suspended"}
     assert await decide(own, "resume") == {"operator": "megalis", "state": "active"}
     door.down = True
     assert await decide(own, "leave") == {
@@ -49,6 +53,22 @@ async def test_what_is_decided_is_answered_and_noted_with_the_client_that_asked(
         for event in ("peer.activated", "peer.suspended", "peer.resumed", "peer.left")
     ]  # fmt: skip
     refused(await own.post("/v1/peers/nobody/suspend"), 404, "not-found")
+
+
+async def test_a_suspension_is_local_where_that_is_asked(
+    own: httpx2.AsyncClient, arnia: Node, megalis: Node
+) -> None:
+    async with arnia.store.write() as tx:
+        await tx.peers.add(peer_of(megalis))
+    for query in ("local=1", "local=true&local=true", "other=true"):
+        refused(await own.post(f"/v1/peers/megalis/suspend?{query}"), 400, "invalid")
+    answer = fine(await own.post("/v1/peers/megalis/suspend?local=true"), 200)
+    assert answer == {"operator": "megalis", "state": "suspended"}
+    assert fine(await own.get("/v1/peers"))["excluded"] == []
+    fine(await own.post("/v1/peers/megalis/suspend?local=false"), 200)
+    assert fine(await own.get("/v1/peers"))["excluded"] == ["megalis"]
+    fine(await own.post("/v1/peers/megalis/resume"), 200)
+    assert fine(await own.get("/v1/peers"))["excluded"] == []
 
 
 async def test_only_a_peer_disconnects(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 CLAIMS = {"iss", "feed", "epoch", "seq", "retained_from", "count", "root", "iat", "exp"}
+OPERATOR = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+MAX_EXCLUSIONS = 32
 
 
 def written(value: Any) -> bytes:
@@ -92,6 +95,8 @@ def verdict(jws: str, feed: str, jwks: dict[str, Any], now: float) -> str:
         or said["iss"] != feed.partition("/")[0]
         or not said["iat"] <= said["exp"] <= said["iat"] + 3_600
         or said["iat"] > now + 300
+        or len(said.get("except", ())) > MAX_EXCLUSIONS
+        or not all(OPERATOR.fullmatch(operator) for operator in said.get("except", ()))
     ):
         return "refused"
     return "valid" if now < said["exp"] else "expired"

@@ -144,6 +144,14 @@ def test_checkpoints_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None
     assert judged == case["verdict"]
 
 
+def test_a_checkpoint_names_the_operators_that_it_excludes_or_has_no_such_claim() -> None:
+    excluding = {case["name"]: case["claims"].get("except") for case in CHECKPOINT["cases"]}
+    assert excluding["that excludes two operators"] == ["megalis", "recia"]
+    assert [
+        name for name, excludes in excluding.items() if excludes is not None and "excludes" not in name
+    ] == []
+
+
 def test_every_verdict_on_a_checkpoint_is_there() -> None:
     assert {case["verdict"] for case in CHECKPOINT["cases"]} == {"valid", "expired", "refused"}
     assert len({case["name"] for case in CHECKPOINT["cases"]}) == len(CHECKPOINT["cases"])

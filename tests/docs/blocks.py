@@ -450,6 +450,7 @@ def proofs() -> str:
         ("Age at which a checkpoint is renewed, though nothing has changed", seconds(checkpoint.RENEWED)),
         ("Age of the last proof at which a copy raises an alarm", seconds(checkpoint.HALF_LIFE)),
         ("Time that the clock of a signer may be ahead", seconds(checkpoint.CLOCKS_DIFFER)),
+        ("Operators that a checkpoint excludes", number(checkpoint.MAX_EXCLUSIONS)),
         (
             "Time without an arrival after which changes are signed",
             seconds(maintenance.SIGN_AFTER_QUIET_SECONDS),

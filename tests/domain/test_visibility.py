@@ -51,21 +51,28 @@ CALLERS = {
     "own": itself("arnia"),
     "member": Caller(node="arnia", operator="megalis", groups=frozenset({"rssi"})),
     "other": Caller(node="arnia", operator="recia"),
+    "excluded": Caller(
+        node="arnia",
+        operator="recia",
+        groups=frozenset({"rssi"}),
+        excluded_by=frozenset({"megalis", "maximilien"}),
+    ),
 }
 # The node asked is arnia's. "rssi" is a group of arnia that megalis is a member of, "buyers" one that no
 # caller is in; records of megalis that arnia holds have audiences that mean something at megalis only.
+# Megalis excludes the last caller.
 MATRIX = """
-    origin   audience     anonymous  own  member  other
-    arnia    public       yes        yes  yes     yes
-    arnia    federation   no         yes  yes     yes
-    arnia    rssi         no         yes  yes     no
-    arnia    buyers       no         yes  no      no
-    arnia    private      no         yes  no      no
-    megalis  public       yes        yes  yes     yes
-    megalis  federation   no         yes  yes     yes
-    megalis  rssi         no         yes  no      no
-    megalis  buyers       no         yes  no      no
-    megalis  private      no         yes  no      no
+    origin   audience     anonymous  own  member  other  excluded
+    arnia    public       yes        yes  yes     yes    yes
+    arnia    federation   no         yes  yes     yes    yes
+    arnia    rssi         no         yes  yes     no     yes
+    arnia    buyers       no         yes  no      no     no
+    arnia    private      no         yes  no      no     no
+    megalis  public       yes        yes  yes     yes    yes
+    megalis  federation   no         yes  yes     yes    no
+    megalis  rssi         no         yes  no      no     no
+    megalis  buyers       no         yes  no      no     no
+    megalis  private      no         yes  no      no     no
 """
 HEAD, *ROWS = [line.split() for line in MATRIX.strip().splitlines()]
 
@@ -90,6 +97,12 @@ def test_nobody_becomes_one_of_our_own_by_their_scopes_or_groups() -> None:
     peer = Caller(node="arnia", operator="megalis", scopes=frozenset({"node.admin"}))
     assert not peer.own
     assert not may_see("arnia", "private", peer)
+
+
+def test_an_exclusion_hides_nothing_from_the_operator_of_the_node() -> None:
+    own = Caller(node="arnia", operator="arnia", excluded_by=frozenset({"arnia", "megalis"}))
+    assert may_see("megalis", "federation", own)
+    assert may_see("arnia", "federation", own)
 
 
 def test_an_own_client_is_own_at_its_own_node_only() -> None:

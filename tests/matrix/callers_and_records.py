@@ -51,15 +51,16 @@ OPERATORS = {
     rules.GREEDY: "nivernais",
     rules.NEIGHBOUR: "recia",
     rules.OUTSIDER: "maximilien",
+    rules.EXCLUDED: "barred",
     rules.PENDING: "newcomer",
     rules.SUSPENDED: "suspect",
     rules.LEFT: "leaver",
     rules.FORGOTTEN: "gone",
     rules.STRANGER: "stranger",
 }
-"""Whose caller is which; the group names all of them but two."""
+"""Whose caller is which; the group names all of them but three."""
 STATES: dict[str, PeerState] = {"newcomer": "pending", "suspect": "suspended", "leaver": "left"}
-CLOSE = sorted({*OPERATORS.values()} - {"recia", "maximilien"})
+CLOSE = sorted({*OPERATORS.values()} - {"recia", "maximilien", "barred"})
 
 
 class Thing(NamedTuple):
@@ -170,9 +171,22 @@ async def a_world(node: Node) -> AsyncIterator[World]:
         app = stack.enter_context(app_of(node))
         callers = {name: await stack.enter_async_context(_client(app, node)) for name in rules.CALLERS}
         everything = await fill(node)
+        await _exclude(node, OPERATORS[rules.EXCLUDED])
         rings = {operator: Keyring.of(mint_private_key()) for operator in OPERATORS.values()}
         await _introduce(node, callers, rings)
         yield World(node, everything, callers, rings)
+
+
+async def _exclude(node: Node, operator: str) -> None:
+    """What megalis signs over each of its feeds: it counts for the one for the federation."""
+    async with node.store.write() as tx:
+        for feed in await tx.feeds.all():
+            if feed.origin == THERE:
+                connection = tx.feeds._session.connection
+                await connection.execute(
+                    "INSERT INTO copies (feed) VALUES ($1) ON CONFLICT DO NOTHING", feed.id
+                )
+                await tx.copies.set_exclusions(feed.id, [operator], NOW)
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """Who sees and does what, told by hand from ``domain.md`` and ``security.md``: nothing of the node is asked.
 
-TLP:CLEAR is public, without a token; GREEN is for every active peer; AMBER and AMBER+STRICT for the
-members of the named group, at the node of the record's origin; RED never leaves the node. A group's name
-means something at its origin only, so what another operator told us under AMBER is shown to nobody but our
-own systems, not even to a member of a group of ours with that name, nor to who wrote it. Groups are RED.
+TLP:CLEAR is public, without a token; GREEN is for every active peer that the record's origin does not
+exclude; AMBER and AMBER+STRICT for the members of the named group, at the node of the record's origin; RED
+never leaves the node. A group's name means something at its origin only, so what another operator told us
+under AMBER is shown to nobody but our own systems, not even to a member of a group of ours with that name,
+nor to who wrote it. Groups are RED.
 Only the origin writes, and only its own clients with the scope of the type do it for it.
 """
 
@@ -25,6 +26,7 @@ MEMBER = "peer in the group"
 GREEDY = "peer in the group whose token claims every scope"
 NEIGHBOUR = "peer in another group"
 OUTSIDER = "peer in no group"
+EXCLUDED = "peer in no group that the origin of the copies excludes"
 PENDING = "pending peer named by the group"
 SUSPENDED = "suspended peer named by the group"
 LEFT = "peer that has left, named by the group"
@@ -32,7 +34,8 @@ FORGOTTEN = "peer that was removed, named by the group"
 STRANGER = "operator nobody knows, with a token of its own make"
 ANYONE = "somebody without a token"
 
-PEERS = (ORIGIN, MEMBER, GREEDY, NEIGHBOUR, OUTSIDER)
+PEERS = (ORIGIN, MEMBER, GREEDY, NEIGHBOUR, OUTSIDER, EXCLUDED)
+NOT_EXCLUDED = (ORIGIN, MEMBER, GREEDY, NEIGHBOUR, OUTSIDER)
 TURNED_AWAY = (REVOKED, PENDING, SUSPENDED, LEFT, FORGOTTEN, STRANGER)
 """Who shows a token that does not hold: refused whatever is asked, also what is public without one."""
 CALLERS = (OWN, POOR, *PEERS, *TURNED_AWAY, ANYONE)
@@ -45,7 +48,7 @@ SEE: dict[tuple[str, str], tuple[str, ...]] = {
     (HERE, "AMBER+STRICT"): _MEMBERS,
     (HERE, "RED"): (OWN,),
     (THERE, "CLEAR"): (OWN, *PEERS, ANYONE),
-    (THERE, "GREEN"): (OWN, *PEERS),
+    (THERE, "GREEN"): (OWN, *NOT_EXCLUDED),
     (THERE, "AMBER"): (OWN,),
     (THERE, "AMBER+STRICT"): (OWN,),
     (THERE, "RED"): (OWN,),
@@ -62,7 +65,7 @@ FEEDS: dict[str, tuple[str, ...]] = {
 
 RELAYED: dict[str, tuple[str, ...]] = {
     "public": (OWN, *PEERS, ANYONE),
-    "federation": (OWN, *PEERS),
+    "federation": (OWN, *NOT_EXCLUDED),
     "close": (OWN,),
 }
 """Who may read, at this node, the copies of another operator's feeds. (Its groups: nobody but ourselves.)"""

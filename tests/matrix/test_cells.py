@@ -166,6 +166,7 @@ async def test_every_cell_of_what_is_read(world: World) -> None:
         rules.GREEDY: 5 * 2 * (4 + 2),
         rules.NEIGHBOUR: 5 * 2 * (2 + 2),
         rules.OUTSIDER: 5 * 2 * (2 + 2),
+        rules.EXCLUDED: 5 * 2 * (2 + 1),
         rules.ANYONE: 5 * 2 * (1 + 1),
     }
     assert both == 52
@@ -308,6 +309,8 @@ async def test_every_cell_of_feeds(world: World) -> None:
                         for thing in world.things:
                             there = thing.origin == rules.THERE and rules.FEED_OF.get(thing.tlp) == audience
                             cells.hold(f"{cell} / {thing}", there, thing.key in shown)
+                    elif origin == rules.THERE and (audience, caller) == ("federation", rules.EXCLUDED):
+                        cells.hold(cell, 403, answer.status_code)
                     elif origin != HERE and audience in ("public", "federation"):
                         cells.hold(cell, 404, answer.status_code)
                     elif origin != HERE or audience not in may:

@@ -43,6 +43,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/matrix",
     ),
     "federation/store/visibility.py": ("tests/store/test_seeing.py", "tests/matrix"),
+    "federation/node/exclusions.py": ("tests/proof/test_exclusions.py", "tests/trust", "tests/matrix"),
     "federation/domain/invitation.py": ("tests/domain/test_joining.py", "tests/trust", "tests/attack"),
     "federation/node/keys.py": (
         "tests/domain/test_keys.py",

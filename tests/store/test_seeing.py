@@ -26,8 +26,14 @@ ENVELOPES: dict[str, dict[str, str]] = {
 }
 
 
-def peer(operator: str, *groups: str) -> Caller:
-    return Caller(node="arnia", operator=operator, client=operator, groups=frozenset(groups))
+def peer(operator: str, *groups: str, excluded_by: tuple[str, ...] = ()) -> Caller:
+    return Caller(
+        node="arnia",
+        operator=operator,
+        client=operator,
+        groups=frozenset(groups),
+        excluded_by=frozenset(excluded_by),
+    )
 
 
 CALLERS = {
@@ -40,6 +46,14 @@ CALLERS = {
     "in a group of another name": peer("recia", "public", "nobody"),
     "the other origin, in no group": peer("megalis"),
     "the other origin, in one group": peer("megalis", "rssi"),
+    "excluded by the other origin": peer("recia", excluded_by=("megalis",)),
+    "excluded by the other origin, in one group": peer(
+        "recia", "rssi", excluded_by=("maximilien", "megalis")
+    ),
+    "excluded by both origins": peer("recia", "rssi", excluded_by=("arnia", "megalis")),
+    "excluded by another origin": peer("recia", "rssi", excluded_by=("maximilien",)),
+    "own, and excluded": Caller(node="arnia", operator="arnia", excluded_by=frozenset({"megalis"})),
+    "anonymous, and excluded": Caller(node="arnia", excluded_by=frozenset({"megalis"})),
 }
 
 
@@ -99,9 +113,13 @@ async def test_lists_and_totals_show_what_may_be_seen(
 async def test_the_matrix_holds_both_answers_for_every_caller_but_the_operator() -> None:
     everything = len(ORIGINS) * len(ENVELOPES)
     sizes = {name: len(expected(caller)) for name, caller in CALLERS.items()}
-    assert sizes["own"] == everything
-    assert sizes["anonymous"] == sizes["anonymous that claims groups"] == 2
-    assert all(0 < size < everything for name, size in sizes.items() if name != "own")
+    assert sizes["own"] == sizes["own, and excluded"] == everything
+    assert (
+        sizes["anonymous"] == sizes["anonymous that claims groups"] == sizes["anonymous, and excluded"] == 2
+    )
+    assert all(0 < size < everything for name, size in sizes.items() if not name.startswith("own"))
+    assert sizes["excluded by the other origin"] == sizes["in no group"] - 1
+    assert sizes["excluded by another origin"] == sizes["in one group"]
 
 
 async def test_who_reads_records_says_for_whom() -> None:

@@ -12,7 +12,7 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
-from federation.node import alert_delivery, alert_scan, alerts, copy_views, deadlines, peer_views
+from federation.node import alert_delivery, alert_scan, alerts, copy_views, deadlines, peer_views, peers
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.http_client import NextDoor, fine, refused
@@ -113,6 +113,21 @@ class Receiver(NextDoor):
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
         self.bodies.append({"url": url, **json.loads(body)})
         return 204
+
+
+async def test_nobody_is_excluded_by_an_upgrade(upgraded: str) -> None:
+    """Not even a peer that was suspended: members are told of it when an administrator says so."""
+    async with looking(upgraded) as look:
+        await look.execute(
+            "INSERT INTO peers (operator, url, name, state, keys, thumbprint)"
+            " VALUES ('recia', 'https://recia.example.org', 'Recia', 'suspended', '{}', 'x')"
+        )
+    async with a_node("arnia", upgraded) as node:
+        view = await peer_views.peers(node)
+        assert view.excluded == ()
+        assert [copy.excludes for copy in (await copy_views.copies(node)).values()] == [()]
+        await peers.suspend(node, "recia")
+        assert (await peer_views.peers(node)).excluded == ("recia",)
 
 
 async def test_clients_and_deadlines_of_an_earlier_program_go_on(upgraded: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.checkpoint import MAX_EXCLUSIONS
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unreachable
 from federation.domain.feed import FeedName, Head
 from federation.domain.invitation import (
@@ -26,7 +27,7 @@ from federation.domain.invitation import (
     fingerprint,
 )
 from federation.domain.peer import IntroducedPeer, Peer, PeerState
-from federation.node import invitations, key_rotation, peer_views, peers
+from federation.node import exclusions, invitations, key_rotation, peer_views, peers
 from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
 from tests.api.http_client import NextDoor
@@ -628,6 +629,106 @@ async def test_a_peer_is_not_forgotten(arnia: Node, state: PeerState) -> None:
     with pytest.raises(Conflict, match=f"megalis is {state}; first: federation peer leave megalis"):
         await peers.forget(arnia, "megalis")
     assert await peer(arnia) is not None
+
+
+# Exclusions
+
+
+async def state_of(node: Node, operator: str = "megalis") -> str | None:
+    known = await peer(node, operator)
+    return known.state if known else None
+
+
+async def excluded(node: Node) -> tuple[str, ...]:
+    async with node.store.read() as tx:
+        return await tx.exclusions.own()
+
+
+async def test_a_suspended_peer_is_excluded_unless_it_is_suspended_here_alone(arnia: Node) -> None:
+    await knows(arnia, Party("megalis"))
+    await peers.suspend(arnia, "megalis")
+    assert await excluded(arnia) == ("megalis",)
+    assert (await entries(arnia))[-1].detail == {"exclusion": "signed"}
+    await peers.suspend(arnia, "megalis", local=True)
+    assert await excluded(arnia) == ()
+    assert (await entries(arnia))[-1].detail == {"exclusion": "lifted"}
+    await peers.suspend(arnia, "megalis")
+    await peers.resume(arnia, "megalis")
+    assert await excluded(arnia) == ()
+    await peers.suspend(arnia, "megalis", local=True)
+    assert await excluded(arnia) == ()
+    assert (await entries(arnia))[-1].detail == {}
+    assert await state_of(arnia) == "suspended"
+
+
+async def test_an_exclusion_outlasts_leaving_and_forgetting_and_ends_when_it_is_a_peer_again(
+    arnia: Node, outside: Next
+) -> None:
+    await knows(arnia, outside.party)
+    await peers.suspend(arnia, "megalis")
+    await peers.leave(arnia, "megalis")
+    assert await excluded(arnia) == ("megalis",)
+    await peers.forget(arnia, "megalis")
+    assert await excluded(arnia) == ("megalis",)
+    await knows(arnia, outside.party, "pending")
+    assert await excluded(arnia) == ("megalis",)
+    await peers.activate(arnia, "megalis")
+    assert await excluded(arnia) == ()
+
+
+async def test_who_leaves_is_not_excluded_by_that(arnia: Node, outside: Next) -> None:
+    await knows(arnia, outside.party)
+    await knows(arnia, Party("recia"))
+    await peers.leave(arnia, "megalis")
+    await peers.accept_disconnect(arnia, "recia")
+    assert await excluded(arnia) == ()
+
+
+@pytest.mark.parametrize("state", ["pending", "suspended", "left"])
+async def test_an_operator_that_is_no_active_peer_is_excluded_and_let_in_again(
+    arnia: Node, state: PeerState
+) -> None:
+    await knows(arnia, Party("megalis"), state)
+    for _ in range(2):
+        await exclusions.exclude(arnia, "megalis", by="client-erp")
+        assert await excluded(arnia) == ("megalis",)
+    await exclusions.lift(arnia, "megalis")
+    assert await excluded(arnia) == ()
+    assert await noted(arnia) == [
+        ("peer.excluded", "client-erp", "megalis"), ("peer.exclusion-lifted", "operator", "megalis")
+    ]  # fmt: skip
+    with pytest.raises(NotFound, match="megalis is not excluded"):
+        await exclusions.lift(arnia, "megalis")
+    assert await state_of(arnia) == state
+
+
+async def test_nobody_unknown_and_no_active_peer_is_excluded(arnia: Node) -> None:
+    await knows(arnia, Party("megalis"))
+    with pytest.raises(Conflict, match="megalis is active; first: federation peer suspend megalis"):
+        await exclusions.exclude(arnia, "megalis")
+    with pytest.raises(NotFound, match="there is no peer nobody"):
+        await exclusions.exclude(arnia, "nobody")
+    assert await excluded(arnia) == ()
+    assert await noted(arnia) == []
+
+
+async def test_a_signature_has_room_for_so_many_exclusions_and_one_more_is_refused_whole(arnia: Node) -> None:
+    async with arnia.store.write() as tx:
+        for number in range(MAX_EXCLUSIONS - 1):
+            assert await tx.exclusions.add(f"former-{number}")
+    for operator in ("megalis", "recia"):
+        await knows(arnia, Party(operator))
+    await peers.suspend(arnia, "megalis")
+    before = await noted(arnia)
+    with pytest.raises(Conflict, match="32 operators are excluded already"):
+        await peers.suspend(arnia, "recia")
+    assert await state_of(arnia, "recia") == "active"
+    assert len(await excluded(arnia)) == MAX_EXCLUSIONS
+    assert await noted(arnia) == before
+    await peers.suspend(arnia, "recia", local=True)
+    await exclusions.lift(arnia, "former-0")
+    await peers.suspend(arnia, "recia")
+    assert "recia" in await excluded(arnia)
 
 
 # Our own keys
