@@ -12,7 +12,7 @@ import pytest
 from federation.domain.canonical import canonical
 from federation.domain.feed import FeedName
 from federation.domain.record import read_record
-from federation.node import checkpoints, copy_views, peer_views, receipts
+from federation.node import checkpoints, copy_views, peer_views, peers, receipts
 from federation.node.node import Node
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_document, a_solution
@@ -71,6 +71,27 @@ async def test_a_newcomer_follows_an_origin_that_is_down_through_another_member(
     view = {peer.operator: peer for peer in (await peer_views.peers(recia)).peers}
     assert view["arnia"].failures
     assert not view["megalis"].failures
+
+
+async def test_a_node_whose_operator_is_excluded_gets_public_records_alone_through_another_member(
+    three: Three,
+) -> None:
+    arnia, megalis, recia = (three.nodes[name] for name in ("arnia", "megalis", "recia"))
+    await introduce(arnia, megalis)
+    async with arnia.store.write() as tx:
+        await tx.peers.add(peer_of(recia))
+    await peers.suspend(arnia, "recia")
+    await publish(arnia, "solution", "clear", a_solution())
+    await publish(arnia, "solution", "green", a_solution(), tlp="GREEN")
+    await checkpoints.sign_checkpoints(arnia)
+    await round_of(megalis, arnia)
+    for one, other in ((recia, arnia), (recia, megalis), (megalis, recia)):
+        async with one.store.write() as tx:
+            await tx.peers.add(peer_of(other))
+    await until(lambda: is_verified(recia, 1))
+    # (A relay's feeds are taken in their order, federation before public.)
+    assert {row[1] for row in await rows_of(recia, "arnia")} == {"clear"}
+    assert {row[1] for row in await rows_of(megalis, "arnia")} == {"clear", "green"}
 
 
 async def test_receipts_and_feedback_arrive_by_themselves(three: Three) -> None:
