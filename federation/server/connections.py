@@ -22,6 +22,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -43,6 +44,8 @@ SPARE_SOCKETS = 1_024
 GRACE_SECONDS = 2.0
 """A connection is idle after this time, since a request may have come that is not noticed yet; it does not
 count once half of the spare connections are used."""
+HALF_SENT_SECONDS = 5.0
+"""The same for a connection that has sent something: a whole request may wait for its turn in the server."""
 REPORT_SECONDS = 60.0
 """Time between two log lines about connections that were ended."""
 OPEN_FILES = Path("/proc/self/fd")
@@ -98,6 +101,8 @@ class Connections:
         self._sockets: dict[int, tuple[int, Connection | None]] = {}
         """By the number of the open file: its inode, and the connection if it is one of ours."""
         self._report_again = 0.0
+        self._half_sent_before = 0.0
+        """Connections that have sent something end if they have been idle since then."""
         if metrics is not None:
             metrics.connections.set_function(lambda: len(self.find()) if _can_look() else 0)
 
@@ -150,7 +155,9 @@ class Connections:
         by_address: defaultdict[str, list[tuple[int, Connection]]] = defaultdict(list)
         for number, connection in connections.items():
             by_address["" if connection.is_proxy else connection.address].append((number, connection))
-        grace = GRACE_SECONDS if len(connections) < self._urgent else 0.0
+        urgent = len(connections) >= self._urgent
+        grace = 0.0 if urgent else GRACE_SECONDS
+        self._half_sent_before = self._clock() - (0.0 if urgent else HALF_SENT_SECONDS)
         idle = {address: self._idle(members, grace) for address, members in by_address.items()}
         closed = 0
         for address, members in by_address.items():
@@ -221,16 +228,16 @@ class Connections:
 
     def _end(self, idle: list[tuple[int, Connection]], number: int, bound: str, address: str) -> int:
         """End so many of these connections, and take them from the list; the number that were ended."""
-        number = min(number, len(idle))
-        for _ in range(number):
-            _shut(*idle.pop())
+        ended = 0
+        while idle and ended < number:
+            ended += _shut(*idle.pop(), half_sent_before=self._half_sent_before)
         if self._metrics is not None:
-            self._metrics.connections_closed.labels(bound).inc(number)
+            self._metrics.connections_closed.labels(bound).inc(ended)
         now = self._clock()
-        if number and now >= self._report_again:
+        if ended and now >= self._report_again:
             self._report_again = now + REPORT_SECONDS
             log.warning("idle connections beyond their share were ended", extra={"address": address})
-        return number
+        return ended
 
 
 def _can_look() -> bool:
@@ -242,12 +249,23 @@ def _duplicate(number: int) -> socket.socket:
     return socket.socket(fileno=os.dup(number))
 
 
-def _shut(number: int, connection: Connection) -> None:
-    """End a connection. The server notices, and closes its file."""
+def _shut(number: int, connection: Connection, *, half_sent_before: float) -> bool:
+    """End a connection; the server notices, and closes its file. False when it goes on."""
     with suppress(OSError), _duplicate(number) as handle:
-        if os.fstat(handle.fileno()).st_ino == connection.inode:
-            connection.ending = True
-            handle.shutdown(socket.SHUT_RDWR)
+        if os.fstat(handle.fileno()).st_ino != connection.inode:
+            return False
+        if not connection.served and connection.idle_since > half_sent_before and _bytes_received(handle):
+            return False
+        connection.ending = True
+        handle.shutdown(socket.SHUT_RDWR)
+        return True
+    return False
+
+
+def _bytes_received(handle: socket.socket) -> int:
+    """Bytes that came over a connection (``tcpi_bytes_received``, tcp(7)); 0 where this is not known."""
+    info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+    return int.from_bytes(info[128:136], sys.byteorder)
 
 
 def peer_of(scope: Any) -> Peer | None:

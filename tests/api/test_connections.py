@@ -16,7 +16,7 @@ import pytest
 
 from federation.api.limits import Proxies
 from federation.server import connections as connections_module
-from federation.server.connections import GRACE_SECONDS, Connections
+from federation.server.connections import GRACE_SECONDS, HALF_SENT_SECONDS, Connections
 from federation.telemetry import Metrics
 from tests.api.raw import RawConnection, connected
 from tests.api.test_limits import Clock
@@ -33,6 +33,7 @@ class Server:
     def __init__(self, port: int) -> None:
         self.port = port
         self.accepted: dict[tuple[str, int], asyncio.StreamWriter] = {}
+        self.opened: list[asyncio.StreamWriter] = []
 
     async def connect(self, address: str, number: int = 1) -> list[tuple[str, str]]:
         """Connect so often; the addresses and ports, as the server knows them."""
@@ -40,7 +41,7 @@ class Server:
         for _ in range(number):
             _, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
             name = writer.get_extra_info("sockname")
-            self._opened = [*getattr(self, "_opened", []), writer]
+            self.opened.append(writer)
 
             async def is_accepted(name: tuple[str, int] = name) -> bool:
                 return name in self.accepted
@@ -67,7 +68,7 @@ class Server:
         return find()
 
     def close(self) -> None:
-        for writer in [*self.accepted.values(), *getattr(self, "_opened", [])]:
+        for writer in [*self.accepted.values(), *self.opened]:
             writer.close()
 
 
@@ -171,6 +172,25 @@ async def test_no_other_socket_of_the_process_is_touched() -> None:
         assert len(ours) == 5
 
 
+async def test_a_connection_that_has_sent_something_has_more_time() -> None:
+    """Its request may be whole, and wait for its turn."""
+    clock = Clock()
+    async with listening() as server:
+        connections = Connections(server.port, total=100, per_address=1, clock=clock)
+        peers = await server.connect("127.0.0.1", 3)
+        for writer in server.opened[1:]:
+            writer.write(b"GET / HTTP/1.1\r\n")
+            await writer.drain()
+        await asyncio.sleep(0.05)
+        connections.look()
+        clock.now += GRACE_SECONDS
+        assert connections.look()
+        assert await server.ended(1) == {peers[0]}
+        clock.now += HALF_SENT_SECONDS
+        assert connections.look()
+        assert len(await server.ended(2)) == 2
+
+
 async def test_two_requests_on_one_connection_end_one_by_one() -> None:
     """The next may begin before the end of the former was noted."""
     connections = Connections(1, total=1, per_address=1)
@@ -191,7 +211,8 @@ async def test_two_requests_on_one_connection_end_one_by_one() -> None:
 async def test_idle_connections_of_one_address_are_closed_and_others_are_answered(
     dsn: str, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections_module, "GRACE_SECONDS", 0.3)
+    for grace in ("GRACE_SECONDS", "HALF_SENT_SECONDS"):
+        monkeypatch.setattr(connections_module, grace, 0.3)
     port = free_port()
     url = httpx2.URL(f"http://127.0.0.1:{port}")
     live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"

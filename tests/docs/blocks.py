@@ -372,7 +372,11 @@ def limits() -> str:
             number(connections.SPARE_SOCKETS),
             "refused by the system",
         ),
-        ("Silence after which a connection counts as idle", seconds(connections.GRACE_SECONDS), "–"),
+        (
+            "Silence after which a connection counts as idle; one that has sent something",
+            f"{seconds(connections.GRACE_SECONDS)}; {seconds(connections.HALF_SENT_SECONDS)}",
+            "–",
+        ),
         ("Headers of a request", size(serve.HEADER_BYTES), "431"),
         (
             "Rest of a refused body that is read before the answer",
