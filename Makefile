@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test coverage simulate chaos attack mutants full bench check format schemas lock clean
+.PHONY: help demo test coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ CASE ?=
 attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=1, CASE=number of a single request)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
+PROGRAM ?=
+hostile: $(STAMP) ## Attack a node as greedy callers do, and see nobody else harmed (PROGRAM="greedy")
+	@$(BIN)/python -m tests.hostile $(PROGRAM)
+
 SAMPLE ?= 0
 KEEP ?=
 mutants: $(STAMP) ## Break each security check and expect a failing test (SAMPLE=100 for fewer, KEEP=file to resume)
@@ -67,10 +71,11 @@ full: override SLOW = 1
 full: override K =
 full: override CASE =
 full: override SAMPLE = 0
+full: override PROGRAM =
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: check demo test simulate chaos attack mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: check demo test simulate chaos attack hostile mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=

@@ -20,7 +20,8 @@ from granian.server.embed import Server
 from bench.sites import answering, ended, free_port
 from federation.postgres import programs
 from federation.postgres.supervisor import SETTINGS
-from federation.server.serve import BACKLOG, CONCURRENT
+from federation.server.connections import SPARE_SOCKETS
+from federation.server.serve import BACKLOG
 
 _LOGICAL = {
     "wal_level": "logical",
@@ -106,7 +107,7 @@ async def serve(app: Any, port: int) -> None:
         websockets=False,
         # Of many peers each waits on a connection of its own.
         backlog=BACKLOG,
-        backpressure=CONCURRENT,
+        backpressure=1_024 + SPARE_SOCKETS,
         log_enabled=False,
     )
     await server.serve()

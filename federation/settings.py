@@ -21,6 +21,9 @@ Network = IPv4Network | IPv6Network
 MAX_CONTACT = 500
 """Characters of the security contact, at most."""
 
+RESERVED_SOCKETS = 64
+"""Connections that requests and waits leave free: for health checks and administration."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a node. Each member is read from the variable ``FEDERATION_`` and its name."""
@@ -54,6 +57,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests a second of one client or peer, at most; 0 for no limit."""
     rate_anonymous: int = 50
     """Requests a second of one address without a token, at most; 0 for no limit that goes by addresses."""
+    requests: int = 384
+    """Requests under way in one process, at most, beside those that wait."""
+    requests_per_caller: int = 128
+    """The same of one client, peer or address."""
+    waits: int = 512
+    """Requests that wait for changes, and open streams, of one process, at most."""
+    waits_per_caller: int = 32
+    """The same of one client or peer."""
+    sockets: int = 1_024
+    """Connections to the API of one process; beyond them, idle ones are closed."""
+    sockets_per_address: int = 256
+    """The same of one address that is no proxy."""
+    drain_seconds: int = 5
+    """Seconds that a process goes on serving after SIGTERM, while it reports that it is not ready."""
     tombstones_days: int = 90
     """Days that tombstones and withdrawals are kept: a peer that is away for longer compares everything."""
     proxies: tuple[Network, ...] = ()
@@ -127,10 +144,23 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         mail_from=environment.get("FEDERATION_MAIL_FROM", "").strip() or None,
         rate=number("RATE", 200, 0, 1_000_000),
         rate_anonymous=number("RATE_ANONYMOUS", 50, 0, 1_000_000),
+        requests=number("REQUESTS", 384, 1, 60_000),
+        requests_per_caller=number("REQUESTS_PER_CALLER", 128, 1, 60_000),
+        waits=number("WAITS", 512, 1, 60_000),
+        waits_per_caller=number("WAITS_PER_CALLER", 32, 1, 60_000),
+        sockets=number("SOCKETS", 1_024, 128, 60_000),
+        sockets_per_address=number("SOCKETS_PER_ADDRESS", 256, 1, 60_000),
+        drain_seconds=number("DRAIN_SECONDS", 5, 0, 600),
         tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
         security_contact=_security_contact(environment),
     )
+    if settings.requests + settings.waits + RESERVED_SOCKETS > settings.sockets:
+        raise CommandFailed(
+            f"FEDERATION_SOCKETS is {settings.sockets}; it must be at least FEDERATION_REQUESTS and"
+            f" FEDERATION_WAITS together and {RESERVED_SOCKETS} more:"
+            f" {settings.requests + settings.waits + RESERVED_SOCKETS}"
+        )
     mail_server(settings)
     return settings
 

@@ -123,6 +123,28 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.under_way = Gauge(
+            "federation_under_way",
+            "Requests, and waits with open streams, that are under way.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.shares_refused = Counter(
+            "federation_shares_refused",
+            "Requests refused because their caller, or all callers together, had too many under way.",
+            ("kind", "bound"),
+            registry=self.registry,
+        )
+        self.connections = Gauge(
+            "federation_connections", "Connections to the API that are open.", registry=self.registry
+        )
+        self.connections_closed = Counter(
+            "federation_connections_closed",
+            "Idle connections that were closed because their address, or all together, had too many.",
+            ("bound",),
+            registry=self.registry,
+        )
+
         # Looking a counter up by its labels takes longer than counting.
         self._counters = cache(lambda *labels: self.requests.labels(*labels).inc)
         self._observers = cache(lambda operation: self.seconds.labels(operation).observe)

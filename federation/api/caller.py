@@ -95,7 +95,7 @@ class Tokens:
             url = self._node.url + credentials.path
             jkt = await self.prove(credentials.proofs, credentials.method, url, token)
             if jkt != holder.jkt:
-                raise Unauthenticated("the DPoP proof does not hold")
+                raise _wrong_proof("the DPoP proof does not hold")
         return holder.caller
 
     async def caller_again(self, authorization: str) -> Caller:
@@ -113,10 +113,13 @@ class Tokens:
     async def prove(self, proofs: tuple[str, ...], method: str, url: str, token: str | None = None) -> str:
         """The thumbprint of the key that one DPoP proof shows, used this once. Raises Unauthenticated."""
         if len(proofs) != 1 or len(proofs[0]) > MAX_TOKEN:
-            raise Unauthenticated("one DPoP header with a proof is needed")
-        proof = verify_dpop_proof(proofs[0], method, url, token)
+            raise _wrong_proof("one DPoP header with a proof is needed")
+        try:
+            proof = verify_dpop_proof(proofs[0], method, url, token)
+        except Unauthenticated as error:
+            raise _wrong_proof(error.detail) from None
         if not await tokens.use_proof(self._node, proof):
-            raise Unauthenticated("the DPoP proof was used before")
+            raise _wrong_proof("the DPoP proof was used before")
         return proof.jkt
 
     async def holder(self, token: str) -> Holder:
@@ -164,6 +167,11 @@ class Tokens:
         scopes = frozenset(scope.split()) & granted
         caller = Caller(node=self._node.operator, operator=operator, client=client_id, scopes=scopes)
         return Holder(caller, jkt, client_id, scopes, float(issued), float(expires))
+
+
+def _wrong_proof(detail: str) -> Unauthenticated:
+    """RFC 9449, 7.1."""
+    return Unauthenticated(detail, error="invalid_dpop_proof")
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -38,6 +38,7 @@ EVENTS_PER_READ = 100
         right=Right("changes.read"),
         tag="feeds",
         parameters=(*FEED_PAGE, LAST_EVENT_ID),
+        waits=True,
         answers=(
             Answer(
                 200,

@@ -17,6 +17,8 @@ from litestar.datastructures import Headers, State
 from federation.api.caller import Presented, Tokens
 from federation.api.limits import Limits
 from federation.api.operations import Operation
+from federation.api.requests import asks_to_wait
+from federation.api.shares import SLOT, Shares, Slot
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import (
     Forbidden,
@@ -48,6 +50,11 @@ async def admit(operation: Operation, state: State, scope: Any, headers: Headers
     if right.scope is not None and authorization is not None:
         proofs = tuple(headers.getall("dpop", ()))
         try:
+            if operation.waits and asks_to_wait(headers):
+                # Before the work of a proof: whoever waits too often already is refused at once.
+                shares: Shares = state.shares
+                holder = await tokens.holder_again(authorization)
+                shares.waits.check_share(limits.caller_name(holder, scope))
             method = scope.get("asked_method", scope["method"])
             caller = await tokens.caller(Presented(authorization, proofs, method, scope["path"]))
             if not operation.reads_groups:
@@ -138,21 +145,29 @@ async def body_of(request: Request[Any, Any, Any], limit: int = MAX_DOCUMENT) ->
 async def pieces(request: Request[Any, Any, Any], *, within: float | None = None) -> AsyncIterator[bytes]:
     """The body as it comes. Raises TooSlow when it falls silent, or has not come within so many seconds.
 
-    A request under way holds one of the ``CONCURRENT`` connections of ``server/serve.py``, so nobody may hold
-    it by sending nothing.
+    A request under way holds a connection and a slot of its caller's share, so nobody may hold them by
+    sending nothing; and when the share is used up, the oldest request whose body is awaited gives way.
     """
     now = asyncio.get_running_loop().time
     stream = request.stream()
     end = now() + within if within is not None else None
+    slot: Slot | None = request.scope.get(SLOT)  # type: ignore[assignment] # a member of our own
     while True:
         silent_until = now() + MAX_SILENT_SECONDS
         try:
-            async with asyncio.timeout_at(silent_until if end is None else min(silent_until, end)):
+            async with asyncio.timeout_at(silent_until if end is None else min(silent_until, end)) as timer:
+                if slot is not None:
+                    slot.body = timer
                 piece = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
+            if slot is not None and slot.released:
+                raise TooSlow("newer requests of the same caller came while the body was awaited") from None
             if end is not None and now() >= end:
                 raise TooSlow(f"the body did not come within {within:g} seconds") from None
             raise TooSlow(f"nothing more of the body came for {MAX_SILENT_SECONDS:g} seconds") from None
+        finally:
+            if slot is not None:
+                slot.body = None
         yield piece

@@ -1,6 +1,7 @@
 """From an operation and its function to a route handler, by one sequence that every request runs through.
 
     check caller, limits, size and right (``api/guard.py``)
+    → take a slot of the caller's share, and one for waiting where the request waits (``api/shares.py``)
     → call the operation's function with the parameters of the path
     → turn what was refused or went wrong into a problem (``api/responses.py``)
 
@@ -19,10 +20,13 @@ from litestar import Request, Response, route
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
 
 from federation.api.guard import admit
 from federation.api.operations import ANYONE, KEY, Operation, operation_of
+from federation.api.requests import asks_to_wait, wait_of
 from federation.api.responses import answer, answer_exception, answer_http_error, answer_refusal
+from federation.api.shares import Sending, Slot, enter, while_connected
 from federation.domain.errors import Refused
 
 Function = Callable[..., Awaitable[ASGIResponse]]
@@ -50,15 +54,30 @@ async def respond(operation: Operation, function: Function, request: Request[Any
     scope: Any = request.scope
     scope[KEY] = operation
     refusal: Response[bytes]
+    slot: Slot | None = None
     try:
-        await admit(operation, request.app.state, scope, request.headers)
-        return await function(request, **request.path_params)
+        caller = await admit(operation, request.app.state, scope, request.headers)
+        slot = enter(operation, request, caller)
+        waits = operation.waits and caller.operator is not None and asks_to_wait(request.headers)
+        if slot is not None and waits:
+            slot.wait()
+        answering = function(request, **request.path_params)
+        # A stream notices by itself that its connection ends, and only one task can.
+        response = await (while_connected(answering, request) if waits and wait_of(request) else answering)
+        if slot is not None and isinstance(response, ASGIStreamingResponse):
+            if not operation.bodies:  # an upload is read while its report is sent
+                slot.wait()
+            response, slot = Sending(response, slot), None
+        return response
     except Refused as error:
         refusal = answer_refusal(request, error)
     except HTTPException as error:
         refusal = answer_http_error(request, error)
     except Exception as error:
         refusal = answer_exception(request, error)
+    finally:
+        if slot is not None:
+            slot.release()
     return refusal.to_asgi_response(None, request)
 
 

@@ -113,6 +113,7 @@ _HEADS = {"type": "object", "properties": {"feeds": {"type": "array", "items": H
         right=READER,
         tag="feeds",
         parameters=(ORIGIN, AS_PEER, IF_NONE_MATCH, PREFER_WAIT),
+        waits=True,
         answers=(
             Answer(
                 200,

@@ -2,14 +2,20 @@
 
 A request counts as of the own client or peer that its token names, else as of its address. Several processes
 on one database count each for itself, so together they allow as many times as much. A request counts once,
-however long it waits, and an upload is one request.
+however long it waits, and an upload is one request. How many may be under way at once: ``api/shares.py``.
+
+Requests that bring a secret count by address and the client they claim to be. Credentials that were right
+before count by themselves alone, and failed ones are counted after they were checked: whatever others behind
+the same address try, a client with the right secret gets its token.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import math
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -43,7 +49,9 @@ TOKENS = Rate(10, 50)
 TOKENS_OF_ADDRESS = Rate(50, 250)
 """Token requests of one address, whichever clients they name."""
 FAILURES = Rate(1, 30)
-"""Failed authentications and wrong invitations of one address."""
+"""Failed authentications of one client from one address; wrong invitations of one address."""
+FAILURES_OF_ADDRESS = Rate(10, 300)
+"""Failed authentications of one address, whichever clients they name."""
 
 
 class TokenBucket:
@@ -96,6 +104,13 @@ class TokenBuckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def __contains__(self, caller: str) -> bool:
+        return caller in self._buckets
+
+    def forget(self, caller: str) -> None:
+        """Remember nothing of a caller."""
+        self._buckets.pop(caller, None)
+
     def take(self, caller: str) -> None:
         """Count a request. Raises TooManyRequests."""
         if self.rate.a_second and (wait := self._bucket(caller).take(self._clock())):
@@ -104,10 +119,12 @@ class TokenBuckets:
                 retry_after=_whole(wait),
             )
 
-    def owe(self, caller: str) -> None:
-        """Count a failure."""
+    def owe(self, caller: str, *, always: bool = False) -> None:
+        """Count what is known afterwards only, such as a failure; ``always``: remember the caller anyway."""
         if self.rate.a_second:
             self._bucket(caller).owe(self._clock())
+        elif always:
+            self._bucket(caller)
 
     def check(self, caller: str) -> None:
         """Raises TooManyRequests when no further failure is allowed; counts nothing."""
@@ -218,7 +235,12 @@ class Limits:
         self._anonymous = by_address(Rate(anonymous, anonymous * BURST_SECONDS))
         self._tokens = by_address(TOKENS)
         self._tokens_of_address = by_address(TOKENS_OF_ADDRESS)
+        self._invitations = by_address(FAILURES)
         self._failures = by_address(FAILURES)
+        self._failures_of_address = by_address(FAILURES_OF_ADDRESS)
+        self._logins = by_address(TOKENS)
+        """Of credentials that were right, by a digest of them and their address."""
+        self._digest_key = secrets.token_bytes(32)
         self._warned = False
 
     def count(self, caller: Caller, scope: Any) -> None:
@@ -230,24 +252,72 @@ class Limits:
         else:
             self._peers.take(caller.operator)
 
+    def caller_name(self, caller: Caller, scope: Any) -> str:
+        """The caller that a request counts as: a client, a peer, or an address."""
+        if caller.operator is None:
+            return f"address {self.address_of(scope)}"
+        return f"client {caller.client}" if caller.own else f"peer {caller.operator}"
+
     def count_credentials(self, authorization: str | None, scope: Any) -> None:
         """Count a request that brings a secret or an assertion. Raises TooManyRequests.
 
         By address and the client it claims to be: one client that asks too often takes nothing from the
         others behind the same address, and nobody can use up a client's share from elsewhere. An
-        address has a share in all, or a new name for each request would be a way around.
+        address has a share in all, or a new name for each request would be a way around. Credentials that
+        were right before take nothing of it, and nothing can be taken from them without the secret.
         """
+        login = self.login_name(authorization, scope)
+        if login is not None:
+            self._logins.take(login)
+            return
         address = self.address_of(scope)
         self._tokens.take(f"{address} {claimed_client(authorization)}")
         self._tokens_of_address.take(address)  # second: what the client may not have costs the others nothing
 
+    def login_name(self, authorization: str | None, scope: Any) -> str | None:
+        """The name that credentials count by when they were right before at this process; else None."""
+        if authorization is None:
+            return None
+        name = self._login_digest(authorization, scope)
+        return name if name in self._logins else None
+
+    def remember_login(self, authorization: str, scope: Any) -> None:
+        """Note that credentials were right."""
+        name = self._login_digest(authorization, scope)
+        if name not in self._logins:
+            self._logins.owe(name, always=True)
+
+    def _login_digest(self, authorization: str, scope: Any) -> str:
+        # Keyed, so that what is remembered is of no use elsewhere; with the address, so that a stolen secret
+        # is counted apart.
+        text = f"{self.address_of(scope)} {authorization}".encode("utf-8", "replace")
+        return "login " + hashlib.blake2b(text, key=self._digest_key, digest_size=16).hexdigest()
+
+    def count_failure(self, authorization: str | None, client: str, scope: Any) -> None:
+        """Note that an authentication failed. Raises TooManyRequests for the next after too many.
+
+        By address and claimed client first, then by the address in a much wider bound. The credentials
+        were checked before, so no failure of others keeps a client out; and the answer depends on the
+        claimed name and not on its being one of ours.
+        """
+        address = self.address_of(scope)
+        if authorization is not None:
+            self._logins.forget(self._login_digest(authorization, scope))
+        pair = f"{address} {client[:128]}"
+        try:
+            self._failures.check(pair)
+            self._failures_of_address.check(address)
+        finally:
+            self._failures.owe(pair)
+            self._failures_of_address.owe(address)
+
     def failed(self, address: str) -> None:
-        """Note that an authentication failed, or an invitation was wrong."""
-        self._failures.owe(address)
+        """Note that an invitation was wrong."""
+        self._invitations.owe(address)
 
     def may_try(self, address: str) -> None:
-        """Raises TooManyRequests when too many attempts of this address have failed: before any work."""
-        self._failures.check(address)
+        """Raises TooManyRequests when too many invitations of this address were wrong: before any work."""
+        self._invitations.check(address)
 
     def address_of(self, scope: Any) -> str:
         """The address a request came from, as limits count it."""

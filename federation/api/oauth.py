@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -36,14 +37,16 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 class OAuthError(Exception):
     """An answer of RFC 6749, 5.2."""
 
-    def __init__(self, error: str, description: str, status: int = 400) -> None:
+    def __init__(self, error: str, description: str, status: int = 400, *, client: str = "") -> None:
         super().__init__(description)
         self.error, self.description, self.status = error, description, status
+        self.client = client
+        """The id that was claimed, by which failures are counted."""
 
 
 # One answer whoever the client is and whatever was wrong: it must not tell which clients exist.
-def _wrong_client() -> OAuthError:
-    return OAuthError("invalid_client", "the client could not be authenticated", 401)
+def _wrong_client(client: str | None = "") -> OAuthError:
+    return OAuthError("invalid_client", "the client could not be authenticated", 401, client=client or "")
 
 
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
@@ -105,14 +108,19 @@ async def _token(request: Request[Any, Any, Any]) -> ASGIResponse:
     form = await _form(request)
     authorization = request.headers.get("authorization")
     asserted = "client_assertion" in form or "client_assertion_type" in form
-    if "client_secret" in form:
-        raise OAuthError("invalid_request", "client_secret_post is not offered; use client_secret_basic")
-    if authorization is not None and asserted:
+    if (authorization is not None) + asserted + ("client_secret" in form) > 1:
         raise OAuthError("invalid_request", "authenticate the client in exactly one way")
+    if "client_secret" in form:  # RFC 6749, 5.2: an unsupported method of authentication
+        raise OAuthError(
+            "invalid_client",
+            "client_secret_post is not offered; use client_secret_basic",
+            401,
+            client=form.get("client_id", ""),
+        )
     if authorization is None and not asserted:
-        raise _wrong_client()
+        raise _wrong_client(form.get("client_id"))
     if authorization is not None:
-        client_id, allowed = await _by_secret(node, authorization, form)
+        client_id, allowed = await _by_secret(request, authorization, form)
         operator = node.operator
     else:
         client_id = operator = await _by_assertion(node, form)
@@ -147,7 +155,9 @@ async def _token(request: Request[Any, Any, Any]) -> ASGIResponse:
     )
 
 
-async def _by_secret(node: Node, authorization: str, form: dict[str, str]) -> tuple[str, frozenset[str]]:
+async def _by_secret(
+    request: Request[Any, Any, Any], authorization: str, form: dict[str, str]
+) -> tuple[str, frozenset[str]]:
     """Id and scopes of the operator's own client that HTTP Basic names. Raises OAuthError."""
     scheme, _, encoded_pair = authorization.partition(" ")
     try:
@@ -157,9 +167,11 @@ async def _by_secret(node: Node, authorization: str, form: dict[str, str]) -> tu
     name, colon, secret = pair.partition(":")
     client_id, secret = unquote_plus(name), unquote_plus(secret)
     sound = bool(colon) and "\x00" not in client_id and "\ufffd" not in client_id and len(client_id) <= 128
-    scopes = await node_tokens.authenticate_client(node, client_id if sound else "", secret)
+    scopes = await node_tokens.authenticate_client(node_of(request), client_id if sound else "", secret)
     if scopes is None or form.get("client_id", client_id) != client_id:
-        raise _wrong_client()
+        raise _wrong_client(client_id)
+    limits: Limits = request.app.state.limits
+    limits.remember_login(authorization, request.scope)
     return client_id, scopes
 
 
@@ -170,10 +182,10 @@ async def _by_assertion(node: Node, form: dict[str, str]) -> str:
     assertion = form.get("client_assertion", "")
     issuer = node_tokens.claimed_issuer(assertion)
     if form.get("client_id", issuer) != issuer:
-        raise _wrong_client()
+        raise _wrong_client(issuer)
     peer = await node_tokens.authenticate_peer(node, assertion)
     if peer is None:
-        raise _wrong_client()
+        raise _wrong_client(issuer)
     return peer.operator
 
 
@@ -313,8 +325,8 @@ async def _for_own_client(request: Request[Any, Any, Any], reply: AboutToken) ->
         form = await _form(request)
         authorization = request.headers.get("authorization")
         if authorization is None or "client_assertion" in form or "client_secret" in form:
-            raise _wrong_client()
-        client_id, _ = await _by_secret(node, authorization, form)
+            raise _wrong_client(form.get("client_id"))
+        client_id, _ = await _by_secret(request, authorization, form)
         if not form.get("token"):
             raise OAuthError("invalid_request", "token is missing")
         return await reply(node, _tokens(request), client_id, form["token"])
@@ -331,18 +343,22 @@ def _refusal(request: Request[Any, Any, Any], error: OAuthError) -> ASGIResponse
     node = node_of(request)
     headers = dict(NO_STORE)
     if error.status == 401:
+        # RFC 6749, 5.2 asks for it where the header was used, RFC 9110, 15.5.2 in every 401.
         headers["www-authenticate"] = f'Basic realm="{node.url}"'
-        limits: Limits = request.app.state.limits
-        limits.failed(limits.address_of(request.scope))
         node.refusals.count("token", error.error, "somebody")
+        limits: Limits = request.app.state.limits
+        limits.count_failure(request.headers.get("authorization"), error.client, request.scope)
+    description = _NOT_IN_DESCRIPTIONS.sub("'", error.description)
     return json_answer(
-        {"error": error.error, "error_description": error.description}, status=error.status, headers=headers
+        {"error": error.error, "error_description": description}, status=error.status, headers=headers
     )
 
 
+_NOT_IN_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+"""Characters that an ``error_description`` must not have (RFC 6749, 5.2)."""
+
+
 async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:
-    limits: Limits = request.app.state.limits
-    limits.may_try(limits.address_of(request.scope))
     try:
         return read_form(await body_of(request, MAX_FORM))
     except Invalid as error:

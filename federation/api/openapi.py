@@ -101,7 +101,7 @@ def statuses(operation: Operation) -> set[int]:
     if operation.right.scope is not None:
         codes |= {401, 403, 503}
     if operation.right.counted != "not":
-        codes.add(429)
+        codes |= {429, 503}
     return codes | {STATUS[error] for error in operation.errors}
 
 

@@ -103,6 +103,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     guard looks them up for all others."""
     errors: tuple[type[Refused], ...] = ()
     """Refusals of its own, beside those that its right, its bodies and the limits bring."""
+    waits: bool = False
+    """Whether a caller with a token can wait for its answer (``Prefer: wait``), or follow events."""
 
     @property
     def media_types(self) -> tuple[str, ...]:

@@ -66,7 +66,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "too-large": ("The request is larger than is read.", "The limits are at /.well-known/federation."),
     "too-slow": (
-        "The body did not come in time: nothing of it for ten seconds, or not all of it within thirty. "
+        "The body did not come in time: nothing of it for ten seconds, or not all of it within thirty; or "
+        "newer requests of the same caller needed its place. "
         "(Bulk uploads may last longer, if they do not fall silent.) Nothing was changed.",
         "Send it again, over a connection that carries it. Large amounts go into a bulk upload.",
     ),
@@ -79,8 +80,9 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Leave Accept out, or ask for JSON.",
     ),
     "too-many-requests": (
-        "The caller, or everybody at its address together, asks more often than one may; or too many "
-        "attempts to authenticate from there have failed. Nothing was changed.",
+        "The caller, or everybody at its address together, asks more often than one may, or has too many "
+        "requests, waits or streams under way at once; or too many attempts to authenticate from there have "
+        "failed. Nothing was changed.",
         "Wait for the seconds that Retry-After names. Follow changes instead of asking for everything "
         "again, keep a token for as long as it holds, and use bulk uploads.",
     ),

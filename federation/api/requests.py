@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from litestar import Request
+from litestar.datastructures import Headers
 
 from federation.api.responses import tags
 from federation.domain.errors import Invalid, NotAcceptable
@@ -71,8 +72,17 @@ def numbers_of(text: str) -> list[int]:
 
 
 def wait_of(request: Request[Any, Any, Any]) -> int:
-    """Seconds the caller prefers to wait (RFC 7240, 4.3), at most ``LONGEST_WAIT``."""
-    for preference in request.headers.get("prefer", "").split(","):
+    """Seconds the caller prefers to wait (RFC 7240, 4.3), at most ``MAX_WAIT_SECONDS``."""
+    return _wait_seconds(request.headers)
+
+
+def asks_to_wait(headers: Headers) -> bool:
+    """True for a request that wants to wait for changes, or to have a stream of events."""
+    return bool(_wait_seconds(headers)) or "text/event-stream" in headers.get("accept", "")
+
+
+def _wait_seconds(headers: Headers) -> int:
+    for preference in headers.get("prefer", "").split(","):
         if seconds := re.fullmatch(r"\s*wait\s*=\s*([0-9]{1,6})\s*", preference):
             return min(int(seconds[1]), MAX_WAIT_SECONDS)
     return 0

@@ -24,6 +24,7 @@ from federation.domain.audit import ANONYMOUS
 from federation.domain.stored import StoredRecord
 from federation.domain.visibility import Caller
 from federation.node.edits import WriteResult
+from federation.node.keys import ALGORITHMS
 from federation.node.previews import Preview
 
 log = logging.getLogger("federation.api")
@@ -204,16 +205,22 @@ def problem(
     )
 
 
-def refusal(base: str, error: domain_errors.Refused) -> Response[bytes]:
-    """The problem that an error of the domain is answered as."""
+def refusal(
+    base: str, error: domain_errors.Refused, *, authorization: str = "", scope: str | None = None
+) -> Response[bytes]:
+    """The problem that an error of the domain is answered as.
+
+    ``authorization``: the header of the request; ``scope``: the scope that its operation asks for.
+    """
     status = STATUS[type(error)]
     headers = {}
-    if status == 401:
-        # RFC 6750, 3.1: without a token there is no error code.
-        code = ', error="invalid_token"' if error.presented else ""  # type: ignore[attr-defined]
-        headers["www-authenticate"] = f'Bearer realm="{base}"{code}'
+    scheme = authorization.partition(" ")[0].lower()
+    if isinstance(error, domain_errors.Unauthenticated):
+        headers["www-authenticate"] = _challenges(base, error, scheme, tokens=scope is not None)
     elif isinstance(error, domain_errors.MissingScope):
-        headers["www-authenticate"] = f'Bearer realm="{base}", error="insufficient_scope"'
+        name = "DPoP" if scheme == "dpop" else "Bearer"
+        needed = f', scope="{scope}"' if scope else ""
+        headers["www-authenticate"] = f'{name} realm="{base}", error="insufficient_scope"{needed}'
     elif isinstance(error, domain_errors.TooManyRequests):
         headers["retry-after"] = str(error.retry_after)
     elif status == 503:
@@ -225,13 +232,35 @@ def refusal(base: str, error: domain_errors.Refused) -> Response[bytes]:
     )
 
 
+def _challenges(base: str, error: domain_errors.Unauthenticated, scheme: str, *, tokens: bool) -> str:
+    """The challenges of a 401 (RFC 6750, 3; RFC 9449, 7.1): in the scheme that was used first.
+
+    Without credentials there is no error code. ``tokens``: whether access tokens are taken, which can be
+    bound to a key; an invitation cannot.
+    """
+    code = f', error="{error.error}"' if error.presented else ""
+    bearer, bound = f'Bearer realm="{base}"', f'DPoP realm="{base}"'
+    algorithms = f', algs="{" ".join(ALGORITHMS)}"'
+    if not tokens:
+        return bearer + code
+    if scheme == "dpop":
+        return bound + code + algorithms
+    return f"{bearer}{code}, {bound}{algorithms}"
+
+
 def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused) -> Response[bytes]:
     """The answer to a refused request; a refused access is counted for the audit trail."""
     node = request.app.state.node
     if STATUS[type(error)] in (401, 403, 429):
         scope: Mapping[str, Any] = request.scope
         node.refusals.count(act_of(scope), error.code, subject_of(scope.get("caller")))
-    return refusal(node.url, error)
+    operation: Operation | None = request.scope.get(KEY)  # type: ignore[assignment] # a member of our own
+    return refusal(
+        node.url,
+        error,
+        authorization=request.headers.get("authorization", ""),
+        scope=operation.right.scope if operation is not None else None,
+    )
 
 
 def act_of(scope: Mapping[str, Any]) -> str:

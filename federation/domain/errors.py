@@ -55,10 +55,12 @@ class Unauthenticated(Refused):
     code = "unauthenticated"
     title = "A valid access token is needed"
 
-    def __init__(self, detail: str, *, presented: bool = True) -> None:
+    def __init__(self, detail: str, *, presented: bool = True, error: str = "invalid_token") -> None:
         super().__init__(detail)
         self.presented = presented
         """Whether a token came that does not hold; else none came."""
+        self.error = error
+        """Its name in the challenge: ``invalid_token`` (RFC 6750), ``invalid_dpop_proof`` (RFC 9449)."""
 
 
 class Forbidden(Refused):

@@ -29,8 +29,9 @@ from federation.api import (
 from federation.api.caller import Tokens
 from federation.api.handlers import with_options
 from federation.api.heads import SentStates
-from federation.api.limits import Limits
+from federation.api.limits import Limits, Proxies
 from federation.api.responses import answer_exception, answer_http_error, answer_refusal
+from federation.api.shares import Bounds, Shares
 from federation.domain.errors import Refused
 from federation.domain.peer import OwnKey
 from federation.node import checkpoints, epochs
@@ -38,6 +39,7 @@ from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.outbound.mail import Mailer
 from federation.server import maintenance
+from federation.server.connections import SPARE_SOCKETS, Connections
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings, mail_server
 from federation.store.database import Store, open_store
@@ -102,10 +104,11 @@ def api(
     metrics: Metrics | None = None,
     lifespan: Any = None,
     limits: Limits | None = None,
+    shares: Shares | None = None,
 ) -> Litestar:
     """The HTTP edge. Without a node it can only describe itself, which is enough for its OpenAPI document.
 
-    Without ``limits`` every caller may ask without a limit.
+    Without ``limits`` and ``shares`` every caller may ask without a limit.
     """
     metrics = metrics or Metrics()
     app = Litestar(
@@ -124,6 +127,7 @@ def api(
     operations.check(app)
     app.state.metrics = metrics
     app.state.limits = limits or Limits()
+    app.state.shares = shares or Shares()
     app.state.states = SentStates()
     if node is not None:
         attach(app, node)
@@ -150,6 +154,7 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedA
             await epochs.detect_restore(node)
             await checkpoints.sign_checkpoints(node)
             await stack.enter_async_context(maintenance.running(node))
+            await stack.enter_async_context(connections.watching())
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())
             observed.on_drain = node.stop
@@ -161,7 +166,18 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedA
         log.info("stopped", extra={"operator": settings.operator})
 
     limits = Limits(rate=settings.rate, anonymous=settings.rate_anonymous, proxies=settings.proxies)
+    bounds = Bounds(
+        settings.requests, settings.requests_per_caller, settings.waits, settings.waits_per_caller
+    )
+    connections = Connections(
+        settings.port,
+        total=settings.sockets,
+        per_address=settings.sockets_per_address,
+        spare=SPARE_SOCKETS,
+        proxies=Proxies(settings.proxies),
+        metrics=metrics,
+    )
     https = settings.url.startswith("https://")
-    app = api(metrics=metrics, lifespan=lifespan, limits=limits)
-    observed = ObservedApplication(app, metrics, https=https)
+    app = api(metrics=metrics, lifespan=lifespan, limits=limits, shares=Shares(bounds, metrics))
+    observed = ObservedApplication(app, metrics, https=https, connections=connections)
     return observed

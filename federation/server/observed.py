@@ -1,4 +1,4 @@
-"""Middleware around the whole application: request metrics, request log, HEAD, security headers, draining."""
+"""Middleware around the whole application: metrics, log, HEAD, Host, security headers, bodies, draining."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from federation.api.responses import act_of
+from federation.server import bodies
+from federation.server.connections import Connections, peer_of
+from federation.server.host import names_one_host, refuse_host
 from federation.telemetry import Metrics
 
 SECURITY_HEADERS = (
@@ -24,6 +27,7 @@ SECURITY_HEADERS = (
 )
 """Headers of every answer that does not set them itself."""
 
+CLOSE = (b"connection", b"close")
 ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 """Sent by a node whose URL is https. For its host name alone: other hosts of the domain are not ours."""
 
@@ -31,22 +35,32 @@ ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 class ObservedApplication:
     """ASGI middleware, outermost: counts and logs requests, and answers HEAD as GET without its body.
 
-    It also puts the security headers on every answer; ``https`` is whether the node's URL is.
+    It also puts the security headers on every answer; ``https`` is whether the node's URL is. A request must
+    name one host (RFC 9112, 3.2), and a body that nobody read is dealt with as ``server/bodies.py`` says.
     """
 
-    def __init__(self, app: Any, metrics: Metrics, *, https: bool = False) -> None:
+    def __init__(
+        self, app: Any, metrics: Metrics, *, https: bool = False, connections: Connections | None = None
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._headers = (*SECURITY_HEADERS, *((ONLY_HTTPS,) if https else ()))
         self._log = logging.getLogger("federation.requests")
+        self._connections = connections
         self._under_way = 0
         self._idle = asyncio.Event()
+        self._closing = False
         self.on_drain: Callable[[], None] = lambda: None
         """Ends waits and streams when the process is to stop."""
 
+    def close_connections(self) -> None:
+        """End waits and streams, report the node as not ready, and each connection with its next answer."""
+        self._closing = True
+        self.on_drain()
+
     async def drain(self, seconds: float) -> None:
         """Let the requests under way end, for so long."""
-        self.on_drain()
+        self.close_connections()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._under_way:
@@ -57,8 +71,40 @@ class ObservedApplication:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._under_way += 1
+        end_request = self._begin_request(scope)
+        try:
+            body = bodies.body_of(scope, receive)
+            rest = await self._answer(
+                scope, receive if body is None else body.receive, send, body, end_request
+            )
+        finally:
+            end_request()
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        if rest is not None:
+            await rest.linger()
+
+    def _begin_request(self, scope: Any) -> Callable[[], None]:
+        """Note that the connection has a request under way; returns the function that notes its end."""
+        connections, peer = self._connections, peer_of(scope)
+        if connections is None or peer is None:
+            return lambda: None
+        return connections.begin(peer)
+
+    async def _answer(
+        self,
+        scope: Any,
+        receive: Any,
+        send: Any,
+        body: bodies.RequestBody | None,
+        end_request: Callable[[], None],
+    ) -> bodies.RequestBody | None:
+        """Answer a request; returns its body when a rest of it was not read before the answer."""
         began = time.perf_counter()
         status = 0
+        rest: bodies.RequestBody | None = None
         method = scope["method"]
         headless = method == "HEAD"
         if headless:
@@ -66,14 +112,25 @@ class ObservedApplication:
             scope = {**scope, "method": "GET", "asked_method": "HEAD"}
 
         async def observed_send(message: Any) -> None:
-            nonlocal status
+            nonlocal status, rest
             if message["type"] == "http.response.start":
                 status = message["status"]
+                took = time.perf_counter() - began
                 headers = message["headers"]
                 present = {name for name, _ in headers}
                 added = [header for header in self._headers if header[0] not in present]
+                if b"connection" not in present:
+                    if body is not None and not body.complete:
+                        if status >= 400:
+                            end_request()  # what is only read to be dropped is as good as idle
+                        # A report that is sent while its upload is read ends its connection, too.
+                        if status < 400 or not await body.drain():
+                            rest = body
+                    if self._closing or rest is not None:
+                        added.append(CLOSE)
+                elif body is not None and not body.complete:
+                    rest = body
                 message = {**message, "headers": [*headers, *added]}
-                took = time.perf_counter() - began
                 self._metrics.count_request(act_of(scope), status, took)
                 if status >= 500 or self._log.isEnabledFor(logging.DEBUG):
                     self._log.log(
@@ -90,10 +147,8 @@ class ObservedApplication:
                 message = {**message, "body": b""}
             await send(message)
 
-        self._under_way += 1
-        try:
+        if names_one_host(scope):
             await self._app(scope, receive, observed_send)
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+        else:
+            await refuse_host(scope, self._app.state.node.url)(scope, receive, observed_send)
+        return rest

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -22,6 +23,7 @@ from federation.domain.exposure.coverage import read_register
 from federation.postgres import errors
 from federation.postgres import server as postgres_server
 from federation.server.app import application, node_of
+from federation.server.connections import SPARE_SOCKETS
 from federation.settings import Settings
 from federation.store import schema
 from federation.store.database import open_store
@@ -31,17 +33,17 @@ log = logging.getLogger("federation")
 
 HEADER_MILLISECONDS = 10_000
 """A client must have sent its request's headers within this time."""
+HEADER_BYTES = 65_536
+"""Length of the headers of a request, at most, and of what the server reads ahead of a connection."""
 BACKLOG = 1_024
-CONCURRENT = 1_024
-"""Connections at once, at most, idle ones too; further ones wait in the backlog."""
-FILES = CONCURRENT + 512
-"""Open files that the process asks the system for: the connections, the database's and other nodes'."""
+SPARE_FILES = 512
+"""Open files beside the connections: those of the database and of other nodes."""
 STALL_SECONDS = 30
 """A client that takes nothing of its answer for so long has its connection ended."""
 LOOK_SECONDS = 0.5
 """How often the process looks whether it was asked to stop, in case the wake-up was lost."""
-DRAIN_SECONDS = 20.0
-"""After SIGTERM, requests under way get so long to end."""
+FINISH_SECONDS = 20.0
+"""After ``FEDERATION_DRAIN_SECONDS``, requests under way get so long to end."""
 
 
 @asynccontextmanager
@@ -97,7 +99,7 @@ async def make_node(settings: Settings) -> tuple[bool, str]:
 async def serve(settings: Settings, *, migrate: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Raises CommandFailed when the node cannot start."""
     refuse_taken_port(settings)
-    allow_files()
+    allow_files(settings.sockets + SPARE_SOCKETS + SPARE_FILES)
     async with database(settings, exclusive=True) as dsn:
         if migrate or await schema.is_new(dsn):
             await schema.migrate(dsn, settings.operator)
@@ -105,18 +107,7 @@ async def serve(settings: Settings, *, migrate: bool = False) -> None:
         app = application(settings, dsn)
         read_register()  # before anybody could wait for it
         collect_less()
-        server = ListeningServer(
-            app,
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.ASGI,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
-            websockets=False,
-            backlog=BACKLOG,
-            backpressure=CONCURRENT,
-            log_enabled=False,
-        )
+        server = listening_server(app, settings)
         stop = StopSignal()
         serving = asyncio.ensure_future(server.serve())
         while not (serving.done() or stop.asked):
@@ -125,9 +116,30 @@ async def serve(settings: Settings, *, migrate: bool = False) -> None:
             await serving
             raise CommandFailed("the API could not be started; the log says why")
         log.info("stopping", extra={"operator": settings.operator})
-        await app.drain(DRAIN_SECONDS)
+        app.close_connections()
+        if settings.database_url:
+            # Other processes of this node may run: the proxy learns that this one is not ready, and what it
+            # sends until then is answered.
+            await stop.asked_again(settings.drain_seconds)
+        await app.drain(FINISH_SECONDS)
         server.stop()  # type: ignore[no-untyped-call]
         await serving
+
+
+def listening_server(app: Any, settings: Settings) -> ListeningServer:
+    """The HTTP server of a node, with its bounds."""
+    return ListeningServer(
+        app,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=settings.sockets + SPARE_SOCKETS,
+        log_enabled=False,
+    )
 
 
 class ListeningServer(Server):
@@ -157,8 +169,14 @@ class StopSignal:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.asked = False
+        self.number = 0
+        """Signals that have come."""
+        self.interrupted = False
+        """Whether one was SIGINT: somebody at a terminal waits for the end."""
         self.woken: asyncio.Future[None] = loop.create_future()
         """Done at once when the wake-up is not lost."""
+        self.woken_again: asyncio.Future[None] = loop.create_future()
+        """The same of the second signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             # asyncio's part first: it has the process woken by a signal, and puts things back in the end.
             loop.add_signal_handler(number, self._wake)
@@ -166,13 +184,25 @@ class StopSignal:
         # A full pipe is no news: it wakes the loop as well as the byte that has no room in it.
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
-    def _ask(self, *_: object) -> None:
+    async def asked_again(self, seconds: float) -> None:
+        """Return after so many seconds; at a second signal or Ctrl-C before: somebody wants the end now."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0 and self.number < 2 and not self.interrupted:
+            await asyncio.wait((self.woken_again,), timeout=min(LOOK_SECONDS, left))
+            if self.woken_again.done():
+                return
+
+    def _ask(self, number: int, *_: object) -> None:
         self.asked = True
+        self.number += 1
+        self.interrupted |= number == signal.SIGINT
 
     def _wake(self) -> None:
         self.asked = True
-        if not self.woken.done():
-            self.woken.set_result(None)
+        woken = self.woken_again if self.woken.done() else self.woken
+        if not woken.done():
+            woken.set_result(None)
 
 
 def collect_less() -> None:
@@ -185,12 +215,17 @@ def collect_less() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def allow_files() -> None:
+def allow_files(files: int) -> None:
     """Have as many open files as the connections need: the usual limit of 1 024 is one that can be raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    needed = files if hard == resource.RLIM_INFINITY else min(files, hard)
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    if needed < files:
+        log.warning(
+            "the system allows fewer open files than FEDERATION_SOCKETS needs",
+            extra={"allowed": needed, "needed": files},
+        )
 
 
 def refuse_taken_port(settings: Settings) -> None:

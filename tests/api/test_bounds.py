@@ -440,7 +440,7 @@ def coming(*parts: bytes) -> Any:
         for piece in parts:
             yield piece
 
-    return SimpleNamespace(stream=stream, headers={})
+    return SimpleNamespace(scope={}, stream=stream, headers={})
 
 
 async def test_a_body_is_read_to_its_bound_and_not_beyond() -> None:
@@ -458,7 +458,7 @@ async def test_a_body_ends_where_its_length_says_and_nothing_more_is_waited_for(
         yield b"67890"
         raise AssertionError("it is all there")
 
-    request: Any = SimpleNamespace(stream=stream, headers={"content-length": "10"})
+    request: Any = SimpleNamespace(scope={}, stream=stream, headers={"content-length": "10"})
     assert await guard.body_of(request, 10) == b"1234567890"
 
 
@@ -469,12 +469,12 @@ async def test_a_body_that_stops_is_given_up_and_says_why(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 0.05)
     with pytest.raises(TooSlow, match="nothing more of the body came for"):
-        await guard.body_of(SimpleNamespace(stream=stuck, headers={}))  # type: ignore[arg-type]
+        await guard.body_of(SimpleNamespace(scope={}, stream=stuck, headers={}))  # type: ignore[arg-type]
     with pytest.raises(TooSlow, match="nothing more of the body came for"):
-        [piece async for piece in guard.pieces(SimpleNamespace(stream=stuck, headers={}))]  # type: ignore[arg-type]
+        [piece async for piece in guard.pieces(SimpleNamespace(scope={}, stream=stuck, headers={}))]  # type: ignore[arg-type]
     monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.02)
     with pytest.raises(TooSlow, match="did not come within"):
-        await guard.body_of(SimpleNamespace(stream=stuck, headers={}))  # type: ignore[arg-type]
+        await guard.body_of(SimpleNamespace(scope={}, stream=stuck, headers={}))  # type: ignore[arg-type]
 
 
 async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
@@ -488,7 +488,7 @@ async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
     monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.1)
     async with asyncio.timeout(MAX_WAIT_SECONDS):
         with pytest.raises(TooSlow, match="did not come within"):
-            await guard.body_of(SimpleNamespace(stream=dripping, headers={}))  # type: ignore[arg-type]
+            await guard.body_of(SimpleNamespace(scope={}, stream=dripping, headers={}))  # type: ignore[arg-type]
 
 
 async def test_the_bounds_are_those_that_are_published(app: Litestar) -> None:

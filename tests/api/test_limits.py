@@ -158,8 +158,13 @@ def test_the_memory_for_callers_has_a_bound(clock: Clock) -> None:
         limits.count_credentials(None, here)
         limits.failed(str(number))
         limits.may_try(f"x{number}")
-    kept = (limits._anonymous, limits._tokens, limits._tokens_of_address, limits._failures)
-    assert [len(buckets) for buckets in kept] == [MAX_REMEMBERED] * 4
+        limits.remember_login("Basic x", here)
+        limits.count_failure(None, str(number), here)
+    buckets = (
+        limits._anonymous, limits._tokens, limits._tokens_of_address, limits._invitations, limits._logins,
+        limits._failures, limits._failures_of_address,
+    )  # fmt: skip
+    assert [len(bucket) for bucket in buckets] == [MAX_REMEMBERED] * 7
 
 
 def let_through(times: int, count: Callable[[], None]) -> int:
@@ -187,11 +192,13 @@ def test_zero_is_no_limit(clock: Clock) -> None:
         )
         asked: list[Callable[[], None]] = [partial(limits.count, caller, SCOPE) for caller in callers]
         asked += [partial(limits.count_credentials, None, SCOPE), fails]
+        asked.append(partial(limits.count_failure, None, "x", SCOPE))
         return [let_through(1_000, count) for count in asked]
 
     for limits in (Limits(), Limits(rate=0, anonymous=0, clock=clock)):
-        assert each(limits) == [1_000] * 5
-    assert each(Limits(rate=1, anonymous=1, clock=clock)) == [2, 2, 2, TOKENS.burst, FAILURES.burst]
+        assert each(limits) == [1_000] * 6
+    limited = Limits(rate=1, anonymous=1, clock=clock)
+    assert each(limited) == [2, 2, 2, TOKENS.burst, FAILURES.burst, FAILURES.burst]
 
 
 SCOPE: dict[str, Any] = {"client": ("192.0.2.1", 1), "headers": []}
@@ -469,7 +476,7 @@ def test_one_clients_excess_takes_nothing_from_the_others_of_its_address(clock: 
     assert let_through(10_000, partial(limits.count_credentials, quiet, SCOPE)) == TOKENS.burst
 
 
-def test_an_address_where_too_much_failed_has_to_wait(clock: Clock) -> None:
+def test_an_address_whose_invitations_were_wrong_too_often_has_to_wait(clock: Clock) -> None:
     limits = Limits(rate=1, anonymous=1, clock=clock)
     for _ in range(FAILURES.burst):
         limits.may_try("192.0.2.1")
@@ -483,35 +490,88 @@ def test_an_address_where_too_much_failed_has_to_wait(clock: Clock) -> None:
         limits.may_try("192.0.2.1")  # to ask is not to fail
 
 
-DOORS = ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/v1/join")
+DOORS = ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect")
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_who_fails_too_often_at_one_door_has_to_wait_at_each(
+async def test_a_client_that_fails_too_often_at_one_door_has_to_wait_at_each(
     limited: Litestar, clock: Clock, arnia: Node, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    """And the client with the right secret, behind the same address, is let in all the time."""
+    monkeypatch.setattr(limits_module, "FAILURES", Rate(1, 3))
+    limited.state.limits = Limits(rate=1_000, anonymous=1_000, clock=clock)
+    right = await a_client(arnia)
+
+    async def ask(client: httpx2.AsyncClient, at: str, name: str = right[0]) -> int:
+        """The status of an attempt that fails."""
+        return (await client.post(at, data={**GRANT, "token": "x"}, auth=(name, "wrong"))).status_code
+
+    async with asking_from(limited, "192.0.2.66") as guessing, asking_from(limited, "192.0.2.1") as other:
+        assert [await ask(guessing, door) for _ in range(4)] == [401, 401, 401, 429]
+        assert [await ask(guessing, at) for at in DOORS] == [429] * 3
+        assert await ask(guessing, door, "another") == 401
+        for _ in range(3):
+            assert (await guessing.post("/oauth2/token", data=GRANT, auth=right)).status_code == 200
+        assert await ask(other, door) == 401
+        clock.now += 10
+        assert await ask(guessing, door) == 401
+
+
+async def test_wrong_invitations_are_counted_by_themselves(
+    limited: Litestar, clock: Clock, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits_module, "FAILURES", Rate(1, 3))
     limited.state.limits = Limits(rate=1_000, anonymous=1_000, clock=clock)
-    credentials = await a_client(arnia)
-    newcomer = Party("megalis")
+    right = await a_client(arnia)
+    registration = Party("megalis").registration(arnia.url, "never given")
+    async with asking_from(limited, "192.0.2.66") as guessing:
+        headers = {"authorization": "Bearer never given"}
+        answers = [await guessing.post("/v1/join", json=registration, headers=headers) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+        assert (await guessing.post("/oauth2/token", data=GRANT, auth=right)).status_code == 200
 
-    async def asked(where: httpx2.AsyncClient, at: str) -> int:
-        """The status of an attempt that fails."""
-        if at == "/v1/join":
-            said = newcomer.registration(arnia.url, "never given")
-            return (
-                await where.post(at, json=said, headers={"authorization": "Bearer never given"})
-            ).status_code
-        form = {**GRANT, "token": "x"}
-        return (await where.post(at, data=form, auth=(credentials[0], "wrong"))).status_code
 
-    async with asking_from(limited, "192.0.2.66") as guessing, asking_from(limited, "192.0.2.1") as other:
-        assert [await asked(guessing, door) for _ in range(4)] == [401, 401, 401, 429]
-        assert [await asked(guessing, at) for at in DOORS] == [429] * 4
-        assert (await guessing.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 429
-        assert (await other.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 200
+async def test_an_address_that_fails_under_ever_new_names_is_refused_and_its_clients_are_not(
+    limited: Litestar, clock: Clock, arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the names are: those of clients that exist are answered as those that do not."""
+    monkeypatch.setattr(limits_module, "FAILURES_OF_ADDRESS", Rate(1, 5))
+    limited.state.limits = Limits(rate=1_000, anonymous=1_000, clock=clock)
+    right = await a_client(arnia)
+    async with asking_from(limited, "192.0.2.66") as shared:
+
+        async def ask(name: str) -> int:
+            return (await shared.post("/oauth2/token", data=GRANT, auth=(name, "wrong"))).status_code
+
+        assert [await ask(f"made-up-{n}") for n in range(6)] == [401] * 5 + [429]
+        assert await ask(right[0]) == await ask("made-up") == 429
+        assert (await shared.post("/oauth2/token", data=GRANT, auth=right)).status_code == 200
+
+
+async def test_credentials_that_were_right_are_not_refused_for_the_attempts_of_others(
+    limited: Litestar, clock: Clock, arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share of the address is used up, and that of the client's name: its secret is known by no other."""
+    monkeypatch.setattr(limits_module, "TOKENS", Rate(1, 3))
+    monkeypatch.setattr(limits_module, "TOKENS_OF_ADDRESS", Rate(1, 5))
+    limited.state.limits = Limits(rate=1, anonymous=1, clock=clock)
+    right = await a_client(arnia)
+    async with asking_from(limited, "192.0.2.66") as shared:
+
+        async def ask(name: str, secret: str) -> int:
+            return (await shared.post("/oauth2/token", data=GRANT, auth=(name, secret))).status_code
+
+        assert await ask(*right) == 200
+        for n in range(9):
+            await ask(right[0], "wrong")
+            await ask(f"made-up-{n}", "wrong")
+        assert await ask("made-up", "wrong") == await ask(right[0], "wrong") == 429
+        assert [await ask(*right) for _ in range(3)] == [200, 200, 429], "its own share has a bound as well"
+        async with arnia.store.write() as tx:
+            await tx.clients.revoke("erp")
         clock.now += 1
-        assert (await guessing.post("/oauth2/token", data=GRANT, auth=credentials)).status_code == 200
+        assert await ask(*right) == 401
+        assert len(limited.state.limits._logins) == 0
 
 
 def test_what_was_tried_at_once_before_it_failed_is_paid_for(clock: Clock) -> None:

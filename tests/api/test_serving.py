@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def main():
     port = int(sys.argv[2])
     settings = Settings(
         operator="arnia", url=f"http://127.0.0.1:{port}", name="arnia",
-        data_dir=pathlib.Path("/nowhere"), port=port, database_url=sys.argv[1],
+        data_dir=pathlib.Path("/nowhere"), port=port, database_url=sys.argv[1], drain_seconds=0,
     )
     node = asyncio.ensure_future(serve.serve(settings))
     while True:
@@ -165,11 +166,11 @@ def knows(port: int, other: int) -> bool:
 
 
 @asynccontextmanager
-async def serving_itself(dsn: str, port: int) -> AsyncIterator[None]:
+async def serving_itself(dsn: str, port: int, **changes: Any) -> AsyncIterator[None]:
     """`serve`, in this process, stopped by the signal that stops it."""
     settings = Settings(
         operator="arnia", url=f"http://127.0.0.1:{port}", name="arnia", data_dir=Path("/nowhere"),
-        port=port, database_url=dsn,
+        port=port, database_url=dsn, **{"drain_seconds": 0, **changes},
     )  # fmt: skip
     node = asyncio.ensure_future(serve.serve(settings))
     await answers(f"http://127.0.0.1:{port}/health/ready")

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
 from federation.domain.peer import PeerState
 from federation.node.node import Node
@@ -161,18 +158,7 @@ async def running(
         rate=rate, rate_anonymous=rate, connections=10,
     )  # fmt: skip
     app = application(settings, dsn, sync=sync)
-    server = Server(
-        app,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=serve.HEADER_MILLISECONDS),
-        websockets=False,
-        backlog=serve.BACKLOG,
-        backpressure=serve.CONCURRENT,
-        log_enabled=False,
-    )
+    server = serve.listening_server(app, settings)
     under_way = asyncio.ensure_future(server.serve())
     try:
         await answers(f"{at}/health/ready")

@@ -44,7 +44,7 @@ from federation.node import alert_delivery, alert_scan, alerts, keys, previews, 
 from federation.node import node as node_module
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
-from federation.server import maintenance, serve
+from federation.server import bodies, connections, maintenance, serve
 from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
@@ -134,6 +134,16 @@ _SETTINGS = {
     "rate": "Requests a second that one client or peer may make; for a moment twice as many. 0: no limit.",
     "rate_anonymous": "Requests a second without a token that one address may make (IPv6: the /64 around "
     "it); for a moment twice as many. 0: no limit that goes by addresses, on token requests neither.",
+    "requests": "Requests under way in one process, at most, beside those that wait.",
+    "requests_per_caller": "The same of one client, one peer, or one address without a token.",
+    "waits": "Requests that wait for changes (`Prefer: wait`) and open streams of one process, at most.",
+    "waits_per_caller": "The same of one client or peer.",
+    "sockets": "Connections to the API of one process: at least `FEDERATION_REQUESTS` and `FEDERATION_WAITS` "
+    "together and 64 more, which stay free for health checks and administrators. Beyond them, idle "
+    "connections are closed.",
+    "sockets_per_address": "The same of one address that is no proxy (IPv6: the /64 around it).",
+    "drain_seconds": "Seconds that a process with `FEDERATION_DATABASE_URL` goes on serving after SIGTERM, "
+    "while `/health/ready` answers 503: longer than the proxy needs to notice.",
     "proxies": "Addresses and networks, separated by commas, of the proxies whose `X-Forwarded-For` is "
     "believed, such as `127.0.0.1,172.16.0.0/12`.",
     "tombstones_days": "Days that tombstones and withdrawals are kept, 1 to 36500. Who was away for longer "
@@ -327,17 +337,65 @@ def limits() -> str:
         ("Requests of one address without a token", rate(nobody, "RATE_ANONYMOUS"), "429"),
         ("Token requests and the like of one client from one address", rate(api_limits.TOKENS), "429"),
         ("Token requests and the like of one address", rate(api_limits.TOKENS_OF_ADDRESS), "429"),
-        ("Failed authentications and wrong invitations of one address", rate(api_limits.FAILURES), "429"),
+        ("Failed authentications of one client from one address", rate(api_limits.FAILURES), "429"),
+        ("Failed authentications of one address", rate(api_limits.FAILURES_OF_ADDRESS), "429"),
+        ("Wrong invitations of one address", rate(api_limits.FAILURES), "429"),
         (
             "Clients, peers and addresses whose requests are counted, of each",
             number(api_limits.MAX_REMEMBERED),
             "who asked longest ago is forgotten",
         ),
-        ("Requests under way in one process", number(serve.CONCURRENT), "they wait"),
-        ("Connections that wait to be accepted", number(serve.BACKLOG), "refused by the system"),
+        (
+            "Requests under way of one client, peer or address",
+            f"{found.requests_per_caller} (`FEDERATION_REQUESTS_PER_CALLER`)",
+            "408 for the oldest whose body is awaited, else 429",
+        ),
+        ("Requests under way in one process", f"{found.requests} (`FEDERATION_REQUESTS`)", "503"),
+        (
+            "Waits and open streams of one client or peer",
+            f"{found.waits_per_caller} (`FEDERATION_WAITS_PER_CALLER`)",
+            "429",
+        ),
+        ("Waits and open streams of one process", f"{found.waits} (`FEDERATION_WAITS`)", "503"),
+        (
+            "Connections of one address that is no proxy",
+            f"{found.sockets_per_address} (`FEDERATION_SOCKETS_PER_ADDRESS`)",
+            "idle ones are closed",
+        ),
+        (
+            "Connections of one process",
+            f"{number(found.sockets)} (`FEDERATION_SOCKETS`)",
+            "idle ones are closed",
+        ),
+        (
+            "Connections that are accepted before idle ones are closed, and that wait after these, of each",
+            number(connections.SPARE_SOCKETS),
+            "refused by the system",
+        ),
+        (
+            "Silence after which a connection counts as idle; one that has sent something",
+            f"{seconds(connections.GRACE_SECONDS)}; {seconds(connections.HALF_SENT_SECONDS)}",
+            "–",
+        ),
+        ("Headers of a request", size(serve.HEADER_BYTES), "431"),
+        (
+            "Rest of a refused body that is read before the answer",
+            f"{size(bodies.DRAIN_BYTES)}, {seconds(bodies.DRAIN_SECONDS)}",
+            "`Connection: close`",
+        ),
+        (
+            "Rest that is read after an answer with `Connection: close`",
+            f"{size(bodies.LINGER_BYTES)}, {seconds(bodies.LINGER_SECONDS)}",
+            "closed",
+        ),
         ("Wait for a free database connection", seconds(pools.ACQUIRE_TIMEOUT_SECONDS), "503"),
         ("One statement in the database", seconds(pools.STATEMENT_TIMEOUT_MILLISECONDS / 1000), "503"),
-        ("Requests under way when the node is told to stop", seconds(serve.DRAIN_SECONDS), "closed"),
+        (
+            "New requests after SIGTERM, with a database of yours",
+            f"{found.drain_seconds} s (`FEDERATION_DRAIN_SECONDS`)",
+            "–",
+        ),
+        ("Requests under way after that", seconds(serve.FINISH_SECONDS), "closed"),
     )
     return table(("what", "limit", "beyond it"), iter(rows))
 
