@@ -171,7 +171,11 @@ async def _by_assertion(node: Node, form: dict[str, str]) -> str:
     issuer = node_tokens.claimed_issuer(assertion)
     if form.get("client_id", issuer) != issuer:
         raise _wrong_client()
-    peer = await node_tokens.authenticate_peer(node, assertion)
+    try:
+        peer = await node_tokens.authenticate_peer(node, assertion)
+    except Unauthenticated as error:
+        # Its key signed the assertion: nobody else learns that it is a peer.
+        raise OAuthError("invalid_client", error.detail, 401) from None
     if peer is None:
         raise _wrong_client()
     return peer.operator
