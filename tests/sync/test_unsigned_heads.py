@@ -11,6 +11,7 @@ import pytest
 from federation.cli.peers import show_peers
 from federation.domain.copy import CopyFacts, CopyState
 from federation.domain.feed import FeedName
+from federation.domain.visibility import itself
 from federation.node import checkpoints, copies, copy_ages, copy_views, peer_views
 from federation.node.node import Node
 from federation.sync import loop, unsigned_heads
@@ -147,7 +148,7 @@ async def test_a_late_checkpoint_is_an_alarm_until_it_comes(
     assert "no signature of that has come for 12 s: it is verified up to 3 of 5" in copy.alarm
     assert "stale up to 3 of 5" in await shown(behind, capsys)
     async with behind.store.read() as tx:
-        assert (await copy_ages.copy_ages(behind, tx))["arnia"].state == "stale"
+        assert (await copy_ages.copy_ages(behind, tx, by=itself("megalis")))["arnia"].state == "stale"
     await copies.mark_unsigned(behind, ARNIA, 1.0)
     assert "for 12 s" in ((await copy_views.copies(behind))[ARNIA].alarm or ""), "the first one counts"
     await checkpoints.sign_checkpoints(arnia)
@@ -220,7 +221,7 @@ async def test_a_signature_of_the_future_is_an_alarm_and_not_fresh_for_ever(
             assert "s in the future: this node's clock or that of arnia is wrong" in (copy.alarm or "")
             assert "s in the future" in await shown(megalis, capsys)
             async with megalis.store.read() as tx:
-                age = (await copy_ages.copy_ages(megalis, tx))["arnia"]
+                age = (await copy_ages.copy_ages(megalis, tx, by=itself("megalis")))["arnia"]
             assert (age.state, age.age_seconds) == ("stale", 0)
 
 
