@@ -64,5 +64,5 @@ class TaskLocks:
         try:
             row = await self._connection.fetchrow(statement, *arguments)
             return row[0] if len(row) == 1 else row
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise Unavailable("the database went away") from error
