@@ -44,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port the API listens on."""
     connections: int = 10
     """Database connections of one process, at most."""
+    ca_file: Path | None = None
+    """Authorities (PEM) that certificates of peers and webhooks may be of, beside the system's."""
     log_level: str = "INFO"
     smtp_url: str | None = None
     """``smtps://user@host:465``: the mail server for alerts; without it none are sent by e-mail."""
@@ -137,6 +139,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         host=text("HOST", "127.0.0.1"),
         port=port,
         connections=number("CONNECTIONS", 10, 4, 200),
+        ca_file=path("CA_FILE"),
         log_level=level,
         smtp_url=environment.get("FEDERATION_SMTP_URL", "").strip() or None,
         smtp_password_file=path("SMTP_PASSWORD_FILE"),
@@ -161,6 +164,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             f" FEDERATION_WAITS together and {RESERVED_SOCKETS} more:"
             f" {settings.requests + settings.waits + RESERVED_SOCKETS}"
         )
+    if settings.ca_file is not None:
+        check_authorities("FEDERATION_CA_FILE", settings.ca_file)
     mail_server(settings)
     return settings
 
@@ -186,6 +191,16 @@ def _security_contact(environment: Mapping[str, str]) -> str | None:
             " https://example.org/security"
         )
     return contact
+
+
+def check_authorities(name: str, file: Path) -> None:
+    """Raises CommandFailed, which names the variable, unless the file holds certificates (PEM)."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        raise CommandFailed(f"{name} holds no certificate that can be read (PEM)") from None
+    except OSError as error:
+        raise CommandFailed(f"{name} cannot be read: {error.strerror}") from None
 
 
 def base_url(url: str) -> str:
@@ -347,14 +362,7 @@ def mail_server(settings: Settings) -> MailServer | None:
     if settings.smtp_password_file is not None:
         read_password(settings.smtp_password_file)
     if settings.smtp_ca_file is not None:
-        try:
-            ssl.create_default_context(cafile=settings.smtp_ca_file)
-        except ssl.SSLError:
-            raise CommandFailed(
-                "FEDERATION_SMTP_CA_FILE holds no certificate that can be read (PEM)"
-            ) from None
-        except OSError as error:
-            raise CommandFailed(f"FEDERATION_SMTP_CA_FILE cannot be read: {error.strerror}") from None
+        check_authorities("FEDERATION_SMTP_CA_FILE", settings.smtp_ca_file)
     return MailServer(
         host=host,
         port=port or usual,

@@ -6,8 +6,13 @@ No token, assertion or secret is ever given to a logger; lengths are capped all 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
 import traceback
+from collections import Counter as Counting
+from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -16,6 +21,12 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 MAX_FIELD = 2_000
+REPEAT_SECONDS = 600.0
+"""After which a line that is repeated is logged again, with the number of its repetitions."""
+MAX_LINES = 20
+"""Different lines of one event and one peer within that time."""
+MAX_REMEMBERED_LINES = 2_000
+_NUMBERS = re.compile(r"[0-9]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -37,15 +48,73 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
+class RepeatedLines(logging.Filter):
+    """Passes a warning or an error once, and its repetitions with their number, every ``REPEAT_SECONDS``.
+
+    A line is repeated where the logger, the event and the members are the same, but for numbers: a peer that
+    fails at each poll fails for the third time and then for the fourth. Of one event and peer no more than
+    ``MAX_LINES`` different lines pass in that time. The first of them that passes afterwards says in
+    ``repeated`` how many did not. Errors with a trace, and lines that are no warnings, always pass.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._passed_at: OrderedDict[tuple[Any, ...], float] = OrderedDict()
+        self._withheld: Counting[tuple[Any, ...]] = Counting()
+        self._lines: dict[tuple[Any, ...], list[float]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or record.exc_info or not record.name.startswith("federation"):
+            return True
+        members = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        event = (record.name, record.msg, members.get("peer") or members.get("feed"))
+        line = (*event, *(_without_numbers(name, members[name]) for name in sorted(members)))
+        current = self._clock()
+        passed_at = self._passed_at.get(line)
+        if passed_at is not None and current - passed_at < REPEAT_SECONDS:
+            self._withheld[line] += 1
+            return False
+        recent = [at for at in self._lines.pop(event, ()) if current - at < REPEAT_SECONDS]
+        self._lines[event] = recent
+        if len(recent) >= MAX_LINES:
+            self._withheld[event] += 1
+            return False
+        recent.append(current)
+        if withheld := self._withheld.pop(line, 0) + self._withheld.pop(event, 0):
+            record.repeated = withheld
+        self._passed_at[line] = current
+        self._passed_at.move_to_end(line)
+        self._forget()
+        return True
+
+    def _forget(self) -> None:
+        while len(self._passed_at) > MAX_REMEMBERED_LINES:
+            line, _ = self._passed_at.popitem(last=False)
+            self._withheld.pop(line, None)
+        while len(self._lines) > MAX_REMEMBERED_LINES:
+            event = next(iter(self._lines))
+            del self._lines[event]
+            self._withheld.pop(event, None)
+
+
+def _without_numbers(name: str, value: object) -> object:
+    if isinstance(value, str):
+        # (The numbers of a record's key tell one record from another.)
+        return _NUMBERS.sub("0", value) if name in ("reason", "detail") else value
+    return None
+
+
 def log_as_json(level: str = "INFO") -> None:
     """Send every log line to standard error as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(RepeatedLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "authlib"):
-        # They log URLs and headers at DEBUG and INFO; tokens pass there.
+    for noisy in ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "authlib", "alembic", "asyncpg"):
+        # They log URLs and headers at DEBUG and INFO, where tokens pass, or each step of a start.
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -45,8 +45,10 @@ class OAuthError(Exception):
 
 
 # One answer whoever the client is and whatever was wrong: it must not tell which clients exist.
-def _wrong_client(client: str | None = "") -> OAuthError:
-    return OAuthError("invalid_client", "the client could not be authenticated", 401, client=client or "")
+def _wrong_client(
+    client: str | None = "", *, detail: str = "the client could not be authenticated"
+) -> OAuthError:
+    return OAuthError("invalid_client", detail, 401, client=client or "")
 
 
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
@@ -183,7 +185,11 @@ async def _by_assertion(node: Node, form: dict[str, str]) -> str:
     issuer = node_tokens.claimed_issuer(assertion)
     if form.get("client_id", issuer) != issuer:
         raise _wrong_client(issuer)
-    peer = await node_tokens.authenticate_peer(node, assertion)
+    try:
+        peer = await node_tokens.authenticate_peer(node, assertion)
+    except Unauthenticated as error:
+        # Its key signed the assertion: nobody else learns that it is a peer.
+        raise _wrong_client(issuer, detail=error.detail) from None
     if peer is None:
         raise _wrong_client(issuer)
     return peer.operator

@@ -160,6 +160,23 @@ async def resume(request: Request[Any, Any, Any], operator: str) -> ASGIResponse
 
 @handles(
     Operation(
+        act="retry",
+        id="retryPeer",
+        method="POST",
+        path="/v1/peers/{operator:str}/retry",
+        right=ADMINISTRATOR,
+        tag="peers",
+        answers=DECIDED,
+        errors=(NotFound, Conflict),
+    )
+)
+async def retry(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Ask a peer now, without waiting for the next attempt."""
+    return _decision(await peers.retry(node_of(request), operator))
+
+
+@handles(
+    Operation(
         act="leave",
         id="leavePeer",
         method="POST",
@@ -212,7 +229,7 @@ async def disconnect(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(b"", status=204, headers=NO_STORE)
 
 
-HANDLERS = (list_peers, join, activate, suspend, resume, leave, confirm, disconnect)
+HANDLERS = (list_peers, join, activate, suspend, resume, retry, leave, confirm, disconnect)
 
 
 def _client(request: Request[Any, Any, Any]) -> str:

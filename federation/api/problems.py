@@ -96,6 +96,14 @@ _WORDS: dict[str, tuple[str, str]] = {
         "left out, put in another order, or an old state was shown as the newest. The detail names the node.",
         "Nothing of it was kept. Tell its administrator, and that of the origin.",
     ),
+    "peer-down": (
+        "Another operator's node, which this needs, did not answer, or answered that it cannot now.",
+        "Try again later. Nothing was changed here.",
+    ),
+    "access-refused": (
+        "Another operator's node, which this needs, refuses this one: no token, or 401, or 403.",
+        "The detail has its reason: the clocks may differ, or its administrator has suspended this node.",
+    ),
     "raced": (
         "Other writers of the same records came first. Nothing was changed.",
         "Try again after the time that Retry-After names.",

@@ -50,6 +50,8 @@ STATUS: dict[type[domain_errors.Refused], int] = {
     domain_errors.TooManyRequests: 429,
     domain_errors.Unreachable: 502,
     domain_errors.Forged: 502,
+    domain_errors.PeerDown: 502,
+    domain_errors.AccessRefused: 502,
     domain_errors.Unavailable: 503,
     domain_errors.WriteConflict: 503,
 }

@@ -41,6 +41,7 @@ Settings are read from the environment:
   FEDERATION_TOMBSTONES_DAYS  days that deletions are kept for peers that are away (90)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
   FEDERATION_SECURITY_CONTACT  mailto: or https: URL for /.well-known/security.txt (none)
+  FEDERATION_CA_FILE       authorities (PEM) of peers' certificates, beside those of the system
   FEDERATION_LOG_LEVEL     DEBUG, INFO, WARNING or ERROR (INFO)
   FEDERATION_SMTP_URL      mail server for alerts: smtps://user@host:465, or smtp:// with STARTTLS (none)
   FEDERATION_SMTP_PASSWORD_FILE  file with the password of that user

@@ -10,6 +10,7 @@ import click
 
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
+from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
 from federation.node import copies, exclusions, invitations, key_rotation, peer_views, peers
 from federation.node.node import Node
 from federation.node.peer_views import PeerView
@@ -197,6 +198,21 @@ async def peer_confirm(operator: str, as_json: bool) -> None:
     )
 
 
+@peer.command("retry")
+@click.argument("operator")
+@json_option
+@command
+async def peer_retry(operator: str, as_json: bool) -> None:
+    """Ask a peer now, which did not answer, without waiting for the next attempt."""
+    async with node_here() as node:
+        retried = await peers.retry(node, operator)
+    print_result(
+        {"operator": operator, "state": retried.state},
+        as_json,
+        lambda: click.echo(f"{operator} is asked again at once"),
+    )
+
+
 @peer.command("forget")
 @click.argument("operator")
 @command
@@ -245,12 +261,18 @@ def show_peers(view: Any) -> None:
             f"last contact {rejected.contacted_at or 'never'}{failing}"
         )
         _show_look_alikes(rejected)
+        if rejected.clock_difference is not None:
+            ahead = "ahead of" if rejected.clock_difference > 0 else "behind"
+            click.echo(f"    look at this: its clock is {abs(rejected.clock_difference)} s {ahead} ours")
         for feed in rejected.feeds:
-            age = f", signed {_ago(feed.age_seconds)} ago" if feed.age_seconds is not None else ""
+            age = f", signed {_ago(feed.age_seconds)}" if feed.age_seconds is not None else ""
+            state = feed.state
+            if feed.unverified and feed.verified_seq is not None and feed.state in ("verified", "stale"):
+                state = f"{state} up to {feed.verified_seq} of {feed.pulled}"
             via = f", through {feed.via}" if feed.via else ""
             click.echo(
                 f"    {feed.audience}: {feed.count} records, {feed.pulled} of {feed.head or 0} pulled,"
-                f" {feed.state}{age}{via}"
+                f" {state}{age}{via}"
             )
             if feed.excludes:
                 click.echo(f"        withheld from {', '.join(feed.excludes)}")
@@ -273,13 +295,11 @@ def _show_look_alikes(peer: PeerView) -> None:
 
 
 def _ago(seconds: int) -> str:
-    return (
-        f"{seconds} s"
-        if seconds < 120
-        else f"{seconds // 60} min"
-        if seconds < 7_200
-        else f"{seconds // 3600} h"
-    )
+    if seconds < -MAX_CLOCK_DIFFERENCE_SECONDS:
+        return f"{-seconds} s in the future"
+    if seconds < 120:
+        return f"{max(seconds, 0)} s ago"
+    return f"{seconds // 60} min ago" if seconds < 7_200 else f"{seconds // 3600} h ago"
 
 
 @click.group(invoke_without_command=True)

@@ -157,7 +157,9 @@ def escape_pointer(name: str) -> str:
 
 
 # Numbers with a fraction or an exponent, long ones, and names that are not ASCII; or texts that look so.
-SUSPECT = re.compile(rb'[:\[,]-?[0-9]+[.eE]|[0-9]{16}|[\x80-\xff][^"]*":')
+# (A name's last character that is not ASCII is looked for: from each of them to the end of a long text would
+# take minutes.)
+SUSPECT = re.compile(rb'[:\[,]-?[0-9]+[.eE]|[0-9]{16}|[\x80-\xff][\x00-\x21\x23-\x7f]*":')
 
 
 def check_subset(value: Any, at: str = "") -> None:

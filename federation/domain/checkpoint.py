@@ -270,8 +270,8 @@ class VerifiableSource(FeedSource, Protocol):
         """The digests of a feed, and the origin's checkpoint over them."""
         ...
 
-    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
-        """The leaves of one bucket, as they are now."""
+    async def leaves(self, feed: FeedName, bucket: int, max_leaves: int) -> Leaves:
+        """The leaves of one bucket, as they are now; Unreachable where there are more than ``max_leaves``."""
         ...
 
     async def entries_at(

@@ -15,12 +15,13 @@ every event on a row in every state and compares it with these tables.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from federation.domain.checkpoint import CLOCKS_DIFFER
 from federation.domain.feed import FeedState
 
 MAX_REMOVED = 100
@@ -46,7 +47,7 @@ class CopyState(StrEnum):
     VERIFIED = "verified"
     """Equal to what the origin signed, less than ``checkpoint.LIFETIME`` seconds ago."""
     STALE = "stale"
-    """It was equal, and no newer checkpoint has come."""
+    """It was equal, and no newer checkpoint has come: for an hour, or though its feed has gone on."""
     DIVERGED = "diverged"
     """Not what the origin signed, and the repair did not help."""
 
@@ -78,6 +79,8 @@ class CopyEvent(StrEnum):
     """It was compared with a checkpoint and has the same root."""
     CHECKPOINT_EXPIRED = "checkpoint expired"
     """Time has passed: the only event that nobody writes down."""
+    CHECKPOINT_LATE = "checkpoint late"
+    """Its feed has gone on, and no checkpoint of that has come (``sync/unsigned_heads``)."""
     FOUND_DIFFERENT = "found different"
     """It was compared, and differs after a repair; or its feed ends beyond the end of its origin's."""
     TOO_MANY_REMOVALS = "too many removals"
@@ -111,6 +114,8 @@ STATES = _table(
      "The signature covers every record and its number: whatever was wrong before is not wrong now."),
     ((CopyState.VERIFIED,), CopyEvent.CHECKPOINT_EXPIRED, CopyState.STALE,
      "What was signed an hour ago says nothing of what was withdrawn since."),
+    ((CopyState.VERIFIED,), CopyEvent.CHECKPOINT_LATE, CopyState.STALE,
+     "What is beyond the checkpoint is not verified: somebody may withhold the signature that would say so."),
     (tuple(CopyState), CopyEvent.FOUND_DIFFERENT, CopyState.DIVERGED,
      "An administrator has to look: entries and a repair did not make it equal."),
     (tuple(CopyState), CopyEvent.DROPPED, CopyState.UNVERIFIED,
@@ -145,7 +150,8 @@ def next_state(table: Table, state: StrEnum, event: CopyEvent) -> StrEnum:
 class CopyFacts(msgspec.Struct, frozen=True):
     """The facts of a copy: the row of the table ``copies``, column by column.
 
-    - ``CopyState`` by ``compared``. Verified or stale: ``verified_seq``, ``verified_at``, ``expires_at``.
+    - ``CopyState`` by ``compared``. Verified or stale: ``verified_seq``, ``verified_at``, ``expires_at``,
+      and ``unsigned_since`` where a checkpoint is late.
       Diverged: ``detail``, ``tried_roots``, ``tried_at``, and those three of the last good state.
     - ``RemovalGuard`` by ``confirmed`` and ``paused_reason``. Paused: ``paused_at``.
     - ``ReceiptState`` by ``receipt_sent`` and ``withdrawn_epoch``. Pending or sent: ``withdrawn_seq``,
@@ -175,19 +181,30 @@ class CopyFacts(msgspec.Struct, frozen=True):
     paused_at: datetime | None = None
     confirmed: bool = False
     tried_roots: str | None = None
-    """The roots, theirs and ours, that a repair has left unequal."""
+    """The epoch and the roots, theirs and ours, that a repair has left unequal."""
     tried_at: datetime | None = None
     excludes: Sequence[str] = ()
     """Operators that may not see the feed, as its origin signed last; sorted."""
+    unsigned_since: datetime | None = None
+    """Since when entries lack a checkpoint that should have come; None where none does."""
 
     def state(self, now: datetime) -> CopyState:
         match self.compared:
             case "verified":
-                fresh = self.expires_at is not None and now < self.expires_at
-                return CopyState.VERIFIED if fresh else CopyState.STALE
+                return CopyState.VERIFIED if self._is_fresh(now) else CopyState.STALE
             case "diverged":
                 return CopyState.DIVERGED
         return CopyState.UNVERIFIED
+
+    def _is_fresh(self, now: datetime) -> bool:
+        if self.expires_at is None or self.unsigned_since is not None:
+            return False
+        # A signature of the future, by this clock: it would be fresh for as long as the clock is wrong.
+        return now < self.expires_at and not self.is_of_the_future(now, CLOCKS_DIFFER)
+
+    def is_of_the_future(self, now: datetime, seconds: int) -> bool:
+        """True where the copy was verified by a signature of more than so many seconds from now."""
+        return self.verified_at is not None and self.verified_at - now > timedelta(seconds=seconds)
 
     @property
     def guard(self) -> RemovalGuard:

@@ -18,7 +18,9 @@
     ├── TooLarge, TooSlow, UnsupportedMediaType, NotAcceptable
     ├── TooManyRequests    the caller asks more often than it may; says when to ask again
     ├── Unreachable        another node, which this needs, did not answer as it should
-    │   └── Forged           what it showed is not what its origin signed
+    │   ├── Forged           what it showed is not what its origin signed
+    │   ├── PeerDown         no answer came, or one of 5xx: an outage
+    │   └── AccessRefused    it answered, and refuses us: a decision, not an outage
     └── Unavailable        not now: the database cannot be reached, or the node is stopping
         └── WriteConflict    somebody else wrote in between
 
@@ -155,6 +157,20 @@ class Forged(Unreachable):
 
     code = "forged"
     title = "What another node showed is not what its origin signed"
+
+
+class PeerDown(Unreachable):
+    """No answer came, or one of 5xx. Other members may be asked for their copies of what it publishes."""
+
+    code = "peer-down"
+    title = "Another node is down"
+
+
+class AccessRefused(Unreachable):
+    """It answered 401 or 403, or gave no token. No other member is asked for what it does not give us."""
+
+    code = "access-refused"
+    title = "Another node refuses this one"
 
 
 class NotAcceptable(Refused):

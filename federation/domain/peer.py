@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,6 +19,8 @@ any more, and its id stays bound to its key. (``invited`` is an invitation nobod
 FIRST_WAIT = 1.0
 MAX_WAIT_SECONDS = 300.0
 """Bounds of the back-off between attempts, in seconds."""
+MAX_CLOCK_DIFFERENCE_SECONDS = 30
+"""Seconds that the clocks of two nodes may differ: tokens, assertions and proofs bear no more."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     next_try_at: datetime | None = None
     private: bool = False
     """Whether an administrator allowed it addresses that are not public."""
+    clock_difference: int | None = None
+    """Seconds that its clock was ahead of ours when it last answered; None where they agreed."""
 
     @property
     def kids(self) -> frozenset[str]:
@@ -101,6 +106,13 @@ class OtherNodes(Protocol):
         ...
 
 
+class LockSurvey(NamedTuple):
+    """The processes that share tasks on a database, and the tasks that none of them has locked."""
+
+    processes: int
+    free: frozenset[str]
+
+
 class PeerLocks(Protocol):
     """Locks of tasks that one process does at a time, of all processes on a database."""
 
@@ -114,6 +126,10 @@ class PeerLocks(Protocol):
 
     async def unlock(self, task: str) -> None:
         """Let another process have the task. Raises Unavailable."""
+        ...
+
+    async def survey(self, tasks: Sequence[str]) -> LockSurvey:
+        """The live processes, this one too, and those of these tasks that nobody has. Raises Unavailable."""
         ...
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -266,6 +266,14 @@ async def note_signed(node: Node, name: FeedName, signed_at: datetime) -> None:
     async with node.store.write() as tx:
         feed = await tx.feeds.open(name, None)
         await tx.copies.mark_seen(feed.id, signed_at)
+
+
+async def mark_unsigned(node: Node, name: FeedName, seconds: float) -> None:
+    """The feed has gone beyond its newest checkpoint for so many seconds, and none has come."""
+    log.warning("a checkpoint does not come", extra={"feed": str(name), "seconds": round(seconds)})
+    async with node.store.write() as tx:
+        if feed := await tx.feeds.find(name):
+            await tx.copies.mark_unsigned(feed.id, node.clock() - timedelta(seconds=seconds))
 
 
 async def set_relay(node: Node, name: FeedName, via: str | None) -> None:

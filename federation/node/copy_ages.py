@@ -44,6 +44,6 @@ async def copy_ages(node: Node, tx: Reading, *, by: Caller) -> dict[str, CopyAge
         elif states := [_STATES[view.state] for view in views if view.state in _STATES]:
             state = max((state, *states) if state == "stale" else states, key=_WORST_LAST.index)
             seconds = [view.age_seconds for view in views if view.age_seconds is not None]
-            age = max(seconds) if seconds else contacted
+            age = max(0, *seconds) if seconds else contacted
         ages[peer.operator] = CopyAge(state, age)
     return ages

@@ -11,6 +11,7 @@ import msgspec
 from federation.domain.checkpoint import HALF_LIFE
 from federation.domain.copy import CopyFacts, CopyState, CopyStateName
 from federation.domain.feed import FeedName, FeedState
+from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
 from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
 from federation.node.node import Node
@@ -30,8 +31,11 @@ class FeedView(msgspec.Struct, frozen=True):
     verified_at: str | None
     """When the origin signed what the copy was last found equal to."""
     verified_seq: int | None
+    """Number up to which it was found equal to that: what is beyond is not verified."""
+    unverified: int
+    """Numbers of the feed beyond it that were pulled, and are not verified yet."""
     age_seconds: int | None
-    """Age of that signature."""
+    """Age of that signature; below zero where it is of the future by this node's clock."""
     alarm: str | None
     """A message for the administrator; null when all is well."""
     via: str | None
@@ -103,12 +107,22 @@ async def copies(node: Node) -> dict[FeedName, FeedView]:
 def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
     """A copy as an administrator sees it."""
     state = copy.state(time)
-    age = max(0, int((time - copy.verified_at).total_seconds())) if copy.verified_at else None
+    age = int((time - copy.verified_at).total_seconds()) if copy.verified_at else None
+    unverified = max(0, feed.head - (copy.verified_seq or 0)) if copy.compared != "diverged" else feed.head
     alarm = None
     if copy.paused_reason:
         alarm = f"removals await confirmation: {copy.paused_reason}"
     elif state is CopyState.DIVERGED:
         alarm = copy.detail
+    elif age is not None and copy.is_of_the_future(time, MAX_CLOCK_DIFFERENCE_SECONDS):
+        alarm = (
+            f"its signature is {-age} s in the future: this node's clock or that of {feed.origin} is wrong"
+        )
+    elif copy.unsigned_since is not None:
+        late = int((time - copy.unsigned_since).total_seconds())
+        alarm = (
+            f"its feed has gone on, and no signature of that has come for {late} s: {_verified(feed, copy)}"
+        )
     elif age is not None and age >= HALF_LIFE:
         alarm = f"it was last verified {age // 60} minutes ago"
     return FeedView(
@@ -119,9 +133,16 @@ def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
         state=state.value,
         verified_at=as_instant(copy.verified_at) if copy.verified_at else None,
         verified_seq=copy.verified_seq,
+        unverified=unverified,
         age_seconds=age,
         alarm=alarm,
         via=copy.via,
         paused=copy.paused_reason,
         excludes=tuple(copy.excludes),
     )
+
+
+def _verified(feed: FeedState, copy: CopyFacts) -> str:
+    if copy.verified_seq is None:
+        return "nothing of it is verified"
+    return f"it is verified up to {copy.verified_seq} of {feed.head}"

@@ -30,6 +30,8 @@ class PeerView(msgspec.Struct, frozen=True):
     failures: int
     failure: str | None
     next_try_at: str | None
+    clock_difference: int | None
+    """Seconds that its clock is ahead of this node's; null where they agree within 30 seconds."""
     lag: int
     """Entries told and not yet taken, over all feeds."""
     feeds: tuple[FeedView, ...]
@@ -75,6 +77,7 @@ async def peers(node: Node) -> PeersView:
                 failures=peer.failures,
                 failure=peer.failure,
                 next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
+                clock_difference=peer.clock_difference,
                 lag=sum(max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator),
                 feeds=tuple(
                     feed_view(f, copies.get(f.name, CopyFacts()), current)

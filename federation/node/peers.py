@@ -97,6 +97,20 @@ async def resume(node: Node, operator: str, *, by: str = OPERATOR) -> Peer:
     )
 
 
+async def retry(node: Node, operator: str) -> Peer:
+    """Let the process that follows a peer ask it at once, whenever it was to be asked again.
+
+    Raises Conflict for a peer that is not followed.
+    """
+    async with node.store.write() as tx:
+        peer = await _lock_peer(tx, operator)
+        if peer.state != "active":
+            raise Conflict(f"{operator} is {peer.state}, not active: it is not followed")
+        await tx.peers.retry(operator)
+    node.notifier.notify()
+    return msgspec.structs.replace(peer, next_try_at=None)
+
+
 async def leave(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[Peer, str | None]:
     """End it with a peer: it is told, and copies of what was not public are dropped on both sides.
 

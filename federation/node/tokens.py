@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from federation.domain.scopes import PEER_SCOPES
 from federation.node import key_rotation
 from federation.node.keys import LEEWAY, PROOF_SECONDS, DPoPProof, kid_of, verify_jwt
 from federation.node.node import Node
+
+log = logging.getLogger("federation.peers")
 
 MAX_ASSERTION_BYTES = 16_384
 MAX_ASSERTION_SECONDS = 300
@@ -46,8 +49,22 @@ async def authenticate_client(node: Node, client_id: str, secret: str) -> frozen
     return frozenset(client.scopes)
 
 
+def _clock_difference(now: float, issued: float, expires: float) -> str | None:
+    """The reason why the times of an assertion do not hold by this clock; None where they do."""
+    if issued > now + LEEWAY:
+        direction, seconds = "future", issued - now
+    elif expires <= now - LEEWAY:
+        direction, seconds = "past", now - expires
+    else:
+        return None
+    ours = f"{datetime.fromtimestamp(now, UTC):%FT%TZ}"
+    return f"the assertion is {seconds:.0f} s in the {direction} by the clock of this node, which says {ours}"
+
+
 async def authenticate_peer(node: Node, assertion: str) -> Peer | None:
     """The active peer whose key signed an assertion for this node (RFC 7523, 3); None for any other.
+
+    Raises Unauthenticated where the peer's clock and ours differ: to nobody but the holder of its key.
 
     An assertion is good once. A peer whose assertion names a key that is not known is asked for its keys: its
     key set says so, endorsed by the one we know.
@@ -71,14 +88,16 @@ async def authenticate_peer(node: Node, assertion: str) -> Peer | None:
         or claims.get("aud") not in (node.url, [node.url])
         or not is_time(expires)
         or not is_time(issued)
-        or not now - LEEWAY < expires <= now + MAX_ASSERTION_SECONDS
-        or issued > now + LEEWAY
         or not is_time(claims.get("nbf", 0))
-        or claims.get("nbf", 0) > now + LEEWAY
         or not isinstance(jti, str)
         or not 8 <= len(jti) <= 255
     ):
         return None
+    if expires > max(now, issued) + MAX_ASSERTION_SECONDS:
+        return None
+    if reason := _clock_difference(now, max(issued, claims.get("nbf", 0)), expires):
+        log.warning("the clocks differ", extra={"peer": peer.operator, "reason": reason})
+        raise Unauthenticated(reason)
     fingerprint = hashlib.sha256(f"{peer.operator}\n{jti}".encode("utf-8", "replace")).digest()
     async with node.store.write() as tx:
         fresh = await tx.tokens.use_assertion(fingerprint, datetime.fromtimestamp(expires + 2 * LEEWAY, UTC))

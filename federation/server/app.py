@@ -37,6 +37,7 @@ from federation.domain.peer import OwnKey
 from federation.node import checkpoints, epochs
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
+from federation.outbound.http import trust_authorities
 from federation.outbound.mail import Mailer
 from federation.server import maintenance
 from federation.server.connections import SPARE_SOCKETS, Connections
@@ -78,6 +79,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
             keys = [OwnKey(jwk=mint_private_key(), use_from=datetime.now(UTC))]
             await tx.keys.add(keys[0])
         state = await tx.feeds.state()
+    trust_authorities(settings.ca_file)
     keyring = Keyring(keys)
     node = Node(
         operator=settings.operator,

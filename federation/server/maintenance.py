@@ -43,6 +43,8 @@ SIGN_AFTER_QUIET_SECONDS = 0.02
 """Seconds without a new record after which what has changed is signed."""
 LONG_SIGNATURE_SECONDS = 0.02
 """Seconds that a signature takes, from which on it is long."""
+WRITERS_GONE_SECONDS = 1.0
+"""Seconds without a new record after which signing costs no writer anything."""
 SIGN_AT_LATEST_SECONDS = 0.25
 """Seconds after a record at which it is signed although more is coming."""
 SIGN_RETRY_SECONDS = 1.0
@@ -95,7 +97,8 @@ async def sign_checkpoints_forever(node: Node) -> None:
 
     After a signature that took long (all of a large feed has changed) the next one waits ten times as long:
     what is written meanwhile is proved a little later, and does not pay for it. (After a short one it does
-    not: it would come at any time between two records, and not when they have reached the peers.)
+    not: it would come at any time between two records, and not when they have reached the peers.) It does
+    not wait when nothing is written any more: peers take a head for unsigned that stays so for five seconds.
     """
     while True:
         published, began = node.notifier.state.published, time.monotonic()
@@ -103,7 +106,7 @@ async def sign_checkpoints_forever(node: Node) -> None:
             await asyncio.sleep(SIGN_RETRY_SECONDS)
             continue  # and not wait for the next record: the last one is not signed yet
         if (took := time.monotonic() - began) > LONG_SIGNATURE_SECONDS:
-            await asyncio.sleep(9 * took)
+            await _rest(node, 9 * took)
         if await node.notifier.wait_for(published, RENEW_CHECK_SECONDS, of="published", patient=True):
             await _quiet(node)
 
@@ -119,6 +122,15 @@ async def _sign_all(node: Node) -> bool:
     else:
         return True
     return False
+
+
+async def _rest(node: Node, seconds: float) -> None:
+    """Until the time is over, or nothing has been published for ``WRITERS_GONE_SECONDS``."""
+    ends = time.monotonic() + seconds
+    while (remaining := ends - time.monotonic()) > 0:
+        if time.monotonic() - node.notifier.published_at > WRITERS_GONE_SECONDS:
+            return
+        await asyncio.sleep(min(remaining, WRITERS_GONE_SECONDS))
 
 
 async def _quiet(node: Node) -> None:

@@ -8,6 +8,7 @@ dropped) mark their buckets.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -18,6 +19,9 @@ from sqlalchemy.dialects.postgresql import insert
 from federation.domain.checkpoint import BUCKETS, EMPTY, DigestState, Leaf
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import digests, feeds, records
+
+LEAVES_PER_TURN = 1_000
+"""Stored leaves put together before other tasks have a turn: a millisecond."""
 
 # A leaf is written as ``domain.checkpoint.Leaf`` writes it. A record without a number has 0 there, and so is
 # no leaf of any origin.
@@ -237,7 +241,10 @@ class CheckpointsReader:
     async def stored_leaves(self, feed: int, bucket: int, retained_from: int) -> dict[tuple[str, str], Leaf]:
         """The leaves of a bucket by (type, key)."""
         leaves = {}
-        for row in await self._session.all(STORED_LEAVES, feed=feed, bucket=bucket):
+        rows = await self._session.all(STORED_LEAVES, feed=feed, bucket=bucket)
+        for number, row in enumerate(rows):
+            if number % LEAVES_PER_TURN == LEAVES_PER_TURN - 1:
+                await asyncio.sleep(0)
             if not row["retracted"] or row["seq"] is None or row["seq"] > retained_from:
                 leaves[row["type"], row["key"]] = Leaf(
                     row["type"],

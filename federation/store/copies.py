@@ -23,7 +23,7 @@ _COLUMNS = (
     copies.c.compared, copies.c.detail, copies.c.verified_seq, copies.c.verified_at, copies.c.expires_at,
     copies.c.newest, copies.c.via, copies.c.withdrawn_epoch, copies.c.withdrawn, copies.c.purged,
     copies.c.receipted, copies.c.paused, copies.c.paused_at, copies.c.confirmed, copies.c.tried,
-    copies.c.tried_at, copies.c.excludes,
+    copies.c.tried_at, copies.c.excludes, copies.c.unsigned_since,
 )  # fmt: skip
 _FIND = Statement(select(*_COLUMNS).where(copies.c.feed == param("feed")))
 _LIST = Statement(
@@ -84,7 +84,7 @@ confirmed AS (
 ),
 compared AS (
     UPDATE copies
-    SET compared = 'verified', detail = NULL, tried = NULL, tried_at = NULL,
+    SET compared = 'verified', detail = NULL, tried = NULL, tried_at = NULL, unsigned_since = NULL,
         verified_seq = $2, verified_at = $7, expires_at = $8, newest = greatest(newest, $7)
     WHERE feed = $1
 ),
@@ -118,6 +118,11 @@ _SET_EXCLUSIONS = Statement(
         excludes=param("excludes", ARRAY(Text)),
         newest=func.greatest(copies.c.newest, param("signed_at", Moment)),
     )
+)
+_MARK_UNSIGNED = Statement(
+    update(copies)
+    .where(copies.c.feed == param("feed"), copies.c.unsigned_since.is_(None))
+    .values(unsigned_since=param("since", Moment))
 )
 _SET_RELAY = Statement(
     update(copies)
@@ -171,6 +176,7 @@ _RESET = Statement(
     .values(
         compared=None, detail=None, verified_seq=None, verified_at=None, expires_at=None, newest=None,
         via=None, paused=None, paused_at=None, confirmed=False, tried=None, tried_at=None, excludes=[],
+        unsigned_since=None,
     )
 )  # fmt: skip
 _DROP_RECORDS = """
@@ -280,6 +286,10 @@ class CopiesWriter(CopiesReader):
     async def set_exclusions(self, feed: int, excludes: Sequence[str], signed_at: datetime) -> None:
         """Note the operators that may not see the feed, by a checkpoint of that time."""
         await self._session.run(_SET_EXCLUSIONS, feed=feed, excludes=list(excludes), signed_at=signed_at)
+
+    async def mark_unsigned(self, feed: int, since: datetime) -> None:
+        """Note that the feed has gone beyond its checkpoint, until it is found equal again."""
+        await self._session.run(_MARK_UNSIGNED, feed=feed, since=since)
 
     async def set_relay(self, feed: int, via: str | None) -> None:
         """Note the peer that relayed the last entries; None for the origin itself."""

@@ -124,6 +124,7 @@ class Store:
     """The node's database, over connections of two kinds (see ``pools.py``)."""
 
     def __init__(self, varied: Pool, fixed: Pool, dsn: str) -> None:
+        self.max_connections = varied.max_connections + fixed.max_connections
         self._varied = varied
         self._fixed = fixed
         self._dsn = dsn
@@ -222,7 +223,9 @@ class Store:
         """Locks of the tasks that one process does at a time. Needs a direct connection."""
         connection = await self._connect("tasks")
         try:
-            yield TaskLocks(connection)
+            locks = TaskLocks(connection)
+            await locks.announce()
+            yield locks
         finally:
             connection.terminate()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Text, delete, func, select, update
+from sqlalchemy import Integer, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from federation.domain.invitation import InvitationView
@@ -18,7 +19,7 @@ from federation.store.trust import COUNT_TRUST_CHANGE
 _COLUMNS = (
     peers.c.operator, peers.c.url, peers.c.name, peers.c.state, peers.c["keys"], peers.c.thumbprint,
     peers.c.added_at, peers.c.contacted_at, peers.c.failures, peers.c.failure, peers.c.next_try_at,
-    peers.c.private,
+    peers.c.private, peers.c.clock_difference,
 )  # fmt: skip
 _LIST = Statement(select(*_COLUMNS).order_by(peers.c.operator))
 _by_operator = select(*_COLUMNS).where(peers.c.operator == param("operator", Text))
@@ -91,16 +92,22 @@ _LIST_INVITATIONS = Statement(
     .limit(1_000)
 )
 _REMOVE = Statement(delete(peers).where(peers.c.operator == param("operator", Text)))
-_NOTE_ANSWER = Statement(
-    update(peers)
-    .where(peers.c.operator == param("operator", Text))
-    .values(contacted_at=func.now(), failures=0, failure=None, next_try_at=None)
-)
+_NOTE_ANSWERS = """
+UPDATE peers
+SET contacted_at = now(), failures = 0, failure = NULL, next_try_at = NULL,
+    clock_difference = answered.clock_difference
+FROM unnest($1::text[], $2::integer[]) AS answered(operator, clock_difference)
+WHERE peers.operator = answered.operator
+"""
+_RETRY = Statement(update(peers).where(peers.c.operator == param("operator", Text)).values(next_try_at=None))
 _NOTE_FAILURE = Statement(
     update(peers)
     .where(peers.c.operator == param("operator", Text))
     .values(
-        failures=peers.c.failures + 1, failure=param("reason", Text), next_try_at=param("next_try_at", Moment)
+        failures=param("failures", Integer),
+        failure=param("reason", Text),
+        next_try_at=param("next_try_at", Moment),
+        clock_difference=param("clock_difference", Integer),
     )
 )
 
@@ -178,14 +185,35 @@ class PeersWriter(PeersReader):
         await self._session.run(COUNT_TRUST_CHANGE)
         return removed == 1
 
-    async def note_answer(self, operator: str) -> None:
-        """Note a valid answer, and forget earlier failures."""
-        await self._session.run(_NOTE_ANSWER, operator=operator)
-
-    async def note_failure(self, operator: str, reason: str, next_try_at: datetime) -> None:
-        await self._session.run(
-            _NOTE_FAILURE, operator=operator, reason=reason[:500], next_try_at=next_try_at
+    async def note_answers(self, clock_differences: Mapping[str, int | None]) -> None:
+        """Note a valid answer of each of these peers, and forget earlier failures."""
+        await self._session.connection.execute(
+            _NOTE_ANSWERS, list(clock_differences), list(clock_differences.values())
         )
+
+    async def note_failure(
+        self,
+        operator: str,
+        reason: str,
+        next_try_at: datetime,
+        *,
+        failures: int = 1,
+        clock_difference: int | None = None,
+    ) -> None:
+        """Note why a peer did not answer as it should, so often in a row, and when it is asked again."""
+        await self._session.run(
+            _NOTE_FAILURE,
+            operator=operator,
+            reason=reason[:500],
+            next_try_at=next_try_at,
+            failures=failures,
+            clock_difference=clock_difference,
+        )
+
+    async def retry(self, operator: str) -> None:
+        """Let the process that follows a peer ask it at once."""
+        await self._session.run(_RETRY, operator=operator)
+        await self._session.run(COUNT_TRUST_CHANGE)
 
 
 def _peer(row: Any) -> Peer:

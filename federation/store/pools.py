@@ -7,7 +7,9 @@ whatever the values, and is planned once: to plan it anew would cost more than t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 import asyncpg
@@ -23,6 +25,8 @@ STATEMENT_TIMEOUT_MILLISECONDS = 30_000
 """PostgreSQL ends a statement after it."""
 ACQUIRE_TIMEOUT_SECONDS = 10.0
 """Time to wait for a free connection."""
+gives_way: ContextVar[bool] = ContextVar("gives_way", default=False)
+"""True in tasks that leave half of each pool to those who wait for an answer (``Pool``)."""
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -57,19 +61,39 @@ FIXED = _SETTINGS | {
 
 
 class Pool:
-    """Connections of one kind, and the column statistics that their queries share."""
+    """Connections of one kind, and the column statistics that their queries share.
+
+    Tasks that give way have half of them, two at least, and wait for one without a bound: a hundred peers
+    that are followed do not keep a caller waiting, and are not out of luck after ten seconds. (Two, since a
+    batch is sent while the one ahead of it is being committed.)
+    """
 
     def __init__(self, pool: Any, max_connections: int) -> None:
         self.pool = pool
         self.stats = ColumnStats()
-        self._max_connections = max_connections
+        self.max_connections = max_connections
         self._acquired = 0
+        self._places = asyncio.Semaphore(max(2, max_connections // 2))
+        self._with_place: set[int] = set()
+        """Connections, by their identity, of tasks that give way."""
 
     async def acquire(self) -> Any:
         """A connection, to be released. Raises Unavailable."""
+        if not gives_way.get():
+            return await self._acquire()
+        await self._places.acquire()
+        try:
+            connection = await self._acquire()
+        except BaseException:
+            self._places.release()
+            raise
+        self._with_place.add(id(connection))
+        return connection
+
+    async def _acquire(self) -> Any:
         self._acquired += 1
         try:
-            if self._acquired <= self._max_connections:
+            if self._acquired <= self.max_connections:
                 # One is free, or there is room for one more: nothing to wait for, and no timer to start.
                 return await self.pool.acquire()
             return await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
@@ -88,6 +112,9 @@ class Pool:
             await self.pool.release(connection)
         finally:
             self._acquired -= 1
+            if id(connection) in self._with_place:
+                self._with_place.discard(id(connection))
+                self._places.release()
 
 
 class Acquired(Generic[Transaction]):

@@ -276,6 +276,11 @@ copies = Table(
         server_default=text("'{}'"),
         comment="Operators that the origin has signed that they may not see this feed.",
     ),
+    Column(
+        "unsigned_since",
+        Moment,
+        comment="Since when entries lack a checkpoint that should have come; null where none does.",
+    ),
     # Read for each request of a peer; most origins exclude nobody.
     Index("ix_copies_excluding", "feed", postgresql_where=text("excludes <> '{}'")),
 )
@@ -340,6 +345,11 @@ peers = Table(
         comment="Whether addresses that are not public (loopback, private ranges) are allowed.",
     ),
     Column("keys_read_at", Moment, comment="When its key set was last asked for."),
+    Column(
+        "clock_difference",
+        Integer,
+        comment="Seconds that its clock was ahead of ours when it last answered; null where they agreed.",
+    ),
 )
 
 exclusions = Table(

@@ -41,6 +41,8 @@ class PullResult(msgspec.Struct):
     """Whether the copy was found equal to what its origin signed, at the head that began this."""
     repaired: int = 0
     """Records stored, moved or dropped by a repair."""
+    signed: int = 0
+    """Number up to which the checkpoint reaches that came with the head, in its epoch; 0 where none came."""
 
 
 class RemovalsPaused(Exception):

@@ -58,11 +58,25 @@ async def follow(
 
     ``stored``: the copy, where it was just read.
     """
-    name, shown = head.name, head
     sender = EntrySender(source, await _with_key(node, origin, head))
     signed = None
     if head.checkpoint is not None:
-        signed = SignedCheckpoint(verify_checkpoint(node, name, head.checkpoint, sender), head.checkpoint)
+        checkpoint = verify_checkpoint(node, head.name, head.checkpoint, sender)
+        signed = SignedCheckpoint(checkpoint, head.checkpoint)
+    result = await _follow(node, head, sender, signed, stored)
+    if signed is not None and signed.checkpoint.epoch == head.epoch:
+        result.signed = signed.checkpoint.seq
+    return result
+
+
+async def _follow(
+    node: Node,
+    head: Head,
+    sender: EntrySender,
+    signed: SignedCheckpoint | None,
+    stored: tuple[FeedState | None, CopyFacts] | None,
+) -> PullResult:
+    name, shown, source = head.name, head, sender.source
     feed, copy = stored or await copies.read_copy(node, name)
     if signed is not None:
         # Before any entry of after the exclusion can be shown to the operators that it names.
@@ -183,7 +197,8 @@ async def _verify(
         await copies.note_signed(node, name, moment(signed.checkpoint.iat))
         if not trusting and sender.via is None and not await _ends_short(node, name, signed):
             return  # it has moved since: there is nothing to compare, and the next head comes soon
-    roots = f"{signed.checkpoint.root} {ours.root if ours else ''}"
+    # With the epoch: a new one is a new try, though the roots be the same.
+    roots = f"{signed.checkpoint.epoch} {signed.checkpoint.root} {ours.root if ours else ''}"
     if before.tried_roots == roots and before.tried_at and node.clock() - before.tried_at < REPAIR_AGAIN:
         return
     log.warning(
@@ -211,7 +226,7 @@ async def _verify(
         node,
         name,
         f"it differs from what was signed at {newer.checkpoint.seq}: {reasons}",
-        tried_roots=f"{newer.checkpoint.root} {remaining.root}",
+        tried_roots=f"{newer.checkpoint.epoch} {newer.checkpoint.root} {remaining.root}",
     )
 
 

@@ -30,14 +30,18 @@ from federation.domain.feed import Cursor, FeedName, Head
 from federation.domain.peer import Peer
 from federation.node.keys import DPoPSigner, Keyring
 from federation.outbound import http
-from federation.outbound.answers import read_problem, retry_after
+from federation.outbound.answers import read_problem
 from federation.outbound.urls import check_url
-from federation.sync.peer_request import PeerRequest, refuse_no_token
+from federation.sync.leaves import max_leaves_bytes, read_leaves
+from federation.sync.peer_clock import PeerClock
+from federation.sync.peer_request import PeerRequest, refusal_of, token_answer_hook
 
 HEADS_WAIT_SECONDS = 25
 """For which a peer may hold back its heads until one of them moves."""
 MAX_ENTRY_BYTES = 2 * 1_048_576
 """Bytes of one entry."""
+ENTRIES_PER_TURN = 50
+"""Entries decoded before other tasks have a turn: half a millisecond."""
 BATCH_ENTRIES = 1_000
 """Entries after which a page ends: they are stored in one transaction."""
 BATCH_BYTES = 4 * 1_048_576
@@ -63,10 +67,9 @@ class _InlineHeader(msgspec.Struct):
 
 _inline_header = msgspec.json.Decoder(_InlineHeader)
 _digests = msgspec.json.Decoder(SignedDigests)
-_leaves = msgspec.json.Decoder(Leaves)
 MAX_ANSWER_BYTES = http.SMALL_BYTES
 MAX_LARGE_ANSWER_BYTES = 64 * 1_048_576
-"""Bytes of the leaves of a bucket, or of entries asked for by number."""
+"""Bytes of entries asked for by number."""
 T = TypeVar("T")
 
 
@@ -109,7 +112,9 @@ class PeerSource:
             leeway=60,
             **http.settings(self._url, private=peer.private),
         )
-        self._client.register_compliance_hook("access_token_response", refuse_no_token)
+        self.clock = PeerClock()
+        """The peer's clock, by its last answer."""
+        self._client.register_compliance_hook("access_token_response", token_answer_hook(self.clock))
         self._tag: str | None = None
         self._inline: dict[FeedName, InlineEntries] = {}
         self.answered = False
@@ -153,16 +158,23 @@ class PeerSource:
         if heads is None:
             raise Unreachable("its list of feeds cannot be read: there is none")
         self._tag = response.headers.get("etag")
-        self._inline = self._read_inline(inline)
+        self._inline = await self._read_inline(inline)
         return heads
 
-    def _read_inline(self, lines: bytes) -> dict[FeedName, InlineEntries]:
+    @property
+    def waits(self) -> bool:
+        """True if the next question for heads can wait for a change of those that came last."""
+        return self._tag is not None
+
+    async def _read_inline(self, lines: bytes) -> dict[FeedName, InlineEntries]:
         """Inline entries by feed; none where a line is not as it should be: they are asked for later."""
         inline: dict[FeedName, InlineEntries] = {}
         entries: list[FeedEntry | RejectedEntry] | None = None
         last = 0
         try:
-            for line in lines.splitlines():
+            for number, line in enumerate(lines.splitlines()):
+                if number % ENTRIES_PER_TURN == ENTRIES_PER_TURN - 1:
+                    await asyncio.sleep(0)
                 if line.startswith(b'{"feed":'):
                     header = _inline_header.decode(line)
                     after, entries = Cursor.parse(header.after), []
@@ -187,13 +199,13 @@ class PeerSource:
         """The digests of a feed, and the origin's checkpoint over them."""
         return _decode("the digests", _digests, await self._get(f"{_path(feed)}/digest", MAX_ANSWER_BYTES))
 
-    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
-        """The leaves of one bucket, as they are now."""
-        return _decode(
-            "the leaves",
-            _leaves,
-            await self._get(f"{_path(feed)}/digest?bucket={bucket:02x}", MAX_LARGE_ANSWER_BYTES),
-        )
+    async def leaves(self, feed: FeedName, bucket: int, max_leaves: int) -> Leaves:
+        """The leaves of one bucket, as they are now; Unreachable where there are more than ``max_leaves``.
+
+        An answer that is too long for so many is not read to its end, and not decoded.
+        """
+        path = f"{_path(feed)}/digest?bucket={bucket:02x}"
+        return await read_leaves(await self._get(path, max_leaves_bytes(max_leaves)), max_leaves)
 
     async def entries_at(
         self, feed: FeedName, numbers: Sequence[int]
@@ -203,7 +215,13 @@ class PeerSource:
         body = await self._get(
             f"{_path(feed)}/changes?numbers={listed}", MAX_LARGE_ANSWER_BYTES, accept="application/x-ndjson"
         )
-        return tuple(self._read_line(line) for line in body.splitlines())
+        if body.count(b"\n") > len(numbers):
+            raise Unreachable(f"it sends more entries of {feed} than the {len(numbers)} that were asked for")
+        entries = []
+        for line in body.splitlines():
+            entries.append(self._read_line(line))
+            await asyncio.sleep(0)  # a line may be a document of a megabyte
+        return tuple(entries)
 
     async def receipt(self, jws: str) -> None:
         """Confirm the withdrawals that were carried out."""
@@ -215,10 +233,13 @@ class PeerSource:
 
     async def _get(self, path: str, max_bytes: int, *, accept: str = "application/json") -> bytes:
         """The body of a 200, of so many bytes at most."""
-        stream = max_bytes > MAX_ANSWER_BYTES
+        stream = max_bytes > MAX_ANSWER_BYTES  # else the transport holds the answer to less
         async with self._request("GET", path, {"accept": accept}, stream=stream) as response:
             if response.status_code != 200 or not stream:
-                return await self._read_body(response)
+                body = await self._read_body(response)
+                if len(body) > max_bytes:
+                    raise Unreachable(f"an answer is longer than {max_bytes} bytes")
+                return body
             parts, size = [], 0
             try:
                 async with asyncio.timeout(http.DEADLINE):
@@ -304,6 +325,7 @@ class PeerSource:
         return PeerRequest(
             self._client,
             self._prover,
+            self.clock,
             method,
             self._url + path,
             headers,
@@ -320,9 +342,11 @@ class PeerSource:
         code, detail = read_problem(body)
         if code in _REFUSALS:
             raise _REFUSALS[code](detail)
-        raise Unreachable(
+        raise refusal_of(
+            response.status_code,
             f"it answered {response.status_code}{f': {detail}' if detail else ''}",
-            retry_after=retry_after(response.headers.get("retry-after", "")),
+            self.clock,
+            after=response.headers.get("retry-after", ""),
         )
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from federation.domain.copy import CopyFacts, RemovalGuard
-from federation.domain.entry import EntryPage, FeedSource, RejectedEntry, VerifiedEntry, verify
+from federation.domain.entry import EntryPage, FeedEntry, FeedSource, RejectedEntry, VerifiedEntry, verify
 from federation.domain.errors import AudienceRevoked, EpochChanged, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState, Head
 from federation.node import copies
@@ -33,6 +33,9 @@ MAX_PAGES_AHEAD = 2
 """Pages that are verified before they can be stored."""
 ENTRIES_PER_TURN = 20
 """Entries verified before other tasks have a turn: half a millisecond."""
+LONG_DOCUMENT_BYTES = 16_384
+"""Bytes from which on a document is verified in a thread: 5 ms, where it is made to take long. And bytes of
+shorter ones that are verified before other tasks have a turn."""
 LONG_PULL_ENTRIES = 1_000
 """Entries from which on the head is noted before they come, so that the lag shows meanwhile."""
 
@@ -131,14 +134,27 @@ async def _verify_pages(pages: AsyncIterator[EntryPage], name: FeedName) -> Asyn
 
 async def _verify_page(page: EntryPage, name: FeedName) -> list[VerifiedEntry | RejectedEntry]:
     verified: list[VerifiedEntry | RejectedEntry] = []
-    for start in range(0, len(page.entries), ENTRIES_PER_TURN):
-        if start:
+    entries = size = 0
+    for entry in page.entries:
+        if entries == ENTRIES_PER_TURN or size >= LONG_DOCUMENT_BYTES:
             await asyncio.sleep(0)  # answers of the database are not to wait for a whole page
-        verified += [
-            entry if isinstance(entry, RejectedEntry) else verify(entry, name)
-            for entry in page.entries[start : start + ENTRIES_PER_TURN]
-        ]
+            entries = size = 0
+        verified.append(await verify_entry(entry, name))
+        entries, size = entries + 1, size + _size(entry)
     return verified
+
+
+async def verify_entry(entry: FeedEntry | RejectedEntry, name: FeedName) -> VerifiedEntry | RejectedEntry:
+    """Verify an entry; a long one in a thread, which gives way to this one every few milliseconds."""
+    if isinstance(entry, RejectedEntry):
+        return entry
+    if _size(entry) <= LONG_DOCUMENT_BYTES:
+        return verify(entry, name)
+    return await asyncio.to_thread(verify, entry, name)
+
+
+def _size(entry: FeedEntry | RejectedEntry) -> int:
+    return 0 if isinstance(entry, RejectedEntry) else memoryview(entry.document).nbytes
 
 
 async def _prefetch(items: AsyncIterator[T], max_items: int) -> AsyncGenerator[T]:

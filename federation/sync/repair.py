@@ -24,14 +24,11 @@ from federation.domain.checkpoint import (
     Leaf,
     SignedCheckpoint,
     VerifiableSource,
-    bucket_digest,
-    bucket_of,
-    read_leaf,
     root_of,
     unequal,
 )
 from federation.domain.copy import needs_confirmation
-from federation.domain.entry import FeedEntry, RejectedEntry, VerifiedEntry, verify
+from federation.domain.entry import FeedEntry, RejectedEntry, VerifiedEntry
 from federation.domain.errors import (
     AudienceRevoked,
     Forged,
@@ -47,7 +44,9 @@ from federation.domain.stored import StoredRevision
 from federation.node import checkpoints, exclusions, repairs
 from federation.node.node import Node
 from federation.node.repairs import RepairedRecords
+from federation.sync import leaves
 from federation.sync.apply import PullResult, RemovalsPaused, rejected_entry
+from federation.sync.pull import verify_entry
 
 log = logging.getLogger("federation.sync")
 
@@ -151,15 +150,16 @@ class Repair:
         self._unlisted |= unlisted
         self._removed += sum(stored[name].op == "upsert" for name in unlisted)
         renumbered, missing = [], {}
-        for name, leaf in listed.items():
-            ours = stored.get(name)
-            if ours is not None and (ours.op, leaf.op) == ("upsert", "delete"):
-                self._removed += 1
-                self._tombstones[leaf.seq] = leaf
-            elif ours is None or ours._replace(seq=leaf.seq) != leaf:
-                missing[leaf.seq] = leaf
-            elif ours.seq != leaf.seq:
-                renumbered.append((leaf.type, leaf.key, leaf.seq))
+        async for run in leaves.in_turns(listed.items()):
+            for name, leaf in run:
+                ours = stored.get(name)
+                if ours is not None and (ours.op, leaf.op) == ("upsert", "delete"):
+                    self._removed += 1
+                    self._tombstones[leaf.seq] = leaf
+                elif ours is None or ours._replace(seq=leaf.seq) != leaf:
+                    missing[leaf.seq] = leaf
+                elif ours.seq != leaf.seq:
+                    renumbered.append((leaf.type, leaf.key, leaf.seq))
         if renumbered:
             await repairs.set_numbers(self._node, feed.id, bucket, renumbered)
             self._result.repaired += len(renumbered)
@@ -169,45 +169,43 @@ class Repair:
         self, bucket: int, digests: bytes, checkpoint: Checkpoint
     ) -> dict[RecordName, Leaf] | None:
         """The leaves of a bucket, which have its digest. None when the feed has moved."""
-        answer = await self._sender.source.leaves(self._name, bucket)
-        if bucket_digest(answer.leaves) != digests[32 * bucket : 32 * bucket + 32]:
+        answer = await self._sender.source.leaves(self._name, bucket, leaves.max_leaves(checkpoint))
+        if await leaves.bucket_digest(answer.leaves) != digests[32 * bucket : 32 * bucket + 32]:
             signed = (checkpoint.epoch, checkpoint.seq, checkpoint.retained_from)
             if (answer.epoch, answer.seq, answer.retained_from) == signed:
                 raise self._forgery("leaves")
             return None
         try:
-            listed = {(leaf.type, leaf.key): leaf for leaf in map(read_leaf, answer.leaves)}
+            return await leaves.leaves_by_name(answer.leaves, bucket)
         except Invalid:
-            listed = {}
-        if len(listed) != len(answer.leaves) or any(bucket_of(*name) != bucket for name in listed):
-            raise Forged(f"{self._name.origin} signed what are no leaves of {self._name}")
-        return listed
+            raise Forged(f"{self._name.origin} signed what are no leaves of {self._name}") from None
 
-    async def _fetch(self, feed: FeedState, leaves: dict[int, Leaf]) -> bool:
+    async def _fetch(self, feed: FeedState, wanted: dict[int, Leaf]) -> bool:
         """Fetch and store the records of these leaves. False when some are not there any more."""
-        remaining = sorted(leaves)
+        remaining = sorted(wanted)
         while remaining:
             entries = await self._sender.source.entries_at(self._name, remaining[:MAX_NUMBERS])
             fetched = {entry.seq: entry for entry in entries}
             if not fetched.keys() & set(remaining):
                 return False
-            await self._store(feed, [self._verify(entry, leaves) for entry in fetched.values()])
+            verified = []
+            for entry in fetched.values():
+                verified.append(await self._verify(entry, wanted))
+                await asyncio.sleep(0)
+            await self._store(feed, verified)
             remaining = [seq for seq in remaining if seq not in fetched]
         return True
 
-    def _verify(
-        self, entry: FeedEntry | RejectedEntry, leaves: dict[int, Leaf]
+    async def _verify(
+        self, entry: FeedEntry | RejectedEntry, wanted: dict[int, Leaf]
     ) -> VerifiedEntry | RejectedEntry:
         """The entry, known by its leaf. Raises Forged when another one was signed at its number."""
-        leaf = leaves.get(entry.seq)
+        leaf = wanted.get(entry.seq)
         if leaf is None or (entry.type, entry.key, entry.revision) != (leaf.type, leaf.key, leaf.revision):
             raise self._forgery("entries")
-        if isinstance(entry, FeedEntry):
-            if (entry.op, entry.hash) != (leaf.op, leaf.hash):
-                raise self._forgery("entries")
-            verified = verify(entry, self._name)
-        else:
-            verified = entry
+        if isinstance(entry, FeedEntry) and (entry.op, entry.hash) != (leaf.op, leaf.hash):
+            raise self._forgery("entries")
+        verified = await verify_entry(entry, self._name)
         if (
             self._sender.via is not None
             and isinstance(verified, RejectedEntry)

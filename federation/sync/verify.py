@@ -16,12 +16,13 @@ from typing import Literal
 import msgspec
 
 from federation.domain.batch import RecordName
-from federation.domain.checkpoint import Leaf, bucket_digest, read_leaf, root_of, unequal
+from federation.domain.checkpoint import Checkpoint, Leaf, read_leaf, root_of, unequal
 from federation.domain.errors import Forged, Refused, Unreachable
 from federation.domain.feed import FeedName, FeedState, printable
 from federation.domain.peer import Peer
 from federation.node import verification
 from federation.node.node import Node
+from federation.sync import leaves
 from federation.sync.peer_client import PeerSource, peer_source
 from federation.sync.repair import EntrySender, verify_checkpoint
 
@@ -129,7 +130,7 @@ async def _compare_copy(
             at = feed.head if feed else 0
             reason = f"it is held up to {at} and signed at {checkpoint.seq}; is the node running?"
             continue
-        listed = await _differences(node, feed, source, shown.digest_bytes, checkpoint.retained_from)
+        listed = await _differences(node, feed, source, shown.digest_bytes, checkpoint)
         if listed is None or await verification.read_feed(node, name) != feed:
             continue
         differences = altered + listed
@@ -148,16 +149,16 @@ async def _compare_copy(
 
 
 async def _differences(
-    node: Node, feed: FeedState, source: PeerSource, digests: bytes, retained_from: int
+    node: Node, feed: FeedState, source: PeerSource, digests: bytes, checkpoint: Checkpoint
 ) -> list[Difference] | None:
     """The records that differ from what the origin lists; None when it moves meanwhile."""
     ours = await verification.compute_digests(node, feed)
     differences: list[Difference] = []
     for bucket in unequal(ours, digests):
-        listed = await source.leaves(feed.name, bucket)
-        if bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
+        listed = await source.leaves(feed.name, bucket, leaves.max_leaves(checkpoint))
+        if await leaves.bucket_digest(listed.leaves) != digests[32 * bucket : 32 * bucket + 32]:
             return None
-        stored = await verification.stored_leaves(node, feed, bucket, retained_from)
+        stored = await verification.stored_leaves(node, feed, bucket, checkpoint.retained_from)
         differences += _compare_leaves(stored, {(x.type, x.key): x for x in map(read_leaf, listed.leaves)})
     return differences
 

@@ -400,7 +400,8 @@ async def peers_come_and_go(
 
     assert [await decide(what) for what in ("suspend", "suspend")] == [200, 200]
     assert await decide("activate", json={"code": "1"}) == 409
-    assert [await decide(what) for what in ("resume", "resume")] == [200, 200]
+    assert await decide("retry") == 409
+    assert [await decide(what) for what in ("resume", "resume", "retry")] == [200, 200, 200]
     outside.down = True
     assert [await decide(what) for what in ("leave", "leave", "suspend", "resume")] == [200, 200, 409, 409]
 

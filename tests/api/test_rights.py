@@ -46,6 +46,7 @@ WITHOUT_PEER = {
     "remove_deadline": (404, "not-found"),
     "suspend": (404, "not-found"),
     "resume": (404, "not-found"),
+    "retry": (404, "not-found"),
     "leave": (404, "not-found"),
     "disconnect": (403, "forbidden"),
     "confirm": (404, "not-found"),

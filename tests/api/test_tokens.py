@@ -277,6 +277,11 @@ async def test_assertions_that_do_not_hold(anyone: httpx2.AsyncClient, arnia: No
     }
     answers = {why: await assert_(anyone, assertion) for why, assertion in forged.items()}
     assert {why: answer.status_code for why, answer in answers.items()} == dict.fromkeys(forged, 401)
+    # The holder of a peer's key learns of a clock that is off, and nobody else learns anything.
+    for why, direction in (("expired", "past"), ("from the future", "future"), ("not yet", "future")):
+        answer = answers.pop(why)
+        denied(answer, "invalid_client", 401)
+        assert f" s in the {direction} by the clock of this node" in answer.json()["error_description"], why
     assert len({answer.content for answer in answers.values()}) == 1
     denied(await assert_(anyone, sign(claims(arnia), typ=typ), client_id="recia"), "invalid_client", 401)
     denied(
@@ -284,6 +289,27 @@ async def test_assertions_that_do_not_hold(anyone: httpx2.AsyncClient, arnia: No
         "invalid_request",
     )
     assert (await assert_(anyone, sign(claims(arnia, nbf=now), typ=typ))).status_code == 200
+
+
+async def test_both_sides_name_the_clock_of_a_peer_that_is_off(
+    anyone: httpx2.AsyncClient, arnia: Node, known: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    typ = "client-authentication+jwt"
+    for seconds, direction in ((3_600, "future"), (-3_600, "past")):
+        now = int(time.time()) + seconds
+        body = claims(arnia, iat=now, exp=now + 60)
+        refused = await assert_(anyone, known.keyring.sign(body, typ=typ))
+        denied(refused, "invalid_client", 401)
+        assert f"s in the {direction} by the clock" in refused.json()["error_description"]
+        line = caplog.records[-1]
+        assert (line.message, line.__dict__["peer"]) == ("the clocks differ", known.operator)
+        assert direction in line.__dict__["reason"]
+        # Nobody learns from it who is a peer: without its key there is one answer for everybody.
+        stranger = Keyring.of(mint_private_key()).sign(body, typ=typ)
+        assert "clock" not in (await assert_(anyone, stranger)).text
+    now = int(time.time()) + 20
+    near = known.keyring.sign(claims(arnia, iat=now, exp=now + 60), typ=typ)
+    assert (await assert_(anyone, near)).status_code == 200
 
 
 async def test_an_assertion_is_used_once(anyone: httpx2.AsyncClient, arnia: Node, known: Node) -> None:

@@ -85,7 +85,7 @@ async def test_a_peer_disconnects_itself_alone(target: Running, megalis: Party, 
 
 async def test_a_peer_may_not_decide_about_peers(target: Running, megalis: Party, recia: Party) -> None:
     token = await target.token(megalis)
-    for act in ("suspend", "resume", "leave", "activate"):
+    for act in ("suspend", "resume", "retry", "leave", "activate"):
         path = f"/v1/peers/recia/{act}"
         body: dict[str, Any] = {"json": {"code": "0000 0000 0000 0000"}} if act == "activate" else {}
         refused(await target.ask(path, token, megalis, method="POST", **body), 403)

@@ -51,7 +51,16 @@ from federation.store import alerts as stored_alerts
 from federation.store import deadlines as stored_deadlines
 from federation.store import pools, rejected
 from federation.store import receipts as store_receipts
-from federation.sync import follow, loop, peer_client, repair
+from federation.sync import (
+    contact_notes,
+    follow,
+    leaves,
+    loop,
+    peer_client,
+    peer_follower,
+    repair,
+    unsigned_heads,
+)
 from federation.telemetry import Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +138,8 @@ _SETTINGS = {
     "`%`-encoded, in the URL.",
     "smtp_password_file": "File that holds the password of that user, in one line; it is read at each login, "
     "so that a new one needs no restart.",
+    "ca_file": "Authorities (PEM) that the certificates of peers and webhooks may be of, beside those of the "
+    "system: for nodes behind an authority of your own.",
     "smtp_ca_file": "Authorities (PEM) that the certificate of the mail server is held against.",
     "mail_from": "The mailbox that alerts are sent from; needed with `FEDERATION_SMTP_URL`.",
     "rate": "Requests a second that one client or peer may make; for a moment twice as many. 0: no limit.",
@@ -159,6 +170,7 @@ _OTHERWISE = {
     "database_url": "the node runs its own PostgreSQL",
     "smtp_url": "none: alerts go by webhook only",
     "smtp_password_file": "none",
+    "ca_file": "those of the system only",
     "smtp_ca_file": "those of the system",
     "mail_from": "none",
     "proxies": "nobody: a request came from where its connection did",
@@ -405,10 +417,25 @@ def patience() -> str:
         ("Connecting to a peer", seconds(http.CONNECT)),
         ("Silence after which an answer is given up", seconds(http.MAX_SILENT_SECONDS)),
         ("Waiting for news at a peer, per request", seconds(peer_client.HEADS_WAIT_SECONDS)),
-        ("Pause before a peer that does not wait is asked again", seconds(loop.EMPTY_ANSWER_SECONDS)),
+        (
+            "Pause before a peer that does not wait is asked again",
+            seconds(peer_follower.EMPTY_ANSWER_SECONDS),
+        ),
+        ("Peers that are opened at a time", "half of the database connections"),
+        (
+            "Processes that share a database",
+            f"each follows its share; beyond it gives back {loop.MAX_GIVEN_BACK} peers a second",
+        ),
+        (
+            "Head that is not signed, before the copy raises an alarm",
+            f"{seconds(unsigned_heads.IDLE_SECONDS)}; while the origin writes"
+            f" {seconds(unsigned_heads.WRITING_SECONDS)} without a newer checkpoint",
+        ),
+        ("Difference of clocks that is not reported", seconds(peer.MAX_CLOCK_DIFFERENCE_SECONDS)),
+        ("Note that peers still answer", f"every {seconds(contact_notes.NOTE_SECONDS)}"),
         (
             "Asking without waiting, in case a wake-up was lost",
-            f"every {seconds(loop.SWEEP_SECONDS)}, ± a third",
+            f"every {seconds(peer_follower.SWEEP_SECONDS)}, ± a third",
         ),
         (
             "Pause after a failure, doubled with jitter",
@@ -418,7 +445,7 @@ def patience() -> str:
         ("Any other answer of a peer", size(http.SMALL_BYTES)),
         (
             "Leaves of a bucket, and an answer with them",
-            f"{number(checkpoint.MAX_LEAVES)}, {size(peer_client.MAX_LARGE_ANSWER_BYTES)}",
+            f"{number(checkpoint.MAX_LEAVES)}, {size(leaves.MAX_LEAVES_BYTES)}",
         ),
         ("Entries asked for by number at once", number(checkpoint.MAX_NUMBERS)),
         (
@@ -427,7 +454,7 @@ def patience() -> str:
         ),
         ("Records dropped in one transaction of a repair", number(repair.RECORDS_PER_DROP)),
         ("Entries of a feed that are listed as rejected", number(rejected.MAX_REJECTED)),
-        ("One pull or repair of a feed", seconds(loop.MAX_PULL_SECONDS)),
+        ("One pull or repair of a feed", seconds(peer_follower.MAX_PULL_SECONDS)),
         (
             "Proof of a feed that moves meanwhile",
             f"{repair.MAX_ATTEMPTS} times, {seconds(repair.RETRY_SECONDS)} apart",
@@ -435,8 +462,8 @@ def patience() -> str:
         ("A repair that changed nothing", f"again after {seconds(follow.REPAIR_AGAIN.total_seconds())}"),
         (
             "Failures in a row after which other members are asked",
-            f"{loop.RELAY_AFTER_FAILURES}; then {loop.MAX_RELAYS} of them,"
-            f" every {seconds(loop.RELAY_SECONDS)}",
+            f"{peer_follower.RELAY_AFTER_FAILURES}; then {peer_follower.MAX_RELAYS} of them,"
+            f" every {seconds(peer_follower.RELAY_SECONDS)}",
         ),
     )
     return table(("what", "limit"), iter(rows))

@@ -193,6 +193,13 @@ HALVES: list[tuple[dict[str, str], str, str]] = [
 ]
 
 
+def test_authorities_for_peers_are_read_when_the_program_starts(tmp_path: Path) -> None:
+    assert settings().ca_file is None
+    assert "cannot be read: No such file" in refused(CA_FILE=str(tmp_path / "none"))
+    assert "cannot be read: Is a directory" in refused(CA_FILE=str(tmp_path))
+    assert "holds no certificate" in refused(CA_FILE=__file__)
+
+
 @pytest.mark.parametrize(("variables", "name", "why"), HALVES, ids=lambda v: str(v)[-40:])
 def test_half_a_mail_server_is_refused_when_the_program_starts(
     variables: dict[str, str], name: str, why: str

@@ -646,7 +646,7 @@ async def test_a_peer_is_silent_since_it_last_answered(
     await subscribed(arnia, "peer.stale")
     await introduce(arnia, megalis)
     async with arnia.store.write() as tx:
-        await tx.peers.note_answer("megalis")
+        await tx.peers.note_answers({"megalis": None})
         await tx.records._session.connection.execute("UPDATE peers SET added_at = now() - interval '9 days'")
     moment[0] += timedelta(minutes=9)
     assert await alert_scan.add_alerts(arnia) == 0

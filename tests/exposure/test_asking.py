@@ -271,7 +271,7 @@ async def test_the_copy_of_each_operator_is_the_worst_of_its_own_feeds(
         await tx.feeds.open(FeedName("megalis", "public"), None)
         await tx.feeds.open(FeedName("megalis", "federation"), None)
         await tx.feeds.open(FeedName("recia", "public"), None)
-        await tx.peers.note_answer("megalis")
+        await tx.peers.note_answers({"megalis": None})
     states = {
         ("megalis", "public"): Shown("verified", 7), ("megalis", "federation"): Shown("verified", 9),
         ("recia", "public"): Shown("diverged", 1_000), ("arnia", "public"): Shown("diverged", 1_000),

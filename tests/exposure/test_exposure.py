@@ -468,7 +468,7 @@ async def test_the_age_and_the_state_of_each_copy_are_told(arnia: Node, megalis:
     await introduce(arnia, megalis)
     assert (await hits(arnia))["megalis"].copy == CopyAge("stale", None), "it never answered"
     async with arnia.store.write() as tx:
-        await tx.peers.note_answer("megalis")
+        await tx.peers.note_answers({"megalis": None})
     copy_ = (await hits(arnia))["megalis"].copy
     assert copy_.state == "unverified"
     assert copy_.age_seconds is not None

@@ -17,7 +17,7 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.visibility import itself
 from federation.node import copy_views, records
 from federation.node.node import Node
-from federation.sync import loop, repair
+from federation.sync import peer_follower, repair
 from tests.conftest import Databases, emptied
 from tests.domain.builders import a_group, a_solution
 from tests.faults.proxy import FAULTS, Proxy, a_proxy
@@ -102,7 +102,7 @@ class Three:
 @pytest.fixture
 async def three(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Three]:
     # (Waiting between attempts is tested elsewhere.)
-    monkeypatch.setattr(loop, "back_off", lambda *_, **__: timedelta(seconds=0.05))
+    monkeypatch.setattr(peer_follower, "back_off", lambda *_, **__: timedelta(seconds=0.05))
     monkeypatch.setattr(repair, "RETRY_SECONDS", 0.1)
     found = Three()
     async with AsyncExitStack() as stack:

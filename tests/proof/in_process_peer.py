@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from federation.api.entries import entry_line
-from federation.domain.checkpoint import Leaves, SignedDigests
+from federation.domain.checkpoint import MAX_LEAVES, Leaves, SignedDigests
 from federation.domain.entry import EntryPage, FeedEntry, RejectedEntry, read_entry, unreadable
 from federation.domain.errors import Invalid
 from federation.domain.feed import Cursor, FeedName, Head
@@ -48,7 +48,7 @@ class Near:
         self.asked.append("proof")
         return await feeds.digests(self.node, feed, by=await as_peer(self.node, self.reader))
 
-    async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
+    async def leaves(self, feed: FeedName, bucket: int, max_leaves: int = MAX_LEAVES) -> Leaves:
         self.asked.append("leaves")
         return await feeds.leaves(self.node, feed, bucket, by=await as_peer(self.node, self.reader))
 

@@ -85,6 +85,7 @@ async def confirm(tx: Writing, feed: int) -> None:
 EVENTS: dict[CopyEvent, Happen] = {
     CopyEvent.FOUND_EQUAL: found_equal,
     CopyEvent.CHECKPOINT_EXPIRED: expire,
+    CopyEvent.CHECKPOINT_LATE: lambda tx, feed: tx.copies.mark_unsigned(feed, NOW),
     CopyEvent.FOUND_DIFFERENT: lambda tx, feed: tx.copies.note_divergence(
         feed, "it differs", tried="a b", tried_at=NOW
     ),

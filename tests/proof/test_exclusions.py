@@ -371,7 +371,7 @@ async def test_an_exclusion_that_comes_during_a_repair_is_stored_before_the_reco
     seen: list[tuple[str, ...]] = []
 
     class Looks(Near):
-        async def leaves(self, feed: FeedName, bucket: int) -> Any:
+        async def leaves(self, feed: FeedName, bucket: int, max_leaves: int = 0) -> Any:
             seen.append(await excluded_at(relay))
             return await super().leaves(feed, bucket)
 

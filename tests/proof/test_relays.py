@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from federation.domain.checkpoint import CHECKPOINT, LIFETIME, Leaves
+from federation.domain.checkpoint import CHECKPOINT, LIFETIME, MAX_LEAVES, Leaves
 from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Forged, Unreachable
 from federation.domain.feed import FeedName, Head
@@ -164,7 +164,7 @@ async def test_a_relay_that_omits_a_record_is_named_and_not_believed(
     arnia: Node, relay: Node, recia: Node
 ) -> None:
     class Omits(Near):
-        async def leaves(self, feed: FeedName, bucket: int) -> Leaves:
+        async def leaves(self, feed: FeedName, bucket: int, max_leaves: int = MAX_LEAVES) -> Leaves:
             listed = await super().leaves(feed, bucket)
             kept = tuple(line for line in listed.leaves if not line.startswith("solution/k08 "))
             return msgspec.structs.replace(listed, leaves=kept)

@@ -10,7 +10,7 @@ import pytest
 from federation.domain.entry import FeedEntry, RejectedEntry
 from federation.domain.errors import Forged
 from federation.domain.feed import FeedName
-from federation.node import checkpoints, copy_views, peer_views, receipts
+from federation.node import checkpoints, copy_views, epochs, peer_views, receipts
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
@@ -135,6 +135,23 @@ async def test_what_stays_different_is_diverged_and_not_tried_at_every_head(
     assert await state_of(megalis, arnia) == "verified"
     assert (await peer_views.peers(megalis)).rejected == (), "a later good revision clears it"
     assert await receipts.feedback(arnia) == (), "and the origin knows that it was revised"
+
+
+async def test_a_repair_that_failed_is_tried_again_at_once_in_a_new_epoch(arnia: Node, megalis: Node) -> None:
+    """In the old one a revision that is higher here was not ours to undo; the roots are the same in both."""
+    await copied(arnia, megalis)
+    await sql(megalis, TAMPERING["a revision"])
+    await sql(megalis, "UPDATE digests SET seq = -1")
+    await publish(arnia, "solution", "new", a_solution())
+    await checkpoints.sign_checkpoints(arnia)
+    for _ in range(2):
+        await round_of(megalis, arnia)
+        assert await state_of(megalis, arnia) == "diverged"
+    await epochs.begin_epoch(arnia, "it was restored")
+    await checkpoints.sign_checkpoints(arnia)
+    await round_of(megalis, arnia)
+    assert await state_of(megalis, arnia) == "verified"
+    assert await rows_of(megalis, "arnia") == await rows_of(arnia, "arnia")
 
 
 async def test_an_origin_whose_signature_does_not_fit_what_it_shows_is_named(

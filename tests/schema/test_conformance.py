@@ -67,6 +67,7 @@ FORMS: dict[str, dict[str, str]] = {
 PEERS: dict[str, PeerState] = {
     "suspend": "active",
     "resume": "suspended",
+    "retry": "active",
     "leave": "active",
     "activate": "pending",
 }

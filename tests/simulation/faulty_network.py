@@ -27,6 +27,7 @@ from federation.domain.peer import IntroducedPeer, Peer
 from federation.node import feeds, receipts
 from federation.node.node import Node
 from federation.sync.peer_client import PeerSource
+from federation.sync.peer_clock import PeerClock
 from tests.nodes import as_peer
 
 PAGE = 4
@@ -145,6 +146,7 @@ class Wire(PeerSource):
         self._past: dict[str, list[Answer]] = {} if past is None else past
         self._meanwhile, self._overtaking = meanwhile, overtaking
         self._tag = None
+        self.clock = PeerClock()
         self.answered = False
         self.spoiled: list[str] = []
         """Faults of this very source, in order."""

@@ -31,7 +31,7 @@ from federation.node.node import Node
 from federation.store.database import Store, Writing, open_store
 from federation.sync import peer_client, repair
 from federation.sync.follow import follow_relay
-from federation.sync.loop import Loop
+from federation.sync.peer_follower import PeerFollower, Shared
 from federation.telemetry import Metrics
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import introduce
@@ -301,9 +301,9 @@ class World:
             assert peer is not None
             heads = await source.heads()
             assert heads is not None
-            loop = Loop(node, _METRICS)
+            follower = PeerFollower(Shared(node, _METRICS, openings=1), peer)
             known = await copies.followed_feeds(node, origin)
-            await loop._follow_feeds(peer, source, heads, {}, known)
+            await follower.follow_feeds(source, heads, {}, known, 0.0)
         except (Refused, StaleCursor) as error:
             result = f"{type(error).__name__}: {error}"
         self.say(f"{reader} < {origin}: {' '.join(source.spoiled)} {result}")

@@ -25,7 +25,7 @@ from federation.node import peer_views
 from federation.node.node import Node
 from federation.node.peer_views import PeerView
 from federation.outbound import http as outbound_http
-from federation.sync import loop, peer_client
+from federation.sync import peer_client, peer_follower
 from federation.sync.loop import Loop
 from federation.sync.peer_client import PeerSource
 from federation.telemetry import Metrics
@@ -209,7 +209,7 @@ async def test_a_peer_that_fails_is_asked_less_and_less_often(
         return timedelta(seconds=0.01)
 
     real: Callable[..., timedelta] = peer_back_off
-    monkeypatch.setattr(loop, "back_off", back_off)
+    monkeypatch.setattr(peer_follower, "back_off", back_off)
     async with tiny(feeds=reply(status=500)) as peer:
         await befriend(arnia, failing=peer.url)
         async with following(arnia):
@@ -350,18 +350,20 @@ async def test_a_peer_with_a_new_head_and_no_entry_is_asked_at_once_but_not_with
             await has(arnia, "k1")
 
             async def at_once() -> bool:
-                return answered > loop.CHECKPOINTS_PER_SECOND / 2
+                return answered > peer_follower.CHECKPOINTS_PER_SECOND / 2
 
             await until(at_once)
             began, before = time.monotonic(), answered
             await asyncio.sleep(2.0)
             often = answered - before
             took = time.monotonic() - began
-    assert often < loop.CHECKPOINTS_PER_SECOND * (took + 1) + 5, f"it was asked {often} times in {took:.1f} s"
+    assert often < peer_follower.CHECKPOINTS_PER_SECOND * (took + 1) + 5, (
+        f"it was asked {often} times in {took:.1f} s"
+    )
 
 
 def test_a_rate_limit_allows_a_seconds_worth_at_once() -> None:
-    limit = loop.RateLimit(10)
+    limit = peer_follower.RateLimit(10)
     assert sum(limit.allows(100.0) for _ in range(50)) == 10
     assert not limit.allows(100.05)
     assert limit.allows(100.2)
@@ -370,7 +372,8 @@ def test_a_rate_limit_allows_a_seconds_worth_at_once() -> None:
 
 CLAIMED = """
     SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'federation tasks'"""
+    WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
+        AND a.application_name = 'federation tasks'"""
 
 
 async def test_two_processes_share_a_peer_without_doing_it_twice_and_one_takes_over_from_the_other(

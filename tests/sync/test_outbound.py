@@ -459,6 +459,27 @@ async def test_tls_is_for_the_name_although_the_connection_is_to_an_address(tmp_
     assert (called, wire.called) == ([NAME], [PUBLIC])
 
 
+async def test_authorities_of_a_file_are_trusted_beside_those_of_the_system(tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    async with tls(ca.server(x509.DNSName(NAME))) as (url, _):
+        async with client(url) as one:
+            with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
+                await one.get(url)
+        http.trust_authorities(ca.pem)
+        try:
+            async with client(url) as one:
+                assert (await one.get(url)).json() == {"ok": True}
+            context = http._trusted(ca.pem)
+        finally:
+            http.trust_authorities(None)
+    assert len(context.get_ca_certs()) > 1
+
+
+def test_the_authorities_are_read_once_in_a_process() -> None:
+    contexts = {id(Outbound(f"https://n{n}.example", private=False)._pool._ssl_context) for n in range(5)}
+    assert len(contexts) == 1
+
+
 @pytest.mark.parametrize(
     "name",
     [

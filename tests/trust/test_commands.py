@@ -17,7 +17,7 @@ async def joined(node: Node, *operators: str) -> None:
 async def test_a_suspension_says_whom_it_reaches_and_what_stays_visible(arnia: Node, dsn: str) -> None:
     await joined(arnia, "megalis", "recia", "maximilien")
     async with arnia.store.write() as tx:
-        await tx.peers.note_answer("maximilien")
+        await tx.peers.note_answers({"maximilien": None})
     text = await said(dsn, "peer", "suspend", "megalis")
     assert text.startswith("megalis is suspended\nThe exclusion is signed, for 2 members (1 did not answer")
     assert "withholds your GREEN records from megalis" in text
