@@ -195,12 +195,18 @@ class InMemory:
 
 @asynccontextmanager
 async def served(
-    operator: str, dsn: str, *, sync: bool = True, known_as: str | None = None, limits: bool = True
+    operator: str,
+    dsn: str,
+    *,
+    sync: bool = True,
+    known_as: str | None = None,
+    limits: bool = True,
+    **settings_of_its_own: Any,
 ) -> AsyncIterator[str]:
     """A node behind a real HTTP server in this process; yields where it listens.
 
     ``known_as``: the node's URL, when this is one more process of it. Without ``limits`` every request of
-    any rate is answered.
+    any rate is answered. Other settings are given by their names.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -209,6 +215,7 @@ async def served(
     )
     if not limits:
         settings = msgspec.structs.replace(settings, rate=0, rate_anonymous=0)
+    settings = msgspec.structs.replace(settings, **settings_of_its_own)
     app = application(settings, dsn, sync=sync)
     server = Server(
         app,

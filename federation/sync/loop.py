@@ -20,7 +20,7 @@ from federation.domain.errors import CursorRefused, Refused, StaleCursor, Unreac
 from federation.domain.feed import FeedName, Head, printable
 from federation.domain.peer import Peer, PeerLocks, back_off
 from federation.domain.visibility import PRIVATE
-from federation.node import copies, key_rotation, peer_contacts, peers
+from federation.node import copies, key_rotation, peer_contacts, peers, quotas
 from federation.node.node import Node
 from federation.sync.apply import PullResult
 from federation.sync.follow import follow, follow_relay
@@ -76,6 +76,7 @@ class Loop:
         self._metrics = metrics
         self._following: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._confirmed: frozenset[str] = frozenset()
+        self._beyond_quota: frozenset[str] = frozenset()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -110,7 +111,11 @@ class Loop:
             # Confirmed removals are carried out at once: a task that waits at that peer begins anew.
             restarted = [name for name in self._following if name[0] in confirmed - self._confirmed]
             self._confirmed = confirmed
-            await self._release(restarted, locks)
+            # So is what a peer may store again that was beyond its quota.
+            beyond = await quotas.paused_operators(self._node)
+            restarted += [name for name in self._following if name[0] in self._beyond_quota - beyond]
+            self._beyond_quota = beyond
+            await self._release(list(dict.fromkeys(restarted)), locks)
             ended = [name for name, task in self._following.items() if name not in active or task.done()]
             await self._release(ended, locks)
             if ended:

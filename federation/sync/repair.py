@@ -44,7 +44,7 @@ from federation.domain.feed import FeedName, FeedState
 from federation.domain.peer import Peer
 from federation.domain.record import Record, supersedes
 from federation.domain.stored import StoredRevision
-from federation.node import checkpoints, exclusions, repairs
+from federation.node import checkpoints, exclusions, quotas, repairs
 from federation.node.node import Node
 from federation.node.repairs import RepairedRecords
 from federation.sync.apply import PullResult, RemovalsPaused, rejected_entry
@@ -105,7 +105,7 @@ class Repair:
         """Make the copy what the newest checkpoint says, as far as possible. Returns that checkpoint.
 
         Raises Forged when an answer does not fit the checkpoint, Unreachable when the feed moves too fast,
-        RemovalsPaused when more would be dropped than the removal guard allows, and StaleCursor.
+        RemovalsPaused when more would be dropped than the removal guard allows, BeyondQuota, and StaleCursor.
         """
         await repairs.begin_repair(self._node, self._name)
         for attempt in range(MAX_ATTEMPTS):
@@ -191,6 +191,8 @@ class Repair:
             fetched = {entry.seq: entry for entry in entries}
             if not fetched.keys() & set(remaining):
                 return False
+            allowance = await quotas.read_allowance(self._node, feed.origin)
+            allowance.count_entries(len(entries), self._node.clock())
             await self._store(feed, [self._verify(entry, leaves) for entry in fetched.values()])
             remaining = [seq for seq in remaining if seq not in fetched]
         return True
@@ -227,9 +229,16 @@ class Repair:
         def decide(stored: dict[RecordName, StoredRevision]) -> RepairedRecords:
             return self._decide(feed, entries, stored)
 
+        allowance = await quotas.read_allowance(self._node, feed.origin)
+        records = [e.record for e in entries if isinstance(e, VerifiedEntry) and e.record is not None]
+        is_within = allowance.reserve(len(records), sum(len(record.document) for record in records))
         try:
             repaired = await repairs.store_records(
-                self._node, feed, [(entry.type, entry.key) for entry in entries], decide
+                self._node,
+                feed,
+                [(entry.type, entry.key) for entry in entries],
+                decide,
+                may_exceed=not is_within,
             )
         except Invalid as error:
             if len(entries) > 1:

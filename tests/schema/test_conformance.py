@@ -69,6 +69,7 @@ PEERS: dict[str, PeerState] = {
     "resume": "suspended",
     "leave": "active",
     "activate": "pending",
+    "quota": "active",
 }
 """A peer for each thing that is decided about one, and in which state it is before."""
 NEVER_DONE = {
