@@ -15,6 +15,7 @@ import msgspec
 
 from federation.domain.alert import is_mailbox
 from federation.domain.errors import CommandFailed
+from federation.domain.quota import Quota
 from federation.domain.values import OPERATOR_PATTERN
 
 Network = IPv4Network | IPv6Network
@@ -23,6 +24,7 @@ MAX_CONTACT = 500
 
 RESERVED_SOCKETS = 64
 """Connections that requests and waits leave free: for health checks and administration."""
+_QUOTA = Quota()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +77,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a process goes on serving after SIGTERM, while it reports that it is not ready."""
     tombstones_days: int = 90
     """Days that tombstones and withdrawals are kept: a peer that is away for longer compares everything."""
+    quota_records: int = _QUOTA.records
+    """Records of one peer that are stored, with tombstones, unless it has bounds of its own."""
+    quota_mebibytes: int = _QUOTA.mebibytes
+    """Mebibytes of their documents."""
+    quota_feeds: int = _QUOTA.feeds
+    """Feeds of one peer."""
+    quota_rejected: int = _QUOTA.rejected
+    """Rejected entries of one peer."""
+    quota_entries: int = _QUOTA.entries
+    """Entries of one peer within an hour."""
+    alerts_an_hour: int = 20
+    """Alerts of one origin that a subscription gets one by one within an hour; a digest has the others."""
     proxies: tuple[Network, ...] = ()
     """Where the proxies are whose ``X-Forwarded-For`` is believed."""
     security_contact: str | None = None
     """``mailto:`` or ``https:`` URL for reports of weaknesses, shown in ``/.well-known/security.txt``."""
+
+    @property
+    def quota(self) -> Quota:
+        """The bounds of each peer that has none of its own."""
+        return Quota(
+            records=self.quota_records,
+            mebibytes=self.quota_mebibytes,
+            feeds=self.quota_feeds,
+            rejected=self.quota_rejected,
+            entries=self.quota_entries,
+        )
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -155,6 +180,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         sockets_per_address=number("SOCKETS_PER_ADDRESS", 256, 1, 60_000),
         drain_seconds=number("DRAIN_SECONDS", 5, 0, 600),
         tombstones_days=number("TOMBSTONES_DAYS", 90, 1, 36_500),
+        quota_records=number("QUOTA_RECORDS", _QUOTA.records, 1_000, 1_000_000_000),
+        quota_mebibytes=number("QUOTA_MEBIBYTES", _QUOTA.mebibytes, 16, 1_000_000_000),
+        quota_feeds=number("QUOTA_FEEDS", _QUOTA.feeds, 2, 100_000),
+        quota_rejected=number("QUOTA_REJECTED", _QUOTA.rejected, 1, 1_000_000),
+        quota_entries=number("QUOTA_ENTRIES", _QUOTA.entries, 1_000, 1_000_000_000),
+        alerts_an_hour=number("ALERTS_AN_HOUR", 20, 1, 1_000_000),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
         security_contact=_security_contact(environment),
     )

@@ -162,7 +162,7 @@ class Metrics:
         )
         self.copy_paused = Gauge(
             "federation_copy_paused",
-            "1 where removals await the confirmation of an administrator.",
+            "1 where removals, or a peer beyond its quota, await an administrator.",
             ("origin", "audience"),
             registry=self.registry,
         )

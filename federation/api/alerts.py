@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from federation.domain.alert import AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotFound
+from federation.domain.feed import printable
+from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import alerts as node_alerts
 from federation.node.alerts import Subscribed
@@ -119,16 +122,30 @@ async def unsubscribe(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
         path="/v1/alerts",
         right=READER,
         tag="alerts",
-        parameters=(Parameter("parked", {"schema": {"enum": ["true", "false"]}}),),
+        parameters=(
+            Parameter("parked", {"schema": {"enum": ["true", "false"]}}),
+            Parameter("withheld", {"schema": {"enum": ["true", "false"]}}),
+            Parameter("origin", {"schema": {"type": "string", "pattern": OPERATOR_PATTERN}}),
+        ),
         answers=(Answer(200, "The last alerts", {JSON: AlertsView}),),
     )
 )
 async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
-    """List the last alerts and what became of them; with parked=true those that were given up."""
+    """List the last alerts; only those given up (parked), left to a digest (withheld), or of one origin."""
     pairs = list(request.query_params.multi_items())
-    if any(pair not in (("parked", "true"), ("parked", "false")) for pair in pairs):
-        raise Invalid("parked=true or parked=false is what can be asked", pointer="?parked")
-    states = await node_alerts.list_alerts(node_of(request), parked=("parked", "true") in pairs)
+    for name, value in pairs:
+        if name not in ("parked", "withheld", "origin"):
+            raise Invalid("parked, withheld and origin can be asked for", pointer=f"?{printable(name, 80)}")
+        if name != "origin" and value not in ("true", "false"):
+            raise Invalid(f"{name}=true or {name}=false is what can be asked", pointer=f"?{name}")
+        if name == "origin" and not re.fullmatch(OPERATOR_PATTERN, value):
+            raise Invalid("origin is the id of an operator", pointer="?origin")
+    states = await node_alerts.list_alerts(
+        node_of(request),
+        parked=("parked", "true") in pairs,
+        withheld=("withheld", "true") in pairs,
+        origin=request.query_params.get("origin"),
+    )
     return json_answer(AlertsView(states), headers=NO_STORE)
 
 

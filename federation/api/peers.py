@@ -20,8 +20,10 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable, Unreachable
 from federation.domain.invitation import MAX_REGISTRATION, Registration, RegistrationAnswer
 from federation.domain.peer import Peer, PeerState
-from federation.node import copies, exclusions, invitations, peer_views, peers
+from federation.domain.quota import QuotaChange
+from federation.node import copies, exclusions, invitations, peer_views, peers, quotas
 from federation.node.peer_views import PeersView
+from federation.node.quotas import PeerQuota
 
 
 class PeerDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,7 +36,7 @@ class PeerDecision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ConfirmedCopies(msgspec.Struct, frozen=True):
-    """Removals that go on."""
+    """A paused peer that goes on."""
 
     operator: str
     audiences: tuple[str, ...]
@@ -206,9 +208,46 @@ async def leave(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
     )
 )
 async def confirm(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
-    """Let the removals of a peer's records happen that wait for an administrator."""
+    """Let a paused peer go on: its removals happen, and it may store once more what its bound allows."""
     audiences = await copies.confirm_removals(node_of(request), operator, by=_client(request))
     return json_answer(ConfirmedCopies(operator, audiences), headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="peer-quota",
+        id="getPeerQuota",
+        method="GET",
+        path="/v1/peers/{operator:str}/quota",
+        right=Right("peers.read"),
+        tag="peers",
+        answers=(Answer(200, "Its bounds, and what is stored of it", {JSON: PeerQuota}),),
+        errors=(NotFound,),
+    )
+)
+async def read_quota(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Read the quota of a peer, and what is stored of it."""
+    return json_answer(await quotas.read_quota(node_of(request), operator), headers=NO_STORE)
+
+
+@handles(
+    Operation(
+        act="set-quota",
+        id="setPeerQuota",
+        method="PUT",
+        path="/v1/peers/{operator:str}/quota",
+        right=ADMINISTRATOR,
+        tag="peers",
+        bodies=(Body(JSON, QuotaChange, {"records": 2_000_000}),),
+        answers=(Answer(200, "Its bounds, and what is stored of it", {JSON: PeerQuota}),),
+        errors=(Invalid, NotFound),
+    )
+)
+async def set_quota(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
+    """Give a peer the bounds of its own that are named, and those of the node for the others."""
+    change = read_draft(await body_of(request), QuotaChange)
+    quota = await quotas.change_quota(node_of(request), operator, change, reset=True, by=_client(request))
+    return json_answer(quota, headers=NO_STORE)
 
 
 @handles(
@@ -229,7 +268,19 @@ async def disconnect(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(b"", status=204, headers=NO_STORE)
 
 
-HANDLERS = (list_peers, join, activate, suspend, resume, retry, leave, confirm, disconnect)
+HANDLERS = (
+    list_peers,
+    join,
+    activate,
+    suspend,
+    resume,
+    retry,
+    leave,
+    confirm,
+    read_quota,
+    set_quota,
+    disconnect,
+)
 
 
 def _client(request: Request[Any, Any, Any]) -> str:

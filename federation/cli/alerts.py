@@ -144,6 +144,8 @@ def alert() -> None:
 
 @alert.command("list")
 @click.option("--parked", is_flag=True, help="Only those that were given up.")
+@click.option("--withheld", is_flag=True, help="Only those that a digest counts: too many of one operator.")
+@click.option("--origin", metavar="OPERATOR", help="Those about one operator.")
 @click.option("--subscription", "of", metavar="ID", help="Those of one subscription.")
 @click.option(
     "--limit",
@@ -154,10 +156,12 @@ def alert() -> None:
 )
 @json_option
 @command
-async def alert_list(parked: bool, of: str | None, limit: int, as_json: bool) -> None:
+async def alert_list(
+    parked: bool, withheld: bool, origin: str | None, of: str | None, limit: int, as_json: bool
+) -> None:
     """List alerts and their delivery, newest first."""
     async with node_here() as node, node.store.read() as tx:
-        states = await tx.alerts.listed(parked=parked, of=of, limit=limit)
+        states = await tx.alerts.listed(parked=parked, withheld=withheld, of=of, origin=origin, limit=limit)
 
     def text() -> None:
         for state in states:
@@ -172,6 +176,8 @@ async def alert_list(parked: bool, of: str | None, limit: int, as_json: bool) ->
 def _delivery(state: AlertState) -> str:
     if state.delivered_at:
         return f"delivered {state.delivered_at:%Y-%m-%d %H:%M:%S}"
+    if state.withheld:
+        return "withheld"
     tried = f"tried {state.attempts} times" if state.attempts != 1 else "tried once"
     reason = f": {state.failure}" if state.failure else ""
     return f"{'parked' if state.parked_at else 'waiting'}, {tried}{reason}"

@@ -39,6 +39,12 @@ Settings are read from the environment:
   FEDERATION_SOCKETS_PER_ADDRESS  the same of one address that is no proxy (256)
   FEDERATION_DRAIN_SECONDS  seconds to serve on after SIGTERM, with a database of yours (5)
   FEDERATION_TOMBSTONES_DAYS  days that deletions are kept for peers that are away (90)
+  FEDERATION_QUOTA_RECORDS  records of one peer that are stored, with tombstones (1000000)
+  FEDERATION_QUOTA_MEBIBYTES  mebibytes of their documents (8192)
+  FEDERATION_QUOTA_FEEDS   feeds of one peer (200)
+  FEDERATION_QUOTA_REJECTED  rejected entries of one peer (10000)
+  FEDERATION_QUOTA_ENTRIES  entries of one peer within an hour (1000000)
+  FEDERATION_ALERTS_AN_HOUR  alerts of one operator that a receiver gets one by one (20)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
   FEDERATION_SECURITY_CONTACT  mailto: or https: URL for /.well-known/security.txt (none)
   FEDERATION_CA_FILE       authorities (PEM) of peers' certificates, beside those of the system

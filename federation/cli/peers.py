@@ -11,7 +11,8 @@ import click
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.invitation import Invitation
 from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
-from federation.node import copies, exclusions, invitations, key_rotation, peer_views, peers
+from federation.domain.quota import BOUND_MEANINGS, QuotaChange
+from federation.node import copies, exclusions, invitations, key_rotation, peer_views, peers, quotas
 from federation.node.node import Node
 from federation.node.peer_views import PeerView
 
@@ -184,10 +185,10 @@ async def peer_leave(operator: str, as_json: bool) -> None:
 @json_option
 @command
 async def peer_confirm(operator: str, as_json: bool) -> None:
-    """Let many removals of a peer's records happen, which wait since nobody was asked.
+    """Let a peer go on that is paused: `peer list` says why. Ask its administrator first whether it is meant.
 
-    More than a fifth of a feed, and more than 100 records, are not removed at once: `peer list` says what
-    waits. Ask the peer's administrator first whether it is meant.
+    More than a fifth of a feed, and more than 100 records, are not removed at once. A peer that is beyond
+    its quota may store once more what its bound allows; see `peer quota`.
     """
     async with node_here() as node:
         audiences = await copies.confirm_removals(node, operator)
@@ -211,6 +212,41 @@ async def peer_retry(operator: str, as_json: bool) -> None:
         as_json,
         lambda: click.echo(f"{operator} is asked again at once"),
     )
+
+
+@peer.command("quota")
+@click.argument("operator")
+@click.option("--records", type=click.IntRange(1), help="Records, with tombstones.")
+@click.option("--mebibytes", type=click.IntRange(1), help="Mebibytes of their documents.")
+@click.option("--feeds", type=click.IntRange(1), help="Feeds: public, federation, and one for each group.")
+@click.option("--rejected", type=click.IntRange(1), help="Rejected entries.")
+@click.option("--entries", type=click.IntRange(1), help="Entries within an hour.")
+@click.option("--reset", is_flag=True, help="Give up its own bounds first: those of the node hold.")
+@json_option
+@command
+async def peer_quota(operator: str, reset: bool, as_json: bool, **bounds: int | None) -> None:
+    """Show what is stored of a peer and its bounds, or give it bounds of its own.
+
+    A peer that would go beyond a bound is paused. With a higher one it goes on at once.
+    """
+    change = QuotaChange(**bounds)
+    async with node_here() as node:
+        if reset or change.named():
+            quota = await quotas.change_quota(node, operator, change, reset=reset)
+        else:
+            quota = await quotas.read_quota(node, operator)
+
+    def text() -> None:
+        used = {"records": quota.use.records, "mebibytes": quota.mebibytes, "feeds": quota.use.feeds}
+        used["rejected"] = quota.use.rejected
+        for bound, meaning in BOUND_MEANINGS.items():
+            use = f"{used[bound]} of " if bound in used else "at most "
+            own = "  (its own bound)" if bound in quota.own else ""
+            click.echo(f"{use}{getattr(quota.bounds, bound)} {meaning}{own}")
+        if quota.paused:
+            click.echo(f"paused: {quota.paused}; federation peer confirm {operator}, or a higher bound")
+
+    print_result(quota, as_json, text)
 
 
 @peer.command("forget")

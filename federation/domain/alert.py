@@ -25,9 +25,10 @@ from federation.domain.values import Mailbox, Part, RuleBroken, Url
 
 AlertEvent = Literal[
     "incident.published", "incident.changed", "incident.affects-mine", "incident.unanswered", "peer.stale",
-    "record.rejected",
+    "record.rejected", "peer.paused",
 ]  # fmt: skip
 TestEvent = Literal["subscription.test"]
+DigestEvent = Literal["alerts.withheld"]
 EVENTS: tuple[AlertEvent, ...] = get_args(AlertEvent)
 EVENT_MEANINGS: dict[AlertEvent, str] = {
     "incident.published": "an incident has been published by an operator",
@@ -36,11 +37,25 @@ EVENT_MEANINGS: dict[AlertEvent, str] = {
     "incident.unanswered": "such an incident is still without a statement of one's own after so many hours",
     "peer.stale": "a peer has not answered for ten minutes",
     "record.rejected": "an entry of a peer's feed has been rejected",
+    "peer.paused": "a peer is paused until an administrator confirms: much is removed, or beyond its quota",
 }
 
 TEST_EVENT: TestEvent = "subscription.test"
 """What a subscriber is told when an administrator tries whether it can be."""
 TEST_EVENT_MEANING = "somebody tries whether this subscription is told; nothing has happened"
+
+DIGEST_EVENT: DigestEvent = "alerts.withheld"
+"""Stands for alerts of one operator that were more than a receiver gets one by one within an hour."""
+DIGEST_EVENT_MEANING = "an operator has caused more alerts than are sent one by one within an hour"
+UNBOUNDED_EVENTS: frozenset[str] = frozenset({"peer.stale", "peer.paused"})
+"""Events that are never withheld: of each peer there are few."""
+
+FLOOD_PERIOD = timedelta(hours=1)
+"""The time for which alerts of one origin are counted, and after which withheld ones have their digest."""
+FLOOD_QUIET = timedelta(minutes=5)
+"""The time without another one after which the digest comes earlier."""
+MAX_WITHHELD = 10_000
+"""Withheld alerts of a flood that are stored, for one subscription; of more, only the number is."""
 
 MIN_WAIT_SECONDS = 5.0
 MAX_WAIT_SECONDS = 7_200.0
@@ -56,7 +71,7 @@ ATTEMPT_TIMEOUT = timedelta(minutes=2)
 class NewSubscription(Part, frozen=True, kw_only=True):
     """Events, and the receiver of their alerts."""
 
-    events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=6)]
+    events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=7)]
     webhook: Url | None = None
     email: Mailbox | None = None
     unanswered_hours: Annotated[int, Meta(ge=1, le=720)] = 24
@@ -72,7 +87,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, for one subscription."""
 
     id: str
-    event: AlertEvent | TestEvent
+    event: AlertEvent | TestEvent | DigestEvent
     subject: str
     at: datetime
     data: dict[str, Any]
@@ -101,9 +116,15 @@ def is_mailbox(text: str) -> bool:
     return len(text) <= 254 and text.index("@") <= 64 if _MAILBOX.fullmatch(text) else False
 
 
+_MEANINGS: dict[str, str] = {event: meaning for event, meaning in EVENT_MEANINGS.items()} | {
+    TEST_EVENT: TEST_EVENT_MEANING,
+    DIGEST_EVENT: DIGEST_EVENT_MEANING,
+}
+
+
 def compose_letter(alert: Alert, *, to: str, subscription: str, node: str) -> Letter:
     """An alert as an e-mail. Each of its values is in one line: what comes of a peer begins none."""
-    meaning = TEST_EVENT_MEANING if alert.event == TEST_EVENT else EVENT_MEANINGS[alert.event]
+    meaning = _MEANINGS[alert.event]
     return Letter(
         id=alert.id,
         to=to,
@@ -182,3 +203,20 @@ class AlertState(msgspec.Struct, frozen=True):
     delivered_at: datetime | None
     parked_at: datetime | None
     failure: str | None
+    origin: str | None = None
+    """The operator it is about."""
+    withheld: bool = False
+    """Whether it was one too many of that operator within an hour: only a digest counts it."""
+
+
+class AlertFlood(msgspec.Struct, frozen=True):
+    """Alerts of one origin that are withheld from a subscription, until a digest of them is sent."""
+
+    subscription: str
+    origin: str
+    began_at: datetime
+    last_at: datetime
+    withheld: int
+
+    def is_over(self, now: datetime) -> bool:
+        return now - self.began_at >= FLOOD_PERIOD or now - self.last_at >= FLOOD_QUIET

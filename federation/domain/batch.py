@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -38,6 +39,15 @@ class Batch(msgspec.Struct, frozen=True):
         """True where probably nothing of it is stored yet."""
         return all(isinstance(entry, VerifiedEntry) and entry.revision == 1 for entry in self.entries)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its documents."""
+        return sum(
+            len(entry.record.document)
+            for entry in self.entries
+            if isinstance(entry, VerifiedEntry) and entry.record is not None
+        )
+
     def only_records(self) -> list[tuple[Record, int]]:
         """Its records and their numbers; none when it has a withdrawal or a rejected entry."""
         records = [
@@ -60,6 +70,26 @@ class FeedWithRecords(NamedTuple):
     """Whether any of its entries is rejected."""
 
 
+class Growth(NamedTuple):
+    """The change of a feed's records, with tombstones, and of the bytes of their documents."""
+
+    records: int
+    size: int
+
+
+def growth_of(
+    feed: int, upserts: Sequence[tuple[Record, int]], stored: Mapping[RecordName, StoredRevision]
+) -> Growth:
+    """The change that these upserts make to a feed, by what is stored of their records."""
+    records = size = 0
+    for record, _ in upserts:
+        ours = stored.get((record.type, record.key))
+        in_feed = ours is not None and ours.feed == feed
+        records += not in_feed
+        size += len(record.document) - (ours.size if ours is not None and in_feed else 0)
+    return Growth(records, size)
+
+
 class BatchChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The changes that a batch makes to what is stored."""
 
@@ -75,6 +105,8 @@ class BatchChanges(msgspec.Struct, frozen=True, kw_only=True):
     """Records that other feeds of the origin lose to this one, by feed."""
     live_change: int
     """Change of the number of live records in this feed."""
+    growth: Growth
+    """Change that the upserts make; what is purged is subtracted where it is deleted."""
     removed: int
     """Live records of this feed that are retracted."""
     accepted: list[RecordName]

@@ -1,15 +1,16 @@
 """A copy of another operator's feed: its facts, the states derived from them, and the transitions.
 
-A copy is in three states at a time, each answers one question:
+A copy is in four states at a time, each answers one question:
 
 - ``CopyState``: is the copy what its origin signed?
 - ``RemovalGuard``: may records be removed from it?
 - ``ReceiptState``: has the origin our receipt for what was removed?
+- ``QuotaState``: may anything be added to it?
 
 They are derived from ``CopyFacts``, the row of the table ``copies``, here and nowhere else. ``STATES``,
-``GUARDS`` and ``RECEIPTS`` declare what an event does to each; an event that a table does not name changes
-nothing there. ``node/copies`` and ``node/repairs`` cause the events. tests/proof/test_copy_states.py runs
-every event on a row in every state and compares it with these tables.
+``GUARDS``, ``RECEIPTS`` and ``QUOTAS`` declare what an event does to each; an event that a table does not
+name changes nothing there. ``node/copies``, ``node/repairs`` and ``node/quotas`` cause the events.
+tests/proof/test_copy_states.py runs every event on a row in every state and compares it with these tables.
 """
 
 from __future__ import annotations
@@ -72,6 +73,14 @@ class ReceiptState(StrEnum):
     SENT = "sent"
 
 
+class QuotaState(StrEnum):
+    """The permission to add records to a copy: that of its peer, over all of its feeds."""
+
+    WITHIN = "within quota"
+    BEYOND = "beyond quota"
+    """The peer would go beyond a bound of its quota: only withdrawals are carried out."""
+
+
 class CopyEvent(StrEnum):
     """An event of a copy."""
 
@@ -91,6 +100,10 @@ class CopyEvent(StrEnum):
     RECORDS_WITHDRAWN = "records withdrawn"
     """Withdrawals were carried out, or the whole copy was dropped."""
     RECEIPT_SENT = "receipt sent"
+    TOO_MUCH = "too much"
+    """The peer would go beyond a bound of its quota, in this feed or in another one."""
+    QUOTA_RAISED = "quota raised"
+    """By an administrator, who confirmed, or gave the peer a quota of its own."""
     DROPPED = "dropped"
     """The feed may not be read any more, or the peer has left: nothing of it is stored."""
 
@@ -140,6 +153,15 @@ RECEIPTS = _table(
      "The origin has taken it. (A receipt for less than what is pending by now changes nothing.)"),
 )  # fmt: skip
 
+QUOTAS = _table(
+    ((QuotaState.WITHIN,), CopyEvent.TOO_MUCH, QuotaState.BEYOND,
+     "One peer must not fill the disk of another, and an honest one never comes there (decision 0029)."),
+    ((QuotaState.BEYOND,), CopyEvent.QUOTA_RAISED, QuotaState.WITHIN,
+     "The administrator has seen which bound, and how far."),
+    (tuple(QuotaState), CopyEvent.DROPPED, QuotaState.WITHIN,
+     "Nothing of it is stored. (Where the peer is beyond its quota all the same, its next batch says so.)"),
+)  # fmt: skip
+
 
 def next_state(table: Table, state: StrEnum, event: CopyEvent) -> StrEnum:
     """The state after an event: the same where the table does not name it."""
@@ -156,6 +178,7 @@ class CopyFacts(msgspec.Struct, frozen=True):
     - ``RemovalGuard`` by ``confirmed`` and ``paused_reason``. Paused: ``paused_at``.
     - ``ReceiptState`` by ``receipt_sent`` and ``withdrawn_epoch``. Pending or sent: ``withdrawn_seq``,
       ``purged``.
+    - ``QuotaState`` by ``beyond_quota``. Beyond: ``beyond_reason``, ``beyond_at``.
     - In every state: ``newest_signed_at``, ``via``, ``excludes``.
     """
 
@@ -187,6 +210,10 @@ class CopyFacts(msgspec.Struct, frozen=True):
     """Operators that may not see the feed, as its origin signed last; sorted."""
     unsigned_since: datetime | None = None
     """Since when entries lack a checkpoint that should have come; None where none does."""
+    beyond_quota: str | None = None
+    """The bound that its peer would go beyond."""
+    beyond_reason: str | None = None
+    beyond_at: datetime | None = None
 
     def state(self, now: datetime) -> CopyState:
         match self.compared:
@@ -212,6 +239,15 @@ class CopyFacts(msgspec.Struct, frozen=True):
         if self.confirmed:
             return RemovalGuard.CONFIRMED
         return RemovalGuard.PAUSED if self.paused_reason is not None else RemovalGuard.OPEN
+
+    @property
+    def quota(self) -> QuotaState:
+        return QuotaState.WITHIN if self.beyond_quota is None else QuotaState.BEYOND
+
+    @property
+    def is_paused(self) -> bool:
+        """True if only withdrawals are carried out, for whatever reason."""
+        return self.guard is RemovalGuard.PAUSED or self.quota is QuotaState.BEYOND
 
     @property
     def receipt(self) -> ReceiptState:

@@ -29,3 +29,5 @@ class StoredRevision(msgspec.Struct, frozen=True):
     created_at: datetime
     document: bytes | None = None
     """Read for own records only, which may be compared or patched."""
+    size: int = 0
+    """Bytes of the document; read for records of other origins only, which count towards a quota."""

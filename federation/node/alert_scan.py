@@ -4,7 +4,7 @@
 2. In one transaction for each ``MAX_CHANGES_PER_SCAN`` changes: lock the scan, add the alerts of these
    changes, and store the sequence they end at. A crash loses no alert and adds none twice.
 3. In the last of them, add the alerts of the present state: affecting and unanswered incidents, silent peers,
-   rejected entries. An event has a name, and each subscription one alert of that name.
+   rejected entries, paused peers. An event has a name, and each subscription one alert of that name.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
 
-import msgspec
-
 from federation.domain.alert import Alert, AlertEvent
-from federation.domain.document import mint_key
 from federation.domain.exposure.answers import OwnLine
 from federation.domain.query import MAX_PAGE, PageKey
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
-from federation.node import exposure
+from federation.node import alert_floods, exposure
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.node.node import Node
-from federation.store.alerts import MAX_CHANGES_PER_SCAN, Subscription
+from federation.store.alerts import MAX_CHANGES_PER_SCAN, NewAlert, Subscription
 from federation.store.database import Writing
 
 SCAN_SECONDS = 15.0
@@ -78,10 +75,12 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
     async with node.store.read() as reading:
         active = [stored for stored in await reading.alerts.subscriptions() if stored.active]
         last = await reading.alerts.last_change()
+        floods = await reading.alerts.floods()
     if not active:
         return 0
     # Changes from here on are scanned the next time: these exposures do not contain them.
-    own = await _own_incidents(node) if any(OWN_EVENTS & {*stored.events} for stored in active) else ()
+    needs_own = bool(floods) or any(OWN_EVENTS & {*stored.events} for stored in active)
+    own = await _own_incidents(node) if needs_own else ()
     number = 0
     more = True
     while more:
@@ -97,16 +96,21 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
                     *_affecting_incidents(node, own),
                     *await _stale_peers(node, tx, started_at),
                     *await _rejected_records(node, tx),
+                    *await _paused_peers(node, tx),
                 ]
-            number += await tx.alerts.add(
+            number += await alert_floods.add(
+                node,
+                tx,
                 [
-                    # An alert of its own for each subscription, with an id of its own.
-                    (stored.id, event.name, msgspec.structs.replace(event.alert, id=mint_key()))
+                    # An alert of its own for each subscription.
+                    NewAlert(stored.id, event.name, event.origin, event.alert)
                     for stored in active
                     for event in (*events, *(() if more else _unanswered_incidents(node, own, stored)))
                     if event.is_for(stored)
-                ]
+                ],
             )
+            if not more:
+                number += await alert_floods.add_digests(node, tx, {line.incident.id for line in own})
             await tx.alerts.advance(until)
     return number
 
@@ -116,6 +120,8 @@ class Occurrence(NamedTuple):
 
     name: str
     alert: Alert
+    origin: str
+    """The operator it is about."""
     happened_at: datetime | None = None
     """Only for subscriptions added before this time; None for all."""
 
@@ -144,10 +150,12 @@ def _incident_changes(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
         data = {"revision": revision, "tlp": tlp, "link": f"{node.url}/v1/incidents/{id_}"}
         if not retracted and created_at >= oldest:
             alert = _alert(node, "incident.published", id_, **data)
-            yield Occurrence(f"incident.published {id_} 1", alert, None if revision == 1 else created_at)
+            yield Occurrence(
+                f"incident.published {id_} 1", alert, origin, None if revision == 1 else created_at
+            )
         if revision > 1:
             yield Occurrence(
-                f"incident.changed {id_} {revision}", _alert(node, "incident.changed", id_, **data)
+                f"incident.changed {id_} {revision}", _alert(node, "incident.changed", id_, **data), origin
             )
 
 
@@ -166,7 +174,7 @@ async def _own_incidents(node: Node) -> tuple[OwnLine, ...]:
 def _affecting_incidents(node: Node, own: Sequence[OwnLine]) -> Iterator[Occurrence]:
     for line in own:
         name = f"incident.affects-mine {line.incident.id}"
-        yield Occurrence(name, _exposure_alert(node, "incident.affects-mine", line))
+        yield Occurrence(name, _exposure_alert(node, "incident.affects-mine", line), _origin_of(line))
 
 
 def _unanswered_incidents(
@@ -176,7 +184,11 @@ def _unanswered_incidents(
     for line in own:
         if line.exposure.answer is None and line.incident.published_at <= before:
             name = f"incident.unanswered {line.incident.id}"
-            yield Occurrence(name, _exposure_alert(node, "incident.unanswered", line))
+            yield Occurrence(name, _exposure_alert(node, "incident.unanswered", line), _origin_of(line))
+
+
+def _origin_of(line: OwnLine) -> str:
+    return line.incident.id.partition("/")[0]
 
 
 def _exposure_alert(node: Node, event: AlertEvent, line: OwnLine) -> Alert:
@@ -202,6 +214,7 @@ async def _stale_peers(node: Node, tx: Writing, started_at: datetime | None = No
         Occurrence(
             f"peer.stale {peer.operator} {as_instant(peer.contacted_at or peer.added_at)}",
             _alert(node, "peer.stale", peer.operator, link=f"{node.url}/v1/peers"),
+            peer.operator,
         )
         for peer in await tx.peers.all()
         if peer.state == "active" and (peer.contacted_at or peer.added_at) < limit
@@ -220,9 +233,25 @@ async def _rejected_records(node: Node, tx: Writing) -> list[Occurrence]:
                 reason=entry.reason,
                 link=f"{node.url}/v1/peers",
             ),
+            entry.origin,
         )
         for entry in await tx.rejected.all()
     ]
+
+
+async def _paused_peers(node: Node, tx: Writing) -> list[Occurrence]:
+    """Peers whose removals, or whose quota, await an administrator; one event for each pause."""
+    paused: dict[str, Occurrence] = {}
+    for name, copy in (await tx.copies.all()).items():
+        since, reason = copy.beyond_at or copy.paused_at, copy.beyond_reason or copy.paused_reason
+        if not copy.is_paused or since is None:
+            continue
+        data = {"reason": reason, "link": f"{node.url}/v1/peers"}
+        feed = name.origin if copy.beyond_at else str(name)
+        event = f"peer.paused {feed} {as_instant(since)}"
+        alert = _alert(node, "peer.paused", name.origin, **data)
+        paused[event] = Occurrence(event, alert, name.origin)
+    return list(paused.values())
 
 
 async def purge(node: Node) -> None:
@@ -238,6 +267,7 @@ async def purge(node: Node) -> None:
             *_affecting_incidents(node, own),
             *await _stale_peers(node, tx),
             *await _rejected_records(node, tx),
+            *await _paused_peers(node, tx),
         ]
         names = [event.name for event in lasting]
         names += [f"incident.unanswered {line.incident.id}" for line in own]

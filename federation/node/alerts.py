@@ -72,10 +72,12 @@ async def list_subscriptions(node: Node) -> tuple[Subscription, ...]:
         return await tx.alerts.subscriptions()
 
 
-async def list_alerts(node: Node, *, parked: bool) -> tuple[AlertState, ...]:
-    """The last alerts, newest first; with ``parked`` those that were given up."""
+async def list_alerts(
+    node: Node, *, parked: bool, withheld: bool = False, origin: str | None = None
+) -> tuple[AlertState, ...]:
+    """The last alerts, newest first; only those that were given up or withheld, or of one origin."""
     async with node.store.read() as tx:
-        return await tx.alerts.listed(parked=parked)
+        return await tx.alerts.listed(parked=parked, withheld=withheld, origin=origin)
 
 
 async def unsubscribe(node: Node, id_: str, *, by: str) -> None:

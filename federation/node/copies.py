@@ -19,12 +19,15 @@ from federation.domain.audit import OPERATOR
 from federation.domain.batch import Batch, BatchChanges, FeedWithRecords, RecordName, Withdrawal
 from federation.domain.checkpoint import bucket_of
 from federation.domain.copy import CopyFacts, FollowedFeed
-from federation.domain.entry import VerifiedEntry
+from federation.domain.entry import RejectedEntry, VerifiedEntry
 from federation.domain.errors import NotFound, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState, printable
+from federation.domain.quota import BeyondQuota, QuotaBound, check_growth
 from federation.domain.record import Record, supersedes
 from federation.domain.stored import StoredRevision
+from federation.node import quotas
 from federation.node.node import Node
+from federation.store import rejected as store_rejected
 from federation.store.database import Writing
 from federation.store.pulled_records import Advance
 
@@ -60,8 +63,15 @@ async def operators_with_confirmed_removals(node: Node) -> frozenset[str]:
 
 
 async def open_copy(node: Node, name: FeedName, head: int) -> FeedState:
-    """The feed, made if it was not there; ``head`` is where it ends at its origin, for the lag."""
+    """The feed, made if it was not there; ``head`` is where it ends at its origin, for the lag.
+
+    Raises BeyondQuota where it would be one more than its origin may have.
+    """
     async with node.store.write() as tx:
+        if await tx.feeds.find(name) is None:
+            quota, use = await tx.quotas.read_use(name.origin, node.quota)
+            if use.feeds >= quota.feeds:
+                raise BeyondQuota(QuotaBound.FEEDS, use.feeds + 1, quota.feeds)
         feed = await tx.feeds.open(name, None)
         await tx.feeds.set_remote_head(feed, head)
     return feed
@@ -85,7 +95,8 @@ async def store_new_records(
     """
     live = sum(not record.retracted for record, _ in records)
     seen, seen_epoch = (at.seq, at.epoch) if at else (0, None)
-    advance = Advance(feed, seen, seen_epoch, to.seq, to.epoch, live)
+    size = sum(len(record.document) for record, _ in records)
+    advance = Advance(feed, seen, seen_epoch, to.seq, to.epoch, live, len(records), size)
     async with node.store.autocommit(records=len(records)) as tx:
         on_send()
         state = await tx.pulled_records.insert(name.origin, advance, records)
@@ -101,13 +112,15 @@ async def store_batch(
     *,
     after: Cursor | None = None,
     on_send: Callable[[FeedState, BatchChanges], None],
+    may_exceed: bool = False,
 ) -> tuple[BatchChanges, frozenset[int]] | None:
     """Store a batch and the cursor after it; returns the changes, and numbers of rejected entries stored.
 
     ``after``: the cursor to which the batch ahead takes the feed, while that is not committed yet. Returns
     None, with nothing stored, where this batch depends on what that one does. ``on_send`` is called just
-    before the changes are sent. Raises StaleCursor where the feed has moved, SequenceConflict, Invalid, and
-    what ``decide`` raises; nothing is stored then.
+    before the changes are sent. With ``may_exceed`` the quota of the origin is read, and compared. Raises
+    StaleCursor where the feed has moved, BeyondQuota, SequenceConflict, Invalid, and what ``decide`` raises;
+    nothing is stored then.
     """
     async with node.store.write(records=len(batch.entries)) as tx:
         before = await tx.feeds.with_records(batch.feed, batch.names)
@@ -126,15 +139,34 @@ async def store_batch(
                 return None
             feed = msgspec.structs.replace(feed, epoch=after.epoch, head=after.seq)
             before = before._replace(feed=feed)
+        if may_exceed:
+            quota, use = await tx.quotas.read_use(feed.origin, node.quota)
+            check_growth(quota, use, records=changes.growth.records, size=changes.growth.size)
         on_send(feed, changes)
-        stored = await _store_changes(tx, before, changes, batch.ends)
+        await _store_changes(tx, before, changes, batch.ends)
+        stored: frozenset[int] = frozenset()
+        if changes.unresolved:
+            stored = await _store_rejected(node, tx, feed, changes.unresolved)
     node.notifier.notify()
     return changes, stored
 
 
-async def _store_changes(
-    tx: Writing, before: FeedWithRecords, changes: BatchChanges, ends: Cursor
+async def _store_rejected(
+    node: Node, tx: Writing, feed: FeedState, entries: Sequence[RejectedEntry]
 ) -> frozenset[int]:
+    """Store rejected entries, and return their numbers. Raises BeyondQuota where there is no room for one.
+
+    With a quota beyond what a node stores of one peer, the rest is only counted.
+    """
+    quota, _ = await tx.quotas.read_use(feed.origin, node.quota)
+    stored = await tx.rejected.store(feed, entries, quota.rejected)
+    names = {(entry.type, entry.key) for entry in entries}
+    if len(stored) < len(names) and quota.rejected <= store_rejected.MAX_REJECTED:
+        raise BeyondQuota(QuotaBound.REJECTED, quota.rejected + 1, quota.rejected)
+    return stored
+
+
+async def _store_changes(tx: Writing, before: FeedWithRecords, changes: BatchChanges, ends: Cursor) -> None:
     feed = before.feed
     if before.has_rejections and changes.accepted:
         await tx.rejected.clear(feed, changes.accepted)
@@ -146,6 +178,7 @@ async def _store_changes(
         if changes.returns:
             await tx.feeds.remove_withdrawals(feed, changes.returns)
         advance = Advance(feed.id, feed.head, feed.epoch, ends.seq, ends.epoch, changes.live_change)
+        advance = advance._replace(records=changes.growth.records, size=changes.growth.size)
         moved = await tx.pulled_records.upsert(feed.origin, advance, changes.upserts)
     else:
         moved = await tx.feeds.advance(feed, ends, delta=changes.live_change)
@@ -153,7 +186,6 @@ async def _store_changes(
         raise StaleCursor
     if changes.purges:
         await tx.pulled_records.purge(feed.id, changes.purges)
-    return await tx.rejected.store(feed, changes.unresolved) if changes.unresolved else frozenset()
 
 
 async def leave_other_feeds(tx: Writing, moves: dict[int, list[StoredRevision]]) -> None:
@@ -163,7 +195,12 @@ async def leave_other_feeds(tx: Writing, moves: dict[int, list[StoredRevision]])
     """
     for feed, revisions in moves.items():
         await tx.checkpoints.mark(feed, [bucket_of(moved.type, moved.key) for moved in revisions])
-        await tx.feeds.subtract_records(feed, sum(not moved.retracted for moved in revisions))
+        await tx.feeds.subtract_moved(
+            feed,
+            live=sum(not moved.retracted for moved in revisions),
+            records=len(revisions),
+            size=sum(moved.size for moved in revisions),
+        )
 
 
 async def clear_seq(node: Node, name: FeedName, numbers: list[int]) -> None:
@@ -198,7 +235,7 @@ async def store_withdrawals(
             await tx.feeds.lock(feed.id)
             await tx.repairs.clear_seq(feed.id, [seq for _, _, seq, _ in records])
             lost = await tx.pulled_records.purge(feed.id, records)
-            await tx.feeds.subtract_records(feed.id, lost)
+            await tx.feeds.subtract_live(feed.id, lost)
     if records:
         node.notifier.notify()
     return len(records)
@@ -208,14 +245,18 @@ async def purge(node: Node, name: FeedName) -> int:
     """Drop the copy of a feed that may not be read any more. Its origin gets a receipt."""
     async with node.store.write() as tx:
         feed = await tx.feeds.find(name)
-        dropped = 0
-        if feed is not None:
-            dropped = await tx.copies.purge(feed)
-            if feed.epoch is not None:
-                await tx.copies.note_withdrawal(feed.id, feed.epoch, feed.head, purged=True)
-    log.warning(
-        "a feed may no longer be read; its copies were dropped", extra={"feed": str(name), "records": dropped}
-    )
+        if feed is None:
+            return 0
+        dropped = await tx.copies.purge(feed)
+        if feed.epoch is not None:
+            await tx.copies.note_withdrawal(feed.id, feed.epoch, feed.head, purged=True)
+    if allowance := node.allowances.get(name.origin):
+        allowance.withdrawals_read.pop(name.audience, None)
+    if feed.epoch is not None:  # else it was dropped before
+        log.warning(
+            "a feed may no longer be read; its copies were dropped",
+            extra={"feed": str(name), "records": dropped},
+        )
     node.notifier.notify()
     return dropped
 
@@ -232,11 +273,12 @@ async def pause_removals(node: Node, name: FeedName, reason: str) -> None:
 
 
 async def confirm_removals(node: Node, operator: str, *, by: str = OPERATOR) -> tuple[str, ...]:
-    """Let the paused removals of an operator's records happen. Returns the audiences of the feeds.
+    """Let an operator that is paused go on: with its removals, and beyond its quota.
 
-    Raises NotFound when no feed is paused.
+    Returns the audiences of the feeds. Raises NotFound when no feed is paused.
     """
     async with node.store.write() as tx:
+        grown = await quotas.confirm(node, tx, operator, by=by)
         feeds = [feed for feed in await tx.feeds.all() if feed.origin == operator]
         confirmed = []
         for feed in feeds:
@@ -246,6 +288,7 @@ async def confirm_removals(node: Node, operator: str, *, by: str = OPERATOR) -> 
                     "removal.confirmed", actor=by, subject=str(feed.name), detail={"what": copy.paused_reason}
                 )
                 confirmed.append(feed.audience)
+    confirmed += [audience for audience in grown if audience not in confirmed]
     if not confirmed:
         raise NotFound(f"nothing of {printable(operator, 80)} waits to be confirmed")
     node.notifier.notify()

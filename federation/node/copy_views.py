@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from federation.domain.checkpoint import HALF_LIFE
-from federation.domain.copy import CopyFacts, CopyState, CopyStateName
+from federation.domain.copy import CopyFacts, CopyState, CopyStateName, QuotaState
 from federation.domain.feed import FeedName, FeedState
 from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
 from federation.domain.values import as_instant
@@ -42,6 +42,8 @@ class FeedView(msgspec.Struct, frozen=True):
     """The peer that the last entries were relayed by; null for the origin itself."""
     paused: str | None
     """Removals that await `federation peer confirm`."""
+    beyond_quota: str | None
+    """How far its peer would go beyond its quota, until `federation peer confirm` or a higher quota."""
     excludes: tuple[str, ...] = ()
     """Operators that the origin withholds this feed from, at every member."""
 
@@ -100,7 +102,9 @@ async def copies(node: Node) -> dict[FeedName, FeedView]:
     return {
         feed.name: feed_view(feed, copies.get(feed.name, CopyFacts()), time)
         for feed in feeds
-        if feed.origin != node.operator and feed.epoch is not None
+        if feed.origin != node.operator
+        # (Nothing was pulled yet of some feed whose peer is beyond its quota.)
+        and (feed.epoch is not None or copies.get(feed.name, CopyFacts()).is_paused)
     }
 
 
@@ -110,7 +114,9 @@ def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
     age = int((time - copy.verified_at).total_seconds()) if copy.verified_at else None
     unverified = max(0, feed.head - (copy.verified_seq or 0)) if copy.compared != "diverged" else feed.head
     alarm = None
-    if copy.paused_reason:
+    if copy.quota is QuotaState.BEYOND:
+        alarm = f"its peer is beyond its quota, and paused: {copy.beyond_reason}"
+    elif copy.paused_reason:
         alarm = f"removals await confirmation: {copy.paused_reason}"
     elif state is CopyState.DIVERGED:
         alarm = copy.detail
@@ -138,6 +144,7 @@ def feed_view(feed: FeedState, copy: CopyFacts, time: datetime) -> FeedView:
         alarm=alarm,
         via=copy.via,
         paused=copy.paused_reason,
+        beyond_quota=copy.beyond_reason,
         excludes=tuple(copy.excludes),
     )
 

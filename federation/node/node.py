@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from federation.domain.errors import Unreachable
 from federation.domain.node_state import NodeState
 from federation.domain.peer import OtherNodes
+from federation.domain.quota import Allowance, Quota
 from federation.domain.refusals import Refusals
+from federation.domain.rejection_lines import RejectionLines
 from federation.node.feed_snapshots import FeedSnapshots
 from federation.node.index_signal import IndexSignal
 from federation.node.keys import Keyring
@@ -23,6 +25,12 @@ from federation.store.database import Store
 
 TOMBSTONES_DAYS = 90
 """Days that a tombstone is stored, unless the settings say otherwise."""
+
+
+DEFAULT_QUOTA = Quota()
+"""The bounds of each peer, unless the settings say otherwise."""
+ALERTS_AN_HOUR = 20
+"""Alerts of one origin that a subscription gets one by one, unless the settings say otherwise."""
 
 
 class Node:
@@ -41,6 +49,8 @@ class Node:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         tombstones_days: int = TOMBSTONES_DAYS,
         security_contact: str | None = None,
+        quota: Quota = DEFAULT_QUOTA,
+        alerts_an_hour: int = ALERTS_AN_HOUR,
     ) -> None:
         self.operator = operator
         self.url = url
@@ -52,6 +62,14 @@ class Node:
         """Days that tombstones and withdrawals are stored."""
         self.security_contact = security_contact
         """URL for reports of weaknesses."""
+        self.quota = quota
+        """The bounds of each peer that has none of its own."""
+        self.alerts_an_hour = alerts_an_hour
+        """Alerts of one origin that a subscription gets one by one within an hour."""
+        self.allowances: dict[str, Allowance] = {}
+        """What each origin may still store, as this process knows it."""
+        self.rejection_lines = RejectionLines()
+        """The lines of the log about rejected entries."""
         self._outside = outside
         self.notifier = ChangeNotifier(store, state)
         self.feed_snapshots = FeedSnapshots(operator, store, lambda: self.notifier.state)

@@ -34,6 +34,8 @@ class PeerView(msgspec.Struct, frozen=True):
     """Seconds that its clock is ahead of this node's; null where they agree within 30 seconds."""
     lag: int
     """Entries told and not yet taken, over all feeds."""
+    paused: str | None
+    """The bound of its quota that it would go beyond, and how far; null within its quota."""
     feeds: tuple[FeedView, ...]
     look_alikes: tuple[LookAlike, ...] = ()
     """Its id or name, where it looks like another operator's: compare twice before you activate it."""
@@ -79,6 +81,14 @@ async def peers(node: Node) -> PeersView:
                 next_try_at=as_instant(peer.next_try_at) if peer.next_try_at else None,
                 clock_difference=peer.clock_difference,
                 lag=sum(max((f.remote_head or 0) - f.head, 0) for f in feeds if f.origin == peer.operator),
+                paused=next(
+                    (
+                        copy.beyond_reason
+                        for name, copy in copies.items()
+                        if name.origin == peer.operator and copy.beyond_quota is not None
+                    ),
+                    None,
+                ),
                 feeds=tuple(
                     feed_view(f, copies.get(f.name, CopyFacts()), current)
                     for f in feeds

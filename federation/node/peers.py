@@ -141,6 +141,7 @@ async def _mark_left(node: Node, operator: str, *, by: str) -> Peer:
         await tx.audit.note("peer.left", actor=by, subject=operator)
         await _drop(tx, operator)
         await tx.peers.set_state(operator, "left")
+        await tx.remains.drop(operator)
     node.notifier.notify()
     return msgspec.structs.replace(peer, state="left")
 
@@ -160,20 +161,26 @@ async def purge_left_peers(node: Node) -> None:
         return
     async with node.store.write() as tx:
         dropped = await _drop(tx, *leaver)
+        await tx.remains.drop_empty_feeds(leaver)
     if dropped:
         log.warning("records that came of peers after they had left were dropped", extra={"records": dropped})
         node.notifier.notify()
 
 
 async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
-    """Free the id of an operator that has left from the key it is bound to. It stays excluded, if it was."""
+    """Free the id of an operator that has left from the key it is bound to. It stays excluded, if it was.
+
+    Its public records go, too: nothing here is its any more.
+    """
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
         if peer.state not in ("left", "pending"):
             raise Conflict(f"{operator} is {peer.state}; first: federation peer leave {operator}")
         await tx.audit.note("peer.forgotten", actor=by, subject=operator, detail={"key": peer.thumbprint})
-        await _drop(tx, operator)
+        await tx.copies.purge(*(feed for feed in await tx.feeds.all() if feed.origin == operator))
         await tx.peers.remove(operator)
+        await tx.remains.drop(operator)
+    node.notifier.notify()
 
 
 async def _become(

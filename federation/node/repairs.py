@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from federation.domain.batch import RecordName
+from federation.domain.batch import RecordName, growth_of
 from federation.domain.checkpoint import Checkpoint, DigestState, Leaf, SignedCheckpoint, bucket_of
 from federation.domain.entry import RejectedEntry
 from federation.domain.errors import StaleCursor
 from federation.domain.feed import FeedName, FeedState
+from federation.domain.quota import check_growth
 from federation.domain.record import Record
 from federation.domain.stored import StoredRevision
 from federation.node import checkpoints, retention
@@ -112,15 +113,22 @@ async def store_records(
     feed: FeedState,
     names: Sequence[RecordName],
     decide: Callable[[dict[RecordName, StoredRevision]], RepairedRecords],
+    *,
+    may_exceed: bool = False,
 ) -> RepairedRecords:
     """Store what a repair has fetched, as ``decide`` says by the stored revisions of these records.
 
-    Raises Invalid where the database does not store one of them; nothing is stored then.
+    With ``may_exceed`` the quota of the origin is read, and compared. Raises BeyondQuota, and Invalid where
+    the database does not store one of them; nothing is stored then.
     """
     async with node.store.write() as tx:
         stored = await tx.pulled_records.stored_revisions(feed.origin, names)
         withdrawn = await tx.feeds.withdrawn(feed, [key for _, key in names])
         repaired = decide(stored)
+        growth = growth_of(feed.id, repaired.upserts, stored)
+        if may_exceed:
+            quota, use = await tx.quotas.read_use(feed.origin, node.quota)
+            check_growth(quota, use, records=growth.records, size=growth.size)
         if repaired.rejected:
             await tx.rejected.store(feed, repaired.rejected)
         accepted = [(record.type, record.key) for record, _ in repaired.upserts]
@@ -131,7 +139,9 @@ async def store_records(
         await tx.checkpoints.mark(feed.id, [bucket_of(type_, key) for type_, key in accepted])
         await tx.repairs.clear_seq(feed.id, [seq for _, seq in repaired.upserts])
         if repaired.upserts:
-            await tx.pulled_records.upsert_in_place(feed.origin, feed.id, repaired.upserts)
+            await tx.pulled_records.upsert_in_place(
+                feed.origin, feed.id, repaired.upserts, records=growth.records, size=growth.size
+            )
     node.notifier.notify()
     return repaired
 

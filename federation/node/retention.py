@@ -12,6 +12,8 @@ from federation.store.database import Writing
 async def drop_expired_tombstones(node: Node) -> int:
     """Drop tombstones and withdrawals of own feeds that are older than ``tombstones_days``.
 
+    Copies of which nothing is left are dropped with them.
+
     Cursors from before them are answered with 410; their readers compare and repair.
     Returns the number of feeds with dropped entries.
     """
@@ -30,6 +32,8 @@ async def drop_expired_tombstones(node: Node) -> int:
     async with node.store.write() as writing:
         await writing.retention.drop_without_number(before)
         await writing.receipts.clear(before)
+        origins = {feed.origin for feed in await writing.feeds.all()}
+        await writing.remains.drop_empty_feeds(origins - {node.operator})
     return dropped
 
 

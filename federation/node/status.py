@@ -41,7 +41,9 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
             metrics.copy_state.labels(name.origin, name.audience, state).set(copy.state == state)
         if copy.age_seconds is not None:
             metrics.copy_age.labels(name.origin, name.audience).set(copy.age_seconds)
-        metrics.copy_paused.labels(name.origin, name.audience).set(copy.paused is not None)
+        metrics.copy_paused.labels(name.origin, name.audience).set(
+            copy.paused is not None or copy.beyond_quota is not None
+        )
     for peer in peers:
         metrics.peer_failures.labels(peer.operator).set(peer.failures)
     metrics.alerts_pending.labels("waiting").set(waiting)

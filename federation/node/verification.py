@@ -67,4 +67,4 @@ async def request_repair(node: Node, feed: FeedState, altered: list[RecordName])
     async with node.store.write() as tx:
         await tx.checkpoints.mark(feed.id, range(BUCKETS))
         if altered:
-            await tx.feeds.subtract_records(feed.id, await tx.repairs.drop(feed.id, altered))
+            await tx.feeds.subtract_live(feed.id, await tx.repairs.drop(feed.id, altered))

@@ -91,6 +91,8 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         outside=Network(settings.operator, keyring, _mailer(settings)),
         tombstones_days=settings.tombstones_days,
         security_contact=settings.security_contact,
+        quota=settings.quota,
+        alerts_an_hour=settings.alerts_an_hour,
     )
     async with node.notifier.running():
         yield node

@@ -164,10 +164,17 @@ class CopyAlarms:
         self._told = current
 
 
+async def log_rejection_counts(node: Node) -> None:
+    """Log how many entries were rejected without a line of their own, of each hour that is over."""
+    for peer, reason, number in node.rejection_lines.take_counts(node.clock()):
+        log.warning("more entries rejected", extra={"peer": peer, "reason": reason, "entries": number})
+
+
 async def _run_tasks(node: Node) -> None:
     await asyncio.gather(
         sign_checkpoints_forever(node),
         _repeat(ALARM_SECONDS, CopyAlarms().look, node),
+        _repeat(ALARM_SECONDS, log_rejection_counts, node),
         _repeat(EXPIRE_SECONDS, retention.drop_expired_tombstones, node),
         _repeat(FLUSH_SECONDS, note_refusals, node),
         _repeat(FORGET_SECONDS, _drop_old_tokens, node),

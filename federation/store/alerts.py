@@ -10,9 +10,17 @@ import msgspec
 from sqlalchemy import Boolean, Text, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from federation.domain.alert import ATTEMPT_LEASE, Alert, AlertState, NewSubscription
+from federation.domain.alert import (
+    ATTEMPT_LEASE,
+    DIGEST_EVENT,
+    UNBOUNDED_EVENTS,
+    Alert,
+    AlertFlood,
+    AlertState,
+    NewSubscription,
+)
 from federation.store.statements import Session, Statement, param
-from federation.store.tables import Moment, alerts, subscriptions
+from federation.store.tables import Moment, alert_floods, alerts, subscriptions
 
 MAX_LISTED = 500
 MAX_CHANGES_PER_SCAN = 1_000
@@ -37,6 +45,18 @@ class Subscription(msgspec.Struct, frozen=True):
     active: bool
     created_at: datetime
     secret: str
+
+
+class NewAlert(msgspec.Struct, frozen=True):
+    """An alert to add for a subscription."""
+
+    subscription: str
+    name: str
+    """Of the event: a subscription has one alert of a name."""
+    origin: str
+    """The operator it is about."""
+    alert: Alert
+    withheld: bool = False
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
@@ -66,24 +86,56 @@ _REMOVE = Statement(delete(subscriptions).where(_s.id == param("id", Text)))
 _DEACTIVATE = Statement(update(subscriptions).where(_s.id == param("id", Text)).values(active=False))
 _STATE = (
     _a.id, _a.subscription, _a.event, _a.subject, _a.at, _a.attempts, _a.next_try_at, _a.delivered_at,
-    _a.parked_at, _a.failure,
+    _a.parked_at, _a.failure, _a.origin, _a.withheld,
 )  # fmt: skip
 _LIST = Statement(
     select(*_STATE)
     .where(
         or_(param("parked", Boolean).is_(False), _a.parked_at.is_not(None)),
+        or_(param("withheld", Boolean).is_(False), _a.withheld),
         or_(param("of", Text) == "", _a.subscription == param("of", Text)),
+        or_(param("origin", Text) == "", _a.origin == param("origin", Text)),
     )
     .order_by(_a.at.desc(), _a.id.desc())
     .limit(param("limit"))
 )
 _ADD_ALERTS = """
-INSERT INTO alerts (id, subscription, name, event, subject, data, at, next_try_at)
-SELECT * FROM unnest(
+INSERT INTO alerts (id, subscription, name, event, subject, data, at, origin, withheld, next_try_at)
+SELECT *, CASE WHEN NOT withheld THEN at END FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-    $7::timestamptz[], $7::timestamptz[]
-)
+    $7::timestamptz[], $8::text[], $9::bool[]
+) AS new(id, subscription, name, event, subject, data, at, origin, withheld)
 ON CONFLICT (subscription, name) DO NOTHING
+"""
+_FIND_STORED = """
+SELECT subscription, name FROM alerts JOIN unnest($1::text[], $2::text[]) AS new(subscription, name)
+USING (subscription, name)
+"""
+_COUNT_SENT = """
+SELECT subscription, origin, count(*) FROM alerts
+WHERE origin = ANY($1::text[]) AND at > $2 AND NOT withheld AND event <> ALL($3::text[])
+GROUP BY subscription, origin
+"""
+_f = alert_floods.c
+_LIST_FLOODS = Statement(
+    select(_f.subscription, _f.origin, _f.began_at, _f.last_at, _f.withheld).order_by(_f.began_at, _f.origin)
+)
+_STORE_FLOOD = Statement(
+    (_flood := insert(alert_floods).values(
+        subscription=param("subscription", Text), origin=param("origin", Text),
+        began_at=param("began_at", Moment), last_at=param("last_at", Moment), withheld=param("withheld"),
+    )).on_conflict_do_update(
+        index_elements=["subscription", "origin"],
+        set_={"last_at": _flood.excluded.last_at, "withheld": _flood.excluded.withheld},
+    )
+)  # fmt: skip
+_REMOVE_FLOOD = Statement(
+    delete(alert_floods).where(
+        _f.subscription == param("subscription", Text), _f.origin == param("origin", Text)
+    )
+)
+_LIST_WITHHELD_SUBJECTS = """
+SELECT DISTINCT subject FROM alerts WHERE origin = $1 AND subscription = $2 AND at >= $3 AND withheld
 """
 _CLAIM = """
 WITH waiting AS (
@@ -136,7 +188,7 @@ _PARK_ALL = Statement(
 )
 _FIRST_STATE: dict[str, Any] = {
     "next_try_at": func.now(), "at": func.now(), "delivered_at": None, "parked_at": None, "attempts": 0,
-    "failure": None,
+    "failure": None, "withheld": False,
 }  # fmt: skip
 _REPLAY = Statement(update(alerts).where(_a.id == param("id", Text)).values(**_FIRST_STATE))
 _REPLAY_PARKED = Statement(
@@ -166,6 +218,17 @@ class AlertsReader:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    async def floods(self) -> tuple[AlertFlood, ...]:
+        """The alerts that are withheld and have no digest yet, by subscription and origin."""
+        return tuple(AlertFlood(*row) for row in await self._session.all(_LIST_FLOODS))
+
+    async def withheld_subjects(self, flood: AlertFlood) -> set[str]:
+        """Ids that the withheld alerts of a flood are about."""
+        rows = await self._session.connection.fetch(
+            _LIST_WITHHELD_SUBJECTS, flood.origin, flood.subscription, flood.began_at
+        )
+        return {row[0] for row in rows}
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
         return tuple(_subscription(row) for row in await self._session.all(_ALL))
@@ -207,10 +270,18 @@ class AlertsReader:
         return row[0], row[1]
 
     async def listed(
-        self, *, parked: bool, of: str | None = None, limit: int = MAX_LISTED
+        self,
+        *,
+        parked: bool,
+        withheld: bool = False,
+        of: str | None = None,
+        origin: str | None = None,
+        limit: int = MAX_LISTED,
     ) -> tuple[AlertState, ...]:
-        """The last alerts, newest first, or the last parked ones; of one subscription or of all."""
-        rows = await self._session.all(_LIST, parked=parked, of=of or "", limit=limit)
+        """The last alerts, newest first, or the last parked or withheld; of one subscription or origin."""
+        rows = await self._session.all(
+            _LIST, parked=parked, withheld=withheld, of=of or "", origin=origin or "", limit=limit
+        )
         return tuple(AlertState(*row) for row in rows)
 
 
@@ -249,27 +320,51 @@ class AlertsWriter(AlertsReader):
     async def advance(self, arrival: int) -> None:
         await self._session.connection.execute("UPDATE alerting SET arrival = $1", arrival)
 
-    async def add(self, new: Sequence[tuple[str, str, Alert]]) -> int:
-        """Add alerts: (subscription, name of the event, alert). Returns how many were new."""
+    async def stored_names(self, names: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these names, (subscription, name of the event), that have an alert already."""
+        rows = await self._session.connection.fetch(
+            _FIND_STORED, [subscription for subscription, _ in names], [name for _, name in names]
+        )
+        return {(row[0], row[1]) for row in rows}
+
+    async def count_sent(self, origins: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:
+        """Alerts since a time that count towards the ceiling, by (subscription, origin)."""
+        rows = await self._session.connection.fetch(
+            _COUNT_SENT, list(origins), since, [*UNBOUNDED_EVENTS, DIGEST_EVENT]
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    async def add(self, new: Sequence[NewAlert]) -> int:
+        """Add alerts. Returns how many were new."""
         if not new:
             return 0
         tag = await self._session.connection.execute(
             _ADD_ALERTS,
-            [alert.id for _, _, alert in new],
-            [subscription for subscription, _, _ in new],
-            [name for _, name, _ in new],
-            [alert.event for _, _, alert in new],
-            [alert.subject for _, _, alert in new],
-            [msgspec.json.encode(alert.data) for _, _, alert in new],
-            [alert.at for _, _, alert in new],
+            [entry.alert.id for entry in new],
+            [entry.subscription for entry in new],
+            [entry.name for entry in new],
+            [entry.alert.event for entry in new],
+            [entry.alert.subject for entry in new],
+            [msgspec.json.encode(entry.alert.data) for entry in new],
+            [entry.alert.at for entry in new],
+            [entry.origin for entry in new],
+            [entry.withheld for entry in new],
         )
         return int(tag.rsplit(" ", 1)[-1])
+
+    async def store_flood(self, flood: AlertFlood) -> None:
+        """Store the number of alerts that are withheld."""
+        await self._session.run(_STORE_FLOOD, **msgspec.structs.asdict(flood))
+
+    async def remove_flood(self, flood: AlertFlood) -> None:
+        await self._session.run(_REMOVE_FLOOD, subscription=flood.subscription, origin=flood.origin)
 
     async def claim(self, now: datetime) -> tuple[DueDelivery, ...]:
         """Alerts that are due, leased to this process for ``ATTEMPT_LEASE``."""
         rows = await self._session.connection.fetch(
             _CLAIM, now, MAX_DUE, ATTEMPT_LEASE, MAX_DUE_PER_SUBSCRIPTION, MAX_DUE_CANDIDATES
         )
+        rows.sort(key=lambda row: (row["at"], row["id"]))
         return tuple(
             DueDelivery(
                 Alert(id=row[0], event=row[1], subject=row[2], at=row[3], data=msgspec.json.decode(row[4])),

@@ -23,7 +23,8 @@ _COLUMNS = (
     copies.c.compared, copies.c.detail, copies.c.verified_seq, copies.c.verified_at, copies.c.expires_at,
     copies.c.newest, copies.c.via, copies.c.withdrawn_epoch, copies.c.withdrawn, copies.c.purged,
     copies.c.receipted, copies.c.paused, copies.c.paused_at, copies.c.confirmed, copies.c.tried,
-    copies.c.tried_at, copies.c.excludes, copies.c.unsigned_since,
+    copies.c.tried_at, copies.c.excludes, copies.c.unsigned_since, copies.c.beyond_quota,
+    copies.c.beyond_reason, copies.c.beyond_at,
 )  # fmt: skip
 _FIND = Statement(select(*_COLUMNS).where(copies.c.feed == param("feed")))
 _LIST = Statement(
@@ -177,6 +178,7 @@ _RESET = Statement(
         compared=None, detail=None, verified_seq=None, verified_at=None, expires_at=None, newest=None,
         via=None, paused=None, paused_at=None, confirmed=False, tried=None, tried_at=None, excludes=[],
         unsigned_since=None,
+        beyond_quota=None, beyond_reason=None, beyond_at=None,
     )
 )  # fmt: skip
 _DROP_RECORDS = """
@@ -201,7 +203,8 @@ _AFTER_DROP = (
     # Numbers below zero are in the way of no entry, and the change log still has the withdrawals.
     "UPDATE withdrawals SET seq = -arrived WHERE feed = $1",
     "DELETE FROM rejected_entries WHERE feed = $1",
-    "UPDATE feeds SET epoch = NULL, head = 0, live = 0, remote_head = NULL, retained_from = 0 WHERE id = $1",
+    "UPDATE feeds SET epoch = NULL, head = 0, live = 0, records = 0, bytes = 0, remote_head = NULL,"
+    " retained_from = 0 WHERE id = $1",
 )
 
 

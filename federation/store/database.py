@@ -32,10 +32,12 @@ from federation.store.linkage import LinkageReader
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
 from federation.store.pulled_records import PulledRecordsWriter
+from federation.store.quotas import QuotasReader, QuotasWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.record_writes import KEY_LOCKS, RecordsWriter
 from federation.store.records import RecordsReader
 from federation.store.rejected import RejectedReader, RejectedWriter
+from federation.store.remains import RemainsWriter
 from federation.store.repairs import RepairsWriter
 from federation.store.retention import RetentionWriter
 from federation.store.statements import Session
@@ -63,7 +65,8 @@ class Reading:
 
     __slots__ = (
         "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
-        "exposure", "feeds", "keys", "linkage", "peers", "receipts", "records", "rejected", "tokens",
+        "exposure", "feeds", "keys", "linkage", "peers", "quotas", "receipts", "records", "rejected",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -77,6 +80,7 @@ class Reading:
         self.epochs: EpochsReader = EpochsReader(session)
         self.peers: PeersReader = PeersReader(session)
         self.exclusions: ExclusionsReader = ExclusionsReader(session)
+        self.quotas: QuotasReader = QuotasReader(session)
         self.clients: ClientsReader = ClientsReader(session)
         self.keys: KeysReader = KeysReader(session)
         self.tokens: TokensReader = TokensReader(session)
@@ -92,8 +96,8 @@ class Writing:
 
     __slots__ = (
         "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
-        "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "receipts", "records", "rejected",
-        "repairs", "retention", "tokens",
+        "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas", "receipts", "records",
+        "rejected", "remains", "repairs", "retention", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -104,12 +108,14 @@ class Writing:
         self.checkpoints = CheckpointsWriter(session)
         self.copies = CopiesWriter(session)
         self.rejected = RejectedWriter(session)
+        self.remains = RemainsWriter(session)
         self.repairs = RepairsWriter(session)
         self.receipts = ReceiptsWriter(session)
         self.epochs = EpochsWriter(session)
         self.retention = RetentionWriter(session)
         self.peers = PeersWriter(session)
         self.exclusions = ExclusionsWriter(session)
+        self.quotas = QuotasWriter(session)
         self.clients = ClientsWriter(session)
         self.keys = KeysWriter(session)
         self.tokens = TokensWriter(session)

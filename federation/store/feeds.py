@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Text, delete, literal, select, update
+from sqlalchemy import Text, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from federation.domain.batch import FeedWithRecords
@@ -52,7 +52,8 @@ SELECT feed.*,
     stored.*
 FROM feed LEFT JOIN (
     unnest($3::text[], $4::text[]) AS named(type, key) CROSS JOIN LATERAL (
-        SELECT type, key, revision, feed, seq, retracted, hash, created_at FROM records
+        SELECT type, key, revision, feed, seq, retracted, hash, created_at,
+            NULL::bytea AS document, octet_length(document) AS size FROM records
         WHERE type = named.type AND origin = $1 AND key = named.key LIMIT 1
     ) AS stored
 ) ON true
@@ -77,11 +78,20 @@ _SET_REMOTE_HEAD = Statement(
     .where(feeds.c.id == param("feed"), feeds.c.remote_head.is_distinct_from(param("head")))
     .values(remote_head=param("head"))
 )
-_SUBTRACT_RECORDS = Statement(
+_SUBTRACT_LIVE = Statement(
     update(feeds)
     # A feed that was given up counts nothing, nor does one that is being repaired for the first time.
     .where(feeds.c.id == param("feed"), feeds.c.epoch.is_not(None))
-    .values(live=feeds.c.live - param("number"))
+    .values(live=feeds.c.live - param("live"))
+)
+_SUBTRACT_MOVED = Statement(
+    update(feeds)
+    .where(feeds.c.id == param("feed"))
+    .values(
+        # A feed that was given up meanwhile counts nothing.
+        records=func.greatest(feeds.c.records - param("records"), 0),
+        bytes=func.greatest(feeds.c.bytes - param("size"), 0),
+    )
 )
 _LIST_WITHDRAWN = Statement(
     select(withdrawals.c.type, withdrawals.c.key, withdrawals.c.revision).where(
@@ -181,9 +191,14 @@ class FeedsWriter(FeedsReader):
         """Note the head that the origin reports, for the lag."""
         await self._session.run(_SET_REMOTE_HEAD, feed=feed.id, head=head)
 
-    async def subtract_records(self, feed: int, number: int) -> None:
+    async def subtract_live(self, feed: int, number: int) -> None:
+        """Count less live records: the statement that deleted them has counted all of them."""
+        await self._session.run(_SUBTRACT_LIVE, feed=feed, live=number)
+
+    async def subtract_moved(self, feed: int, *, live: int, records: int, size: int) -> None:
         """Count less records: they moved to another feed before their withdrawal from this one was read."""
-        await self._session.run(_SUBTRACT_RECORDS, feed=feed, number=number)
+        await self._session.run(_SUBTRACT_LIVE, feed=feed, live=live)
+        await self._session.run(_SUBTRACT_MOVED, feed=feed, records=records, size=size)
 
     async def withdrawn(self, feed: FeedState, keys: list[str]) -> dict[tuple[str, str], int]:
         """Revisions with which records left this feed, by (type, key)."""

@@ -24,11 +24,12 @@ STORED_REVISIONS = """
 SELECT stored.*
 FROM unnest($2::text[], $3::text[]) AS named(type, key)
 CROSS JOIN LATERAL (
-    SELECT type, key, revision, feed, seq, retracted, hash, created_at FROM records
+    SELECT type, key, revision, feed, seq, retracted, hash, created_at,
+        NULL::bytea AS document, octet_length(document) AS size FROM records
     WHERE type = named.type AND origin = $1 AND key = named.key LIMIT 1
 ) AS stored
 """
-"""The stored revisions of records of origin $1.
+"""The stored revisions of records of origin $1. (The length of a document is known without reading it.)
 
 Each is found by its whole key, whatever the planner believes of the table: a plan made while it was empty
 would read all of an origin's records for every batch.
@@ -57,6 +58,7 @@ advanced AS (
     UPDATE feeds SET
         head = coalesce($21::bigint, place.head), epoch = coalesce($22::text, place.epoch),
         live = feeds.live + $23::bigint,
+        records = feeds.records + $24::bigint, bytes = feeds.bytes + $25::bigint,
         remote_head = CASE
             WHEN $21::bigint IS NULL THEN feeds.remote_head
             WHEN place.epoch IS DISTINCT FROM $22::text THEN $21::bigint
@@ -93,6 +95,7 @@ ON CONFLICT (type, origin, key) DO UPDATE SET
 """Store records of feed $18 and move it on, from number $19 of epoch $20 to number $21 of epoch $22.
 
 Without numbers ($19 to $22 null) the feed stays where it is. Where it is not at $19, no row is stored.
+$23 to $25: the changes of its live records, of its records and of the bytes of their documents.
 """
 INSERT = r"""
 WITH incoming AS (
@@ -134,6 +137,7 @@ place AS MATERIALIZED (
 ),
 advanced AS (
     UPDATE feeds SET head = $21::bigint, epoch = $22::text, live = feeds.live + $23::bigint,
+        records = feeds.records + $24::bigint, bytes = feeds.bytes + $25::bigint,
         remote_head = CASE
             WHEN place.epoch IS DISTINCT FROM $22::text THEN $21::bigint
             ELSE greatest(feeds.remote_head, $21::bigint)
@@ -181,7 +185,12 @@ deleted AS (
     DELETE FROM records USING purged
     WHERE records.type = purged.type AND records.origin = purged.origin AND records.key = purged.key
       AND coalesce(records.feed, 0) = $1  -- compared, and not searched by: a feed is long
-    RETURNING records.retracted
+    RETURNING records.retracted, octet_length(records.document) AS size
+),
+counted AS (
+    UPDATE feeds SET records = feeds.records - gone.number, bytes = feeds.bytes - gone.size
+    FROM (SELECT count(*) AS number, sum(size) AS size FROM deleted) AS gone
+    WHERE id = $1 AND gone.number > 0
 ),
 withdrawn AS (
     INSERT INTO withdrawals (feed, type, key, seq, arrived, revision)
@@ -206,6 +215,10 @@ class Advance(NamedTuple):
     to_epoch: str
     delta: int
     """Change of the number of live records."""
+    records: int = 0
+    """Change of the number of records, with tombstones."""
+    size: int = 0
+    """Change of the bytes of their documents."""
 
 
 class PulledRecordsWriter:
@@ -237,11 +250,22 @@ class PulledRecordsWriter:
             tag: str = await self._session.connection.execute(UPSERT, *_columns(pulled), origin, *advance)
         return not tag.endswith(" 0")
 
-    async def upsert_in_place(self, origin: str, feed: int, pulled: Sequence[tuple[Record, int]]) -> None:
-        """Store records as ``upsert`` does, of a feed that stays where it is."""
+    async def upsert_in_place(
+        self,
+        origin: str,
+        feed: int,
+        pulled: Sequence[tuple[Record, int]],
+        *,
+        records: int = 0,
+        size: int = 0,
+    ) -> None:
+        """Store records as ``upsert`` does, of a feed that stays where it is.
+
+        ``records`` and ``size``: the changes of the feed's records and of the bytes of their documents.
+        """
         with translated_errors(len(pulled)):
             await self._session.connection.execute(
-                UPSERT, *_columns(pulled), origin, feed, None, None, None, None, 0
+                UPSERT, *_columns(pulled), origin, feed, None, None, None, None, 0, records, size
             )
 
     async def insert(

@@ -15,7 +15,7 @@ from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, rejected_entries
 
 MAX_REJECTED = 10_000
-"""Rejected entries of one feed that are stored; of more, only the number is known, by the metrics."""
+"""Rejected entries of one peer that are stored at most; of more, only the number is known, by the metrics."""
 MAX_LISTED = 1_000
 
 _STORE = """
@@ -27,14 +27,17 @@ WITH incoming AS (
 )
 INSERT INTO rejected_entries (feed, type, key, seq, revision, reason, detail)
 SELECT $1, type, key, seq, revision, reason, detail FROM incoming
-WHERE added <= $8 - (SELECT count(*) FROM rejected_entries WHERE feed = $1)
+WHERE added <= $8 - (
+        SELECT count(*) FROM rejected_entries AS r JOIN feeds AS f ON f.id = r.feed
+        WHERE f.origin = (SELECT origin FROM feeds WHERE id = $1)
+    )
    OR (type, key) IN (SELECT type, key FROM rejected_entries WHERE feed = $1)
 ON CONFLICT (feed, type, key) DO UPDATE
 SET seq = excluded.seq, revision = excluded.revision, reason = excluded.reason, detail = excluded.detail,
     at = now(), reported = rejected_entries.reported AND rejected_entries.seq = excluded.seq
 RETURNING seq
 """
-"""Rejected entries of feed $1, one for each record, as long as no more than $8 are stored."""
+"""Rejected entries of feed $1, one for each record, as long as no more than $8 of its origin are stored."""
 _COLUMNS = ("type", "key", "seq", "revision", "reason", "detail")
 _CLEAR = Statement(
     delete(rejected_entries).where(
@@ -102,14 +105,19 @@ class RejectedReader:
 class RejectedWriter(RejectedReader):
     """Rejected entries, in a transaction that may change them."""
 
-    async def store(self, feed: FeedState, entries: Sequence[RejectedEntry]) -> frozenset[int]:
-        """Store the last entry of each record, as far as there is room. Returns the numbers stored."""
+    async def store(
+        self, feed: FeedState, entries: Sequence[RejectedEntry], max_entries: int | None = None
+    ) -> frozenset[int]:
+        """Store the last entry of each record, as far as there is room. Returns the numbers stored.
+
+        ``max_entries``: of its origin, where less than ``MAX_REJECTED`` are allowed.
+        """
         last = tuple({(entry.type, entry.key): entry for entry in entries}.values())
         rows = await self._session.connection.fetch(
             _STORE,
             feed.id,
             *([getattr(entry, name) for entry in last] for name in _COLUMNS),
-            MAX_REJECTED,
+            min(MAX_REJECTED, MAX_REJECTED if max_entries is None else max_entries),
         )
         return frozenset(row["seq"] for row in rows)
 

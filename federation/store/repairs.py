@@ -21,7 +21,12 @@ _DROP_RECORDS = """
 WITH dropped AS (
     DELETE FROM records USING unnest($2::text[], $3::text[]) AS named(type, key)
     WHERE records.feed = $1 AND records.type = named.type AND records.key = named.key
-    RETURNING records.type, records.key, records.revision
+    RETURNING records.type, records.key, records.revision, octet_length(records.document) AS size
+),
+counted AS (
+    UPDATE feeds SET records = feeds.records - gone.number, bytes = feeds.bytes - gone.size
+    FROM (SELECT count(*) AS number, sum(size) AS size FROM dropped) AS gone
+    WHERE id = $1 AND gone.number > 0
 ),
 numbered AS (
     SELECT type, key, revision, row_number() OVER (ORDER BY type, key) AS n FROM dropped

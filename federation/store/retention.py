@@ -15,7 +15,8 @@ SELECT max(seq) FROM (
 """
 _DROP_TOMBSTONES = """
 WITH dropped_records AS (
-    DELETE FROM records WHERE feed = $1 AND retracted AND seq <= $2 RETURNING bucket, arrived
+    DELETE FROM records WHERE feed = $1 AND retracted AND seq <= $2
+    RETURNING bucket, arrived, octet_length(document) AS size
 ),
 dropped_withdrawals AS (
     DELETE FROM withdrawals WHERE feed = $1 AND seq BETWEEN 1 AND $2
@@ -32,8 +33,12 @@ numbering AS (
     RETURNING true AS locked
 ),
 retained AS (
-    UPDATE feeds SET retained_from = greatest(retained_from, $2)
-    FROM numbering WHERE id = $1 AND numbering.locked
+    UPDATE feeds SET
+        retained_from = greatest(retained_from, $2),
+        -- (Own feeds do not count theirs: no quota is theirs.)
+        records = greatest(feeds.records - gone.number, 0), bytes = greatest(feeds.bytes - gone.size, 0)
+    FROM numbering, (SELECT count(*) AS number, coalesce(sum(size), 0) AS size FROM dropped_records) AS gone
+    WHERE id = $1 AND numbering.locked
 )
 -- (A withdrawal that is dropped before a digest was made of it leaves no number either.)
 SELECT coalesce(array_agg(DISTINCT bucket), '{}') AS buckets

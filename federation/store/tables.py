@@ -111,6 +111,20 @@ feeds = Table(
         comment="Cursors before it expire.",
     ),
     Column("remote_head", BigInteger, comment="Others: the number the origin last told as its head."),
+    Column(
+        "records",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Others: stored records, with tombstones. Counts towards the quota of the peer.",
+    ),
+    Column(
+        "bytes",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Others: bytes of their documents. Counts towards the quota of the peer.",
+    ),
     UniqueConstraint("origin", "audience"),
 )
 
@@ -120,7 +134,8 @@ records = Table(
     Column("type", Text, primary_key=True, comment="Type; it may be one this version does not know."),
     Column("origin", Text, primary_key=True, comment="The operator that writes it."),
     Column("key", Text, primary_key=True, comment="The origin's key."),
-    # (No foreign key: feeds are never deleted, and to look each up again costs a twentieth of a first sync.)
+    # (No foreign key: to look each feed up again costs a twentieth of a first sync. A feed that is deleted
+    # has no record, and what comes of it later finds no feed to move on.)
     Column("feed", Integer, comment="The feed it is in; null for TLP:RED."),
     Column("seq", BigInteger, comment="Its number in the feed, given at commit."),
     Column("arrived", BigInteger, nullable=False, comment="Its number among all changes held here."),
@@ -269,6 +284,9 @@ copies = Table(
         server_default=text("false"),
         comment="Whether an administrator has confirmed the removals that are to come.",
     ),
+    Column("beyond_quota", Text, comment="The bound that its peer would go beyond; null within its quota."),
+    Column("beyond_reason", Text, comment="How far, in a sentence."),
+    Column("beyond_at", Moment, comment="Since when."),
     Column(
         "excludes",
         ARRAY(Text),
@@ -349,6 +367,13 @@ peers = Table(
         "clock_difference",
         Integer,
         comment="Seconds that its clock was ahead of ours when it last answered; null where they agreed.",
+    ),
+    Column(
+        "quota",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="Bounds of its own, by name, in place of those of the node.",
     ),
 )
 
@@ -610,10 +635,35 @@ alerts = Table(
     Column("delivered_at", Moment, comment="When it was taken."),
     Column("parked_at", Moment, comment="When it was given up."),
     Column("failure", Text, comment="Why the last attempt failed."),
+    Column("origin", Text, comment="The operator it is about; null in alerts of earlier versions."),
+    Column(
+        "withheld",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Whether it was beyond the ceiling of its origin: only a digest counts it.",
+    ),
     UniqueConstraint("subscription", "name"),
     Index("ix_alerts_due", "next_try_at", postgresql_where=text("next_try_at is not null")),
     Index("ix_alerts_at", "at"),
     Index("ix_alerts_parked", "at", postgresql_where=text("parked_at is not null")),
+    Index("ix_alerts_origin", "origin", "subscription", "at"),
+)
+
+alert_floods = Table(
+    "alert_floods",
+    metadata,
+    Column(
+        "subscription",
+        Text,
+        ForeignKey("subscriptions.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Whose alerts are withheld.",
+    ),
+    Column("origin", Text, primary_key=True, comment="The operator they are about."),
+    Column("began_at", Moment, nullable=False, comment="When the first of them was withheld."),
+    Column("last_at", Moment, nullable=False, comment="When the last of them was."),
+    Column("withheld", BigInteger, nullable=False, comment="How many: the digest says so."),
 )
 
 alerting = Table(

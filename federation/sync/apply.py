@@ -15,7 +15,7 @@ from collections import Counter
 
 import msgspec
 
-from federation.domain.batch import Batch, BatchChanges, FeedWithRecords, RecordName
+from federation.domain.batch import Batch, BatchChanges, FeedWithRecords, RecordName, growth_of
 from federation.domain.copy import needs_confirmation
 from federation.domain.entry import RejectedEntry, VerifiedEntry
 from federation.domain.record import Record, supersedes
@@ -43,6 +43,8 @@ class PullResult(msgspec.Struct):
     """Records stored, moved or dropped by a repair."""
     signed: int = 0
     """Number up to which the checkpoint reaches that came with the head, in its epoch; 0 where none came."""
+    paused: bool = False
+    """Whether its peer would go beyond its quota: nothing more is applied."""
 
 
 class RemovalsPaused(Exception):
@@ -117,9 +119,10 @@ class _Decision:
 
     def changes(self) -> BatchChanges:
         last = self._last
+        upserts = [(entry.record, entry.seq) for entry in last.values() if entry.record is not None]
         withdrawals = [(e.type, e.key, e.seq, e.revision) for e in last.values() if e.record is None]
         return BatchChanges(
-            upserts=[(entry.record, entry.seq) for entry in last.values() if entry.record is not None],
+            upserts=upserts,
             withdrawals=withdrawals,
             # Without this a peer could name records without end, and fill the table.
             purges=[gone for gone in withdrawals if gone[:2] in self._stored or gone[:2] in self._withdrawn],
@@ -128,6 +131,7 @@ class _Decision:
             else [],
             moves=self._moves(),
             live_change=self._live_change(),
+            growth=growth_of(self._feed, upserts, self._stored),
             removed=(removed := self._removed()),
             accepted=list(last),
             rejected=self._rejected,

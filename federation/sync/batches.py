@@ -24,12 +24,16 @@ from federation.domain.batch import Batch, BatchChanges, FeedWithRecords, Record
 from federation.domain.entry import RejectedEntry, VerifiedEntry
 from federation.domain.errors import Invalid, Refused, SequenceConflict, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState
+from federation.domain.quota import Allowance, BeyondQuota
 from federation.domain.record import Record
 from federation.node import copies
 from federation.node.node import Node
 from federation.sync.apply import PullResult, RemovalsPaused, decide, rejected_entry
 
 log = logging.getLogger("federation.sync")
+
+UNLISTED = "not listed"
+"""Stands for the reasons of entries that were rejected and are not stored, in the log."""
 
 
 class BatchState(StrEnum):
@@ -93,8 +97,10 @@ TRANSITIONS: dict[tuple[BatchState, BatchEvent], Transition] = {
 class _Sending:
     """A batch on its way to the database, as the batch behind it sees it."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, *, may_exceed: bool = False) -> None:
         self.batch = batch
+        self.may_exceed = may_exceed
+        """Whether the peer may go beyond its quota with it: it is stored in turn then, which compares."""
         self.sent = asyncio.Event()
         """Set when all of it is sent to the database, or will not be."""
         self.independent = False
@@ -117,8 +123,8 @@ class _Sending:
 class BatchPipeline:
     """The batches of one feed on their way to the database. Used as a context: it waits for the last one."""
 
-    def __init__(self, node: Node, feed: FeedState, result: PullResult) -> None:
-        self._node, self._feed, self._result = node, feed, result
+    def __init__(self, node: Node, feed: FeedState, result: PullResult, allowance: Allowance) -> None:
+        self._node, self._feed, self._result, self._allowance = node, feed, result, allowance
         self._last: _Sending | None = None
         self._attempts: dict[BatchState, Callable[[_Sending, _Sending | None], Awaitable[BatchEvent]]] = {
             BatchState.WAITING: self._wait,
@@ -133,10 +139,16 @@ class BatchPipeline:
         return self
 
     async def add(self, ends: Cursor, entries: list[VerifiedEntry | RejectedEntry]) -> None:
-        """Begin to store a batch. Returns when the one ahead of it is stored, or raises its error."""
+        """Begin to store a batch. Returns when the one ahead of it is stored, or raises its error.
+
+        Raises BeyondQuota where more entries have come within an hour than the peer may send.
+        """
+        self._allowance.count_entries(len(entries), self._node.clock())
         ahead = self._last
         begins = ahead.batch.ends if ahead else self._feed.cursor
-        sending = _Sending(Batch(self._feed.name, begins, ends, tuple(entries)))
+        batch = Batch(self._feed.name, begins, ends, tuple(entries))
+        may_exceed = not self._allowance.reserve(len(entries), batch.size)
+        sending = _Sending(batch, may_exceed=may_exceed)
         sending.storing = asyncio.create_task(self._store(sending, ahead), name="batch")
         sending.storing.add_done_callback(lambda _: sending.sent.set())
         self._last = sending
@@ -173,7 +185,7 @@ class BatchPipeline:
         else:
             feed = ahead.new_in_feed if ahead.takes_another_behind() else None
         records = batch.only_records()
-        if feed is None or not records:
+        if feed is None or not records or sending.may_exceed:
             return BatchEvent.DECLINED
         return await self._attempt(sending, self._send_new(sending, feed, records))
 
@@ -192,7 +204,7 @@ class BatchPipeline:
         return True
 
     async def _store_early(self, sending: _Sending, ahead: _Sending | None) -> BatchEvent:
-        if ahead is None or not ahead.takes_another_behind():
+        if ahead is None or not ahead.takes_another_behind() or sending.may_exceed:
             return BatchEvent.DECLINED
         if set(ahead.batch.names) & set(sending.batch.names):
             return BatchEvent.DECLINED
@@ -202,7 +214,7 @@ class BatchPipeline:
         """A fast path. Where it fails the batch is not sent yet: the one behind waits for its turn, too."""
         try:
             return BatchEvent.COMMITTED if await storing else BatchEvent.DECLINED
-        except (Refused, SequenceConflict, StaleCursor, RemovalsPaused):
+        except (Refused, SequenceConflict, StaleCursor, RemovalsPaused, BeyondQuota):
             sending.sent.clear()
             return BatchEvent.FAILED
 
@@ -233,7 +245,7 @@ class BatchPipeline:
 
     async def _store_halves(self, sending: _Sending, ahead: _Sending | None) -> BatchEvent:
         for part in self._parts(sending):
-            await self._store(_Sending(part), None, BatchState.IN_TURN)
+            await self._store(_Sending(part, may_exceed=sending.may_exceed), None, BatchState.IN_TURN)
         return BatchEvent.COMMITTED
 
     def _parts(self, sending: _Sending) -> list[Batch]:
@@ -264,35 +276,37 @@ class BatchPipeline:
             new_in_feed = feed.id if changes.independent and changes.all_new else None
             sending.send(independent=changes.independent, new_in_feed=new_in_feed)
 
-        stored = await copies.store_batch(self._node, batch, decide_batch, after=after, on_send=send)
+        stored = await copies.store_batch(
+            self._node, batch, decide_batch, after=after, on_send=send, may_exceed=sending.may_exceed
+        )
         if stored is None:
             return False
         changes, noted = stored
         result.entries += len(batch.entries)
         result.removed += changes.removed
-        _count_rejections(batch.feed, changes.rejected, noted, result)
+        _count_rejections(self._node, batch.feed, changes.rejected, noted, result)
         return True
 
 
 def _count_rejections(
-    name: FeedName, rejected: list[RejectedEntry], noted: frozenset[int], result: PullResult
+    node: Node, name: FeedName, rejected: list[RejectedEntry], noted: frozenset[int], result: PullResult
 ) -> None:
-    """Count rejected entries, and log those that are stored (``noted``: their numbers)."""
+    """Count rejected entries, and log the first of each reason; ``noted``: numbers of those stored."""
+    now = node.clock()
     for entry in rejected:
         result.rejected[entry.reason] += 1
-        if entry.seq not in noted:
-            continue
-        log.warning(
-            "entry rejected",
-            extra={
-                "feed": str(name),
-                "record": f"{entry.type} {name.origin}/{entry.key}",
-                "revision": entry.revision,
-                "reason": entry.reason,
-                "detail": entry.detail,
-            },
-        )
-    if unnoted := len(rejected) - len(noted):
+        if entry.seq in noted and node.rejection_lines.allows(name, entry.reason, now):
+            log.warning(
+                "entry rejected",
+                extra={
+                    "feed": str(name),
+                    "record": f"{entry.type} {name.origin}/{entry.key}",
+                    "revision": entry.revision,
+                    "reason": entry.reason,
+                    "detail": entry.detail,
+                },
+            )
+    if (unnoted := len(rejected) - len(noted)) and node.rejection_lines.allows(name, UNLISTED, now, unnoted):
         log.warning(
             "entries rejected that are not listed one by one",
             extra={"feed": str(name), "entries": unnoted},

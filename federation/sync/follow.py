@@ -16,18 +16,19 @@ from enum import Enum
 import msgspec
 
 from federation.domain.checkpoint import DigestState, SignedCheckpoint, VerifiableSource
-from federation.domain.copy import CopyFacts, RemovalGuard
+from federation.domain.copy import CopyFacts
 from federation.domain.errors import CursorExpired, Forged, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState, Head
 from federation.domain.peer import Peer
+from federation.domain.quota import BeyondQuota
 from federation.domain.values import as_instant
 from federation.domain.visibility import FEDERATION, PUBLIC
-from federation.node import copies, exclusions, key_rotation, repairs
+from federation.node import copies, exclusions, key_rotation, quotas, repairs
 from federation.node.checkpoints import moment
 from federation.node.keys import kid_of
 from federation.node.node import Node
 from federation.sync.apply import PullResult, RemovalsPaused
-from federation.sync.pull import carry_out_withdrawals, pull
+from federation.sync.pull import carry_out_withdrawals, is_of_group, pull
 from federation.sync.repair import EntrySender, Repair, verify_checkpoint
 
 log = logging.getLogger("federation.sync")
@@ -81,7 +82,11 @@ async def _follow(
     if signed is not None:
         # Before any entry of after the exclusion can be shown to the operators that it names.
         await exclusions.store_exclusions(node, name, signed.checkpoint, copy, relayed=False)
-    if feed is not None and copy.guard is RemovalGuard.PAUSED:
+    if feed is None and head.seq == 0 and is_of_group(name):
+        return PullResult(verified=True)  # nothing is stored of an empty feed of a group
+    if feed is None and (await quotas.read_allowance(node, name.origin)).paused:
+        return PullResult(paused=True)
+    if feed is not None and copy.is_paused:
         if feed.epoch == head.epoch and feed.head >= head.retained_from:
             # (Else retracted and withdrawn records cannot be distinguished: both wait.)
             await carry_out_withdrawals(node, name, source)
@@ -97,6 +102,8 @@ async def _follow(
             head = msgspec.structs.replace(head, seq=until)
         try:
             result = await pull(node, head, source, (feed, copy))
+            if result.paused or (feed is None and is_of_group(name) and not result.entries):
+                return result
         except CursorExpired:
             if signed is None:
                 raise
@@ -127,7 +134,7 @@ async def follow_relay(
     if node.operator in checkpoint.excludes:
         return result  # the relay does not know exclusions: what it shows is not for us
     await exclusions.store_exclusions(node, name, checkpoint, copy, relayed=True)
-    if copy.guard is RemovalGuard.PAUSED:
+    if copy.is_paused:
         return result
     if copy.newest_signed_at is not None and checkpoint.iat < copy.newest_signed_at.timestamp():
         if node.clock().timestamp() < checkpoint.exp:
@@ -138,8 +145,14 @@ async def follow_relay(
         )
     if feed is not None and feed.epoch == checkpoint.epoch and feed.head > checkpoint.seq:
         return result
-    result.live_before, result.confirmed = feed.live if feed else 0, copy.confirmed
-    trusting = feed is None or feed.epoch != checkpoint.epoch or feed.head < checkpoint.retained_from
+    if feed is None:
+        try:
+            feed = await copies.open_copy(node, name, checkpoint.seq)
+        except BeyondQuota as error:
+            await quotas.pause(node, name.origin, error)
+            return result
+    result.live_before, result.confirmed = feed.live, copy.confirmed
+    trusting = feed.epoch != checkpoint.epoch or feed.head < checkpoint.retained_from
     signed = SignedCheckpoint(checkpoint, head.checkpoint)
     await _verify(node, name, signed, sender, result, copy, trusting=trusting)
     return result
@@ -213,6 +226,9 @@ async def _verify(
     except RemovalsPaused as error:
         await copies.pause_removals(node, name, str(error))
         return
+    except BeyondQuota as error:
+        await quotas.pause(node, name.origin, error)
+        return
     except Forged as error:
         if sender.via is None:
             await copies.mark_diverged(node, name, error.detail, tried_roots=roots)
@@ -252,7 +268,7 @@ async def _ends_short(node: Node, name: FeedName, signed: SignedCheckpoint) -> b
         feed is not None
         and feed.epoch == signed.checkpoint.epoch
         and feed.head < signed.checkpoint.seq
-        and copy.guard is not RemovalGuard.PAUSED
+        and not copy.is_paused
     )
 
 

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 
 from federation.domain.errors import Refused
 from federation.domain.peer import Peer, PeerLocks
-from federation.node import copies, peer_contacts, peers
+from federation.node import copies, peer_contacts, peers, quotas
 from federation.node.node import Node
 from federation.sync.peer_follower import PeerFollower, Shared
 from federation.telemetry import Metrics
@@ -54,6 +54,7 @@ class Loop:
         self._read_at = float("-inf")
         self._free_since: dict[str, float] = {}
         self._confirmed: frozenset[str] = frozenset()
+        self._beyond_quota: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         node.notifier.on_trust_change(self._note_change)
 
@@ -135,9 +136,12 @@ class Loop:
     async def _end_former(self, locks: PeerLocks) -> None:
         """End the tasks of peers that are no peers any more, and begin those anew that were confirmed."""
         confirmed = await copies.operators_with_confirmed_removals(self._node)
-        # Confirmed removals are carried out at once: a task that waits at that peer begins anew.
-        await self._stop([name for name in self._following if name[0] in confirmed - self._confirmed])
-        self._confirmed = confirmed
+        beyond = await quotas.paused_operators(self._node)
+        # Confirmed removals, and entries of a peer that is no longer beyond its quota, are stored at once: a
+        # task that waits at that peer begins anew.
+        anew = (confirmed - self._confirmed) | (self._beyond_quota - beyond)
+        await self._stop([name for name in self._following if name[0] in anew])
+        self._confirmed, self._beyond_quota = confirmed, beyond
         ended = [
             name for name, (_, task) in self._following.items() if name not in self._peers or task.done()
         ]

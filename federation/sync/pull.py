@@ -4,7 +4,8 @@
 2. Pages are read and verified ahead, while the batches before them are stored (``batches``).
 3. The pull ends at the number of the head that began it: one garbled number cannot lead the cursor beyond.
 4. A feed that may not be read any more is dropped. One whose removals exceed the guard is paused, and its
-   withdrawals are carried out all the same.
+   withdrawals are carried out all the same. So are all feeds of a peer that would go beyond its quota.
+5. Of a group's feed without entries nothing is stored.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from federation.domain.copy import CopyFacts, RemovalGuard
 from federation.domain.entry import EntryPage, FeedEntry, FeedSource, RejectedEntry, VerifiedEntry, verify
 from federation.domain.errors import AudienceRevoked, EpochChanged, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState, Head
-from federation.node import copies
+from federation.domain.quota import Allowance, BeyondQuota
+from federation.domain.visibility import FEDERATION, PUBLIC
+from federation.node import copies, quotas
 from federation.node.node import Node
 from federation.sync.apply import PullResult, RemovalsPaused
 from federation.sync.batches import BatchPipeline
@@ -51,16 +54,24 @@ async def pull(
     result = PullResult()
     feed, copy = stored or await copies.read_copy(node, name)
     result.live_before, result.confirmed = feed.live if feed else 0, copy.confirmed
-    if feed is None or head.seq - feed.head >= LONG_PULL_ENTRIES:
-        feed = await copies.open_copy(node, name, head.seq)
-    if feed.epoch == head.epoch and feed.head == head.seq:
+    if feed is not None and feed.epoch == head.epoch and feed.head == head.seq:
         return result
-    if feed.epoch not in (None, head.epoch):
+    if feed is not None and feed.epoch not in (None, head.epoch):
         # Only a repair leads to another epoch: revisions may have gone back, and the signature alone tells.
         raise StaleCursor
+    verified = pages = verify_ahead(source.changes(name, feed.cursor if feed else None), name)
     try:
-        async with BatchPipeline(node, feed, result) as batches:
-            async for page, entries in verify_ahead(source.changes(name, feed.cursor), name):
+        if feed is None and is_of_group(name):
+            if (first := await _first_with_entries(pages, head.seq)) is None:
+                # Else a peer could leave a row here for each name that it makes up.
+                result.verified = True  # it is asked again when its head moves
+                return result
+            pages = _beginning_with(first, pages)
+        if feed is None or head.seq - feed.head >= LONG_PULL_ENTRIES:
+            feed = await copies.open_copy(node, name, head.seq)
+        allowance = await quotas.read_allowance(node, name.origin)
+        async with BatchPipeline(node, feed, result, allowance) as batches:
+            async for page, entries in pages:
                 if page.cursor.epoch != head.epoch:
                     raise EpochChanged(f"the feed {name} came in epoch {page.cursor.epoch}, not {head.epoch}")
                 cursor, entries = _cut(head.seq, page.cursor, entries)
@@ -73,10 +84,37 @@ async def pull(
     except RemovalsPaused as error:
         await copies.pause_removals(node, name, str(error))
         await carry_out_withdrawals(node, name, source)
+    except BeyondQuota as error:
+        await quotas.pause(node, name.origin, error)
+        await carry_out_withdrawals(node, name, source)
+        result.paused = True
     except EpochChanged:
         # It changed between the head and the first page; the next head has the new epoch.
         log.warning("the feed was minted anew", extra={"feed": str(name)})
+    finally:
+        await verified.aclose()
     return result
+
+
+def is_of_group(name: FeedName) -> bool:
+    """True for the feed of a group: an origin has as many as it likes, and two others."""
+    return name.audience not in (PUBLIC, FEDERATION)
+
+
+async def _first_with_entries(pages: AsyncGenerator[VerifiedPage], seq: int) -> VerifiedPage | None:
+    """The first page that has an entry up to a number; None where there is none."""
+    async for page, entries in pages:
+        if _cut(seq, page.cursor, entries)[1]:
+            return page, entries
+    return None
+
+
+async def _beginning_with(
+    first: VerifiedPage, pages: AsyncGenerator[VerifiedPage]
+) -> AsyncGenerator[VerifiedPage]:
+    yield first
+    async for page in pages:
+        yield page
 
 
 async def carry_out_withdrawals(node: Node, name: FeedName, source: FeedSource) -> int:
@@ -89,10 +127,21 @@ async def carry_out_withdrawals(node: Node, name: FeedName, source: FeedSource) 
     dropped = 0
     if feed is None or feed.epoch is None:
         return dropped
-    async for page, entries in verify_ahead(source.changes(name, feed.cursor), name):
-        withdrawals = [e for e in entries if isinstance(e, VerifiedEntry) and e.record is None]
-        if withdrawals:
-            dropped += await copies.store_withdrawals(node, feed, page.cursor.epoch, withdrawals)
+    allowance = node.allowances.setdefault(name.origin, Allowance())
+    done = allowance.withdrawals_read
+    # From where the last time ended: a peer beyond its quota may have entries without end.
+    before = done.get(name.audience)
+    after = before if before and before.epoch == feed.epoch and before.seq > feed.head else feed.cursor
+    if not allowance.may_search(0, node.clock()):
+        return dropped
+    async with aclosing(verify_ahead(source.changes(name, after), name)) as pages:
+        async for page, entries in pages:
+            withdrawals = [e for e in entries if isinstance(e, VerifiedEntry) and e.record is None]
+            if withdrawals:
+                dropped += await copies.store_withdrawals(node, feed, page.cursor.epoch, withdrawals)
+            done[name.audience] = page.cursor
+            if not allowance.may_search(len(entries), node.clock()):
+                break  # the next hour goes on from here
     return dropped
 
 

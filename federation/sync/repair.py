@@ -41,7 +41,7 @@ from federation.domain.feed import FeedName, FeedState
 from federation.domain.peer import Peer
 from federation.domain.record import Record, supersedes
 from federation.domain.stored import StoredRevision
-from federation.node import checkpoints, exclusions, repairs
+from federation.node import checkpoints, exclusions, quotas, repairs
 from federation.node.node import Node
 from federation.node.repairs import RepairedRecords
 from federation.sync import leaves
@@ -104,7 +104,7 @@ class Repair:
         """Make the copy what the newest checkpoint says, as far as possible. Returns that checkpoint.
 
         Raises Forged when an answer does not fit the checkpoint, Unreachable when the feed moves too fast,
-        RemovalsPaused when more would be dropped than the removal guard allows, and StaleCursor.
+        RemovalsPaused when more would be dropped than the removal guard allows, BeyondQuota, and StaleCursor.
         """
         await repairs.begin_repair(self._node, self._name)
         for attempt in range(MAX_ATTEMPTS):
@@ -188,6 +188,8 @@ class Repair:
             fetched = {entry.seq: entry for entry in entries}
             if not fetched.keys() & set(remaining):
                 return False
+            allowance = await quotas.read_allowance(self._node, feed.origin)
+            allowance.count_entries(len(entries), self._node.clock())
             verified = []
             for entry in fetched.values():
                 verified.append(await self._verify(entry, wanted))
@@ -225,9 +227,16 @@ class Repair:
         def decide(stored: dict[RecordName, StoredRevision]) -> RepairedRecords:
             return self._decide(feed, entries, stored)
 
+        allowance = await quotas.read_allowance(self._node, feed.origin)
+        records = [e.record for e in entries if isinstance(e, VerifiedEntry) and e.record is not None]
+        is_within = allowance.reserve(len(records), sum(len(record.document) for record in records))
         try:
             repaired = await repairs.store_records(
-                self._node, feed, [(entry.type, entry.key) for entry in entries], decide
+                self._node,
+                feed,
+                [(entry.type, entry.key) for entry in entries],
+                decide,
+                may_exceed=not is_within,
             )
         except Invalid as error:
             if len(entries) > 1:

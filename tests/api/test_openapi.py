@@ -402,6 +402,13 @@ async def peers_come_and_go(
     assert await decide("activate", json={"code": "1"}) == 409
     assert await decide("retry") == 409
     assert [await decide(what) for what in ("resume", "resume", "retry")] == [200, 200, 200]
+    for path in (f"{at}/quota", "/v1/peers/nobody/quota"):
+        for client in (anyone, own):
+            await client.get(path)
+            for bounds in ({"records": 2_000_000}, {"records": 0}):
+                await client.put(path, json=bounds)
+        await own.put(path, content=b"x")
+        await own.put(path, content=b"x" * 1_048_577, headers=JSON)
     outside.down = True
     assert [await decide(what) for what in ("leave", "leave", "suspend", "resume")] == [200, 200, 409, 409]
 

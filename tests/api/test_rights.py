@@ -50,6 +50,8 @@ WITHOUT_PEER = {
     "leave": (404, "not-found"),
     "disconnect": (403, "forbidden"),
     "confirm": (404, "not-found"),
+    "peer-quota": (404, "not-found"),
+    "set-quota": (404, "not-found"),
     "receipt": (403, "forbidden"),
     "feedback": (403, "forbidden"),
     "digests": (503, "unavailable"),

@@ -31,6 +31,7 @@ from federation.domain import (
     feed,
     peer,
     query,
+    rejection_lines,
     values,
 )
 from federation.domain.content.incident import STATUSES, NewUpdate
@@ -155,6 +156,17 @@ _SETTINGS = {
     "sockets_per_address": "The same of one address that is no proxy (IPv6: the /64 around it).",
     "drain_seconds": "Seconds that a process with `FEDERATION_DATABASE_URL` goes on serving after SIGTERM, "
     "while `/health/ready` answers 503: longer than the proxy needs to notice.",
+    "quota_records": "Records of one peer that are stored, with tombstones, 1000 to 1000000000. A peer that "
+    "would go beyond a quota is [paused](../how-to/trust-peers.md#when-a-peer-is-beyond-its-quota).",
+    "quota_mebibytes": "Mebibytes of the documents of one peer, 16 to 1000000000.",
+    "quota_feeds": "Feeds of one peer, 2 to 100000: public, federation, and one for each of its groups that "
+    "you are in.",
+    "quota_rejected": "Rejected entries of one peer, 1 to 1000000. Of one peer 10000 are stored; of more, "
+    "only the number is known.",
+    "quota_entries": "Entries of one peer within an hour, 1000 to 1000000000; never less than "
+    "`FEDERATION_QUOTA_RECORDS`.",
+    "alerts_an_hour": "Alerts of one operator that a receiver gets one by one within an hour, 1 to 1000000; "
+    "a [digest](../how-to/be-alerted.md#a-flood-of-alerts) has the others.",
     "proxies": "Addresses and networks, separated by commas, of the proxies whose `X-Forwarded-For` is "
     "believed, such as `127.0.0.1,172.16.0.0/12`.",
     "tombstones_days": "Days that tombstones and withdrawals are kept, 1 to 36500. Who was away for longer "
@@ -453,7 +465,11 @@ def patience() -> str:
             f"{number(peer_client.BATCH_ENTRIES)} or {size(peer_client.BATCH_BYTES)}",
         ),
         ("Records dropped in one transaction of a repair", number(repair.RECORDS_PER_DROP)),
-        ("Entries of a feed that are listed as rejected", number(rejected.MAX_REJECTED)),
+        ("Rejected entries of a peer that are stored", number(rejected.MAX_REJECTED)),
+        (
+            "Lines of the log about rejected entries of a peer, within an hour",
+            number(rejection_lines.MAX_LINES_AN_HOUR),
+        ),
         ("One pull or repair of a feed", seconds(peer_follower.MAX_PULL_SECONDS)),
         (
             "Proof of a feed that moves meanwhile",
@@ -485,6 +501,18 @@ def alerting() -> str:
         (
             "Between two attempts",
             f"{seconds(alert.MIN_WAIT_SECONDS)} to {seconds(alert.MAX_WAIT_SECONDS)}, with jitter",
+        ),
+        (
+            "Alerts of one operator that a receiver gets one by one, within an hour",
+            f"{node_module.ALERTS_AN_HOUR} (`FEDERATION_ALERTS_AN_HOUR`), then a digest",
+        ),
+        (
+            "The digest is sent after",
+            f"{hours(alert.FLOOD_PERIOD)}, or {seconds(alert.FLOOD_QUIET.total_seconds())} without another",
+        ),
+        (
+            "Withheld alerts of one operator that are stored for a receiver, of each flood",
+            number(alert.MAX_WITHHELD),
         ),
         ("Attempts, before an alert is parked", f"for {hours(alert.MAX_DELIVERY_TIME)}"),
         ("One attempt, as a whole", seconds(alert.ATTEMPT_TIMEOUT.total_seconds())),

@@ -36,7 +36,7 @@ async def test_the_receiver_of_the_page_verifies_what_a_node_signs(receiver: str
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        (body,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+        _, body = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
         raw, now = json.dumps(json.loads(body)).encode(), int(time.time())
         async with httpx2.AsyncClient(verify=NO_TLS, trust_env=False) as client:
 

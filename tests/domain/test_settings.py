@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.errors import CommandFailed
+from federation.domain.quota import Quota
 from federation.settings import Settings, mail_server, read, read_password
 
 
@@ -241,3 +242,36 @@ def test_a_security_contact_is_a_mailbox_or_a_page(contact: str) -> None:
 )  # fmt: skip
 def test_other_security_contacts_are_refused(contact: str) -> None:
     assert "mailto:security@example.org" in refused(SECURITY_CONTACT=contact)
+
+
+# Quotas of peers
+
+
+def test_the_quota_of_a_peer_is_generous_and_each_bound_can_be_set() -> None:
+    assert settings().quota == Quota(
+        records=1_000_000, mebibytes=8_192, feeds=200, rejected=10_000, entries=1_000_000
+    )
+    assert settings().alerts_an_hour == 20
+    changed = settings(
+        QUOTA_RECORDS="5000", QUOTA_MEBIBYTES="64", QUOTA_FEEDS="2", QUOTA_REJECTED="1",
+        QUOTA_ENTRIES="1000", ALERTS_AN_HOUR="1",
+    )  # fmt: skip
+    assert changed.quota == Quota(records=5_000, mebibytes=64, feeds=2, rejected=1, entries=1_000)
+    assert changed.quota.entries_an_hour == 5_000, "a first sync of all that is allowed fits"
+    assert changed.alerts_an_hour == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QUOTA_RECORDS", "0"),
+        ("QUOTA_RECORDS", "none"),
+        ("QUOTA_MEBIBYTES", "15"),
+        ("QUOTA_FEEDS", "1"),
+        ("QUOTA_REJECTED", "0"),
+        ("QUOTA_ENTRIES", "-1"),
+        ("ALERTS_AN_HOUR", "0"),
+    ],
+)
+def test_a_quota_that_would_stop_every_peer_is_refused(name: str, value: str) -> None:
+    assert "must be a number from" in refused(**{name: value})

@@ -11,9 +11,14 @@ import asyncio
 import logging
 import sys
 
-from tests.hostile import greedy
+from tests.hostile import crowd, greedy, peer
 
-PROGRAMS = {"greedy": greedy.main}
+
+async def _peer() -> bool:
+    return await peer.main(peer.Sizes()) == 0
+
+
+PROGRAMS = {"greedy": greedy.main, "peer": _peer, "crowd": crowd.main}
 """By name: each prints its figures and returns whether every bound held."""
 
 

@@ -44,6 +44,9 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
 GROUP BY a.pid ORDER BY number
 """
 
+MEMBERS = 399
+"""Members of the crowd, besides the node: four hundred in all."""
+
 
 class Serving:
     """One process of the node."""
@@ -190,18 +193,18 @@ async def run(number: int) -> list[str]:
     return wrong
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--members", type=int, default=399)
-    number = parser.parse_args().members
+async def main(number: int = MEMBERS) -> bool:
+    """Run it with so many members; print what does not hold. True if everything does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4 * number + 256:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4 * number + 256, hard), hard))
-    wrong = asyncio.run(run(number))
+    wrong = await run(number)
     for reason in wrong:
         print(f"wrong: {reason}")
-    return 1 if wrong else 0
+    return not wrong
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    sys.exit(0 if asyncio.run(main(parser.parse_args().members)) else 1)

@@ -12,12 +12,14 @@ import pytest
 from federation.domain.checkpoint import BUCKETS, EMPTY, DigestState
 from federation.domain.copy import (
     GUARDS,
+    QUOTAS,
     RECEIPTS,
     STATES,
     CopyEvent,
     CopyFacts,
     CopyState,
     CopyStateName,
+    QuotaState,
     ReceiptState,
     RemovalGuard,
     next_state,
@@ -45,6 +47,14 @@ def test_a_confirmation_outlasts_a_pause_that_comes_late() -> None:
     assert CopyFacts().guard is RemovalGuard.OPEN
     assert CopyFacts(paused_reason="101 of 300").guard is RemovalGuard.PAUSED
     assert CopyFacts(paused_reason="101 of 300", confirmed=True).guard is RemovalGuard.CONFIRMED
+
+
+def test_a_copy_is_paused_for_its_removals_or_for_the_quota_of_its_peer() -> None:
+    assert not CopyFacts().is_paused
+    assert not CopyFacts(paused_reason="101 of 300", confirmed=True).is_paused
+    assert CopyFacts(paused_reason="101 of 300").is_paused
+    assert CopyFacts(beyond_quota="records").is_paused
+    assert CopyFacts(beyond_quota="records", confirmed=True).is_paused, "removals are another question"
 
 
 def test_a_receipt_is_pending_only_for_what_was_withdrawn() -> None:
@@ -94,6 +104,10 @@ EVENTS: dict[CopyEvent, Happen] = {
     CopyEvent.CAUGHT_UP: lambda tx, feed: tx.copies.clear_confirmation(feed),
     CopyEvent.RECORDS_WITHDRAWN: lambda tx, feed: tx.copies.note_withdrawal(feed, "e", 7),
     CopyEvent.RECEIPT_SENT: lambda tx, feed: tx.copies.mark_receipt_sent(feed, "e", 7, purged=False),
+    CopyEvent.TOO_MUCH: lambda tx, feed: tx.quotas.pause(
+        NAME.origin, "records", "11 records; 10 are allowed"
+    ),
+    CopyEvent.QUOTA_RAISED: lambda tx, feed: tx.quotas.resume(NAME.origin),
     CopyEvent.DROPPED: drop,
 }
 
@@ -108,17 +122,19 @@ WAYS: dict[StrEnum, tuple[CopyEvent, ...]] = {
     ReceiptState.NONE: (),
     ReceiptState.PENDING: (CopyEvent.RECORDS_WITHDRAWN,),
     ReceiptState.SENT: (CopyEvent.RECORDS_WITHDRAWN, CopyEvent.RECEIPT_SENT),
+    QuotaState.WITHIN: (),
+    QuotaState.BEYOND: (CopyEvent.TOO_MUCH,),
 }
 """How a new copy comes into each state."""
 
 
 def test_every_event_and_every_state_is_tried() -> None:
     assert EVENTS.keys() == set(CopyEvent)
-    assert WAYS.keys() == {*CopyState, *RemovalGuard, *ReceiptState}
+    assert WAYS.keys() == {*CopyState, *RemovalGuard, *ReceiptState, *QuotaState}
 
 
-def states_of(facts: CopyFacts) -> tuple[CopyState, RemovalGuard, ReceiptState]:
-    return facts.state(NOW), facts.guard, facts.receipt
+def states_of(facts: CopyFacts) -> tuple[CopyState, RemovalGuard, ReceiptState, QuotaState]:
+    return facts.state(NOW), facts.guard, facts.receipt, facts.quota
 
 
 @pytest.mark.parametrize("before", WAYS, ids=lambda state: f"{type(state).__name__} {state}")
@@ -137,6 +153,6 @@ async def test_each_event_does_to_a_row_what_the_tables_declare(arnia: Node, bef
             now = states_of(await tx.copies.find(feed))
         expected = tuple(
             next_state(table, state, event)
-            for table, state in zip((STATES, GUARDS, RECEIPTS), was, strict=True)
+            for table, state in zip((STATES, GUARDS, RECEIPTS, QUOTAS), was, strict=True)
         )
         assert now == expected, f"{event} of {was}"

@@ -70,6 +70,7 @@ PEERS: dict[str, PeerState] = {
     "retry": "active",
     "leave": "active",
     "activate": "pending",
+    "quota": "active",
 }
 """A peer for each thing that is decided about one, and in which state it is before."""
 NEVER_DONE = {

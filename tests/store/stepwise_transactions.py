@@ -90,15 +90,30 @@ async def arrivals(look: Any) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def counts(look: Any) -> dict[str, tuple[int, int]]:
-    """For each feed, the count that is kept and the one that is true."""
+async def counts(look: Any) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """For each feed, the counts that are stored and those that are true: live records, and what uses a quota.
+
+    (Own feeds use none.)
+    """
     rows = await look.fetch(
-        "SELECT origin || '/' || audience AS name, live,"
-        " (SELECT count(*) FROM records WHERE feed = feeds.id AND NOT retracted) AS really FROM feeds"
+        "SELECT f.origin || '/' || f.audience AS name, f.origin = node.operator AS own,"
+        " f.live, f.records, f.bytes, r.* FROM node CROSS JOIN feeds AS f CROSS JOIN LATERAL ("
+        "   SELECT count(*) FILTER (WHERE NOT retracted) AS really_live, count(*) AS really_records,"
+        "   coalesce(sum(octet_length(document)), 0) AS really_bytes FROM records WHERE feed = f.id) AS r"
     )
-    return {row["name"]: (row["live"], row["really"]) for row in rows}
+    return {
+        row["name"]: (
+            (row["live"], row["records"], row["bytes"]),
+            (
+                row["really_live"],
+                0 if row["own"] else row["really_records"],
+                0 if row["own"] else int(row["really_bytes"]),
+            ),
+        )
+        for row in rows
+    }
 
 
 async def counts_are_true(look: Any) -> None:
     for name, (kept, really) in (await counts(look)).items():
-        assert kept == really, f"{name} is said to have {kept} records and has {really}"
+        assert kept == really, f"{name} is said to have {kept} (live, records, bytes) and has {really}"

@@ -148,7 +148,7 @@ async def test_counts_are_the_true_ones_whatever_happens_to_the_records(arnia: N
             await put(arnia, key, **envelope)
             expected[key] = audiences[envelope.get("tlp", "")]
         await counts_are_true(look)
-        kept = {name.partition("/")[2]: count for name, (count, _) in (await counts(look)).items()}
+        kept = {name.partition("/")[2]: live for name, ((live, *_), _) in (await counts(look)).items()}
         wanted = {name: list(expected.values()).count(name) for name in kept}
         assert kept == wanted
 

@@ -81,6 +81,15 @@ async def fill(dsn: str) -> None:
             " SELECT id, 'incident', 'x', 7, 1, 'bad-document', '', true FROM feed",
             NOW,
         )
+        for n, retracted in enumerate((False, True), 1):
+            await look.execute(
+                "INSERT INTO records (type, origin, key, feed, seq, arrived, revision, tlp, audience,"
+                " retracted, created_at, updated_at, hash, document, facets, beneficiaries, search)"
+                " SELECT 'solution', 'megalis', $5, id, $1, $1, 1, 'CLEAR', 'public', $2,"
+                " $3, $3, '', $4, '{}', '{}', '' FROM feeds WHERE origin = 'megalis'",
+                n, retracted, NOW, b"{}" * n, f"k{n}",
+            )  # fmt: skip
+        await look.execute("UPDATE node SET arrival = 2")
         last = bytes(32)
         for n, entry in enumerate(TRAIL, 1):
             last = hashlib.sha256(last + entry).digest()
@@ -197,3 +206,11 @@ async def test_rejected_entries_and_paused_removals_of_an_earlier_program_are_th
         assert (entry.origin, entry.key, entry.reason) == ("megalis", "x", "bad-document")
     async with looking(upgraded) as look:
         assert await look.fetchval("SELECT reported FROM rejected_entries")
+
+
+async def test_the_copies_of_an_earlier_program_count_towards_the_quota_of_their_peer(upgraded: str) -> None:
+    async with looking(upgraded) as look:
+        rows = await look.fetch("SELECT origin, records, bytes FROM feeds ORDER BY origin, audience")
+        assert [tuple(row) for row in rows] == [("arnia", 0, 0), ("arnia", 0, 0), ("megalis", 2, 6)]
+        rows = await look.fetch("SELECT origin, withheld FROM alerts")
+        assert {tuple(row) for row in rows} == {(None, False)}

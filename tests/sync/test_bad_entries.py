@@ -6,6 +6,7 @@ import itertools
 import json
 import string
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from federation.domain.errors import Invalid
 from federation.domain.visibility import itself
 from federation.node import feeds, records
 from federation.node.node import Node
+from federation.server import maintenance
 from federation.store import rejected as store_rejected
 from federation.sync.pull import pull
 from tests.domain.builders import a_document, a_solution, without
@@ -293,6 +295,7 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
     monkeypatch.setattr(store_rejected, "MAX_REJECTED", 10)
     bad = [an_entry(n, hash="0" * 64) for n in range(1, 9)]
     await take(arnia, *bad)
+    assert [record.message for record in caplog.records].count("entry rejected") == 1
     more = [an_entry(n, a_document(key=f"k{n - 6}"), hash="0" * 64) for n in range(9, 30)]
     caplog.clear()
     taken = await take(arnia, *bad, *more)
@@ -303,8 +306,14 @@ async def test_what_one_feed_can_have_set_aside_has_a_limit(
         ("k9", 15), ("k10", 16),
     ], "those that are there are renewed, and there is room for two more"  # fmt: skip
     said = [record.message for record in caplog.records if record.name == "federation.sync"]
-    assert said.count("entry rejected") == 8
+    assert said.count("entry rejected") == 0, "once within an hour for each reason; then their number"
     assert said.count("entries rejected that are not listed one by one") == 1
+    arnia.clock = lambda: datetime.now(UTC) + timedelta(hours=1, seconds=1)
+    caplog.clear()
+    await maintenance.log_rejection_counts(arnia)
+    assert [(line.message, line.peer, line.reason, line.entries) for line in caplog.records] == [  # type: ignore[attr-defined]
+        ("more entries rejected", "megalis", "bad-hash", 15)
+    ]
     await take(arnia, *bad, *more, an_entry(30, a_document(key="k1", revision=2)))
     assert "k1" not in await reasons(arnia)
     await take(arnia, *bad, *more, an_entry(30), an_entry(31, hash="0" * 64))
