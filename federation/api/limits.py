@@ -14,34 +14,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import math
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, NamedTuple
+from typing import Any
 
-from federation.domain.errors import TooManyRequests
+from federation.api.token_buckets import MAX_REMEMBERED, Rate, TokenBuckets
 from federation.domain.visibility import Caller
 
 log = logging.getLogger("federation.api")
 
 BURST_SECONDS = 2
 """Burst of a caller that has been silent, in seconds of its rate."""
-MAX_REMEMBERED = 10_000
-"""Callers of each kind that are remembered, at most; the one that asked longest ago is forgotten first."""
 MAX_HOPS = 20
 """Proxies behind one another that ``X-Forwarded-For`` is followed through."""
 _MAX_ADDRESS_LENGTH = 45
-
-
-class Rate(NamedTuple):
-    """So many at once, and so many a second from then on."""
-
-    a_second: int
-    burst: int
 
 
 TOKENS = Rate(10, 50)
@@ -52,98 +41,6 @@ FAILURES = Rate(1, 30)
 """Failed authentications of one client from one address; wrong invitations of one address."""
 FAILURES_OF_ADDRESS = Rate(10, 300)
 """Failed authentications of one address, whichever clients they name."""
-
-
-class TokenBucket:
-    """The requests that one caller may still make at a rate."""
-
-    __slots__ = ("_at", "_rate", "_tokens")
-
-    def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
-        self._tokens = float(rate.burst)
-        self._at = now
-
-    def take(self, now: float) -> float:
-        """Take one and return 0.0; or take none and return the seconds until there is one."""
-        rate, burst = self._rate
-        tokens = min(self._tokens + (now - self._at) * rate, burst)
-        self._at = now
-        if tokens >= 1:
-            self._tokens = tokens - 1
-            return 0.0
-        self._tokens = tokens
-        return (1 - tokens) / rate
-
-    def owe(self, now: float) -> None:
-        """Take one that may not be left, and be in debt for it.
-
-        Attempts made before the first failure was known are paid for afterwards, up to another burst.
-        """
-        if self.take(now):
-            self._tokens = max(self._tokens - 1, -float(self._rate.burst))
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is one; 0.0 when there is."""
-        rate, _ = self._rate
-        return max(1 - self._tokens - (now - self._at) * rate, 0.0) / rate
-
-
-class TokenBuckets:
-    """A bucket for each of the callers that asked last; a forgotten caller begins with a full one.
-
-    Forgetting gives no caller more than a burst, and none less than it had. Rate 0 is no limit.
-    """
-
-    def __init__(self, rate: Rate, clock: Callable[[], float], size: int = MAX_REMEMBERED) -> None:
-        self.rate = rate
-        self._clock = clock
-        self._size = size
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def __contains__(self, caller: str) -> bool:
-        return caller in self._buckets
-
-    def forget(self, caller: str) -> None:
-        """Remember nothing of a caller."""
-        self._buckets.pop(caller, None)
-
-    def take(self, caller: str) -> None:
-        """Count a request. Raises TooManyRequests."""
-        if self.rate.a_second and (wait := self._bucket(caller).take(self._clock())):
-            raise TooManyRequests(
-                f"more than {self.rate.a_second} requests a second; try again in {_whole(wait)} s",
-                retry_after=_whole(wait),
-            )
-
-    def owe(self, caller: str, *, always: bool = False) -> None:
-        """Count what is known afterwards only, such as a failure; ``always``: remember the caller anyway."""
-        if self.rate.a_second:
-            self._bucket(caller).owe(self._clock())
-        elif always:
-            self._bucket(caller)
-
-    def check(self, caller: str) -> None:
-        """Raises TooManyRequests when no further failure is allowed; counts nothing."""
-        bucket = self._buckets.get(caller)
-        if bucket is not None and (wait := bucket.wait(self._clock())):
-            raise TooManyRequests(
-                f"too many attempts from this address have failed; try again in {_whole(wait)} s",
-                retry_after=_whole(wait),
-            )
-
-    def _bucket(self, caller: str) -> TokenBucket:
-        bucket = self._buckets.get(caller)
-        if bucket is None:
-            if len(self._buckets) >= self._size:
-                self._buckets.popitem(last=False)
-            bucket = self._buckets[caller] = TokenBucket(self.rate, self._clock())
-        else:
-            self._buckets.move_to_end(caller)
-        return bucket
 
 
 class Proxies:
@@ -334,7 +231,3 @@ class Limits:
                 " whoever comes that way without a token has one limit together",
                 extra={"proxy": str((scope.get("client") or ("",))[0])},
             )
-
-
-def _whole(seconds: float) -> int:
-    return max(math.ceil(seconds), 1)

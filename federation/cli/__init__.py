@@ -12,8 +12,9 @@ from federation.cli.checkpoints import feedback, restore_check, verify, withdraw
 from federation.cli.clients import client, group
 from federation.cli.deadlines import deadline
 from federation.cli.exposure import exposure_of
+from federation.cli.keys import key
 from federation.cli.node import ENVIRONMENT, demo, export_schema, init, migrate, serve, status
-from federation.cli.peers import key, peer
+from federation.cli.peers import peer
 
 
 @click.group(epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})

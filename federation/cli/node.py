@@ -9,7 +9,7 @@ import msgspec
 
 from federation import settings, telemetry
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.cli.peers import show_peers
+from federation.cli.peer_table import show_peers
 from federation.domain.errors import CommandFailed
 from federation.node import peer_views
 from federation.server.serve import absent, database, make_node, refuse_absent

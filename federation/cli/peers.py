@@ -1,20 +1,17 @@
-"""The commands of trust: peers and this node's own key."""
+"""The commands of trust: peers, and what an administrator decides about them."""
 
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
-from typing import Any
 
 import click
 
 from federation.cli.console import command, json_option, node_here, print_result
+from federation.cli.peer_table import show_peers
 from federation.domain.invitation import Invitation
-from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
 from federation.domain.quota import BOUND_MEANINGS, QuotaChange
-from federation.node import copies, exclusions, invitations, key_rotation, peer_views, peers, quotas
+from federation.node import copies, exclusions, invitations, peer_views, peers, quotas
 from federation.node.node import Node
-from federation.node.peer_views import PeerView
 
 private_option = click.option(
     "--private", is_flag=True, help="Allow addresses that are not public: loopback and private ranges."
@@ -283,112 +280,3 @@ async def peer_list(as_json: bool) -> None:
     async with node_here() as node:
         view = await peer_views.peers(node)
     print_result(view, as_json, lambda: show_peers(view))
-
-
-def show_peers(view: Any) -> None:
-    for rejected in view.peers:
-        if rejected.state == "pending":
-            click.echo(f"{rejected.operator}  {rejected.url}  pending  code {rejected.code}")
-            _show_look_alikes(rejected)
-            continue
-        failing = f"; failed {rejected.failures} times: {rejected.failure}" if rejected.failures else ""
-        click.echo(
-            f"{rejected.operator}  {rejected.url}  {rejected.state}  lag {rejected.lag}  "
-            f"last contact {rejected.contacted_at or 'never'}{failing}"
-        )
-        _show_look_alikes(rejected)
-        if rejected.clock_difference is not None:
-            ahead = "ahead of" if rejected.clock_difference > 0 else "behind"
-            click.echo(f"    look at this: its clock is {abs(rejected.clock_difference)} s {ahead} ours")
-        for feed in rejected.feeds:
-            age = f", signed {_ago(feed.age_seconds)}" if feed.age_seconds is not None else ""
-            state = feed.state
-            if feed.unverified and feed.verified_seq is not None and feed.state in ("verified", "stale"):
-                state = f"{state} up to {feed.verified_seq} of {feed.pulled}"
-            via = f", through {feed.via}" if feed.via else ""
-            click.echo(
-                f"    {feed.audience}: {feed.count} records, {feed.pulled} of {feed.head or 0} pulled,"
-                f" {state}{age}{via}"
-            )
-            if feed.excludes:
-                click.echo(f"        withheld from {', '.join(feed.excludes)}")
-            if feed.alarm:
-                click.echo(f"        look at this: {feed.alarm}")
-    if view.excluded:
-        click.echo(f"excluded from your GREEN records: {', '.join(view.excluded)}")
-    for invitation in view.invitations:
-        click.echo(f"invited  {invitation.note or 'somebody'}  until {invitation.expires_at}")
-    for rejected in view.rejected:
-        click.echo(
-            f"rejected: {rejected.type} {rejected.origin}/{rejected.key} at revision {rejected.revision}:"
-            f" {rejected.reason}: {rejected.detail}"
-        )
-
-
-def _show_look_alikes(peer: PeerView) -> None:
-    for look_alike in peer.look_alikes:
-        click.echo(f"    look twice: {look_alike}")
-
-
-def _ago(seconds: int) -> str:
-    if seconds < -MAX_CLOCK_DIFFERENCE_SECONDS:
-        return f"{-seconds} s in the future"
-    if seconds < 120:
-        return f"{max(seconds, 0)} s ago"
-    return f"{seconds // 60} min ago" if seconds < 7_200 else f"{seconds // 3600} h ago"
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-@json_option
-def key(context: click.Context, as_json: bool) -> None:
-    """The key of this node. Alone: show its thumbprint."""
-    if context.invoked_subcommand is None:
-        _key_shown(as_json)
-
-
-@command
-async def _key_shown(as_json: bool) -> None:
-    async with node_here() as node:
-        kid = node.keyring.kid
-    print_result(
-        {"thumbprint": kid, "operator": node.operator, "url": node.url}, as_json, lambda: click.echo(kid)
-    )
-
-
-@key.command("replace")
-@click.confirmation_option(prompt="Every token ends and every peer has to join anew. Go on?")
-@json_option
-@command
-async def key_replace(as_json: bool) -> None:
-    """Give this node another key at once, that the present one does not endorse: when a key has leaked.
-
-    Tell every peer: each runs `peer leave` and `peer forget`, and joins anew with an invitation.
-    """
-    async with node_here() as node:
-        jwk = await key_rotation.replace_key(node)
-    print_result(
-        {"thumbprint": jwk.jwk["kid"]}, as_json, lambda: click.echo(f"{jwk.jwk['kid']} signs from now on")
-    )
-
-
-@key.command("rotate")
-@click.option(
-    "--after",
-    default=int(key_rotation.PUBLISH_BEFORE_USE.total_seconds()),
-    show_default=True,
-    # (A peer looks at most once a minute: who looked just before must have seen it then.)
-    type=click.IntRange(120, 86_400),
-    help="Seconds for which the new key is only published, so that peers see it before it signs.",
-)
-@json_option
-@command
-async def key_rotate(after: int, as_json: bool) -> None:
-    """Give this node a new key, which the present one endorses. Nothing has to be done at the peers."""
-    async with node_here() as node:
-        jwk = await key_rotation.rotate(node, after=timedelta(seconds=after))
-    print_result(
-        {"thumbprint": jwk.jwk["kid"], "use_from": jwk.use_from.isoformat()},
-        as_json,
-        lambda: click.echo(f"{jwk.jwk['kid']} signs from {jwk.use_from:%Y-%m-%d %H:%M:%S} UTC"),
-    )

@@ -29,18 +29,15 @@ from federation.api.handlers import handles, with_options
 from federation.api.limits import (
     FAILURES,
     MAX_HOPS,
-    MAX_REMEMBERED,
     TOKENS,
     Limits,
     Proxies,
-    Rate,
-    TokenBucket,
-    TokenBuckets,
     address_of,
     claimed_client,
 )
 from federation.api.operations import ANYONE, Body, Operation, Right, check, table
 from federation.api.responses import JSON, MERGE_PATCH, PROBLEM, answer
+from federation.api.token_buckets import MAX_REMEMBERED, Rate, TokenBucket, TokenBuckets
 from federation.domain.canonical import MAX_DEPTH
 from federation.domain.errors import CommandFailed, TooManyRequests
 from federation.domain.visibility import Caller, anonymous

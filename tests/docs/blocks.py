@@ -16,7 +16,7 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation.api import caller, change_log, guard, oauth, openapi, uploads
+from federation.api import caller, change_log, guard, oauth, openapi, token_buckets, uploads
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
 from federation.cli import main
@@ -306,7 +306,7 @@ def seconds(value: float) -> str:
     return f"{value:g} s"
 
 
-def rate(limit: api_limits.Rate, setting: str = "") -> str:
+def rate(limit: token_buckets.Rate, setting: str = "") -> str:
     of = f" (`FEDERATION_{setting}`)" if setting else ""
     return f"{number(limit.a_second)} a second{of}, {number(limit.burst)} at once"
 
@@ -314,7 +314,7 @@ def rate(limit: api_limits.Rate, setting: str = "") -> str:
 def limits() -> str:
     found = read({"FEDERATION_OPERATOR": "arnia"})
     known, nobody = (
-        api_limits.Rate(value, value * api_limits.BURST_SECONDS)
+        token_buckets.Rate(value, value * api_limits.BURST_SECONDS)
         for value in (found.rate, found.rate_anonymous)
     )
     rows: tuple[tuple[str, str, str], ...] = (
@@ -366,7 +366,7 @@ def limits() -> str:
         ("Wrong invitations of one address", rate(api_limits.FAILURES), "429"),
         (
             "Clients, peers and addresses whose requests are counted, of each",
-            number(api_limits.MAX_REMEMBERED),
+            number(token_buckets.MAX_REMEMBERED),
             "who asked longest ago is forgotten",
         ),
         (

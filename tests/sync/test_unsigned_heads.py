@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from federation.cli.peers import show_peers
+from federation.cli.peer_table import show_peers
 from federation.domain.copy import CopyFacts, CopyState
 from federation.domain.feed import FeedName
 from federation.domain.visibility import itself
