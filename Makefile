@@ -58,7 +58,7 @@ attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
 PROGRAM ?=
-hostile: $(STAMP) ## Attack a node as greedy callers, a hostile peer and a crowd do, and see nobody else harmed (PROGRAM="greedy")
+hostile: $(STAMP) ## Attack a node as greedy callers, a hostile peer and a crowd do (PROGRAM="greedy")
 	@$(BIN)/python -m tests.hostile $(PROGRAM)
 
 SAMPLE ?= 0

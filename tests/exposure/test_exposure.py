@@ -481,7 +481,7 @@ async def test_the_age_and_the_state_of_each_copy_are_told(arnia: Node, megalis:
 async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
     arnia: Node, megalis: Node
 ) -> None:
-    await cve(arnia)
+    await publish(arnia, "incident", "cve", a_vulnerability(), tlp="CLEAR")
     await introduce(arnia, megalis)
     await copy(arnia, "deployment", "megalis/a", running("10.0.6"), tlp="CLEAR")
     await copy(arnia, "deployment", "megalis/b", running("10.0.6"))
@@ -511,7 +511,7 @@ async def test_what_an_operator_that_left_has_told_in_public_is_told_as_such(
 async def test_the_state_of_a_peer_is_shown_to_the_operators_own_clients_alone(
     arnia: Node, megalis: Node, state: str, others: str
 ) -> None:
-    await cve(arnia)
+    await publish(arnia, "incident", "cve", a_vulnerability(), tlp="CLEAR")
     await introduce(arnia, megalis)
     await copy(arnia, "deployment", "megalis/a", running("10.0.6"), tlp="CLEAR")
     async with arnia.store.write() as tx:
@@ -523,7 +523,7 @@ async def test_the_state_of_a_peer_is_shown_to_the_operators_own_clients_alone(
 
 
 async def test_a_peer_of_which_nothing_may_be_seen_is_not_named(arnia: Node, megalis: Node) -> None:
-    await cve(arnia)
+    await publish(arnia, "incident", "cve", a_vulnerability(), tlp="CLEAR")
     await introduce(arnia, megalis)
     await copy(arnia, "deployment", "megalis/a", running("10.0.6"))
     assert "megalis" in await hits(arnia)

@@ -194,6 +194,7 @@ async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: 
     set_hypothesis_home_dir(tmp_path)  # it keeps tables there that are quicker read than made
     async with browsing(arnia) as client:
         arnia._outside = NextDoor(asking=client)
+        arnia.security_contact = "mailto:security@arnia.example"
         for kind in TYPES.values():
             await publish(arnia, kind.type, KEYS[kind.type], **DRAFTS[kind.type])
         for operator, state in PEERS.items():

@@ -63,6 +63,8 @@ async def at_rest(world: World) -> list[str]:
             copies = {v.audience: v for p in views[reader].peers if p.operator == origin for v in p.feeds}
             for audience in sorted(there.feeds.keys() | here.feeds.keys()):
                 name = f"{reader}'s copy of {origin}/{audience}"
+                if audience not in here.feeds and there.is_empty_group(audience):
+                    continue  # nothing is stored of it (decision 0029)
                 if audience in may and audience in there.feeds:
                     wrong += [f"{name} {what}" for what in _differs(there, here, audience)]
                     copy = copies.get(audience)
@@ -98,6 +100,12 @@ class _Held:
     def id_of(self, audience: str) -> int | None:
         place = self.feeds.get(audience)
         return place["id"] if place else None
+
+    def is_empty_group(self, audience: str) -> bool:
+        """True for the feed of a group that has no record and no tombstone."""
+        if audience in (PUBLIC, FEDERATION) or audience not in self.feeds:
+            return False
+        return not self.of(audience, self.feeds[audience]["retained_from"])
 
     def of(self, audience: str, retained_from: int) -> dict[tuple[str, str], tuple[object, ...]]:
         """What counts of a feed, by type and key."""

@@ -24,7 +24,7 @@ from federation.store import feeds
 from federation.store.entries import EntriesReader
 from federation.store.pulled_records import PulledRecordsWriter
 from federation.store.record_writes import RecordsWriter
-from federation.sync import apply, loop, pull, repair
+from federation.sync import apply, peer_follower, pull, repair
 from tests.domain.builders import a_document, a_solution
 from tests.nodes import publish
 from tests.proof.in_process_peer import Near, acquainted, round_of, rows_of, sql
@@ -104,7 +104,6 @@ def no_hash_is_checked(broken: Broken, node: Node) -> None:
         return verify(msgspec.structs.replace(entry, hash=true), feed)
 
     broken.setattr(pull, "verify", trusting)
-    broken.setattr(repair, "verify", trusting)
 
 
 # What is withdrawn is purged
@@ -277,7 +276,7 @@ def receipts_are_not_sent(broken: Broken) -> None:
     async def silent(node: Node, origin: Any, source: Any) -> None:
         pass
 
-    broken.setattr(loop, "send_reports", silent)
+    broken.setattr(peer_follower, "send_reports", silent)
 
 
 def a_repair_does_nothing(broken: Broken) -> None:
