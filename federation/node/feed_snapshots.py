@@ -118,16 +118,11 @@ class FeedSnapshots:
             is_new = self._reading is None
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read(), name="feed snapshot")
-                self._reading.add_done_callback(self._end_reading)
+                self._reading.add_done_callback(_retrieve_error)
             # Shielded: a caller that hangs up must not end the reading of the others.
             snapshot = await asyncio.shield(self._reading)
             if is_new or not snapshot.is_older_than(state):
                 return snapshot  # (A reading that began after the call is new enough, whatever it found.)
-
-    def _end_reading(self, reading: asyncio.Task[FeedSnapshot]) -> None:
-        self._reading = None
-        if not reading.cancelled() and reading.exception() is None:
-            self._last = reading.result()
 
     async def after(self, before: tuple[Head, ...]) -> FeedSnapshot:
         """A snapshot with the entries after these heads, for one caller that has missed a snapshot."""
@@ -141,4 +136,15 @@ class FeedSnapshots:
 
     async def _read(self) -> FeedSnapshot:
         before = self._last.feeds if self._last else ()
-        return await self.after(tuple(feed.as_head for feed in before))
+        try:
+            self._last = await self.after(tuple(feed.as_head for feed in before))
+            return self._last
+        finally:
+            # Here, and not when the task is done: a caller that comes in between must not find it.
+            self._reading = None
+
+
+def _retrieve_error(reading: asyncio.Task[FeedSnapshot]) -> None:
+    """Keep asyncio from reporting an error that nobody waits for any more."""
+    if not reading.cancelled():
+        reading.exception()

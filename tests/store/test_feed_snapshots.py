@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.feed import Head
+from federation.domain.node_state import NodeState
 from federation.domain.visibility import Caller, itself
 from federation.node import checkpoints, feeds, records
 from federation.node.feed_snapshots import FeedSnapshot, FeedSnapshots, FeedView
@@ -178,6 +180,41 @@ async def test_a_change_during_a_reading_is_read_by_the_next_one(
     go_on.set()
     assert keys((await first).view(itself("arnia"))) == {"public": ["first"]}
     assert keys((await second).view(itself("arnia"))) == {"public": ["second"]}
+
+
+async def test_a_caller_that_comes_when_a_reading_ends_begins_the_next_one(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of a reading and the wake-up of those that wait for it: it must not be found again."""
+    await with_records(arnia)
+    await snapshot(arnia)
+    ended = asyncio.Event()
+    after, is_older_than = FeedSnapshots.after, FeedSnapshot.is_older_than
+    compared = 0
+
+    async def ending(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
+        found = await after(self, before)
+        ended.set()  # whoever waits for it runs before the callbacks of this task
+        return found
+
+    def counted(self: FeedSnapshot, state: NodeState) -> bool:
+        nonlocal compared
+        compared += 1
+        assert compared < 100, "it goes round without end"
+        return is_older_than(self, state)
+
+    async def late() -> FeedSnapshot:
+        await ended.wait()
+        state = arnia.notifier.state
+        return await arnia.feed_snapshots.since(msgspec.structs.replace(state, signed=state.signed + 1))
+
+    monkeypatch.setattr(FeedSnapshots, "after", ending)
+    monkeypatch.setattr(FeedSnapshot, "is_older_than", counted)
+    await publish(arnia, "solution", "new", a_solution())
+    waiting = asyncio.create_task(late())
+    await asyncio.sleep(0)
+    first = await arnia.feed_snapshots.since(arnia.notifier.state)
+    assert await waiting is not first
 
 
 async def test_a_caller_that_hangs_up_does_not_end_the_reading_of_the_others(
