@@ -58,7 +58,9 @@ attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
 PROGRAM ?=
-hostile: $(STAMP) ## Attack a node as greedy callers, a hostile peer and a crowd do (PROGRAM="greedy")
+# It installs nothing: `rolling` runs the `caddy` on your PATH (Debian and Ubuntu: apt-get install caddy), and without
+# one the target fails after the other programs.
+hostile: $(STAMP) ## Attack a node and restart it under load, and see nobody harmed; needs caddy (PROGRAM="greedy")
 	@$(BIN)/python -m tests.hostile $(PROGRAM)
 
 SAMPLE ?= 0

@@ -8,10 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from federation import settings
+from federation.server import serve
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.txt", "requirements-dev.txt")
@@ -87,10 +89,27 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
 def test_the_braces_of_the_proxy_file_match() -> None:
     depth = 0
     for line in (ROOT / "Caddyfile").read_text().splitlines():
-        bare = re.sub(r"\{\$\w+\}", "", line.split("#")[0])
+        bare = re.sub(r"\{\$\w+(:[^}]*)?\}", "", line.split("#")[0])
         depth += bare.count("{") - bare.count("}")
         assert depth >= 0
     assert depth == 0
+
+
+def test_the_proxy_notices_a_process_that_stops_and_ends_idle_connections_before_the_node() -> None:
+    text = (ROOT / "Caddyfile").read_text()
+    interval, timeout, idle = (
+        int(re.search(rf"^\t+{name} ([0-9]+)s$", text, re.MULTILINE)[1])  # type: ignore[index]
+        for name in ("health_interval", "health_timeout", "keepalive")
+    )
+    (drain,) = (f.default for f in msgspec.structs.fields(settings.Settings) if f.name == "drain_seconds")
+    assert 2 * interval + timeout <= drain
+    assert idle * 1_000 < serve.HEADER_MILLISECONDS
+
+
+def test_the_proxy_file_serves_the_node_of_the_compose_file_unless_others_are_named() -> None:
+    text = (ROOT / "Caddyfile").read_text()
+    port = compose()["services"]["node"]["environment"]["FEDERATION_PORT"]
+    assert f"reverse_proxy {{$FEDERATION_NODES:node:{port}}} {{\n" in text
 
 
 def lock(name: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,16 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(dsn: str, directory: Path, name: str) -> AsyncIterator[Serving]:
-    """A process of the node with default settings, until the block ends."""
-    port = free_port()
+async def serving(
+    dsn: str,
+    directory: Path,
+    name: str,
+    *,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Serving]:
+    """A process of the node, until the block ends; with default settings, but for the named ones."""
+    port = port or free_port()
     log = directory / f"{name}.log"
     environment = {
         **os.environ,
@@ -78,8 +85,9 @@ async def serving(dsn: str, directory: Path, name: str) -> AsyncIterator[Serving
         "FEDERATION_OPERATOR": "arnia",
         "FEDERATION_PORT": str(port),
         "FEDERATION_DATABASE_URL": dsn,
+        **(settings or {}),
     }
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "federation.cli", "serve",
             env=environment, cwd=directory, stderr=output,
