@@ -78,8 +78,15 @@ async def known(arnia: Node) -> Node:
     return arnia
 
 
+async def own_audiences(node: Node) -> set[str]:
+    async with node.store.read() as tx:
+        return {feed.audience for feed in await tx.feeds.all() if feed.origin == node.operator}
+
+
 async def test_what_a_peer_leaves_behind_goes_when_it_goes(known: Node, dsn: str) -> None:
     feeds = ["empty", "federation", "public", "rssi"]
+    own = await own_audiences(known)
+    assert "g" in own
     async with looking(dsn) as look:
         assert await remains(look) == {
             "feeds": feeds,
@@ -117,10 +124,9 @@ async def test_what_a_peer_leaves_behind_goes_when_it_goes(known: Node, dsn: str
         known.clock = lambda: datetime.now(UTC) + timedelta(days=91)
         await retention.drop_expired_tombstones(known)
         assert await remains(look) == {}
+    assert await own_audiences(known) == own, "our own stay"
     async with known.store.read() as tx:
-        assert {feed.audience for feed in await tx.feeds.all()} == {"public", "federation", "g"}, (
-            "our own stay"
-        )
+        assert {feed.origin for feed in await tx.feeds.all()} == {"arnia"}
 
 
 async def test_a_feed_that_its_origin_shows_no_more_goes_once_its_receipt_is_sent(
