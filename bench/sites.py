@@ -31,6 +31,8 @@ RESTS = 3
 """Seconds in which nothing is vacuumed, after which nothing will be."""
 TOKEN_SECONDS = 200.0
 """A token is used for so long; it would hold for 300."""
+SOCKETS = 4_096
+"""Connections that one address may have: as many as there are."""
 RATE = 1_000_000
 """Requests a second that one client may make: the limiter works as always, and stops nobody."""
 
@@ -72,6 +74,9 @@ class Site:
             "FEDERATION_DATABASE_URL": self.dsn,
             "FEDERATION_RATE": str(RATE),
             "FEDERATION_RATE_ANONYMOUS": str(RATE),
+            # (All members of a crowd are at one address here.)
+            "FEDERATION_SOCKETS_PER_ADDRESS": str(SOCKETS),
+            "FEDERATION_SOCKETS": str(SOCKETS),
         }
         with self.log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
