@@ -36,6 +36,8 @@ from federation.node.feed_snapshots import MAX_INLINE_BYTES, FeedDelta, FeedView
 
 MAX_HEADS = 10_000
 """Heads in the states that are remembered, at most; a reader at an older state asks feed by feed."""
+MAX_ENCODED = 64
+"""Encoded answers that are remembered, at most: one for each set of groups that callers wait with."""
 READER = Right("feeds.read", open=True)
 
 
@@ -47,7 +49,6 @@ class EncodedHeads:
         self.body = msgspec.json.encode({"feeds": heads})
         self.tag = hashlib.sha256(self.body).hexdigest()[:32]
         self._deltas = deltas
-        self._lines: bytes | None = None
         self._answers: dict[tuple[int, bool], ASGIResponse] = {}
 
     def answer(self, wait: int, *, lines: bool) -> ASGIResponse:
@@ -95,10 +96,6 @@ class SentStates:
             self._encoded.pop(next(iter(self._encoded)))
         self.keep(encoded.tag, view.heads)
         return encoded
-
-
-MAX_ENCODED = 64
-"""Encoded answers that are remembered, at most: one for each set of groups that callers wait with."""
 
 
 _HEADS = {"type": "object", "properties": {"feeds": {"type": "array", "items": Head}}}

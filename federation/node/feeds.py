@@ -128,12 +128,6 @@ async def change_log(
     return rows, Cursor(epoch, rows[-1][0] if more else max(seq, state.arrival)), more
 
 
-async def groups_of(node: Node, operator: str) -> frozenset[str]:
-    """The groups of this node that a peer is a member of, now."""
-    async with node.store.read_by_key() as tx:
-        return await tx.records.groups_of(operator, node=node.operator)
-
-
 def check_change_cursor(after: Cursor, epoch: str, state: NodeState) -> None:
     """Raises EpochChanged, CursorInFuture or CursorExpired."""
     if after.epoch != epoch:

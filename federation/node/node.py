@@ -7,6 +7,7 @@ The verbs are functions of this package that take the node, one module for each 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -66,7 +67,7 @@ class Node:
         """The bounds of each peer that has none of its own."""
         self.alerts_an_hour = alerts_an_hour
         """Alerts of one origin that a subscription gets one by one within an hour."""
-        self.allowances: dict[str, Allowance] = {}
+        self.allowances: defaultdict[str, Allowance] = defaultdict(Allowance)
         """What each origin may still store, as this process knows it."""
         self.rejection_lines = RejectionLines()
         """The lines of the log about rejected entries."""

@@ -36,7 +36,7 @@ class PeerQuota(msgspec.Struct, frozen=True):
 
 async def read_allowance(node: Node, origin: str) -> Allowance:
     """What an origin may still store; read again where that was some seconds ago."""
-    allowance = node.allowances.setdefault(origin, Allowance())
+    allowance = node.allowances[origin]
     now = node.clock()
     if allowance.is_old(now):
         async with node.store.read() as tx:
@@ -53,7 +53,7 @@ async def pause(node: Node, origin: str, error: BeyondQuota) -> None:
         await tx.quotas.pause(origin, error.bound, str(error))
     if origin not in before:
         log.error("a peer is beyond its quota", extra={"peer": origin, "reason": str(error)})
-    node.allowances.setdefault(origin, Allowance()).expire()
+    node.allowances[origin].expire()
 
 
 async def paused_operators(node: Node) -> frozenset[str]:
@@ -94,7 +94,7 @@ async def change_quota(
         await tx.quotas.set_own_bounds(operator, own)
         await tx.quotas.resume(operator)
         await tx.audit.note("quota.changed", actor=by, subject=operator, detail=own)
-    node.allowances.setdefault(operator, Allowance()).expire()
+    node.allowances[operator].expire()
     node.notifier.notify()
     return await read_quota(node, operator)
 
@@ -116,7 +116,7 @@ async def confirm(node: Node, tx: Writing, operator: str, *, by: str) -> tuple[s
         own[bound] = max(getattr(quota, bound), getattr(use, bound)) + getattr(node.quota, bound)
         await tx.quotas.set_own_bounds(operator, own)
     await tx.quotas.resume(operator)
-    node.allowances.setdefault(operator, Allowance()).expire()
+    node.allowances[operator].expire()
     await tx.audit.note(
         "quota.confirmed", actor=by, subject=operator, detail={"what": copy.beyond_reason or "", **own}
     )

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Text, cast, select, union_all
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
@@ -95,14 +94,6 @@ LIST_CHANGES = Statement(
         "arrived",
     )
 )
-_LIST_GROUPS_OF = Statement(
-    select(records.c.key).where(
-        records.c.type == "group",
-        records.c.origin == param("node", Text),
-        ~records.c.retracted,
-        records.c.facets.contains(param("member", ARRAY(Text))),
-    )
-)
 _FIND_GROUP = Statement(
     select(records.c.key).where(
         records.c.type == "group",
@@ -168,11 +159,6 @@ class RecordsReader:
             LIST_CHANGES, after=after, until=until, limit=limit, one_more=limit + 1, max_bytes=PAGE_BYTES
         )
         return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
-
-    async def groups_of(self, operator: str, *, node: str) -> frozenset[str]:
-        """The groups of this node that an operator is a member of."""
-        rows = await self._session.all(_LIST_GROUPS_OF, node=node, member=[f"group.member={operator}"])
-        return frozenset(row[0] for row in rows)
 
     async def groups_by_member(self, *, node: str) -> dict[str, frozenset[str]]:
         """The groups of this node, by the operators that are members of some."""

@@ -20,7 +20,7 @@ from federation.domain.copy import CopyFacts, RemovalGuard
 from federation.domain.entry import EntryPage, FeedEntry, FeedSource, RejectedEntry, VerifiedEntry, verify
 from federation.domain.errors import AudienceRevoked, EpochChanged, StaleCursor
 from federation.domain.feed import Cursor, FeedName, FeedState, Head
-from federation.domain.quota import Allowance, BeyondQuota
+from federation.domain.quota import BeyondQuota
 from federation.domain.visibility import FEDERATION, PUBLIC
 from federation.node import copies, quotas
 from federation.node.node import Node
@@ -127,7 +127,7 @@ async def carry_out_withdrawals(node: Node, name: FeedName, source: FeedSource) 
     dropped = 0
     if feed is None or feed.epoch is None:
         return dropped
-    allowance = node.allowances.setdefault(name.origin, Allowance())
+    allowance = node.allowances[name.origin]
     done = allowance.withdrawals_read
     # From where the last time ended: a peer beyond its quota may have entries without end.
     before = done.get(name.audience)

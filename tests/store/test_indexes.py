@@ -23,6 +23,7 @@ from federation.store import feeds as store_feeds
 from federation.store import records as store_records
 from federation.store.column_stats import ColumnStats
 from federation.store.entries import EntriesReader
+from federation.store.exclusions import ExclusionsReader
 from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader
 from federation.store.linkage import LinkageReader
@@ -315,9 +316,9 @@ async def test_a_page_of_arrivals_is_found_by_an_index(explaining: Explaining, a
 
 async def test_groups_are_found_by_an_index(explaining: Explaining) -> None:
     """Asked at every request of a peer's."""
-    reader = RecordsReader(Session(explaining))
-    assert await reader.groups_of("arnia", node="recia") == frozenset()
-    assert not await reader.has_group("rssi", node="recia")
+    session = Session(explaining)
+    assert await ExclusionsReader(session).viewer("arnia", node="recia") == (frozenset(), frozenset())
+    assert not await RecordsReader(session).has_group("rssi", node="recia")
     explaining.found_by_index()
 
 

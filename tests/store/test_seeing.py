@@ -14,7 +14,7 @@ from federation.node import feeds, records
 from federation.node.node import Node
 from federation.store.records import RecordsReader
 from tests.domain.builders import a_group, a_record, a_solution
-from tests.nodes import publish
+from tests.nodes import as_peer, publish
 
 ORIGINS = ("arnia", "megalis")
 ENVELOPES: dict[str, dict[str, str]] = {
@@ -141,11 +141,11 @@ async def test_heads_are_shown_of_the_feeds_that_may_be_read(full: Node, caller:
 
 
 async def test_membership_is_that_of_now(full: Node) -> None:
-    assert await feeds.groups_of(full, "recia") == {"rssi", "buyers"}
-    assert await feeds.groups_of(full, "megalis") == set()
+    assert (await as_peer(full, "recia")).groups == {"rssi", "buyers"}
+    assert (await as_peer(full, "megalis")).groups == set()
     await publish(full, "group", "rssi", a_group(members=["megalis"]))
-    assert await feeds.groups_of(full, "recia") == {"buyers"}
-    assert await feeds.groups_of(full, "megalis") == {"rssi"}
+    assert (await as_peer(full, "recia")).groups == {"buyers"}
+    assert (await as_peer(full, "megalis")).groups == {"rssi"}
 
 
 async def test_a_group_of_another_operator_is_no_group_here(full: Node) -> None:
@@ -155,7 +155,7 @@ async def test_a_group_of_another_operator_is_no_group_here(full: Node) -> None:
         place = await tx.feeds.open(FeedName("megalis", "public"), "0" * 16)
         theirs = a_record(a_group(members=["recia"]), Group, origin="megalis", key="theirs", tlp="RED")
         await tx.pulled_records.upsert_in_place("megalis", place.id, [(theirs, 99)])
-    assert await feeds.groups_of(full, "recia") == {"rssi", "buyers"}
+    assert (await as_peer(full, "recia")).groups == {"rssi", "buyers"}
     async with full.store.read() as tx:
         assert not await tx.records.has_group("theirs", node="arnia")
         assert await tx.records.has_group("rssi", node="arnia")

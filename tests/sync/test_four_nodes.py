@@ -13,11 +13,10 @@ import httpx2
 import pytest
 
 from federation.api.examples import DRAFTS
-from federation.node import feeds
 from federation.node.node import Node
 from tests.conftest import OPERATORS, Databases, emptied
 from tests.domain.builders import a_solution
-from tests.nodes import a_node, a_token, introduce, publish, served
+from tests.nodes import a_node, a_token, as_peer, introduce, publish, served
 from tests.waiting import MAX_WAIT_SECONDS
 
 
@@ -41,7 +40,7 @@ class Federation:
             for reader in self.nodes.values():
                 if reader is origin:
                     continue
-                groups = await feeds.groups_of(origin, reader.operator)
+                groups = (await as_peer(origin, reader.operator)).groups
                 async with reader.store.read() as tx:
                     taken = {p.audience: p.head for p in await tx.feeds.all() if p.origin == origin.operator}
                 for place in own:
