@@ -60,6 +60,18 @@ class Affected(Part, frozen=True, kw_only=True):
     range_text: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
     """The range in words, as its source tells it, when it cannot be told as ``range``: it answers unknown."""
     fixed_in: Annotated[tuple[Version, ...], Meta(max_length=50)] = ()
+    by_name_only: bool = False
+    """True when only a name led from the source to this solution, and no identifier: it answers unknown where
+    it would answer affected."""
+    source_pointer: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[^/\s]+)+" + END,
+            max_length=300,
+            description="The entry of the source that this was read from, as a JSON Pointer (RFC 6901).",
+            examples=["/affected/0"],
+        ),
+    ] | None = None  # fmt: skip
     deployments: Annotated[tuple[Id, ...], Meta(max_length=1_000)] = ()
 
     def __post_init__(self) -> None:
@@ -86,11 +98,21 @@ class Update(Dated, frozen=True, kw_only=True):
     text: LanguageMap
 
 
-class Source(Part, frozen=True, kw_only=True):
+class Source(Dated, frozen=True, kw_only=True):
     """The advisory this was made from."""
+
+    moments: ClassVar = ("modified_at",)
 
     url: Url
     sha256: Sha256 | None = None
+    publisher: Annotated[str, Meta(min_length=1, max_length=300)] | None = None
+    """The namespace of its publisher, in which the id of the document is unique."""
+    document: Annotated[str, Meta(min_length=1, max_length=300)] | None = None
+    """The id of the document."""
+    version: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    """The version of the document, where its form has one."""
+    modified_at: Instant | None = None
+    """The time of this version of the document; an older version changes nothing."""
 
 
 class Incident(Content, frozen=True, kw_only=True):

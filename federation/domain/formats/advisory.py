@@ -42,6 +42,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     """Affected versions in words, where a range cannot express them."""
     fixed: tuple[str, ...] = ()
+    source_pointer: str | None = None
+    """The entry of the advisory that it was read from, as a JSON Pointer."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Label of the source; None where its form has none, or it names none."""
     draft: bool = False
     """True for a document that its publisher has not published yet."""
+    publisher: str = ""
+    """The namespace in which ``document`` is unique."""
+    document: str = ""
+    """The id of the document that describes it, with other vulnerabilities or alone."""
+    version: str = ""
+    """The version of the document, where its form has one."""
+    modified: datetime | None = None
+    """The time of this version of the document."""
+    language: str = "en"
+    """The language of title and summary (BCP 47)."""
 
     @property
     def key(self) -> str:
