@@ -38,7 +38,8 @@ from federation.domain.visibility import itself
 from federation.node import clients, exposure_index, records
 from federation.node.node import Node
 from federation.postgres import server
-from federation.server.app import api, node_of
+from federation.server.app import api
+from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings
 from federation.store import schema

@@ -31,7 +31,8 @@ from federation.node import exclusions, exposure_index, feeds, records
 from federation.node.edits import WriteResult
 from federation.node.keys import DPoPSigner
 from federation.node.node import Node
-from federation.server.app import api, application, attach, node_of
+from federation.server.app import api, application, attach
+from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings
 from federation.store.database import open_store

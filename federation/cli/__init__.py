@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 import federation
-from federation.cli.advisories import import_
-from federation.cli.alerts import alert, subscription
-from federation.cli.audit import audit
-from federation.cli.checkpoints import feedback, restore_check, verify, withdrawals
-from federation.cli.clients import client, group
-from federation.cli.deadlines import deadline
-from federation.cli.exposure import exposure_of
-from federation.cli.keys import key
-from federation.cli.node import ENVIRONMENT, demo, export_schema, init, migrate, serve, status
-from federation.cli.peers import peer
+from federation.cli.environment import ENVIRONMENT
+
+_COMMANDS = {
+    "serve": "node:serve",
+    "init": "node:init",
+    "migrate": "node:migrate",
+    "status": "node:status",
+    "client": "clients:client",
+    "group": "clients:group",
+    "peer": "peers:peer",
+    "key": "keys:key",
+    "exposure": "exposure:exposure_of",
+    "import": "advisories:import_",
+    "subscription": "alerts:subscription",
+    "alert": "alerts:alert",
+    "deadline": "deadlines:deadline",
+    "verify": "checkpoints:verify",
+    "withdrawals": "checkpoints:withdrawals",
+    "feedback": "checkpoints:feedback",
+    "restore-check": "checkpoints:restore_check",
+    "audit": "audit:audit",
+    "schema": "node:export_schema",
+    "demo": "node:demo",
+}
+"""The commands by name, each with its module and its function there."""
 
 
-@click.group(epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group that imports the module of a command when it is asked for: a command starts sooner."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, function = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"federation.cli.{module}"), function)
+        return command
+
+
+@click.group(cls=_Commands, epilog=ENVIRONMENT, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(federation.__version__, prog_name="federation")
 def main() -> None:
     """The node with which public digital-service operators exchange what they pool."""
-
-
-for one in (
-    serve,
-    init,
-    migrate,
-    status,
-    client,
-    group,
-    peer,
-    key,
-    exposure_of,
-    import_,
-    subscription,
-    alert,
-    deadline,
-    verify,
-    withdrawals,
-    feedback,
-    restore_check,
-    audit,
-    export_schema,
-    demo,
-):
-    main.add_command(one)

@@ -15,8 +15,7 @@ import msgspec
 from federation import settings, telemetry
 from federation.domain.errors import CommandFailed, Refused
 from federation.node.node import Node
-from federation.server.app import node_of
-from federation.server.serve import absent, database, refuse_absent
+from federation.server.local_node import absent, database, node_of, refuse_absent
 from federation.store import schema
 from federation.store.database import open_store
 

@@ -24,8 +24,7 @@ from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
 from federation.demo.exposed import tell_exposure
 from federation.domain.errors import CommandFailed
 from federation.node import clients, invitations, peers
-from federation.server.app import node_of
-from federation.server.serve import database
+from federation.server.local_node import database, node_of
 from federation.settings import Settings
 from federation.store.database import open_store
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Litestar
@@ -33,19 +32,15 @@ from federation.api.limits import Limits, Proxies
 from federation.api.responses import answer_exception, answer_http_error, answer_refusal
 from federation.api.shares import Bounds, Shares
 from federation.domain.errors import Refused
-from federation.domain.peer import OwnKey
 from federation.node import checkpoints, epochs
-from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
-from federation.outbound.http import trust_authorities
-from federation.outbound.mail import Mailer
 from federation.server import maintenance
 from federation.server.connections import SPARE_SOCKETS, Connections
+from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
-from federation.settings import Settings, mail_server
-from federation.store.database import Store, open_store
+from federation.settings import Settings
+from federation.store.database import open_store
 from federation.sync.loop import Loop
-from federation.sync.network import Network
 from federation.telemetry import Metrics
 
 log = logging.getLogger("federation")
@@ -65,42 +60,6 @@ MODULES: tuple[Any, ...] = (
     wellknown,
 )
 """The modules of the API whose handlers make up the application."""
-
-
-@asynccontextmanager
-async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
-    """The node over an open store; its notifier runs while the block lasts."""
-    async with store.write() as tx:
-        keys = await tx.keys.all()
-        if not keys:
-            await tx.keys.lock()
-            keys = await tx.keys.all()
-        if not keys:
-            keys = [OwnKey(jwk=mint_private_key(), use_from=datetime.now(UTC))]
-            await tx.keys.add(keys[0])
-        state = await tx.feeds.state()
-    trust_authorities(settings.ca_file)
-    keyring = Keyring(keys)
-    node = Node(
-        operator=settings.operator,
-        url=settings.url,
-        name=settings.name,
-        store=store,
-        keyring=keyring,
-        state=state,
-        outside=Network(settings.operator, keyring, _mailer(settings)),
-        tombstones_days=settings.tombstones_days,
-        security_contact=settings.security_contact,
-        quota=settings.quota,
-        alerts_an_hour=settings.alerts_an_hour,
-    )
-    async with node.notifier.running():
-        yield node
-
-
-def _mailer(settings: Settings) -> Mailer | None:
-    server = mail_server(settings)
-    return Mailer(server) if server else None
 
 
 def api(

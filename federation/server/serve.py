@@ -9,8 +9,6 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -20,14 +18,11 @@ from granian.server.embed import Server
 
 from federation.domain.errors import CommandFailed
 from federation.domain.exposure.coverage import read_register
-from federation.postgres import errors
-from federation.postgres import server as postgres_server
-from federation.server.app import application, node_of
+from federation.server.app import application
 from federation.server.connections import SPARE_SOCKETS
+from federation.server.local_node import database
 from federation.settings import Settings
 from federation.store import schema
-from federation.store.database import open_store
-from federation.store.engine import check_engine
 
 log = logging.getLogger("federation")
 
@@ -44,56 +39,6 @@ LOOK_SECONDS = 0.5
 """How often the process looks whether it was asked to stop, in case the wake-up was lost."""
 FINISH_SECONDS = 20.0
 """After ``FEDERATION_DRAIN_SECONDS``, requests under way get so long to end."""
-
-
-@asynccontextmanager
-async def database(settings: Settings, *, exclusive: bool) -> AsyncIterator[str]:
-    """The DSN of the node's database: the one that is named, or the node's own PostgreSQL.
-
-    Raises CommandFailed where the named one is a standby, or no PostgreSQL.
-    """
-    if settings.database_url:
-        await check_engine(settings.database_url)
-        yield settings.database_url
-        return
-    try:
-        async with postgres_server.running(settings.data_dir, exclusive=exclusive) as dsn:
-            yield dsn
-    except errors.EmbeddedError as error:
-        raise CommandFailed(str(error)) from error
-
-
-def refuse_absent(settings: Settings) -> None:
-    """Raises CommandFailed where no node has its data: only ``serve`` and ``init`` make one."""
-    if settings.database_url is None and not postgres_server.is_there(settings.data_dir):
-        raise absent(settings)
-
-
-def absent(settings: Settings) -> CommandFailed:
-    """The error of a command that finds no node, with the place where it looked."""
-    place, variable = (
-        (f"in {settings.data_dir}", "FEDERATION_DATA_DIR")
-        if settings.database_url is None
-        else ("in that database", "FEDERATION_DATABASE_URL")
-    )
-    return CommandFailed(
-        f"there is no node {place} ({variable}); set the variables that `federation serve` runs with,"
-        " or make a node with `federation init`"
-    )
-
-
-async def make_node(settings: Settings) -> tuple[bool, str]:
-    """Make the node of these settings where there is none: its database and its key.
-
-    Returns whether it was made now, and the thumbprint of its key.
-    """
-    async with database(settings, exclusive=False) as dsn:
-        new = await schema.is_new(dsn)
-        if new:
-            await schema.migrate(dsn, settings.operator)
-        await schema.check(dsn, settings.operator)
-        async with open_store(dsn, connections=4) as store, node_of(settings, store) as node:
-            return new, node.keyring.kid
 
 
 async def serve(settings: Settings, *, migrate: bool = False) -> None:

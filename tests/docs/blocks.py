@@ -99,8 +99,10 @@ def commands(
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command that does something, by its words."""
     if isinstance(group, click.Group):
-        for name, inner in sorted(group.commands.items()):
-            yield from commands(inner, (*path, name))
+        context = click.Context(group)
+        for name in sorted(group.list_commands(context)):
+            if (inner := group.get_command(context, name)) is not None:
+                yield from commands(inner, (*path, name))
     else:
         yield path, group
 

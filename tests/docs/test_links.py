@@ -60,10 +60,11 @@ def unknown_commands(text: str) -> Iterator[str]:
                     if word not in known:
                         yield f"{found[0]}: {word}"
                 elif isinstance(command, click.Group):
-                    if word not in command.commands:
+                    inner = command.get_command(click.Context(command), word)
+                    if inner is None:
                         yield f"{found[0]}: {word}"
                         break
-                    command = command.commands[word]
+                    command = inner
 
 
 @EACH

@@ -9,13 +9,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Text
 
 from federation.domain.errors import CommandFailed
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
 from federation.node import exposure_index
-from federation.store import schema
+from federation.store import migration, schema
 from federation.store.database import open_store
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
@@ -30,13 +31,18 @@ async def differences(dsn: str, wanted: MetaData) -> list[Any]:
         )
         return list(compare_metadata(context, wanted))
 
-    async with schema._connect(dsn) as connection:
+    async with migration.connect(dsn) as connection:
         return await connection.run_sync(compare)
 
 
 async def test_the_migrations_make_exactly_the_tables_that_the_program_knows(fresh: str) -> None:
     await schema.migrate(fresh, "arnia")
     assert await differences(fresh, metadata) == []
+
+
+def test_the_steps_are_those_of_alembic_in_its_order() -> None:
+    walk = ScriptDirectory.from_config(migration.config()).walk_revisions()
+    assert schema.steps() == tuple(step.revision for step in walk)[::-1]
 
 
 async def test_a_table_that_the_migrations_forgot_would_be_noticed(fresh: str) -> None:
@@ -91,7 +97,7 @@ async def test_a_migration_that_another_one_has_begun_is_waited_for(fresh: str) 
     async with looking(fresh) as other, looking(fresh) as look:
         block = other.transaction()
         await block.start()
-        await other.execute(f"SELECT pg_advisory_xact_lock({schema._LOCK})")
+        await other.execute(f"SELECT pg_advisory_xact_lock({migration.LOCK})")
         coming = asyncio.create_task(schema.migrate(fresh, "arnia"))
         await waits(look)
         assert await look.fetchval("SELECT to_regclass('records')") is None
@@ -189,7 +195,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "mint_epoch", fail)
+        patch.setattr(migration, "mint_epoch", fail)
         with pytest.raises(RuntimeError):
             await schema.migrate(fresh, "arnia")
     assert await schema.is_new(fresh)

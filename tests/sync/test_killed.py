@@ -16,7 +16,7 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.visibility import itself
 from federation.node import records
 from federation.postgres import server
-from federation.server.app import node_of
+from federation.server.local_node import node_of
 from federation.settings import Settings
 from federation.store import schema
 from federation.store.database import open_store
