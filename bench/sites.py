@@ -192,8 +192,13 @@ class Site:
 
     def processor(self) -> float:
         """Seconds of processor time that the process has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_of(self.pid)
+
+
+def processor_of(pid: int) -> float:
+    """Seconds of processor time that the threads of a process have used, to the nanosecond."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 _MEMORY = {"now": "VmRSS", "most": "VmHWM"}

@@ -21,7 +21,7 @@ from bench.crowd import Plan
 from bench.measuring import Figure, Goal, Series, percentile
 from bench.run import Run
 from bench.servers import process
-from bench.sites import Site, free_port, introduce, site
+from bench.sites import Site, free_port, introduce, processor_of, site
 from bench.sync import EVERY, one_by_one
 from federation.api.entries import entry_line
 
@@ -31,10 +31,10 @@ WAITING = 100
 """Members that wait while one record after another is published."""
 TOLD = 6
 """Records that are told to all, one after another; the first two are not counted."""
+SIGNED = 0.3
+"""Seconds after a record in which it is signed."""
 PAUSE = 4.0
 """Seconds for which members do not ask again, so that answers and next requests are counted apart."""
-ANSWERED = 2.0
-"""Seconds in which all have been answered, and nobody has come back."""
 IDLE_SECONDS = 20.0
 QUICK_IDLE_SECONDS = 2.0
 MAX_TELLING_RATIO = 2.0
@@ -55,7 +55,7 @@ async def _crowd_of(run: Run, many: int) -> None:
     async with AsyncExitStack() as stack:
         arnia = await stack.enter_async_context(site("arnia", directory))
         async with arnia.serving():
-            pass  # it makes the node's key
+            alone = await _publish_alone(arnia)
         bare_port = free_port()
         bare = f"http://127.0.0.1:{bare_port}"
         plan = Plan.of(many, free_port(), records=1, waits_at=arnia.url, pause=PAUSE)
@@ -80,7 +80,7 @@ async def _crowd_of(run: Run, many: int) -> None:
                 _add(run, f"processor time while {many} members wait and nothing changes", "% of a core",
                      max(idle * 100, 0.01))  # fmt: skip
                 run.tell(f"waiting: {many} members, telling")
-                node, body = await _tell_by_node(arnia, plan)
+                node, body = await _tell_by_node(arnia, plan, idle, alone)
         log = directory / "bare.log"
         async with process("bench.bare_waits", [str(bare_port)], f"{bare}/health", log):
             beside = Plan.of(many, free_port(), waits_at=bare, pause=PAUSE)
@@ -89,7 +89,10 @@ async def _crowd_of(run: Run, many: int) -> None:
                 beside_node = await _tell_by_bare(bare, beside, bare_port, body)
         for n, (work, goal) in enumerate(
             (
-                (f"one record told to {many} waiting members", Goal(least_ratio=1 / MAX_TELLING_RATIO)),
+                (
+                    f"one record told to {many} waiting members, beside publishing it",
+                    Goal(least_ratio=1 / MAX_TELLING_RATIO),
+                ),
                 (f"the next request of {many} members, until they wait again", None),
             )
         ):
@@ -112,20 +115,39 @@ Times = list[tuple[float, float]]
 """Seconds of processor time for each record: of telling it, and of the requests that follow."""
 
 
-async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, bytes]:
-    """The processor times of the node; and the answer that a member gets."""
+async def _publish_alone(arnia: Site) -> float:
+    """Processor time of publishing and signing one record while nobody waits: the median of some."""
+    times = []
+    headers = {"authorization": f"Bearer {await arnia.token()}"}
+    async with httpx2.AsyncClient(base_url=arnia.url, headers=headers, trust_env=False) as client:
+        for number in range(TOLD):
+            before = arnia.processor()
+            answer = await client.put(f"/v1/solutions/arnia/alone-{number}", json=_DRAFT)
+            answer.raise_for_status()
+            await asyncio.sleep(SIGNED)
+            times.append(arnia.processor() - before)
+    return percentile(times, 0.50)
+
+
+async def _tell_by_node(arnia: Site, plan: Plan, idle: float, alone: float) -> tuple[Times, bytes]:
+    """The processor times of the node; and the answer that a member gets.
+
+    ``idle`` is the share of a core that the node uses while nothing changes, ``alone`` the processor time of
+    publishing: telling is what comes to these.
+    """
     times: Times = []
     headers = {"authorization": f"Bearer {await arnia.token()}"}
     async with httpx2.AsyncClient(base_url=arnia.url, headers=headers, trust_env=False) as client:
         for number in range(TOLD):
             await _until_waiting(plan)
-            before = arnia.processor()
+            before, began = arnia.processor(), time.perf_counter()
             answer = await client.put(f"/v1/solutions/arnia/told-{number}", json=_DRAFT)
             answer.raise_for_status()
-            await asyncio.sleep(ANSWERED)
-            told = arnia.processor()
-            await _until_waiting(plan, after=PAUSE - ANSWERED)
-            times.append((told - before, arnia.processor() - told))
+            await _until_answered(plan)
+            await asyncio.sleep(SIGNED)
+            told, lasted = arnia.processor(), time.perf_counter() - began
+            await _until_waiting(plan, after=PAUSE - lasted)
+            times.append((max(told - before - idle * lasted - alone, 1e-6), arnia.processor() - told))
         heads = (await client.get("/v1/feeds")).content
     row = (TOLD, False, "solution", f"told-{TOLD - 1}", 1, bytes(32), answer.content)
     head = b'{"feed":"arnia/public","after":"%s"}' % (b"0" * 18)
@@ -151,13 +173,14 @@ async def _tell_by_bare(url: str, plan: Plan, port: int, body: bytes) -> Times:
     async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
         for number in range(TOLD):
             await _until_waiting(plan)
-            before = _processor(pid)
+            before, began = processor_of(pid), time.perf_counter()
             # (A different state each time, of the same length.)
             await client.post("/state", content=body[:-1] + b"%c\n" % (48 + number))
-            await asyncio.sleep(ANSWERED)
-            told = _processor(pid)
-            await _until_waiting(plan, after=PAUSE - ANSWERED)
-            times.append((told - before, _processor(pid) - told))
+            await _until_answered(plan)
+            await asyncio.sleep(SIGNED)
+            told, lasted = processor_of(pid), time.perf_counter() - began
+            await _until_waiting(plan, after=PAUSE - lasted)
+            times.append((told - before, processor_of(pid) - told))
     return times[2:]
 
 
@@ -180,9 +203,11 @@ def _listener(port: int) -> int:
     raise AssertionError(f"nobody listens at port {port}")
 
 
-def _processor(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+async def _until_answered(plan: Plan) -> None:
+    """Wait until no member waits: all have been answered, and nobody has come back."""
+    async with asyncio.timeout(PAUSE), httpx2.AsyncClient(trust_env=False) as client:
+        while int((await client.get(f"http://127.0.0.1:{plan.port}/waiting")).text):
+            await asyncio.sleep(0.02)
 
 
 async def _until_waiting(plan: Plan, *, after: float = 0.0) -> None:

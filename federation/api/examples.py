@@ -107,6 +107,15 @@ DRAFTS: dict[str, dict[str, Any]] = {
             "purpose": {"fr": "Incidents en cours d'analyse"},
         },
     },
+    "membership": {
+        "content": {
+            "operator": "megalis",
+            "name": "Mégalis Bretagne (démonstration)",
+            "node": "https://federation.megalis.example.org",
+            "thumbprint": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            "admitted_at": "2026-03-02T09:00:00Z",
+        },
+    },
 }
 KEYS = {
     "solution": "glpi",
@@ -115,6 +124,7 @@ KEYS = {
     "statement": "CVE-2025-24799",
     "operator": "arnia",
     "group": "security",
+    "membership": "megalis",
 }
 UPDATE = {
     "status": "mitigated",

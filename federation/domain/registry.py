@@ -7,13 +7,15 @@ from typing import Any
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.group import Group
 from federation.domain.content.incident import Incident
+from federation.domain.content.membership import Membership
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
 from federation.domain.values import Content
 
 TYPES: dict[str, type[Content]] = {
-    content.type: content for content in (Solution, Deployment, Incident, Statement, Operator, Group)
+    content.type: content
+    for content in (Solution, Deployment, Incident, Statement, Operator, Group, Membership)
 }
 
 

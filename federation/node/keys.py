@@ -243,13 +243,17 @@ def verify_dpop_proof(proof: str, method: str, url: str, token: str | None = Non
     return DPoPProof(jkt, jti, float(iat))
 
 
-@lru_cache(256)
+MAX_KEYS = 2_048
+"""Keys that are remembered, at most: of more peers that take turns than this, none would be remembered."""
+
+
+@lru_cache(MAX_KEYS)
 def _thumbprint(jwk: str) -> str:
     """The thumbprint of a key that comes with request after request. Raises ValueError."""
     return thumbprint(json.loads(jwk))
 
 
-@lru_cache(256)
+@lru_cache(MAX_KEYS)
 def _key_set(jwks: str) -> KeySet:
     """Keys that are verified with again and again."""
     return KeySet.import_key_set(json.loads(jwks))

@@ -22,6 +22,7 @@ from federation.node import (
     copy_views,
     exposure_index,
     key_rotation,
+    memberships,
     retention,
 )
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
@@ -183,6 +184,7 @@ async def _run_tasks(node: Node) -> None:
         exposure_index.run(node),
         _repeat(ALERT_SECONDS, alert_scan.AlertScan(node).run, node),
         deliver_alerts_forever(node),
+        memberships.publish_memberships_forever(node),
         _repeat(FORGET_ALERTS_SECONDS, alert_scan.purge, node),
         _repeat(CHECKPOINT_SECONDS, sign_audit_checkpoint, node),
     )

@@ -19,6 +19,7 @@ from tests.api.http_client import fine, put, refused
 from tests.domain.builders import (
     a_deployment,
     a_group,
+    a_membership,
     a_solution,
     a_statement,
     an_incident,
@@ -75,6 +76,7 @@ FOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
         {"country": "BE", "territory": "BE-VLG", "tlp": "RED"},
     ),
     "group": (a_group(members=["recia"]), a_group(members=["megalis"]), {"member": "recia"}),
+    "membership": (a_membership(operator="recia"), a_membership(), {"operator": "recia", "tlp": "RED"}),
 }  # fmt: skip
 
 

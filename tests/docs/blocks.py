@@ -778,6 +778,7 @@ _LABELS = {
     "incident": "GREEN; AMBER when its kind is `security` (a group must then be named)",
     "statement": "GREEN",
     "group": "RED, and no other",
+    "membership": "GREEN",
 }
 
 

@@ -85,6 +85,17 @@ def a_group(**members: Any) -> dict[str, Any]:
     return {"name": "Sécurité", "members": ["megalis", "recia"], **members}
 
 
+def a_membership(**members: Any) -> dict[str, Any]:
+    return {
+        "operator": "megalis",
+        "name": "Mégalis Bretagne",
+        "node": "https://megalis.example.org",
+        "thumbprint": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+        "admitted_at": "2026-03-02T09:00:00Z",
+        **members,
+    }
+
+
 def without(content: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
 

@@ -13,6 +13,7 @@ import pytest
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.group import Group, is_group_name
 from federation.domain.content.incident import STATUSES, Incident
+from federation.domain.content.membership import Membership
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import THEMES, Solution, licence_problem
 from federation.domain.content.statement import Statement
@@ -24,6 +25,7 @@ from tests.domain.builders import (
     a_deployment,
     a_draft,
     a_group,
+    a_membership,
     a_record,
     a_solution,
     a_statement,
@@ -41,6 +43,7 @@ OF_TYPE = {
     Statement: a_statement,
     Operator: an_operator,
     Group: a_group,
+    Membership: a_membership,
 }
 
 DAY, MOMENT = "2026-03-01", "2026-03-01T08:30:00Z"
@@ -776,6 +779,7 @@ def test_the_types_are_known_by_their_names() -> None:
         "statement": "statements",
         "operator": "operators",
         "group": "groups",
+        "membership": "memberships",
     }
     assert known_type("incident") is Incident
     assert known_type("recipe") is None
@@ -794,6 +798,7 @@ def test_every_filter_but_the_beneficiary_is_something_its_type_is_found_by() ->
         Statement: [a_statement(deployments=["arnia/1"])],
         Operator: [an_operator()],
         Group: [a_group()],
+        Membership: [a_membership()],
     }  # fmt: skip
     for kind, contents in full.items():
         found = {name for content in contents for name, _ in a_draft(content, kind).content.found_by()}

@@ -30,6 +30,7 @@ from tests.domain.builders import (
     NOW,
     a_deployment,
     a_group,
+    a_membership,
     a_record,
     a_solution,
     a_statement,
@@ -102,6 +103,8 @@ def content_of(type_name: str, word: str) -> dict[str, Any]:
             return a_statement(incident=f"arnia/{word}", action={"fr": word})
         case "operator":
             return an_operator(name=word)
+        case "membership":
+            return a_membership(name=word)
     return a_group(name=word, members=[word])
 
 

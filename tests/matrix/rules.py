@@ -15,7 +15,7 @@ from typing import Literal
 HERE, THERE = "arnia", "megalis"
 """The operator whose node is asked, and a peer whose records it holds copies of."""
 
-TYPES = ("solution", "deployment", "incident", "statement", "operator", "group")
+TYPES = ("solution", "deployment", "incident", "statement", "operator", "group", "membership")
 TLPS = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
 
 OWN = "own client with every scope"

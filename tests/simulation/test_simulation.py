@@ -31,9 +31,9 @@ async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[d
         yield found
 
 
-@pytest.mark.parametrize("faults", [1_000, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("faults", [200, pytest.param(2_000, marks=pytest.mark.slow)])
 async def test_after_many_faults_every_copy_is_what_its_origin_has_and_signed(faults: int) -> None:
-    """Seeds of their own in two processes, as ``make simulate`` runs them."""
+    """Seeds of their own in two processes, as ``make simulate`` runs them; of few faults not every kind comes."""
     running = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.simulation",
@@ -52,7 +52,9 @@ async def test_after_many_faults_every_copy_is_what_its_origin_has_and_signed(fa
         ):
             counts[kind] += int(number)
     assert counts.total() >= faults
-    assert counts.keys() == KINDS
+    assert counts.keys() <= KINDS
+    if faults >= 1_000:
+        assert counts.keys() == KINDS
 
 
 async def test_a_seed_replays_exactly(databases: dict[str, Database]) -> None:
