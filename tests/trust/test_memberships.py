@@ -32,7 +32,7 @@ def a_peer(operator: str, **members: object) -> Peer:
         thumbprint=key["kid"],
         added_at=datetime(2026, 3, 2, 9, tzinfo=UTC),
     )
-    return msgspec.structs.replace(peer, **members)  # type: ignore[arg-type]
+    return msgspec.structs.replace(peer, **members)
 
 
 async def add(node: Node, *added: Peer) -> None:
