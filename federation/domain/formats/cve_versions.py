@@ -31,8 +31,8 @@ from federation.domain.formats.version_text import (
 Status = Literal["affected", "unaffected", "unknown"]
 SCHEMES = {
     "python": "pypi", "pypi": "pypi", "rpm": "rpm", "deb": "deb", "dpkg": "deb", "apk": "apk",
-    "maven": "maven", "npm": "npm", "gem": "gem", "ruby": "gem", "rubygems": "gem", "nuget": "nuget", "go": "golang",
-    "cargo": "cargo", "composer": "composer",
+    "maven": "maven", "npm": "npm", "gem": "gem", "ruby": "gem", "rubygems": "gem", "nuget": "nuget",
+    "go": "golang", "cargo": "cargo", "composer": "composer",
 }  # fmt: skip
 """Schemes of ``vers`` for types of versions; the others are read as generic."""
 _OF_COMMITS = frozenset({"git", "custom-git", "hg", "svn", "commit"})
@@ -142,9 +142,7 @@ def _read(entry: VersionEntry) -> _Read | None:
         reading = read_versions(version) if end is None and not changes else None
         if reading is None:
             return None
-        return _Read(
-            entry, reading.intervals, (), reading.doubtful, False, reading.single and not is_series(version)
-        )
+        return _Read(entry, reading.intervals, (), reading.doubtful, False, reading.single)
     if not all(is_version(change.at) and not is_series(change.at) for change in changes):
         return None
     low = None
@@ -193,9 +191,7 @@ def _rest(read: Sequence[_Read], default: str | None) -> str:
     if not read:
         return "the record names no versions"
     return (
-        "of other versions the record says nothing"
-        if default is None
-        else "other versions are said to be unknown"
+        "other versions: the record does not say" if default is None else "other versions: said to be unknown"
     )
 
 

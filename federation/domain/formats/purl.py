@@ -77,7 +77,7 @@ def identity_of(uri: str) -> str | None:
 
 
 def identity(type_: str, name: str) -> str | None:
-    """The name of a package by its type and its name in the package manager (``group:artifact``)."""
+    """The name of a package by its type and the name that its manager gives it (``group:artifact``)."""
     purl = _named(type_, name) if len(name) <= MAX_PURL_CHARACTERS else None
     return purl.identity if purl else None
 

@@ -24,6 +24,10 @@ MAX_RANGE_BOUNDS = 400
 """Bounds of one range, at most."""
 MAX_ORDERED = 200
 """Versions that are put in order, at most; for more, each interval is a range of its own."""
+MAX_SINGLES = 20_000
+"""Single versions of one product that are read, at most; the rest is a text."""
+MAX_COMPARED = 100_000
+"""Comparisons of single versions with ranges, at most; beyond, those in a range are listed as well."""
 _COMPARATOR = re.compile(r">=|<=|>|<|=")
 _VERSION = re.compile(r"[0-9A-Za-z.+~:_()-]+")
 _NUMBERS = re.compile(r"[vV]?[0-9]+(?:\.[0-9]+)*")
@@ -151,15 +155,21 @@ def ranges_of(scheme: str, intervals: Iterable[Interval]) -> tuple[tuple[str, ..
             texts.append(" ".join(bound for bound in (low, high) if bound))
         else:
             spans.append((low, high))
-    alone = [(span, f"vers:{scheme}/{_constraints([span])}") for span in spans]
-    singles = [
-        version
-        for version in singles
-        if not any(in_range(range_, version, "exact") == "in-range" for _, range_ in alone)
+    if len(singles) > MAX_SINGLES:
+        texts.append(f"{len(singles) - MAX_SINGLES} more versions, the first of them {singles[MAX_SINGLES]}")
+        del singles[MAX_SINGLES:]
+    groups = [
+        [span for span in spans if _is_plain(bounds_of([span])) is is_plain] for is_plain in (True, False)
     ]
+    covering = [range_ for group in groups for range_ in _combined(scheme, group, ())[0]]
+    if len(covering) * len(singles) <= MAX_COMPARED:
+        singles = [
+            version
+            for version in singles
+            if not any(in_range(range_, version, "exact") == "in-range" for range_ in covering)
+        ]
     # Numbers are compared in more ways than versions with letters: they stay among themselves.
-    for is_plain in (True, False):
-        group = [span for span in spans if _is_plain(bounds_of([span])) is is_plain]
+    for is_plain, group in zip((True, False), groups, strict=True):
         alike = [version for version in singles if _is_plain([version]) is is_plain]
         combined, unranged = _combined(scheme, group, alike)
         ranges += combined
@@ -207,6 +217,8 @@ def _is_expressible(range_: str) -> bool:
 
 def _constraints(intervals: Sequence[Interval]) -> str:
     """Constraints of intervals in order. All but one version between two intervals is ``!=``."""
+    if (None, None) in intervals:
+        return "*"
     parts: list[str] = []
     for low, high in intervals:
         if low and low.startswith(">") and parts and parts[-1] == f"<{low[1:]}":

@@ -139,7 +139,8 @@ def _paired(bounds: list[tuple[str, str]]) -> Reading | None:
             return None
         else:
             intervals.append((version, None))
-    return Reading(tuple(intervals), doubtful, all(comparator == "" for comparator, _ in bounds))
+    single = all(comparator == "" and not is_series(version) for comparator, version in bounds)
+    return Reading(tuple(intervals), doubtful, single)
 
 
 def is_version(text: str) -> bool:
