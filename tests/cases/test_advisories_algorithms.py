@@ -31,7 +31,7 @@ DRAWS = 250
 
 # OSV: https://ossf.github.io/osv-schema/#evaluation
 
-AT_ONCE = ("fixed", "introduced", "last_affected")
+ORDER_AT_ONE_VERSION = ("fixed", "introduced", "last_affected")
 """The order of events at one version, which the schema leaves open."""
 
 
@@ -49,7 +49,9 @@ def _in_osv_range(listed: list[dict[str, str]], version: str, order: Order) -> b
     vulnerable = False
     pairs = [pair for event in listed for pair in event.items() if pair[0] != "limit"]
     lowest = order("0")
-    pairs.sort(key=lambda pair: (lowest if pair[1] == "0" else order(pair[1]), AT_ONCE.index(pair[0])))
+    pairs.sort(
+        key=lambda pair: (lowest if pair[1] == "0" else order(pair[1]), ORDER_AT_ONE_VERSION.index(pair[0]))
+    )
     for kind, at in pairs:
         if kind == "introduced":
             vulnerable |= at == "0" or order(version) >= order(at)
@@ -260,7 +262,7 @@ FLAGS = frozenset({"negate", "vulnerable"})
 
 def _object(chance: random.Random, members: dict[str, str], kind: str) -> dict[str, Any]:
     """An object with some of its members, each of the right type but for one in forty."""
-    made = {"type": "ECOSYSTEM"} if kind == "ranges" else {}
+    made: dict[str, Any] = {"type": "ECOSYSTEM"} if kind == "ranges" else {}
     for name in members[kind].split():
         if chance.random() < 0.3:
             continue

@@ -108,7 +108,7 @@ def affected_versions(
     texts += [_words(part.entry) for part in read if part.doubtful and part.entry.status != "unaffected"]
     texts += [_words(part.entry) for part in read if _status(part.entry.status) == "unknown"]
     chosen = _scheme(versions, read, scheme)
-    scale = scale_of(chosen, _named(read))
+    scale = scale_of(chosen, _version_names(read))
     if scale is None or not all(_is_ordered(scale, part) for part in read):
         ranges, more = _each_alone(chosen, read, fallback)
         return AffectedVersions(ranges, tuple(dict.fromkeys((*texts, *more))))
@@ -199,7 +199,7 @@ def _scheme(versions: Sequence[VersionEntry], read: Sequence[_Read], scheme: str
     """The scheme of versions: generic, and where it does not order them, the one that the record names."""
     if scheme != "generic":
         return scheme
-    names = _named(read)
+    names = _version_names(read)
     if scale_of("generic", names) is not None:
         return "generic"
     for type_ in dict.fromkeys(entry.version_type.lower() for entry in versions):
@@ -208,7 +208,7 @@ def _scheme(versions: Sequence[VersionEntry], read: Sequence[_Read], scheme: str
     return "generic"
 
 
-def _named(read: Sequence[_Read]) -> list[str]:
+def _version_names(read: Sequence[_Read]) -> list[str]:
     """The versions that entries name."""
     return [
         version

@@ -161,7 +161,7 @@ def ranges_of(scheme: str, intervals: Iterable[Interval]) -> tuple[tuple[str, ..
     groups = [
         [span for span in spans if _is_plain(bounds_of([span])) is is_plain] for is_plain in (True, False)
     ]
-    covering = [range_ for group in groups for range_ in _combined(scheme, group, ())[0]]
+    covering = [range_ for group in groups for range_ in _combine(scheme, group, ())[0]]
     if len(covering) * len(singles) <= MAX_COMPARED:
         singles = [
             version
@@ -171,7 +171,7 @@ def ranges_of(scheme: str, intervals: Iterable[Interval]) -> tuple[tuple[str, ..
     # Numbers are compared in more ways than versions with letters: they stay among themselves.
     for is_plain, group in zip((True, False), groups, strict=True):
         alike = [version for version in singles if _is_plain([version]) is is_plain]
-        combined, unranged = _combined(scheme, group, alike)
+        combined, unranged = _combine(scheme, group, alike)
         ranges += combined
         texts += unranged
     return tuple(dict.fromkeys(ranges)), tuple(dict.fromkeys(texts))
@@ -190,7 +190,7 @@ def _problem(scheme: str, interval: Interval) -> bool:
     return scale is None or not scale.span(interval)
 
 
-def _combined(scheme: str, spans: Sequence[Interval], singles: Sequence[str]) -> tuple[list[str], list[str]]:
+def _combine(scheme: str, spans: Sequence[Interval], singles: Sequence[str]) -> tuple[list[str], list[str]]:
     intervals = [*spans, *((version, None) for version in singles)]
     if spans and (scale := scale_of(scheme, bounds_of(intervals))):
         intervals = scale.intervals(position for interval in intervals for position in scale.span(interval))

@@ -78,7 +78,7 @@ def read_versions(text: str) -> Reading | None:
     for pattern, replacement in _REWRITES:
         words = pattern.sub(replacement, words)
     bounds = _bounds(" ".join(words.split()))
-    return _paired(bounds) if bounds else None
+    return _pair(bounds) if bounds else None
 
 
 def _bounds(words: str) -> list[tuple[str, str]] | None:
@@ -110,7 +110,7 @@ def _bounds(words: str) -> list[tuple[str, str]] | None:
     return None if comparator else bounds
 
 
-def _paired(bounds: list[tuple[str, str]]) -> Reading | None:
+def _pair(bounds: list[tuple[str, str]]) -> Reading | None:
     """The intervals that bounds make, each lower one with the upper one after it."""
     if len(bounds) == 2 and bounds[0][0].startswith("<") and bounds[1][0].startswith(">"):
         return None  # "< 2, > 1": both, or one of them?
