@@ -82,7 +82,8 @@ RANGES: list[tuple[tuple[dict[str, Any], ...], list[str], list[str]]] = [
     ),
     (({"version": "<= 9.5.14"},), ["vers:generic/<=9.5.14"], []),
     (({"version": "= 9.5.14"},), ["vers:generic/9.5.14"], []),
-    (({"version": "9.5.14"},), ["vers:generic/9.5.14"], []),
+    # A single version without a default: its author says nothing of others.
+    (({"version": "9.5.14"},), ["vers:generic/9.5.14"], ["other versions: the record does not say"]),
     (({"version": "*"},), ["vers:generic/*"], []),
     # As the schema means them.
     (
@@ -135,7 +136,7 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     assert line.defaulted == ("severity: not told, taken as medium",)
     content = await content_of(arnia, "CVE-2025-24799")
     assert content["affects"] == [
-        {"solution": "arnia/glpi", "range": "vers:generic/>=10.0.0|<10.0.18", "fixed_in": ["10.0.18"]}
+        {"solution": "arnia/glpi", "range": "vers:generic/>=10.0.0|<10.0.18"}
     ]
     assert content["source"]["url"].endswith("CVE-2025-24799")
     assert len(content["source"]["sha256"]) == 64
@@ -153,7 +154,7 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     newer = a_cve({"version": ">= 10.0.0, < 10.0.19"})
     assert [one.outcome for one in await take(arnia, newer)] == ["revised"]
     content = await content_of(arnia, "CVE-2025-24799")
-    assert content["affects"][0]["fixed_in"] == ["10.0.19"]
+    assert content["affects"][0]["range"] == "vers:generic/>=10.0.0|<10.0.19"
     assert (content["status"], content["related_to"]) == ("mitigated", ["arnia/x"])
     rejected = a_cve(state="REJECTED")
     assert [one.outcome for one in await take(arnia, rejected)] == ["revised"]
@@ -310,7 +311,11 @@ async def test_the_real_cve_records_are_understood(arnia: Node) -> None:
     assert (xwiki["exploitation"], xwiki["severity"]) == ("active", "critical")
     assert xwiki["affects"][0]["range"] == ("vers:generic/>=5.3-milestone-2|<15.10.11|>=16.0.0-rc-1|<16.4.1")
     postgresql = await content_of(arnia, "CVE-2025-1094")
-    assert postgresql["affects"][0]["fixed_in"] == ["17.3", "16.7", "15.11", "14.16", "13.19"]
+    # lessThan is a bound, and not said to be a fix.
+    assert "fixed_in" not in postgresql["affects"][0]
+    assert postgresql["affects"][0]["range"] == (
+        "vers:generic/<13.19|>=14|<14.16|>=15|<15.11|>=16|<16.7|>=17|<17.3"
+    )
     assert "GHSA-jv89-g7f7-jwfg" in (await content_of(arnia, "CVE-2025-24799"))["aliases"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +19,6 @@ from cvss.exceptions import CVSSError
 
 from federation.domain.canonical import check_depth
 from federation.domain.errors import Invalid
-from federation.domain.exposure.matching import range_problem
 from federation.domain.values import KEY_PATTERN, as_instant
 from federation.domain.visibility import Tlp
 
@@ -28,8 +27,6 @@ MAX_ADVISORY_BYTES = 16 * 1_048_576
 
 Severity = Literal["none", "low", "medium", "high", "critical"]
 Exploitation = Literal["none", "poc", "active", "unknown"]
-Interval = tuple[str | None, str | None]
-"""Bounds of versions with their comparators, such as (">=1.0", "<2.0"); None where it is open."""
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,35 +216,6 @@ def _fixes(affects: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 def _workarounds(finding: Finding) -> Iterator[dict[str, Any]]:
     for workaround in finding.workarounds:
         yield {"category": "workaround", "text": {"en": text(workaround, 20_000)}}
-
-
-# Ranges
-
-
-def ranges_of(scheme: str, intervals: Iterable[Interval]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """``vers`` ranges for intervals, and in words those that no range can express.
-
-    One range where they fit into one; else one for each interval, which means the same.
-    """
-    unique = list(dict.fromkeys(intervals))
-    combined = _vers(scheme, unique)
-    if unique and len(combined) <= 2_000 and range_problem(combined) is None:
-        return (combined,), ()
-    ranges, texts = [], []
-    for interval in unique:
-        range_ = _vers(scheme, [interval])
-        if len(range_) <= 2_000 and range_problem(range_) is None:
-            ranges.append(range_)
-        else:
-            texts.append(" ".join(bound for bound in interval if bound) or "all versions")
-    return tuple(ranges), tuple(texts)
-
-
-def _vers(scheme: str, intervals: Sequence[Interval]) -> str:
-    bounds = [bound for interval in intervals for bound in interval if bound]
-    if any(low is None and high is None for low, high in intervals):
-        return f"vers:{scheme}/*"
-    return f"vers:{scheme}/{'|'.join(dict.fromkeys(bounds))}"
 
 
 # Texts and times

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from federation.domain.content.solution import Solution
+from federation.domain.formats import cpe, purl
 from federation.domain.formats.advisory import Product
+from federation.domain.formats.ecosystems import repository_names
 
 
 class Catalogue:
@@ -36,14 +37,10 @@ class Catalogue:
 def names_of(solution: Solution) -> Iterator[str]:
     """Names that advisories may give a solution, as :class:`Product` writes them."""
     for package in solution.packages:
-        if package.purl:
-            yield f"purl:{package.purl.removeprefix('pkg:').split('@')[0].split('?')[0]}".lower()
-        if package.cpe:
-            parts = package.cpe.removeprefix("cpe:2.3:").removeprefix("cpe:/").split(":")
-            if len(parts) > 2:
-                yield f"cpe:{parts[1]}:{parts[2]}".lower()
-    if solution.repository and (
-        repository := re.search(r"^https?://[^/]+/([^/]+/[^/]+?)(?:\.git)?/?$", solution.repository)
-    ):
-        yield f"repository:{repository[1]}".lower()
+        if package.purl and (name := purl.identity_of(package.purl)):
+            yield name
+        if package.cpe and (name := cpe.identity_of(package.cpe)):
+            yield name
+    if solution.repository:
+        yield from repository_names(solution.repository)
     yield f"name:{solution.name}".lower()

@@ -10,7 +10,8 @@ import msgspec
 
 from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
-from federation.domain.formats.advisory import Finding, Interval, Product, decode, parse_instant, ranges_of
+from federation.domain.formats.advisory import Finding, Product, decode, parse_instant
+from federation.domain.formats.ranges import Interval, ranges_of
 from federation.domain.visibility import Tlp
 
 MAX_PRODUCTS = 20_000

@@ -1,4 +1,7 @@
-"""CVE records, format 5.x (CVE JSON 5.1, https://github.com/CVEProject/cve-schema)."""
+"""CVE records, format 5.x (https://github.com/CVEProject/cve-schema): vulnerability, products, scores.
+
+The container of the numbering authority (``cna``) and those that others add (``adp``) are read alike.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +12,24 @@ from typing import Any
 import msgspec
 
 from federation.domain.errors import Invalid
-from federation.domain.formats.advisory import (
-    Exploitation,
-    Finding,
-    Interval,
-    Product,
-    decode,
-    parse_instant,
-    ranges_of,
+from federation.domain.formats.advisory import Exploitation, Finding, Product, decode, parse_instant
+from federation.domain.formats.cpe import identity_of
+from federation.domain.formats.cve_platforms import Applicability, applicable_products
+from federation.domain.formats.cve_versions import VersionEntry, affected_versions, is_of_commits
+from federation.domain.formats.ecosystems import (
+    ECOSYSTEMS,
+    GENERIC,
+    Ecosystem,
+    collection_names,
+    collection_of,
+    package_names,
+    repository_names,
 )
+from federation.domain.formats.purl import identity_of as package_of
+from federation.domain.formats.version_text import NOTHING
 
-
-class _Change(msgspec.Struct):
-    at: str
-    status: str
-
-
-class _Version(msgspec.Struct, rename="camel"):
-    version: str
-    status: str = "affected"
-    version_type: str = ""
-    less_than: str | None = None
-    less_than_or_equal: str | None = None
-    changes: tuple[_Change, ...] = ()
+PUBLISHER = "cve.org"
+"""The namespace of CVE ids."""
 
 
 class _Affected(msgspec.Struct, rename="camel"):
@@ -39,9 +37,11 @@ class _Affected(msgspec.Struct, rename="camel"):
     product: str = ""
     collection_url: str = msgspec.field(default="", name="collectionURL")
     package_name: str = ""
-    cpes: tuple[str, ...] = ()
-    versions: tuple[_Version, ...] = ()
-    default_status: str = "unknown"
+    package_url: str = msgspec.field(default="", name="packageURL")
+    repo: str = ""
+    cpes: tuple[str, ...] | None = None
+    versions: tuple[VersionEntry, ...] | None = None
+    default_status: str | None = None
 
 
 class _Text(msgspec.Struct):
@@ -56,7 +56,9 @@ class _Reference(msgspec.Struct):
 class _Container(msgspec.Struct, rename="camel"):
     title: str = ""
     descriptions: tuple[_Text, ...] = ()
+    rejected_reasons: tuple[_Text, ...] = ()
     affected: tuple[_Affected, ...] = ()
+    cpe_applicability: tuple[Applicability, ...] = ()
     references: tuple[_Reference, ...] = ()
     metrics: tuple[dict[str, Any], ...] = ()
     workarounds: tuple[_Text, ...] = ()
@@ -73,52 +75,61 @@ class _Metadata(msgspec.Struct, rename="camel"):
     date_published: str | None = None
     date_reserved: str | None = None
     date_updated: str | None = None
+    date_rejected: str | None = None
 
 
 class _Record(msgspec.Struct, rename="camel"):
     cve_metadata: _Metadata
-    containers: _Containers
-    data_type: str = "CVE_RECORD"
+    containers: _Containers | None = None
 
 
 def read_cve(raw: bytes) -> tuple[Finding, ...]:
     """Read the vulnerability of a CVE record. Raises Invalid."""
     record = decode(raw, _Record)
-    metadata, cna = record.cve_metadata, record.containers.cna
+    metadata, containers = record.cve_metadata, record.containers
     if not re.fullmatch(r"CVE-[0-9]{4}-[0-9]{4,19}", metadata.cve_id):
         raise Invalid(f"{metadata.cve_id[:80]!r} is not a CVE id", pointer="/cveMetadata/cveId")
-    metrics = [metric for part in (cna, *record.containers.adp) for metric in part.metrics]
+    if containers is None:
+        raise Invalid(
+            f"{metadata.cve_id} is {metadata.state} and describes nothing yet", pointer="/containers"
+        )
+    cna = containers.cna
+    metrics = [metric for part in (cna, *containers.adp) for metric in part.metrics]
     vector, severity = _score(metrics)
-    description = _english(cna.descriptions)
-    products = [_product(entry) for part in (cna, *record.containers.adp) for entry in part.affected]
+    description, language = _description(cna.descriptions or cna.rejected_reasons)
     name = " ".join(dict.fromkeys(entry.product for entry in cna.affected if entry.product)) or "a product"
-    withdrawn = metadata.state == "REJECTED"
+    published, updated = parse_instant(metadata.date_published), parse_instant(metadata.date_updated)
     return (
         Finding(
             id=metadata.cve_id,
             title=cna.title or f"{metadata.cve_id} in {name}",
             summary=description or cna.title or metadata.cve_id,
-            published=parse_instant(metadata.date_published)
-            or parse_instant(metadata.date_reserved)
-            or parse_instant(metadata.date_updated),
-            products=tuple(products),
+            published=published or parse_instant(metadata.date_reserved) or updated,
+            products=tuple(_products(containers)),
             url=f"https://www.cve.org/CVERecord?id={metadata.cve_id}",
-            aliases=(metadata.cve_id, *_aliases(record)),
+            aliases=(metadata.cve_id, *_aliases(containers)),
             severity=severity,
             vector=vector,
             exploitation=_exploitation(metrics),
-            withdrawn=withdrawn,
+            withdrawn=metadata.state == "REJECTED",
             workarounds=tuple(
                 text.value for text in cna.workarounds if text.lang.startswith("en") and text.value
             ),
             notes=() if cna.title else ("title: not told, made of the product's name",),
+            publisher=PUBLISHER,
+            document=metadata.cve_id,
+            modified=updated or parse_instant(metadata.date_rejected) or published,
+            language=language,
         ),
     )
 
 
-def _english(texts: tuple[_Text, ...]) -> str:
-    english = [text.value for text in texts if text.lang.lower().startswith("en")]
-    return "\n\n".join(english or [text.value for text in texts])
+def _description(texts: tuple[_Text, ...]) -> tuple[str, str]:
+    """The description in English, or else in the language of the first text, and this language."""
+    language = next((text.lang for text in texts if text.lang.lower().startswith("en")), None)
+    language = language or next((text.lang for text in texts), "en")
+    main = language.lower().partition("-")[0]
+    return "\n\n".join(text.value for text in texts if text.lang.lower().startswith(main)), main
 
 
 def _score(metrics: list[dict[str, Any]]) -> tuple[str | None, str | None]:
@@ -149,125 +160,102 @@ def _exploitation(metrics: list[dict[str, Any]]) -> Exploitation | None:
     return decision
 
 
-def _aliases(record: _Record) -> Iterator[str]:
-    for part in (record.containers.cna, *record.containers.adp):
+def _aliases(containers: _Containers) -> Iterator[str]:
+    for part in (containers.cna, *containers.adp):
         for reference in part.references:
             if alias := re.search(r"GHSA(-[0-9a-z]{4}){3}", reference.url):
                 yield alias[0]
 
 
-def _product(affected: _Affected) -> Product:
-    names = [f"cpe:{cpe.split(':')[3]}:{cpe.split(':')[4]}" for cpe in affected.cpes if cpe.count(":") > 4]
-    if affected.vendor and affected.product:
-        names.append(f"cpe:{affected.vendor}:{affected.product}")
-        names.append(f"repository:{affected.vendor}/{affected.product}")
-    names += [f"name:{name}" for name in (affected.product, affected.package_name, affected.vendor) if name]
-    intervals: list[Interval] = []
-    texts: list[str] = []
-    fixed: list[str] = []
-    types = {version.version_type for version in affected.versions}
-    for version in affected.versions:
-        if version.status == "affected":
-            listed = _intervals(version)
-            if listed is None:
-                texts.append(_words(version))
-            else:
-                intervals += listed
-                fixed += [high[1:] for _, high in listed if high and high.startswith("<") and high[1] != "="]
-    if affected.default_status == "affected":
-        rest = _all_but([version for version in affected.versions if version.status == "unaffected"])
-        if rest is None:
-            texts.append("every version that is not named as unaffected")
-        else:
-            intervals += rest
-    elif not affected.versions:
-        texts.append("the record names no versions")
-    ranges, unranged = _ranges(intervals, types)
-    return Product(
-        names=tuple(dict.fromkeys(name.lower() for name in names)),
-        ranges=ranges,
-        texts=(*texts, *unranged),
-        fixed=tuple(fixed),
+# Products
+
+
+_DISTRIBUTORS = {
+    "red hat": "Red Hat", "redhat": "Red Hat", "debian": "Debian", "canonical": "Ubuntu", "suse": "SUSE",
+    "opensuse": "openSUSE", "fedora": "Fedora", "alpine": "Alpine", "almalinux": "AlmaLinux",
+    "rocky": "Rocky Linux", "openeuler": "openEuler",
+}  # fmt: skip
+"""Ecosystems of vendors that publish packages of others' software."""
+
+
+def _products(containers: _Containers) -> Iterator[Product]:
+    own = list(_of_container(containers.cna, "/containers/cna", containers, supplement=False))
+    yield from own
+    is_described = any(product.ranges for product in own)
+    for number, part in enumerate(containers.adp):
+        yield from _of_container(part, f"/containers/adp/{number}", containers, supplement=is_described)
+
+
+def _of_container(
+    part: _Container, pointer: str, containers: _Containers, *, supplement: bool
+) -> Iterator[Product]:
+    by_version = {
+        (entry.vendor, entry.product) for entry in part.affected if not is_of_commits(entry.versions or ())
+    }
+    for number, entry in enumerate(part.affected):
+        if is_of_commits(entry.versions or ()) and (entry.vendor, entry.product) in by_version:
+            continue  # the same versions a second time, as commits
+        for product in _of_entry(entry, containers, supplement=supplement):
+            yield msgspec.structs.replace(product, source_pointer=f"{pointer}/affected/{number}")
+    yield from applicable_products(part.cpe_applicability, f"{pointer}/cpeApplicability")
+
+
+def _of_entry(entry: _Affected, containers: _Containers, *, supplement: bool) -> Iterator[Product]:
+    """The product of an entry; for a package of a distribution the package, and the distribution in words."""
+    ecosystem = collection_of(entry.collection_url) or GENERIC
+    if entry.package_name and ecosystem is GENERIC:
+        ecosystem = ECOSYSTEMS.get(_DISTRIBUTORS.get(entry.vendor.strip().lower(), ""), GENERIC)
+    versions = affected_versions(
+        entry.versions or (), entry.default_status, ecosystem.scheme, supplement=supplement
     )
+    if not versions.ranges and not versions.texts:
+        return  # said not to be affected
+    names = list(_package_names(entry, ecosystem))
+    products = list(_product_names(entry, containers))
+    if not ecosystem.distribution or not entry.package_name:
+        names, products = [*names, *products], []
+    if names:
+        yield Product(
+            names=tuple(dict.fromkeys(names)),
+            ranges=versions.ranges,
+            texts=versions.texts,
+            fixed=versions.fixed,
+        )
+    if products:
+        # The versions are those of the package: with a version of the distribution they cannot be compared.
+        words = " or ".join((*(range_.partition("/")[2] for range_ in versions.ranges), *versions.texts))
+        yield Product(names=tuple(dict.fromkeys(products)), texts=(f"package {entry.package_name}: {words}",))
 
 
-def _ranges(intervals: list[Interval], types: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ranges of the scheme that fits most products; where it does not, of the one that the record names."""
-    ranges, texts = ranges_of("generic", intervals)
-    schemes = {"python": "pypi", "rpm": "rpm", "deb": "deb", "maven": "maven", "dpkg": "deb"}
-    for scheme in (schemes[type_] for type_ in types if type_ in schemes):
-        if texts:
-            ranges, texts = ranges_of(scheme, intervals)
-    return ranges, texts
+def _package_names(entry: _Affected, ecosystem: Ecosystem) -> Iterator[str]:
+    if entry.package_url and (name := package_of(entry.package_url)):
+        yield name
+    if _is_name(entry.package_name):
+        yield from collection_names(entry.collection_url, entry.package_name)
+        if ecosystem.distribution:
+            yield from package_names(ecosystem, entry.package_name)
+        else:
+            yield f"name:{entry.package_name.strip().lower()}"
 
 
-_COMPARISON = re.compile(r"(>=|<=|=|<|>)?\s*([^\s,<>=]+)")
-_NOTHING = frozenset({"", "0", "*", "unspecified", "n/a", "-", "unknown"})
+def _product_names(entry: _Affected, containers: _Containers) -> Iterator[str]:
+    """The names of the product. Its vendor is no product, and a part of a CPE name only together with it."""
+    yield from filter(None, map(identity_of, entry.cpes or ()))
+    if entry.repo:
+        yield from repository_names(entry.repo)
+    if not _is_name(entry.product):
+        return
+    product = entry.product.strip().lower()
+    if _is_name(entry.vendor):
+        vendor = entry.vendor.strip().lower()
+        yield f"cpe:{vendor.replace(' ', '_')}:{product.replace(' ', '_')}"
+        # GitHub writes the owner of a repository as the vendor, and its name as the product.
+        start = re.compile(rf"https://([a-z0-9.-]+)/{re.escape(vendor)}/{re.escape(product)}(?:/|$)")
+        for reference in containers.cna.references:
+            if address := start.match(reference.url.lower()):
+                yield from repository_names(f"https://{address[1]}/{vendor}/{product}")
+    yield f"name:{product}"
 
 
-def _intervals(entry: _Version) -> list[Interval] | None:
-    """The versions that an entry names; None where words alone can name them."""
-    if entry.version_type in ("git", "custom-git"):
-        return None
-    low = None if entry.version.strip().lower() in _NOTHING else entry.version.strip()
-    end = entry.less_than or entry.less_than_or_equal
-    if end is None:
-        return _parse_comparisons(entry.version.strip())
-    if low is not None and not re.match(r"[vV]?[0-9]", low):
-        return None
-    ends = [(f"<{change.at}", change.status) for change in entry.changes]
-    if not all(status == "unaffected" for _, status in ends):
-        return None
-    first = f">={low}" if low else None
-    if ends:
-        return [(first, ends[0][0])]
-    if end.strip() == "*":
-        return [(first, None)]
-    return [(first, f"{'<' if entry.less_than else '<='}{end.strip()}")]
-
-
-def _parse_comparisons(version: str) -> list[Interval] | None:
-    """Comparisons that some write into the version itself: ``>= 10.0.0, < 10.0.18``."""
-    if version.lower() in ("*", "all", "all versions"):
-        return [(None, None)]
-    parts = [part.strip() for part in version.split(",")]
-    comparisons = [_COMPARISON.fullmatch(part) for part in parts]
-    if not all(comparisons) or not 1 <= len(parts) <= 2:
-        return None
-    bounds = [(comparison[1] or "=", comparison[2]) for comparison in comparisons if comparison]
-    if not all(re.match(r"[vV]?[0-9]", version) for _, version in bounds):
-        return None
-    if len(bounds) == 1:
-        comparator, version = bounds[0]
-        bound = f"{comparator}{version}"
-        if comparator == "=":
-            return [(version, None)] if _is_single(version) else None
-        return [(bound, None)] if comparator.startswith(">") else [(None, bound)]
-    (low, first), (high, last) = bounds
-    if not (low.startswith(">") and high.startswith("<")):
-        return None
-    return [(f"{low}{first}", f"{high}{last}")]
-
-
-def _is_single(version: str) -> bool:
-    return re.fullmatch(r"[vV]?[0-9][0-9A-Za-z.+~_:-]*", version) is not None
-
-
-def _all_but(unaffected: list[_Version]) -> list[Interval] | None:
-    """The complement of unaffected versions, where it is simple: all before one, or all but single ones."""
-    if not unaffected:
-        return [(None, None)]
-    first = unaffected[0]
-    if len(unaffected) == 1 and "*" in (first.less_than, first.less_than_or_equal):
-        return [(None, f"<{first.version}")]
-    single = all(entry.less_than is None and entry.less_than_or_equal is None for entry in unaffected)
-    if single and all(_is_single(entry.version) for entry in unaffected) and len(unaffected) <= 100:
-        return [(f"!={entry.version}", None) for entry in unaffected]
-    return None
-
-
-def _words(entry: _Version) -> str:
-    end = f" before {entry.less_than}" if entry.less_than else ""
-    last = f" up to {entry.less_than_or_equal}" if entry.less_than_or_equal else ""
-    kind = f" ({entry.version_type})" if entry.version_type else ""
-    return f"{entry.version}{end}{last}{kind}"
+def _is_name(name: str) -> bool:
+    return name.strip().lower() not in NOTHING and name.strip() != "*"
