@@ -17,7 +17,7 @@ from federation.domain.exposure.ecosystem_order import Key
 _RPM_PART = re.compile(r"([~^])|([0-9]+)|([A-Za-z]+)")
 _DEB_PART = re.compile(r"([^0-9]*)([0-9]*)")
 _DEB = re.compile(r"[0-9][0-9A-Za-z.+~:-]*")
-_RPM = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~^]*")
+_RPM = re.compile(r"[0-9A-Za-z._+~^]+")
 _APK = re.compile(r"[0-9]+(\.[0-9]+)*[a-z]?(_(alpha|beta|pre|rc|cvs|svn|git|hg|p)[0-9]*)*(~[0-9a-f]+)?")
 _APK_PART = re.compile(r"\.?([0-9]+)|([a-z])(?![a-z])|_([a-z]+)([0-9]*)|~([0-9a-f]+)")
 _REVISION = re.compile(r"-r([0-9]+)$")
@@ -53,15 +53,12 @@ def deb(name: str) -> Key:
     if not _DEB.fullmatch(f"0{name}"):
         raise ValueError("a Debian version begins with a digit")
     parts: list[tuple[tuple[int, ...], int]] = []
-    for match in _DEB_PART.finditer(name):
+    for match in _DEB_PART.finditer(name or "0"):
+        if not match[0]:
+            continue
         text = tuple(-1 if c == "~" else ord(c) if c.isalpha() else ord(c) + 256 for c in match[1])
         parts.append(((*text, 0), int(match[2] or 0)))
-    while parts and parts[-1] == _NOTHING:
-        parts.pop()
-    return (*parts, _NOTHING)
-
-
-_NOTHING = ((0,), 0)
+    return (*parts, ((0,), 0))
 
 
 # RPM: rpmvercmp

@@ -145,6 +145,8 @@ def in_range(range_: str, version: str | None, state: VersionState | None = None
         name = clean_version(version.strip())
         if name is None:
             return "version-unreadable"
+        if parsed.several_epochs and ":" not in name:
+            return "order-unsure"
         if state != "exact" and PLAIN.fullmatch(name):
             return _match_series(parsed, name, explicit=False)
         return _match(parsed, name)

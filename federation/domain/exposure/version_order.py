@@ -111,7 +111,7 @@ def _loose_key(text: str) -> Key:
     if match is None:
         raise ValueError("neither SemVer nor Maven reads this")
     rest = match[2].lstrip("-.~")
-    return numbers(match[1]), pre_release(rest or None), maven(text)
+    return numbers(match[1]), pre_release(rest or None), maven(text.replace("~", "-"))
 
 
 _KEYS: dict[str, Callable[[str], Any]] = {

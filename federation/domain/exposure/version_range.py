@@ -70,6 +70,8 @@ class Range(NamedTuple):
     points: tuple[Bound, ...] = ()
     intervals: tuple[tuple[Bound | None, Bound | None], ...] = ()
     excluded: tuple[Bound, ...] = ()
+    several_epochs: bool = False
+    """True where bounds have different epochs: a version written without its own may be of any."""
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -161,14 +163,14 @@ def _widen(scheme: str, bounds: Sequence[Bound]) -> list[Bound]:
 
 def _arrange(scheme: str, bounds: Sequence[Bound]) -> Range | Problem:
     """Points, intervals and what is excluded. Raises ValueError for versions that cannot be read."""
-    for bound in bounds:
-        read(scheme, bound.version)
+    packages = [read(scheme, bound.version).package for bound in bounds]
+    epochs = len({package.epoch for package in packages if package is not None}) > 1
     excluded = tuple(bound for bound in bounds if bound.comparator == "!=")
     included = [bound for bound in bounds if bound.comparator != "!="]
     points = tuple(bound for bound in included if bound.comparator == "=")
     if len(points) == len(included):
         # Points and what is excluded: these and no others, or all but those?
-        return "range-unreadable" if points and excluded else Range(scheme, points, (), excluded)
+        return "range-unreadable" if points and excluded else Range(scheme, points, (), excluded, epochs)
     intervals = _pair(scheme, included)
     if intervals is None:
 
@@ -180,7 +182,7 @@ def _arrange(scheme: str, bounds: Sequence[Bound]) -> Range | Problem:
         if in_order is None or set(in_order) != set(_as_written(included)):
             return "range-unreadable"
         intervals = in_order
-    return Range(scheme, points, tuple(intervals), excluded)
+    return Range(scheme, points, tuple(intervals), excluded, epochs)
 
 
 def _step(scheme: str, one: Bound, other: Bound) -> int:
