@@ -153,7 +153,7 @@ def test_an_answer_names_the_entry_that_it_rests_on() -> None:
     )
     assert explained.text == {
         "en": "the version is in the affected range",
-        "fr": "la version est dans l'intervalle affecté",
+        "fr": "la version est dans l'intervalle touché",
     }
     assert explained.settled_by is None
 

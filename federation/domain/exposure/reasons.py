@@ -29,10 +29,10 @@ REASONS: dict[Reason, Meaning] = {
     "stated": Meaning(
         "affected",
         "its operator says that it is affected",
-        "son opérateur déclare qu'il est affecté",
+        "son opérateur déclare qu'il est touché",
     ),
     "every-version": Meaning(
-        "affected", "every version is affected", "toutes les versions sont affectées"
+        "affected", "every version is affected", "toutes les versions sont touchées"
     ),
     "listed": Meaning(
         "affected",
@@ -42,7 +42,7 @@ REASONS: dict[Reason, Meaning] = {
     "in-range": Meaning(
         "affected",
         "the version is in the affected range",
-        "la version est dans l'intervalle affecté",
+        "la version est dans l'intervalle touché",
     ),
     "series": Meaning(
         "affected",
@@ -70,7 +70,7 @@ REASONS: dict[Reason, Meaning] = {
     "version-coarse": Meaning(
         "unknown",
         "the version names a series of which some are affected and others are not",
-        "la version désigne une série dont une partie seulement est affectée",
+        "la version désigne une série dont une partie seulement est touchée",
     ),
     "no-range": Meaning(
         "unknown",
@@ -120,10 +120,10 @@ REASONS: dict[Reason, Meaning] = {
     "outside-range": Meaning(
         "not_affected",
         "the version is outside the affected range",
-        "la version est en dehors de l'intervalle affecté",
+        "la version est en dehors de l'intervalle touché",
     ),
     "no-version-affected": Meaning(
-        "not_affected", "no version is affected", "aucune version n'est affectée"
+        "not_affected", "no version is affected", "aucune version n'est touchée"
     ),
     "not-in-use": Meaning(
         "not_affected",
