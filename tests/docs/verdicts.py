@@ -1,12 +1,15 @@
 """The table of verdicts in ``docs/why/verdicts.md``: real versions against real advisories.
 
-``python -m tests.docs.verdicts`` writes it anew. It reads the shared advisories beside the project.
+``python -m tests.docs.verdicts`` writes it anew. It reads the shared advisories beside the project, or those in the
+directory that is given.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -35,7 +38,8 @@ ADVISORIES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Format, file, id, and a part of the name of the product that is asked about."""
 VERSIONS = (
-    "10.0.6", "10.0.7", "10.0.17", "10.0.18", "v10.0.17", "10.0.18-rc1", "10.0.17-2", "10.0", "10.0.x", "9.5.13",
+    "10.0.6", "10.0.7", "10.0.17", "10.0.18", "v10.0.17", "10.0.18-rc1", "10.0.17-2", "10.0", "10.0.x",
+    "9.5.13",
     "5.3-milestone-2", "15.10.8", "15.10.11", "16.0.0-rc-1", "16.4.0", "16.4.1",
     "13.18", "14.15", "16.6-1.pgdg120+1", "17.2", "17.3", "15",
     "26.0.13", "27.1.7", "27.1.8.1", "28.x",
@@ -48,9 +52,9 @@ VERSIONS = (
 _BLOCK = re.compile(r"(<!-- from the shared advisories -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def verdicts() -> str:
+def verdicts(advisories: Path = SHARED) -> str:
     """The table: A is affected, - is not affected, and ? is unknown with the reason."""
-    columns = [list(_entries(*advisory)) for advisory in ADVISORIES]
+    columns = [list(_entries(advisories, *advisory)) for advisory in ADVISORIES]
 
     def rows() -> Iterator[tuple[str, ...]]:
         for version in VERSIONS:
@@ -66,8 +70,8 @@ def _cell(entries: list[Affected], version: str) -> str:
     return {"affected": "**A**", "not_affected": "-", "unknown": f"? {match.reason}"}[match.verdict]
 
 
-def _entries(form: str, file: str, id_: str, part: str) -> Iterator[Affected]:
-    raw = (SHARED / file).read_bytes()
+def _entries(advisories: Path, form: str, file: str, id_: str, part: str) -> Iterator[Affected]:
+    raw = (advisories / file).read_bytes()
     if file == OSV:
         raw = next(line for line in raw.splitlines() if msgspec.json.decode(line)["id"] == id_)
 
@@ -81,10 +85,10 @@ def _entries(form: str, file: str, id_: str, part: str) -> Iterator[Affected]:
                 yield msgspec.convert(entry, Affected)
 
 
-def written(page: str) -> str:
+def written(page: str, advisories: Path = SHARED) -> str:
     """The page with its table as the code has it now."""
-    return _BLOCK.sub(lambda found: f"{found[1]}{verdicts()}\n{found[2]}", page)
+    return _BLOCK.sub(lambda found: f"{found[1]}{verdicts(advisories)}\n{found[2]}", page)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text()))
+    PAGE.write_text(written(PAGE.read_text(), Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED))

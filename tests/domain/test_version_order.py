@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from packaging.version import Version as Pep440
@@ -15,8 +16,8 @@ PAIRS = 5_400
 Compare = Callable[[str, str], int]
 
 
-def _sign(first: object, second: object) -> int:
-    return (first > second) - (first < second)  # type: ignore[operator]
+def _sign(first: Any, second: Any) -> int:
+    return int(first > second) - int(first < second)
 
 
 # SemVer 2.0, section 11
