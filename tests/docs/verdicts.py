@@ -1,7 +1,7 @@
 """The table of verdicts in ``docs/why/verdicts.md``: real versions against real advisories.
 
-``python -m tests.docs.verdicts`` writes it anew. It reads the shared advisories beside the project, or those in the
-directory that is given.
+``python -m tests.docs.verdicts`` writes it anew. It reads the shared advisories beside the project, or those
+in the directory that is given.
 """
 
 from __future__ import annotations
