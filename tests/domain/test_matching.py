@@ -159,6 +159,8 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:deb/>=1:2.0-1|<1:3.0-1", "2.5-1", "exact", "order-unsure"),
     ("vers:deb/>=1:2.0-1|<1:3.0-1", "1:2.5-1", "exact", "in-range"),
     ("vers:deb/>=2.0-1|<3.0-1", "1:2.5-1", "exact", "order-unsure"),
+    ("vers:deb/>=1:2.10-2|<2:1.9-1", "1.0-3", "exact", "order-unsure"),  # of epoch 2 it is within
+    ("vers:deb/>=1:2.10-2|<2:1.9-1", "2:1.0-3", "exact", "in-range"),
     ("vers:deb/>=2.4.57-1|<2.4.57-3", "2.4.57", "exact", "version-coarse"),
     ("vers:deb/<=2.4.57", "2.4.57-2", "exact", "order-unsure"),
     ("vers:deb/<2.4.57", "2.4.57-2", "exact", "outside-range"),
@@ -170,6 +172,7 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     # Other rules of schemes
     ("vers:composer/<=2.4.4", "2.4.4-p1", "exact", "outside-range"),
     ("vers:composer/>=2.4.4|<2.4.4-p2", "2.4.4-p1", "exact", "in-range"),
+    ("vers:composer/<2", "1.0-p" + "1" * 90 + "x", "exact", "version-unreadable"),  # and is read in time
     ("vers:openssl/<1.0.1g", "1.0.1f", "exact", "in-range"),
     ("vers:openssl/>1.0.2z", "1.0.2za", "exact", "in-range"),
     ("vers:gem/<1.0", "1.0.rc1", "exact", "in-range"),

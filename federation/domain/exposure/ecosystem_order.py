@@ -19,7 +19,7 @@ _GEM = re.compile(r"[0-9]+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+
 _GEM_SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+")
 _COMPOSER = re.compile(
     r"([0-9]{1,5}(?:\.[0-9]+){0,3})"
-    r"(?:[._-]?(stable|beta|b|rc|alpha|a|patch|pl|p)((?:[.-]?[0-9]+)*))?([.-]?dev)?",
+    r"(?:[._-]?(stable|beta|b|rc|alpha|a|patch|pl|p)((?:[.-]?[0-9]+)*+))?([.-]?dev)?",
     re.IGNORECASE,
 )
 _OPENSSL = re.compile(r"([0-9]+(?:\.[0-9]+){1,2})([a-z]{0,2})(?:-(alpha|beta|pre)([0-9]*))?")
