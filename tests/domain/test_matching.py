@@ -151,6 +151,14 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:nuget/<=1.0.0", "1.0.0+abc", "exact", "in-range"),
     ("vers:pypi/>=31.0.0|<=31.0.4", "31.0.4+deb1", "exact", "in-range"),
     ("vers:pypi/<1.0+cu12", "1.0", "exact", "in-range"),
+    # What begins with 0 begins before every version
+    ("vers:deb/>=0|<2.15-1", "0~git20200101-1", "exact", "in-range"),
+    ("vers:pypi/>=0|<3", "0.dev1", "exact", "in-range"),
+    ("vers:npm/>=0|<3.0.0", "0.0.0-alpha", "exact", "in-range"),
+    ("vers:golang/>=0|<1.2.3", "v0.0.0-20200101000000-abcdefabcdef", "exact", "in-range"),
+    ("vers:generic/>=0.0.0|<3.0.0", "0.0.0-alpha", "exact", "in-range"),
+    ("vers:generic/>=0", None, None, "every-version"),
+    ("vers:npm/>=0.0.1|<3.0.0", "0.0.0-alpha", "exact", "outside-range"),
     # Packages: what a person leaves out
     ("vers:apk/<1.2.3-r4", "1.2.3-r3", "exact", "in-range"),
     ("vers:apk/<1.2.3-r4", "1.2.3-r10", "exact", "outside-range"),

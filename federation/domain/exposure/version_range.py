@@ -49,6 +49,7 @@ _WORDS = re.compile(
     r"|than|through|to|under|until|up)(?:[^a-z]|$)"
 )
 _INTERVAL = re.compile(r"([0-9]+(?:\.[0-9]+)*)-([0-9]+(?:\.[0-9]+)*)")
+_ZERO = re.compile(r"0(?:\.0)*")
 _ALLOWED = {"<": LESS, "<=": LESS | EQUAL, "=": EQUAL, ">=": GREATER | EQUAL, ">": GREATER}
 
 
@@ -63,12 +64,16 @@ class Bound(NamedTuple):
     """True for a bound that may mean all versions that begin so."""
 
 
+Interval = tuple[Bound | None, Bound | None]
+"""The versions from one bound to another; None where it is open."""
+
+
 class Range(NamedTuple):
     """A range that was read; without bounds, every version."""
 
     scheme: str
     points: tuple[Bound, ...] = ()
-    intervals: tuple[tuple[Bound | None, Bound | None], ...] = ()
+    intervals: tuple[Interval, ...] = ()
     excluded: tuple[Bound, ...] = ()
     several_epochs: bool = False
     """True where bounds have different epochs: a version written without its own may be of any."""
@@ -182,7 +187,15 @@ def _arrange(scheme: str, bounds: Sequence[Bound]) -> Range | Problem:
         if in_order is None or set(in_order) != set(_as_written(included)):
             return "range-unreadable"
         intervals = in_order
-    return Range(scheme, points, tuple(intervals), excluded, epochs)
+    return Range(scheme, points, tuple(map(_open, intervals)), excluded, epochs)
+
+
+def _open(interval: Interval) -> Interval:
+    """``>=0`` is no bound: in OSV "0" comes before every version, also before 0~git1 and 0.0.0-alpha."""
+    low, high = interval
+    if low is not None and low.comparator == ">=" and not low.wildcard and _ZERO.fullmatch(low.version):
+        return None, high
+    return interval
 
 
 def _step(scheme: str, one: Bound, other: Bound) -> int:
@@ -191,7 +204,7 @@ def _step(scheme: str, one: Bound, other: Bound) -> int:
     return -1 if found == LESS else 1 if found == GREATER else 0
 
 
-def _pair(scheme: str, bounds: Sequence[Bound]) -> list[tuple[Bound | None, Bound | None]] | None:
+def _pair(scheme: str, bounds: Sequence[Bound]) -> list[Interval] | None:
     """The intervals of bounds in order; None where they are not in order or contradict each other."""
     for one, other in pairwise(bounds):
         found = signs(scheme, one.version, other.version) & ANY
@@ -200,7 +213,7 @@ def _pair(scheme: str, bounds: Sequence[Bound]) -> list[tuple[Bound | None, Boun
             return None
         if one.comparator == "=" and other.comparator in ("<", "<="):
             return None
-    intervals: list[tuple[Bound | None, Bound | None]] = []
+    intervals: list[Interval] = []
     low: Bound | None = None
     for bound in (bound for bound in bounds if bound.comparator != "="):
         if bound.comparator in (">", ">="):
@@ -217,8 +230,8 @@ def _pair(scheme: str, bounds: Sequence[Bound]) -> list[tuple[Bound | None, Boun
     return intervals
 
 
-def _as_written(bounds: Iterable[Bound]) -> list[tuple[Bound | None, Bound | None]]:
-    intervals: list[tuple[Bound | None, Bound | None]] = []
+def _as_written(bounds: Iterable[Bound]) -> list[Interval]:
+    intervals: list[Interval] = []
     low: Bound | None = None
     for bound in (bound for bound in bounds if bound.comparator != "="):
         if bound.comparator in (">", ">="):
