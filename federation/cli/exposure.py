@@ -9,6 +9,7 @@ import click
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.exposure.answers import (
     AffectedCoverage,
+    Because,
     CopyAge,
     IncidentExposure,
     IncidentSummary,
@@ -16,7 +17,8 @@ from federation.domain.exposure.answers import (
     OwnExposure,
 )
 from federation.domain.exposure.linkage import LinkedSolution
-from federation.domain.exposure.matching import REASONS
+from federation.domain.exposure.reasons import REASONS
+from federation.domain.feed import printable
 from federation.domain.visibility import itself
 from federation.node import exposure, exposure_index
 from federation.node.node import Node
@@ -109,12 +111,25 @@ def _show_own(own: OwnExposure) -> None:
 def _show_deployments(operator: OperatorExposure) -> None:
     for deployment in operator.deployments:
         version = deployment.version or "no version"
-        click.echo(f"    {deployment.id}  {version}  {deployment.verdict}: {REASONS[deployment.reason][1]}")
+        click.echo(f"    {deployment.id}  {version}  {deployment.verdict}: {REASONS[deployment.reason].en}")
+        if deployment.because is not None:
+            _show_because(deployment.because)
     if operator.unconfirmed:
         click.echo(
             f"    {operator.unconfirmed} are said to be fixed,"
             " and their records still name an affected version"
         )
+
+
+def _show_because(because: Because) -> None:
+    if because.entry is not None:
+        words = because.range or because.range_text or "no range"
+        read_from = f", read from {because.source_pointer}" if because.source_pointer else ""
+        click.echo(f"        by affects[{because.entry}]: {printable(words, 200)}{read_from}")
+    if because.fixed_in is not None:
+        click.echo(f"        the same entry names {because.fixed_in} as fixed: ask its author which is right")
+    if because.settled_by is not None:
+        click.echo(f"        to settle it: {because.settled_by['en']}")
 
 
 def _is_concerned(operator: OperatorExposure) -> bool:

@@ -39,7 +39,7 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
         links = await query.links([incident])
         groups = await query.groups_of_solutions({*incident.solutions, *links.solutions})
         (totals,) = await query.totals([incident], groups, links)
-        own = await query.own_deployments(totals.get(by.operator or ""))
+        own = await query.own_deployments(incident, totals.get(by.operator or ""))
         missing = await query.missing(incident)
     total_ = total(totals.values())
     return IncidentExposure(
@@ -50,7 +50,7 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
         summary=summary(total_),
         total=total_,
         operators=tuple(
-            query.to_view(entry, own if entry.operator == by.operator else ())
+            query.to_view(incident, entry, own if entry.operator == by.operator else ())
             for entry in query.operators(totals)
         ),
         not_here=missing,
@@ -141,9 +141,9 @@ async def of_own(
         ):
             own = totals.get(by.operator)
             if own is not None and _is_affected(own):
-                deployments = await query.own_deployments(own)
+                deployments = await query.own_deployments(incident, own)
                 reasons = links.to_view(query.linked[incident.id])
-                lines.append(OwnLine(incident.to_view(), query.to_view(own, deployments), reasons))
+                lines.append(OwnLine(incident.to_view(), query.to_view(incident, own, deployments), reasons))
     answer = OwnExposure(
         by.operator,
         as_of=as_instant(node.clock()),

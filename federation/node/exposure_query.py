@@ -10,13 +10,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
 from urllib.parse import urlencode
 
 from federation.domain.content.incident import Incident
-from federation.domain.exposure.answers import AffectedDeployment, CopyAge, OperatorExposure
+from federation.domain.exposure.answers import AffectedDeployment, Because, CopyAge, OperatorExposure
+from federation.domain.exposure.because import because
 from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import NO_LINKS, Links
 from federation.domain.exposure.matching import VersionMatch, match_version
+from federation.domain.exposure.reasons import Reason
 from federation.domain.exposure.totals import (
     MAX_DEPLOYMENTS,
     OPEN_STATUSES,
@@ -151,7 +154,9 @@ class ExposureQuery:
         visible = await self._singles(incident.named_deployments)
         return tuple(sorted(incident.named_deployments - {single.id for single in visible})[:MAX_MISSING])
 
-    async def own_deployments(self, totals: OperatorTotals | None) -> list[AffectedDeployment]:
+    async def own_deployments(
+        self, incident: IncidentRecord, totals: OperatorTotals | None
+    ) -> list[AffectedDeployment]:
         """The caller's own deployments that are affected or may be, those not named singly."""
         if totals is None or totals.operator != self._by.operator:
             return []
@@ -172,7 +177,14 @@ class ExposureQuery:
             if id_ not in named:
                 deployments.append(
                     AffectedDeployment(
-                        id_, bucket.solution, verdict, reason, bucket.version, stated, bucket.named
+                        id_,
+                        bucket.solution,
+                        verdict,
+                        reason,
+                        bucket.version,
+                        stated,
+                        bucket.named,
+                        _explain(incident, bucket, reason),
                     )
                 )
         return deployments
@@ -192,13 +204,16 @@ class ExposureQuery:
         unaffected = sorted(name for name in self._copies if name not in listed)
         return [*concerned, *(totals.get(name) or OperatorTotals(name) for name in unaffected)]
 
-    def to_view(self, totals: OperatorTotals, own: Sequence[AffectedDeployment] = ()) -> OperatorExposure:
+    def to_view(
+        self, incident: IncidentRecord, totals: OperatorTotals, own: Sequence[AffectedDeployment] = ()
+    ) -> OperatorExposure:
         links = {
             (bucket.solution, bucket.version): self._list_url(bucket)
             for bucket, *_ in totals.buckets
             if bucket.id is None
         }
-        return to_view(totals, self._copies.get(totals.operator, UNKNOWN_COPY), links=links, own=own)
+        copy = self._copies.get(totals.operator, UNKNOWN_COPY)
+        return to_view(totals, copy, links=links, explain=partial(_explain, incident), own=own)
 
     def _list_url(self, bucket: Bucket) -> str:
         filters = {"origin": bucket.origin, "solution": bucket.solution}
@@ -266,6 +281,17 @@ def _matches(
         if match is not None:
             matches[group.id] = match if group.in_use else VersionMatch("not-in-use", match.named)
     return matches
+
+
+def _explain(incident: IncidentRecord, bucket: Bucket, reason: Reason) -> Because:
+    return because(
+        incident.content.affects,
+        reason,
+        solution=bucket.named or bucket.solution,
+        version=bucket.version,
+        state=bucket.version_state,
+        deployment=bucket.id,
+    )
 
 
 def _group_bucket(

@@ -38,6 +38,7 @@ from federation.domain.content.incident import STATUSES, NewUpdate
 from federation.domain.content.solution import THEMES
 from federation.domain.document import Envelope
 from federation.domain.draft import Draft
+from federation.domain.exposure.reasons import REASONS, SETTLED_BY
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
@@ -790,6 +791,18 @@ def decisions() -> str:
     return "\n".join(lines)
 
 
+# Verdicts
+
+
+def reasons() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for reason, meaning in REASONS.items():
+            settled_by = SETTLED_BY.get(reason, ("",))[0]
+            yield f"`{reason}`", meaning.verdict.replace("_", " "), meaning.en, settled_by
+
+    return table(("reason", "verdict", "meaning", "to settle it"), rows())
+
+
 # The audit trail
 
 
@@ -826,6 +839,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "themes": themes,
     "labels": labels,
     "decisions": decisions,
+    "reasons": reasons,
     "events": events,
     "faults": faults,
 }

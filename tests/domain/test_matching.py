@@ -39,7 +39,7 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     (GLPI, "10.0.9", "exact", "in-range"),  # as text it would come after 10.0.18
     (GLPI, "v10.0.17", None, "in-range"),
     (GLPI, " 10.0.17 ", None, "in-range"),
-    ("vers:generic/10.0.17", "10.0.17", None, "in-range"),
+    ("vers:generic/10.0.17", "10.0.17", None, "listed"),
     ("vers:generic/10.0.17", "10.0.16", None, "outside-range"),
     ("vers:generic/<=10.0.17", "10.0.17", None, "in-range"),
     ("vers:generic/>10.0.17", "10.0.17", None, "outside-range"),
@@ -53,7 +53,7 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     ("vers:generic/!=1.4|!=1.5", "2", None, "in-range"),
     ("vers:generic/!=1.4|!=1.5|<2", "1.6", "exact", "in-range"),
     ("vers:generic/1.4|!=1.5", "1.6", "exact", "range-unreadable"),
-    ("vers:generic/1.4|1.5", "1.5", "exact", "in-range"),
+    ("vers:generic/1.4|1.5", "1.5", "exact", "listed"),
     ("vers:generic/1.4|1.5", "1.6", "exact", "outside-range"),
     (POSTGRESQL, "14.15", None, "in-range"),
     (POSTGRESQL, "14.16", None, "outside-range"),
@@ -111,6 +111,100 @@ CELLS: list[tuple[str, str | None, VersionState | None, Reason]] = [
     (GLPI, "10.0.18-rc1", None, "in-range"),
     (GLPI, "10.0.18RC1", None, "in-range"),
     (GLPI, "10.0.19-rc1", None, "outside-range"),
+    # Series in the range: 6.x is all of 6
+    ("vers:generic/6.x", "6.1.5", "exact", "series"),
+    ("vers:generic/6.x", "6", None, "series"),
+    ("vers:generic/6.x", "7.0", "exact", "outside-range"),
+    ("vers:generic/10.1.x|9.*", "10.1.5", None, "series"),
+    ("vers:generic/10.1.x|9.*", "10.2.0", None, "outside-range"),
+    ("vers:generic/10.1.x|9.*", "10", None, "version-coarse"),
+    ("vers:npm/8.*", "8.3.1", "exact", "series"),
+    ("vers:generic/>=5.0|<=6.x", "6.9.9", "exact", "in-range"),
+    ("vers:generic/>=5.0|<6.x", "6.1.5", "exact", "order-unsure"),
+    ("vers:generic/>=5.0|<6.x", "7.0.0", "exact", "outside-range"),
+    ("vers:generic/>6.x", "6.1.5", "exact", "order-unsure"),
+    ("vers:generic/!=6.x", "6.1.5", "exact", "outside-range"),
+    ("vers:generic/!=6.x", "7.1.5", "exact", "in-range"),
+    ("vers:generic/8.x-1.5", "8.x-1.4", "exact", "range-unreadable"),
+    ("vers:generic/<8.0", "8.x-1.4", "exact", "version-unreadable"),
+    # … and 10.0 may be
+    ("vers:generic/10.0", "10.0.5", "exact", "range-coarse"),
+    ("vers:generic/>=9.0|<=10.0", "10.0.5", "exact", "range-coarse"),
+    ("vers:generic/>=9.0|<=10.0", "10.1.0", "exact", "outside-range"),
+    ("vers:generic/10.0|10.0.1", "10.0.5", "exact", "outside-range"),
+    ("vers:generic/<=10.0.17", "10.0.17.1", "exact", "outside-range"),
+    ("vers:pypi/<=4.2", "4.2.1", "exact", "outside-range"),
+    ("vers:generic/>=4.0|<=4.2", "4.1", "exact", "in-range"),
+    ("vers:generic/>10.0", "10.0", None, "version-coarse"),
+    ("vers:generic/>10.0", "10.0", "exact", "outside-range"),
+    ("vers:generic/!=1.4", "1.4", None, "version-coarse"),
+    ("vers:generic/<=10.0", "10.0", None, "in-range"),
+    # Build metadata orders nothing (SemVer, section 10)
+    ("vers:npm/>=31.0.0|<=31.0.4", "31.0.4+build1", "exact", "in-range"),
+    ("vers:cargo/>=1.0.0|<=1.4.0", "1.4.0+meta", "exact", "in-range"),
+    ("vers:npm/1.0.0", "1.0.0+build5", "exact", "listed"),
+    ("vers:golang/<=1.0.0", "v1.0.0+incompatible", "exact", "in-range"),
+    ("vers:generic/<=31.0.4", "31.0.4+build1", "exact", "in-range"),
+    ("vers:npm/<31.0.4", "31.0.4+build1", "exact", "outside-range"),
+    ("vers:npm/<=1.0.0+b2", "1.0.0", "exact", "in-range"),
+    ("vers:npm/<1.0.0+b2", "1.0.0+b1", "exact", "order-unsure"),
+    ("vers:nuget/<=1.0.0", "1.0.0+abc", "exact", "in-range"),
+    ("vers:pypi/>=31.0.0|<=31.0.4", "31.0.4+deb1", "exact", "in-range"),
+    ("vers:pypi/<1.0+cu12", "1.0", "exact", "in-range"),
+    # What begins with 0 begins before every version
+    ("vers:deb/>=0|<2.15-1", "0~git20200101-1", "exact", "in-range"),
+    ("vers:pypi/>=0|<3", "0.dev1", "exact", "in-range"),
+    ("vers:npm/>=0|<3.0.0", "0.0.0-alpha", "exact", "in-range"),
+    ("vers:golang/>=0|<1.2.3", "v0.0.0-20200101000000-abcdefabcdef", "exact", "in-range"),
+    ("vers:generic/>=0.0.0|<3.0.0", "0.0.0-alpha", "exact", "in-range"),
+    ("vers:generic/>=0", None, None, "every-version"),
+    ("vers:npm/>=0.0.1|<3.0.0", "0.0.0-alpha", "exact", "outside-range"),
+    # Packages: what a person leaves out
+    ("vers:apk/<1.2.3-r4", "1.2.3-r3", "exact", "in-range"),
+    ("vers:apk/<1.2.3-r4", "1.2.3-r10", "exact", "outside-range"),
+    ("vers:apk/<1.2.3-r4", "1.2.3", "exact", "version-coarse"),
+    ("vers:apk/<1.2_rc2", "1.2_rc1-r0", "exact", "in-range"),
+    ("vers:deb/>=1:2.0-1|<1:3.0-1", "2.5-1", "exact", "order-unsure"),
+    ("vers:deb/>=1:2.0-1|<1:3.0-1", "1:2.5-1", "exact", "in-range"),
+    ("vers:deb/>=2.0-1|<3.0-1", "1:2.5-1", "exact", "order-unsure"),
+    ("vers:deb/>=1:2.10-2|<2:1.9-1", "1.0-3", "exact", "order-unsure"),  # of epoch 2 it is within
+    ("vers:deb/>=1:2.10-2|<2:1.9-1", "2:1.0-3", "exact", "in-range"),
+    ("vers:deb/>=2.4.57-1|<2.4.57-3", "2.4.57", "exact", "version-coarse"),
+    ("vers:deb/<=2.4.57", "2.4.57-2", "exact", "order-unsure"),
+    ("vers:deb/<2.4.57", "2.4.57-2", "exact", "outside-range"),
+    ("vers:deb/>=1.0-0|<1.00-1", "1.00-0", "exact", "in-range"),
+    ("vers:deb/<1%3A2.0%2Bdfsg-1", "1:2.0-1", "exact", "in-range"),
+    ("vers:rpm/<1.0", "1.0~rc1-1", "exact", "in-range"),
+    ("vers:alpm/<1:1.0-2", "1:1.0-1", "exact", "in-range"),
+    ("vers:ebuild/<1.0-r2", "1.0_rc1", "exact", "in-range"),
+    # Other rules of schemes
+    ("vers:composer/<=2.4.4", "2.4.4-p1", "exact", "outside-range"),
+    ("vers:composer/>=2.4.4|<2.4.4-p2", "2.4.4-p1", "exact", "in-range"),
+    ("vers:composer/<2", "1.0-p" + "1" * 90 + "x", "exact", "version-unreadable"),  # and is read in time
+    ("vers:openssl/<1.0.1g", "1.0.1f", "exact", "in-range"),
+    ("vers:openssl/>1.0.2z", "1.0.2za", "exact", "in-range"),
+    ("vers:gem/<1.0", "1.0.rc1", "exact", "in-range"),
+    ("vers:maven/<1.0", "1.0-SNAPSHOT", "exact", "in-range"),
+    ("vers:maven/<1.0-RC3", "1.0.RC2", "exact", "in-range"),
+    ("vers:pypi/<1%212.0", "2024.1", "exact", "in-range"),
+    # Under no rule
+    ("vers:generic/>=10.0.0|<10.0.18", "10.0.0-rc1", "exact", "order-unsure"),
+    ("vers:generic/<1.1", "1.09", "exact", "order-unsure"),
+    ("vers:generic/<1.10", "1.09", "exact", "in-range"),
+    ("vers:generic/<10.0.18", "20240115", "exact", "order-unsure"),
+    ("vers:generic/<2023-06-01", "2023-05-31", "exact", "in-range"),
+    ("vers:generic/<1.0.1", "1.0.1f", "exact", "order-unsure"),
+    ("vers:generic/<5", "7f3a2b1", "exact", "version-unreadable"),
+    ("vers:generic/<10", "10.0+", "exact", "version-unreadable"),
+    ("vers:intdot/<017", "16", "exact", "in-range"),
+    # Bounds that contradict each other, or that words are in
+    ("vers:generic/>=1|<=1", "1", "exact", "in-range"),
+    ("vers:generic/>=2|<1", "1.5", "exact", "range-unreadable"),
+    ("vers:generic/>=2|<3|>=1|<1.5", "1.2", "exact", "in-range"),
+    ("vers:generic/1.5|<2", "1", "exact", "range-unreadable"),
+    ("vers:generic/6.0-6.4", "6.2", "exact", "range-unreadable"),
+    ("vers:generic/6.4.and-earlier", "6.2", "exact", "range-unreadable"),
+    ("vers:generic/>=1|>=1|<2|<2", "1.5", "exact", "in-range"),
     # Ranges that are none
     ("vers:semver/>=1|<2", "1.5", None, "scheme-unknown"),
     ("vers:lexicographic/>=1|<2", "1.5", None, "scheme-unknown"),
@@ -139,6 +233,7 @@ def test_a_version_and_a_range_make_one_answer(
 def test_every_reason_that_a_range_can_give_has_its_cell() -> None:
     elsewhere = {
         "named", "stated", "no-range", "range-as-text", "fixed-version", "not-in-use", "software-unsure",
+        "name-only",
     }  # fmt: skip
     assert {cell[3] for cell in CELLS} == set(REASONS) - elsewhere
 
@@ -169,11 +264,12 @@ def test_a_solution_that_is_not_spoken_of_has_no_answer() -> None:
     assert match_version((Affected(deployments=("arnia/one",)),), "arnia/glpi", "1", None) is None
 
 
-def test_what_is_named_as_fixed_is_not_affected_whatever_the_range() -> None:
+def test_a_range_that_contains_a_version_outranks_that_it_is_named_as_fixed() -> None:
     for version, state, reason in (
-        ("10.0.10-1", "exact", "fixed-version"),
-        ("10.0.10-1", None, "fixed-version"),
+        ("10.0.10-1", "exact", "in-range"),
+        ("10.0.10-1", None, "in-range"),
         ("10.0.18", None, "fixed-version"),
+        ("v10.0.18", None, "fixed-version"),
         ("10.0.18", "rolling", "rolling"),
     ):
         found = match_version((SOME,), "arnia/glpi", version, state)  # type: ignore[arg-type]

@@ -86,6 +86,24 @@ async def test_what_is_known_of_a_version_decides(arnia: Node, members: dict[str
     assert {**own.affected.reasons, **own.unknown.reasons} == {reason: 1}
 
 
+async def test_versions_and_deployments_say_why_and_what_would_settle_it(arnia: Node) -> None:
+    await cve(arnia)
+    await publish(arnia, "deployment", "one", {**running("10.0.17"), "version_state": "exact"})
+    await publish(arnia, "deployment", "two", running("10.0"))
+    own = (await hits(arnia))["arnia"]
+    for rows in (own.versions, own.deployments):
+        by_reason = {row.reason: row.because for row in rows}
+        affected, unknown = by_reason["in-range"], by_reason["version-coarse"]
+        assert affected is not None
+        assert (affected.rule, affected.entry, affected.settled_by) == ("in-range", 0, None)
+        assert affected.range is not None
+        assert affected.range.startswith("vers:")
+        assert unknown is not None
+        assert (unknown.rule, unknown.entry) == ("version-coarse", 0)
+        assert unknown.settled_by is not None
+        assert set(unknown.settled_by) == {"en", "fr"}
+
+
 async def test_a_solution_tells_what_is_unknown_too_and_is_there_as_long_as_it_is(arnia: Node) -> None:
     await cve(arnia)
     await publish(arnia, "deployment", "one", running(None, bodies(CHALON)))

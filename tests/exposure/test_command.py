@@ -57,6 +57,8 @@ async def test_the_table_tells_who_is_hit_and_who_has_answered(arnia: Node, here
     assert rows["megalis"][1:3] == ["fixed", "0"]
     assert "arnia/one  10.0.17  affected: the version is in the affected range" in text
     assert "arnia/two  no version  unknown: the deployment names no version" in text
+    assert "by affects[0]: vers:" in text
+    assert "to settle it: record the exact version of the deployment" in text
     assert "You have not answered: PUT /v1/statements/arnia/cve" in text
     assert "1 of 2 operators answered; 2 communes" in text
     told = json.loads((await _said("arnia/cve", "--json"))[1])

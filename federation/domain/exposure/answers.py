@@ -12,7 +12,7 @@ import msgspec
 from federation.domain.content.statement import StatementStatus
 from federation.domain.exposure.coverage import Tally
 from federation.domain.exposure.linkage import LinkedSolution
-from federation.domain.exposure.matching import Reason, Verdict
+from federation.domain.exposure.reasons import Reason, Verdict
 
 CopyState = Literal["own", "verified", "unverified", "stale", "diverged", "suspended", "left", "unknown"]
 """Trust in the copy of an operator's records: ``own`` is no copy; ``unknown``: the operator is no peer of
@@ -56,6 +56,27 @@ class StatementSummary(msgspec.Struct, frozen=True):
     planned_at: str | None = None
 
 
+class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The explanation of an answer about a version or a deployment."""
+
+    rule: Reason
+    """The rule that gave the answer: the reason."""
+    text: dict[str, str]
+    """The rule in a sentence, in English and in French."""
+    entry: int | None = None
+    """Index, in the incident's `affects`, of the entry that it rests on."""
+    range: str | None = None
+    """The range of that entry."""
+    range_text: str | None = None
+    """Its range in words."""
+    source_pointer: str | None = None
+    """The entry of the advisory that it was read from, as a JSON Pointer."""
+    fixed_in: str | None = None
+    """Set where that entry names this version as fixed, too: its range, which contains it, outranks that."""
+    settled_by: dict[str, str] | None = None
+    """A step that would settle an unknown answer, in English and in French."""
+
+
 class AffectedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """Deployments of an operator that have one version."""
 
@@ -69,6 +90,8 @@ class AffectedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """The solution that the incident names, where it is the same software under another id."""
     list: str | None = None
     """Address of the list of these deployments."""
+    because: Because | None = None
+    """The explanation of the answer."""
 
 
 class AffectedDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +105,8 @@ class AffectedDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
     stated: StatementStatus | None = None
     named: str | None = None
     """As of versions."""
+    because: Because | None = None
+    """The explanation of the answer."""
 
 
 class OperatorExposure(msgspec.Struct, frozen=True):

@@ -1,63 +1,54 @@
 """Match a deployment's version with an incident: affected, not affected, or unknown with the reason.
 
-Ranges are ``vers`` (the Version Range Specifier of package-url), read through the library ``univers``. The
-library raises classes of many kinds for one cause and orders some versions wrongly, so it compares only what
-it orders rightly, and where that is not sure the answer is unknown. Unknown is an answer: it becomes a
-question to the operator. Nothing here raises.
+"Not affected" is said only where every reading of the source leaves the version out: a series is all its
+versions, bounds may be meant widely, and where the order is not certain both orders count (``version_range``,
+``version_order``). Unknown is an answer: it becomes a question to the operator. Nothing here raises.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Literal
 
 import msgspec
-from univers.version_constraint import VersionConstraint, contains_version
-from univers.version_range import RANGE_CLASS_BY_SCHEMES
-from univers.versions import MavenVersion, PypiVersion, SemverVersion
 
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
 from federation.domain.exposure.linkage import NO_LINKS, Links
+from federation.domain.exposure.reasons import REASONS, Reason, Verdict
+from federation.domain.exposure.version_order import ANY, EQUAL, GREATER, PARTIAL, PLAIN, leading_numbers
+from federation.domain.exposure.version_range import (
+    MAX_BOUNDS,
+    SERIES,
+    Bound,
+    Range,
+    bound_signs,
+    clean_version,
+    contains,
+    parse,
+)
 
-Verdict = Literal["affected", "unknown", "not_affected"]
-Reason = Literal[
-    "in-range", "every-version", "named", "stated",
-    "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
-    "no-range", "range-as-text", "range-unreadable", "scheme-unknown", "order-unsure", "software-unsure",
-    "outside-range", "fixed-version", "no-version-affected", "not-in-use",
-]  # fmt: skip
+__all__ = [
+    "IN_USE",
+    "MAX_BOUNDS",
+    "REASONS",
+    "Reason",
+    "Verdict",
+    "VersionMatch",
+    "by_entry",
+    "in_range",
+    "is_contradicted",
+    "match_version",
+    "range_problem",
+]
 
-REASONS: dict[Reason, tuple[Verdict, str]] = {
-    "named": ("affected", "the incident names this deployment"),
-    "stated": ("affected", "its operator says that it is affected"),
-    "every-version": ("affected", "every version is affected"),
-    "in-range": ("affected", "the version is in the affected range"),
-    "no-version": ("unknown", "the deployment names no version"),
-    "rolling": ("unknown", "the version is said to change all the time"),
-    "version-unsure": ("unknown", "the version is said not to be known"),
-    "version-unreadable": ("unknown", "the version cannot be read as one of this scheme"),
-    "version-coarse": ("unknown", "the version names a series of which some are affected and others are not"),
-    "no-range": ("unknown", "the incident names no range of versions"),
-    "range-as-text": ("unknown", "the incident tells its range in words only"),
-    "range-unreadable": ("unknown", "the incident's range cannot be read"),
-    "scheme-unknown": ("unknown", "the scheme of the incident's range is not known here"),
-    "order-unsure": ("unknown", "whether the version comes before a bound of the range cannot be told"),
-    "software-unsure": (
-        "unknown",
-        "only the record that the incident names says that this is the same software",
-    ),
-    "fixed-version": ("not_affected", "the version is named as one that is fixed"),
-    "outside-range": ("not_affected", "the version is outside the affected range"),
-    "no-version-affected": ("not_affected", "no version is affected"),
-    "not-in-use": ("not_affected", "the deployment is planned or retired"),
-}
-"""The meaning of each reason, the strongest first: of several, the first here is the answer."""
 IN_USE = frozenset({"pilot", "production", "suspended"})
 """Statuses of deployments that can be affected: planned ones do not run yet, retired ones no longer."""
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
+_MAX_SERIES_NUMBERS = 2
+"""Numbers of a version that may name a series though no bound lies within: 10 and 10.0, not 10.0.17."""
+_SAYS_NOTHING = frozenset({"no-range", "range-as-text", "range-unreadable", "scheme-unknown"})
+"""Reasons under which the range says nothing of any version."""
 
 
 class VersionMatch(msgspec.Struct, frozen=True):
@@ -69,7 +60,7 @@ class VersionMatch(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> Verdict:
-        return REASONS[self.reason][0]
+        return REASONS[self.reason].verdict
 
 
 def match_version(
@@ -86,25 +77,49 @@ def match_version(
     """
     listed = tuple(entries)
     matches = [
-        VersionMatch(_by_entry(entry, version, state)) for entry in listed if entry.solution == solution
+        VersionMatch(by_entry(entry, version, state)) for entry in listed if entry.solution == solution
     ]
     if not matches:
         for entry in listed:
             link = links.between(entry.solution, solution) if entry.solution else None
             if link is not None:
-                reason = _by_entry(entry, version, state)
-                if REASONS[reason][0] == "affected" and not link.certain:
+                reason = by_entry(entry, version, state)
+                if REASONS[reason].verdict == "affected" and not link.certain:
                     reason = "software-unsure"
                 matches.append(VersionMatch(reason, entry.solution))
     return min(matches, key=lambda match: _RANK[match.reason]) if matches else None
 
 
-def _by_entry(entry: Affected, version: str | None, state: VersionState | None) -> Reason:
-    if version is not None and version in entry.fixed_in and state in (None, "exact"):
-        return "fixed-version"
+def by_entry(entry: Affected, version: str | None, state: VersionState | None) -> Reason:
+    """The answer of one entry. A range that contains a version outranks that it is named as fixed."""
     if entry.range is None:
-        return "no-range" if entry.range_text is None else "range-as-text"
-    return in_range(entry.range, version, state)
+        reason: Reason = "no-range" if entry.range_text is None else "range-as-text"
+    else:
+        reason = in_range(entry.range, version, state)
+    verdict = REASONS[reason].verdict
+    if verdict == "affected":
+        return "name-only" if entry.by_name_only else reason
+    if entry.fixed_in and (verdict == "not_affected" or reason in _SAYS_NOTHING):
+        return "fixed-version" if _is_fixed(entry, version, state) else reason
+    return reason
+
+
+def is_contradicted(entry: Affected, version: str | None, state: VersionState | None) -> bool:
+    """True where an entry names a version as fixed that its range contains."""
+    return (
+        entry.range is not None
+        and _is_fixed(entry, version, state)
+        and REASONS[in_range(entry.range, version, state)].verdict == "affected"
+    )
+
+
+def _is_fixed(entry: Affected, version: str | None, state: VersionState | None) -> bool:
+    if version is None or state not in (None, "exact"):
+        return False
+    name = clean_version(version.strip())
+    if name is None or (state is None and _may_be_series(name)):
+        return False
+    return any(clean_version(fixed.strip()) == name for fixed in entry.fixed_in)
 
 
 @lru_cache(maxsize=65_536)
@@ -113,74 +128,7 @@ def in_range(range_: str, version: str | None, state: VersionState | None = None
 
     A version that is not said to be ``exact`` may name a series: 10.0 stands for whatever begins with it.
     """
-    try:
-        return _in_range(range_, version, state)
-    except Exception:  # the library raises classes that have nothing in common
-        return "version-unreadable"
-
-
-def range_problem(range_: str) -> str | None:
-    """The reason that a range is not understood here; None for a range that is."""
-    parsed = _parse(range_)
-    return None if isinstance(parsed, Range) else REASONS[parsed][1]
-
-
-# What begins as a version does; words such as "Distribution" and "N/A" are none, whatever a scheme takes.
-_VERSION = re.compile(r"[vV]?(?:[0-9]+:)?[0-9][0-9A-Za-z.+~:_()\-]{0,99}")
-_NUMBERS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})*")
-_SEMVER = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}\.[0-9]{1,18}(?:-[0-9A-Za-z.-]+)?")
-_SERIES = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})*)(?:\.[xX*])+")
-_CONSTRAINT = re.compile(r"(>=|<=|!=|=|<|>)?([^<>=!*|]+)")
-_LETTERED = re.compile(r"[0-9][0-9A-Za-z.+~-]*")
-"""Versions that SemVer and Maven read without making something else of it (``1:2`` would become 1.0.0-2)."""
-_STRICT = frozenset({"npm", "cargo", "golang", "hex"})
-"""Schemes whose versions are SemVer 2.0 by their own rules."""
-_NOT_TRUSTED = frozenset({"datetime", "lexicographic", "conan", "none", "all"})
-"""Schemes that take anything for a version, or order what is no version."""
-MAX_BOUNDS = 500
-"""Bounds of one range, at most."""
-
-
-class Range(msgspec.Struct, frozen=True):
-    """A parsed range: its scheme and its bounds, each a comparator and a version."""
-
-    scheme: str
-    bounds: tuple[tuple[str, str], ...]
-    """Empty for ``*``: every version."""
-
-
-@lru_cache(maxsize=8_192)
-def _parse(range_: str) -> Range | Reason:
-    uri, _, rest = range_.partition(":")
-    scheme, slash, constraints = rest.partition("/")
-    if uri != "vers" or not slash or not constraints or not range_.isascii():
-        return "range-unreadable"
-    if constraints == "*":
-        return "no-version-affected" if scheme == "none" else Range(scheme, ())
-    if scheme not in RANGE_CLASS_BY_SCHEMES or scheme in _NOT_TRUSTED:
-        return "scheme-unknown"
-    bounds = []
-    parts = constraints.strip("|").split("|")
-    if len(parts) > MAX_BOUNDS:
-        return "range-unreadable"
-    for part in parts:
-        constraint = _CONSTRAINT.fullmatch(part)
-        if constraint is None or not _VERSION.fullmatch(constraint[2]):
-            return "range-unreadable"
-        bounds.append((constraint[1] or "=", constraint[2].lstrip("vV")))
-    if {comparator for comparator, _ in bounds} == {"=", "!="}:
-        return "range-unreadable"  # these and no others, or all but those?
-    parsed = Range(scheme, tuple(bounds))
-    try:
-        for version_class in _classes(parsed, ""):
-            _constraints(parsed, version_class)
-    except Exception:  # as above
-        return "range-unreadable"
-    return parsed
-
-
-def _in_range(range_: str, version: str | None, state: VersionState | None) -> Reason:
-    parsed = _parse(range_)
+    parsed = parse(range_)
     if not isinstance(parsed, Range):
         return parsed
     if not parsed.bounds:
@@ -191,86 +139,77 @@ def _in_range(range_: str, version: str | None, state: VersionState | None) -> R
         return "no-version"
     if state == "unknown":
         return "version-unsure"
-    version = version.strip()
-    if series := _SERIES.fullmatch(version.lstrip("vV")):
-        version, state = series[1], None  # "10.0.x" is a series, whatever its state is
-    if not _VERSION.fullmatch(version):
+    try:
+        if series := SERIES.fullmatch(version.strip()):
+            return _match_series(parsed, series[1], explicit=True)  # whatever its state is
+        name = clean_version(version.strip())
+        if name is None:
+            return "version-unreadable"
+        if parsed.several_epochs and ":" not in name:
+            return "order-unsure"
+        if state != "exact" and PLAIN.fullmatch(name):
+            return _match_series(parsed, name, explicit=False)
+        return _match(parsed, name)
+    except Exception:  # the library raises classes that have nothing in common
         return "version-unreadable"
-    version = version.lstrip("vV")
-    if state != "exact" and _NUMBERS.fullmatch(version) and _is_coarse(parsed, version):
-        return _compare_series(parsed, version)
-    return _compare(parsed, version)
 
 
-def _compare(range_: Range, version: str) -> Reason:
-    """The answer for one version, where all that order it agree."""
-    if len(range_.bounds) > 1 and all(comparator == "!=" for comparator, _ in range_.bounds):
-        # All versions but these. For one the library says so, too; for several, that none is in the range.
-        reasons = {_compare(Range(range_.scheme, (bound,)), version) for bound in range_.bounds}
-        return next(reason for reason in _ALL_BUT if reason in reasons)
-    answers = {
-        contains_version(version_class(version), _constraints(range_, version_class))
-        for version_class in _classes(range_, version)
-    }
-    if len(answers) > 1:
-        return "order-unsure"
-    return "in-range" if answers.pop() else "outside-range"
+def range_problem(range_: str) -> str | None:
+    """The reason that a range is not understood here; None for a range that is."""
+    parsed = parse(range_)
+    return None if isinstance(parsed, Range) else REASONS[parsed].en
 
 
-_ALL_BUT: tuple[Reason, ...] = ("outside-range", "order-unsure", "in-range")
+def _match(range_: Range, version: str) -> Reason:
+    partial = False
+
+    def signs_of(bound: Bound) -> int:
+        nonlocal partial
+        found = bound_signs(range_.scheme, version, bound)
+        partial = partial or bool(found & PARTIAL)
+        return found
+
+    answer = contains(range_, signs_of)
+    if answer is None:
+        if partial:
+            return "version-coarse"
+        return "order-unsure" if contains(range_, signs_of, wide=False) is None else "range-coarse"
+    if isinstance(answer, Bound):
+        return "series" if answer.wildcard else "listed"
+    return "in-range" if answer else "outside-range"
 
 
-def _classes(range_: Range, version: str) -> tuple[Any, ...]:
-    """The library's classes that must agree on the order of a version and the bounds of a range.
-
-    ``intdot`` compares numbers digit by digit there, and SemVer takes a fourth number for a build and orders
-    it as text: dotted numbers are ordered as PEP 440 does, number by number. Versions with letters under no
-    rule are ordered by SemVer and by Maven, which see rc10 and rc9, or a fourth number, in different ways:
-    only where both agree there is an answer.
-    """
-    own = RANGE_CLASS_BY_SCHEMES[range_.scheme].version_class
-    names = [bound for _, bound in range_.bounds]
-    if version:
-        names.append(version)
-    if range_.scheme != "intdot" and not issubclass(own, SemverVersion):
-        return (own,)
-    if all(_NUMBERS.fullmatch(name) for name in names):
-        return (PypiVersion,)
-    if range_.scheme in _STRICT and all(_SEMVER.fullmatch(name) for name in names):
-        return (SemverVersion,)
-    if not all(_LETTERED.fullmatch(name) for name in names):
-        raise ValueError("neither of the two reads this")
-    return (SemverVersion, MavenVersion)
+def _may_be_series(version: str) -> bool:
+    return bool(PLAIN.fullmatch(version)) and version.count(".") < _MAX_SERIES_NUMBERS
 
 
-@lru_cache(maxsize=16_384)
-def _constraints(range_: Range, version_class: Any) -> tuple[Any, ...]:
-    """The bounds in order. Raises whatever the library does for bounds that make no range."""
-    constraints = [
-        VersionConstraint(comparator=comparator, version=version_class(bound))
-        for comparator, bound in range_.bounds
-    ]
-    VersionConstraint.validate(constraints)
-    return tuple(sorted(constraints))
-
-
-def _is_coarse(range_: Range, version: str) -> bool:
-    """True when a bound of the range lies within the series that this version can stand for."""
-    return any(bound.startswith(f"{version}.") for _, bound in range_.bounds)
-
-
-def _compare_series(range_: Range, version: str) -> Reason:
+def _match_series(range_: Range, version: str, *, explicit: bool) -> Reason:
     """The answer for all that begins with this version, where it is one answer."""
-    first, last = _compare(range_, version), _compare(range_, f"{version}.{10**17}")
-    bounds_within = [
-        bound
-        for comparator, bound in range_.bounds
-        if bound.startswith(f"{version}.")
-        # 10.0.0 is where 10.0 begins, and no place to change sides within it.
-        and not (comparator in (">=", "<") and _is_equal(range_.scheme, bound, version))
-    ]
-    return first if first == last and not bounds_within else "version-coarse"
+    numbers = tuple(map(int, version.split(".")))
+    wide = explicit or _may_be_series(version)
+    within = False
 
+    def signs_of(bound: Bound) -> int:
+        nonlocal within
+        length = len(numbers)
+        named = leading_numbers(range_.scheme, bound.version)
+        found = bound_signs(range_.scheme, version, bound)
+        if len(named) > length and named[:length] == numbers:
+            if not bound.wildcard and bound.version.endswith(version + ".0" * (len(named) - length)):
+                return EQUAL | GREATER  # 10.0.0 is where 10.0 begins, and no place to change sides within it
+            within = True
+            return ANY
+        if wide and found & EQUAL and not bound.wildcard and not bound.wide:
+            return found | GREATER
+        return found
 
-def _is_equal(scheme: str, bound: str, version: str) -> bool:
-    return _compare(Range(scheme, (("=", bound),)), version) == "in-range"
+    answer = contains(range_, signs_of)
+    if answer is None:
+        literal = _match(range_, version)
+        # Where no bound lies within, the version itself being affected is enough.
+        if not within and not explicit and REASONS[literal].verdict == "affected":
+            return literal
+        return "version-coarse" if within or REASONS[literal].verdict != "unknown" else literal
+    if isinstance(answer, Bound):
+        return "series" if answer.wildcard else "listed"
+    return "in-range" if answer else "outside-range"

@@ -9,24 +9,29 @@ are counted apart, as *unconfirmed*.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
+from federation.domain.content.deployment import VersionState
 from federation.domain.content.statement import Statement, StatementStatus
 from federation.domain.exposure.answers import (
     AffectedCoverage,
     AffectedDeployment,
     AffectedVersion,
+    Because,
     CopyAge,
     OperatorExposure,
     StatementSummary,
     Total,
 )
 from federation.domain.exposure.coverage import covered_bodies, tally
-from federation.domain.exposure.matching import REASONS, Reason, Verdict
+from federation.domain.exposure.reasons import REASONS, Reason, Verdict
 
+CONFIRMABLE: frozenset[Reason] = frozenset({"in-range", "listed", "series"})
+"""Reasons that end when the record of a deployment names a fixed version."""
 CLEARING: frozenset[StatementStatus] = frozenset({"fixed", "known_not_affected"})
 OPEN_STATUSES = (
     "investigating",
@@ -54,7 +59,7 @@ class Bucket(msgspec.Struct, frozen=True):
     origin: str
     solution: str
     version: str | None
-    version_state: str | None
+    version_state: VersionState | None
     reason: Reason
     deployments: int
     tokens: int = 0
@@ -70,7 +75,11 @@ class Bucket(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> Verdict:
-        return REASONS[self.reason][0]
+        return REASONS[self.reason].verdict
+
+
+Explain = Callable[[Bucket, Reason], Because]
+"""Explains an answer about a bucket; it is called for the rows that are shown."""
 
 
 class StatementRecord(msgspec.Struct, frozen=True):
@@ -171,16 +180,23 @@ class OperatorTotals:
             return
         if stated in CLEARING:
             self.cleared.add(bucket, reason)
-            self.unconfirmed += bucket.deployments if stated == "fixed" and reason == "in-range" else 0
+            self.unconfirmed += bucket.deployments if stated == "fixed" and reason in CONFIRMABLE else 0
             return
         (self.affected if verdict == "affected" else self.unknown).add(bucket, reason)
         self.buckets.append((bucket, verdict, reason, stated))
 
-    def named_deployments(self) -> Iterable[AffectedDeployment]:
+    def named_deployments(self, explain: Explain) -> Iterable[AffectedDeployment]:
         for bucket, verdict, reason, stated in self.buckets:
             if bucket.id is not None:
                 yield AffectedDeployment(
-                    bucket.id, bucket.solution, verdict, reason, bucket.version, stated, bucket.named
+                    bucket.id,
+                    bucket.solution,
+                    verdict,
+                    reason,
+                    bucket.version,
+                    stated,
+                    bucket.named,
+                    explain(bucket, reason),
                 )
 
 
@@ -202,20 +218,26 @@ def totals_by_operator(
 # Answers
 
 
+_Row = tuple[str, str | None, VersionState | None, str | None, Verdict, Reason]
+"""Solution, version and its state, the solution that the incident names, verdict and reason."""
+
+
 def to_view(
     totals: OperatorTotals,
     copy: CopyAge,
     *,
     links: Mapping[tuple[str, str | None], str],
+    explain: Explain,
     own: Sequence[AffectedDeployment] = (),
 ) -> OperatorExposure:
     """The part of an answer that is one operator's."""
-    versions: dict[tuple[str, str | None, str | None, str | None, Verdict, Reason], int] = Counter()
+    versions: dict[_Row, int] = Counter()
+    examples: dict[_Row, Bucket] = {}
     for bucket, verdict, reason, _ in totals.buckets:
         if bucket.id is None:
-            versions[
-                bucket.solution, bucket.version, bucket.version_state, bucket.named, verdict, reason
-            ] += bucket.deployments
+            row = bucket.solution, bucket.version, bucket.version_state, bucket.named, verdict, reason
+            versions[row] += bucket.deployments
+            examples[row] = bucket
     frequent = sorted(versions.items(), key=lambda entry: (-entry[1], entry[0][0], entry[0][1] or ""))
     return OperatorExposure(
         operator=totals.operator,
@@ -229,11 +251,19 @@ def to_view(
         statements=tuple(statement.to_view() for statement in totals.statements[:MAX_STATEMENTS]),
         versions=tuple(
             AffectedVersion(
-                solution, verdict, reason, number, version, state, named, links.get((solution, version))
+                row[0],
+                row[4],
+                row[5],
+                number,
+                row[1],
+                row[2],
+                row[3],
+                links.get(row[:2]),
+                explain(examples[row], row[5]),
             )
-            for (solution, version, state, named, verdict, reason), number in frequent[:MAX_VERSIONS]
+            for row, number in frequent[:MAX_VERSIONS]
         ),
-        deployments=(*totals.named_deployments(), *own)[:MAX_DEPLOYMENTS],
+        deployments=(*islice(totals.named_deployments(explain), MAX_DEPLOYMENTS), *own)[:MAX_DEPLOYMENTS],
     )
 
 
