@@ -19,12 +19,23 @@ from federation.domain.document import Document, check_id
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed, Refused
 from federation.domain.formats import READERS
-from federation.domain.formats.advisory import OWNED, DraftIncident, Finding, incident_of
+from federation.domain.formats.advisory import Finding
 from federation.domain.formats.catalogue import Catalogue
+from federation.domain.formats.document import (
+    OwnIncident,
+    age,
+    describes,
+    identity_of,
+    key_apart,
+    source_of,
+    stored_keys,
+)
+from federation.domain.formats.incident import DraftIncident, incident_of
+from federation.domain.formats.revision import Label, first_draft, older_copy, revise
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.record import draft_of, equals_stored
 from federation.domain.stored import StoredRecord
-from federation.domain.visibility import Caller, Tlp, is_wider
+from federation.domain.visibility import Caller, Tlp
 from federation.node import records
 from federation.node.node import Node
 from federation.node.records import Preconditions
@@ -100,6 +111,18 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
 _solution = msgspec.json.Decoder(Document[Solution])
 
 
+class _Import(msgspec.Struct, frozen=True):
+    """An advisory that is imported, and the wishes of its importer."""
+
+    node: Node
+    catalogue: Catalogue
+    raw: bytes
+    source: str
+    by: Caller
+    label: Label
+    dry_run: bool
+
+
 async def import_advisory(
     node: Node,
     form: str,
@@ -113,20 +136,29 @@ async def import_advisory(
     dry_run: bool = False,
 ) -> list[ImportLine]:
     """Publish or revise the incidents of one advisory. An advisory that is refused changes nothing."""
+    import_ = _Import(node, catalogue_, raw, source, by, Label(tlp, audience), dry_run)
     try:
         findings = READERS[form](raw)
+        if any(finding.draft for finding in findings):
+            detail = "its publisher calls it a draft"
+            return [ImportLine("skipped", source, finding.id, detail=detail) for finding in findings]
+        incidents = await _of_document(import_, findings[0]) if findings and findings[0].shared else []
+        for incident in incidents:
+            if age(findings[0], incident.source) == -1:
+                detail = older_copy(findings[0], incident.source)
+                return [ImportLine("unchanged", source, finding.id, detail=detail) for finding in findings]
+        keys = stored_keys(findings, incidents)
     except Refused as error:
         return [ImportLine("refused", source, detail=_detail(error))]
-    lines = []
-    for finding in findings:
-        try:
-            lines.append(
-                await _import_finding(
-                    node, finding, raw, catalogue_, source, by, tlp=tlp, audience=audience, dry_run=dry_run
+    if findings and findings[0].entire:
+        return await _withdraw_document(import_, findings[0], incidents)
+    lines = [await _import_finding(import_, finding, keys.get(finding.id)) for finding in findings]
+    if not any(line.outcome == "refused" for line in lines):
+        for incident in incidents:
+            if incident.key not in keys.values() and incident.content["status"] != "withdrawn":
+                lines.append(
+                    await _withdraw(import_, findings[0], incident.key, "the document no longer lists it")
                 )
-            )
-        except Refused as error:
-            lines.append(ImportLine("refused", source, finding.id, detail=_detail(error)))
     return lines
 
 
@@ -134,50 +166,134 @@ def _detail(error: Refused) -> str:
     return f"{error.detail} (at {error.pointer})" if error.pointer else error.detail
 
 
-async def _import_finding(
-    node: Node,
-    finding: Finding,
-    raw: bytes,
-    catalogue_: Catalogue,
-    source: str,
-    by: Caller,
-    *,
-    tlp: Tlp | None,
-    audience: str | None,
-    dry_run: bool,
-) -> ImportLine:
-    key = finding.key
-    if finding.draft:
-        return ImportLine("skipped", source, finding.id, detail="its publisher calls it a draft")
-    incident = incident_of(finding, catalogue_.find, raw)
-    stored = await _find(node, key, by)
-    if incident is None:
-        if stored is None or not finding.withdrawn:
-            names = ", ".join(
-                name.partition(":")[2] for product in finding.products[:3] for name in product.names[:1]
-            )
-            reason = f"no solution that is known here is {names or 'named by it'}"
-            return ImportLine("skipped", source, finding.id, detail=reason)
-        # A rejected record may no longer name a product.
-        origin = {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()}
-        incident = DraftIncident({"status": "withdrawn", "source": origin}, ())
+# The incidents of a document
+
+
+async def _of_document(import_: _Import, finding: Finding) -> list[OwnIncident]:
+    """Own incidents of the document of a finding; those of earlier programs by its id among their aliases."""
+    node = import_.node
+    incidents: list[OwnIncident] = []
+    after: PageKey | None = None
+    while True:
+        query = Query(
+            kind=Incident,
+            facets=(("origin", (node.operator,)),),
+            either=(("document", identity_of(finding)), ("alias", finding.document)),
+            sort="id", limit=MAX_PAGE, after=after,
+        )  # fmt: skip
+        documents, after, _ = await records.collect(node, query, by=import_.by)
+        for document in documents:
+            record = msgspec.json.decode(document)
+            incident = OwnIncident(record["key"], record["content"])
+            if incident.content["kind"] == "vulnerability" and describes(finding, incident.source):
+                incidents.append(incident)
+        if after is None:
+            return incidents
+
+
+async def _withdraw_document(
+    import_: _Import, finding: Finding, incidents: Sequence[OwnIncident]
+) -> list[ImportLine]:
+    if not incidents:
+        detail = "it is withdrawn by its publisher, and no incident here is made of it"
+        return [ImportLine("skipped", import_.source, finding.id, detail=detail)]
+    detail = "its publisher has withdrawn the document"
+    return [await _withdraw(import_, finding, incident.key, detail) for incident in incidents]
+
+
+async def _withdraw(import_: _Import, finding: Finding, key: str, detail: str) -> ImportLine:
+    line = ImportLine("revised", import_.source, finding.id, f"{import_.node.operator}/{key}", detail=detail)
+    try:
+        stored = await _find(import_, key)
+        return await _store(import_, finding, key, stored, _withdrawal(import_, finding), line)
+    except Refused as error:
+        return ImportLine("refused", import_.source, finding.id, line.incident, detail=_detail(error))
+
+
+def _withdrawal(import_: _Import, finding: Finding) -> DraftIncident:
+    """What is withdrawn keeps its members, but the document that says so."""
+    sha256 = hashlib.sha256(import_.raw).hexdigest()
+    return DraftIncident({"status": "withdrawn", "source": source_of(finding, sha256)}, ())
+
+
+# One vulnerability
+
+
+async def _import_finding(import_: _Import, finding: Finding, stored_key: str | None) -> ImportLine:
+    try:
+        key = stored_key or finding.key
+        stored = await _find(import_, key)
+        if stored is not None and not stored.retracted and stored_key is None:
+            origin = draft_of(stored.document)["content"].get("source")
+            if origin is not None and not describes(finding, origin):
+                key = key_apart(finding)  # this one is of another publisher's document
+                stored = await _find(import_, key)
+        return await _publish(import_, finding, key, stored)
+    except Refused as error:
+        return ImportLine("refused", import_.source, finding.id, detail=_detail(error))
+
+
+async def _publish(import_: _Import, finding: Finding, key: str, stored: StoredRecord | None) -> ImportLine:
+    node, source = import_.node, import_.source
+    incident = incident_of(finding, import_.catalogue.find, import_.raw)
+    id_ = f"{node.operator}/{key}"
     if stored is not None and stored.retracted:
-        return ImportLine("skipped", source, finding.id, detail=f"{node.operator}/{key} was retracted here")
-    as_text = sum("range_text" in entry for entry in incident.content.get("affects", ()))
-    line = ImportLine("published", source, finding.id, f"{node.operator}/{key}", incident.defaulted, as_text)
+        if incident is None and not finding.withdrawn:
+            return ImportLine("skipped", source, finding.id, detail=_unknown(finding))
+        return ImportLine("skipped", source, finding.id, detail=f"{id_} was retracted here")
+    if incident is not None:
+        as_text = sum("range_text" in entry for entry in incident.content.get("affects", ()))
+        line = ImportLine("published", source, finding.id, id_, incident.defaulted, as_text)
+        return await _store(import_, finding, key, stored, incident, line)
+    if stored is not None and finding.withdrawn:  # a rejected record may no longer name a product
+        line = ImportLine("revised", source, finding.id, id_)
+        return await _store(import_, finding, key, stored, _withdrawal(import_, finding), line)
+    if stored is not None and _is_cleared(import_, finding, stored):
+        detail = "the document lists it as not affected now"
+        return await _withdraw(import_, finding, key, detail)
+    return ImportLine("skipped", source, finding.id, detail=_unknown(finding))
+
+
+def _unknown(finding: Finding) -> str:
+    products = finding.products[:3]
+    names = ", ".join(name.partition(":")[2] for product in products for name in product.names[:1])
+    return f"no solution that is known here is {names or 'named by it'}"
+
+
+def _is_cleared(import_: _Import, finding: Finding, stored: StoredRecord) -> bool:
+    """True where the document lists every solution of the stored incident as not affected.
+
+    A document that no longer names one of them may know it by another name: then the incident stays.
+    """
+    cleared = {found.solution for product in finding.cleared for found in import_.catalogue.find(product)}
+    affects = draft_of(stored.document)["content"].get("affects", ())
+    return all(entry.get("solution") in cleared for entry in affects)
+
+
+async def _store(
+    import_: _Import,
+    finding: Finding,
+    key: str,
+    stored: StoredRecord | None,
+    incident: DraftIncident,
+    line: ImportLine,
+) -> ImportLine:
+    """Publish or revise an incident; again from the start where another writer was faster."""
+    node = import_.node
     shape: Any = Draft
     for _ in range(MAX_ATTEMPTS):
+        reason: str | None = None
         if stored is None:
-            edit: dict[str, Any] | None = _first(incident, *_label(finding, tlp, audience))
+            edit: dict[str, Any] | None = first_draft(incident, finding, import_.label)
         else:
-            edit = _revision(stored, incident, raw, finding, tlp, audience)
+            edit, reason = revise(draft_of(stored.document), incident, finding, import_.label)
         if edit is None:
-            return msgspec.structs.replace(line, outcome="unchanged")
+            return msgspec.structs.replace(line, outcome="unchanged", detail=reason)
         draft = check_draft(edit, shape[Incident])
         if stored is not None and equals_stored(draft, stored.document):
             return msgspec.structs.replace(line, outcome="unchanged")
         line = msgspec.structs.replace(line, outcome="published" if stored is None else "revised")
-        if dry_run:
+        if import_.dry_run:
             return line
         preconditions = (
             Preconditions(none_match=frozenset({"*"}))
@@ -186,83 +302,17 @@ async def _import_finding(
         )
         try:
             await records.publish(
-                node, Incident, draft, node.operator, key, by=by, preconditions=preconditions
+                node, Incident, draft, node.operator, key, by=import_.by, preconditions=preconditions
             )
         except PreconditionFailed:
-            stored = await _find(node, key, by)
+            stored = await _find(import_, key)
             continue
         return line
     raise Invalid(f"{node.operator}/{key} was always written by others meanwhile; import it again")
 
 
-async def _find(node: Node, key: str, by: Caller) -> StoredRecord | None:
+async def _find(import_: _Import, key: str) -> StoredRecord | None:
     try:
-        return await records.find(node, Incident, node.operator, key, by=by)
+        return await records.find(import_.node, Incident, import_.node.operator, key, by=import_.by)
     except NotFound:
         return None
-
-
-def _first(incident: DraftIncident, tlp: Tlp | None, audience: str | None) -> dict[str, Any]:
-    """The draft of a new incident."""
-    envelope = {"tlp": tlp, "audience": audience}
-    return {**{name: value for name, value in envelope.items() if value}, "content": incident.content}
-
-
-def _label(finding: Finding, tlp: Tlp | None, audience: str | None) -> tuple[Tlp | None, str | None]:
-    """Label and audience of an incident, never wider than the label of its source (TLP 2.0).
-
-    None for the label that incidents of this kind have. Raises Invalid for a wider label, and for a source of
-    TLP:AMBER or AMBER+STRICT when no audience is named: a group means something at one operator only.
-    """
-    source = finding.tlp
-    if source is None:
-        return tlp, audience
-    if tlp is not None:
-        if is_wider(tlp, source):
-            raise Invalid(
-                f"the advisory is TLP:{source}; TLP:{tlp} would show it to more readers", pointer="/tlp"
-            )
-        return tlp, audience
-    if source == "RED":
-        return source, audience
-    if source in ("AMBER", "AMBER+STRICT"):
-        if audience is None:
-            raise Invalid(
-                f"the advisory is TLP:{source}: name the group that may see it as audience, or label it RED",
-                pointer="/audience",
-            )
-        return source, audience
-    return None, audience
-
-
-def _revision(
-    stored: StoredRecord,
-    incident: DraftIncident,
-    raw: bytes,
-    finding: Finding,
-    tlp: Tlp | None,
-    audience: str | None,
-) -> dict[str, Any] | None:
-    """The stored incident with the members of the newer advisory; None when it is the same advisory.
-
-    It keeps its label and audience, unless its label is wider than that of the source.
-    """
-    draft = draft_of(stored.document)
-    content = draft["content"]
-    if finding.tlp is not None and is_wider(draft["tlp"], finding.tlp):
-        label, group = _label(finding, tlp, audience)
-        draft = {name: value for name, value in draft.items() if name not in ("tlp", "audience")}
-        draft |= {name: value for name, value in (("tlp", label), ("audience", group)) if value}
-        narrowed = True
-    else:
-        narrowed = False
-    withdrawn = incident.content.get("status") == "withdrawn"
-    if content.get("kind") != "vulnerability":
-        raise Invalid(f"the incident of this key is of kind {content.get('kind')} and not an advisory's")
-    if content.get("source", {}).get("sha256") == hashlib.sha256(raw).hexdigest():
-        return draft if narrowed else None  # also where the operator has withdrawn it: that is its word
-    own = {name: value for name, value in content.items() if name not in OWNED or withdrawn}
-    owned = {name: value for name, value in incident.content.items() if name in OWNED}
-    # An advisory that was withdrawn and is not any more: the vulnerability is open again.
-    status = "withdrawn" if withdrawn else "open" if content["status"] == "withdrawn" else content["status"]
-    return {**draft, "content": {**own, **owned, "status": status}}
