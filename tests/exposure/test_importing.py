@@ -20,9 +20,8 @@ from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed
 from federation.domain.exposure.matching import range_problem
 from federation.domain.formats import READERS
-from federation.domain.formats.advisory import text
+from federation.domain.formats.advisory import severity_of, text
 from federation.domain.formats.cve import read_cve
-from federation.domain.formats.incident import severity_of
 from federation.domain.visibility import itself
 from federation.node import advisories, records
 from federation.node.advisories import ImportLine

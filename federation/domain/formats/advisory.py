@@ -11,9 +11,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
+from cvss import CVSS2, CVSS3, CVSS4
+from cvss.exceptions import CVSSError
 
 from federation.domain.canonical import check_depth
 from federation.domain.errors import Invalid
@@ -159,6 +161,36 @@ def _vers(scheme: str, intervals: Sequence[Interval]) -> str:
     if any(low is None and high is None for low, high in intervals):
         return f"vers:{scheme}/*"
     return f"vers:{scheme}/{'|'.join(dict.fromkeys(bounds))}"
+
+
+# Severities
+
+
+_SEVERITIES: dict[Severity, tuple[str, ...]] = {
+    "none": ("none",),
+    "low": ("low",),
+    "medium": ("medium", "moderate"),
+    "high": ("high", "important"),
+    "critical": ("critical",),
+}
+SEVERITIES: tuple[Severity, ...] = tuple(_SEVERITIES)
+"""From the lowest to the highest."""
+
+
+def severity_named(word: str) -> Severity | None:
+    """The severity that a word of an advisory stands for."""
+    word = word.strip().lower()
+    return next((severity for severity, names in _SEVERITIES.items() if word in names), None)
+
+
+def severity_of(vector: str) -> Severity | None:
+    """The severity that a CVSS vector comes to (CVSS 2.0, 3.x, 4.0)."""
+    kinds: dict[str, Any] = {"CVSS:3": CVSS3, "CVSS:4": CVSS4}
+    try:
+        name = str(kinds.get(vector[:6], CVSS2)(vector).severities()[0])
+    except (CVSSError, ValueError, KeyError, IndexError, TypeError):
+        return None
+    return severity_named(name)
 
 
 # Texts and times

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from federation.domain.errors import Invalid
-from federation.domain.formats.advisory import Finding, decode, parse_instant
+from federation.domain.formats.advisory import SEVERITIES, Finding, decode, parse_instant, severity_named
 from federation.domain.formats.csaf_document import (
     Meta,
     check_status,
@@ -35,7 +35,6 @@ from federation.domain.formats.csaf_vulnerability import (
     texts_of,
 )
 from federation.domain.formats.document import MAX_NAME
-from federation.domain.formats.incident import SEVERITIES, severity_named
 
 MAX_VULNERABILITIES = 5_000
 """Vulnerabilities of one document, at most."""

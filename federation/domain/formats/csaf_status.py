@@ -13,6 +13,7 @@ from federation.domain.formats.advisory import Interval, Product, Remedy
 from federation.domain.formats.csaf_tree import TreeProduct
 from federation.domain.formats.csaf_versions import (
     Versions,
+    all_but,
     intervals_of_trains,
     is_plain,
     read_versions,
@@ -132,7 +133,7 @@ def _affected_versions(
             if status != "known_affected" and is_plain(product.version) and not product.is_range:
                 bounds.setdefault(status, []).append(product)
             elif versions.intervals == ((None, None),) and 0 < len(excepted) <= MAX_EXCEPTIONS:
-                yield Versions(intervals=tuple((f"!={version}", None) for version in dict.fromkeys(excepted)))
+                yield all_but(excepted)
             else:
                 yield versions
     if bounds:

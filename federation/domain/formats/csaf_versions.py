@@ -76,7 +76,7 @@ def _intervals(bounds: Sequence[tuple[str, str]], words: str) -> Versions:
     if len(bounds) == 1:
         bound = "".join(bounds[0])
         if comparators == ["!="]:
-            return Versions(ranges=(f"vers:generic/{bound}",))
+            return all_but([bounds[0][1]])
         return Versions(intervals=((None, bound) if bound.startswith("<") else (bound, None),))
     if len(bounds) == 2 and comparators[0].startswith(">") and comparators[1].startswith("<"):
         return Versions(intervals=(("".join(bounds[0]), "".join(bounds[1])),))
@@ -84,6 +84,14 @@ def _intervals(bounds: Sequence[tuple[str, str]], words: str) -> Versions:
         f"{'' if comparator == '=' else comparator}{version}" for comparator, version in bounds
     )
     return Versions(ranges=(range_,)) if range_problem(range_) is None else Versions(texts=(words,))
+
+
+def all_but(versions: Iterable[str]) -> Versions:
+    """Every version but some; every version where no range can express that."""
+    range_ = "vers:generic/" + "|".join(f"!={version}" for version in dict.fromkeys(versions))
+    if range_problem(range_) is not None or len(range_) > MAX_WORDS:
+        return Versions(intervals=((None, None),))
+    return Versions(ranges=(range_,))
 
 
 def to_ranges(versions: Iterable[Versions]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cvss import CVSS2, CVSS3, CVSS4
-from cvss.exceptions import CVSSError
 
 from federation.domain.errors import Invalid
-from federation.domain.formats.advisory import Finding, Product, Severity, text
+from federation.domain.formats.advisory import Finding, Product, Severity, severity_named, severity_of, text
 from federation.domain.formats.document import is_url, source_of
 from federation.domain.values import as_instant
 
@@ -140,33 +138,6 @@ def _severity(finding: Finding, notes: list[str]) -> Severity:
         return computed
     notes.append("severity: not told, taken as medium")
     return "medium"
-
-
-_SEVERITIES: dict[Severity, tuple[str, ...]] = {
-    "none": ("none",),
-    "low": ("low",),
-    "medium": ("medium", "moderate"),
-    "high": ("high", "important"),
-    "critical": ("critical",),
-}
-SEVERITIES: tuple[Severity, ...] = tuple(_SEVERITIES)
-"""From the lowest to the highest."""
-
-
-def severity_named(word: str) -> Severity | None:
-    """The severity that a word of an advisory stands for."""
-    word = word.strip().lower()
-    return next((severity for severity, names in _SEVERITIES.items() if word in names), None)
-
-
-def severity_of(vector: str) -> Severity | None:
-    """The severity that a CVSS vector comes to (CVSS 2.0, 3.x, 4.0)."""
-    kinds: dict[str, Any] = {"CVSS:3": CVSS3, "CVSS:4": CVSS4}
-    try:
-        name = str(kinds.get(vector[:6], CVSS2)(vector).severities()[0])
-    except (CVSSError, ValueError, KeyError, IndexError, TypeError):
-        return None
-    return severity_named(name)
 
 
 def _fixes(affects: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
