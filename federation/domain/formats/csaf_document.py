@@ -149,7 +149,8 @@ def language_of(meta: Meta) -> tuple[str, tuple[str, ...]]:
 def url_of(meta: Meta) -> str:
     """The address of the document, else that of its publisher."""
     addresses = [reference.url for reference in meta.references if reference.category == "self"]
-    for url in (*addresses, meta.publisher.namespace):
-        if is_url(url):
+    for address in (*addresses, meta.publisher.namespace):
+        scheme, separator, rest = address.strip().partition("://")
+        if is_url(url := f"{scheme.lower()}{separator}{rest}"):
             return url
     raise Invalid("it says nowhere where it is from", pointer="/document/publisher/namespace")
