@@ -346,9 +346,9 @@ def test_the_real_csaf_documents_are_understood() -> None:
             found[finding.key] = sum(len(product.ranges) for product in finding.products)
     assert len(found) > 20
     assert set(refusals) <= {"it names no vulnerability"}
-    assert found["2022-EVD-UC-01-A-001"] == 1
-    assert found["2022-EVD-UC-04-001"] >= 1
-    assert found["BSI-2022-0001"] == 1
+    assert found["2022-EVD-UC-01-A-001~CVE-2021-44228"] == 1
+    assert found["2022-EVD-UC-04-001~CVE-2021-44228"] >= 1
+    assert found["BSI-2022-0001~CVE-2022-27193"] == 1
     assert sum(found.values()) > 15
 
 
@@ -367,7 +367,7 @@ async def test_real_advisories_are_published_and_found_unchanged(arnia: Node) ->
         assert outcomes == {expected}
     vex = (DATA / "csaf/examples/csaf/csaf_vex/2022-evd-uc-01-a-001.json").read_bytes()
     (line,) = await take(arnia, vex, "csaf")
-    assert (line.outcome, line.incident) == ("published", "arnia/2022-EVD-UC-01-A-001")
+    assert (line.outcome, line.incident) == ("published", "arnia/2022-EVD-UC-01-A-001~CVE-2021-44228")
 
 
 async def test_over_http_advisories_are_taken_and_reported_on(arnia: Node) -> None:
@@ -540,7 +540,7 @@ def a_csaf(label: str | None, *, status: str = "final", title: str = "Injection 
 
 
 async def label_of(node: Node) -> tuple[str, str | None]:
-    stored = await records.find(node, Incident, "arnia", "ACME-1", by=itself("arnia"))
+    stored = await records.find(node, Incident, "arnia", "ACME-1~CVE-2025-24799", by=itself("arnia"))
     document = json.loads(stored.document)
     return document["tlp"], document.get("audience")
 
@@ -613,7 +613,9 @@ async def test_an_incident_that_was_published_too_widely_is_narrowed_by_the_same
     await publish(arnia, "solution", "glpi", a_solution(**GLPI))
     raw = a_csaf("RED")
     await take(arnia, raw, "csaf")
-    await records.patch(arnia, Incident, {"tlp": "GREEN"}, "arnia", "ACME-1", by=itself("arnia"))
+    await records.patch(
+        arnia, Incident, {"tlp": "GREEN"}, "arnia", "ACME-1~CVE-2025-24799", by=itself("arnia")
+    )
     (line,) = await take(arnia, raw, "csaf")
     assert (line.outcome, await label_of(arnia)) == ("revised", ("RED", None))
     (line,) = await take(arnia, raw, "csaf")
