@@ -15,8 +15,8 @@ from federation.domain.canonical import canonical
 from federation.domain.content.incident import Incident
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid
-from federation.domain.formats.advisory import Finding
-from federation.domain.formats.catalogue import Catalogue
+from federation.domain.formats.advisory import Finding, Product
+from federation.domain.formats.catalogue import Catalogue, Found
 from federation.domain.formats.csaf import read_csaf
 from federation.domain.formats.document import (
     OwnIncident,
@@ -303,3 +303,28 @@ def test_a_moment_is_written_as_records_have_it() -> None:
     finding = a_finding("1", "2026-06-01T02:00:00+02:00")
     assert finding.modified == datetime(2026, 6, 1, tzinfo=UTC)
     assert source_of(finding, "0" * 64)["modified_at"] == "2026-06-01T00:00:00.000000Z"
+
+
+def test_the_versions_of_a_distribution_are_a_text_for_a_solution_that_has_others() -> None:
+    raw, (finding,) = read(vulnerability(known_affected=["A"]))
+
+    def find(_: Product) -> list[Found]:
+        return [Found("arnia/glpi", by_name_only=True, is_numbered_otherwise=True)]
+
+    incident = incident_of(finding, find, raw)
+    assert incident is not None
+    assert incident.content["affects"] == [
+        {
+            "solution": "arnia/glpi", "by_name_only": True,
+            "range_text": "the package of a distribution, by its own numbers: vers:generic/1.0",
+            "source_pointer": "/vulnerabilities/0/product_status/known_affected",
+        }
+    ]  # fmt: skip
+    assert "solution: arnia/glpi was found by its name only" in incident.defaulted
+
+
+def test_more_solutions_than_an_incident_names_are_asked_for_by_name() -> None:
+    raw, (finding,) = read()
+    several = Catalogue([], always=tuple(f"arnia/s{number}" for number in range(101)))
+    with pytest.raises(Invalid, match="101 solutions that are known here have its names"):
+        incident_of(finding, several.find, raw)

@@ -23,7 +23,7 @@ from federation.domain.formats import READERS
 from federation.domain.formats.advisory import severity_of, text
 from federation.domain.formats.cve import read_cve
 from federation.domain.visibility import itself
-from federation.node import advisories, records
+from federation.node import advisories, advisory_incidents, records
 from federation.node.advisories import ImportLine
 from federation.node.node import Node
 from tests.api.http_client import JSON, NDJSON, fine, refused
@@ -227,7 +227,7 @@ async def test_what_cannot_be_published_is_refused_with_the_reason_and_left(
 
     monkeypatch.setattr(records, "publish", raced)
     (line,) = await take(arnia, a_cve({"version": "< 10"}, number=10_000))
-    assert (line.outcome, len(tried)) == ("refused", advisories.MAX_ATTEMPTS)
+    assert (line.outcome, len(tried)) == ("refused", advisory_incidents.MAX_ATTEMPTS)
     assert "always written by others meanwhile" in (line.detail or "")
 
 

@@ -12,11 +12,13 @@ from federation.domain.formats.advisory import Product
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A solution that a product of an advisory is."""
+    """A solution that a product of an advisory is, or may be."""
 
     solution: str
-    by_name_only: bool
-    """True where only a name led to it, and no identifier."""
+    by_name_only: bool = False
+    """True where no identifier says so: it makes a question."""
+    is_numbered_otherwise: bool = False
+    """True where the advisory has the versions of a distribution's package, and not those of the solution."""
 
 
 class Catalogue:
@@ -32,12 +34,12 @@ class Catalogue:
     def find(self, product: Product) -> Sequence[Found]:
         """The solutions that a product is: by its identifiers, else by its name."""
         if self._always:
-            return [Found(solution, False) for solution in self._always]
+            return [Found(solution) for solution in self._always]
         strong = self._ids_of(name for name in product.names if not name.startswith("name:"))
         if strong:
-            return [Found(solution, False) for solution in strong]
+            return [Found(solution) for solution in strong]
         weak = self._ids_of(name for name in product.names if name.startswith("name:"))
-        return [Found(solution, True) for solution in weak]
+        return [Found(solution, by_name_only=True) for solution in weak]
 
     def _ids_of(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(id_ for name in names for id_ in self._by_name.get(name, ())))

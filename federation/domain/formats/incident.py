@@ -96,6 +96,15 @@ def _entries(found: Found, product: Product) -> Iterator[dict[str, Any]]:
         more["by_name_only"] = True
     if product.source_pointer:
         more["source_pointer"] = product.source_pointer
+    if found.is_numbered_otherwise:
+        words = "; ".join(dict.fromkeys((*product.ranges, *product.texts))) or "no versions"
+        more.pop("fixed_in", None)
+        yield {
+            "solution": found.solution,
+            "range_text": text(f"the package of a distribution, by its own numbers: {words}", 2_000),
+            **more,
+        }
+        return
     for range_ in dict.fromkeys(product.ranges):
         yield {"solution": found.solution, "range": range_, **more}
     for words in dict.fromkeys(product.texts):
