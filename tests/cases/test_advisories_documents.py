@@ -204,6 +204,8 @@ def test_an_id_that_two_vulnerabilities_have_leads_to_none_of_them() -> None:
     raw, findings = read(*both)
     old = own(raw, findings[0], key="t-1~BUG-1", aliases=["BUG-1"])
     assert stored_keys(findings, [old]) == {}
+    twice = [own(raw, findings[0], key=key) for key in ("t-1", "t-1~1")]
+    assert stored_keys(findings[:1], twice) == {}
 
 
 def test_an_incident_that_an_earlier_program_named_by_its_place_is_found_by_its_title() -> None:
@@ -307,6 +309,11 @@ def test_a_moment_is_written_as_records_have_it() -> None:
 
 def test_the_versions_of_a_distribution_are_a_text_for_a_solution_that_has_others() -> None:
     raw, (finding,) = read(vulnerability(known_affected=["A"]))
+    (listed,) = finding.products
+    again = msgspec.structs.replace(listed, fixed=("2.0",), source_pointer="/again")
+    finding = msgspec.structs.replace(
+        finding, products=(msgspec.structs.replace(listed, fixed=("2.0",)), again)
+    )
 
     def find(_: Product) -> list[Found]:
         return [Found("arnia/glpi", by_name_only=True, is_numbered_otherwise=True)]
