@@ -21,7 +21,7 @@ TREE = product(leaf("product_version", "1.0", "A"), leaf("product_version", "1.1
 
 
 def flaw(number: int, **members: Any) -> Json:
-    return vulnerability(cve=f"CVE-2099-700{number}", **{"known_affected": ["A"], **members})
+    return vulnerability(**{"cve": f"CVE-2099-700{number}", "known_affected": ["A"], **members})
 
 
 async def take(node: Node, raw: bytes, form: str = "csaf", **more: Any) -> dict[str, str]:

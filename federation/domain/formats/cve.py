@@ -112,6 +112,9 @@ def read_cve(raw: bytes) -> tuple[Finding, ...]:
                 text.value for text in cna.workarounds if text.lang.startswith("en") and text.value
             ),
             notes=() if cna.title else ("title: not told, made of the product's name",),
+            publisher="cve.org",
+            document=metadata.cve_id,
+            modified=parse_instant(metadata.date_updated),
         ),
     )
 

@@ -93,6 +93,9 @@ def read_osv(raw: bytes) -> tuple[Finding, ...]:
             vector=vectors.get("CVSS_V4") or vectors.get("CVSS_V3") or vectors.get("CVSS_V2"),
             withdrawn=advisory.withdrawn is not None,
             notes=tuple(notes),
+            publisher="osv.dev",
+            document=advisory.id,
+            modified=parse_instant(advisory.modified),
         ),
     )
 
