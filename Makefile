@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
+.PHONY: help demo test cases coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r 
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 test: $(STAMP) ## Run the tests but the slow ones; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
 	@$(BIN)/python $(PYTEST)
+
+cases: $(STAMP) ## Run the public cases and print one line for each, also for those that have no test
+	@$(BIN)/python -m pytest -n 0 tests/cases --cases
 
 coverage: $(STAMP) ## Run the tests and report which statements and branches they leave out (K=..., WORKERS=..., SLOW=1)
 	@rm -rf build/coverage

@@ -182,4 +182,4 @@ def _show(report: advisories.ImportReport, *, verbose: bool) -> None:
 
 _add_command("cve", "CVE records, format 5.x.")
 _add_command("osv", "OSV advisories, schema 1.x.")
-_add_command("csaf", "CSAF 2.0 documents: advisories and VEX.")
+_add_command("csaf", "CSAF 2.0 and 2.1 documents: advisories and VEX.")

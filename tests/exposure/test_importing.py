@@ -23,7 +23,7 @@ from federation.domain.formats import READERS
 from federation.domain.formats.advisory import severity_of, text
 from federation.domain.formats.cve import read_cve
 from federation.domain.visibility import itself
-from federation.node import advisories, records
+from federation.node import advisories, advisory_incidents, records
 from federation.node.advisories import ImportLine
 from federation.node.node import Node
 from tests.api.http_client import JSON, NDJSON, fine, refused
@@ -228,7 +228,7 @@ async def test_what_cannot_be_published_is_refused_with_the_reason_and_left(
 
     monkeypatch.setattr(records, "publish", raced)
     (line,) = await take(arnia, a_cve({"version": "< 10"}, number=10_000))
-    assert (line.outcome, len(tried)) == ("refused", advisories.MAX_ATTEMPTS)
+    assert (line.outcome, len(tried)) == ("refused", advisory_incidents.MAX_ATTEMPTS)
     assert "always written by others meanwhile" in (line.detail or "")
 
 
@@ -351,9 +351,9 @@ def test_the_real_csaf_documents_are_understood() -> None:
             found[finding.key] = sum(len(product.ranges) for product in finding.products)
     assert len(found) > 20
     assert set(refusals) <= {"it names no vulnerability"}
-    assert found["2022-EVD-UC-01-A-001"] == 1
-    assert found["2022-EVD-UC-04-001"] >= 1
-    assert found["BSI-2022-0001"] == 1
+    assert found["2022-EVD-UC-01-A-001~CVE-2021-44228"] == 1
+    assert found["2022-EVD-UC-04-001~CVE-2021-44228"] >= 1
+    assert found["BSI-2022-0001~CVE-2022-27193"] == 1
     assert sum(found.values()) > 15
 
 
@@ -372,7 +372,7 @@ async def test_real_advisories_are_published_and_found_unchanged(arnia: Node) ->
         assert outcomes == {expected}
     vex = (DATA / "csaf/examples/csaf/csaf_vex/2022-evd-uc-01-a-001.json").read_bytes()
     (line,) = await take(arnia, vex, "csaf")
-    assert (line.outcome, line.incident) == ("published", "arnia/2022-EVD-UC-01-A-001")
+    assert (line.outcome, line.incident) == ("published", "arnia/2022-EVD-UC-01-A-001~CVE-2021-44228")
 
 
 async def test_over_http_advisories_are_taken_and_reported_on(arnia: Node) -> None:
@@ -545,7 +545,7 @@ def a_csaf(label: str | None, *, status: str = "final", title: str = "Injection 
 
 
 async def label_of(node: Node) -> tuple[str, str | None]:
-    stored = await records.find(node, Incident, "arnia", "ACME-1", by=itself("arnia"))
+    stored = await records.find(node, Incident, "arnia", "ACME-1~CVE-2025-24799", by=itself("arnia"))
     document = json.loads(stored.document)
     return document["tlp"], document.get("audience")
 
@@ -618,7 +618,9 @@ async def test_an_incident_that_was_published_too_widely_is_narrowed_by_the_same
     await publish(arnia, "solution", "glpi", a_solution(**GLPI))
     raw = a_csaf("RED")
     await take(arnia, raw, "csaf")
-    await records.patch(arnia, Incident, {"tlp": "GREEN"}, "arnia", "ACME-1", by=itself("arnia"))
+    await records.patch(
+        arnia, Incident, {"tlp": "GREEN"}, "arnia", "ACME-1~CVE-2025-24799", by=itself("arnia")
+    )
     (line,) = await take(arnia, raw, "csaf")
     assert (line.outcome, await label_of(arnia)) == ("revised", ("RED", None))
     (line,) = await take(arnia, raw, "csaf")

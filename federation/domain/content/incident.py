@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -115,6 +116,11 @@ class Source(Dated, frozen=True, kw_only=True):
     """The time of this version of the document; an older version changes nothing."""
 
 
+def document_identity(publisher: str, document: str) -> str:
+    """One text for a publisher's namespace and its id of a document: ids are unique at one publisher only."""
+    return sha256(f"{publisher}\0{document}".encode()).hexdigest()[:32]
+
+
 class Incident(Content, frozen=True, kw_only=True):
     """Something went wrong with a solution or a deployment, and others may be affected."""
 
@@ -213,6 +219,9 @@ class Incident(Content, frozen=True, kw_only=True):
             yield "exploitation", self.exploitation
         for alias in self.aliases:
             yield "alias", alias
+        if self.source and self.source.document:
+            # For imports alone, which look for the incidents of a document; no list is filtered by it.
+            yield "document", document_identity(self.source.publisher or "", self.source.document)
         for affected in self.affects:
             if affected.solution:
                 yield "solution", affected.solution

@@ -1,7 +1,7 @@
-"""A vulnerability read from an advisory of any form, and the incident made of it.
+"""A vulnerability, as an advisory of any form describes it.
 
-A missing member gets a default, and each default is noted; a range that our schema cannot express is stored
-as text. Nothing is guessed: a range that is not understood answers unknown.
+A range that our schema cannot express is stored as text. Nothing is guessed: a range that is not understood
+answers unknown.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
@@ -19,14 +18,25 @@ from cvss.exceptions import CVSSError
 
 from federation.domain.canonical import check_depth
 from federation.domain.errors import Invalid
-from federation.domain.values import KEY_PATTERN, as_instant
+from federation.domain.values import KEY_PATTERN
 from federation.domain.visibility import Tlp
 
 MAX_ADVISORY_BYTES = 16 * 1_048_576
 """Bytes of one advisory, at most."""
 
+MAX_KEY = 128
+"""Characters of a key, at most."""
+
 Severity = Literal["none", "low", "medium", "high", "critical"]
 Exploitation = Literal["none", "poc", "active", "unknown"]
+
+
+class Remedy(msgspec.Struct, frozen=True):
+    """A remedy in words (categories of CSAF 2.0, 3.2.3.12.1)."""
+
+    category: Literal["mitigation", "no_fix_planned", "none_available", "vendor_fix", "workaround"]
+    text: str
+    url: str | None = None
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +49,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     """Affected versions in words, where a range cannot express them."""
     fixed: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    """Remedies for this product, beside those for every product of the finding."""
     source_pointer: str | None = None
     """The entry of the advisory that it was read from, as a JSON Pointer."""
 
@@ -62,6 +74,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     tlp: Tlp | None = None
     """Label of the source; None where its form has none, or it names none."""
+    restriction: str = ""
+    """The rules of the source for passing it on, where it has words for them and no label."""
     draft: bool = False
     """True for a document that its publisher has not published yet."""
     publisher: str = ""
@@ -74,21 +88,32 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The time of this version of the document."""
     language: str = "en"
     """The language of title and summary (BCP 47)."""
+    identifiers: tuple[str, ...] = ()
+    """Those of its aliases that no other vulnerability of its document has."""
+    cleared: tuple[Product, ...] = ()
+    """Products that the source lists as not affected, in every version it names."""
+    shared: bool = False
+    """True for a document of a form that describes several vulnerabilities: what a newer version of it no
+    longer lists is withdrawn."""
+    entire: bool = False
+    """True where it stands for all vulnerabilities of its document, which is withdrawn."""
 
     @property
     def key(self) -> str:
         """The key of its incident."""
-        key = re.sub(r"[^A-Za-z0-9._~-]+", "-", self.id).strip("-._~")[:128]
+        key = re.sub(r"[^A-Za-z0-9._~-]+", "-", self.id).strip("-._~")
+        if len(key) > MAX_KEY:
+            key = (
+                f"{key[: MAX_KEY - 17]}-{short_hash(self.id)}"  # the end of an id may be what tells it apart
+            )
         if not re.fullmatch(KEY_PATTERN, key):
             raise Invalid(f"{self.id[:80]!r} is no id that a record can be named after")
         return key
 
 
-class DraftIncident(msgspec.Struct, frozen=True):
-    """The content of an incident, and the members that the advisory lacks."""
-
-    content: dict[str, Any]
-    defaulted: tuple[str, ...]
+def short_hash(*parts: str) -> str:
+    """Sixteen hexadecimal digits that stand for texts, for use in keys."""
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 S = TypeVar("S")
@@ -105,88 +130,7 @@ def decode(raw: bytes, shape: type[S]) -> S:
         raise Invalid(f"it is not an advisory of this form: {error}"[:500]) from None
 
 
-def incident_of(
-    finding: Finding, find: Callable[[Product], tuple[Sequence[str], str | None]], raw: bytes
-) -> DraftIncident | None:
-    """The incident that a finding is published as; None when it is about no solution that is known here."""
-    notes = list(finding.notes)
-    affects = []
-    for product in finding.products:
-        solutions, note = find(product)
-        affects += [entry for solution in solutions for entry in _entries(solution, product)]
-        if note and note not in notes:
-            notes.append(note)
-    affects = list({msgspec.json.encode(entry): entry for entry in affects}.values())
-    if not affects:
-        return None
-    if len(affects) > MAX_ENTRIES:
-        notes.append(f"affects: {len(affects)} ranges are stored as text")
-        affects = _as_text(affects)
-    severity = _severity(finding, notes)
-    if finding.published is None:
-        raise Invalid("it says nowhere when it was published")
-    content: dict[str, Any] = {
-        "title": {"en": text(finding.title, 300)},
-        "summary": {"en": text(finding.summary, 20_000)},
-        "kind": "vulnerability",
-        "status": "withdrawn" if finding.withdrawn else "open",
-        "severity": severity,
-        "affects": affects,
-        "detected_at": as_instant(finding.published),
-        "aliases": sorted(alias for alias in set(finding.aliases) if _ALIAS.fullmatch(alias))[:50],
-        "source": {"url": finding.url, "sha256": hashlib.sha256(raw).hexdigest()},
-    }
-    if finding.vector and _VECTOR.fullmatch(finding.vector):
-        content["cvss"] = finding.vector
-    if finding.exploitation:
-        content["exploitation"] = finding.exploitation
-    if remediations := [*_fixes(affects), *_workarounds(finding)]:
-        content["remediations"] = remediations[:50]
-    return DraftIncident(content, tuple(notes))
-
-
-OWNED = (
-    "title", "summary", "severity", "affects", "detected_at", "aliases", "source", "cvss", "exploitation",
-    "remediations",
-)  # fmt: skip
-"""Members of an incident that a newer advisory replaces; the others are the operator's own."""
-MAX_ENTRIES = 100
-_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{2,99}")
-_VECTOR = re.compile(
-    r"(CVSS:[34]\.[0-9]/)?[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4}(/[A-Z][A-Za-z]{0,2}:[A-Z][A-Za-z]{0,4})+"
-)
-
-
-def _entries(solution: str, product: Product) -> Iterator[dict[str, Any]]:
-    fixed = [version for version in dict.fromkeys(product.fixed) if 1 <= len(version) <= 100][:50]
-    more = {"fixed_in": fixed} if fixed else {}
-    for range_ in dict.fromkeys(product.ranges):
-        yield {"solution": solution, "range": range_, **more}
-    for words in dict.fromkeys(product.texts):
-        yield {"solution": solution, "range_text": text(words, 2_000), **more}
-    if not product.ranges and not product.texts:
-        yield {"solution": solution, **more}
-
-
-def _as_text(affects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    ranges: dict[str, list[str]] = {}
-    for entry in affects:
-        ranges.setdefault(entry["solution"], []).append(entry.get("range") or entry.get("range_text") or "")
-    return [
-        {"solution": solution, "range_text": text(" or ".join(texts), 2_000)}
-        for solution, texts in list(ranges.items())[:MAX_ENTRIES]
-    ]
-
-
-def _severity(finding: Finding, notes: list[str]) -> Severity:
-    name = (finding.severity or "").lower()
-    for severity, names in _SEVERITIES.items():
-        if name in names:
-            return severity
-    if finding.vector and (computed := severity_of(finding.vector)):
-        return computed
-    notes.append("severity: not told, taken as medium")
-    return "medium"
+# Severities
 
 
 _SEVERITIES: dict[Severity, tuple[str, ...]] = {
@@ -196,26 +140,24 @@ _SEVERITIES: dict[Severity, tuple[str, ...]] = {
     "high": ("high", "important"),
     "critical": ("critical",),
 }
+SEVERITIES: tuple[Severity, ...] = tuple(_SEVERITIES)
+"""From the lowest to the highest."""
+
+
+def severity_named(word: str) -> Severity | None:
+    """The severity that a word of an advisory stands for."""
+    word = word.strip().lower()
+    return next((severity for severity, names in _SEVERITIES.items() if word in names), None)
 
 
 def severity_of(vector: str) -> Severity | None:
     """The severity that a CVSS vector comes to (CVSS 2.0, 3.x, 4.0)."""
     kinds: dict[str, Any] = {"CVSS:3": CVSS3, "CVSS:4": CVSS4}
     try:
-        name = str(kinds.get(vector[:6], CVSS2)(vector).severities()[0]).lower()
+        name = str(kinds.get(vector[:6], CVSS2)(vector).severities()[0])
     except (CVSSError, ValueError, KeyError, IndexError, TypeError):
         return None
-    return next((severity for severity, names in _SEVERITIES.items() if name in names), None)
-
-
-def _fixes(affects: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for version in dict.fromkeys(fixed for entry in affects for fixed in entry.get("fixed_in", ())):
-        yield {"category": "vendor_fix", "version": version}
-
-
-def _workarounds(finding: Finding) -> Iterator[dict[str, Any]]:
-    for workaround in finding.workarounds:
-        yield {"category": "workaround", "text": {"en": text(workaround, 20_000)}}
+    return severity_named(name)
 
 
 # Texts and times

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from federation.domain.content.solution import Solution
 from federation.domain.formats import cpe, purl
 from federation.domain.formats.advisory import Product
 from federation.domain.formats.ecosystems import repository_names
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A solution that a product of an advisory is, or may be."""
+
+    solution: str
+    by_name_only: bool = False
+    """True where no identifier says so: it makes a question."""
+    is_numbered_otherwise: bool = False
+    """True where the advisory has the versions of a distribution's package, and not those of the solution."""
 
 
 class Catalogue:
@@ -20,15 +32,15 @@ class Catalogue:
             for name in names_of(solution):
                 self._by_name.setdefault(name, []).append(id_)
 
-    def find(self, product: Product) -> tuple[tuple[str, ...], str | None]:
-        """The solutions that a product is, and a note where the name alone led to them."""
+    def find(self, product: Product) -> Sequence[Found]:
+        """The solutions that a product is: by its identifiers, else by its name."""
         if self._always:
-            return self._always, None
+            return [Found(solution) for solution in self._always]
         strong = self._ids_of(name for name in product.names if not name.startswith("name:"))
         if strong:
-            return strong, None
+            return [Found(solution) for solution in strong]
         weak = self._ids_of(name for name in product.names if name.startswith("name:"))
-        return weak, f"solution: {', '.join(weak)} was found by its name only" if weak else None
+        return [Found(solution, by_name_only=True) for solution in weak]
 
     def _ids_of(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(id_ for name in names for id_ in self._by_name.get(name, ())))

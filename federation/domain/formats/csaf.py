@@ -1,317 +1,178 @@
-"""CSAF 2.0 documents, advisories and VEX (OASIS, https://docs.oasis-open.org/csaf/csaf/v2.0)."""
+"""CSAF documents, advisories and VEX (OASIS, CSAF 2.0 and 2.1, https://docs.oasis-open.org/csaf/csaf).
+
+A document describes several vulnerabilities; each becomes a finding, named by what identifies it.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from federation.domain.errors import Invalid
-from federation.domain.exposure.matching import range_problem
-from federation.domain.formats.advisory import Finding, Product, decode, parse_instant
-from federation.domain.formats.ranges import Interval, ranges_of
-from federation.domain.visibility import Tlp
+from federation.domain.formats.advisory import SEVERITIES, Finding, decode, parse_instant, severity_named
+from federation.domain.formats.csaf_document import (
+    Meta,
+    check_status,
+    check_version,
+    language_of,
+    read_label,
+    restriction_of,
+    url_of,
+)
+from federation.domain.formats.csaf_status import affected_product, cleared_product, read_statuses
+from federation.domain.formats.csaf_tree import Tree, read_groups, read_products
+from federation.domain.formats.csaf_vulnerability import (
+    Extension,
+    Vulnerability,
+    exploitation_of,
+    identifiers,
+    is_catalogue_id,
+    labels,
+    remedies_of,
+    score_of,
+    texts_of,
+)
+from federation.domain.formats.document import MAX_NAME
 
-MAX_PRODUCTS = 20_000
-"""Products of one document, at most."""
-
-
-class _Identification(msgspec.Struct):
-    cpe: str = ""
-    purl: str = ""
-
-
-class _Named(msgspec.Struct):
-    product_id: str
-    name: str = ""
-    product_identification_helper: _Identification | None = None
-
-
-class _Branch(msgspec.Struct):
-    category: str = ""
-    name: str = ""
-    branches: tuple[_Branch, ...] = ()
-    product: _Named | None = None
-
-
-class _Relationship(msgspec.Struct):
-    product_reference: str
-    relates_to_product_reference: str
-    full_product_name: _Named
-
-
-class _Tree(msgspec.Struct):
-    branches: tuple[_Branch, ...] = ()
-    full_product_names: tuple[_Named, ...] = ()
-    relationships: tuple[_Relationship, ...] = ()
-
-
-class _Note(msgspec.Struct):
-    category: str = ""
-    text: str = ""
-
-
-class _Reference(msgspec.Struct):
-    url: str = ""
-    category: str = ""
-
-
-class _Tracking(msgspec.Struct):
-    id: str
-    status: str = "final"
-    initial_release_date: str | None = None
-    current_release_date: str | None = None
-
-
-class _Severity(msgspec.Struct):
-    text: str = ""
-
-
-class _Publisher(msgspec.Struct):
-    namespace: str = ""
-
-
-class _Tlp(msgspec.Struct):
-    label: str
-
-
-class _Distribution(msgspec.Struct):
-    tlp: _Tlp | None = None
-
-
-class _Meta(msgspec.Struct):
-    category: str
-    title: str
-    tracking: _Tracking
-    publisher: _Publisher = msgspec.field(default_factory=_Publisher)
-    aggregate_severity: _Severity | None = None
-    distribution: _Distribution | None = None
-    notes: tuple[_Note, ...] = ()
-    references: tuple[_Reference, ...] = ()
-
-
-class _Remediation(msgspec.Struct):
-    category: str
-    details: str = ""
-
-
-class _Id(msgspec.Struct):
-    text: str = ""
-
-
-class _Vulnerability(msgspec.Struct):
-    cve: str | None = None
-    title: str = ""
-    ids: tuple[_Id, ...] = ()
-    notes: tuple[_Note, ...] = ()
-    product_status: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    remediations: tuple[_Remediation, ...] = ()
-    scores: tuple[dict[str, Any], ...] = ()
-    threats: tuple[dict[str, Any], ...] = ()
+MAX_VULNERABILITIES = 5_000
+"""Vulnerabilities of one document, at most."""
+WITHDRAWN = ("csaf_withdrawn", "csaf_superseded")
+"""Categories of documents that hold no longer (CSAF 2.1, profiles 7 and 8)."""
 
 
 class _Document(msgspec.Struct):
-    document: _Meta
-    product_tree: _Tree = msgspec.field(default_factory=_Tree)
-    vulnerabilities: tuple[_Vulnerability, ...] = ()
-
-
-class _ProductVersion(msgspec.Struct, frozen=True):
-    """A product of the tree: its names, and the versions of it."""
-
-    names: tuple[str, ...]
-    version: str
-    """Its version, or a range of them, as the document writes it."""
-    is_range: bool
+    document: Meta
+    product_tree: Tree = msgspec.field(default_factory=Tree)
+    vulnerabilities: tuple[Vulnerability, ...] = ()
+    x_extensions: tuple[Extension, ...] = ()
 
 
 def read_csaf(raw: bytes) -> tuple[Finding, ...]:
     """Read the vulnerabilities of a CSAF document. Raises Invalid."""
     file = decode(raw, _Document)
     meta = file.document
+    check_version(meta)
+    for name, pointer in (
+        (meta.tracking.id, "/document/tracking/id"),
+        (meta.publisher.namespace, "/document/publisher/namespace"),
+    ):
+        if len(name) > MAX_NAME:
+            raise Invalid(f"it is longer than {MAX_NAME} characters", pointer=pointer)
+    shared = _shared(file)
+    if meta.category.strip().lower() in WITHDRAWN:
+        return (_withdrawal(meta, shared),)
     if not file.vulnerabilities:
         raise Invalid("it names no vulnerability", pointer="/vulnerabilities")
-    tlp = _tlp(meta)
-    products = dict(_products(file.product_tree))
-    if len(products) > MAX_PRODUCTS:
-        raise Invalid(f"it names more than {MAX_PRODUCTS} products", pointer="/product_tree")
-    findings = []
-    is_plural = len(file.vulnerabilities) > 1
-    for number, vulnerability in enumerate(file.vulnerabilities, 1):
-        vector, severity = _score(vulnerability)
-        name = vulnerability.cve or number
-        title = vulnerability.title or (f"{meta.title}: {name}" if is_plural else meta.title)
-        texts = [
-            note.text
-            for note in (*vulnerability.notes, *meta.notes)
-            if note.category in ("description", "summary")
-        ]
-        findings.append(
-            Finding(
-                id=f"{meta.tracking.id}~{name}" if is_plural else meta.tracking.id,
-                title=title,
-                summary=texts[0] if texts else title,
-                published=parse_instant(meta.tracking.initial_release_date)
-                or parse_instant(meta.tracking.current_release_date),
-                products=tuple(_affected_products(vulnerability, products)),
-                url=_url(meta),
-                aliases=tuple(
-                    alias
-                    for alias in (vulnerability.cve, meta.tracking.id, *(i.text for i in vulnerability.ids))
-                    if alias
+    if len(file.vulnerabilities) > MAX_VULNERABILITIES:
+        raise Invalid(f"it names more than {MAX_VULNERABILITIES} vulnerabilities", pointer="/vulnerabilities")
+    products, groups = read_products(file.product_tree), read_groups(file.product_tree)
+    names = labels(file.vulnerabilities, meta.title)
+    own = identifiers(file.vulnerabilities)
+    findings: dict[str, Finding] = {}
+    for number, (vulnerability, label) in enumerate(zip(file.vulnerabilities, names, strict=True)):
+        pointer = f"/vulnerabilities/{number}"
+        listed, missing = read_statuses(vulnerability.product_status, products)
+        remedies, for_all = remedies_of(vulnerability, groups)
+        named = [affected_product(entry, pointer, remedies, for_all) for entry in listed]
+        cleared = [cleared_product(entry) for entry in listed]
+        vector, severity = score_of(vulnerability)
+        title = vulnerability.title or (f"{meta.title}: {label}" if len(names) > 1 else meta.title)
+        texts = [*texts_of(vulnerability.notes), *texts_of(meta.notes)]
+        finding = Finding(
+            id=f"{meta.tracking.id}~{label}",
+            title=title,
+            summary=texts[0] if texts else title,
+            products=tuple(product for product in named if product is not None),
+            cleared=tuple(product for product in cleared if product is not None),
+            aliases=tuple(_aliases(meta, vulnerability, own[number], plural=len(names) > 1)),
+            identifiers=own[number],
+            severity=severity or (meta.aggregate_severity.text if meta.aggregate_severity else None),
+            vector=vector,
+            exploitation=exploitation_of(vulnerability),
+            **{
+                **shared,
+                "notes": (
+                    *shared["notes"],
+                    *([] if texts else ["summary: not told, taken from the title"]),
+                    *(f"products: {id_[:80]!r} is not in the product tree" for id_ in missing[:20]),
+                    *_unread(vulnerability.x_extensions),
                 ),
-                severity=severity or (meta.aggregate_severity.text if meta.aggregate_severity else None),
-                vector=vector,
-                exploitation=None,
-                workarounds=tuple(
-                    r.details for r in vulnerability.remediations if r.category == "workaround" and r.details
-                ),
-                notes=() if texts else ("summary: not told, taken from the title",),
-                tlp=tlp,
-                draft=meta.tracking.status == "draft",
-            )
+            },
         )
-    return tuple(findings)
+        earlier = findings.get(label)
+        findings[label] = finding if earlier is None else _together(earlier, finding)
+    return tuple(findings.values())
 
 
-_LABELS: dict[str, Tlp] = {"WHITE": "CLEAR", **{label: label for label in get_args(Tlp)}}
-"""Labels of CSAF 2.0 (3.2.1.5.2.1, TLP 1) and 2.1 (TLP 2), as labels of TLP 2.0."""
+def _together(first: Finding, second: Finding) -> Finding:
+    """Two entries of a document about one CVE: the products of both are affected."""
+    return msgspec.structs.replace(
+        first,
+        products=(*first.products, *second.products),
+        cleared=(),
+        aliases=tuple(dict.fromkeys((*first.aliases, *second.aliases))),
+        severity=max(
+            (first.severity, second.severity),
+            key=lambda word: SEVERITIES.index(named) if (named := severity_named(word or "")) else -1,
+        ),
+        exploitation=first.exploitation or second.exploitation,
+        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
+    )
 
 
-def _tlp(meta: _Meta) -> Tlp | None:
-    """The label of the document. Raises Invalid for a label that is unknown: it may be a narrow one."""
-    if meta.distribution is None or meta.distribution.tlp is None:
-        return None
-    label = meta.distribution.tlp.label
-    if label not in _LABELS:
-        raise Invalid(
-            f"its label is {label[:20]!r}; {', '.join(_LABELS)} are known",
-            pointer="/document/distribution/tlp/label",
-        )
-    return _LABELS[label]
+def _aliases(
+    meta: Meta, vulnerability: Vulnerability, own: tuple[str, ...], *, plural: bool
+) -> Iterator[str]:
+    """Its names. An id of a catalogue that others of the document share would name each of them."""
+    listed = [meta.tracking.id, *(entry.text.strip() for entry in vulnerability.ids)]
+    yield from own
+    for name in listed:
+        if name not in own and not (plural and is_catalogue_id(name)):
+            yield name
 
 
-def _url(meta: _Meta) -> str:
-    for reference in meta.references:
-        if reference.category == "self" and re.match(r"https?://[^\s]+$", reference.url):
-            return reference.url
-    if re.match(r"https?://[^\s]+$", meta.publisher.namespace):
-        return meta.publisher.namespace
-    raise Invalid("it says nowhere where it is from", pointer="/document/publisher/namespace")
+def _shared(file: _Document) -> dict[str, Any]:
+    """The members of a finding that are the same for all vulnerabilities of a document."""
+    meta = file.document
+    language, language_note = language_of(meta)
+    extensions = (*file.x_extensions, *meta.x_extensions)
+    return {
+        "published": parse_instant(meta.tracking.initial_release_date)
+        or parse_instant(meta.tracking.current_release_date),
+        "modified": parse_instant(meta.tracking.current_release_date),
+        "version": meta.tracking.version[:100],
+        "publisher": meta.publisher.namespace,
+        "document": meta.tracking.id,
+        "url": url_of(meta),
+        "tlp": read_label(meta),
+        "restriction": restriction_of(meta),
+        "draft": check_status(meta) == "draft",
+        "language": language,
+        "shared": True,
+        "notes": (*language_note, *_unread(extensions)),
+    }
 
 
-def _score(vulnerability: _Vulnerability) -> tuple[str | None, str | None]:
-    for name in ("cvss_v4", "cvss_v3", "cvss_v2"):
-        for score in vulnerability.scores:
-            cvss = score.get(name)
-            if isinstance(cvss, dict) and isinstance(cvss.get("vectorString"), str):
-                severity = cvss.get("baseSeverity")
-                return cvss["vectorString"], severity if isinstance(severity, str) else None
-    for threat in vulnerability.threats:
-        if threat.get("category") == "impact" and isinstance(threat.get("details"), str):
-            return None, threat["details"]
-    return None, None
+def _unread(extensions: tuple[Extension, ...]) -> tuple[str, ...]:
+    """Notes on extensions without which a document is not understood (CSAF 2.1, 2.4.4.2)."""
+    return tuple(
+        f"extension: {extension.schema[:200]!r} is not read here, and called {extension.category}"
+        for extension in extensions
+        if extension.category in ("essential", "significant")
+    )
 
 
-def _products(tree: _Tree) -> Iterator[tuple[str, _ProductVersion]]:
-    for branch in tree.branches:
-        yield from _branch(branch, "", "")
-    for named in tree.full_product_names:
-        yield named.product_id, _version(named, "", "", named.name, is_range=False)
-    components: dict[str, _ProductVersion] = {}
-    for branch in tree.branches:
-        components |= dict(_branch(branch, "", ""))
-    for relation in tree.relationships:
-        # "telnet as a component of RHEL 7": it is the component that has the version.
-        if (component := components.get(relation.product_reference)) is not None:
-            yield relation.full_product_name.product_id, component
-
-
-def _branch(branch: _Branch, vendor: str, product: str) -> Iterator[tuple[str, _ProductVersion]]:
-    match branch.category:
-        case "vendor":
-            vendor = branch.name
-        case "product_name" | "product_family":
-            product = branch.name
-    if branch.product is not None:
-        is_range = branch.category == "product_version_range"
-        is_version = is_range or branch.category in ("product_version", "service_pack")
-        version = branch.name if is_version else ""
-        yield branch.product.product_id, _version(branch.product, vendor, product, version, is_range=is_range)
-    for inner in branch.branches:
-        yield from _branch(inner, vendor, product)
-
-
-def _version(named: _Named, vendor: str, product: str, version: str, *, is_range: bool) -> _ProductVersion:
-    names = []
-    helper = named.product_identification_helper
-    if helper and helper.purl:
-        names.append(f"purl:{helper.purl.removeprefix('pkg:').split('@')[0].split('?')[0]}")
-    if helper and helper.cpe.count(":") > 4:
-        parts = helper.cpe.split(":")
-        names.append(
-            f"cpe:{parts[3]}:{parts[4]}" if helper.cpe.startswith("cpe:2.3") else f"cpe:{parts[2]}:{parts[3]}"
-        )
-    if vendor and product:
-        names.append(f"cpe:{vendor}:{product}")
-    names += [f"name:{name}" for name in (product, named.name) if name]
-    return _ProductVersion(tuple(dict.fromkeys(name.lower() for name in names)), version.strip(), is_range)
-
-
-_AFFECTED = ("known_affected", "first_affected", "last_affected")
-
-
-def _affected_products(
-    vulnerability: _Vulnerability, products: Mapping[str, _ProductVersion]
-) -> Iterator[Product]:
-    """The products that are affected, one for each name, with all their versions."""
-    by_name: dict[tuple[str, ...], dict[str, list[_ProductVersion]]] = {}
-    for status, ids in vulnerability.product_status.items():
-        for id_ in ids:
-            if (product := products.get(id_)) is not None:
-                by_name.setdefault(product.names[:1], {}).setdefault(status, []).append(product)
-    for by_status in by_name.values():
-        affected = [version for status in _AFFECTED for version in by_status.get(status, ())]
-        investigated = by_status.get("under_investigation", [])
-        fixed = [*by_status.get("first_fixed", ()), *by_status.get("fixed", ())]
-        if not affected and not investigated and not fixed:
-            continue  # listed as not affected only
-        ranges, texts = _ranges(affected)
-        texts = [
-            *(f"under investigation: {version.version or 'every version'}" for version in investigated),
-            *texts,
-        ]
-        if not affected and not investigated:
-            texts.append("the document lists only what is fixed")
-        yield Product(
-            names=tuple(
-                dict.fromkeys(
-                    name for versions in by_status.values() for version in versions for name in version.names
-                )
-            ),
-            ranges=ranges,
-            texts=tuple(texts),
-            fixed=tuple(version.version for version in fixed if version.version and not version.is_range),
-        )
-
-
-def _ranges(affected: Iterable[_ProductVersion]) -> tuple[tuple[str, ...], list[str]]:
-    """The affected versions as ``vers`` ranges, and in words where they are none."""
-    intervals: list[Interval] = []
-    ranges: list[str] = []
-    texts: list[str] = []
-    for product in affected:
-        if product.version.startswith("vers:"):
-            (ranges if range_problem(product.version) is None else texts).append(product.version)
-        elif not product.version:
-            intervals.append((None, None))
-        elif comparison := re.fullmatch(r"(>=|<=|<|>|=)?\s*([^\s<>=|]+)", product.version):
-            comparator, version = comparison[1] or "", comparison[2]
-            bound = f"{'' if comparator == '=' else comparator}{version}"
-            intervals.append((None, bound) if comparator.startswith("<") else (bound, None))
-        else:
-            texts.append(product.version)
-    generic, unranged = ranges_of("generic", intervals)
-    return (*ranges, *generic), [*texts, *unranged]
+def _withdrawal(meta: Meta, shared: Mapping[str, Any]) -> Finding:
+    """Stands for all vulnerabilities of a document that is withdrawn, or superseded by another one."""
+    texts = texts_of(meta.notes)
+    return Finding(
+        id=meta.tracking.id,
+        title=meta.title,
+        summary=texts[0] if texts else meta.title,
+        products=(),
+        withdrawn=True,
+        entire=True,
+        **shared,
+    )
