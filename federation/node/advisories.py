@@ -18,9 +18,9 @@ from federation.domain.content.solution import Solution
 from federation.domain.document import Document, check_id
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed, Refused
-from federation.domain.formats import READERS
 from federation.domain.formats.advisory import OWNED, DraftIncident, Finding, incident_of
 from federation.domain.formats.catalogue import Catalogue
+from federation.domain.formats.readers import READERS
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.record import draft_of, equals_stored
 from federation.domain.stored import StoredRecord

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 from cvss import CVSS2, CVSS3, CVSS4
@@ -22,6 +22,9 @@ from federation.domain.errors import Invalid
 from federation.domain.exposure.matching import range_problem
 from federation.domain.values import KEY_PATTERN, as_instant
 from federation.domain.visibility import Tlp
+
+if TYPE_CHECKING:
+    from federation.domain.formats.catalogue import Found
 
 MAX_ADVISORY_BYTES = 16 * 1_048_576
 """Bytes of one advisory, at most."""
@@ -109,15 +112,17 @@ def decode(raw: bytes, shape: type[S]) -> S:
 
 
 def incident_of(
-    finding: Finding, find: Callable[[Product], tuple[Sequence[str], str | None]], raw: bytes
+    finding: Finding, find: Callable[[Product], Sequence[Found]], raw: bytes
 ) -> DraftIncident | None:
     """The incident that a finding is published as; None when it is about no solution that is known here."""
     notes = list(finding.notes)
     affects = []
     for product in finding.products:
-        solutions, note = find(product)
-        affects += [entry for solution in solutions for entry in _entries(solution, product)]
-        if note and note not in notes:
+        found = find(product)
+        affects += [entry for match in found for entry in _entries(match, product)]
+        by_name = ", ".join(match.solution for match in found if match.by_name_only)
+        note = f"solution: {by_name} was found by its name only"
+        if by_name and note not in notes:
             notes.append(note)
     affects = list({msgspec.json.encode(entry): entry for entry in affects}.values())
     if not affects:
@@ -160,15 +165,26 @@ _VECTOR = re.compile(
 )
 
 
-def _entries(solution: str, product: Product) -> Iterator[dict[str, Any]]:
+def _entries(found: Found, product: Product) -> Iterator[dict[str, Any]]:
+    entry: dict[str, Any] = {"solution": found.solution}
+    if found.by_name_only:
+        entry["by_name_only"] = True
+    if found.is_numbered_otherwise:
+        words = "; ".join(dict.fromkeys((*product.ranges, *product.texts))) or "no versions"
+        yield {
+            **entry,
+            "range_text": text(f"the package of a distribution, by its own numbers: {words}", 2_000),
+        }
+        return
     fixed = [version for version in dict.fromkeys(product.fixed) if 1 <= len(version) <= 100][:50]
-    more = {"fixed_in": fixed} if fixed else {}
+    if fixed:
+        entry["fixed_in"] = fixed
     for range_ in dict.fromkeys(product.ranges):
-        yield {"solution": solution, "range": range_, **more}
+        yield {**entry, "range": range_}
     for words in dict.fromkeys(product.texts):
-        yield {"solution": solution, "range_text": text(words, 2_000), **more}
+        yield {**entry, "range_text": text(words, 2_000)}
     if not product.ranges and not product.texts:
-        yield {"solution": solution, **more}
+        yield entry
 
 
 def _as_text(affects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -161,7 +161,7 @@ def _product(affected: _Affected) -> Product:
     if affected.vendor and affected.product:
         names.append(f"cpe:{affected.vendor}:{affected.product}")
         names.append(f"repository:{affected.vendor}/{affected.product}")
-    names += [f"name:{name}" for name in (affected.product, affected.package_name, affected.vendor) if name]
+    names += [f"name:{name}" for name in (affected.product, affected.package_name) if name]
     intervals: list[Interval] = []
     texts: list[str] = []
     fixed: list[str] = []
