@@ -101,7 +101,11 @@ def test_affected_by_one_vulnerability_is_affected() -> None:
 
 
 def test_of_the_statements_on_a_vulnerability_the_newest_counts() -> None:
-    assert counted(stated(1, **JUSTIFIED), stated(2, {FIRST}, status="known_affected")) == (1, 0, "known_affected")
+    assert counted(stated(1, **JUSTIFIED), stated(2, {FIRST}, status="known_affected")) == (
+        1,
+        0,
+        "known_affected",
+    )
     assert counted(stated(3, **JUSTIFIED), stated(2, {FIRST}, status="known_affected")) == (
         0, 1, "known_not_affected",
     )  # fmt: skip
