@@ -16,7 +16,7 @@ from tests.domain.builders import a_statement, an_incident
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 FIRST, SECOND = "CVE-2099-7501", "CVE-2099-7502"
-JUSTIFIED = {"status": "known_not_affected", "justification": "component_not_present"}
+JUSTIFIED: dict[str, Any] = {"status": "known_not_affected", "justification": "component_not_present"}
 
 
 def about(*aliases: str, id_: str = "arnia/x", **members: Any) -> IncidentRecord:
