@@ -16,8 +16,8 @@ from federation.api.parameters import several
 from federation.api.responses import JSON, NDJSON, NO_STORE, json_answer
 from federation.domain.canonical import decode_json
 from federation.domain.errors import Invalid, NotFound, TooLarge
-from federation.domain.formats import READERS
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
+from federation.domain.formats.readers import READERS
 from federation.domain.values import GROUP_PATTERN
 from federation.domain.visibility import TLPS, Tlp
 from federation.node import advisories

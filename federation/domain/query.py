@@ -105,7 +105,11 @@ def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
         raise Invalid(f"q is a text of 1 to {MAX_WORDS_CHARACTERS} characters", pointer="?q")
     return Query(
         kind=kind,
-        facets=tuple((name, tuple(values)) for name, values in filters.items() if name != "beneficiary"),
+        facets=tuple(
+            (name, tuple(found for value in values for found in kind.filter_values(name, value)))
+            for name, values in filters.items()
+            if name != "beneficiary"
+        ),
         beneficiaries=tuple(_read_beneficiary(value) for value in filters.get("beneficiary", ())),
         words=words,
         updated_since=_read_time(controls, "updated_since"),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -322,6 +322,13 @@ class Content(Dated, frozen=True, kw_only=True):
         Raises ValueError.
         """
 
+    def as_written(self) -> Self:
+        """This content as it is written down: where a list has a form of its own for a value, in that form.
+
+        For one's own operator only; what a peer has signed stays as it is.
+        """
+        return self
+
     def check_after(self, before: dict[str, Any] | None) -> None:
         """Rules between a revision and the content before it, as JSON; None for what is new.
 
@@ -338,6 +345,11 @@ class Content(Dated, frozen=True, kw_only=True):
     def found_by(self) -> Iterator[tuple[str, str]]:
         """Pairs of filter and value."""
         yield from ()
+
+    @classmethod
+    def filter_values(cls, name: str, value: str) -> tuple[str, ...]:
+        """The values of :meth:`found_by` that a filter with this value finds."""
+        return (value,)
 
     def bodies(self) -> Iterator[Organisation]:
         """The bodies served, for the ``beneficiary`` filter."""

@@ -13,8 +13,8 @@ import msgspec
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document, check_id
 from federation.domain.errors import Refused
-from federation.domain.formats import READERS
 from federation.domain.formats.catalogue import Catalogue
+from federation.domain.formats.readers import READERS
 from federation.domain.formats.report import ImportLine as ImportLine
 from federation.domain.formats.report import ImportReport as ImportReport
 from federation.domain.formats.report import report as report

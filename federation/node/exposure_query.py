@@ -143,6 +143,7 @@ class ExposureQuery:
                 if incident.content.status != "withdrawn"
                 else (),
                 statements[incident.id],
+                incident.vulnerabilities,
             )
             for incident, by_group in zip(incidents, matches, strict=True)
         ]

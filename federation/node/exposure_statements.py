@@ -1,7 +1,8 @@
 """The statements on incidents, read for an answer about exposure.
 
-An operator may answer an advisory as another operator published it: statements on all incidents that share an
-alias of a public catalogue count for each of them.
+An operator may answer an advisory as another operator published it: statements on incidents that share an
+alias of a public catalogue count for each other, as far as they speak of the same vulnerabilities. An answer
+to one CVE does not clear an incident that is about a second one: it is cleared when all are answered.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ async def statements_on(
     the flood of one operator must not hide that others have answered.
     """
     shared = await _shared_incidents(tx, incidents, by)
-    ids = tuple(sorted(set().union(*shared.values())))
+    ids = tuple(sorted({id_ for together in shared.values() for id_ in together}))
     statements: list[StatementRecord] = []
     origins: tuple[str, ...] = () if only is None else (only,)
     for _ in range(MAX_ROUNDS if ids else 0):
@@ -47,7 +48,11 @@ async def statements_on(
         if not more or only is not None or not origins:
             break
     return {
-        id_: [statement for statement in statements if statement.content.incident in together]
+        id_: [
+            msgspec.structs.replace(statement, vulnerabilities=together[statement.content.incident])
+            for statement in statements
+            if statement.content.incident in together
+        ]
         for id_, together in shared.items()
     }
 
@@ -74,10 +79,13 @@ async def _newest(
 
 async def _shared_incidents(
     tx: Reading, incidents: Sequence[IncidentRecord], by: Caller
-) -> dict[str, frozenset[str]]:
-    """For each incident the ids of all that share an alias with it, its own among them."""
+) -> dict[str, dict[str, frozenset[str] | None]]:
+    """For each incident those whose statements count for it, with the vulnerabilities that they answer.
+
+    None for its own: they answer all of it.
+    """
     aliases = {alias for incident in incidents for alias in incident.shared_aliases}
-    by_alias: dict[str, set[str]] = {}
+    by_alias: dict[str, dict[str, IncidentRecord]] = {}
     if aliases:
         query = Query(
             kind=Incident,
@@ -87,13 +95,16 @@ async def _shared_incidents(
         documents, _, _ = await tx.records.collect(query, visible_to=by)
         for incident in map(IncidentRecord.of, documents):
             for alias in incident.shared_aliases:
-                by_alias.setdefault(alias, set()).add(incident.id)
-    return {
-        incident.id: frozenset(
-            {incident.id}.union(*(by_alias.get(alias, ()) for alias in incident.shared_aliases))
-        )
-        for incident in incidents
-    }
+                by_alias.setdefault(alias, {})[incident.id] = incident
+    shared: dict[str, dict[str, frozenset[str] | None]] = {}
+    for incident in incidents:
+        others = {
+            id_: incident.answered_by(other)
+            for alias in incident.shared_aliases
+            for id_, other in by_alias.get(alias, {}).items()
+        }
+        shared[incident.id] = {**{id_: part for id_, part in others.items() if part}, incident.id: None}
+    return shared
 
 
 _statement = msgspec.json.Decoder(Document[Statement])

@@ -6,7 +6,7 @@ from collections.abc import Container, Hashable, Iterable, Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
-from federation.domain.exposure.linkage import MAX_STEPS, Link, Links, is_record, links
+from federation.domain.exposure.linkage import MAX_STEPS, Link, Links, is_doubtful, is_record, links, proof_of
 from federation.domain.visibility import Caller
 from federation.store.database import Reading
 
@@ -37,7 +37,11 @@ async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to:
         unread, is_cut = _in_turn(records, MAX_SOLUTIONS, without=identifiers)
         more |= is_cut
     namers: dict[str, tuple[str, ...]] = {}
-    unread, is_cut = _in_turn([(solution, *names) for solution, names in identifiers.items()], MAX_NAMES)
+    looked_up = (
+        (solution, *names, *(proof_of(name) for name in names if is_doubtful(name)))
+        for solution, names in identifiers.items()
+    )
+    unread, is_cut = _in_turn(list(looked_up), MAX_NAMES)
     for _ in range(MAX_STEPS + 1):
         more |= is_cut
         if not unread:

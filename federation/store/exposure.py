@@ -17,12 +17,18 @@ from sqlalchemy import Integer, Text, column, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.content.deployment import VersionState
+from federation.domain.exposure.linkage import IDENTIFIERS_EDITION
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import Caller
 from federation.store.body_sets import PART_BITS, CoverageSet, covering, read_counts, read_numbers
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import deployed, deployed_counts, deployed_groups
 from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
+
+
+def index_edition() -> str:
+    """The edition of what groups and identifiers are made with; after another one they are begun anew."""
+    return f"{edition()}-{IDENTIFIERS_EDITION}"
 
 
 class IndexState(NamedTuple):
@@ -178,7 +184,7 @@ class ExposureReader:
         """The changes that the groups have counted, of those that have arrived."""
         through, newest, register, is_missed = await self._session.connection.fetchrow(_INDEX_STATE)
         # The numbers of another edition of the register mean other bodies.
-        is_valid = register == edition() and not is_missed
+        is_valid = register == index_edition() and not is_missed
         return IndexState(int(through) if is_valid else 0, int(newest), is_valid)
 
     async def of_solutions(

@@ -8,7 +8,8 @@
    its own bodies, and not those of the country.
 5. The identifiers in the records of solutions are replaced (``linkage.py``).
 
-Another edition of the register, or a withdrawal that was dropped before it was counted, begins it all anew.
+Another edition of the register or of identifiers, or a withdrawal that was dropped before it was counted,
+begins it all anew.
 The table of records is never read as a whole.
 """
 
@@ -28,7 +29,6 @@ from federation.domain.document import Document
 from federation.domain.exposure.coverage import Resolved, resolve
 from federation.domain.exposure.linkage import identifiers
 from federation.domain.exposure.matching import IN_USE
-from federation.domain.territories.bodies import edition
 from federation.store.body_sets import (
     PART_BITS,
     mark,
@@ -37,7 +37,7 @@ from federation.store.body_sets import (
     write_counts,
     write_numbers,
 )
-from federation.store.exposure import ExposureReader
+from federation.store.exposure import ExposureReader, index_edition
 
 log = logging.getLogger("federation.store")
 
@@ -189,7 +189,7 @@ class ExposureWriter(ExposureReader):
         connection = self._session.connection
         through, register, begun_at = await connection.fetchrow(_LOCK_INDEX)
         newest, changes_from = await connection.fetchrow(_READ_NEWEST)
-        if register != edition() or (0 < through < changes_from and begun_at < changes_from):
+        if register != index_edition() or (0 < through < changes_from and begun_at < changes_from):
             # The numbers of another edition mean other bodies; and a record that left is not seen when its
             # withdrawal has been dropped meanwhile. All is counted anew. (A withdrawal dropped before that
             # began concerns nothing that is counted since: else it would begin again for ever.)
@@ -203,7 +203,7 @@ class ExposureWriter(ExposureReader):
             await self._change(names)
         for names in _by_size([row[1:] for row in rows if row[0] == "solution"]):
             await self._identify(names)
-        await connection.execute(_ADVANCE, until, edition(), begun_at)
+        await connection.execute(_ADVANCE, until, index_edition(), begun_at)
         return int(newest - until)
 
     async def _change(self, names: Sequence[Name]) -> None:

@@ -15,8 +15,8 @@ import msgspec
 
 from federation.domain.content.incident import Affected
 from federation.domain.exposure.matching import match_version
-from federation.domain.formats import READERS
 from federation.domain.formats.advisory import Product, incident_of
+from federation.domain.formats.readers import READERS
 from tests.docs.blocks import DOCS, ROOT, table
 
 PAGE = DOCS / "why" / "verdicts.md"

@@ -37,7 +37,7 @@ REPOSITORY = "https://github.com/glpi-project/glpi"
         ("http://www.github.com/glpi-project/glpi/", REPOSITORY),
         ("https://github.com/glpi-project/glpi/tree/main", REPOSITORY),
         ("git+https://github.com//glpi-project/glpi#readme", REPOSITORY),
-        ("ssh://git@github.com:22/glpi-project/glpi", "https://github.com:22/glpi-project/glpi"),
+        ("ssh://git@github.com:22/glpi-project/glpi", REPOSITORY),
         ("https://github.com:443/glpi-project/glpi", REPOSITORY),
         ("pkg:github/glpi-project/glpi@10.0.17", REPOSITORY),
         ("https://gitlab.adullact.net/dgfip/ir-catala/-/tree/master", "https://gitlab.adullact.net/dgfip/ir-catala"),
@@ -142,7 +142,7 @@ def found(named: str, **said: list[str]) -> Any:
     return links(named, says, namers)
 
 
-R, W, P = "https://forge/r", "https://wikidata/w", "pkg:x/p"
+R, W, P = "https://github.com/o/r", "https://www.wikidata.org/entity/Q1", "pkg:x/p"
 
 
 def test_two_that_name_the_same_repository_are_one_and_each_is_told_to_say_so() -> None:
@@ -189,8 +189,8 @@ def test_a_third_record_does_not_make_two_others_one() -> None:
 
 
 def test_who_claims_to_be_everything_is_counted_everywhere_and_moves_nobody_else() -> None:
-    everything = [f"op{n}/x" for n in range(40)] + [f"https://forge/{n}" for n in range(40)]
-    others = {f"op{n}_x": [f"https://forge/{n}"] for n in range(40)}
+    everything = [f"op{n}/x" for n in range(40)] + [f"https://github.com/o/{n}" for n in range(40)]
+    others = {f"op{n}_x": [f"https://github.com/o/{n}"] for n in range(40)}
     for n in range(40):
         assert told(f"op{n}/x", **others, evil_all=everything) == {"evil/all": True}
     # An incident that names it reaches what names the same things, and asks where nobody returns its word.

@@ -241,6 +241,22 @@ async def test_an_answer_to_the_same_advisory_as_another_operator_published_it_c
     assert (await hits(arnia))["megalis"].answer is None
 
 
+@pytest.mark.case("a09", "An answer to one CVE does not clear an incident that is also about another one")
+async def test_an_answer_to_one_cve_does_not_clear_an_incident_of_two(arnia: Node) -> None:
+    first, second = "CVE-2099-7501", "CVE-2099-7502"
+    await cve(arnia, aliases=["DSA-7575-1", first, second])
+    await copy(arnia, "deployment", "megalis/a", running("10.0.6"))
+    for number, alias in enumerate((first, second), 1):
+        await copy(arnia, "incident", f"megalis/{alias}", a_vulnerability(aliases=[alias]))
+        answer = a_statement(incident=f"megalis/{alias}", **JUSTIFIED)
+        await copy(arnia, "statement", f"megalis/s{number}", answer)
+        found = (await hits(arnia))["megalis"]
+        cleared = number == 2
+        assert (found.affected.deployments, found.cleared.deployments) == (not cleared, cleared)
+        assert found.answer == ("known_not_affected" if cleared else None)
+        assert len(found.statements) == number
+
+
 async def test_deployments_that_an_incident_names_are_hit_whatever_their_version(arnia: Node) -> None:
     named = ["arnia/one", "megalis/a", "megalis/gone", "recia/planned"]
     await publish(

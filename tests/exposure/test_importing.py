@@ -19,9 +19,9 @@ from federation.cli.advisories import import_
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed
 from federation.domain.exposure.matching import range_problem
-from federation.domain.formats import READERS
 from federation.domain.formats.advisory import severity_of, text
 from federation.domain.formats.cve import read_cve
+from federation.domain.formats.readers import READERS
 from federation.domain.visibility import itself
 from federation.node import advisories, advisory_incidents, records
 from federation.node.advisories import ImportLine

@@ -355,6 +355,21 @@ async def test_what_else_an_incident_names_takes_no_room_from_what_concerns_mine
     assert {line.total.affected.deployments for line in of_both.incidents} == {2, 0}
 
 
+@pytest.mark.case("b04", "A group page at any forge makes no two products one for certain")
+async def test_the_page_of_a_group_makes_a_question_and_a_clone_of_it_an_answer(arnia: Node) -> None:
+    group = "https://gitlab.example.org/collectivite"
+    await two(arnia, here={"repository": group}, there={"repository": group, "name": "Another product"})
+    assert await reached(arnia) == {"arnia": (1, 0), "megalis": (0, 1)}
+    (link,) = (await told(arnia)).linked_solutions
+    assert not link.certain
+    # Who writes it as a clone says that it is one repository; so does one that has the same name.
+    clone = a_solution(repository=f"{group}.git", name="Another product")
+    await copy(arnia, "solution", OTHER, clone, revision=2)
+    assert await reached(arnia) == {"arnia": (1, 0), "megalis": (1, 0)}
+    await copy(arnia, "solution", OTHER, a_solution(repository=group, name="glpi"), revision=3)
+    assert await reached(arnia) == {"arnia": (1, 0), "megalis": (1, 0)}
+
+
 async def test_a_solution_tells_the_incidents_of_the_same_software_under_another_key(arnia: Node) -> None:
     await two(arnia, here={"repository": REPOSITORY}, there={"repository": REPOSITORY})
     # There is a record that is both this and another product: its incidents are told, the other's are not.

@@ -33,7 +33,7 @@ async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[d
 
 @pytest.mark.parametrize("faults", [200, pytest.param(2_000, marks=pytest.mark.slow)])
 async def test_after_many_faults_every_copy_is_what_its_origin_has_and_signed(faults: int) -> None:
-    """Seeds of their own in two processes, as ``make simulate`` runs them; of few faults not every kind comes."""
+    """Seeds of their own in two processes, as ``make simulate`` does; few faults are not of every kind."""
     running = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.simulation",

@@ -359,19 +359,24 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
         await exposure_index.refresh(node)
         await look.execute(
             "INSERT INTO solution_identifiers (origin, key, identifier, audience)"
-            " SELECT 'op' || n % 3, 's' || n, 'https://forge/' || n % 7, 'public'"
+            " SELECT 'op' || n % 3, 's' || n, 'https://github.com/o/' || n % 7, 'public'"
             " FROM generate_series(1, 20000) AS n"
         )
         await look.execute("ANALYZE solution_identifiers")
         try:
-            await publish(node, "solution", "glpi", a_solution(repository="https://forge/1"))
+            await publish(node, "solution", "glpi", a_solution(repository="https://github.com/o/1"))
             assert await ExposureWriter(Session(explaining)).refresh() == 0
             linkage = LinkageReader(Session(explaining))
             for caller in CALLERS.values():
                 said = await linkage.identifiers_of(["recia/glpi", "op1/s1"], visible_to=caller)
-                assert said == {"recia/glpi": ("https://forge/1",), "op1/s1": ("https://forge/1",)}
-                found = await linkage.solutions_naming(["https://forge/1", "recia/glpi"], visible_to=caller)
-                assert len(found["https://forge/1"]) == 3 * (MAX_LINKS_PER_SOLUTION + 1) + 1
+                assert said == {
+                    "recia/glpi": ("https://github.com/o/1",),
+                    "op1/s1": ("https://github.com/o/1",),
+                }
+                found = await linkage.solutions_naming(
+                    ["https://github.com/o/1", "recia/glpi"], visible_to=caller
+                )
+                assert len(found["https://github.com/o/1"]) == 3 * (MAX_LINKS_PER_SOLUTION + 1) + 1
             explaining.found_by_index()
         finally:
             await look.execute("TRUNCATE solution_identifiers")

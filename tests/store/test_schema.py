@@ -13,11 +13,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Text
 
 from federation.domain.errors import CommandFailed
-from federation.domain.territories.bodies import edition
 from federation.domain.visibility import itself
 from federation.node import exposure_index
 from federation.store import migration, schema
 from federation.store.database import open_store
+from federation.store.exposure import index_edition
 from federation.store.tables import metadata
 from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
@@ -160,7 +160,7 @@ async def test_an_upgrade_brings_in_anew_what_exposure_is_told_from(
         patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0004"))
         await schema.migrate(fresh, "arnia")
     async with looking(fresh) as look:
-        await look.execute("UPDATE exposure SET arrival = 1, register = $1", edition())
+        await look.execute("UPDATE exposure SET arrival = 1, register = $1", index_edition())
         await look.execute("UPDATE node SET arrival = 1")
         await look.execute(
             "INSERT INTO deployed_groups (origin, audience, solution, version, version_state, in_use,"

@@ -12,6 +12,8 @@ from federation.domain.document import Document
 from federation.domain.exposure.answers import IncidentSummary
 
 _SHARED_ALIAS = re.compile(r"(CVE|GHSA|EUVD|CERTFR|PYSEC)-[A-Za-z0-9-]+")
+_CATALOGUES = ("CVE", "GHSA", "EUVD", "PYSEC")
+"""Catalogues with one entry for each vulnerability, the most used first. A bulletin of CERT-FR has many."""
 
 
 class IncidentRecord(msgspec.Struct, frozen=True):
@@ -51,6 +53,33 @@ class IncidentRecord(msgspec.Struct, frozen=True):
     def shared_aliases(self) -> tuple[str, ...]:
         """Aliases from public catalogues: they mean one thing to every operator."""
         return tuple(alias for alias in self.content.aliases if _SHARED_ALIAS.fullmatch(alias))
+
+    @property
+    def vulnerabilities(self) -> frozenset[str]:
+        """The vulnerabilities that it is about: its entries in the first catalogue that it names.
+
+        Without any its other shared aliases; empty for an incident that has none.
+        """
+        return next(filter(None, map(self._entries_in, _CATALOGUES)), frozenset(self.shared_aliases))
+
+    def _entries_in(self, catalogue: str) -> frozenset[str]:
+        return frozenset(alias for alias in self.shared_aliases if alias.startswith(f"{catalogue}-"))
+
+    def answered_by(self, other: IncidentRecord) -> frozenset[str]:
+        """Those of its vulnerabilities that a statement on another incident speaks of.
+
+        An incident of one vulnerability may have a name in each catalogue: one in common is enough where the
+        catalogue that this one is known by names no other there.
+        """
+        own = self.vulnerabilities
+        if not any(map(self._entries_in, _CATALOGUES)):
+            # A bulletin, of whose vulnerabilities nothing is known: one of them does not answer it.
+            return frozenset() if any(map(other._entries_in, _CATALOGUES)) else own & other.vulnerabilities
+        catalogue = next(name for name in _CATALOGUES if self._entries_in(name))
+        if theirs := other._entries_in(catalogue):
+            return own & theirs
+        in_common = any(self._entries_in(name) & other._entries_in(name) for name in _CATALOGUES)
+        return own if len(own) == 1 and in_common else frozenset()
 
     def to_view(self) -> IncidentSummary:
         content = self.content

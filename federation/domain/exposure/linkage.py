@@ -5,6 +5,11 @@ megalis/glpi. Their records make them one by what they name: the repository, a p
 addresses of ``same_as``: an entry of Wikidata or of a catalogue, or another operator's record. A name or a
 home page makes nothing the same.
 
+Some identifiers are *doubtful*: at most forges the page of a group looks like that of a repository, and an
+image without its registry may be any. The record then has the identifier alone, and once more with the name
+of its solution. Two that share it and the name are one software; where only the identifier is shared it makes
+a question. An address that is written as that of a clone, or of a page within a repository, is no group's.
+
 **A record speaks for itself and for the records it names, and for nobody else.** Two solutions are one
 software where what the one names, and what the records it names name, meets what the other does. So a record
 that names the repository of one product and the package of another makes these two no neighbours: its writer
@@ -26,8 +31,13 @@ import msgspec
 
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
+from federation.domain.formats.cpe import parse_cpe
+from federation.domain.formats.names import NO_VALUE, read_purl
+from federation.domain.formats.repository import FLAT_FORGES, PURL_FORGES, parse_address
 from federation.domain.values import END, KEY_PATTERN, OPERATOR_PATTERN
 
+IDENTIFIERS_EDITION = 2
+"""Raised when identifiers get another form: those of stored records are then written anew."""
 MAX_URI_BYTES = 500
 """Bytes of an identifier that is compared; longer ones are ignored."""
 MAX_STEPS = 3
@@ -76,7 +86,8 @@ class LinkedSolution(msgspec.Struct, frozen=True):
 def identifiers(document: Document[Solution]) -> tuple[str, ...]:
     """The identifiers in the record of a solution, each in one form, however it was written.
 
-    Other solutions as ``origin/key``, everything else as a URI.
+    Other solutions as ``origin/key``, everything else as a URI. A doubtful one is followed by one with the
+    name of the solution, or with ``.git`` where the record itself leaves no doubt.
     """
     content = document.content
     if content is None:
@@ -84,9 +95,19 @@ def identifiers(document: Document[Solution]) -> tuple[str, ...]:
     uris = [content.repository or ""]
     for package in content.packages:
         uris += [package.purl or "", package.cpe or ""]
-    canonical = dict.fromkeys(map(identifier, (*uris, *document.same_as)))
+    name = re.sub(r"[\W_]+", "-", content.name.casefold()).strip("-")
+    canonical: dict[str, None] = {}
+    for uri in (*uris, *document.same_as):
+        identified = identifier(uri)
+        if identified is None:
+            continue
+        canonical[identified] = None
+        if is_doubtful(identified) and _is_repository(uri):
+            canonical[proof_of(identified)] = None
+        elif is_doubtful(identified) and name:
+            canonical[f"{identified}#{name}"] = None
     itself = f"{document.origin}/{document.key}"
-    return tuple(name for name in canonical if name is not None and name != itself)
+    return tuple(text for text in canonical if text != itself and len(text.encode()) <= MAX_URI_BYTES)
 
 
 def identifier(uri: str) -> str | None:
@@ -94,14 +115,38 @@ def identifier(uri: str) -> str | None:
     scheme, _, rest = uri.partition(":")
     match scheme.lower():
         case "pkg":
-            canonical = _package(rest)
+            canonical = _package(uri)
         case "cpe":
-            canonical = _platform(rest)
-        case "http" | "https" | "git" | "ssh" | "git+https" | "git+http" | "git+ssh":
-            canonical = _address(f"https:{rest}")
+            canonical = _platform(uri)
+        case "http" | "https":
+            canonical = _page(uri) or _address(uri)
+        case "git" | "ssh" | "git+https" | "git+http" | "git+ssh" | "github" | "gitlab" | "bitbucket" | "scm":
+            canonical = _address(uri)
+        case _ if "@" in scheme:
+            canonical = _address(uri)
         case _:
             canonical = f"{scheme}:{rest}".lower() if rest else None
     return canonical if canonical and len(canonical.encode()) <= MAX_URI_BYTES else None
+
+
+def is_doubtful(identifier_: str) -> bool:
+    """True for an identifier that may be of several products, as far as its form shows."""
+    if identifier_.startswith("https://"):
+        host, _, path = identifier_.removeprefix("https://").partition("/")
+        return host not in _CLEAR_HOSTS and not path.endswith(".git") and "?" not in path and "#" not in path
+    return identifier_.startswith("pkg:oci/") and identifier_.count("/") == 1 and "#" not in identifier_
+
+
+def proof_of(identifier_: str) -> str:
+    """The identifier that a record has beside a doubtful one, where it leaves no doubt."""
+    return f"{identifier_}.git"
+
+
+def _is_repository(uri: str) -> bool:
+    if uri[:4].lower() == "pkg:":
+        return not uri.lower().startswith("pkg:oci/")
+    address = parse_address(uri)
+    return address is not None and address.is_repository
 
 
 def is_record(identifier_: str) -> bool:
@@ -113,16 +158,15 @@ _ID = "/".join(pattern.removeprefix("^").removesuffix(END) for pattern in (OPERA
 _RECORD = re.compile(rf"/v1/solutions/({_ID})/?")
 _WIKIDATA = re.compile(r"(?:wiki|entity)/(q[0-9]{1,12})")
 _COMPTOIR = re.compile(r"(?:[a-z]{2}/)?softwares/([0-9]{1,9})")
-_BRANCH = re.compile(r"(?:/-)?/tree/[^/]+$")
-FORGES = {"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket", "codeberg.org": ""}
-"""Forges where an owner (who is no product) precedes the name of a repository, each with its purl type."""
+_CLEAR_HOSTS = FLAT_FORGES | {"www.wikidata.org", "comptoir-du-libre.org"}
+"""Hosts whose addresses leave no doubt which product they are of."""
 
 
-def _address(url: str) -> str | None:
-    """One form of an address: no scheme, ``www.``, ``.git`` or last slash, and small letters."""
+def _page(url: str) -> str | None:
+    """The record of another node, or the entry of a catalogue, that an address is of."""
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip(".").removeprefix("www."), parts.port
+        host = (parts.hostname or "").rstrip(".").removeprefix("www.")
     except ValueError:
         return None
     if record := _RECORD.fullmatch(parts.path[parts.path.find("/v1/solutions/") :]):
@@ -131,32 +175,35 @@ def _address(url: str) -> str | None:
     if host in ("wikidata.org", "m.wikidata.org") and (entity := _WIKIDATA.fullmatch(path)):
         return f"https://www.wikidata.org/entity/{entity[1].upper()}"
     if host == "comptoir-du-libre.org" and (software := _COMPTOIR.fullmatch(path)):
-        path = f"softwares/{software[1]}"
-    path = _BRANCH.sub("", path).removesuffix(".git")
-    query = f"?{parts.query.lower()}" if parts.query else ""
-    if not host or not (path or query) or (host in FORGES and "/" not in path):
-        return None  # a front page stands for many products
-    return f"https://{host}{f':{port}' if port not in (None, 80, 443) else ''}/{path}{query}"
+        return f"https://comptoir-du-libre.org/softwares/{software[1]}"
+    return None
 
 
-def _package(purl: str) -> str | None:
-    """A purl without version, qualifiers and subpath; the address of a repository for a purl of a forge."""
-    kind, _, name = re.split(r"[?#]", purl.lstrip("/"), maxsplit=1)[0].lower().partition("/")
-    owner, slash, last = name.strip("/").rpartition("/")
-    name = f"{owner}{slash}{last.partition('@')[0]}".replace("%40", "@")
-    if not kind or not name or name.endswith("/"):
+def _address(url: str) -> str | None:
+    address = parse_address(url)
+    return address.url if address else None
+
+
+def _package(text: str) -> str | None:
+    """A purl without version and qualifiers; the address of a repository for a purl of a forge."""
+    purl = read_purl(text)
+    if purl is None:
         return None
-    if host := next((host for host, type_ in FORGES.items() if type_ == kind), None):
-        return _address(f"https://{host}/{name}")
-    return f"pkg:{kind}/{name.replace('_', '-') if kind == 'pypi' else name}"
+    if host := PURL_FORGES.get(purl.type):
+        return _address(f"https://{host}/{purl.namespace}/{purl.name}")
+    return f"pkg:{'/'.join(part for part in (purl.type, purl.namespace, purl.name) if part)}"
 
 
-def _platform(cpe: str) -> str | None:
+_SPECIAL = re.compile(r"[^\w.-]")
+
+
+def _platform(text: str) -> str | None:
     """A CPE as far as its product: neither version nor edition."""
-    parts = re.split(r"(?<!\\):", cpe.removeprefix("2.3:").removeprefix("/").lower())
-    if len(parts) < 3 or any(part in ("", "*", "-") for part in parts[:3]):
+    cpe = parse_cpe(text)
+    words = (cpe.part, cpe.vendor, cpe.product) if cpe else ("",)
+    if not NO_VALUE.isdisjoint(words):
         return None
-    return f"cpe:2.3:{':'.join(parts[:3])}"
+    return f"cpe:2.3:{':'.join(_SPECIAL.sub(lambda match: chr(92) + match[0], word) for word in words)}"
 
 
 # Links
@@ -224,6 +271,11 @@ def links(
             linked[solution] = Link(certain, because)
         return True
 
+    def proven(product: str, *speaking: str) -> bool:
+        """True where one of these records leaves no doubt about a doubtful identifier that it has."""
+        proof = proof_of(product)
+        return any(proof in identifiers_.get(id_, ()) or id_ in namers.get(proof, ()) for id_ in speaking)
+
     returned = _adopt(identifiers_, {named: ()}, only_returned=True)
     adopted = _adopt(identifiers_, returned, only_returned=False)
     more |= len(adopted) >= MAX_ADOPTED
@@ -233,6 +285,8 @@ def links(
         for solution, chain in tuple(new.items()):
             for product in identifiers_.get(solution, ()):
                 for namer in () if is_record(product) else namers.get(product, ()):
+                    if certain and is_doubtful(product) and not proven(product, solution, namer):
+                        continue
                     because = (*chain, NamedBy(solution, product), NamedBy(namer, product))
                     if namer not in new and add(namer, certain, because):
                         new[namer] = because

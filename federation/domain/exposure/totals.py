@@ -9,7 +9,7 @@ are counted apart, as *unconfirmed*.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import islice
 
@@ -89,6 +89,11 @@ class StatementRecord(msgspec.Struct, frozen=True):
     id: str
     updated_at: datetime
     content: Statement
+    vulnerabilities: frozenset[str] | None = None
+    """Those of the incident's vulnerabilities that it speaks of; None for the incident as a whole."""
+
+    def answers(self, vulnerability: str | None) -> bool:
+        return self.vulnerabilities is None or vulnerability in self.vulnerabilities
 
     def concerns(self, bucket: Bucket) -> bool:
         if bucket.origin != self.origin:
@@ -150,8 +155,9 @@ class CoverageSum:
 class OperatorTotals:
     """The effect of an incident on one operator, while it is added up."""
 
-    def __init__(self, operator: str) -> None:
+    def __init__(self, operator: str, vulnerabilities: Set[str] = frozenset()) -> None:
         self.operator = operator
+        self._vulnerabilities: Sequence[str | None] = sorted(vulnerabilities) or (None,)
         self.affected, self.unknown, self.cleared = CoverageSum(), CoverageSum(), CoverageSum()
         self.not_affected = self.unconfirmed = 0
         self.statements: list[StatementRecord] = []
@@ -161,7 +167,20 @@ class OperatorTotals:
 
     @property
     def answer(self) -> StatementStatus | None:
-        return self.statements[0].content.status if self.statements else None
+        """The latest answer to the incident as a whole; None while a vulnerability of it is not answered."""
+        return self._status(self.statements)
+
+    def _status(self, statements: Iterable[StatementRecord]) -> StatementStatus | None:
+        """The status that statements come to, the newest first: the latest on each vulnerability counts.
+
+        Affected by one is affected; what is cleared is cleared of all.
+        """
+        listed = tuple(statements)
+        statuses = {
+            next((entry.content.status for entry in listed if entry.answers(vulnerability)), None)
+            for vulnerability in self._vulnerabilities
+        }
+        return next(status for status in _COMBINED if status in statuses)
 
     @property
     def is_concerned(self) -> bool:
@@ -169,9 +188,7 @@ class OperatorTotals:
 
     def add(self, bucket: Bucket) -> None:
         """Count a bucket, with the operator's latest statement on it."""
-        stated = next(
-            (statement.content.status for statement in self.statements if statement.concerns(bucket)), None
-        )
+        stated = self._status(statement for statement in self.statements if statement.concerns(bucket))
         verdict, reason = bucket.verdict, bucket.reason
         if stated == "known_affected" and reason not in ("named", "not-in-use"):
             verdict, reason = "affected", "stated" if verdict != "affected" else reason
@@ -200,18 +217,32 @@ class OperatorTotals:
                 )
 
 
+_COMBINED: tuple[StatementStatus | None, ...] = (
+    "known_affected", None, "under_investigation", "fixed", "known_not_affected",
+)  # fmt: skip
+"""Of the statuses of several vulnerabilities, the first here is that of the incident; None: not answered."""
+
+
 def totals_by_operator(
-    buckets: Iterable[Bucket], statements: Sequence[StatementRecord]
+    buckets: Iterable[Bucket],
+    statements: Sequence[StatementRecord],
+    vulnerabilities: Set[str] = frozenset(),
 ) -> dict[str, OperatorTotals]:
     """Add up the buckets of an incident and the statements on it, by operator.
 
-    Of the statements that concern a deployment the newest holds.
+    Of the statements that concern a deployment the newest on each of the ``vulnerabilities`` holds.
     """
     totals: dict[str, OperatorTotals] = {}
+
+    def of(operator: str) -> OperatorTotals:
+        if operator not in totals:
+            totals[operator] = OperatorTotals(operator, vulnerabilities)
+        return totals[operator]
+
     for statement in sorted(statements, key=lambda statement: statement.updated_at, reverse=True):
-        totals.setdefault(statement.origin, OperatorTotals(statement.origin)).statements.append(statement)
+        of(statement.origin).statements.append(statement)
     for bucket in buckets:
-        totals.setdefault(bucket.origin, OperatorTotals(bucket.origin)).add(bucket)
+        of(bucket.origin).add(bucket)
     return totals
 
 

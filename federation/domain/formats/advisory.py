@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 from cvss import CVSS2, CVSS3, CVSS4
@@ -20,6 +20,9 @@ from federation.domain.canonical import check_depth
 from federation.domain.errors import Invalid
 from federation.domain.values import KEY_PATTERN
 from federation.domain.visibility import Tlp
+
+if TYPE_CHECKING:
+    pass
 
 MAX_ADVISORY_BYTES = 16 * 1_048_576
 """Bytes of one advisory, at most."""
