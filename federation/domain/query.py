@@ -10,7 +10,9 @@ from typing import Literal, get_args
 import msgspec
 
 from federation.domain.errors import Invalid
-from federation.domain.values import Content, instant
+from federation.domain.territories.areas import area_of, departements_of, overlapping
+from federation.domain.territories.identity import names_of_body
+from federation.domain.values import PART_OF, Content, instant
 
 Sort = Literal["-updated_at", "updated_at", "id"]
 SORTS: tuple[str, ...] = get_args(Sort)
@@ -105,8 +107,16 @@ def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
         raise Invalid(f"q is a text of 1 to {MAX_WORDS_CHARACTERS} characters", pointer="?q")
     return Query(
         kind=kind,
-        facets=tuple((name, tuple(values)) for name, values in filters.items() if name != "beneficiary"),
-        beneficiaries=tuple(_read_beneficiary(value) for value in filters.get("beneficiary", ())),
+        facets=tuple(
+            (name, _overlapping_territories(values) if name == "territory" else tuple(values))
+            for name, values in filters.items()
+            if name != "beneficiary"
+        ),
+        beneficiaries=tuple(
+            name
+            for value in filters.get("beneficiary", ())
+            for name in names_of_body(_read_beneficiary(value))
+        ),
         words=words,
         updated_since=_read_time(controls, "updated_since"),
         updated_before=_read_time(controls, "updated_before"),
@@ -132,6 +142,20 @@ def _read_beneficiary(value: str) -> str:
         "beneficiary is a SIREN (9 digits), an INSEE code (5 characters) or scheme:value",
         pointer="?beneficiary",
     )
+
+
+def _overlapping_territories(codes: list[str]) -> tuple[str, ...]:
+    """The values of the filter that stand for these territories, a part of them, or one around them.
+
+    A list of communes is found by the territories that they are in: a deployment has the départements of its
+    communes among the values.
+    """
+    values: dict[str, None] = {}
+    for code in codes:
+        values |= dict.fromkeys(overlapping(code))
+        if area := area_of(code):
+            values |= dict.fromkeys(f"{PART_OF}{number}" for number in sorted(departements_of(area)))
+    return tuple(values)
 
 
 def _read_time(controls: dict[str, str], name: str) -> datetime | None:

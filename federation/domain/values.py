@@ -31,6 +31,9 @@ SAFE_INTEGER = 2**53 - 1
 END = r"$(?!\n)"
 """The end of a text, in Python as in ECMA-262: alone, Python's ``$`` matches before a last line feed, too."""
 
+PART_OF = "part-of:"
+"""Before the number of a département, in the filter on territories: the record names bodies in it."""
+
 OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?" + END
 KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END
 TYPE_PATTERN = r"^[a-z][a-z0-9-]{0,62}" + END

@@ -11,6 +11,7 @@ from license_expression import Licensing, get_spdx_licensing
 from msgspec import Meta
 
 from federation.domain.errors import Invalid
+from federation.domain.territories.identity import CONTRADICTION, contradicting
 from federation.domain.values import (
     END,
     Content,
@@ -167,6 +168,10 @@ class Solution(Content, frozen=True, kw_only=True):
                     f"{theme} is not a theme; see the list in the documentation of the schema",
                     pointer=f"/themes/{index}",
                 )
+        if isinstance(self.steward, Organisation):
+            second = contradicting(self.steward.identifiers)
+            if second is not None:
+                raise Invalid(CONTRADICTION, pointer=f"/steward/identifiers/{second}")
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "kind", self.kind
