@@ -118,7 +118,10 @@ def test_a_list_is_sorted_in_one_of_three_ways(sort: str) -> None:
 @pytest.mark.parametrize("sort", ["", "name", "-id", "updated_at,id", "ID"])
 def test_another_sort_order_is_refused_with_those_there_are(sort: str) -> None:
     refusal = refused(("sort", sort))
-    assert (refusal.detail, refusal.pointer) == ("sort is one of -updated_at, updated_at, id", "?sort")
+    assert (refusal.detail, refusal.pointer) == (
+        "sort is one of -updated_at, updated_at, id, relevance",
+        "?sort",
+    )
 
 
 def test_words_have_one_to_two_hundred_characters() -> None:
@@ -261,3 +264,29 @@ def test_a_place_with_a_thousand_arrays_behind_it_is_refused() -> None:
 
 def test_incidents_can_be_asked_by_alias() -> None:
     assert asked(("alias", "CVE-2025-24799"), of=Incident).facets == (("alias", ("CVE-2025-24799",)),)
+
+
+def test_a_search_is_in_the_order_of_relevance_if_no_other_one_is_asked_for() -> None:
+    assert asked(("q", "parc")).sort == "relevance"
+    assert asked(("q", "parc"), ("sort", "relevance")).sort == "relevance"
+    assert asked(("q", "parc"), ("sort", "id")).sort == "id"
+    assert refused(("sort", "relevance")).pointer == "?sort"
+
+
+def test_a_page_key_of_a_search_has_the_rank_and_goes_on_in_the_order_it_was_given_in() -> None:
+    ranked = PageKey("relevance", NOW, "arnia", "glpi", 60_793)
+    assert PageKey.parse(str(ranked), "relevance") == ranked
+    by_time = PageKey("-updated_at", NOW, "arnia", "glpi")
+    assert PageKey.parse(str(by_time), "relevance") == by_time
+    for sort in SORTS:
+        with pytest.raises(Invalid, match="another sort order"):
+            PageKey.parse(str(ranked), sort)
+    for rank in (-1, 2**31, 2**70):
+        with pytest.raises((Invalid, OverflowError)):
+            PageKey.parse(str(msgspec.structs.replace(ranked, rank=rank)), "relevance")
+
+
+def test_a_page_key_without_a_rank_is_read_as_before() -> None:
+    raw = msgspec.msgpack.encode(["-updated_at", NOW, "arnia", "glpi"])
+    text = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    assert PageKey.parse(text, "-updated_at") == PageKey("-updated_at", NOW, "arnia", "glpi")

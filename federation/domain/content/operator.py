@@ -25,6 +25,7 @@ class Operator(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "operator"
     plural: ClassVar = "operators"
+    title_member: ClassVar = "name"
     filters: ClassVar = ("country", "territory")
 
     name: Line

@@ -133,6 +133,7 @@ class Solution(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "solution"
     plural: ClassVar = "solutions"
+    title_member: ClassVar = "name"
     filters: ClassVar = ("kind", "status", "theme", "licence")
 
     name: Line

@@ -58,7 +58,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A body that differs between two editions; ``before`` is null for a new body, ``after`` for an old one."""
+    """A body that differs between editions; ``before`` is null for a new one, ``after`` for an old one."""
 
     kind: str
     code: str
@@ -87,7 +87,7 @@ def this_edition() -> Edition:
 def find(text: str) -> tuple[Found, ...]:
     """The bodies that a SIREN, a SIRET, an INSEE code or a postcode names.
 
-    Five characters may be an INSEE code and a postcode: 71100 is both. A postcode is that of several communes.
+    Five characters may be an INSEE code and a postcode: 71100 is both. Several communes share a postcode.
     """
     text = text.replace(" ", "").upper()
     found: list[Found] = []
