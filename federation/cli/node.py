@@ -85,6 +85,7 @@ async def status(as_json: bool) -> None:
         view = await peer_views.peers(node)
         async with node.store.read() as tx:
             feeds = await tx.feeds.all()
+            remaining = await tx.search_index.remaining()
     held_by = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
 
     registered = {"version": VERSION, "boundaries": BOUNDARIES}
@@ -92,6 +93,8 @@ async def status(as_json: bool) -> None:
     def text() -> None:
         click.echo(f"{node.operator} ({node.name}) at {node.url}, key {node.keyring.kid}")
         click.echo(f"  register of communes {VERSION}, boundaries of {BOUNDARIES}")
+        if remaining:
+            click.echo(f"  the search index is being made anew: {remaining} changes remain")
         for feed in held_by:
             click.echo(
                 f"  {feed['origin']}/{feed['audience']}: {feed['records']} records, head {feed['head']}"

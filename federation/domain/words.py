@@ -68,7 +68,12 @@ class CorrectableWord(NamedTuple):
 
 
 def correctable_words(words: str) -> list[CorrectableWord]:
-    """The words of a search (as ``search_words`` gives it) that may be misspelt: long ones, not excluded."""
+    """The words of a search (as ``search_words`` gives it) that may be misspelt: long ones, not excluded.
+
+    None of a search with ``or``: what one alternative finds would not show that the other one finds anything.
+    """
+    if "or" in words.split(" "):
+        return []
     return [
         CorrectableWord(match.start(), match.end(), without_accents(match[0]))
         for match in _LONG_WORDS.finditer(words)

@@ -71,6 +71,7 @@ def test_words_that_may_be_misspelt_are_long_ones_that_are_not_excluded() -> Non
         "assainisement", "état", "civile",
     ]  # fmt: skip
     assert len(correctable_words("mots " * 50)) == 4
+    assert correctable_words("assainisement or piscine") == []
 
 
 def test_the_dictionary_has_words_without_accents_and_as_they_are_written() -> None:
