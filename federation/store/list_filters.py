@@ -97,17 +97,24 @@ _WORDS_QUERY = case(
     else_=func.websearch_to_tsquery(literal_column("'federation_simple'"), _words),
 )
 
+_TITLE: Any = literal_column("""'{a}'::"char"[]""")
+"""The weight of the words of names and titles (see ``record_writes``)."""
+_PER_WORD: Any = literal_column("2")
+"""Divide a rank by the number of words (PostgreSQL, 12.3.3)."""
+_PER_LENGTH: Any = literal_column("1")
+"""Divide a rank by 1 + the logarithm of the number of words."""
 _RANK_UNIT: Any = literal_column("1000000")
-_SHORT_TEXTS_FIRST: Any = literal_column("1")
-"""Divide the rank by 1 + the logarithm of the number of words (PostgreSQL, 12.3.3)."""
 
 
 def rank(table: FromClause) -> Any:
     """How well a row answers the words: a whole number, so that a page key has it exactly.
 
-    Words of the title count ten times as much as others.
+    First the share of the title that the words are, then the places where they are: those in the title count
+    ten times as much as others, and those in a short text more than those in a long one.
     """
-    return cast(func.ts_rank(table.c.search, _WORDS_QUERY, _SHORT_TEXTS_FIRST) * _RANK_UNIT, Integer)
+    title = func.ts_rank(func.ts_filter(table.c.search, _TITLE), _WORDS_QUERY, _PER_WORD)
+    places = func.ts_rank(table.c.search, _WORDS_QUERY, _PER_LENGTH)
+    return cast((title + title + places) * _RANK_UNIT, Integer)
 
 
 READ_WORDS_QUERY = Statement(select(cast(_WORDS_QUERY, Text)))

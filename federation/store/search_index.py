@@ -39,7 +39,7 @@ SELECT arrived, type, origin, CASE WHEN type NOT IN ('deployment', 'statement') 
 FROM records
 WHERE arrived > $1 AND arrived <= $2 ORDER BY arrived LIMIT $3
 """
-_UPDATE = r"""
+UPDATE = r"""
 WITH incoming AS (
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
     AS i(arrived, facets, beneficiaries, other, french)
@@ -141,7 +141,7 @@ class SearchIndexWriter(SearchIndexReader):
         batch = await connection.fetch(_READ_BATCH, position, until, limit)
         values = _values(batch)
         asked: list[int] = values[0]
-        changed = {row["arrived"] for row in await connection.fetch(_UPDATE, *values)} if asked else set()
+        changed = {row["arrived"] for row in await connection.fetch(UPDATE, *values)} if asked else set()
         reached = batch[-1]["arrived"] if batch else until
         missed = [arrived for arrived in asked if arrived not in changed]
         blocked = await connection.fetchval(_FIND_PRESENT, missed) if missed else None

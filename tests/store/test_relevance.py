@@ -19,7 +19,10 @@ from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
 
 RANKED = {
-    "in the title": a_solution(name="Cimetière", summary={"fr": "Concessions"}),
+    "the title": a_solution(
+        name="Cimetière", summary={"fr": "Concessions"}, description={"fr": "Un texte long et varié. " * 40}
+    ),
+    "in the title": a_solution(name="Gestion cimetière"),
     "in a long title": a_solution(name="Gestion du cimetière et des concessions de la commune"),
     "twice in the summary": a_solution(name="A", summary={"fr": "Cimetières : plan du cimetière"}),
     "once in the summary": a_solution(name="B", summary={"fr": "Plan d'un cimetière"}),
@@ -69,14 +72,14 @@ async def walk(node: Node, *asked: tuple[str, str]) -> tuple[list[str], set[str]
 async def test_what_is_named_by_the_words_comes_first(node: Node) -> None:
     found = await listed(node, ("q", "cimetières"), ("total", "true"), by=anonymous("recia"))
     assert [list(RANKED)[int(key[1:])] for key in keys(found)] == list(RANKED)
-    assert (found.sort, found.total, found.page_key) == ("relevance", 5, None)
+    assert (found.sort, found.total, found.page_key) == ("relevance", 6, None)
 
 
 async def test_another_order_is_the_one_that_is_asked_for(node: Node) -> None:
     found = await listed(node, ("q", "cimetière"), ("sort", "updated_at"), by=anonymous("recia"))
-    assert (keys(found), found.sort) == (["s0", "s1", "s2", "s3", "s4"], "updated_at")
+    assert (keys(found), found.sort) == (["s0", "s1", "s2", "s3", "s4", "s5"], "updated_at")
     newest = await listed(node, ("q", "cimetière"), ("sort", "-updated_at"), by=anonymous("recia"))
-    assert keys(newest) == ["s4", "s3", "s2", "s1", "s0"]
+    assert keys(newest) == ["s5", "s4", "s3", "s2", "s1", "s0"]
 
 
 async def test_pages_of_a_search_are_its_list_without_gaps_and_equal_ranks_are_newest_first(
@@ -96,7 +99,8 @@ async def test_a_list_that_is_too_long_is_in_the_order_of_time_on_every_page(
     monkeypatch.setattr(lists, "MAX_RANKED", 8)
     assert (await walk(node, ("q", "piscine")))[1] == {"relevance"}
     # Deployments have the word, too, and are not counted.
-    monkeypatch.setattr(lists, "MAX_RANKED", 6)
+    monkeypatch.setattr(lists, "MAX_RANKED", 7)
+    assert len(RANKED) + 1 == lists.MAX_RANKED
     assert (await listed(node, ("q", "cimetière"))).sort == "relevance"
 
 
