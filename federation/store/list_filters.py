@@ -103,6 +103,7 @@ _PER_WORD: Any = literal_column("2")
 """Divide a rank by the number of words (PostgreSQL, 12.3.3)."""
 _PER_LENGTH: Any = literal_column("1")
 """Divide a rank by 1 + the logarithm of the number of words."""
+_TITLE_FACTOR: Any = literal_column("2")
 _RANK_UNIT: Any = literal_column("1000000")
 
 
@@ -114,7 +115,7 @@ def rank(table: FromClause) -> Any:
     """
     title = func.ts_rank(func.ts_filter(table.c.search, _TITLE), _WORDS_QUERY, _PER_WORD)
     places = func.ts_rank(table.c.search, _WORDS_QUERY, _PER_LENGTH)
-    return cast((title + title + places) * _RANK_UNIT, Integer)
+    return cast((title * _TITLE_FACTOR + places) * _RANK_UNIT, Integer)
 
 
 READ_WORDS_QUERY = Statement(select(cast(_WORDS_QUERY, Text)))

@@ -135,7 +135,7 @@ class _ListReader:
         after = self._query.after
         if after is not None and after.sort != RELEVANCE:
             return None
-        if after is None and self._matches > MAX_MATCHES_LOOKED_UP:
+        if after is None and MAX_MATCHES_LOOKED_UP < self._matches < inf:
             return None
         bound = MAX_RANKED
         while True:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from federation.cli.register import register
+from federation.cli import main
 from federation.domain.errors import CommandFailed
 from federation.domain.territories import lookup
 from federation.domain.territories.bodies import BOUNDARIES, VERSION, bodies, edition
@@ -83,7 +83,7 @@ def test_a_file_that_would_fill_the_memory_is_refused(monkeypatch: pytest.Monkey
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(register, arguments)
+    result = CliRunner().invoke(main, ["register", *arguments])
     return result.exit_code, result.output
 
 
