@@ -9,7 +9,7 @@ import msgspec
 from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
-from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, SORTS, filters_of
+from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, RELEVANCE, SORTS, filters_of
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.domain.visibility import TLPS
 
@@ -36,7 +36,10 @@ _CONTROLS: dict[str, dict[str, Any]] = {
         "description": "Before this moment.",
         "schema": {"type": "string", "format": "date-time"},
     },
-    "sort": {"schema": {"enum": list(SORTS), "default": "-updated_at"}},
+    "sort": {
+        "description": f"`{SORTS[0]}` where it is not given, and `{RELEVANCE}` with `q`.",
+        "schema": {"enum": [*SORTS, RELEVANCE]},
+    },
     "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}},
     "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
     "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
@@ -58,6 +61,7 @@ def _filter(kind: type[Content], name: str) -> Parameter:
         "origin": "Operator that writes the record.",
         "tlp": "TLP label.",
         "beneficiary": "A body served: SIREN, INSEE code, or scheme:value.",
+        "territory": "A territory: records of it, of a part of it, or of one that contains it.",
         "solution": "origin/key of a solution.",
     }
     values: dict[str, Any] = {"type": "string"}

@@ -49,7 +49,7 @@ from federation.domain.errors import (
 from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
-from federation.node import copy_views, deployments, records
+from federation.node import copy_views, deployments, records, search
 from federation.node.edits import WriteResult
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
@@ -371,7 +371,9 @@ HANDLERS = (
 
 async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIResponse:
     node, pairs = node_of(request), query_pairs(request)
-    documents, after, total = await records.collect(node, read_query(kind, pairs), by=caller_of(request))
+    query = read_query(kind, pairs)
+    found = await search.search(node, query, by=caller_of(request))
+    documents, after, total, sort = found.listed
     parts = [b'{"items":[', b",".join(documents), b"]"]
     headers = dict(REVALIDATE)
     if after is not None:
@@ -379,6 +381,10 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
         following = f"{node.url}/v1/{kind.plural}?{urlencode([*repeated, ('after', str(after))])}"
         headers["link"] = f'<{following}>; rel="next"'
         parts += [b',"next":', msgspec.json.encode(following)]
+    if query.words is not None:
+        parts += [b',"sort":', msgspec.json.encode(sort)]
+    if found.suggestion is not None:
+        parts += [b',"suggestion":', msgspec.json.encode(found.suggestion)]
     if "provenance" in preferences_of(request):
         headers["preference-applied"] = "provenance"
         origins = {_origin.decode(document).origin for document in documents}

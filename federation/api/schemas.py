@@ -101,6 +101,14 @@ def _page(kind: type[Content]) -> dict[str, Any]:
                 "items": {"$ref": f"#/components/schemas/{kind.__name__}Document"},
             },
             "next": {"type": "string", "format": "uri", "description": "Where the next page is."},
+            "sort": {
+                "type": "string",
+                "description": "The order of a search (`q`): not `relevance` where more than 1 000 match.",
+            },
+            "suggestion": {
+                "type": "string",
+                "description": "Similar words that find something, where those of `q` find nothing.",
+            },
             "provenance": {
                 "type": "array",
                 "items": {"$ref": "#/components/schemas/Provenance"},

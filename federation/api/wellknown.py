@@ -21,6 +21,7 @@ from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_BYTES, PAGE_ENTRIES
 from federation.domain.registry import TYPES
+from federation.domain.territories.bodies import BOUNDARIES, VERSION
 from federation.node import status
 
 HTML = "text/html"
@@ -61,6 +62,8 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     tombstones_kept_days: int
     """A peer that was away for longer gets 410 for its cursor, and compares its copy by digest."""
     limits: dict[str, int]
+    register: dict[str, str]
+    """The register of communes: version of its source, and year of its boundaries."""
     contact: str | None = None
     security_contact: str | None = None
 
@@ -96,6 +99,7 @@ async def get_descriptor(request: Request[Any, Any, Any]) -> ASGIResponse:
             "page_bytes": PAGE_BYTES,
             "wait_seconds": MAX_WAIT_SECONDS,
         },
+        register={"version": VERSION, "boundaries": BOUNDARIES},
         contact=contact,
         security_contact=security_contact,
     )

@@ -19,6 +19,7 @@ _COMMANDS = {
     "peer": "peers:peer",
     "key": "keys:key",
     "exposure": "exposure:exposure_of",
+    "register": "register:register",
     "import": "advisories:import_",
     "subscription": "alerts:subscription",
     "alert": "alerts:alert",

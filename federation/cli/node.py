@@ -12,6 +12,7 @@ from federation.cli.console import command, json_option, node_here, print_result
 from federation.cli.environment import ENVIRONMENT
 from federation.cli.peer_table import show_peers
 from federation.domain.errors import CommandFailed
+from federation.domain.territories.bodies import BOUNDARIES, VERSION
 from federation.node import peer_views
 from federation.server.local_node import absent, database, make_node, refuse_absent
 from federation.settings import Settings
@@ -84,17 +85,27 @@ async def status(as_json: bool) -> None:
         view = await peer_views.peers(node)
         async with node.store.read() as tx:
             feeds = await tx.feeds.all()
+            remaining = await tx.search_index.remaining()
     held_by = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
+
+    registered = {"version": VERSION, "boundaries": BOUNDARIES}
 
     def text() -> None:
         click.echo(f"{node.operator} ({node.name}) at {node.url}, key {node.keyring.kid}")
+        click.echo(f"  register of communes {VERSION}, boundaries of {BOUNDARIES}")
+        if remaining:
+            click.echo(f"  the search index is being made anew: {remaining} changes remain")
         for feed in held_by:
             click.echo(
                 f"  {feed['origin']}/{feed['audience']}: {feed['records']} records, head {feed['head']}"
             )
         show_peers(view)
 
-    print_result({"operator": node.operator, "feeds": held_by, **msgspec.to_builtins(view)}, as_json, text)
+    print_result(
+        {"operator": node.operator, "register": registered, "feeds": held_by, **msgspec.to_builtins(view)},
+        as_json,
+        text,
+    )
 
 
 @click.command("schema")

@@ -5,15 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 from federation.domain.errors import Invalid
-from federation.domain.values import Content, instant
+from federation.domain.territories.areas import area_of, departements_of, overlapping
+from federation.domain.territories.identity import names_of_body
+from federation.domain.values import PART_OF, Content, instant
+from federation.domain.words import search_words
 
 Sort = Literal["-updated_at", "updated_at", "id"]
 SORTS: tuple[str, ...] = get_args(Sort)
+RELEVANCE: Literal["relevance"] = "relevance"
+"""The order of a search where no other one is asked for: by rank, and newest first of equal rank."""
+MAX_RANK = 2**31 - 1
 
 PAGE = 50
 MAX_PAGE = 500
@@ -31,10 +38,12 @@ CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "t
 class PageKey(msgspec.Struct, frozen=True, array_like=True):
     """Sort key of the last record of a page: the next page begins after it."""
 
-    sort: Sort
+    sort: Sort | Literal["relevance"]
     updated_at: datetime
     origin: str
     key: str
+    rank: Annotated[int, Meta(ge=0, le=MAX_RANK)] = 0
+    """In the order of relevance."""
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).rstrip(b"=").decode()
@@ -49,7 +58,9 @@ class PageKey(msgspec.Struct, frozen=True, array_like=True):
             raise Invalid("after is not a place that an answer has given", pointer="?after") from None
         if page_key.updated_at.tzinfo is None or not 1970 <= page_key.updated_at.year <= 2200:
             raise Invalid("after is not a place that an answer has given", pointer="?after")
-        if page_key.sort != sort or "\x00" in page_key.origin + page_key.key:
+        # A search with more matches than are ranked goes on in the order of time.
+        sorts = (RELEVANCE, "-updated_at") if sort == RELEVANCE else (sort,)
+        if page_key.sort not in sorts or "\x00" in page_key.origin + page_key.key:
             raise Invalid("after was given by an answer with another sort order", pointer="?after")
         return page_key
 
@@ -63,9 +74,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of filter and value: a record must have one of them."""
     beneficiaries: tuple[str, ...] = ()
     words: str | None = None
+    """As ``search_words`` has read them."""
     updated_since: datetime | None = None
     updated_before: datetime | None = None
-    sort: Sort = "-updated_at"
+    sort: Sort | Literal["relevance"] = "-updated_at"
     limit: int = PAGE
     after: PageKey | None = None
     total: bool = False
@@ -97,21 +109,25 @@ def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
             )
     if sum(map(len, filters.values())) > MAX_FILTER_VALUES:
         raise Invalid(f"more than {MAX_FILTER_VALUES} values are asked for")
-    sort = controls.get("sort", "-updated_at")
-    if sort not in SORTS:
-        raise Invalid(f"sort is one of {', '.join(SORTS)}", pointer="?sort")
     words = controls.get("q")
+    sort = controls.get("sort", "-updated_at" if words is None else RELEVANCE)
+    if sort not in (*SORTS, RELEVANCE):
+        raise Invalid(f"sort is one of {', '.join((*SORTS, RELEVANCE))}", pointer="?sort")
+    if sort == RELEVANCE and words is None:
+        raise Invalid("sort by relevance needs words: q", pointer="?sort")
     if words is not None and not 1 <= len(words) <= MAX_WORDS_CHARACTERS:
         raise Invalid(f"q is a text of 1 to {MAX_WORDS_CHARACTERS} characters", pointer="?q")
     return Query(
         kind=kind,
         facets=tuple(
-            (name, tuple(found for value in values for found in kind.filter_values(name, value)))
-            for name, values in filters.items()
-            if name != "beneficiary"
+            (name, _values(kind, name, values)) for name, values in filters.items() if name != "beneficiary"
         ),
-        beneficiaries=tuple(_read_beneficiary(value) for value in filters.get("beneficiary", ())),
-        words=words,
+        beneficiaries=tuple(
+            name
+            for value in filters.get("beneficiary", ())
+            for name in names_of_body(_read_beneficiary(value))
+        ),
+        words=None if words is None else search_words(words),
         updated_since=_read_time(controls, "updated_since"),
         updated_before=_read_time(controls, "updated_before"),
         sort=sort,  # type: ignore[arg-type]
@@ -136,6 +152,27 @@ def _read_beneficiary(value: str) -> str:
         "beneficiary is a SIREN (9 digits), an INSEE code (5 characters) or scheme:value",
         pointer="?beneficiary",
     )
+
+
+def _values(kind: type[Content], name: str, values: list[str]) -> tuple[str, ...]:
+    """The stored values that a filter with these values finds."""
+    if name == "territory":
+        return _overlapping_territories(values)
+    return tuple(stored for value in values for stored in kind.filter_values(name, value))
+
+
+def _overlapping_territories(codes: list[str]) -> tuple[str, ...]:
+    """The values of the filter that stand for these territories, a part of them, or one around them.
+
+    A list of communes is found by the territories that they are in: a deployment has the départements of its
+    communes among the values.
+    """
+    values: dict[str, None] = {}
+    for code in codes:
+        values |= dict.fromkeys(overlapping(code))
+        if area := area_of(code):
+            values |= dict.fromkeys(f"{PART_OF}{number}" for number in sorted(departements_of(area)))
+    return tuple(values)
 
 
 def _read_time(controls: dict[str, str], name: str) -> datetime | None:

@@ -256,6 +256,23 @@ def _read_record(
     )
 
 
+def project_stored(raw: bytes, type_name: str, origin: str) -> Projection | None:
+    """The index values of a stored document, as this program makes them.
+
+    None for a tombstone, for a type that is not known here, and for a document that is not read any more.
+    """
+    kind = known_type(type_name)
+    if kind is None:
+        return None
+    shape: Any = Document
+    try:
+        document = decoder_of(shape[kind]).decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    content = document.content
+    return _project(content, type_name, origin, document.tlp) if isinstance(content, Content) else None
+
+
 def _refuse_another(document: Any, type_name: str, origin: str, key: str, revision: int) -> NoReturn:
     for name, expected in (("type", type_name), ("origin", origin), ("key", key), ("revision", revision)):
         if getattr(document, name) != expected:

@@ -18,18 +18,21 @@ from msgspec import Meta
 from stdnum.be import vat as belgian
 from stdnum.fr import siret
 
-MAX_SEARCHED_BYTES = 65_536
-"""Bytes of a record that full-text search reads of each kind of text, see :class:`Projection`.
+from federation.domain.words import plain_words
 
-PostgreSQL refuses a megabyte of words. Written down as words a text grows up to fivefold (short compounds
-such as ``abc-def`` are indexed whole and in parts, each with its places), and there are two kinds.
-"""
+MAX_SEARCHED_BYTES = 65_536
+"""Bytes of a record that full-text search reads in all. PostgreSQL refuses a megabyte of words."""
+TITLE_SEPARATOR = "\x1f"
+"""Before the title in :attr:`Projection.other`; no text has it."""
 
 SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON implementation keeps exactly (RFC 7493, 2.2)."""
 
 END = r"$(?!\n)"
 """The end of a text, in Python as in ECMA-262: alone, Python's ``$`` matches before a last line feed, too."""
+
+PART_OF = "part-of:"
+"""Before the number of a département, in the filter on territories: the record names bodies in it."""
 
 OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?" + END
 KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END
@@ -287,8 +290,9 @@ class Projection(msgspec.Struct, frozen=True):
     french: str = ""
     """Texts in French. (Apart, since many records of one operator have the same.)"""
     other: str = ""
-    """What is not French. Its words, too, are found by their French stems, whatever the language; and as they
-    stand, should French take all of them for ones like *le*."""
+    """What is not French, ``TITLE_SEPARATOR``, and the title in all languages, whose words rank first. All of
+    it is found by its French stems, whatever the language; and as it stands, should French take all of its
+    words for ones like *le*."""
 
 
 def texts(*maps: dict[str, str] | None) -> Iterator[tuple[bool, str]]:
@@ -310,6 +314,8 @@ class Content(Dated, frozen=True, kw_only=True):
     """The name of the collection in the API, and of the scopes."""
     filters: ClassVar[tuple[str, ...]] = ()
     """What lists of this type can be filtered on, besides what every type has."""
+    title_member: ClassVar[str | None] = None
+    """The member that names the record: a text, or a text by language. It is among ``words``."""
 
     def default_tlp(self) -> Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]:
         """The TLP label of a record whose writer named none."""
@@ -359,9 +365,13 @@ class Content(Dated, frozen=True, kw_only=True):
         """Texts for full-text search, each with True if it is French; the first ones are indexed first."""
         yield from ()
 
+    def _titles(self) -> list[str]:
+        title: Any = getattr(self, self.title_member) if self.title_member else {}
+        return [title] if isinstance(title, str) else list(title.values())
+
     def project(self) -> Projection:
         """Index values of this content."""
-        french, others = _split_languages(list(self.words()))
+        french, others = _split_languages(list(self.words()), self._titles())
         # Lists and not generators: this is done for every record that is written or comes.
         start = f"{self.type}."
         return Projection(
@@ -374,21 +384,30 @@ class Content(Dated, frozen=True, kw_only=True):
         )
 
 
-def _split_languages(words: list[tuple[bool, str]]) -> tuple[str, str]:
-    """Split texts into French and other ones; ``MOST_SEARCHED`` bytes in all, at most."""
-    if (
-        sum([len(text) + 1 for _, text in words]) * 4 > MAX_SEARCHED_BYTES
-    ):  # no character has more than four bytes
-        words = _shorten(words)
-    return " ".join([text for french, text in words if french]), " ".join(
-        [text for french, text in words if not french]
-    )
+def _split_languages(words: list[tuple[bool, str]], titles: list[str]) -> tuple[str, str]:
+    """The French texts, and the other ones with the titles; ``MAX_SEARCHED_BYTES`` in all, at most."""
+    parts = [(2, title) for title in titles]
+    parts += [(int(is_french), text) for is_french, text in words if text not in titles]
+    # No character has more than four bytes.
+    if sum([len(text) + 1 for _, text in parts]) * 4 > MAX_SEARCHED_BYTES:
+        parts = _shorten(parts, MAX_SEARCHED_BYTES)
+        # Plain words may be longer than the text: it is cut again, the title last.
+        kinds = (2, 1, 0)
+        words_of = _shorten([(kind, _plain_words(parts, kind)) for kind in kinds], MAX_SEARCHED_BYTES + 3)
+        title, french, other = (text for _, text in words_of)
+    else:
+        other, french, title = (_plain_words(parts, kind) for kind in range(3))
+    return french, f"{other}{TITLE_SEPARATOR}{title}"
 
 
-def _shorten(words: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
-    room, shortened = MAX_SEARCHED_BYTES, []
-    for is_french, text in words:
+def _plain_words(parts: list[tuple[int, str]], kind: int) -> str:
+    return plain_words(" ".join([text for of, text in parts if of == kind]))
+
+
+def _shorten(parts: list[tuple[int, str]], room: int) -> list[tuple[int, str]]:
+    shortened = []
+    for kind, text in parts:
         part = text.encode()[: max(room - 1, 0)]  # (a space follows)
         room -= len(part) + 1
-        shortened.append((is_french, part.decode(errors="ignore")))
+        shortened.append((kind, part.decode(errors="ignore")))
     return shortened

@@ -13,6 +13,7 @@ import msgspec
 from federation.domain.errors import Invalid
 
 Tlp = Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]
+LABELS: tuple[str, ...] = get_args(Tlp)
 TLPS: tuple[str, ...] = get_args(Tlp)
 
 PUBLIC = "public"

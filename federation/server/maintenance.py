@@ -24,6 +24,7 @@ from federation.node import (
     key_rotation,
     memberships,
     retention,
+    search_index,
 )
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
@@ -182,6 +183,7 @@ async def _run_tasks(node: Node) -> None:
         _repeat(VACUUM_SECONDS, vacuum, node),
         _repeat(INDEX_SECONDS, flush_pending_list, node),
         exposure_index.run(node),
+        search_index.run(node),
         _repeat(ALERT_SECONDS, alert_scan.AlertScan(node).run, node),
         deliver_alerts_forever(node),
         memberships.publish_memberships_forever(node),

@@ -26,7 +26,8 @@ WHERE schemaname = current_schema() AND tablename = 'records' AND attname IN ('f
 """After the shares of the elements comes the least of them (PostgreSQL, ``pg_stats``)."""
 
 _LEXEME = r"'(?:[^'\\]|''|\\\\)+'"
-_ALL_OF = re.compile(f"{_LEXEME}(?: & {_LEXEME})+")
+_ALL_OF = re.compile(f"{_LEXEME}(?: (?:&|<(?:-|[0-9]+)>) {_LEXEME})+")
+"""All words of it are wanted; some may have to follow one another."""
 _LEXEMES = re.compile(_LEXEME)
 _NEGATABLE = re.compile(f"(!?)({_LEXEME})")
 

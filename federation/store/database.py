@@ -40,6 +40,7 @@ from federation.store.rejected import RejectedReader, RejectedWriter
 from federation.store.remains import RemainsWriter
 from federation.store.repairs import RepairsWriter
 from federation.store.retention import RetentionWriter
+from federation.store.search_index import SearchIndexReader, SearchIndexWriter
 from federation.store.statements import Session
 from federation.store.task_locks import TaskLocks
 from federation.store.tokens import TokensReader, TokensWriter
@@ -66,7 +67,7 @@ class Reading:
     __slots__ = (
         "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
         "exposure", "feeds", "keys", "linkage", "peers", "quotas", "receipts", "records", "rejected",
-        "tokens",
+        "search_index", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -89,6 +90,7 @@ class Reading:
         self.linkage: LinkageReader = LinkageReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
+        self.search_index: SearchIndexReader = SearchIndexReader(session)
 
 
 class Writing:
@@ -97,7 +99,7 @@ class Writing:
     __slots__ = (
         "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
         "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas", "receipts", "records",
-        "rejected", "remains", "repairs", "retention", "tokens",
+        "rejected", "remains", "repairs", "retention", "search_index", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -124,6 +126,7 @@ class Writing:
         self.linkage = LinkageReader(session)
         self.alerts = AlertsWriter(session)
         self.deadlines = DeadlinesWriter(session)
+        self.search_index = SearchIndexWriter(session)
 
 
 class Store:

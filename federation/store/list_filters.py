@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import FromClause, Text, case, cast, func, literal_column, select, true, tuple_
+from sqlalchemy import FromClause, Integer, Text, case, cast, func, literal_column, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from federation.domain.feed import PAGE_BYTES
-from federation.domain.query import Query
+from federation.domain.query import RELEVANCE, Query
+from federation.domain.visibility import LABELS
 from federation.store.statements import Statement, param
 from federation.store.tables import records
 from federation.store.visibility import Viewer
@@ -53,11 +54,17 @@ class Shape(NamedTuple):
 
     @property
     def order(self) -> tuple[str, ...]:
-        return ("origin", "key") if self.sort == "id" else ("updated_at", "origin", "key")
+        if self.sort == "id":
+            return ("origin", "key")
+        return (*(("rank",) if self.is_ranked else ()), "updated_at", "origin", "key")
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.sort == RELEVANCE
 
     @property
     def descending(self) -> bool:
-        return self.sort == "-updated_at"
+        return self.sort == "-updated_at" or self.is_ranked
 
     @property
     def is_indexed(self) -> bool:
@@ -90,6 +97,27 @@ _WORDS_QUERY = case(
     else_=func.websearch_to_tsquery(literal_column("'federation_simple'"), _words),
 )
 
+_TITLE: Any = literal_column("""'{a}'::"char"[]""")
+"""The weight of the words of names and titles (see ``record_writes``)."""
+_PER_WORD: Any = literal_column("2")
+"""Divide a rank by the number of words (PostgreSQL, 12.3.3)."""
+_PER_LENGTH: Any = literal_column("1")
+"""Divide a rank by 1 + the logarithm of the number of words."""
+_TITLE_FACTOR: Any = literal_column("2")
+_RANK_UNIT: Any = literal_column("1000000")
+
+
+def rank(table: FromClause) -> Any:
+    """How well a row answers the words: a whole number, so that a page key has it exactly.
+
+    First the share of the title that the words are, then the places where they are: those in the title count
+    ten times as much as others, and those in a short text more than those in a long one.
+    """
+    title = func.ts_rank(func.ts_filter(table.c.search, _TITLE), _WORDS_QUERY, _PER_WORD)
+    places = func.ts_rank(table.c.search, _WORDS_QUERY, _PER_LENGTH)
+    return cast((title * _TITLE_FACTOR + places) * _RANK_UNIT, Integer)
+
+
 READ_WORDS_QUERY = Statement(select(cast(_WORDS_QUERY, Text)))
 """The text search query (``tsquery``) that PostgreSQL makes of the words of a search."""
 
@@ -108,6 +136,9 @@ def index_filters(table: FromClause, shape: Shape) -> list[Any]:
         conditions.append(c.facets.overlap(param(f"alternatives{index}", ARRAY(Text))))
     if shape.beneficiaries:
         conditions.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
+    if shape.is_ranked:
+        # The words of other types are not counted, where the number of matches decides.
+        conditions.append(c.facets.overlap(param("labels", ARRAY(Text))))
     if shape.words:
         query = cast(param("rare_words", Text), TSQUERY) if shape.rare_words else _WORDS_QUERY
         conditions.append(c.search.bool_op("@@")(query))
@@ -145,6 +176,8 @@ def after_page(table: FromClause, shape: Shape) -> list[Any]:
     last: list[Any] = [param("at_origin", Text), param("at_key", Text)]
     if shape.sort != "id":
         last.insert(0, param("at", records.c.updated_at.type))
+    if shape.is_ranked:
+        last.insert(0, param("at_rank", Integer))
     row = tuple_(*(table.c[name] for name in shape.order))
     return [row < tuple_(*last) if shape.descending else row > tuple_(*last)]
 
@@ -161,6 +194,8 @@ def page_values(query: Query) -> dict[str, Any]:
         values |= {"at_origin": query.after.origin, "at_key": query.after.key}
         if query.sort != "id":
             values["at"] = query.after.updated_at
+        if query.sort == RELEVANCE:
+            values["at_rank"] = query.after.rank
     return values
 
 
@@ -178,6 +213,8 @@ def filter_values(query: Query) -> dict[str, Any]:
         values["beneficiaries"] = list(query.beneficiaries)
     if query.words is not None:
         values["words"] = query.words
+    if query.sort == RELEVANCE:
+        values["labels"] = [f"{query.kind.type}.tlp={label}" for label in LABELS]
     if query.updated_since:
         values["since"] = query.updated_since
     if query.updated_before:

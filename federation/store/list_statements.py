@@ -18,6 +18,7 @@ from federation.store.list_filters import (
     after_page,
     index_filters,
     of_type,
+    rank,
     residual_filters,
     sort_order,
     time_range,
@@ -118,8 +119,9 @@ def page_by_index(shape: Shape) -> Statement:
     """
     c = records.c
     matches = and_(true(), *residual_filters(records, shape)).label("matches")
+    ranks = [rank(records).label("rank")] if shape.is_ranked else []
     indexed = (
-        select(_ROW_ADDRESS, *(c[name] for name in _KEY), c.type, c.audience, matches)
+        select(_ROW_ADDRESS, *(c[name] for name in _KEY), *ranks, c.type, c.audience, matches)
         .where(~c.retracted, *index_filters(records, shape))
         .cte("indexed")
         .prefix_with("MATERIALIZED", dialect="postgresql")
@@ -145,7 +147,7 @@ def page_by_index(shape: Shape) -> Statement:
         .subquery("chosen")
     )
     documents = (
-        select(c.document, *(chosen.c[name] for name in _KEY))
+        select(c.document, *(chosen.c[name] for name in (*_KEY, *(column.name for column in ranks))))
         .select_from(chosen.join(records, literal_column("records.ctid") == chosen.c.row_address))
         .order_by(*sort_order(chosen, shape))
     )

@@ -18,7 +18,9 @@ from enum import Enum
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
-from federation.domain.query import MAX_TOTAL, PageKey, Query
+import msgspec
+
+from federation.domain.query import MAX_TOTAL, RELEVANCE, PageKey, Query, Sort
 from federation.domain.visibility import Caller
 from federation.store.list_filters import READ_WORDS_QUERY, Shape, filter_values, page_values
 from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
@@ -33,6 +35,11 @@ ROWS_BY_ORDER_PER_RESULT = 30
 """Rows that ``BY_ORDER`` scans besides, for each result wanted: 50 to 500, or ``MAX_TOTAL``."""
 BOUND_GROWTH = 8
 """Factor of both bounds where neither strategy came to an end. The last attempts cost most of it all."""
+MAX_RANKED = MAX_TOTAL
+"""Matches that are put in the order of relevance: each is read, with its words. A list with more is in the
+order of time, and says so."""
+MAX_MATCHES_LOOKED_UP = 50_000
+"""Matches, by statistics, above which it is not found out whether they are more than ``MAX_RANKED``."""
 MATCHES_OF_BENEFICIARIES = 100
 """Records that some beneficiaries are taken to have: no statistics of them are read, and most have few."""
 COUNT_COST = 0.1
@@ -63,6 +70,18 @@ def choose(matches: float, stored: float, results: int, *, counting: bool = Fals
     return Strategy.BY_INDEX if cost * matches <= results * stored else Strategy.BY_ORDER
 
 
+class Listed(NamedTuple):
+    """A page of a list."""
+
+    documents: list[bytes]
+    page_key: PageKey | None
+    """The key after which the next page begins."""
+    total: int | None
+    """The total if the query asks for it. Above ``MAX_TOTAL`` it means that there are more than that."""
+    sort: str
+    """The order in which the list is: not that of relevance where too many records match."""
+
+
 class IndexQuery(NamedTuple):
     """A query as the index is asked: its conditions, and the values of their parameters."""
 
@@ -70,16 +89,11 @@ class IndexQuery(NamedTuple):
     values: dict[str, Any]
 
 
-async def collect(
-    session: Session, query: Query, *, visible_to: Caller
-) -> tuple[list[bytes], PageKey | None, int | None]:
-    """A page of documents, the key after which the next page begins, and the total if the query asks for it.
-
-    A total above ``MAX_TOTAL`` means that there are more than that.
-    """
+async def collect(session: Session, query: Query, *, visible_to: Caller) -> Listed:
+    """A page of the documents that a query asks for."""
     reader = _ListReader(session, query, visible_to)
     documents, page_key = await reader.page()
-    return documents, page_key, await reader.total() if query.total else None
+    return Listed(documents, page_key, await reader.total() if query.total else None, reader.sort)
 
 
 class _ListReader:
@@ -97,13 +111,52 @@ class _ListReader:
         self._stored = inf
         self._total: int | None = None
 
+    @property
+    def sort(self) -> str:
+        return self._query.sort
+
     async def page(self) -> Page:
         await self._read_statistics()
+        if self._shape.is_ranked:
+            if (ranked := await self._page_by_rank()) is not None:
+                return ranked
+            self._give_up_ranking()
         chosen = choose(self._matches, self._stored, self._query.limit)
         page = await self._attempt(chosen, by_order=self._page_by_order, by_index=self._page_by_index)
         if page[1] is None and self._query.after is None:
             self._total = len(page[0])
         return page
+
+    async def _page_by_rank(self) -> Page | None:
+        """A page in the order of relevance; None where too many records match.
+
+        Later pages are in the order that the first one was in, however many match by then.
+        """
+        after = self._query.after
+        if after is not None and after.sort != RELEVANCE:
+            return None
+        if after is None and MAX_MATCHES_LOOKED_UP < self._matches < inf:
+            return None
+        bound = MAX_RANKED
+        while True:
+            queries = [IndexQuery(self._shape, self._values)]
+            if self._matches <= bound and self._rare != queries[0]:
+                queries.insert(0, self._rare)
+            for index_query in queries:
+                if (page := await self._read_by_index(index_query, bound)) is not None:
+                    return page
+            if after is None:
+                return None
+            bound *= BOUND_GROWTH
+
+    def _give_up_ranking(self) -> None:
+        """Go on in the order of time."""
+        sort: Sort = "-updated_at"
+        self._query = msgspec.structs.replace(self._query, sort=sort)
+        self._shape = self._shape._replace(sort=sort)
+        self._rare = self._rare._replace(shape=self._rare.shape._replace(sort=sort))
+        for values in (self._values, self._rare.values):
+            values.pop("labels", None)
 
     async def total(self) -> int:
         """Call it after ``page``."""
@@ -159,7 +212,12 @@ class _ListReader:
 
     async def _page_by_index(self, growth: int) -> Page | None:
         bound = growth * MAX_ROWS_BY_INDEX
-        shape, values = self._rare if self._matches <= bound else IndexQuery(self._shape, self._values)
+        index_query = self._rare if self._matches <= bound else IndexQuery(self._shape, self._values)
+        return await self._read_by_index(index_query, bound)
+
+    async def _read_by_index(self, index_query: IndexQuery, bound: int) -> Page | None:
+        """A page of what the index finds; None where that is more than the bound."""
+        shape, values = index_query
         rows = await self._session.all(page_by_index(shape), **values, **page_values(self._query), rows=bound)
         state = rows[0]
         if not state["cut"] or state["total"] > MAX_TOTAL:
@@ -183,7 +241,8 @@ class _ListReader:
         last = rows[-1]
         page_key = None
         if last["followed"]:
-            page_key = PageKey(self._query.sort, last["updated_at"], last["origin"], last["key"])
+            rank = (last["rank"],) if self._shape.is_ranked else ()
+            page_key = PageKey(self._query.sort, last["updated_at"], last["origin"], last["key"], *rank)
         return [row["document"] for row in rows], page_key
 
 

@@ -81,8 +81,10 @@ INSERT INTO records (
 SELECT i.type, $17::text, i.key, $18::int, i.seq, numbering.base + i.n,
        i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
        string_to_array(i.facets, E'\x1f'), string_to_array(i.beneficiaries, E'\x1f'),
-       to_tsvector('federation_french', regexp_replace(
-           regexp_replace(i.other, 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+       setweight(to_tsvector('federation_french', regexp_replace(
+           regexp_replace(split_part(i.other, E'\x1f', 2), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+       )), 'A') || to_tsvector('federation_french', regexp_replace(
+           regexp_replace(split_part(i.other, E'\x1f', 1), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
        )) || texts.words[i.french] || to_tsvector('federation_simple', i.other)
 FROM incoming AS i CROSS JOIN texts CROSS JOIN numbering
 ON CONFLICT (type, origin, key) DO UPDATE SET
@@ -159,8 +161,12 @@ inserted AS (
     SELECT i.type, $17::text, i.key, $18::int, i.seq, numbering.base + i.n,
            i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
            string_to_array(i.facets, E'\x1f'), string_to_array(i.beneficiaries, E'\x1f'),
-           to_tsvector('federation_french', regexp_replace(
-               regexp_replace(i.other, 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+           setweight(to_tsvector('federation_french', regexp_replace(
+               regexp_replace(split_part(i.other, E'\x1f', 2), 'ers\M', 'er', 'gi'),
+               '[eé](e|s|es)\M', 'e', 'gi'
+           )), 'A') || to_tsvector('federation_french', regexp_replace(
+               regexp_replace(split_part(i.other, E'\x1f', 1), 'ers\M', 'er', 'gi'),
+               '[eé](e|s|es)\M', 'e', 'gi'
            )) || texts.words[i.french] || to_tsvector('federation_simple', i.other)
     FROM incoming AS i CROSS JOIN texts CROSS JOIN numbering
 )

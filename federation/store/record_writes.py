@@ -96,8 +96,10 @@ SELECT i.type, $18::text, i.key, i.feed,
        heads.base + row_number() OVER (PARTITION BY i.feed ORDER BY i.n), numbering.base + i.n,
        i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
        string_to_array(i.facets, E'\x1f'), string_to_array(i.beneficiaries, E'\x1f'),
-       to_tsvector('federation_french', regexp_replace(
-           regexp_replace(i.other, 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+       setweight(to_tsvector('federation_french', regexp_replace(
+           regexp_replace(split_part(i.other, E'\x1f', 2), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+       )), 'A') || to_tsvector('federation_french', regexp_replace(
+           regexp_replace(split_part(i.other, E'\x1f', 1), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
        )) || texts.words[i.french] || to_tsvector('federation_simple', i.other)
 FROM incoming AS i CROSS JOIN texts CROSS JOIN numbering LEFT JOIN heads ON heads.id = i.feed
 ON CONFLICT (type, origin, key) DO UPDATE SET
@@ -123,8 +125,10 @@ stored AS MATERIALIZED (
     FOR NO KEY UPDATE OF records
 ),
 words AS MATERIALIZED (
-    SELECT to_tsvector('federation_french', regexp_replace(
-        regexp_replace($13::text, 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+    SELECT setweight(to_tsvector('federation_french', regexp_replace(
+        regexp_replace(split_part($13::text, E'\x1f', 2), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
+    )), 'A') || to_tsvector('federation_french', regexp_replace(
+        regexp_replace(split_part($13::text, E'\x1f', 1), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
     )) || to_tsvector('federation_french', regexp_replace(
         regexp_replace($14::text, 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
     )) || to_tsvector('federation_simple', $13::text) AS search

@@ -12,6 +12,7 @@ from federation.domain.query import PageKey, Query
 from federation.domain.stored import StoredRecord, StoredRevision
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
+from federation.store.lists import Listed
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
@@ -144,6 +145,10 @@ class RecordsReader:
 
         The total is exact up to ``MAX_TOTAL``; a higher one says that there are more.
         """
+        return (await lists.collect(self._session, query, visible_to=visible_to))[:3]
+
+    async def search(self, query: Query, *, visible_to: Caller) -> Listed:
+        """A page as ``collect`` gives it, with the order that it is in."""
         return await lists.collect(self._session, query, visible_to=visible_to)
 
     async def change_log(

@@ -485,6 +485,50 @@ audit_checkpoints = Table(
     Column("jws", Text, nullable=False, comment="Signed by the node: n, hash and time."),
 )
 
+search_index = Table(
+    "search_index",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true"), comment="There is one row."),
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="Of the words and filters of the records; negative while they are made anew for it.",
+    ),
+    Column(
+        "position",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Records up to this local sequence have been made anew.",
+    ),
+    Column(
+        "until",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Records above this local sequence were written with the words and filters of this version.",
+    ),
+    Column(
+        "learned",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="The words of records up to this local sequence are in search_words.",
+    ),
+    CheckConstraint("one", name="one"),
+)
+
+search_words = Table(
+    "search_words",
+    metadata,
+    Column("word", Text, primary_key=True, comment="A word of some record, without accents."),
+    Column("written", Text, nullable=False, comment="The word as a record has it: what is suggested."),
+    # Only where PostgreSQL has pg_trgm: without it nothing is suggested.
+    Index("ix_search_words_similar", "word", postgresql_using="gin", postgresql_ops={"word": "gin_trgm_ops"}),
+)
+
 exposure = Table(
     "exposure",
     metadata,

@@ -15,8 +15,8 @@ import pytest
 from stdnum.fr import siren
 
 from federation.demo.communes import REGIONS, beneficiaries
-from federation.domain.territories.bodies import Body, bodies, edition, parse
-from federation.domain.territories.make import PACKAGE, SHIPPED, VERSION, pack, read_package
+from federation.domain.territories.bodies import PACKAGE, VERSION, Body, bodies, edition, parse
+from federation.domain.territories.make import SHIPPED, pack, read_package
 
 PROJECT = Path(__file__).parents[2]
 REFERENCE = PROJECT.parent / "shared" / "data" / "communes" / "beneficiaries-4-regions.csv"

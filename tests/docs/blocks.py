@@ -286,7 +286,7 @@ def controls() -> str:
         "q": f"Words to search, 1 to {query.MAX_WORDS_CHARACTERS} characters.",
         "updated_since": "Records updated at this moment or later: `2026-03-01T08:30:00Z`, or a date.",
         "updated_before": "Records updated before this moment.",
-        "sort": f"{code(*query.SORTS)}; the first when not given.",
+        "sort": f"{code(*query.SORTS, query.RELEVANCE)}; when not given, the last with `q`, else the first.",
         "limit": f"Records on a page: {query.PAGE} when not given, {query.MAX_PAGE} at most.",
         "after": "The place that the last page named; take it from `Link` or `next`.",
         "total": f"`true`: count what is found, exactly up to {number(query.MAX_TOTAL)}.",

@@ -129,7 +129,7 @@ TAKEN: list[tuple[type[Content], str, list[Any]]] = [
             {
                 "kind": "list",
                 "beneficiaries": [
-                    {"identifiers": [COMMUNE, {"scheme": "cog", "value": "2A004"}], "name": "x"}
+                    {"identifiers": [COMMUNE, {"scheme": "cog", "value": "71076"}], "name": "x"}
                 ],
             },
             {"kind": "territory", "territory": ["71", "2A", "974", "FR", "FR-BFC"]},

@@ -10,8 +10,6 @@ import pytest
 
 from federation.domain.content.deployment import Coverage
 from federation.domain.exposure.coverage import (
-    OVERSEAS,
-    REGIONS,
     Resolved,
     Tally,
     bits,
@@ -21,6 +19,7 @@ from federation.domain.exposure.coverage import (
     resolve,
     tally,
 )
+from federation.domain.territories.areas import OVERSEAS, REGIONS
 from federation.domain.territories.bodies import Body, bodies
 
 CHALON = {"identifiers": [{"scheme": "0002", "value": "217100767"}, {"scheme": "cog", "value": "71076"}]}

@@ -49,7 +49,7 @@ def test_values_of_one_filter_are_alternatives_and_filters_are_all_demanded() ->
 def test_every_filter_of_a_type_can_be_asked(kind: type[Content], name: str) -> None:
     query = asked((name, "217100767"), of=kind)
     if name == "beneficiary":
-        assert (query.beneficiaries, query.facets) == (("0002:217100767",), ())
+        assert (query.beneficiaries[0], query.facets) == ("0002:217100767", ())
     else:
         assert query.facets == ((name, ("217100767",)),)
 
@@ -118,7 +118,10 @@ def test_a_list_is_sorted_in_one_of_three_ways(sort: str) -> None:
 @pytest.mark.parametrize("sort", ["", "name", "-id", "updated_at,id", "ID"])
 def test_another_sort_order_is_refused_with_those_there_are(sort: str) -> None:
     refusal = refused(("sort", sort))
-    assert (refusal.detail, refusal.pointer) == ("sort is one of -updated_at, updated_at, id", "?sort")
+    assert (refusal.detail, refusal.pointer) == (
+        "sort is one of -updated_at, updated_at, id, relevance",
+        "?sort",
+    )
 
 
 def test_words_have_one_to_two_hundred_characters() -> None:
@@ -181,7 +184,7 @@ def test_what_is_no_moment_is_refused(name: str, text: str) -> None:
     ],
 )
 def test_a_body_is_asked_for_by_its_number(text: str, beneficiary: str) -> None:
-    assert asked(("beneficiary", text), of=Deployment).beneficiaries == (beneficiary,)
+    assert asked(("beneficiary", text), of=Deployment).beneficiaries[0] == beneficiary
 
 
 @pytest.mark.parametrize("text", ["", "1", "7107", "Chalon-sur-Saône", "217100767000110"])
@@ -261,3 +264,29 @@ def test_a_place_with_a_thousand_arrays_behind_it_is_refused() -> None:
 
 def test_incidents_can_be_asked_by_alias() -> None:
     assert asked(("alias", "CVE-2025-24799"), of=Incident).facets == (("alias", ("CVE-2025-24799",)),)
+
+
+def test_a_search_is_in_the_order_of_relevance_if_no_other_one_is_asked_for() -> None:
+    assert asked(("q", "parc")).sort == "relevance"
+    assert asked(("q", "parc"), ("sort", "relevance")).sort == "relevance"
+    assert asked(("q", "parc"), ("sort", "id")).sort == "id"
+    assert refused(("sort", "relevance")).pointer == "?sort"
+
+
+def test_a_page_key_of_a_search_has_the_rank_and_goes_on_in_the_order_it_was_given_in() -> None:
+    ranked = PageKey("relevance", NOW, "arnia", "glpi", 60_793)
+    assert PageKey.parse(str(ranked), "relevance") == ranked
+    by_time = PageKey("-updated_at", NOW, "arnia", "glpi")
+    assert PageKey.parse(str(by_time), "relevance") == by_time
+    for sort in SORTS:
+        with pytest.raises(Invalid, match="another sort order"):
+            PageKey.parse(str(ranked), sort)
+    for rank in (-1, 2**31, 2**70):
+        with pytest.raises((Invalid, OverflowError)):
+            PageKey.parse(str(msgspec.structs.replace(ranked, rank=rank)), "relevance")
+
+
+def test_a_page_key_without_a_rank_is_read_as_before() -> None:
+    raw = msgspec.msgpack.encode(["-updated_at", NOW, "arnia", "glpi"])
+    text = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    assert PageKey.parse(text, "-updated_at") == PageKey("-updated_at", NOW, "arnia", "glpi")

@@ -23,7 +23,7 @@ from federation.node import feeds, records
 from federation.node.edits import MAX_ATTEMPTS, WriteResult
 from federation.node.node import Node
 from federation.node.records import Preconditions
-from federation.store import pulled_records, record_writes
+from federation.store import pulled_records, record_writes, search_index
 from federation.store.database import Writing
 from federation.store.list_filters import endings
 from federation.store.record_writes import RecordsWriter, locks_of
@@ -293,9 +293,14 @@ def test_words_are_stored_as_they_are_asked_for() -> None:
     """The endings of French words are in the statements, and in what is searched for."""
     for name, statements in {
         "text": (record_writes.UPSERT, pulled_records.UPSERT, pulled_records.INSERT),
-        "i.other": (record_writes.UPSERT, pulled_records.UPSERT, pulled_records.INSERT),
-        "$13::text": (record_writes.UPSERT_ONE,),
+        **dict.fromkeys(
+            (r"split_part(i.other, E'\x1f', 1)", r"split_part(i.other, E'\x1f', 2)"),
+            (record_writes.UPSERT, pulled_records.UPSERT, pulled_records.INSERT, search_index.UPDATE),
+        ),
+        r"split_part($13::text, E'\x1f', 1)": (record_writes.UPSERT_ONE,),
+        r"split_part($13::text, E'\x1f', 2)": (record_writes.UPSERT_ONE,),
         "$14::text": (record_writes.UPSERT_ONE,),
+        "i.french": (search_index.UPDATE,),
     }.items():
         rendered = re.sub(r"\s+", "", str(endings(literal_column(name))))
         for statement in statements:

@@ -12,11 +12,22 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
-from federation.node import alert_delivery, alert_scan, alerts, copy_views, deadlines, peer_views, peers
+from federation.domain.words import INDEX_VERSION
+from federation.node import (
+    alert_delivery,
+    alert_scan,
+    alerts,
+    copy_views,
+    deadlines,
+    peer_views,
+    peers,
+    search_index,
+)
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.http_client import NextDoor, fine, refused
 from tests.audit.audit_trail import entries, holds
+from tests.domain.builders import a_record, a_solution
 from tests.exposure.commands import told
 from tests.exposure.deployments import a_vulnerability, running
 from tests.nodes import a_node, browsing, publish
@@ -214,3 +225,14 @@ async def test_the_copies_of_an_earlier_program_count_towards_the_quota_of_their
         assert [tuple(row) for row in rows] == [("arnia", 0, 0), ("arnia", 0, 0), ("megalis", 2, 6)]
         rows = await look.fetch("SELECT origin, withheld FROM alerts")
         assert {tuple(row) for row in rows} == {(None, False)}
+
+
+async def test_records_of_an_earlier_program_are_found_by_the_words_of_this_one(upgraded: str) -> None:
+    """k2 is a tombstone, and has none."""
+    async with a_node("arnia", upgraded) as node, looking(upgraded) as look, browsing(node) as client:
+        document = a_record(a_solution(name="demarches-simplifiees.fr")).document
+        await look.execute("UPDATE records SET document = $1 WHERE key = 'k1'", document)
+        assert await search_index.refresh(node) == 1
+        answer = fine(await client.get("/v1/solutions", params={"q": "démarches"}), 200)
+        assert [item["content"]["name"] for item in answer["items"]] == ["demarches-simplifiees.fr"]
+        assert await look.fetchval("SELECT version FROM search_index") == INDEX_VERSION

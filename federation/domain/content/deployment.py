@@ -8,7 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from federation.domain.content.solution import Assurance
+from federation.domain.errors import Invalid
+from federation.domain.territories.areas import departements_with
+from federation.domain.territories.identity import CONTRADICTION, contradicting, name_of, number_of
 from federation.domain.values import (
+    PART_OF,
     Cents,
     Content,
     Count,
@@ -131,6 +135,13 @@ class Deployment(Content, frozen=True, kw_only=True):
         if self.version_state == "exact" and self.version is None:
             raise RuleBroken("version_state is exact, so version is needed")
 
+    def check_as_writer(self, tlp: str) -> None:
+        if isinstance(self.coverage, Bodies):
+            for index, body in enumerate(self.coverage.beneficiaries):
+                if (second := contradicting(body.identifiers)) is not None:
+                    pointer = f"/coverage/beneficiaries/{index}/identifiers/{second}"
+                    raise Invalid(CONTRADICTION, pointer=pointer)
+
     def default_tlp(self) -> Literal["GREEN"]:
         # A public list of "commune X runs GLPI 10.0.6" is a target list.
         return "GREEN"
@@ -151,6 +162,10 @@ class Deployment(Content, frozen=True, kw_only=True):
         if isinstance(self.coverage, Area):
             for territory in self.coverage.territory:
                 yield "territory", territory
+        elif isinstance(self.coverage, Bodies):
+            # What a list covers a part of: the question for a territory asks for it, too (``query.py``).
+            for departement in departements_with(_register_numbers(self.coverage)):
+                yield "territory", f"{PART_OF}{departement}"
 
     def bodies(self) -> Iterator[Organisation]:
         if isinstance(self.coverage, Bodies):
@@ -162,3 +177,11 @@ class Deployment(Content, frozen=True, kw_only=True):
             yield False, self.hosting.provider
         if self.offer:
             yield from texts(self.offer.eligibility)
+
+
+def _register_numbers(coverage: Bodies) -> Iterator[int]:
+    """The numbers in the register of the bodies of a list."""
+    for body in coverage.beneficiaries:
+        for identifier in body.identifiers:
+            if (number := number_of(name_of(identifier))) is not None:
+                yield number

@@ -21,6 +21,7 @@ class Group(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "group"
     plural: ClassVar = "groups"
+    title_member: ClassVar = "name"
     filters: ClassVar = ("member",)
 
     name: Line

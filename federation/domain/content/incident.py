@@ -126,6 +126,7 @@ class Incident(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "incident"
     plural: ClassVar = "incidents"
+    title_member: ClassVar = "title"
     filters: ClassVar = (
         "kind",
         "status",

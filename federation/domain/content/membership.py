@@ -19,6 +19,7 @@ class Membership(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "membership"
     plural: ClassVar = "memberships"
+    title_member: ClassVar = "name"
     filters: ClassVar = ("operator",)
     moments: ClassVar = ("admitted_at",)
 

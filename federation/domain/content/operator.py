@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from federation.domain.errors import Invalid
+from federation.domain.territories.identity import CONTRADICTION, contradicting
 from federation.domain.values import (
     Content,
     Country,
@@ -23,6 +25,7 @@ class Operator(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "operator"
     plural: ClassVar = "operators"
+    title_member: ClassVar = "name"
     filters: ClassVar = ("country", "territory")
 
     name: Line
@@ -33,6 +36,10 @@ class Operator(Content, frozen=True, kw_only=True):
     identifiers: Annotated[tuple[Identifier, ...], Meta(max_length=8)] = ()
     homepage: Url | None = None
     node: Url | None = None
+
+    def check_as_writer(self, tlp: str) -> None:
+        if (second := contradicting(self.identifiers)) is not None:
+            raise Invalid(CONTRADICTION, pointer=f"/identifiers/{second}")
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "country", self.country

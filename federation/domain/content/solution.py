@@ -14,6 +14,7 @@ from msgspec import Meta
 from federation.domain.errors import Invalid
 from federation.domain.formats.cpe import parse_cpe
 from federation.domain.formats.names import read_purl
+from federation.domain.territories.identity import CONTRADICTION, contradicting
 from federation.domain.values import (
     END,
     Content,
@@ -135,6 +136,7 @@ class Solution(Content, frozen=True, kw_only=True):
 
     type: ClassVar = "solution"
     plural: ClassVar = "solutions"
+    title_member: ClassVar = "name"
     filters: ClassVar = ("kind", "status", "theme", "licence")
 
     name: Line
@@ -183,6 +185,10 @@ class Solution(Content, frozen=True, kw_only=True):
                     f"{theme} is not a theme; see the list in the documentation of the schema",
                     pointer=f"/themes/{index}",
                 )
+        if isinstance(self.steward, Organisation):
+            second = contradicting(self.steward.identifiers)
+            if second is not None:
+                raise Invalid(CONTRADICTION, pointer=f"/steward/identifiers/{second}")
 
     def as_written(self) -> Self:
         licence = listed_licence(self.licence)

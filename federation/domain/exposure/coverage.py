@@ -13,20 +13,10 @@ from functools import cache
 import msgspec
 
 from federation.domain.content.deployment import Area, Bodies, Coverage, Number
-from federation.domain.territories.bodies import Body, bodies
+from federation.domain.territories.areas import REGIONS, area_of
+from federation.domain.territories.bodies import Body, bodies, communes_of_codes
+from federation.domain.territories.identity import body_numbers, name_of, number_of
 from federation.domain.values import Organisation
-
-REGIONS = {
-    "FR-ARA": "84", "FR-BFC": "27", "FR-BRE": "53", "FR-CVL": "24", "FR-20R": "94", "FR-COR": "94",
-    "FR-GES": "44", "FR-HDF": "32", "FR-IDF": "11", "FR-NOR": "28", "FR-NAQ": "75", "FR-OCC": "76",
-    "FR-PDL": "52", "FR-PAC": "93",
-}  # fmt: skip
-"""Regions (ISO 3166-2) and their INSEE codes."""
-OVERSEAS = {"GP": "971", "MQ": "972", "GF": "973", "RE": "974", "PM": "975", "YT": "976", "BL": "977",
-            "MF": "978", "TF": "984", "WF": "986", "PF": "987", "NC": "988"}  # fmt: skip
-"""Countries of ISO 3166-1 that are départements or territories of France."""
-SPECIAL_CODES = {"FR-75C": ("75",), "FR-6AE": ("67", "68")}
-"""Codes of ISO 3166-2 for one département or several."""
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -79,29 +69,31 @@ def resolve(coverage: Coverage) -> Resolved:
                 areas=sum(not tokens for tokens in areas),
             )
         case Bodies(beneficiaries=organisations):
-            numbers, elsewhere = set(), set()
+            numbers: set[int] = set()
+            elsewhere: set[str] = set()
             for organisation in organisations:
-                number, name = _body_number(organisation)
-                if number is None:
+                found, name = _body_numbers(organisation)
+                numbers |= found
+                if not found:
                     elsewhere.add(name)
-                else:
-                    numbers.add(number)
             return Resolved(tokens=tuple(sorted(numbers)), elsewhere=tuple(sorted(elsewhere)))
 
 
 def _territory_tokens(code: str) -> Iterator[int]:
     """Tokens of a territory; none when the register does not have it."""
+    area = area_of(code)
+    if area is None:
+        return
     first = len(bodies())
-    numbers = _territory_numbers()
-    if code == "FR":
-        yield first
-    elif region := REGIONS.get(code):
-        yield first + numbers["region", region]
-    else:
-        insee = OVERSEAS.get(code) or code.removeprefix("FR-")
-        for departement in SPECIAL_CODES.get(code, (insee,)):
-            if (number := numbers.get(("departement", departement))) is not None:
-                yield first + number
+    match area.kind:
+        case "country":
+            yield first
+        case "grouping":
+            number = body_numbers()[f"0002:{area.codes[0]}"]
+            yield from (number, *members(_communes_of()[number]))
+        case kind:
+            for insee in area.codes:
+                yield first + _territory_numbers()[kind, insee]
 
 
 @cache
@@ -114,37 +106,23 @@ def _territory_numbers() -> dict[tuple[str, str], int]:
     }
 
 
-def _body_number(organisation: Organisation) -> tuple[int | None, str]:
-    """The number of a body in the register, or None and the name that distinguishes it."""
-    numbers = _numbers()
-    names = [_name(identifier.scheme, identifier.value) for identifier in organisation.identifiers]
-    for name in names:
-        if (number := numbers.get(name)) is not None:
-            return number, name
+def _body_numbers(organisation: Organisation) -> tuple[set[int], str]:
+    """The numbers of a body in the register, and the name that distinguishes it where there are none.
+
+    They are several where its identifiers contradict each other (a writer here is refused then, a peer's
+    record is not): to count one body too many is better than to leave out the one that is affected.
+    """
+    names = [name_of(identifier) for identifier in organisation.identifiers]
+    numbers = {number for name in names if (number := number_of(name)) is not None}
     # A SIREN names it for everybody; else its first number, whatever the order they come in.
-    return None, min(names, key=lambda name: (not name.startswith("0002:"), name))
-
-
-def _name(scheme: str, value: str) -> str:
-    # A SIRET is an establishment of the body whose SIREN it begins with.
-    return f"0002:{value[:9]}" if scheme == "0009" else f"{scheme}:{value}"
+    return numbers, min(names, key=lambda name: (not name.startswith("0002:"), name))
 
 
 def read_register() -> None:
     """Read the register into memory. It takes a seventh of a second, once in a process."""
-    _numbers()
+    body_numbers()
+    communes_of_codes()
     _territory_numbers()
-
-
-@cache
-def _numbers() -> dict[str, int]:
-    numbers = {}
-    for number, body in enumerate(bodies()):
-        if body.siren:
-            numbers[f"0002:{body.siren}"] = number
-        if body.cog:
-            numbers[f"cog:{body.cog}"] = number
-    return numbers
 
 
 # Sets of bodies
@@ -221,7 +199,7 @@ def _kinds() -> tuple[int, int]:
 @cache
 def _communes_of() -> dict[int, int]:
     """The communes of each EPCI."""
-    numbers = _numbers()
+    numbers = body_numbers()
     members_: dict[int, list[int]] = {n: [] for n, body in enumerate(bodies()) if body.kind == "epci"}
     for n, body in enumerate(bodies()):
         for siren in (body.epci, body.ept):

@@ -1,7 +1,9 @@
-"""Make `communes.tsv.gz` anew: `python -m federation.domain.territories.make [--package PATH.tgz]`.
+"""Make the files of the register anew: `python -m federation.domain.territories.make [--package PATH.tgz]`.
 
 Without `--package` the npm client of this machine fetches the package, from wherever it is configured to.
-The same package gives the same text, and with the same zlib the same bytes.
+The same package gives the same text, and with the same zlib the same bytes. `codes.tsv.gz` has the codes that
+are no commune of today (delegated and associated communes, municipal arrondissements, abolished codes) with
+the commune that each belongs to, and `postcodes.tsv.gz` the postcodes of each commune.
 """
 
 import argparse
@@ -17,14 +19,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from federation.domain.territories.bodies import COLUMNS, Body, parse
+from federation.domain.territories.bodies import (
+    CODE_COLUMNS,
+    COLUMNS,
+    PACKAGE,
+    VERSION,
+    Body,
+    PartCode,
+    parse,
+)
 
-PACKAGE = "@etalab/decoupage-administratif"
-VERSION = "6.0.0"
 SHIPPED = Path(__file__).with_name("communes.tsv.gz")
+CODES = Path(__file__).with_name("codes.tsv.gz")
+POSTCODES = Path(__file__).with_name("postcodes.tsv.gz")
 
 #: The commune as it is today, and not a former one that lives on as a part of another.
 CURRENT = "commune-actuelle"
+PARTS = {
+    "commune-deleguee": "delegated",
+    "commune-associee": "associated",
+    "arrondissement-municipal": "arrondissement",
+}
 
 
 def main() -> None:
@@ -35,9 +50,14 @@ def main() -> None:
     options.add_argument("--output", type=Path, default=SHIPPED)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        bodies = tuple(read_package(chosen.package or fetch_package(Path(place))))
+        package = chosen.package or fetch_package(Path(place))
+        bodies = tuple(read_package(package))
+        codes, postcodes = read_codes(package)
     packed = pack(bodies)
     chosen.output.write_bytes(packed)
+    if chosen.output == SHIPPED:
+        CODES.write_bytes(compress([CODE_COLUMNS, *((c.code, c.commune, c.kind, c.name) for c in codes)]))
+        POSTCODES.write_bytes(compress([(cog, " ".join(postcodes[cog])) for cog in sorted(postcodes)]))
     kinds = Counter(body.kind for body in bodies)
     print(f"{chosen.output.name}: {kinds['commune']} communes, {kinds['epci']} EPCI, {len(packed)} bytes")
 
@@ -99,19 +119,51 @@ def read_package(package: Path, regions: Iterable[str] | None = None) -> Iterato
 def pack(bodies: Iterable[Body]) -> bytes:
     """The shipped file: sorted, and no date or name inside, so that it depends on the bodies alone."""
     ordered = sorted(bodies, key=lambda body: (body.region, body.kind, body.cog or body.siren))
-    lines = ["\t".join(COLUMNS), *(_line(body) for body in ordered)]
-    text = "\n".join(lines) + "\n"
-    if parse(text) != tuple(ordered):
+    lines = [COLUMNS, *(_values(body) for body in ordered)]
+    if parse("".join("\t".join(line) + "\n" for line in lines)) != tuple(ordered):
         raise ValueError("a name has a tab or a line end in it")
+    return compress(lines)
+
+
+def compress(lines: Iterable[Iterable[str]]) -> bytes:
+    """Tab-separated lines, compressed without a date."""
     out = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=out, mtime=0) as file:
-        file.write(text.encode())
+        file.write("".join("\t".join(line) + "\n" for line in lines).encode())
     return out.getvalue()
 
 
-def _line(body: Body) -> str:
+def read_codes(package: Path) -> tuple[list[PartCode], dict[str, list[str]]]:
+    """Codes that are no commune of today, in order, and the postcodes of each commune of today.
+
+    A code that two communes of today claim is left out: it identifies neither.
+    """
+    with tarfile.open(package) as tar:
+        entries = _read_json(tar, "data/communes.json")
+    communes = {entry["code"]: entry for entry in entries if entry["type"] == CURRENT}
+    parts = {
+        entry["code"]: PartCode(
+            entry["code"], entry.get("commune") or entry["chefLieu"], PARTS[entry["type"]], entry["nom"]
+        )
+        for entry in entries
+        if entry["type"] in PARTS and entry["code"] not in communes
+    }
+    claims: dict[str, set[str]] = {}
+    for commune in communes.values():
+        for code in commune.get("anciensCodes", ()):
+            claims.setdefault(code, set()).add(commune["code"])
+    for code, claimed in claims.items():
+        if len(claimed) == 1 and code not in parts and code not in communes:
+            parts[code] = PartCode(code, claimed.pop(), "former", "")
+    postcodes = {
+        code: sorted(entry["codesPostaux"]) for code, entry in communes.items() if entry.get("codesPostaux")
+    }
+    return [parts[code] for code in sorted(parts)], postcodes
+
+
+def _values(body: Body) -> list[str]:
     values = (getattr(body, column) for column in COLUMNS)
-    return "\t".join("" if value is None else str(value) for value in values)
+    return ["" if value is None else str(value) for value in values]
 
 
 def _most_common(codes: Iterable[str]) -> str:

@@ -1,0 +1,101 @@
+"""Words of texts and of searches: one way to find them, for the index and for questions.
+
+PostgreSQL's parser takes ``demarches-simplifiees.fr`` for a host, ``Eau/Assainissement`` for a file and
+``-2025`` for a number, and indexes each as one word. So it gets nothing but letters, digits and spaces.
+
+- Every other character separates words, in texts and in searches.
+- Parts of a search that a hyphen, a dot, an apostrophe, ``_`` or ``@`` joins must follow one another
+  (``état-civil``, ``CVE-2026-1234``, ``impots.gouv.fr``); other separators only part words (``eau/air``).
+- ``"…"`` is a phrase, ``-`` before a word excludes it, and ``or`` stands between alternatives, as in
+  PostgreSQL's ``websearch_to_tsquery``, which reads the result.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+INDEX_VERSION = 1
+"""Raise it where the index values of a stored record change (words, filters): all are made again then."""
+
+_WORDS = re.compile(r"[^\W_]+")
+_PARTS = re.compile(r'(-?)"([^"]*)"|([^\s"]+)')
+_LONG_WORDS = re.compile(r"(?<![\w-])[^\W\d_]{4,40}(?!\w)")
+"""Letters alone; a word after a hyphen is excluded from the search."""
+MAX_CORRECTED_WORDS = 4
+LEAST_SIMILARITY = 0.35
+"""Share of the trigrams of two words that both have, from which on one may be meant by the other."""
+_LISTED = re.compile(r"[^\w.'’@_‐‑-]+")
+"""What separates words of a search that need not follow one another."""
+
+
+def plain_words(text: str) -> str:
+    """The words of a text, with one space between them. Accents stay: PostgreSQL removes them.
+
+    Ligatures and other forms of compatibility (``ﬁ``, ``²``) become letters and digits.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(_WORDS.findall(text))
+
+
+def search_words(question: str) -> str:
+    """A search as ``websearch_to_tsquery`` is to read it: plain words, phrases, exclusions, ``or``."""
+    if not question.isascii():
+        question = unicodedata.normalize("NFKC", question)
+    read: list[str] = []
+    for excluded, phrase, joined in _PARTS.findall(question):
+        if not joined:
+            read += _term(excluded, phrase)
+        elif joined.lower() == "or":
+            read.append("or")
+        elif joined.startswith("-"):
+            read += _term("-", joined[1:])
+        else:
+            for part in _LISTED.split(joined):
+                read += _term("", part)
+    return " ".join(read)
+
+
+class CorrectableWord(NamedTuple):
+    """A word of a search, where it stands, and as the table of words has it."""
+
+    start: int
+    end: int
+    plain: str
+
+
+def correctable_words(words: str) -> list[CorrectableWord]:
+    """The words of a search (as ``search_words`` gives it) that may be misspelt: long ones, not excluded.
+
+    None of a search with ``or``: what one alternative finds would not show that the other one finds anything.
+    """
+    if "or" in words.split(" "):
+        return []
+    return [
+        CorrectableWord(match.start(), match.end(), without_accents(match[0]))
+        for match in _LONG_WORDS.finditer(words)
+    ][:MAX_CORRECTED_WORDS]
+
+
+def dictionary_words(*texts: str) -> Iterator[tuple[str, str]]:
+    """The words of plain texts that suggestions can be made of: without accents, and as written."""
+    for text in texts:
+        for match in _LONG_WORDS.finditer(text):
+            yield without_accents(match[0]), match[0].lower()
+
+
+def without_accents(word: str) -> str:
+    """A word in small letters, without accents and ligatures."""
+    decomposed = unicodedata.normalize("NFKD", word.lower().replace("œ", "oe").replace("æ", "ae"))
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def _term(excluded: str, text: str) -> list[str]:
+    words = plain_words(text)
+    if not words:
+        return []
+    quote = '"' if " " in words or words.lower() == "or" else ""
+    return [f"{excluded}{quote}{words}{quote}"]
