@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from federation.domain.errors import Unavailable
+from federation.store.affecting_incidents import AffectingIncidentsReader, AffectingIncidentsWriter
 from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
@@ -64,7 +65,8 @@ class Reading:
     """The readers of every table, over one connection."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
+        "epochs", "exclusions",
         "exposure", "feeds", "keys", "linkage", "peers", "quotas", "receipts", "records", "rejected",
         "tokens",
     )  # fmt: skip
@@ -88,6 +90,7 @@ class Reading:
         self.exposure: ExposureReader = ExposureReader(session)
         self.linkage: LinkageReader = LinkageReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
+        self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
 
 
@@ -95,7 +98,8 @@ class Writing:
     """The readers and writers of every table, in one transaction."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
+        "epochs", "exclusions",
         "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas", "receipts", "records",
         "rejected", "remains", "repairs", "retention", "tokens",
     )  # fmt: skip
@@ -123,6 +127,7 @@ class Writing:
         self.exposure = ExposureWriter(session)
         self.linkage = LinkageReader(session)
         self.alerts = AlertsWriter(session)
+        self.affecting_incidents = AffectingIncidentsWriter(session)
         self.deadlines = DeadlinesWriter(session)
 
 

@@ -43,6 +43,7 @@ from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
 from federation.node import alert_delivery, alert_scan, alerts, keys, previews, receipts, tokens
 from federation.node import node as node_module
+from federation.node.alert_events import MAX_INCIDENT_AGE
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
 from federation.server import bodies, connections, maintenance, serve
@@ -536,7 +537,7 @@ def alerting() -> str:
         ),
         ("Looks for what was not done in time", f"every {seconds(alert_scan.SCAN_SECONDS)}"),
         ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
-        ("An incident that is untouched for longer is no news", f"{alert_scan.MAX_INCIDENT_AGE.days} days"),
+        ("An incident that is untouched for longer is no news", f"{MAX_INCIDENT_AGE.days} days"),
         (
             "Open incidents that are read to find those that affect one's own",
             number(alert_scan.MAX_INCIDENT_PAGES * query.MAX_PAGE),
