@@ -20,6 +20,7 @@ from federation.domain.exposure.answers import OwnLine
 from federation.domain.query import MAX_PAGE, PageKey
 from federation.domain.visibility import itself
 from federation.node import alert_events, alert_floods, exposure
+from federation.node.alert_events import unanswered_incidents
 from federation.node.node import Node
 from federation.store.alerts import MAX_CHANGES_PER_SCAN, NewAlert
 from federation.store.database import Writing
@@ -102,14 +103,7 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
                     # An alert of its own for each subscription.
                     NewAlert(stored.id, event.name, event.origin, event.alert)
                     for stored in active
-                    for event in (
-                        *events,
-                        *(
-                            alert_events.unanswered_incidents(node, own.lines, episodes, stored)
-                            if episodes
-                            else ()
-                        ),
-                    )
+                    for event in (*events, *unanswered_incidents(node, own.lines, episodes, stored))
                     if event.is_for(stored)
                 ],
             )

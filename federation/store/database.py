@@ -34,6 +34,7 @@ from federation.store.peers import PeersReader, PeersWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
 from federation.store.pulled_records import PulledRecordsWriter
 from federation.store.quotas import QuotasReader, QuotasWriter
+from federation.store.read_advisories import ReadAdvisoriesReader, ReadAdvisoriesWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.record_writes import KEY_LOCKS, RecordsWriter
 from federation.store.records import RecordsReader
@@ -66,9 +67,8 @@ class Reading:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions",
-        "exposure", "feeds", "keys", "linkage", "peers", "quotas", "receipts", "records", "rejected",
-        "tokens",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "peers", "quotas", "read_advisories",
+        "receipts", "records", "rejected", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -92,6 +92,7 @@ class Reading:
         self.alerts: AlertsReader = AlertsReader(session)
         self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
+        self.read_advisories: ReadAdvisoriesReader = ReadAdvisoriesReader(session)
 
 
 class Writing:
@@ -99,9 +100,8 @@ class Writing:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions",
-        "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas", "receipts", "records",
-        "rejected", "remains", "repairs", "retention", "tokens",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas",
+        "read_advisories", "receipts", "records", "rejected", "remains", "repairs", "retention", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -129,6 +129,7 @@ class Writing:
         self.alerts = AlertsWriter(session)
         self.affecting_incidents = AffectingIncidentsWriter(session)
         self.deadlines = DeadlinesWriter(session)
+        self.read_advisories = ReadAdvisoriesWriter(session)
 
 
 class Store:

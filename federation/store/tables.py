@@ -724,4 +724,5 @@ read_advisories = Table(
     ),
     Column("incidents", Integer, nullable=False, comment="Incidents made of it."),
     Column("skipped", Integer, nullable=False, comment="Vulnerabilities of it that were skipped."),
+    Column("state", LargeBinary, nullable=False, comment="Hash of its incidents as they were then."),
 )

@@ -83,6 +83,9 @@ def upgrade() -> None:
         sa.Column(
             "skipped", sa.Integer(), nullable=False, comment="Vulnerabilities of it that were skipped."
         ),
+        sa.Column(
+            "state", sa.LargeBinary(), nullable=False, comment="Hash of its incidents as they were then."
+        ),
         sa.PrimaryKeyConstraint("form", "sha256", name=op.f("pk_read_advisories")),
     )
     # A row for each incident with an alert; the next scan ends the episodes of those that are over.

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from federation.cli import advisories as command
+from federation.cli import advisory_files
 from federation.cli import main
 from federation.cli.advisories import import_
 from federation.domain.content.incident import Incident
@@ -481,7 +481,7 @@ async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: 
 async def test_the_command_tells_each_line_by_its_number_and_goes_on_after_what_it_cannot_read(
     arnia: Node, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "MAX_READ_BYTES", 2_000)
+    monkeypatch.setattr(advisory_files, "MAX_READ_BYTES", 2_000)
     monkeypatch.setattr("federation.domain.formats.advisory.MAX_ADVISORY_BYTES", 1_998)
     await publish(arnia, "solution", "glpi", a_solution(**GLPI))
     fine = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
