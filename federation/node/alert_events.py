@@ -33,6 +33,8 @@ class Occurrence(NamedTuple):
     """The operator it is about."""
     happened_at: datetime | None = None
     """Only for subscriptions added before this time; None for all."""
+    shares: str | None = None
+    """Name of another event whose alert says the same: where that is sent, this one has none."""
 
     def is_for(self, subscription: Subscription) -> bool:
         if self.alert.event not in subscription.events:
@@ -71,9 +73,9 @@ def incident_changes(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
 def affecting_incidents(node: Node, own: Sequence[OwnLine], episodes: Episodes) -> Iterator[Occurrence]:
     """Open incidents that affect the operator: one event for each episode, and for each vulnerability."""
     for line in _leading_first(own, episodes):
-        name = f"incident.affects-mine {episodes.current[line.incident.id].alert_name}"
+        row = episodes.current[line.incident.id]
         alert = _exposure_alert(node, "incident.affects-mine", line, episodes)
-        yield Occurrence(name, alert, _origin_of(line))
+        yield _sharing("incident.affects-mine", row.own_alert_name, row.alert_name, alert, line)
 
 
 def unanswered_incidents(
@@ -91,7 +93,12 @@ def unanswered_incidents(
         began_at = instant(line.incident.published_at) if row.episode == 1 else row.began_at
         if line.exposure.answer is None and began_at <= before:
             alert = _exposure_alert(node, "incident.unanswered", line, episodes)
-            yield Occurrence(f"incident.unanswered {row.matter}", alert, _origin_of(line))
+            yield _sharing("incident.unanswered", row.own_matter, row.matter, alert, line)
+
+
+def _sharing(event: str, own_name: str, shared_name: str, alert: Alert, line: OwnLine) -> Occurrence:
+    shares = None if own_name == shared_name else f"{event} {shared_name}"
+    return Occurrence(f"{event} {own_name}", alert, _origin_of(line), shares=shares)
 
 
 def _leading_first(own: Sequence[OwnLine], episodes: Episodes) -> list[OwnLine]:

@@ -101,7 +101,7 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
                 tx,
                 [
                     # An alert of its own for each subscription.
-                    NewAlert(stored.id, event.name, event.origin, event.alert)
+                    NewAlert(stored.id, event.name, event.origin, event.alert, shares=event.shares)
                     for stored in active
                     for event in (*events, *unanswered_incidents(node, own.lines, episodes, stored))
                     if event.is_for(stored)
@@ -174,5 +174,8 @@ async def purge(node: Node) -> None:
             )
         ]
         for row in (await tx.affecting_incidents.lasting()).values():
-            names += [f"incident.affects-mine {row.alert_name}", f"incident.unanswered {row.matter}"]
+            names += [
+                *(f"incident.affects-mine {name}" for name in (row.alert_name, row.own_alert_name)),
+                *(f"incident.unanswered {name}" for name in (row.matter, row.own_matter)),
+            ]
         await tx.alerts.purge(before, names)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from federation.domain.content.incident import Incident
-from federation.domain.exposure.affecting import AffectingIncident, ends_episode, is_mitigated
+from federation.domain.exposure.affecting import AffectingIncident, ends_episode, is_mitigated, reopened_at
 from federation.domain.record import Record
 from federation.store.statements import Session
 
@@ -44,6 +44,12 @@ _MITIGATE = """
 UPDATE affecting_incidents
 SET mitigated_at = $2, through = greatest(through, coalesce($3, (SELECT arrival FROM node)))
 WHERE incident = ANY($1::text[]) AND ended_at IS NULL AND mitigated_at IS NULL
+"""
+_END_BEFORE = """
+UPDATE affecting_incidents AS a
+SET ended_at = opened.at, through = greatest(through, coalesce($3, (SELECT arrival FROM node)))
+FROM unnest($1::text[], $2::timestamptz[]) AS opened(incident, at)
+WHERE a.incident = opened.incident AND a.ended_at IS NULL AND a.began_at < opened.at
 """
 _PURGE = """
 DELETE FROM affecting_incidents AS a WHERE a.ended_at < $1 OR (a.began_at < $1 AND NOT EXISTS (
@@ -93,13 +99,19 @@ class AffectingIncidentsWriter(AffectingIncidentsReader):
         """End the episodes of incidents that are over in these revisions, and note which are mitigated.
 
         They are of this change; without a number, of the last one. A scan sees the last revision only, and
-        would not know an incident that is opened again at once to have been over.
+        would not know an incident that is opened again at once to have been over. So the timeline is read,
+        too: an episode that began before the last opening in it has ended.
         """
         incidents = [record for record in records if record.type == Incident.type]
         if over := [record.id for record in incidents if ends_episode(record)]:
             await self._session.connection.execute(_END, over, now, through)
         if mitigated := [record.id for record in incidents if is_mitigated(record)]:
             await self._session.connection.execute(_MITIGATE, mitigated, now, through)
+        openings = [(record.id, at) for record in incidents if (at := reopened_at(record, now)) is not None]
+        if openings:
+            await self._session.connection.execute(
+                _END_BEFORE, [name for name, _ in openings], [at for _, at in openings], through
+            )
 
     async def purge(self, before: datetime) -> None:
         """Delete episodes that ended before this time, and those of incidents that are not stored here."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from federation.domain.content.incident import Incident
-from federation.domain.exposure.affecting import AffectingIncident, Episodes, ends_episode
+from federation.domain.exposure.affecting import AffectingIncident, Episodes, ends_episode, reopened_at
 from federation.domain.exposure.answers import (
     AffectedCoverage,
     AffectedDeployment,
@@ -171,11 +171,27 @@ def test_what_was_a_question_and_is_certain_is_told() -> None:
     assert scans.scan(asked, line("recia/v", CVE, affected=["one"])) == ["recia/v"]
 
 
-def test_two_alerts_together_say_all_of_a_third_incident() -> None:
+def test_an_incident_that_lists_many_vulnerabilities_silences_no_other_one() -> None:
     scans = Scans()
-    both = line("megalis/v", "CVE-2025-0001"), line("recia/v", "CVE-2025-0002")
+    many = line("megalis/v", *(f"CVE-2025-{n}" for n in range(24_790, 24_830)))
+    assert scans.scan(many) == ["megalis/v"]
+    assert scans.scan(many, line("recia/v", CVE)) == ["recia/v"]
+    assert scans.scan(many, line("recia/v", CVE), line("arnia/v", CVE)) == []
+
+
+def test_without_a_cve_number_other_identifiers_of_one_vulnerability_count() -> None:
+    scans = Scans()
+    first = line("megalis/v", CVE, "GHSA-aaaa-bbbb-cccc")
+    assert scans.scan(first) == ["megalis/v"]
+    assert scans.scan(first, line("recia/v", "GHSA-AAAA-bbbb-cccc")) == []
+    assert scans.scan(first, line("arnia/v", "GHSA-dddd-bbbb-cccc")) == ["arnia/v"]
+
+
+def test_two_incidents_together_affect_all_of_a_third_one() -> None:
+    scans = Scans()
+    both = line("megalis/v", CVE, affected=["one"]), line("recia/v", CVE, affected=["two"])
     assert scans.scan(*both) == ["megalis/v", "recia/v"]
-    assert scans.scan(*both, line("arnia/v", "CVE-2025-0001", "CVE-2025-0002")) == []
+    assert scans.scan(*both, line("arnia/v", CVE, affected=["one", "two"])) == []
 
 
 def test_an_incident_that_comes_to_affect_more_has_its_own_alert() -> None:
@@ -247,6 +263,24 @@ def test_an_alert_of_an_earlier_version_is_not_told_again() -> None:
 def test_a_revision_that_says_that_it_is_over_ends_an_episode(members: dict[str, Any], ends: bool) -> None:
     record = a_record(an_incident(**members), Incident, origin="arnia", key="x")
     assert ends_episode(record) is ends
+
+
+def test_the_last_opening_in_a_timeline_is_known() -> None:
+    def opened(*lines: tuple[int, str]) -> datetime | None:
+        updates = [
+            {"at": f"2026-03-01T08:{minute:02}:00Z", "status": status, "text": {"en": status}}
+            for minute, status in lines
+        ]
+        content = an_incident(**({"updates": updates} if lines else {}))
+        return reopened_at(a_record(content, Incident, origin="arnia", key="x"), NOW)
+
+    assert opened() is None
+    assert opened((1, "investigating"), (2, "monitoring"), (3, "resolved")) is None
+    first = [(1, "investigating"), (2, "resolved"), (3, "investigating")]
+    assert opened(*first) == NOW.replace(minute=3)
+    assert opened(*first, (4, "identified")) == NOW.replace(minute=3)
+    assert opened(*first, (5, "resolved"), (6, "monitoring")) == NOW.replace(minute=6)
+    assert opened(*first, (5, "resolved"), (31, "monitoring")) == NOW.replace(minute=3), "not to come"
 
 
 @pytest.mark.case("d04", "a window that is over is overdue, and not open")

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from federation.domain.content.incident import Incident
+from federation.domain.values import as_instant
 from federation.node import alert_scan
 from federation.node.node import Node
 from tests.api.http_client import fine
-from tests.domain.builders import an_incident
+from tests.domain.builders import a_record, an_incident
 from tests.exposure.deployments import GLPI, a_vulnerability, copy, running
 from tests.exposure.test_alerts import Receiver, listed, receiver, settle, subscribed
 from tests.nodes import a_token, browsing, publish
@@ -127,6 +129,53 @@ async def test_one_vulnerability_of_three_operators_is_told_once(arnia: Node, re
     await copy(arnia, "incident", "recia/other", a_vulnerability(aliases=["CVE-2025-24800"]))
     await settle(arnia)
     assert ("incident.affects-mine", "recia/other") in receiver.events()
+
+
+@pytest.mark.case("d02", "of a peer's revisions the last one is enough, where its timeline tells")
+async def test_an_incident_of_a_peer_that_was_over_in_between_is_told_again(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(arnia, "incident.affects-mine")
+    await publish(arnia, "deployment", "one", running())
+    await publish(arnia, "incident", "x", an_incident(affects=HERE))
+    await settle(arnia)
+
+    async def revise(*statuses: str) -> None:
+        now = as_instant(arnia.clock())
+        updates = [{"at": now, "status": status, "text": {"en": status}} for status in statuses]
+        content = an_incident(affects=HERE, updates=updates)
+        record = a_record(content, Incident, origin="arnia", key="x", revision=2)
+        async with arnia.store.write() as tx:
+            await tx.affecting_incidents.note_revisions([record], arnia.clock())
+        await settle(arnia)
+
+    await revise("investigating", "monitoring")
+    assert len(receiver.taken) == 1
+    await revise("investigating", "resolved", "investigating")
+    assert len(receiver.taken) == 2
+    await revise()
+    assert len(receiver.taken) == 2
+
+
+@pytest.mark.case("d01", "a flood of one operator hides no alert of another one")
+async def test_an_alert_that_is_withheld_stands_for_no_other_one(arnia: Node, receiver: Receiver) -> None:
+    await subscribed(arnia, "incident.affects-mine")
+    await publish(arnia, "deployment", "one", running())
+    arnia.alerts_an_hour = 2
+    for number in range(4):
+        await copy(
+            arnia, "incident", f"megalis/v{number}", a_vulnerability(aliases=[f"CVE-2025-1000{number}"])
+        )
+    await settle(arnia)
+    assert len(receiver.taken) == 2
+    for number in range(4):
+        await copy(arnia, "incident", f"recia/v{number}", a_vulnerability(aliases=[f"CVE-2025-1000{number}"]))
+    await settle(arnia)
+    sent = {body["data"]["id"].partition("/v") for _, body in receiver.taken}
+    assert len(sent) == len(receiver.taken) == 4
+    assert {number for _, _, number in sent} == {"0", "1", "2", "3"}, "each is told once"
+    await settle(arnia)
+    assert len(receiver.taken) == 4
 
 
 @pytest.mark.case("d02", "a peer whose copy is dropped and comes again opens nothing again")

@@ -4,7 +4,8 @@
    incident is over, or affects none of them; also when a vulnerability that was mitigated is open again. The
    next episode has an alert of its own.
 2. A vulnerability that other open incidents have under the same identifiers, for the same deployments, shares
-   the alert of the first of them. One that affects more, or more certainly, has its own.
+   the alert of the first of them. One that affects more, or more certainly, has its own; so has each where
+   the alert of the first one was withheld (``node/alert_floods``).
 3. An incident that is opened again shares only alerts of episodes that began after it was over.
 4. When a vulnerability becomes actively exploited, in one of the incidents that share an alert, they get one
    more alert together. A higher severity makes none: sources rate one flaw differently.
@@ -14,21 +15,20 @@ An alert is unique by its name (``federation/node/alert_scan``), so these rules 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 import msgspec
 
-from federation.domain.content.incident import Incident
-from federation.domain.exposure.answers import AffectedDeployment, AffectedVersion, IncidentSummary, OwnLine
+from federation.domain.content.incident import Incident, Update
+from federation.domain.exposure.answers import OwnLine
+from federation.domain.exposure.effects import Effect, identifiers, main_identifiers, says_the_same
 from federation.domain.exposure.totals import OPEN_STATUSES
 from federation.domain.record import Record
+from federation.domain.values import instant
 
 _EXPLOITED = " exploited"
-_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
-_VULNERABILITY = re.compile(r"(CVE|GHSA|EUVD|PYSEC|GO|RUSTSEC|OSV|MAL|GSD)-[A-Z0-9-]+")
-"""Identifiers of one vulnerability. Those of bulletins (CERTFR) are left out: a bulletin has several."""
 
 
 _OPEN_FACETS = frozenset(f"{Incident.type}.status={status}" for status in OPEN_STATUSES)
@@ -46,6 +46,35 @@ def ends_episode(record: Record) -> bool:
 def is_mitigated(record: Record) -> bool:
     """True for a revision of an incident in which it is mitigated."""
     return record.type == Incident.type and _MITIGATED_FACET in record.projection.facets
+
+
+class _Timeline(msgspec.Struct):
+    updates: tuple[Update, ...] = ()
+
+
+class _Document(msgspec.Struct):
+    content: _Timeline | None = None
+
+
+_timeline = msgspec.json.Decoder(_Document)
+
+
+def reopened_at(record: Record, now: datetime) -> datetime | None:
+    """The last time that an incident was opened again, as its timeline says; None for none, or one to come.
+
+    Of revisions that follow one another quickly a peer sends only the last one: its timeline has the others.
+    """
+    if record.type != Incident.type or b'"updates"' not in record.document:
+        return None
+    content = _timeline.decode(record.document).content
+    if content is None:
+        return None
+    openings = (
+        instant(line.at)
+        for before, line in pairwise(content.updates)
+        if before.status not in OPEN_STATUSES and line.status in OPEN_STATUSES
+    )
+    return max((at for at in openings if at <= now), default=None)
 
 
 class AffectingIncident(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,65 +104,15 @@ class AffectingIncident(msgspec.Struct, frozen=True, kw_only=True):
         """The same for the alerts of a vulnerability before and after it was exploited."""
         return self.alert_name.removesuffix(_EXPLOITED)
 
+    @property
+    def own_matter(self) -> str:
+        """The same where it shares no alert."""
+        return _own_name(self.incident, self.episode)
 
-class Effect(msgspec.Struct, frozen=True):
-    """The deployments of the operator that an incident affects, in parts that can be compared."""
-
-    parts: tuple[tuple[frozenset[str], frozenset[str]] | None, ...]
-    """Affected and unknown ones, by deployment and by version; None where not all of them are listed."""
-
-    @classmethod
-    def of(cls, line: OwnLine) -> Effect:
-        exposure = line.exposure
-        number = exposure.affected.deployments + exposure.unknown.deployments
-        deployments, versions = exposure.deployments, exposure.versions
-        return cls(
-            (
-                _split(deployments) if len(deployments) == number else None,
-                _split(versions) if sum(version.deployments for version in versions) == number else None,
-            )
-        )
-
-    def is_covered(self, others: Sequence[Effect]) -> bool:
-        """True when each deployment is affected by one of the others as certainly as here."""
-        for number, part in enumerate(self.parts):
-            if part is None:
-                continue
-            known = [other.parts[number] for other in others]
-            affected = {name for pair in known if pair for name in pair[0]}
-            unknown = {name for pair in known if pair for name in pair[1]}
-            if part[0] <= affected and part[1] <= affected | unknown:
-                return True
-        return False
-
-
-def _split(
-    entries: Iterable[AffectedDeployment] | Iterable[AffectedVersion],
-) -> tuple[frozenset[str], frozenset[str]]:
-    affected: set[str] = set()
-    unknown: set[str] = set()
-    for entry in entries:
-        name = (
-            entry.id
-            if isinstance(entry, AffectedDeployment)
-            else f"{entry.solution} {entry.version or ''} {entry.version_state or ''}"
-        )
-        (affected if entry.verdict == "affected" else unknown).add(name)
-    return frozenset(affected), frozenset(unknown)
-
-
-def identifiers(incident: IncidentSummary) -> frozenset[str]:
-    """The identifiers of the vulnerability that it is about, in capitals; of no other kind of incident."""
-    if incident.kind != "vulnerability":
-        return frozenset()
-    aliases = (alias.upper() for alias in incident.aliases)
-    return frozenset(alias for alias in aliases if _VULNERABILITY.fullmatch(alias))
-
-
-def main_identifiers(incident: IncidentSummary) -> frozenset[str]:
-    """Those that all have to be another's for it to be about the same: its CVE numbers, or else all."""
-    names = identifiers(incident)
-    return frozenset(name for name in names if _CVE.fullmatch(name)) or names
+    @property
+    def own_alert_name(self) -> str:
+        """The name of its alerts where it shares none."""
+        return f"{self.own_matter}{self.alert_name.removeprefix(self.matter)}"
 
 
 class Episodes:
@@ -233,21 +212,21 @@ class Episodes:
         self, name: str, *, after: datetime | None = None, leading: bool = False
     ) -> AffectingIncident | None:
         """The incident whose alert says all of this one; only ones that began after a time, or lead."""
-        first: AffectingIncident | None = None
-        for alias in sorted(main_identifiers(self._lines[name].incident)):
-            candidates = [
-                row
-                for other in self._by_identifier.get(alias, ())
-                if other != name
-                for row in (self.current[other],)
-                if (after is None or row.began_at > after) and (not leading or row.leader == other)
-            ]
-            if not candidates:
-                return None
-            if not self._effect(name).is_covered([self._effect(row.incident) for row in candidates]):
-                return None
-            first = first or candidates[0]
-        return first
+        incident = self._lines[name].incident
+        others = {
+            other: self.current[other]
+            for alias in main_identifiers(incident)
+            for other in self._by_identifier.get(alias, ())
+            if other != name and says_the_same(self._lines[other].incident, incident)
+        }
+        rows = [
+            row
+            for other, row in sorted(others.items())
+            if (after is None or row.began_at > after) and (not leading or row.leader == other)
+        ]
+        if rows and self._effect(name).is_covered([self._effect(row.incident) for row in rows]):
+            return rows[0]
+        return None
 
     def _exploit(self) -> None:
         """One more alert for the incidents that share one, when their vulnerability becomes exploited."""
