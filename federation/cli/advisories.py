@@ -17,6 +17,8 @@ from federation.node.advisory_archives import QUIET_OUTCOMES, ArchiveImport, Arc
 
 PROGRESS_ADVISORIES = 5_000
 """Advisories after which the progress is shown, where standard error is no terminal."""
+PROGRESS_STEPS = 1_000
+"""Steps of the bar: to draw it takes longer than to read an advisory."""
 
 
 @click.group("import")
@@ -91,8 +93,13 @@ def _progress(paths: list[str]) -> Iterator[Callable[[int, ImportTally], None]]:
     """Shows the progress on standard error: a bar on a terminal, else a line now and then."""
     number = 0
     hidden = not sys.stderr.isatty()
+    length = total_size(paths)
     with click.progressbar(
-        length=total_size(paths), label="advisories", file=sys.stderr, hidden=hidden
+        length=length,
+        update_min_steps=max(length // PROGRESS_STEPS, 1),
+        label="advisories",
+        file=sys.stderr,
+        hidden=hidden,
     ) as bar:
 
         def progress(size: int, tally: ImportTally) -> None:
