@@ -164,7 +164,10 @@ _SKIPPED_BEFORE = "no solution that is known here is named by it, as at an earli
 def _program_digest() -> bytes:
     """A hash of the code that reads advisories: after an upgrade, all of them are read anew."""
     digest = hashlib.sha256()
-    files = [Path(advisories.__file__), *sorted(Path(domain.__file__).parent.rglob("*.py"))]
+    files = [
+        *sorted(Path(advisories.__file__).parent.glob("advisor*.py")),
+        *sorted(Path(domain.__file__).parent.rglob("*.py")),
+    ]
     for file in files:
         digest.update(file.read_bytes())
     return digest.digest()
