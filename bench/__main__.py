@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bench import exposure, growth, products, reading, sync, waiting, writing
+from bench import exposure, growth, importing, products, reading, sync, waiting, writing
 from bench.report import written
 from bench.run import Run
 
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "writing": writing.measure,
     "growth": growth.measure,
     "exposure": exposure.measure,
+    "importing": importing.measure,
     "waiting": waiting.measure,
     "products": products.measure,
 }

@@ -65,7 +65,7 @@ async def exposure_of(what: str, bodies: bool, as_json: bool) -> None:
 
 def _show(answer: IncidentExposure, node: Node) -> None:
     incident = answer.incident
-    over = "" if answer.open else ", over"
+    over = ", overdue" if incident.overdue else "" if answer.open else ", over"
     click.echo(f"{incident.id}: {_title(incident)} ({incident.severity}, {incident.status}{over})")
     click.echo(answer.summary["en"])
     click.echo(f"counted: all that had arrived here by {answer.current_through}")

@@ -6,6 +6,9 @@
 3. When the hour is over, or none came for ``FLOOD_QUIET``, one digest is sent: how many there were since
    when, how many of their incidents affect the operator, and where they are listed.
 
+Of alerts about one vulnerability, which share a name, the next one is added only where the first was
+withheld: a flood of one operator hides no alert of another one.
+
 A scan calls these functions under the lock of scanning, so that each alert is counted once.
 """
 
@@ -39,7 +42,11 @@ async def add(node: Node, tx: Writing, alerts: Sequence[NewAlert]) -> int:
     """Add alerts, and withhold those beyond the ceiling. Returns how many were new."""
     if not alerts:
         return 0
-    stored = await tx.alerts.stored_names([(new.subscription, new.name) for new in alerts])
+    names = {(new.subscription, name) for new in alerts for name in (new.name, new.shares) if name}
+    stored = await tx.alerts.stored_names(sorted(names))
+    sent_names = {name for name, withheld in stored.items() if not withheld}
+    # One alert that was sent stands for all that share a name.
+    sent_names |= {_shared_name(new) for new in alerts if (new.subscription, new.name) in sent_names}
     fresh = {
         (new.subscription, new.name): new for new in alerts if (new.subscription, new.name) not in stored
     }
@@ -55,12 +62,16 @@ async def add(node: Node, tx: Writing, alerts: Sequence[NewAlert]) -> int:
     added: list[NewAlert] = []
     for id_, event in zip(ids, fresh.values(), strict=True):
         new = msgspec.structs.replace(event, alert=msgspec.structs.replace(event.alert, id=id_))
+        if new.shares is not None and _shared_name(new) in sent_names:
+            continue
         key = (new.subscription, new.origin)
         if new.alert.event in UNBOUNDED_EVENTS or new.origin == node.operator:
             added.append(new)
+            sent_names.add(_shared_name(new))
         elif key not in floods and sent.get(key, 0) < node.alerts_an_hour:
             sent[key] = sent.get(key, 0) + 1
             added.append(new)
+            sent_names.add(_shared_name(new))
         else:
             flood = floods.get(key) or AlertFlood(new.subscription, new.origin, now, now, 0)
             floods[key] = msgspec.structs.replace(flood, last_at=now, withheld=flood.withheld + 1)
@@ -70,6 +81,10 @@ async def add(node: Node, tx: Writing, alerts: Sequence[NewAlert]) -> int:
     for key in sorted(grown):
         await tx.alerts.store_flood(floods[key])
     return await tx.alerts.add(added)
+
+
+def _shared_name(new: NewAlert) -> tuple[str, str]:
+    return new.subscription, new.shares or new.name
 
 
 async def add_digests(node: Node, tx: Writing, own_incidents: Collection[str]) -> int:

@@ -144,6 +144,7 @@ async def store_batch(
             check_growth(quota, use, records=changes.growth.records, size=changes.growth.size)
         on_send(feed, changes)
         await _store_changes(tx, before, changes, batch.ends)
+        await tx.affecting_incidents.note_revisions((record for record, _ in changes.upserts), node.clock())
         stored: frozenset[int] = frozenset()
         if changes.unresolved:
             stored = await _store_rejected(node, tx, feed, changes.unresolved)

@@ -87,6 +87,7 @@ async def _edit_in_place(node: Node, kind: type[Content], key: str, edit: Edit) 
             state, _ = await tx.records.upsert_one(node.operator, record, feed, live)
         except WriteConflict:
             return None
+        await tx.affecting_incidents.note_revisions([record], node.clock(), through=state.arrival)
         node.notifier.observe(state)
     await asyncio.sleep(0)  # waiting peers come before the writer: theirs is the longer way
     return _changed_result(record, stored)
@@ -157,6 +158,7 @@ async def _apply(
         )
     if written:
         await tx.records.upsert(node.operator, written, leaving)
+        await tx.affecting_incidents.note_revisions((record for record, _, _ in written), time)
     return outcomes, bool(written)
 
 

@@ -18,7 +18,7 @@ from federation.domain.exposure.answers import (
 )
 from federation.domain.exposure.coverage import bodies_of
 from federation.domain.exposure.incident_record import IncidentRecord
-from federation.domain.exposure.totals import OPEN_STATUSES, CoverageSum, OperatorTotals, summary, total
+from federation.domain.exposure.totals import CoverageSum, OperatorTotals, summary, total
 from federation.domain.feed import printable
 from federation.domain.query import MAX_PAGE, PAGE, PageKey, Query
 from federation.domain.territories.bodies import Body
@@ -42,11 +42,12 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
         own = await query.own_deployments(incident, totals.get(by.operator or ""))
         missing = await query.missing(incident)
     total_ = total(totals.values())
+    now = node.clock()
     return IncidentExposure(
-        incident=incident.to_view(),
-        as_of=as_instant(node.clock()),
+        incident=incident.to_view(now),
+        as_of=as_instant(now),
         current_through=through,
-        open=incident.content.status in OPEN_STATUSES,
+        open=incident.is_open(now),
         summary=summary(total_),
         total=total_,
         operators=tuple(
@@ -98,14 +99,15 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
             if record is None or record.retracted:
                 raise NotFound(f"there is nothing of a solution {solution} that you may see")
         lines, affected, unknown = [], CoverageSum(), CoverageSum()
+        now = node.clock()
         for incident, totals in zip(incidents, await query.totals(incidents, groups, links), strict=True):
             for entry in totals.values():
                 affected.merge(entry.affected)
                 unknown.merge(entry.unknown)
-            lines.append(IncidentLine(incident.to_view(), total(totals.values())))
+            lines.append(IncidentLine(incident.to_view(now), total(totals.values())))
     return SolutionExposure(
         solution=solution,
-        as_of=as_instant(node.clock()),
+        as_of=as_instant(now),
         current_through=through,
         incidents=tuple(lines),
         affected=affected.to_view(),
@@ -136,6 +138,7 @@ async def of_own(
         )
         links = await query.links(incidents, among={*solutions, *linked})
         lines = []
+        now = node.clock()
         for incident, totals in zip(
             incidents, await query.totals(incidents, groups, links, only=by.operator), strict=True
         ):
@@ -143,10 +146,12 @@ async def of_own(
             if own is not None and _is_affected(own):
                 deployments = await query.own_deployments(incident, own)
                 reasons = links.to_view(query.linked[incident.id])
-                lines.append(OwnLine(incident.to_view(), query.to_view(incident, own, deployments), reasons))
+                lines.append(
+                    OwnLine(incident.to_view(now), query.to_view(incident, own, deployments), reasons)
+                )
     answer = OwnExposure(
         by.operator,
-        as_of=as_instant(node.clock()),
+        as_of=as_instant(now),
         current_through=through,
         incidents=tuple(lines),
         more_linked_solutions=around.more or links.more,

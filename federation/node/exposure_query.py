@@ -81,7 +81,10 @@ class ExposureQuery:
         limit: int,
         after: PageKey | None = None,
     ) -> tuple[list[IncidentRecord], PageKey | None]:
-        """Open incidents that concern these solutions, or name deployments of the operator ``naming``."""
+        """Open incidents that concern these solutions, or name deployments of the operator ``naming``.
+
+        A page has fewer where it leaves out maintenance whose window is over.
+        """
         about = (
             *(("solution", solution) for solution in solutions),
             *((("operator", naming),) if naming else ()),
@@ -92,7 +95,9 @@ class ExposureQuery:
         if not about:
             return [], None
         documents, place, _ = await self._tx.records.collect(query, visible_to=self._by)
-        return [IncidentRecord.of(document) for document in documents], place
+        now = self._node.clock()
+        incidents = (IncidentRecord.of(document) for document in documents)
+        return [incident for incident in incidents if incident.is_open(now)], place
 
     async def totals(
         self,

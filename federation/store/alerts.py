@@ -57,6 +57,8 @@ class NewAlert(msgspec.Struct, frozen=True):
     """The operator it is about."""
     alert: Alert
     withheld: bool = False
+    shares: str | None = None
+    """Name of an alert that says the same: where that is sent, this one is not added."""
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
@@ -108,7 +110,7 @@ SELECT *, CASE WHEN NOT withheld THEN at END FROM unnest(
 ON CONFLICT (subscription, name) DO NOTHING
 """
 _FIND_STORED = """
-SELECT subscription, name FROM alerts JOIN unnest($1::text[], $2::text[]) AS new(subscription, name)
+SELECT subscription, name, withheld FROM alerts JOIN unnest($1::text[], $2::text[]) AS new(subscription, name)
 USING (subscription, name)
 """
 _COUNT_SENT = """
@@ -320,12 +322,12 @@ class AlertsWriter(AlertsReader):
     async def advance(self, arrival: int) -> None:
         await self._session.connection.execute("UPDATE alerting SET arrival = $1", arrival)
 
-    async def stored_names(self, names: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Those of these names, (subscription, name of the event), that have an alert already."""
+    async def stored_names(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        """Those of these names, (subscription, name of the event), that have an alert: True if withheld."""
         rows = await self._session.connection.fetch(
             _FIND_STORED, [subscription for subscription, _ in names], [name for _, name in names]
         )
-        return {(row[0], row[1]) for row in rows}
+        return {(row[0], row[1]): row[2] for row in rows}
 
     async def count_sent(self, origins: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:
         """Alerts since a time that count towards the ceiling, by (subscription, origin)."""

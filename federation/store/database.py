@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from federation.domain.errors import Unavailable
+from federation.store.affecting_incidents import AffectingIncidentsReader, AffectingIncidentsWriter
 from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
@@ -33,6 +34,7 @@ from federation.store.peers import PeersReader, PeersWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
 from federation.store.pulled_records import PulledRecordsWriter
 from federation.store.quotas import QuotasReader, QuotasWriter
+from federation.store.read_advisories import ReadAdvisoriesReader, ReadAdvisoriesWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
 from federation.store.record_writes import KEY_LOCKS, RecordsWriter
 from federation.store.records import RecordsReader
@@ -65,9 +67,9 @@ class Reading:
     """The readers of every table, over one connection."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
-        "exposure", "feeds", "keys", "linkage", "peers", "quotas", "receipts", "records", "rejected",
-        "search_index", "tokens",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "peers", "quotas", "read_advisories",
+        "receipts", "records", "rejected", "search_index", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -89,17 +91,20 @@ class Reading:
         self.exposure: ExposureReader = ExposureReader(session)
         self.linkage: LinkageReader = LinkageReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
+        self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
         self.search_index: SearchIndexReader = SearchIndexReader(session)
+        self.read_advisories: ReadAdvisoriesReader = ReadAdvisoriesReader(session)
 
 
 class Writing:
     """The readers and writers of every table, in one transaction."""
 
     __slots__ = (
-        "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries", "epochs", "exclusions",
-        "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas", "receipts", "records",
-        "rejected", "remains", "repairs", "retention", "search_index", "tokens",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas",
+        "read_advisories", "receipts", "records", "rejected", "remains", "repairs", "retention",
+        "search_index", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -125,8 +130,10 @@ class Writing:
         self.exposure = ExposureWriter(session)
         self.linkage = LinkageReader(session)
         self.alerts = AlertsWriter(session)
+        self.affecting_incidents = AffectingIncidentsWriter(session)
         self.deadlines = DeadlinesWriter(session)
         self.search_index = SearchIndexWriter(session)
+        self.read_advisories = ReadAdvisoriesWriter(session)
 
 
 class Store:

@@ -710,6 +710,37 @@ alert_floods = Table(
     Column("withheld", BigInteger, nullable=False, comment="How many: the digest says so."),
 )
 
+affecting_incidents = Table(
+    "affecting_incidents",
+    metadata,
+    Column(
+        "incident",
+        Text,
+        primary_key=True,
+        comment="An incident that affects the operator, or did: ORIGIN/KEY.",
+    ),
+    Column(
+        "alert_name",
+        Text,
+        nullable=False,
+        comment="Names its alerts; incidents of one vulnerability may share it.",
+    ),
+    Column(
+        "episode", Integer, nullable=False, server_default=text("1"), comment="Counts from 1: it began anew."
+    ),
+    Column("exploited", Boolean, comment="Whether its alert knows it as exploited; null: not known."),
+    Column("began_at", Moment, nullable=False, comment="When a scan found that it affects the operator."),
+    Column("ended_at", Moment, comment="When it was over, or affected the operator no more; null: it lasts."),
+    Column("mitigated_at", Moment, comment="When it was said to be mitigated; null: it is not."),
+    Column(
+        "through",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Local sequence of the last change that this row may rest on.",
+    ),
+)
+
 alerting = Table(
     "alerting",
     metadata,
@@ -722,4 +753,20 @@ alerting = Table(
         comment="Arrivals up to this number have made their alerts. Its row is the lock of making them.",
     ),
     CheckConstraint("one", name="one"),
+)
+
+read_advisories = Table(
+    "read_advisories",
+    metadata,
+    Column("form", Text, primary_key=True, comment="cve, osv or csaf."),
+    Column("sha256", LargeBinary, primary_key=True, comment="Of the advisory's bytes."),
+    Column(
+        "basis",
+        LargeBinary,
+        nullable=False,
+        comment="Hash of the solutions, options and program that its outcome rests on.",
+    ),
+    Column("incidents", Integer, nullable=False, comment="Incidents made of it."),
+    Column("skipped", Integer, nullable=False, comment="Vulnerabilities of it that were skipped."),
+    Column("state", LargeBinary, nullable=False, comment="Hash of its incidents as they were then."),
 )

@@ -11,9 +11,10 @@ import pytest
 from federation.domain.content.incident import Affected
 from federation.domain.content.solution import Solution
 from federation.domain.exposure.matching import match_version
-from federation.domain.formats.advisory import Product, incident_of
+from federation.domain.formats.advisory import Product
 from federation.domain.formats.catalogue import Catalogue, Found
 from federation.domain.formats.cve import read_cve
+from federation.domain.formats.incident import incident_of
 from federation.domain.formats.osv import read_osv
 from tests.domain.builders import a_solution
 

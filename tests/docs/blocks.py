@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from federation.api import caller, change_log, guard, oauth, openapi, token_buckets, uploads
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
-from federation.cli import main
+from federation.cli import advisories as advisories_command
+from federation.cli import advisory_files, main
 from federation.domain import (
     alert,
     audit,
@@ -39,11 +40,23 @@ from federation.domain.content.solution import THEMES
 from federation.domain.document import Envelope
 from federation.domain.draft import Draft
 from federation.domain.exposure.reasons import REASONS, SETTLED_BY
+from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
-from federation.node import alert_delivery, alert_scan, alerts, keys, previews, receipts, tokens
+from federation.node import (
+    advisories,
+    advisory_archives,
+    alert_delivery,
+    alert_scan,
+    alerts,
+    keys,
+    previews,
+    receipts,
+    tokens,
+)
 from federation.node import node as node_module
+from federation.node.alert_events import MAX_INCIDENT_AGE
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
 from federation.server import bodies, connections, maintenance, serve
@@ -51,7 +64,7 @@ from federation.server.app import api
 from federation.settings import Settings, read
 from federation.store import alerts as stored_alerts
 from federation.store import deadlines as stored_deadlines
-from federation.store import pools, rejected
+from federation.store import pools, read_advisories, rejected
 from federation.store import receipts as store_receipts
 from federation.sync import (
     contact_notes,
@@ -497,6 +510,39 @@ def alert_events() -> str:
     )
 
 
+def archives() -> str:
+    rows: tuple[tuple[str, str], ...] = (
+        ("Files of one import", number(advisory_files.MAX_FILES)),
+        (
+            "Files in one ZIP archive",
+            f"{number(advisory_files.MAX_ZIP_FILES)}; unpack a larger one, and name the directory",
+        ),
+        ("One advisory", mebibytes(MAX_ADVISORY_BYTES)),
+        (
+            "A ZIP archive may unpack to",
+            f"{mebibytes(advisory_files.MAX_ZIP_BYTES)}, and each file in it to"
+            f" {advisory_files.MAX_ZIP_RATIO} times its size",
+        ),
+        (
+            "A ZIP archive on standard input",
+            f"{mebibytes(advisory_files.MAX_SPOOLED_BYTES)}; it is stored in a temporary file",
+        ),
+        ("Solutions that are compared", number(advisories.MAX_SOLUTIONS)),
+        ("Advisories of one form that are remembered", number(read_advisories.MAX_READ_ADVISORIES)),
+        ("Published, revised and refused vulnerabilities in a report", number(advisory_archives.MAX_LISTED)),
+        ("Unchanged and skipped ones", number(advisory_archives.MAX_LISTED_UNCHANGED)),
+        (
+            "A line of progress, where there is no terminal",
+            f"each {number(advisories_command.PROGRESS_ADVISORIES)} advisories",
+        ),
+    )
+    return table(("what", "limit"), iter(rows))
+
+
+def mebibytes(value: int) -> str:
+    return f"{value >> 20:,} MiB".replace(",", " ")
+
+
 def alerting() -> str:
     rows: tuple[tuple[str, str], ...] = (
         ("Subscriptions of a node", f"{alerts.MAX_SUBSCRIPTIONS}, then 400"),
@@ -537,7 +583,7 @@ def alerting() -> str:
         ),
         ("Looks for what was not done in time", f"every {seconds(alert_scan.SCAN_SECONDS)}"),
         ("A peer that has not answered is silent after", seconds(STALE_AFTER_SECONDS)),
-        ("An incident that is untouched for longer is no news", f"{alert_scan.MAX_INCIDENT_AGE.days} days"),
+        ("An incident that is untouched for longer is no news", f"{MAX_INCIDENT_AGE.days} days"),
         (
             "Open incidents that are read to find those that affect one's own",
             number(alert_scan.MAX_INCIDENT_PAGES * query.MAX_PAGE),
@@ -829,6 +875,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "patience": patience,
     "alert-events": alert_events,
     "alerting": alerting,
+    "archives": archives,
     "proofs": proofs,
     "metrics": metrics,
     "forms": forms,

@@ -15,7 +15,9 @@ import msgspec
 
 from federation.domain.content.incident import Affected
 from federation.domain.exposure.matching import match_version
-from federation.domain.formats.advisory import Product, incident_of
+from federation.domain.formats.advisory import Product
+from federation.domain.formats.catalogue import Found
+from federation.domain.formats.incident import incident_of
 from federation.domain.formats.readers import READERS
 from tests.docs.blocks import DOCS, ROOT, table
 
@@ -75,8 +77,8 @@ def _entries(advisories: Path, form: str, file: str, id_: str, part: str) -> Ite
     if file == OSV:
         raw = next(line for line in raw.splitlines() if msgspec.json.decode(line)["id"] == id_)
 
-    def find(product: Product) -> tuple[tuple[str, ...], None]:
-        return ((SOLUTION,) if any(part in name for name in product.names) else ()), None
+    def find(product: Product) -> list[Found]:
+        return [Found(SOLUTION)] if any(part in name for name in product.names) else []
 
     for finding in READERS[form](raw):
         incident = incident_of(finding, find, raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from federation.cli import advisories as command
-from federation.cli import main
+from federation.cli import advisory_files, main
 from federation.cli.advisories import import_
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed
@@ -23,8 +23,9 @@ from federation.domain.formats.advisory import severity_of, text
 from federation.domain.formats.cve import read_cve
 from federation.domain.formats.readers import READERS
 from federation.domain.visibility import itself
-from federation.node import advisories, advisory_incidents, records
+from federation.node import advisories, advisory_archives, advisory_incidents, records
 from federation.node.advisories import ImportLine
+from federation.node.advisory_archives import ArchiveImport, ImportTally
 from federation.node.node import Node
 from tests.api.http_client import JSON, NDJSON, fine, refused
 from tests.domain.builders import a_group, a_solution, an_incident
@@ -135,9 +136,7 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     assert (line.outcome, line.incident, line.id) == ("published", "arnia/CVE-2025-24799", "CVE-2025-24799")
     assert line.defaulted == ("severity: not told, taken as medium",)
     content = await content_of(arnia, "CVE-2025-24799")
-    assert content["affects"] == [
-        {"solution": "arnia/glpi", "range": "vers:generic/>=10.0.0|<10.0.18"}
-    ]
+    assert content["affects"] == [{"solution": "arnia/glpi", "range": "vers:generic/>=10.0.0|<10.0.18"}]
     assert content["source"]["url"].endswith("CVE-2025-24799")
     assert len(content["source"]["sha256"]) == 64
     assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
@@ -486,7 +485,7 @@ async def test_the_command_reads_files_directories_and_lines(arnia: Node, here: 
 async def test_the_command_tells_each_line_by_its_number_and_goes_on_after_what_it_cannot_read(
     arnia: Node, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "MAX_READ_BYTES", 2_000)
+    monkeypatch.setattr(advisory_files, "MAX_READ_BYTES", 2_000)
     monkeypatch.setattr("federation.domain.formats.advisory.MAX_ADVISORY_BYTES", 1_998)
     await publish(arnia, "solution", "glpi", a_solution(**GLPI))
     fine = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
@@ -654,3 +653,113 @@ async def test_over_the_api_an_import_takes_a_label_and_an_audience(arnia: Node)
                 await client.post(f"{at}?{query}", content=a_csaf("RED"), headers=headers),
                 400, "invalid", pointer=pointer,
             )  # fmt: skip
+
+
+async def _archive(node: Node, *raws: bytes, form: str = "cve", **options: Any) -> dict[str, int]:
+    """The outcomes of an import of these advisories."""
+    tally = ImportTally()
+    archive = ArchiveImport(node, form, **options)
+    await archive.begin()
+    for raw in raws:
+        for line, number in await archive.add("test", raw):
+            tally.add(line, number)
+    await archive.end()
+    report = tally.report(dry_run=False)
+    return {name: n for name, n in msgspec.to_builtins(report.summary).items() if n}
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The advisories that were decoded."""
+    found: list[bytes] = []
+    read = READERS["cve"]
+    monkeypatch.setitem(READERS, "cve", lambda raw: found.append(raw) or read(raw))  # type: ignore[func-returns-value]
+    return found
+
+
+async def test_a_second_import_of_an_archive_reads_the_files_and_changes_nothing(
+    arnia: Node, decoded: list[bytes]
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    raws = [a_cve({"version": "< 9"}, number=10001 + n) for n in range(3)]
+    other = a_cve({"version": "< 9"}, number=10010).replace(b"glpi", b"itop")
+    broken = b'{"dataType": "CVE_RECORD"}'
+    archive = (*raws, other, broken)
+    assert await _archive(arnia, *archive, dry_run=True) == {"published": 3, "skipped": 1, "refused": 1}
+    assert len(decoded) == 5
+    assert await _archive(arnia, *archive) == {"published": 3, "skipped": 1, "refused": 1}
+    assert len(decoded) == 10, "a dry run is not remembered"
+    before = [(await records.find(arnia, Incident, "arnia", f"CVE-2025-{10001 + n}", by=itself("arnia"))).hash
+              for n in range(3)]  # fmt: skip
+    assert await _archive(arnia, *archive) == {"unchanged": 3, "skipped": 1, "refused": 1}
+    assert decoded[10:] == [broken], "a reason is reported each time"
+    after = [(await records.find(arnia, Incident, "arnia", f"CVE-2025-{10001 + n}", by=itself("arnia"))).hash
+             for n in range(3)]  # fmt: skip
+    assert before == after
+    newer = a_cve({"version": "< 9.1"}, number=10001)
+    assert await _archive(arnia, newer, *raws[1:], other) == {"revised": 1, "unchanged": 2, "skipped": 1}
+    assert decoded[11:] == [newer]
+
+
+async def test_an_advisory_is_read_anew_when_what_its_outcome_rests_on_has_changed(
+    arnia: Node, decoded: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = a_cve({"version": "< 9"}, number=10001)
+    assert await _archive(arnia, raw) == {"skipped": 1}
+    assert await _archive(arnia, raw) == {"skipped": 1}
+    assert len(decoded) == 1
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    assert await _archive(arnia, raw) == {"published": 1}, "its solution is known by now"
+    assert await _archive(arnia, raw) == {"unchanged": 1}
+    assert len(decoded) == 2
+    assert await _archive(arnia, raw, tlp="GREEN") == {"unchanged": 1}
+    assert len(decoded) == 3, "other options"
+    assert await _archive(arnia, raw, tlp="GREEN") == {"unchanged": 1}
+    content = await content_of(arnia, "CVE-2025-10001")
+    await publish(arnia, "incident", "CVE-2025-10001", {**content, "status": "mitigated"})
+    assert await _archive(arnia, raw, tlp="GREEN") == {"unchanged": 1}
+    assert len(decoded) == 4, "its incident is not as it was"
+    await records.retract(arnia, Incident, "arnia", "CVE-2025-10001", by=itself("arnia"))
+    assert await _archive(arnia, raw, tlp="GREEN") == {"skipped": 1}
+    await publish(arnia, "incident", "CVE-2025-10001", an_incident())
+    assert "skipped" not in await _archive(arnia, raw, tlp="GREEN"), "it is there again"
+    seen = len(decoded)
+    monkeypatch.setattr(advisory_archives, "_program_digest", lambda: b"another program")
+    await _archive(arnia, raw, tlp="GREEN")
+    assert len(decoded) == seen + 1, "another program may read it otherwise"
+
+
+def test_a_tally_counts_all_and_lists_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advisory_archives, "MAX_LISTED", 2)
+    monkeypatch.setattr(advisory_archives, "MAX_LISTED_UNCHANGED", 1)
+    tally = ImportTally()
+    for number in range(4):
+        tally.add(ImportLine("skipped", f"s{number}"))
+        tally.add(ImportLine("published", f"p{number}", defaulted=("severity: not told",)))
+    report = tally.report(dry_run=False)
+    assert [line.source for line in report.advisories] == ["s0", "p0", "p1"]
+    assert (report.summary.published, report.summary.skipped, report.omitted) == (4, 4, 5)
+    assert tally.defaults == {"severity": 4}
+
+
+async def test_the_command_imports_a_zip_archive_and_goes_on_after_a_broken_member(
+    arnia: Node,
+    here: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("federation.cli.advisories.PROGRESS_ADVISORIES", 2)
+    await publish(arnia, "solution", "glpi", a_solution(**GLPI))
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("a.json", a_cve({"version": "< 9"}, number=10001))
+        archive.writestr("b.json", b"{")
+        archive.writestr("c.json", a_cve({"version": "< 9"}, number=10003))
+    status, text_ = await _said("cve", tmp_path / "all.zip", as_json=True)
+    told = json.loads(text_)
+    assert status == 1
+    assert (told["summary"]["published"], told["summary"]["refused"], told["omitted"]) == (2, 1, 0)
+    status, text_ = await _said("cve", tmp_path / "all.zip")
+    assert text_.splitlines()[-1] == "published 0, revised 0, unchanged 2, skipped 0, refused 1"
+    assert "refused  " in text_
+    assert "all.zip:b.json" in text_

@@ -176,8 +176,8 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
         assert await alert_delivery.deliver(node) == 3
         assert {body["type"] for body in receiver.bodies} == set(one["events"])
         await publish(node, "deployment", "one", running())
-        for key in ("cve", "other"):
-            await publish(node, "incident", key, a_vulnerability())
+        await publish(node, "incident", "cve", a_vulnerability())
+        await publish(node, "incident", "other", a_vulnerability(aliases=["CVE-2025-24800"]))
         assert await alert_scan.add_alerts(node) == 1, "of arnia/cve an alert was made before the upgrade"
         async with looking(upgraded) as look:
             await look.execute(
@@ -185,6 +185,9 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
                 " SELECT feed, type, 'y', 8, 1, reason, '' FROM rejected_entries"
             )
             assert await alert_scan.add_alerts(node) == 1, "of megalis/x an alert was made before the upgrade"
+            await publish(node, "incident", "cve", a_vulnerability(status="fixed"))
+            await publish(node, "incident", "cve", a_vulnerability())
+            assert await alert_scan.add_alerts(node) == 1, "and it was opened again"
             names = await look.fetch("SELECT name FROM alerts WHERE id IN ('a', 'b', 'c') ORDER BY id")
         assert [row[0] for row in names] == [
             "incident.affects-mine arnia/cve",

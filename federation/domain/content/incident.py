@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -23,6 +24,7 @@ from federation.domain.values import (
     Sha256,
     Url,
     Version,
+    instant,
     texts,
 )
 
@@ -192,6 +194,14 @@ class Incident(Content, frozen=True, kw_only=True):
                 raise RuleBroken("a maintenance needs scheduled_for")
         elif self.started_at is None and self.detected_at is None:
             raise RuleBroken("an incident needs started_at or detected_at")
+
+    def is_overdue(self, now: datetime) -> bool:
+        """True for a maintenance whose window is over, though by its status it is to come or goes on."""
+        return (
+            self.status in ("scheduled", "in_progress")
+            and self.scheduled_until is not None
+            and instant(self.scheduled_until) < now
+        )
 
     def default_tlp(self) -> Literal["GREEN", "AMBER"]:
         return "AMBER" if self.kind == "security" else "GREEN"

@@ -163,6 +163,9 @@ class IncidentSummary(msgspec.Struct, frozen=True):
     exploitation: str | None
     published_at: str
     updated_at: str
+    overdue: bool = False
+    """True for a maintenance whose window is over, though its status says that it is to come or goes on: it
+    is not open."""
 
 
 class IncidentExposure(msgspec.Struct, frozen=True):

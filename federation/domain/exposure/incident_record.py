@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import msgspec
 
 from federation.domain.content.incident import Affected, Incident
 from federation.domain.document import Document
 from federation.domain.exposure.answers import IncidentSummary
+from federation.domain.exposure.totals import OPEN_STATUSES
 
 _SHARED_ALIAS = re.compile(r"(CVE|GHSA|EUVD|CERTFR|PYSEC)-[A-Za-z0-9-]+")
 _CATALOGUES = ("CVE", "GHSA", "EUVD", "PYSEC")
@@ -81,7 +83,11 @@ class IncidentRecord(msgspec.Struct, frozen=True):
         in_common = any(self._entries_in(name) & other._entries_in(name) for name in _CATALOGUES)
         return own if len(own) == 1 and in_common else frozenset()
 
-    def to_view(self) -> IncidentSummary:
+    def is_open(self, now: datetime) -> bool:
+        """False when it is over, by its status or by the end of its window."""
+        return self.content.status in OPEN_STATUSES and not self.content.is_overdue(now)
+
+    def to_view(self, now: datetime) -> IncidentSummary:
         content = self.content
         return IncidentSummary(
             self.id,
@@ -93,6 +99,7 @@ class IncidentRecord(msgspec.Struct, frozen=True):
             content.exploitation,
             self.published_at,
             self.updated_at,
+            content.is_overdue(now),
         )
 
 
