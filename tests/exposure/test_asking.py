@@ -89,7 +89,7 @@ async def test_what_is_known_of_a_version_decides(arnia: Node, members: dict[str
 async def test_versions_and_deployments_say_why_and_what_would_settle_it(arnia: Node) -> None:
     await cve(arnia)
     await publish(arnia, "deployment", "one", {**running("10.0.17"), "version_state": "exact"})
-    await publish(arnia, "deployment", "two", running("10.0"))
+    await publish(arnia, "deployment", "two", {**running(None), "version": "10.0"})
     own = (await hits(arnia))["arnia"]
     for rows in (own.versions, own.deployments):
         by_reason = {row.reason: row.because for row in rows}

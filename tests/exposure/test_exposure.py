@@ -193,7 +193,7 @@ async def test_the_versions_that_are_hit_are_told_the_most_frequent_first_and_wh
         ("10.0.3", "affected", 1, f"{link}&version=10.0.3"),
     ]
     assert msgspec.to_builtins(own.versions[1]).keys() == {
-        "solution", "verdict", "reason", "deployments", "list",
+        "solution", "verdict", "reason", "deployments", "list", "because",
     }  # fmt: skip
 
 
