@@ -79,7 +79,7 @@ async def test_over_http_an_incident_that_is_opened_again_is_told_again(
         own.headers.update(await a_token(arnia, own))
         for status in ("resolved", "investigating"):
             line = {"status": status, "text": {"en": status}}
-            fine(await own.post("/v1/incidents/arnia/x/updates", json=line), 201)
+            fine(await own.post("/v1/incidents/arnia/x/updates", json=line), 200)
     await settle(arnia)
     assert receiver.events() == [("incident.affects-mine", "arnia/x")] * 2
 

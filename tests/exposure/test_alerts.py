@@ -181,7 +181,7 @@ async def test_what_an_incident_says_is_told_as_far_as_it_may_be_read_when_it_is
     lately = {"created_at": datetime.now(UTC), "updated_at": datetime.now(UTC)}
     await subscribed(arnia, "incident.published", "incident.changed", "incident.affects-mine")
     await publish(arnia, "deployment", "one", running())
-    titled = a_vulnerability(title={"fr": "canari"})
+    titled = a_vulnerability(title={"fr": "canari"}, aliases=[])
     await publish(arnia, "incident", "moved", titled)
     await publish(arnia, "incident", "retracted", titled)
     await publish(arnia, "incident", "stays", titled)
