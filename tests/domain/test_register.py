@@ -69,7 +69,8 @@ def test_two_editions_are_compared_body_by_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"kind\tname\n", b"\x1f\x8b", gzip.compress(b"x", mtime=0), SHIPPED.read_bytes()[:1_000], b"\xff"]
+    "text",
+    [b"", b"kind\tname\n", b"\x1f\x8b", gzip.compress(b"x", mtime=0), SHIPPED.read_bytes()[:1_000], b"\xff"],
 )
 def test_a_file_that_is_no_register_is_refused(text: bytes) -> None:
     with pytest.raises(CommandFailed, match="x is no file of communes"):
