@@ -1,8 +1,8 @@
 """Ranges of versions, as ``vers`` (the Version Range Specifier of package-url) writes them.
 
 A range is read once. What it says of a version (``containment``) is true, false, or None where the order of
-the version and a bound is not known (``version_order``). So a version is outside only if every bound that could
-let it in certainly does not.
+the version and a bound is not known (``version_order``). So a version is outside only if every bound that
+could let it in certainly does not.
 
 - ``6.x`` and ``8.*`` are series. Under no rules, ``10.0`` and ``<=10.0`` may mean all of 10.0, unless the
   range names a version within it.
