@@ -14,6 +14,7 @@ import msgspec
 
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
+from federation.domain.exposure.containment import bound_signs, contains
 from federation.domain.exposure.linkage import NO_LINKS, Links
 from federation.domain.exposure.reasons import REASONS, Reason, Verdict
 from federation.domain.exposure.version_order import ANY, EQUAL, GREATER, PARTIAL, PLAIN, leading_numbers
@@ -22,9 +23,7 @@ from federation.domain.exposure.version_range import (
     SERIES,
     Bound,
     Range,
-    bound_signs,
     clean_version,
-    contains,
     parse,
 )
 

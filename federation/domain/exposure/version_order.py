@@ -136,14 +136,17 @@ _COMPARISONS: dict[str, Callable[[Any, Any], int]] = {
 }
 
 
-def signs(scheme: str, name: str, bound_name: str) -> int:
-    """The signs that a version may have towards a bound. Raises ValueError for what cannot be read."""
+def signs(scheme: str, name: str, bound_name: str, *, complete: bool = False) -> int:
+    """The signs that a version may have towards a bound. Raises ValueError for what cannot be read.
+
+    ``complete`` says that both are written as the scheme has them: no epoch is epoch 0.
+    """
     if name == bound_name:
         read(scheme, name)
         return EQUAL
     version, bound = read(scheme, name), read(scheme, bound_name)
     if version.package is not None:
-        return _of_packages(scheme, version, bound)
+        return _of_packages(scheme, version, bound, complete=complete)
     if scheme == "pypi":
         # A bound without a local version is compared without that of the version.
         return _sign(version.key if bound.metadata is not None else version.loose[0], bound.key)
@@ -167,7 +170,7 @@ def _by_rule(scheme: str, first: Any, second: Any) -> int:
     return _sign(compare(first, second), 0)
 
 
-def _of_packages(scheme: str, version: ReadVersion, bound: ReadVersion) -> int:
+def _of_packages(scheme: str, version: ReadVersion, bound: ReadVersion, *, complete: bool) -> int:
     package, other = version.package, bound.package
     assert package is not None  # noqa: S101 - as of the caller
     assert other is not None  # noqa: S101 - both are of one scheme
@@ -185,7 +188,7 @@ def _of_packages(scheme: str, version: ReadVersion, bound: ReadVersion) -> int:
     if epoch == other_epoch:
         return without
     by_epoch = LESS if epoch < other_epoch else GREATER
-    if package.epoch is None or other.epoch is None:
+    if (package.epoch is None or other.epoch is None) and not complete:
         return without | by_epoch  # one of the two is written without its epoch
     return by_epoch
 

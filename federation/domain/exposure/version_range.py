@@ -1,8 +1,8 @@
 """Ranges of versions, as ``vers`` (the Version Range Specifier of package-url) writes them.
 
-A range is read once. What it says of a version is true, false, or None where the order of the version and a
-bound is not known (``version_order``). So a version is outside only if every bound that could let it in
-certainly does not.
+A range is read once. What it says of a version (``containment``) is true, false, or None where the order of
+the version and a bound is not known (``version_order``). So a version is outside only if every bound that
+could let it in certainly does not.
 
 - ``6.x`` and ``8.*`` are series. Under no rules, ``10.0`` and ``<=10.0`` may mean all of 10.0, unless the
   range names a version within it.
@@ -12,7 +12,7 @@ certainly does not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cmp_to_key, lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -35,8 +35,6 @@ from federation.domain.exposure.version_order import (
 Problem = Literal["range-unreadable", "scheme-unknown", "no-version-affected"]
 MAX_BOUNDS = 500
 """Bounds of one range, at most."""
-WIDE = 32
-"""Beside signs: the bound may name a series that the version is of."""
 
 # What begins as a version does; words such as "Distribution" and "N/A" are none, whatever a scheme takes.
 _VERSION = re.compile(r"[vV]?((?:[0-9]+[:!])?[0-9][0-9A-Za-z.+~:_()\-^!]{0,99})")
@@ -50,7 +48,6 @@ _WORDS = re.compile(
 )
 _INTERVAL = re.compile(r"([0-9]+(?:\.[0-9]+)*)-([0-9]+(?:\.[0-9]+)*)")
 _ZERO = re.compile(r"0(?:\.0)*")
-_ALLOWED = {"<": LESS, "<=": LESS | EQUAL, "=": EQUAL, ">=": GREATER | EQUAL, ">": GREATER}
 
 
 class Bound(NamedTuple):
@@ -200,14 +197,14 @@ def _open(interval: Interval) -> Interval:
 
 def _step(scheme: str, one: Bound, other: Bound) -> int:
     """-1 where the first comes before the second, 1 where it comes after it, 0 where neither is certain."""
-    found = signs(scheme, one.version, other.version) & ANY
+    found = signs(scheme, one.version, other.version, complete=True) & ANY
     return -1 if found == LESS else 1 if found == GREATER else 0
 
 
 def _pair(scheme: str, bounds: Sequence[Bound]) -> list[Interval] | None:
     """The intervals of bounds in order; None where they are not in order or contradict each other."""
     for one, other in pairwise(bounds):
-        found = signs(scheme, one.version, other.version) & ANY
+        found = signs(scheme, one.version, other.version, complete=True) & ANY
         point = one.comparator == ">=" and other.comparator == "<="
         if found == GREATER or (found == EQUAL and not point):
             return None
@@ -246,54 +243,15 @@ def _as_written(bounds: Iterable[Bound]) -> list[Interval]:
     return intervals
 
 
-# Asking
-
-
-def bound_signs(scheme: str, version: str, bound: Bound) -> int:
-    """The signs of a version towards a bound, which may name a series."""
-    if not bound.wildcard and not bound.wide:
-        return signs(scheme, version, bound.version)
-    of_series = tuple(map(int, bound.version.split(".")))
-    numbers = leading_numbers(scheme, version)
-    within = (*numbers, *(0,) * len(of_series))[: len(of_series)] == of_series
-    if bound.wildcard:
-        return EQUAL | DOUBT if within else signs(scheme, version, bound.version)
-    found = signs(scheme, version, bound.version)
-    return found | WIDE if within and len(numbers) > len(of_series) else found
-
-
-def contains(range_: Range, signs_of: Callable[[Bound], int], *, wide: bool = True) -> Bound | bool | None:
-    """What a range says of a version: the point that names it, True, False, or None where it is not known.
-
-    Without ``wide``, bounds that may name a series are taken as they are.
-    """
-
-    def holds(bound: Bound | None) -> bool | None:
-        if bound is None:
-            return True
-        found, allowed = signs_of(bound), _ALLOWED[bound.comparator]
-        if not found & ANY & ~allowed:
-            return True
-        doubted = found & (DOUBT | WIDE if wide else DOUBT)
-        return False if not found & allowed and not doubted else None
-
-    certain: bool | None = True
-    for bound in range_.excluded:
-        found = signs_of(bound)
-        if found & EQUAL:
-            if found & ANY == EQUAL and not (found & DOUBT and not bound.wildcard):
-                return False
-            certain = None
-    inside: Bound | bool | None = not range_.points and not range_.intervals
-    for point in range_.points:
-        answer = holds(point)
-        if answer:
-            return point if certain else None
-        inside = None if answer is None else inside
-    for low, high in range_.intervals:
-        first, last = holds(low), holds(high)
-        if first and last:
-            return True if certain else None
-        if first is not False and last is not False:
-            inside = None
-    return inside if inside is False or certain else None
+def is_before(scheme: str, version: str, other: str) -> bool | None:
+    """True when one bound of a range comes before another; None where their order is not sure."""
+    name, other_name = clean_version(version), clean_version(other)
+    if name is None or other_name is None or scheme not in SCHEMES:
+        return None
+    try:
+        found = signs(scheme, name, other_name, complete=True)
+    except Exception:  # as in ``parse``
+        return None
+    if found & ANY == LESS:
+        return True
+    return None if found & (LESS | DOUBT) else False

@@ -14,6 +14,7 @@ from functools import cmp_to_key
 import msgspec
 
 from federation.domain.exposure.matching import in_range, range_problem
+from federation.domain.exposure.version_range import is_before
 
 Interval = tuple[str | None, str | None]
 """Bounds of versions with their comparators, such as (">=1.0", "<2.0"); None where it is open. A single
@@ -31,18 +32,6 @@ MAX_COMPARED = 100_000
 _COMPARATOR = re.compile(r">=|<=|>|<|=")
 _VERSION = re.compile(r"[0-9A-Za-z.+~:_()-]+")
 _NUMBERS = re.compile(r"[vV]?[0-9]+(?:\.[0-9]+)*")
-
-
-def is_before(scheme: str, version: str, other: str) -> bool | None:
-    """True when a version comes before the other one; None where the order is not sure."""
-    if not _VERSION.fullmatch(other) or not _VERSION.fullmatch(version):
-        return None
-    match in_range(f"vers:{scheme}/<{other}", version, "exact"):
-        case "in-range":
-            return True
-        case "outside-range":
-            return False
-    return None
 
 
 class Scale(msgspec.Struct, frozen=True):
