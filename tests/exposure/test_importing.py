@@ -304,7 +304,7 @@ async def test_the_real_cve_records_are_understood(arnia: Node) -> None:
     ]
     assert [(line.outcome, line.id, line.as_text) for line in lines] == [
         ("published", "CVE-2023-28849", 0),
-        # Its product is "security-advisories": only its vendor is called Nextcloud, and a vendor is no product.
+        # Only its vendor is called Nextcloud, and a vendor is no product.
         ("skipped", "CVE-2024-37313", 0),
         ("published", "CVE-2025-1094", 0),
         ("published", "CVE-2025-24799", 0),
