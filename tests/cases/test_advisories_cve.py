@@ -113,6 +113,13 @@ def test_words_in_the_place_of_a_version(words: str, expected: dict[str, str]) -
     assert dict(zip(expected, answers(finding, *expected), strict=True)) == expected
 
 
+@pytest.mark.case("a04", "what is not understood is unknown, also where the default is unaffected")
+@pytest.mark.parametrize("words", ["6.0-6.5", "0", "n/a", "the version of March", "> 6.x", "6.x except 6.3"])
+def test_words_that_are_not_understood_outrank_the_default(words: str) -> None:
+    finding = product_of_cve({"version": words}, defaultStatus="unaffected")
+    assert answers(finding, "1.0", "6.3", "7.0") == [UNKNOWN] * 3
+
+
 @pytest.mark.case("a04", "a series in the place of a bound")
 def test_series_as_bounds() -> None:
     def between(low: str, **end: str) -> list[str | None]:
