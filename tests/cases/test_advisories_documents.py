@@ -232,6 +232,14 @@ def test_a_label_narrows_also_what_is_here_and_never_widens() -> None:
     assert revise(red, draft(raw, finding), finding, Label("GREEN")).draft is None
 
 
+def test_an_address_with_a_secret_is_not_published() -> None:
+    secret = [{"category": "self", "url": "https://user:secret@example.org/t-1.json"}]
+    _, (finding,) = read(references=secret)
+    assert finding.url == "https://example.org"
+    with pytest.raises(Invalid, match="user name or a password"):
+        read(namespace="https://user:secret@example.org")
+
+
 @pytest.mark.case("a01", "an incident never has a wider label than its advisory")
 def test_rules_for_sharing_that_are_in_words_ask_for_a_label() -> None:
     _, (finding,) = read(distribution={"text": "Members of the ISAC only."})
