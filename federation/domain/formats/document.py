@@ -144,6 +144,8 @@ def age(finding: Finding, source: Mapping[str, Any]) -> int | None:
     if order:
         return order
     modified = parse_instant(source.get("modified_at"))
+    if finding.modified is None and finding.published and modified and finding.published < modified:
+        return -1  # as it was published first: no later change is noted
     if finding.modified is None or modified is None:
         return order
     return (finding.modified > modified) - (finding.modified < modified)
