@@ -145,7 +145,7 @@ def test_series_as_bounds() -> None:
 def test_the_document_and_its_time_are_read() -> None:
     finding = product_of_cve({"version": "1.0"})
     assert (finding.publisher, finding.document) == ("cve.org", "CVE-2099-10001")
-    assert finding.modified == datetime(2099, 1, 1, tzinfo=UTC)
+    assert (finding.published, finding.modified) == (datetime(2099, 1, 1, tzinfo=UTC), None)
     newer = cve([], metadata={"dateUpdated": "2099-02-01T00:00:00Z"})
     assert newer.modified == datetime(2099, 2, 1, tzinfo=UTC)
     rejected = cve(

@@ -56,6 +56,15 @@ def stored(raw: bytes, finding: Finding, **content: Any) -> Json:
 # Age
 
 
+def test_a_copy_without_a_later_change_is_older_than_one_with_such_a_change() -> None:
+    first = msgspec.structs.replace(a_finding(), published=datetime(2026, 1, 1, tzinfo=UTC))
+    changed = source_of(a_finding("", "2026-06-01T00:00:00Z"), "0" * 64)
+    assert age(first, changed) == -1
+    assert age(a_finding("", "2026-06-01T00:00:00Z"), source_of(first, "0" * 64)) is None
+    late = msgspec.structs.replace(first, published=datetime(2026, 7, 1, tzinfo=UTC))
+    assert age(late, changed) is None
+
+
 def a_finding(version: str = "", modified: str | None = None) -> Finding:
     return Finding(
         id="t-1", title="t", summary="s", published=None, products=(), url="https://example.org/t-1",
@@ -230,6 +239,14 @@ def test_a_label_narrows_also_what_is_here_and_never_widens() -> None:
         revise(here, draft(raw, finding), finding, Label("CLEAR"))
     red = {**here, "tlp": "RED"}
     assert revise(red, draft(raw, finding), finding, Label("GREEN")).draft is None
+
+
+def test_an_address_with_a_secret_is_not_published() -> None:
+    secret = [{"category": "self", "url": "https://user:secret@example.org/t-1.json"}]
+    _, (finding,) = read(references=secret)
+    assert finding.url == "https://example.org"
+    with pytest.raises(Invalid, match="user name or a password"):
+        read(namespace="https://user:secret@example.org")
 
 
 @pytest.mark.case("a01", "an incident never has a wider label than its advisory")

@@ -136,7 +136,13 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
     assert (line.outcome, line.incident, line.id) == ("published", "arnia/CVE-2025-24799", "CVE-2025-24799")
     assert line.defaulted == ("severity: not told, taken as medium",)
     content = await content_of(arnia, "CVE-2025-24799")
-    assert content["affects"] == [{"solution": "arnia/glpi", "range": "vers:generic/>=10.0.0|<10.0.18"}]
+    assert content["affects"] == [
+        {
+            "solution": "arnia/glpi",
+            "range": "vers:generic/>=10.0.0|<10.0.18",
+            "source_pointer": "/containers/cna/affected/0",
+        }
+    ]
     assert content["source"]["url"].endswith("CVE-2025-24799")
     assert len(content["source"]["sha256"]) == 64
     assert [one.outcome for one in await take(arnia, raw)] == ["unchanged"]
@@ -249,7 +255,7 @@ async def test_a_range_that_cannot_be_expressed_is_kept_as_text(arnia: Node) -> 
     (line,) = await take(arnia, a_cve({"version": "every one before March"}))
     assert line.as_text == 1
     content = await content_of(arnia, "CVE-2025-24799")
-    assert content["affects"] == [{"solution": "arnia/glpi", "range_text": "every one before March"}]
+    assert [entry["range_text"] for entry in content["affects"]] == ["every one before March"]
 
 
 BAD: list[tuple[str, bytes, str]] = [

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from federation.domain.addresses import address_problem
 from federation.domain.errors import Invalid
 from federation.domain.formats.advisory import SEVERITIES, Finding, decode, parse_instant, severity_named
 from federation.domain.formats.csaf_document import (
@@ -60,7 +61,9 @@ def read_csaf(raw: bytes) -> tuple[Finding, ...]:
     ):
         if len(name) > MAX_NAME:
             raise Invalid(f"it is longer than {MAX_NAME} characters", pointer=pointer)
-    shared = _shared(file)
+    if problem := address_problem(meta.publisher.namespace):
+        raise Invalid(problem, pointer="/document/publisher/namespace")
+    shared = _common_members(file)
     if meta.category.strip().lower() in WITHDRAWN:
         return (_withdrawal(meta, shared),)
     if not file.vulnerabilities:
@@ -133,7 +136,7 @@ def _aliases(
             yield name
 
 
-def _shared(file: _Document) -> dict[str, Any]:
+def _common_members(file: _Document) -> dict[str, Any]:
     """The members of a finding that are the same for all vulnerabilities of a document."""
     meta = file.document
     language, language_note = language_of(meta)

@@ -7,13 +7,12 @@ installed on B" is A in its version; B is not affected by that.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from urllib.parse import unquote
 
 import msgspec
 
 from federation.domain.errors import Invalid
+from federation.domain.formats import cpe, purl
 from federation.domain.formats.csaf_versions import is_plain
 
 MAX_PRODUCTS = 20_000
@@ -91,15 +90,15 @@ def read_products(tree: Tree) -> dict[str, TreeProduct]:
     """The products of the tree by their ids. Raises Invalid for more than ``MAX_PRODUCTS``."""
     products: dict[str, TreeProduct] = {}
     for named in tree.full_product_names:
-        _add(products, named.product_id, _listed(named))
+        _add(products, named.product_id, _read_listed(named))
     for branch in tree.branches:
-        for product_id, product in _walk(branch, _Position()):
+        for product_id, product in _products_below(branch, _Position()):
             _add(products, product_id, product)
     relations = [(r.product_reference, r.full_product_name) for r in tree.relationships]
     relations += [(p.beginning_product_reference, p.full_product_name) for p in tree.product_paths]
     components = {named.product_id: (reference, named) for reference, named in relations}
     for product_id, (_, named) in components.items():
-        _add(products, product_id, _component(product_id, components, products) or _listed(named))
+        _add(products, product_id, _component(product_id, components, products) or _read_listed(named))
     return products
 
 
@@ -171,12 +170,12 @@ def _below(branch: _Branch, position: _Position) -> _Position:
     return replace(position, qualifiers=(*position.qualifiers, qualifier))
 
 
-def _walk(branch: _Branch, above: _Position) -> Iterator[tuple[str, TreeProduct]]:
+def _products_below(branch: _Branch, above: _Position) -> Iterator[tuple[str, TreeProduct]]:
     position = _below(branch, above)
     if branch.product is not None:
         yield branch.product.product_id, _product(branch.product, position)
     for inner in branch.branches:
-        yield from _walk(inner, position)
+        yield from _products_below(inner, position)
 
 
 def _product(named: _Named, position: _Position) -> TreeProduct:
@@ -196,7 +195,7 @@ def _product(named: _Named, position: _Position) -> TreeProduct:
     return TreeProduct(tuple(names), branch, identity, version, is_range, position.qualifiers, position.train)
 
 
-def _listed(named: _Named) -> TreeProduct:
+def _read_listed(named: _Named) -> TreeProduct:
     """A product that no branch names: its version is that of its identifiers, or it ends its name."""
     helper = named.product_identification_helper or _Identification()
     names = list(_identifiers(helper))
@@ -213,39 +212,20 @@ def _listed(named: _Named) -> TreeProduct:
 
 
 def _identifiers(helper: _Identification) -> Iterator[str]:
-    for purl in (helper.purl, *helper.purls):
-        if name := _purl_name(purl):
+    for uri in (helper.purl, *helper.purls):
+        if name := purl.identity_of(uri):
             yield name
-    parts = _cpe(helper.cpe)
-    if parts and parts[0] not in ("", "*", "-") and parts[1] not in ("", "*", "-"):
-        yield f"cpe:{parts[0]}:{parts[1]}"
+    if name := cpe.identity_of(helper.cpe):
+        yield name
 
 
 def _identified_version(helper: _Identification) -> str:
     """The version in a package URL or a CPE."""
-    for purl in (helper.purl, *helper.purls):
-        path, _, qualifiers = purl.partition("#")[0].partition("?")
-        version = unquote(path.rpartition("/")[2].partition("@")[2])
-        if version:
-            epoch = re.search(r"(?:^|&)epoch=([0-9]{1,9})(?:&|$)", qualifiers)
-            return f"{epoch[1]}:{version}" if epoch and ":" not in version else version
-    parts = _cpe(helper.cpe)
-    version = re.sub(r"\\(.)", r"\1", unquote(parts[2])) if parts else ""
-    return "" if version in ("*", "-") else version
-
-
-def _purl_name(purl: str) -> str | None:
-    """``purl:TYPE/NAMESPACE/NAME``, without version, qualifiers and subpath."""
-    if not purl.lower().startswith("pkg:"):
-        return None
-    path = purl[4:].partition("#")[0].partition("?")[0].strip("/")
-    head, _, last = path.rpartition("/")
-    name = last.partition("@")[0] if not last.startswith("@") else ""
-    return f"purl:{unquote(head)}/{unquote(name)}" if head and name else None
-
-
-def _cpe(cpe: str) -> tuple[str, str, str] | None:
-    """Vendor, product and version of a CPE name of either form."""
-    parts = re.split(r"(?<!\\):", cpe)
-    parts = parts[3:] if cpe.startswith("cpe:2.3:") else parts[2:] if cpe.startswith("cpe:/") else []
-    return (parts[0], parts[1], parts[2] if len(parts) > 2 else "") if len(parts) > 1 else None
+    for uri in (helper.purl, *helper.purls):
+        package = purl.parse_purl(uri)
+        if package is not None and package.version:
+            epoch = dict(package.qualifiers).get("epoch", "")
+            is_number = epoch.isascii() and epoch.isdigit() and ":" not in package.version
+            return f"{epoch}:{package.version}" if is_number else package.version
+    platform = cpe.parse_cpe(helper.cpe)
+    return platform.version if platform is not None and platform.version not in ("*", "-") else ""

@@ -130,10 +130,10 @@ def intervals_of_trains(
                 while parts and parts[-1] == 0:
                     parts = parts[:-1]
                 events.append((parts, kind, version))
-    return tuple(_walk(sorted(events)))
+    return tuple(_pair_events(sorted(events)))
 
 
-def _walk(events: Sequence[tuple[tuple[int, ...], int, str]]) -> Iterable[Interval]:
+def _pair_events(events: Sequence[tuple[tuple[int, ...], int, str]]) -> Iterable[Interval]:
     low: str | None = None
     is_open = False
     for _, kind, version in events:

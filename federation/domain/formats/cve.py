@@ -118,7 +118,7 @@ def read_cve(raw: bytes) -> tuple[Finding, ...]:
             notes=() if cna.title else ("title: not told, made of the product's name",),
             publisher=PUBLISHER,
             document=metadata.cve_id,
-            modified=updated or parse_instant(metadata.date_rejected) or published,
+            modified=updated or parse_instant(metadata.date_rejected),
             language=language,
         ),
     )

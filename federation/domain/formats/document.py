@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from federation.domain.addresses import address_problem
 from federation.domain.content.incident import document_identity
 from federation.domain.formats.advisory import Finding, parse_instant, short_hash, text
 from federation.domain.values import as_instant
@@ -27,7 +28,7 @@ _SEMVER = re.compile(
 
 def is_url(text_: str) -> bool:
     """True for a URL as a record may have it."""
-    return _URL.fullmatch(text_) is not None
+    return _URL.fullmatch(text_) is not None and address_problem(text_) is None
 
 
 def source_of(finding: Finding, sha256: str) -> dict[str, Any]:
@@ -143,6 +144,8 @@ def age(finding: Finding, source: Mapping[str, Any]) -> int | None:
     if order:
         return order
     modified = parse_instant(source.get("modified_at"))
+    if finding.modified is None and finding.published and modified and finding.published < modified:
+        return -1  # as it was published first: no later change is noted
     if finding.modified is None or modified is None:
         return order
     return (finding.modified > modified) - (finding.modified < modified)

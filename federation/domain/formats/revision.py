@@ -91,7 +91,7 @@ def revise(stored: Mapping[str, Any], incident: DraftIncident, finding: Finding,
     order = age(finding, source)
     if order == -1:
         return Revision(None, older_copy(finding, source))
-    draft = _narrowed(stored, finding, label)
+    draft = _narrow(stored, finding, label)
     unchanged = draft if draft != stored else None
     withdrawn = incident.content.get("status") == "withdrawn"
     is_same = source.get("sha256") == new_source["sha256"]
@@ -119,14 +119,14 @@ def older_copy(finding: Finding, source: Mapping[str, Any]) -> str:
     return f"an older copy: it is {describe_age(finding.version, modified)}, and {here} is here"
 
 
-def _narrowed(stored: Mapping[str, Any], finding: Finding, label: Label) -> dict[str, Any]:
+def _narrow(stored: Mapping[str, Any], finding: Finding, label: Label) -> dict[str, Any]:
     """The draft with a narrower label, where its source or the importer asks for one."""
     if finding.tlp is not None and is_wider(stored["tlp"], finding.tlp):
-        wanted = label_of(finding, label)
+        narrower = label_of(finding, label)
     elif label.tlp is not None and is_wider(stored["tlp"], label.tlp):
-        wanted = label
+        narrower = label
     else:
         return dict(stored)
     return {name: value for name, value in stored.items() if name not in ("tlp", "audience")} | _members(
-        wanted
+        narrower
     )
