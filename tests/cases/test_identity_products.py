@@ -183,6 +183,8 @@ def test_a_package_of_the_same_registry_that_is_another_one_is_no_match_by_name(
 def test_vendor_and_product_of_a_cpe_identify(cpe: str) -> None:
     for name in ("cpe:some-vendor:thing", "cpe:Some Vendor:Thing"):
         assert found([name], **cpes(cpe)) == CERTAIN
+    assert found([r"cpe:some\-vendor:thing"], **cpes(cpe)) == CERTAIN
+    assert found([r"cpe:some\:vendor:thing"], **cpes(r"cpe:2.3:a:some\:vendor:thing")) == CERTAIN
     assert found(["cpe:some-vendor:other"], **cpes(cpe)) == []
     assert found(["cpe:other:thing"], **cpes(cpe)) == []
 

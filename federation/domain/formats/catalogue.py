@@ -124,7 +124,7 @@ def _read_name(name: str) -> str | None:
         case "purl":
             return purl_name(f"pkg:{rest}")
         case "cpe":
-            vendor, _, product = rest.partition(":")
+            vendor, _, product = rest.replace("\\:", " ").replace("\\", "").partition(":")
             return vendor_name(vendor, product)
         case "repository" if "." in rest.partition("/")[0]:
             return repository_name(f"https://{rest}")
