@@ -13,6 +13,7 @@ from msgspec import inspect
 
 from federation.domain.addresses import types_of, url_problem
 from federation.domain.content.incident import Affected, Incident
+from federation.domain.content.membership import Membership
 from federation.domain.content.solution import Assurance, Package, Solution
 from federation.domain.values import (
     Country,
@@ -72,6 +73,7 @@ _MEMBERS: tuple[tuple[type[msgspec.Struct], str, str], ...] = (
     (Identifier, "scheme", "the four digits of a register (ISO 6523), such as 0002 for a SIREN, or cog"),
     (Identifier, "value", "a number of that register, such as 217100767"),
     (Organisation, "type", "a kind of body, such as commune or epci"),
+    (Membership, "thumbprint", "the thumbprint of a key (RFC 7638): 43 letters, digits and _ -"),
 )
 _PATTERN = re.compile(r"Expected `str` matching regex (?P<quoted>'.*'|\".*\")", re.DOTALL)
 

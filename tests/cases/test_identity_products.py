@@ -183,6 +183,8 @@ def test_a_package_of_the_same_registry_that_is_another_one_is_no_match_by_name(
 def test_vendor_and_product_of_a_cpe_identify(cpe: str) -> None:
     for name in ("cpe:some-vendor:thing", "cpe:Some Vendor:Thing"):
         assert found([name], **cpes(cpe)) == CERTAIN
+    assert found([r"cpe:some\-vendor:thing"], **cpes(cpe)) == CERTAIN
+    assert found([r"cpe:some\:vendor:thing"], **cpes(r"cpe:2.3:a:some\:vendor:thing")) == CERTAIN
     assert found(["cpe:some-vendor:other"], **cpes(cpe)) == []
     assert found(["cpe:other:thing"], **cpes(cpe)) == []
 
@@ -220,6 +222,8 @@ def test_the_package_of_a_distribution_is_not_upstream(type_: str) -> None:
     assert found([f"purl:{type_}/thing", "cpe:v:thing"], **cpes("cpe:2.3:a:v:thing")) == asked
     assert found([f"purl:{type_}/thing"], **cpes("cpe:2.3:a:v:thing")) == []
     assert found([f"purl:{type_}/thing"], **purls(f"pkg:{type_}/thing")) == CERTAIN
+    assert found([f"purl:{type_}/thing"], **purls(f"pkg:{type_.partition('/')[0]}/thing")) == asked
+    assert found([f"purl:{type_}/thing"], **purls(f"pkg:{type_.partition('/')[0]}/other/thing")) == []
     # Its numbers are not those of the solution: they answer nothing.
     product = Product(
         names=(f"purl:{type_}/thing", "name:Some product"), ranges=("vers:deb/<3.0-1",), fixed=("3.0-1",)

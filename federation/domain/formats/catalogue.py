@@ -67,7 +67,18 @@ class Names(msgspec.Struct, frozen=True):
     def contradicts(self, other: Names) -> bool:
         """True where both name packages of one registry, and none in common."""
         own, others = self.packages, other.packages
-        return any(own[type_].isdisjoint(others[type_]) for type_ in own.keys() & others.keys())
+        return any(
+            not any(_may_be_one(type_, first, second) for first in own[type_] for second in others[type_])
+            for type_ in own.keys() & others.keys()
+        )
+
+
+def _may_be_one(type_: str, first: str, second: str) -> bool:
+    """True for one package, and for one of a distribution that is named with and without the distribution."""
+    if first == second:
+        return True
+    parts, other = first.split("/"), second.split("/")
+    return type_ in DISTRIBUTIONS and parts[-1] == other[-1] and 2 in (len(parts), len(other))
 
 
 class Catalogue:
@@ -124,7 +135,7 @@ def _read_name(name: str) -> str | None:
         case "purl":
             return purl_name(f"pkg:{rest}")
         case "cpe":
-            vendor, _, product = rest.partition(":")
+            vendor, _, product = rest.replace("\\:", " ").replace("\\", "").partition(":")
             return vendor_name(vendor, product)
         case "repository" if "." in rest.partition("/")[0]:
             return repository_name(f"https://{rest}")
@@ -148,6 +159,8 @@ def _sort(names: Iterable[str | None]) -> Names:
                 weak.append(parts[-1])  # an image of this name may be in any registry
             case "purl":
                 identifiers.append(f"purl:{rest}")
+                if parts[0] in DISTRIBUTIONS:
+                    weak.append(f"{parts[0]}/{parts[-1]}")  # which distribution it is of may be left out
             case "cpe":
                 identifiers.append(f"cpe:{rest}")
                 weak.append(_pair(rest.split(":")))

@@ -58,7 +58,7 @@ def purl_name(text: str) -> str | None:
 def cpe_name(text: str) -> str | None:
     """``cpe:VENDOR:PRODUCT``; None where it names no vendor or product."""
     cpe = parse_cpe(text)
-    return vendor_name(cpe.vendor, cpe.product) if cpe else None
+    return vendor_name(cpe.vendor.replace(":", " "), cpe.product.replace(":", " ")) if cpe else None
 
 
 def vendor_name(vendor: str, product: str) -> str | None:
