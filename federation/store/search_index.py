@@ -27,6 +27,8 @@ MAX_STEP_WORDS = 5_000
 """Words that one step stores."""
 
 _LOCK = "SELECT version, position, until, learned FROM search_index FOR UPDATE SKIP LOCKED"
+_HAS_ROW = "SELECT EXISTS (SELECT FROM search_index)"
+"""Asked first: to add a row would wait for the process that has it locked."""
 _ADD_ROW = "INSERT INTO search_index DEFAULT VALUES ON CONFLICT DO NOTHING"
 _READ_NEWEST = "SELECT arrival FROM node"
 _READ_STATE = "SELECT version, position, until FROM search_index"
@@ -153,7 +155,7 @@ class SearchIndexWriter(SearchIndexReader):
 
     async def _lock(self) -> Any:
         row = await self._session.connection.fetchrow(_LOCK)
-        if row is None:
+        if row is None and not await self._session.connection.fetchval(_HAS_ROW):
             await self._session.connection.execute(_ADD_ROW)
             row = await self._session.connection.fetchrow(_LOCK)
         return row

@@ -33,6 +33,7 @@ async def fill(node: Node) -> None:
     coverage = {"kind": "list", "beneficiaries": [ANNECY]}
     await publish(node, "deployment", "d", a_deployment(coverage=coverage))
     await records.retract(node, TYPES["solution"], "arnia", "s3", by=itself("arnia"))
+    await search_index.refresh(node)
 
 
 async def found(node: Node, type_name: str, *asked: tuple[str, str]) -> int:
