@@ -97,7 +97,9 @@ def addresses_in(struct: msgspec.Struct, at: str = "") -> Iterator[tuple[str, st
     """The addresses of a record, each with its pointer. Members that can have none are passed over."""
     for attribute, name, kind in _members(type(struct)):
         value = getattr(struct, attribute)
-        pointer = f"{at}/{escape_pointer(name)}"
+        if not value:
+            continue  # most members are absent, and this is done for each record that is written
+        pointer = f"{at}/{name}"
         for place, part in enumerate(value) if isinstance(value, tuple) else ((None, value),):
             inner = pointer if place is None else f"{pointer}/{place}"
             if kind == "address" and isinstance(part, str):
@@ -114,9 +116,9 @@ def _members(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Literal["add
     for field in info.fields:
         types = list(types_of(field.type))
         if any(isinstance(type_, inspect.StrType) and type_.pattern in _PATTERNS for type_ in types):
-            members.append((field.name, field.encode_name, "address"))
+            members.append((field.name, escape_pointer(field.encode_name), "address"))
         elif any(isinstance(type_, inspect.StructType) and _members(type_.cls) for type_ in types):
-            members.append((field.name, field.encode_name, "group"))
+            members.append((field.name, escape_pointer(field.encode_name), "group"))
     return tuple(members)
 
 
