@@ -452,3 +452,12 @@ def test_the_real_records(name: str, expected: dict[str, str]) -> None:
     (finding,) = read_cve((DATA / f"{name}.json").read_bytes())
     assert dict(zip(expected, answers(finding, *expected), strict=True)) == expected
     assert json.loads((DATA / f"{name}.json").read_bytes())["cveMetadata"]["cveId"] == finding.document
+
+
+def test_a_list_of_advisories_makes_a_question_about_the_products_of_its_vendor() -> None:
+    """Nextcloud publishes all its CVE records so: the description alone says which program it is."""
+    versions = [{"version": "< 27.1.8", "status": "affected"}]
+    listed = cve([{"vendor": "Nextcloud", "product": "security-advisories", "versions": versions}])
+    assert "name:nextcloud" in listed.products[0].names
+    named = cve([{"vendor": "Nextcloud", "product": "Talk for Android", "versions": versions}])
+    assert "name:nextcloud" not in named.products[0].names

@@ -310,12 +310,13 @@ async def test_the_real_cve_records_are_understood(arnia: Node) -> None:
     ]
     assert [(line.outcome, line.id, line.as_text) for line in lines] == [
         ("published", "CVE-2023-28849", 0),
-        # Only its vendor is called Nextcloud, and a vendor is no product.
-        ("skipped", "CVE-2024-37313", 0),
+        ("published", "CVE-2024-37313", 0),
         ("published", "CVE-2025-1094", 0),
         ("published", "CVE-2025-24799", 0),
         ("published", "CVE-2025-24893", 0),
     ]
+    # Its product is the list of the vendor's advisories: which product it is about is a question.
+    assert all(entry["by_name_only"] for entry in (await content_of(arnia, "CVE-2024-37313"))["affects"])
     xwiki = await content_of(arnia, "CVE-2025-24893")
     assert (xwiki["exploitation"], xwiki["severity"]) == ("active", "critical")
     assert xwiki["affects"][0]["range"] == ("vers:generic/>=5.3-milestone-2|<15.10.11|>=16.0.0-rc-1|<16.4.1")

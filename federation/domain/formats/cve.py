@@ -227,6 +227,10 @@ def _of_entry(entry: _Affected, containers: _Containers, *, supplement: bool) ->
         yield Product(names=tuple(dict.fromkeys(products)), texts=(f"package {entry.package_name}: {words}",))
 
 
+_LISTS_OF_ADVISORIES = frozenset({"security-advisories", "security-advisory", "advisories", "security"})
+"""Repositories without a program, where some vendors publish the advisories of all their products."""
+
+
 def _package_names(entry: _Affected, ecosystem: Ecosystem) -> Iterator[str]:
     if entry.package_url and (name := package_of(entry.package_url)):
         yield name
@@ -254,6 +258,8 @@ def _product_names(entry: _Affected, containers: _Containers) -> Iterator[str]:
         for reference in containers.cna.references:
             if address := start.match(reference.url.lower()):
                 yield from repository_names(f"https://{address[1]}/{vendor}/{product}")
+        if product in _LISTS_OF_ADVISORIES:
+            yield f"name:{vendor}"  # which of its products is only in the description: a question
     yield f"name:{product}"
 
 
