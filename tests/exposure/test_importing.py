@@ -172,7 +172,7 @@ async def test_an_advisory_is_published_once_and_revised_when_it_changes(arnia: 
 
 def a_rejection(number: int = 24799) -> bytes:
     """A CVE record that was rejected: it names no product any more."""
-    told = json.loads(a_cve(state="REJECTED", number=number))
+    told = json.loads(a_cve(state="REJECTED", number=number, updated="2025-03-25T00:00:00Z"))
     told["containers"]["cna"] = {"affected": [], "descriptions": [{"lang": "en", "value": "Rejected."}]}
     return json.dumps(told).encode()
 
