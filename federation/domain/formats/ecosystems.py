@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from federation.domain.exposure.linkage import identifier
+from federation.domain.formats.names import repository_name
 from federation.domain.formats.purl import identity, identity_of
 
 
@@ -132,9 +132,9 @@ def collection_names(url: str, package: str) -> Iterator[str]:
 
 def repository_names(url: str) -> Iterator[str]:
     """The name of a repository, ``repository:HOST/PATH``; none for an address that is no repository."""
-    address = identifier(url.strip())
-    if address and address.startswith("https://") and address.count("/") >= 4:
-        yield f"repository:{address.removeprefix('https://')}"
+    name = repository_name(url)
+    if name and name.count("/") >= 2:
+        yield name
 
 
 def _host(url: str) -> str:
