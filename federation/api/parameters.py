@@ -38,8 +38,8 @@ _CONTROLS: dict[str, dict[str, Any]] = {
     },
     "sort": {
         "description": (
-            f"`{SORTS[0]}` where it is not given, and `{RELEVANCE}` with `q`. A record that is revised between"
-            " two pages may be missed in these orders: to read a list to its end, give `id`."
+            f"`{SORTS[0]}` where it is not given, and `{RELEVANCE}` with `q`. A record that is revised"
+            " between two pages may be missed in these orders: to read a list to its end, give `id`."
         ),
         "schema": {"enum": [*SORTS, RELEVANCE]},
     },
