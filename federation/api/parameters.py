@@ -37,7 +37,10 @@ _CONTROLS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "format": "date-time"},
     },
     "sort": {
-        "description": f"`{SORTS[0]}` where it is not given, and `{RELEVANCE}` with `q`.",
+        "description": (
+            f"`{SORTS[0]}` where it is not given, and `{RELEVANCE}` with `q`. A record that is revised"
+            " between two pages may be missed in these orders: to read a list to its end, give `id`."
+        ),
         "schema": {"enum": [*SORTS, RELEVANCE]},
     },
     "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}},

@@ -7,10 +7,11 @@ import sys
 import click
 
 from federation.cli.console import command, json_option, node_here, print_result
+from federation.cli.memberships import members
 from federation.cli.peer_table import show_peers
 from federation.domain.invitation import Invitation
 from federation.domain.quota import BOUND_MEANINGS, QuotaChange
-from federation.node import copies, exclusions, invitations, memberships, peer_views, peers, quotas
+from federation.node import copies, exclusions, invitations, peer_views, peers, quotas
 from federation.node.node import Node
 
 private_option = click.option(
@@ -282,21 +283,4 @@ async def peer_list(as_json: bool) -> None:
     print_result(view, as_json, lambda: show_peers(view))
 
 
-@peer.command("members")
-@json_option
-@command
-async def peer_members(as_json: bool) -> None:
-    """List the operators that the federation's members have admitted, and which of them are peers here."""
-    async with node_here() as node:
-        views = await memberships.list_memberships(node)
-
-    def text() -> None:
-        for view in views:
-            click.echo(
-                f"{view.operator}  {view.name}  {view.node}  admitted by {view.admitted_by}"
-                f" {view.admitted_at}  {f'{view.state} here' if view.state else 'no peer here'}"
-            )
-        if not views:
-            click.echo("no memberships are known")
-
-    print_result(views, as_json, text)
+peer.add_command(members)

@@ -16,9 +16,10 @@ from federation.domain.exposure.answers import (
     OwnLine,
     SolutionExposure,
 )
+from federation.domain.exposure.buckets import CoverageSum
 from federation.domain.exposure.coverage import bodies_of
 from federation.domain.exposure.incident_record import IncidentRecord
-from federation.domain.exposure.totals import CoverageSum, OperatorTotals, summary, total
+from federation.domain.exposure.totals import OperatorTotals, summary, total
 from federation.domain.feed import printable
 from federation.domain.query import MAX_PAGE, PAGE, PageKey, Query
 from federation.domain.territories.bodies import Body

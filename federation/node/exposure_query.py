@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from federation.domain.content.incident import Incident
 from federation.domain.exposure.answers import AffectedDeployment, Because, CopyAge, OperatorExposure
 from federation.domain.exposure.because import because
+from federation.domain.exposure.buckets import Bucket
 from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import NO_LINKS, Links
 from federation.domain.exposure.matching import VersionMatch, match_version
@@ -23,7 +24,6 @@ from federation.domain.exposure.reasons import Reason
 from federation.domain.exposure.totals import (
     MAX_DEPLOYMENTS,
     OPEN_STATUSES,
-    Bucket,
     OperatorTotals,
     to_view,
     totals_by_operator,

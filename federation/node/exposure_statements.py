@@ -14,8 +14,8 @@ import msgspec
 from federation.domain.content.incident import Incident
 from federation.domain.content.statement import Statement
 from federation.domain.document import Document
+from federation.domain.exposure.buckets import StatementRecord
 from federation.domain.exposure.incident_record import IncidentRecord
-from federation.domain.exposure.totals import StatementRecord
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.values import instant
 from federation.domain.visibility import Caller

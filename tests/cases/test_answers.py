@@ -10,8 +10,9 @@ import pytest
 
 from federation.domain.content.incident import Incident
 from federation.domain.content.statement import Statement
+from federation.domain.exposure.buckets import Bucket, StatementRecord
 from federation.domain.exposure.incident_record import IncidentRecord
-from federation.domain.exposure.totals import Bucket, OperatorTotals, StatementRecord, totals_by_operator
+from federation.domain.exposure.totals import OperatorTotals, totals_by_operator
 from tests.domain.builders import a_statement, an_incident
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
