@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test cases coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
+.PHONY: help demo test cases matrix coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r 
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 test: $(STAMP) ## Run the tests but the slow ones; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
 	@$(BIN)/python $(PYTEST)
+
+matrix: $(STAMP) ## Ask for every type of record, label and verb as every caller, and see that nothing hidden shows
+	@MATRIX=all $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/matrix
 
 cases: $(STAMP) ## Run the public cases and print one line for each, also for those that have no test
 	@$(BIN)/python -m pytest -n 0 tests/cases --cases
@@ -80,7 +83,7 @@ full: override PROGRAM =
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: check demo test simulate chaos attack hostile mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: check demo test matrix simulate chaos attack hostile mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=

@@ -69,7 +69,8 @@ class Three:
         for node in self.nodes.values():
             rows = await sql(
                 node,
-                "SELECT origin, key, revision, hash, document FROM records WHERE origin <> $1",
+                "SELECT origin, key, revision, hash, document FROM records"
+                " WHERE origin <> $1 AND type <> 'membership'",  # these the nodes publish themselves
                 node.operator,
             )
             for origin, key, revision, hash_, document in rows:

@@ -188,7 +188,7 @@ class Asked:
         return Draft202012Validator({"components": self.document["components"], **said})
 
 
-@pytest.mark.parametrize("most", [5, pytest.param(9, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [3, pytest.param(9, marks=pytest.mark.slow)])
 async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: Path, most: int) -> None:
     """``most``: cases of each kind that are drawn of an operation."""
     set_hypothesis_home_dir(tmp_path)  # it keeps tables there that are quicker read than made

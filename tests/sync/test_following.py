@@ -429,7 +429,9 @@ async def test_two_processes_share_a_peer_without_doing_it_twice_and_one_takes_o
             await until(taken_over)
             await publish(origin, "solution", "after", a_solution())
             await has(arnia, "after")
-            assert await arrivals(look) == list(range(1, 8)), "everything came once"
+            numbers = await arrivals(look)
+            assert len(numbers) >= 7
+            assert numbers == list(range(1, len(numbers) + 1)), "everything came once"
             await counts_are_true(look)
         finally:
             for process in running:
