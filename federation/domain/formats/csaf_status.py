@@ -79,7 +79,7 @@ def affected_product(
     ]
     excepted = [p.version for p in cleared if not p.is_range and _version(p) not in contradicted]
     versions = list(_affected_versions(by_status, contradicted, [v for v in excepted if is_plain(v)]))
-    ranges, words = to_ranges(versions)
+    ranges, words = to_ranges(versions, _names(listed))
     if not affected and not unknown:
         texts.append("the document lists only what is fixed")
     ids = [id_ for status in (*_AFFECTED, *_UNKNOWN, *_FIXED) for id_, _ in listed.get(status, ())]

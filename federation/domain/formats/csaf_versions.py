@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from federation.domain.exposure.matching import range_problem
-from federation.domain.formats.ranges import Interval, ranges_of
+from federation.domain.formats.ecosystems import scheme_of_product
+from federation.domain.formats.ranges import Interval, bounds_of, ranges_of
 
 _EVERY = frozenset({"*", "all", "all versions", "any", "any version", "vers:all/*", "vers:generic/*"})
 _PLAIN = re.compile(r"[vV]?[0-9][0-9A-Za-z.+~:_()-]{0,99}")
@@ -94,10 +95,13 @@ def all_but(versions: Iterable[str]) -> Versions:
     return Versions(ranges=(range_,))
 
 
-def to_ranges(versions: Iterable[Versions]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def to_ranges(
+    versions: Iterable[Versions], names: Iterable[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ``vers`` ranges of several branches together, and in words what no range can express."""
     listed = list(versions)
-    generic, words = ranges_of("generic", [interval for entry in listed for interval in entry.intervals])
+    intervals = [interval for entry in listed for interval in entry.intervals]
+    generic, words = ranges_of(scheme_of_product(names, bounds_of(intervals)), intervals)
     return (
         (*(range_ for entry in listed for range_ in entry.ranges), *generic),
         (*(text for entry in listed for text in entry.texts), *words),

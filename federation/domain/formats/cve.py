@@ -15,7 +15,12 @@ from federation.domain.errors import Invalid
 from federation.domain.formats.advisory import Exploitation, Finding, Product, decode, parse_instant
 from federation.domain.formats.cpe import identity_of
 from federation.domain.formats.cve_platforms import Applicability, applicable_products
-from federation.domain.formats.cve_versions import VersionEntry, affected_versions, is_of_commits
+from federation.domain.formats.cve_versions import (
+    VersionEntry,
+    affected_versions,
+    is_of_commits,
+    named_versions,
+)
 from federation.domain.formats.ecosystems import (
     ECOSYSTEMS,
     GENERIC,
@@ -24,6 +29,7 @@ from federation.domain.formats.ecosystems import (
     collection_of,
     package_names,
     repository_names,
+    scheme_of_product,
 )
 from federation.domain.formats.purl import identity_of as package_of
 from federation.domain.formats.version_text import NOTHING
@@ -205,13 +211,14 @@ def _of_entry(entry: _Affected, containers: _Containers, *, supplement: bool) ->
     ecosystem = collection_of(entry.collection_url) or GENERIC
     if entry.package_name and ecosystem is GENERIC:
         ecosystem = ECOSYSTEMS.get(_DISTRIBUTORS.get(entry.vendor.strip().lower(), ""), GENERIC)
-    versions = affected_versions(
-        entry.versions or (), entry.default_status, ecosystem.scheme, supplement=supplement
-    )
-    if not versions.ranges and not versions.texts:
-        return  # said not to be affected
     names = list(_package_names(entry, ecosystem))
     products = list(_product_names(entry, containers))
+    scheme = ecosystem.scheme
+    if scheme == "generic":
+        scheme = scheme_of_product(products, named_versions(entry.versions or ()))
+    versions = affected_versions(entry.versions or (), entry.default_status, scheme, supplement=supplement)
+    if not versions.ranges and not versions.texts:
+        return  # said not to be affected
     if not ecosystem.distribution or not entry.package_name:
         names, products = [*names, *products], []
     if names:

@@ -23,7 +23,7 @@ from federation.domain.formats.advisory import (
     severity_of,
 )
 from federation.domain.formats.ecosystems import ecosystem_of, package_names, repository_names
-from federation.domain.formats.ranges import Interval, Scale, ranges_of, scale_of
+from federation.domain.formats.ranges import Interval, Scale, is_readable, ranges_of, scale_of
 
 PUBLISHER = "osv.dev"
 """The namespace of OSV's ids: each database has a prefix of its own."""
@@ -181,6 +181,9 @@ def _product(entry: _Affected, number: int) -> Product:
         texts += _commits(commits, listed=bool(versions))
     elif not intervals and not texts and not versions:
         texts.append("the advisory names no versions")
+    if intervals or any(is_readable(ecosystem.scheme, version) for version in versions):
+        # A version that is none of the ecosystem answers unknown wherever it runs: nothing else is in doubt.
+        versions = [version for version in versions if is_readable(ecosystem.scheme, version)]
     readable, unreadable = ranges_of(
         ecosystem.scheme, [*intervals, *((version, None) for version in versions)]
     )
