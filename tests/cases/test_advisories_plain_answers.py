@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from federation.domain.content.solution import Solution
+from federation.domain.formats.catalogue import Catalogue
 from federation.domain.formats.csaf import read_csaf
 from tests.cases import csaf_documents
 from tests.cases.frames import answers, cve, events, osv, package, product_of_cve
+from tests.domain.builders import a_solution
 
 AFFECTED, NOT, UNKNOWN = "affected", "not_affected", "unknown"
 OPENSSL = (
@@ -116,3 +120,31 @@ def test_a_label_in_words_narrows_a_wider_label(words: str, label: str) -> None:
         distribution={"text": words, "tlp": {"label": "WHITE"}},
     )
     assert read_csaf(raw)[0].tlp == label
+
+
+def _found(vendor: str, assigner: str, *cpes: str) -> list[str]:
+    versions = [{"version": "16", "lessThan": "16.7", "status": "affected", "versionType": "rpm"}]
+    record = cve(
+        [
+            {
+                "vendor": vendor,
+                "product": "PostgreSQL",
+                "versions": versions,
+                "defaultStatus": "unaffected",
+            }
+        ],
+        metadata={"assignerShortName": assigner},
+    )
+    members = a_solution(name="Database", packages=[{"cpe": cpe} for cpe in cpes])
+    solution = msgspec.convert(members, Solution)
+    found = Catalogue([("arnia/x", solution)]).find(record.products[0])
+    return [entry.solution for entry in found if not entry.by_name_only]
+
+
+def test_a_record_without_a_vendor_is_about_a_product_of_its_numbering_authority() -> None:
+    postgresql = "cpe:2.3:a:postgresql:postgresql:*:*:*:*:*:*:*:*"
+    assert _found("n/a", "PostgreSQL", postgresql) == ["arnia/x"]
+    assert _found("", "PostgreSQL", postgresql) == ["arnia/x"]
+    assert _found("n/a", "mitre", postgresql) == []
+    assert _found("Other", "PostgreSQL", postgresql) == []
+    assert _found("n/a", "PostgreSQL", "cpe:2.3:a:other:postgresql:*:*:*:*:*:*:*:*") == []

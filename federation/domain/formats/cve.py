@@ -78,6 +78,7 @@ class _Containers(msgspec.Struct):
 class _Metadata(msgspec.Struct, rename="camel"):
     cve_id: str
     state: str = "PUBLISHED"
+    assigner_short_name: str = ""
     date_published: str | None = None
     date_reserved: str | None = None
     date_updated: str | None = None
@@ -99,7 +100,8 @@ def read_cve(raw: bytes) -> tuple[Finding, ...]:
         raise Invalid(
             f"{metadata.cve_id} is {metadata.state} and describes nothing yet", pointer="/containers"
         )
-    cna = containers.cna
+    cna = _with_vendor(containers.cna, metadata.assigner_short_name)
+    containers = msgspec.structs.replace(containers, cna=cna)
     metrics = [metric for part in (cna, *containers.adp) for metric in part.metrics]
     vector, severity = _score(metrics)
     description, language = _description(cna.descriptions or cna.rejected_reasons)
@@ -176,6 +178,18 @@ def _aliases(containers: _Containers) -> Iterator[str]:
 # Products
 
 
+def _with_vendor(cna: _Container, assigner: str) -> _Container:
+    """The container, with its numbering authority in the place of a vendor that is not named.
+
+    PostgreSQL writes "n/a" there: what it publishes is its own.
+    """
+    affected = tuple(
+        entry if _is_name(entry.vendor) else msgspec.structs.replace(entry, vendor=assigner)
+        for entry in cna.affected
+    )
+    return msgspec.structs.replace(cna, affected=affected)
+
+
 _DISTRIBUTORS = {
     "red hat": "Red Hat", "redhat": "Red Hat", "debian": "Debian", "canonical": "Ubuntu", "suse": "SUSE",
     "opensuse": "openSUSE", "fedora": "Fedora", "alpine": "Alpine", "almalinux": "AlmaLinux",
@@ -227,6 +241,7 @@ def _of_entry(entry: _Affected, containers: _Containers, *, supplement: bool) ->
             ranges=versions.ranges,
             texts=versions.texts,
             fixed=versions.fixed,
+            release=entry.product if products and _is_name(entry.product) else "",
         )
     if products:
         # The versions are those of the package: with a version of the distribution they cannot be compared.

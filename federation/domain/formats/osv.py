@@ -195,6 +195,7 @@ def _product(entry: _Affected, number: int) -> Product:
             version for version in dict.fromkeys(fixed) if _is_fixed(version, readable, unreadable, texts)
         ),
         source_pointer=f"/affected/{number}",
+        release=package.ecosystem if ecosystem.distribution and ":" in package.ecosystem else "",
     )
 
 
