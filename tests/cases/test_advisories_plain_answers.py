@@ -148,3 +148,31 @@ def test_a_record_without_a_vendor_is_about_a_product_of_its_numbering_authority
     assert _found("n/a", "mitre", postgresql) == []
     assert _found("Other", "PostgreSQL", postgresql) == []
     assert _found("n/a", "PostgreSQL", "cpe:2.3:a:other:postgresql:*:*:*:*:*:*:*:*") == []
+
+
+def _listed(**statuses: list[str]) -> Any:
+    """A CSAF document with these versions, each of which is its own product id."""
+    versions = dict.fromkeys(version for listed in statuses.values() for version in listed)
+    leaves = [csaf_documents.leaf("product_version", version, version) for version in versions]
+    return csaf_documents.finding(csaf_documents.product(*leaves), **statuses)
+
+
+def test_a_version_between_two_affected_ones_that_a_document_does_not_list_is_asked_about() -> None:
+    found = _listed(known_affected=["4.0", "4.2"], fixed=["4.3"])
+    assert answers(found, "4.0", "4.1", "4.2", "4.3") == [AFFECTED, UNKNOWN, AFFECTED, NOT]
+
+
+def test_a_list_without_gaps_is_answered_plainly() -> None:
+    found = _listed(known_affected=["4.0", "4.1", "4.2"], fixed=["4.3"])
+    assert answers(found, "3.9", "4.1", "4.2", "4.3", "4.4") == [NOT, AFFECTED, AFFECTED, NOT, NOT]
+    cleared = _listed(known_affected=["4.0", "4.2"], known_not_affected=["4.1"])
+    assert answers(cleared, "4.0", "4.1", "4.2", "4.3") == [AFFECTED, NOT, AFFECTED, NOT]
+    trains = _listed(known_affected=["9.5", "10.0"])
+    assert answers(trains, "9.5", "9.6", "10.0") == [AFFECTED, NOT, AFFECTED]
+
+
+def test_many_gaps_are_one_question() -> None:
+    found = _listed(known_affected=[f"1.{number}" for number in range(0, 400, 2)])
+    (affected,) = found.products
+    assert len(affected.texts) == 1
+    assert answers(found, "1.4", "1.5") == [AFFECTED, UNKNOWN]

@@ -7,7 +7,8 @@ they are, and answer unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from federation.domain.exposure.matching import range_problem
@@ -85,6 +86,23 @@ def _intervals(bounds: Sequence[tuple[str, str]], words: str) -> Versions:
         f"{'' if comparator == '=' else comparator}{version}" for comparator, version in bounds
     )
     return Versions(ranges=(range_,)) if range_problem(range_) is None else Versions(texts=(words,))
+
+
+def gaps(affected: Iterable[str], listed: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of affected versions between which the document lists nothing, though there is room: 4.0 and 4.2.
+
+    What is not listed has no status (CSAF 2.1, 3.2.4.12), and between two that are affected it may be, too.
+    """
+    names = set(affected)
+    trains: dict[tuple[int, ...], dict[int, str]] = {}
+    for version in listed:
+        if match := _NUMBERS.fullmatch(version):
+            *train, last = (int(part) for part in match[1].split("."))
+            trains.setdefault(tuple(train), {})[last] = version
+    for versions in trains.values():
+        for low, high in pairwise(sorted(versions)):
+            if high - low > 1 and versions[low] in names and versions[high] in names:
+                yield versions[low], versions[high]
 
 
 def all_but(versions: Iterable[str]) -> Versions:
