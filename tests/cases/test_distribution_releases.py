@@ -190,3 +190,13 @@ def test_versions_of_packages_name_releases(version: str, release: Sequence[str]
 )
 def test_names_of_releases_are_read(name: str, release: Sequence[str] | None) -> None:
     assert release_of(name) == release
+
+
+def test_entries_for_one_release_are_alternatives() -> None:
+    intervals = osv(
+        {**package("openssl", "Debian:12"), **events(("introduced", "1.0-1"), ("fixed", "1.5-1+deb12u1"))},
+        {**package("openssl", "Debian:12"), **events(("introduced", "2.0-1"), ("fixed", "2.5-1+deb12u1"))},
+        {**package("openssl", "Debian:11"), **events(("introduced", "0"), ("fixed", "0.5-1+deb11u1"))},
+    )
+    versions = ("1.4-1+deb12u1", "1.5-1+deb12u1", "2.4-1+deb12u1", "2.5-1+deb12u1", "1.4-1", "0.5-1+deb11u1")
+    assert _answers(intervals, *versions) == [AFFECTED, NOT, AFFECTED, NOT, AFFECTED, NOT]

@@ -105,15 +105,13 @@ def _by_entries(entries: Sequence[Affected], version: str | None, state: Version
     strongest = min((reason for _, reason in reasons), key=_RANK.__getitem__)
     if REASONS[strongest].verdict != "affected":
         return strongest
-    affected, outside = -1, -1  # the numbers that the version shares with the nearest bound of such an entry
-    for entry, reason in reasons:
-        verdict = REASONS[reason].verdict
-        if verdict == "affected" and not entry.releases:
-            return strongest
-        if verdict == "affected":
-            affected = max(affected, shared_numbers(entry.range, version))
-        elif entry.releases:
-            outside = max(outside, shared_numbers(entry.range, version))
+    affecting = [entry for entry, reason in reasons if REASONS[reason].verdict == "affected"]
+    if not all(entry.releases for entry in affecting):
+        return strongest
+    hit = {release for entry in affecting for release in entry.releases}
+    others = [entry for entry in counted if entry.releases and not hit.issuperset(entry.releases)]
+    affected = max(shared_numbers(entry.range, version) for entry in affecting)
+    outside = max((shared_numbers(entry.range, version) for entry in others), default=-1)
     own = release_in(version) if version else None
     releases = [found for entry in counted for release in entry.releases if (found := release_of(release))]
     is_of_another = own is not None and own not in releases and own[0] in {family for family, _ in releases}
