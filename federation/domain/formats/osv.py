@@ -73,6 +73,7 @@ class _Advisory(msgspec.Struct):
     published: str | None = None
     withdrawn: str | None = None
     aliases: tuple[str, ...] | None = None
+    upstream: tuple[str, ...] | None = None
     summary: str | None = None
     details: str | None = None
     severity: tuple[_Severity, ...] | None = None
@@ -96,7 +97,7 @@ def read_osv(raw: bytes) -> tuple[Finding, ...]:
             published=parse_instant(advisory.published) or parse_instant(advisory.modified),
             products=tuple(_product(entry, number) for number, entry in enumerate(affected)),
             url=f"https://osv.dev/vulnerability/{advisory.id}",
-            aliases=(advisory.id, *(advisory.aliases or ())),
+            aliases=tuple(_aliases(advisory)),
             severity=severity,
             vector=vector,
             withdrawn=bool(advisory.withdrawn),
@@ -106,6 +107,20 @@ def read_osv(raw: bytes) -> tuple[Finding, ...]:
             modified=parse_instant(advisory.modified),
         ),
     )
+
+
+def _aliases(advisory: _Advisory) -> list[str]:
+    """Its names: the advisory of a distribution is about its upstream vulnerabilities, all of them or none.
+
+    An answer to some of them does not answer it, so none is left out of those that are named.
+    """
+    own = list(dict.fromkeys((advisory.id, *(advisory.aliases or ()))))
+    everything = list(dict.fromkeys((*own, *(advisory.upstream or ()))))
+    return everything if len(everything) <= MAX_ALIASES else own
+
+
+MAX_ALIASES = 50
+"""Aliases of one incident, at most (``Incident.aliases``)."""
 
 
 # Severity
