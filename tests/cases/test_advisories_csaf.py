@@ -498,7 +498,7 @@ EXPECTED = {
     "2022-EVD-UC-01-UI-001~CVE-2021-44228": {"17.4": "unknown"},
     "2022-EVD-UC-03-MS-001~CVE-2020-11898": {"17.4": "affected"},
     "2022-EVD-UC-03-MS-001~CVE-2020-11901": {"17.4": "not_affected"},
-    "2022-EVD-UC-04-001~CVE-2021-44228": {"2.4": "affected", "2.5": "not_affected", "3.0": "affected"},
+    "2022-EVD-UC-04-001~CVE-2021-44228": {"2.4": "affected", "2.5": "unknown", "3.0": "affected"},
     "2022-EVD-UC-05-001~CVE-2021-44228": {"1.0": "unknown"},
     "2022-EVD-UC-09-001~CVE-2021-45105": {"1.0": "affected"},
     "RHSA-2021-5217~CVE-2021-4133": {"7.5": "unknown"},

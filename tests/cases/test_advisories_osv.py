@@ -229,3 +229,12 @@ def test_members_that_are_null_are_absent() -> None:
     entry = {**package(), "ranges": None, "versions": None, "severity": None}
     assert osv(entry, aliases=None, severity=None, details=None).products[0].texts
     assert osv(affected=None).products == ()
+
+
+def test_the_upstream_vulnerabilities_of_a_distribution_are_among_its_names() -> None:
+    debian = osv(package(), id="DEBIAN-CVE-2099-7501", upstream=["CVE-2099-7501"], related=["CVE-2099-1"])
+    assert debian.aliases == ("DEBIAN-CVE-2099-7501", "CVE-2099-7501")
+    many = [f"CVE-2099-{number}" for number in range(7000, 7060)]
+    kernel = osv(package(), id="USN-7000-1", aliases=["LSN-1"], upstream=many)
+    assert kernel.aliases == ("USN-7000-1", "LSN-1"), "a part of them would be answered for all"
+    assert osv(package(), upstream=None).aliases == ("GHSA-aaaa-0000-0001",)

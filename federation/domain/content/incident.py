@@ -75,6 +75,14 @@ class Affected(Part, frozen=True, kw_only=True):
             examples=["/affected/0"],
         ),
     ] | None = None  # fmt: skip
+    releases: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...],
+        Meta(
+            max_length=50,
+            description="The releases of the distribution whose package this is, as the source names them.",
+            examples=[["Debian:12"]],
+        ),
+    ] = ()
     deployments: Annotated[tuple[Id, ...], Meta(max_length=1_000)] = ()
 
     def __post_init__(self) -> None:

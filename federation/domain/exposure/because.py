@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
 from federation.domain.exposure.answers import Because
-from federation.domain.exposure.matching import by_entry, is_contradicted
+from federation.domain.exposure.matching import by_entry, entries_for, is_contradicted
 from federation.domain.exposure.reasons import REASONS, SETTLED_BY, Reason
+
+_DOUBTED = ("software-unsure", "release-unsure")
+"""Reasons under which an entry would answer affected."""
 
 
 def because(
@@ -51,12 +54,13 @@ def _entry(
     """The index of the first entry that gives this answer; None for an answer that rests on none."""
     if reason in ("stated", "not-in-use"):
         return None
+    counted = entries_for([entry for entry in affects if entry.solution == solution], version)
     for index, entry in enumerate(affects):
         if reason == "named":
             if deployment in entry.deployments:
                 return index
-        elif entry.solution == solution:
+        elif entry in counted:
             found = by_entry(entry, version, state)
-            if found == reason or (reason == "software-unsure" and REASONS[found].verdict == "affected"):
+            if found == reason or (reason in _DOUBTED and REASONS[found].verdict == "affected"):
                 return index
     return None

@@ -7,7 +7,7 @@ versions, bounds may be meant widely, and where the order is not certain both or
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from federation.domain.content.deployment import VersionState
 from federation.domain.content.incident import Affected
 from federation.domain.exposure.containment import bound_signs, contains
+from federation.domain.exposure.distribution_release import release_in, release_of, shared_numbers
 from federation.domain.exposure.linkage import NO_LINKS, Links
 from federation.domain.exposure.reasons import REASONS, Reason, Verdict
 from federation.domain.exposure.version_order import ANY, EQUAL, GREATER, PARTIAL, PLAIN, leading_numbers
@@ -35,6 +36,7 @@ __all__ = [
     "Verdict",
     "VersionMatch",
     "by_entry",
+    "entries_for",
     "in_range",
     "is_contradicted",
     "match_version",
@@ -75,18 +77,53 @@ def match_version(
     itself outrank those for solutions that are the same software by ``links``.
     """
     listed = tuple(entries)
-    matches = [
-        VersionMatch(by_entry(entry, version, state)) for entry in listed if entry.solution == solution
-    ]
-    if not matches:
-        for entry in listed:
-            link = links.between(entry.solution, solution) if entry.solution else None
-            if link is not None:
-                reason = by_entry(entry, version, state)
-                if REASONS[reason].verdict == "affected" and not link.certain:
-                    reason = "software-unsure"
-                matches.append(VersionMatch(reason, entry.solution))
+    if own := [entry for entry in listed if entry.solution == solution]:
+        return VersionMatch(_by_entries(own, version, state))
+    by_solution: dict[str, list[Affected]] = {}
+    for entry in listed:
+        if entry.solution is not None:
+            by_solution.setdefault(entry.solution, []).append(entry)
+    matches = []
+    for named, entries_of_it in by_solution.items():
+        if (link := links.between(named, solution)) is not None:
+            reason = _by_entries(entries_of_it, version, state)
+            if REASONS[reason].verdict == "affected" and not link.certain:
+                reason = "software-unsure"
+            matches.append(VersionMatch(reason, named))
     return min(matches, key=lambda match: _RANK[match.reason]) if matches else None
+
+
+def _by_entries(entries: Sequence[Affected], version: str | None, state: VersionState | None) -> Reason:
+    """The strongest answer of entries for one solution; unknown where releases of a distribution disagree.
+
+    Of entries for releases, those for the release that the version names count alone. Where no entry is for
+    that release, nothing is said of it. A version that names none may be of any: it is affected where the
+    bounds nearest to it say so.
+    """
+    counted = entries_for(entries, version)
+    reasons = [(entry, by_entry(entry, version, state)) for entry in counted]
+    strongest = min((reason for _, reason in reasons), key=_RANK.__getitem__)
+    if REASONS[strongest].verdict != "affected":
+        return strongest
+    affecting = [entry for entry, reason in reasons if REASONS[reason].verdict == "affected"]
+    if not all(entry.releases for entry in affecting):
+        return strongest
+    hit = {release for entry in affecting for release in entry.releases}
+    others = [entry for entry in counted if entry.releases and not hit.issuperset(entry.releases)]
+    affected = max(shared_numbers(entry.range, version) for entry in affecting)
+    outside = max((shared_numbers(entry.range, version) for entry in others), default=-1)
+    own = release_in(version) if version else None
+    releases = [found for entry in counted for release in entry.releases if (found := release_of(release))]
+    is_of_another = own is not None and own not in releases and own[0] in {family for family, _ in releases}
+    return "release-unsure" if is_of_another or outside >= affected else strongest
+
+
+def entries_for(entries: Sequence[Affected], version: str | None) -> Sequence[Affected]:
+    """The entries that count for a version: without those for releases that it is surely not of."""
+    own = release_in(version) if version and any(entry.releases for entry in entries) else None
+    if own is None or not any(own in map(release_of, entry.releases) for entry in entries):
+        return entries
+    return [entry for entry in entries if not entry.releases or own in map(release_of, entry.releases)]
 
 
 def by_entry(entry: Affected, version: str | None, state: VersionState | None) -> Reason:

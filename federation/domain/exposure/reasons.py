@@ -9,7 +9,7 @@ Reason = Literal[
     "in-range", "listed", "series", "every-version", "named", "stated",
     "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
     "no-range", "range-as-text", "range-unreadable", "range-coarse", "scheme-unknown", "order-unsure",
-    "software-unsure", "name-only",
+    "release-unsure", "software-unsure", "name-only",
     "outside-range", "fixed-version", "no-version-affected", "not-in-use",
 ]  # fmt: skip
 
@@ -102,6 +102,11 @@ REASONS: dict[Reason, Meaning] = {
         "whether the version comes before a bound of the range cannot be told",
         "l'ordre entre la version et une borne de l'intervalle est incertain",
     ),
+    "release-unsure": Meaning(
+        "unknown",
+        "the package is affected in one release of the distribution, and this may be of another",
+        "le paquet est touché dans une version de la distribution, et celui-ci peut être d'une autre",
+    ),
     "software-unsure": Meaning(
         "unknown",
         "only the record that the incident names says that this is the same software",
@@ -164,6 +169,10 @@ SETTLED_BY: dict[Reason, tuple[str, str]] = {
     "order-unsure": (
         "compare the version with the bounds by hand, and answer with a statement",
         "comparez vous-même la version aux bornes, et répondez par une déclaration",
+    ),
+    "release-unsure": (
+        "look up the release in the advisory, and answer with a statement",
+        "cherchez dans l'avis la version de votre distribution, et répondez par une déclaration",
     ),
     "software-unsure": (
         "name the same repository or package in your solution if it is the same software, else answer with a"

@@ -56,6 +56,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     """Remedies for this product, beside those for every product of the finding."""
     source_pointer: str | None = None
     """The entry of the advisory that it was read from, as a JSON Pointer."""
+    release: str = ""
+    """The release of the distribution whose package it is, as the advisory names it."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,11 @@ def check_status(meta: Meta) -> Status:
 
 _LABELS: dict[str, Tlp] = {"WHITE": "CLEAR", **{label: label for label in get_args(Tlp)}}
 """Labels of CSAF 2.0 (3.2.1.5.2.1, TLP 1) and 2.1 (TLP 2), as labels of TLP 2.0."""
-_LABEL_IN_TEXT = re.compile(r"TLP[ :_-]{1,3}(WHITE|CLEAR|GREEN|AMBER\+STRICT|AMBER|RED)\b", re.IGNORECASE)
+_LABEL_IN_TEXT = re.compile(
+    r"(?:\bTLP|\bTraffic[ -]Light(?:[ -]Protocol)?)(?: ?v?[12](?:\.[0-9])?)?\W{1,3}"
+    r"(WHITE|CLEAR|GREEN|AMBER\+STRICT|AMBER|RED)\b",
+    re.IGNORECASE,
+)
 _EVERYBODY = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 

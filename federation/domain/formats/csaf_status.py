@@ -14,6 +14,7 @@ from federation.domain.formats.csaf_tree import TreeProduct
 from federation.domain.formats.csaf_versions import (
     Versions,
     all_but,
+    gaps,
     intervals_of_trains,
     is_plain,
     read_versions,
@@ -29,6 +30,8 @@ STATUSES = (*_AFFECTED, *_UNKNOWN, *_FIXED, "known_not_affected")
 _WORDS = {"under_investigation": "under investigation", "unknown": "not known whether affected"}
 MAX_EXCEPTIONS = 100
 """Versions that are excepted from "every version", at most; with more of them every version is affected."""
+MAX_GAPS = 20
+"""Gaps of a list of versions that are named, at most; one of them makes what is not listed unknown."""
 
 Listed = dict[str, list[tuple[str, TreeProduct]]]
 """Products with their ids, by status."""
@@ -77,9 +80,14 @@ def affected_product(
         for p in affected
         if _version(p) in contradicted
     ]
+    listed_versions = [p.version for p in (*affected, *unknown, *cleared) if not p.is_range]
+    plain = [p.version for p in by_status.get("known_affected", ()) if not p.is_range]
+    if not any(p.is_range for p in cleared):
+        between = [f"between {low} and {high}" for low, high in gaps(plain, listed_versions)]
+        texts += [f"not listed: {', '.join(between[:MAX_GAPS])}"] if between else []
     excepted = [p.version for p in cleared if not p.is_range and _version(p) not in contradicted]
     versions = list(_affected_versions(by_status, contradicted, [v for v in excepted if is_plain(v)]))
-    ranges, words = to_ranges(versions)
+    ranges, words = to_ranges(versions, _names(listed))
     if not affected and not unknown:
         texts.append("the document lists only what is fixed")
     ids = [id_ for status in (*_AFFECTED, *_UNKNOWN, *_FIXED) for id_, _ in listed.get(status, ())]

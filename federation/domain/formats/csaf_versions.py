@@ -7,11 +7,13 @@ they are, and answer unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from federation.domain.exposure.matching import range_problem
-from federation.domain.formats.ranges import Interval, ranges_of
+from federation.domain.formats.ecosystems import scheme_of_product
+from federation.domain.formats.ranges import Interval, bounds_of, ranges_of
 
 _EVERY = frozenset({"*", "all", "all versions", "any", "any version", "vers:all/*", "vers:generic/*"})
 _PLAIN = re.compile(r"[vV]?[0-9][0-9A-Za-z.+~:_()-]{0,99}")
@@ -86,6 +88,23 @@ def _intervals(bounds: Sequence[tuple[str, str]], words: str) -> Versions:
     return Versions(ranges=(range_,)) if range_problem(range_) is None else Versions(texts=(words,))
 
 
+def gaps(affected: Iterable[str], listed: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of affected versions between which the document lists nothing, though there is room: 4.0 and 4.2.
+
+    What is not listed has no status (CSAF 2.1, 3.2.4.12), and between two that are affected it may be, too.
+    """
+    names = set(affected)
+    trains: dict[tuple[int, ...], dict[int, str]] = {}
+    for version in listed:
+        if match := _NUMBERS.fullmatch(version):
+            *train, last = (int(part) for part in match[1].split("."))
+            trains.setdefault(tuple(train), {})[last] = version
+    for versions in trains.values():
+        for low, high in pairwise(sorted(versions)):
+            if high - low > 1 and versions[low] in names and versions[high] in names:
+                yield versions[low], versions[high]
+
+
 def all_but(versions: Iterable[str]) -> Versions:
     """Every version but some; every version where no range can express that."""
     range_ = "vers:generic/" + "|".join(f"!={version}" for version in dict.fromkeys(versions))
@@ -94,10 +113,13 @@ def all_but(versions: Iterable[str]) -> Versions:
     return Versions(ranges=(range_,))
 
 
-def to_ranges(versions: Iterable[Versions]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def to_ranges(
+    versions: Iterable[Versions], names: Iterable[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ``vers`` ranges of several branches together, and in words what no range can express."""
     listed = list(versions)
-    generic, words = ranges_of("generic", [interval for entry in listed for interval in entry.intervals])
+    intervals = [interval for entry in listed for interval in entry.intervals]
+    generic, words = ranges_of(scheme_of_product(names, bounds_of(intervals)), intervals)
     return (
         (*(range_ for entry in listed for range_ in entry.ranges), *generic),
         (*(text for entry in listed for text in entry.texts), *words),

@@ -15,7 +15,12 @@ from federation.domain.errors import Invalid
 from federation.domain.formats.advisory import Exploitation, Finding, Product, decode, parse_instant
 from federation.domain.formats.cpe import identity_of
 from federation.domain.formats.cve_platforms import Applicability, applicable_products
-from federation.domain.formats.cve_versions import VersionEntry, affected_versions, is_of_commits
+from federation.domain.formats.cve_versions import (
+    VersionEntry,
+    affected_versions,
+    is_of_commits,
+    named_versions,
+)
 from federation.domain.formats.ecosystems import (
     ECOSYSTEMS,
     GENERIC,
@@ -24,6 +29,7 @@ from federation.domain.formats.ecosystems import (
     collection_of,
     package_names,
     repository_names,
+    scheme_of_product,
 )
 from federation.domain.formats.purl import identity_of as package_of
 from federation.domain.formats.version_text import NOTHING
@@ -72,6 +78,7 @@ class _Containers(msgspec.Struct):
 class _Metadata(msgspec.Struct, rename="camel"):
     cve_id: str
     state: str = "PUBLISHED"
+    assigner_short_name: str = ""
     date_published: str | None = None
     date_reserved: str | None = None
     date_updated: str | None = None
@@ -93,7 +100,8 @@ def read_cve(raw: bytes) -> tuple[Finding, ...]:
         raise Invalid(
             f"{metadata.cve_id} is {metadata.state} and describes nothing yet", pointer="/containers"
         )
-    cna = containers.cna
+    cna = _with_vendor(containers.cna, metadata.assigner_short_name)
+    containers = msgspec.structs.replace(containers, cna=cna)
     metrics = [metric for part in (cna, *containers.adp) for metric in part.metrics]
     vector, severity = _score(metrics)
     description, language = _description(cna.descriptions or cna.rejected_reasons)
@@ -170,6 +178,18 @@ def _aliases(containers: _Containers) -> Iterator[str]:
 # Products
 
 
+def _with_vendor(cna: _Container, assigner: str) -> _Container:
+    """The container, with its numbering authority in the place of a vendor that is not named.
+
+    PostgreSQL writes "n/a" there: what it publishes is its own.
+    """
+    affected = tuple(
+        entry if _is_name(entry.vendor) else msgspec.structs.replace(entry, vendor=assigner)
+        for entry in cna.affected
+    )
+    return msgspec.structs.replace(cna, affected=affected)
+
+
 _DISTRIBUTORS = {
     "red hat": "Red Hat", "redhat": "Red Hat", "debian": "Debian", "canonical": "Ubuntu", "suse": "SUSE",
     "opensuse": "openSUSE", "fedora": "Fedora", "alpine": "Alpine", "almalinux": "AlmaLinux",
@@ -205,13 +225,14 @@ def _of_entry(entry: _Affected, containers: _Containers, *, supplement: bool) ->
     ecosystem = collection_of(entry.collection_url) or GENERIC
     if entry.package_name and ecosystem is GENERIC:
         ecosystem = ECOSYSTEMS.get(_DISTRIBUTORS.get(entry.vendor.strip().lower(), ""), GENERIC)
-    versions = affected_versions(
-        entry.versions or (), entry.default_status, ecosystem.scheme, supplement=supplement
-    )
-    if not versions.ranges and not versions.texts:
-        return  # said not to be affected
     names = list(_package_names(entry, ecosystem))
     products = list(_product_names(entry, containers))
+    scheme = ecosystem.scheme
+    if scheme == "generic":
+        scheme = scheme_of_product(products, named_versions(entry.versions or ()))
+    versions = affected_versions(entry.versions or (), entry.default_status, scheme, supplement=supplement)
+    if not versions.ranges and not versions.texts:
+        return  # said not to be affected
     if not ecosystem.distribution or not entry.package_name:
         names, products = [*names, *products], []
     if names:
@@ -220,6 +241,7 @@ def _of_entry(entry: _Affected, containers: _Containers, *, supplement: bool) ->
             ranges=versions.ranges,
             texts=versions.texts,
             fixed=versions.fixed,
+            release=entry.product if products and _is_name(entry.product) else "",
         )
     if products:
         # The versions are those of the package: with a version of the distribution they cannot be compared.

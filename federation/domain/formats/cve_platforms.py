@@ -14,7 +14,8 @@ import msgspec
 
 from federation.domain.formats.advisory import Product
 from federation.domain.formats.cpe import Cpe, parse_cpe
-from federation.domain.formats.ranges import Interval, ranges_of
+from federation.domain.formats.ecosystems import scheme_of_product
+from federation.domain.formats.ranges import Interval, bounds_of, ranges_of
 from federation.domain.formats.version_text import is_series, is_version
 
 
@@ -87,7 +88,8 @@ def _product(cpe: Cpe, match: CpeMatch, pointer: str, *, is_conditional: bool) -
     ranges: tuple[str, ...] = ()
     texts: tuple[str, ...] = (_words(match),)
     if interval is not None and not is_conditional:
-        ranges, texts = ranges_of("generic", [interval])
+        names = [cpe.identity or ""]
+        ranges, texts = ranges_of(scheme_of_product(names, bounds_of([interval])), [interval])
     return Product(names=(cpe.identity or "",), ranges=ranges, texts=texts, source_pointer=pointer)
 
 

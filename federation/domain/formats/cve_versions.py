@@ -12,6 +12,7 @@ list of single versions is not: its author tested these, and the others are unkn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -35,6 +36,8 @@ SCHEMES = {
     "go": "golang", "cargo": "cargo", "composer": "composer",
 }  # fmt: skip
 """Schemes of ``vers`` for types of versions; the others are read as generic."""
+_WORD_FOR_ANY = re.compile(r"[a-z][0-9a-z_-]*\*")
+"""``log4j-core*``: an end without a number."""
 _OF_COMMITS = frozenset({"git", "custom-git", "hg", "svn", "commit"})
 
 
@@ -80,6 +83,18 @@ class _Read(msgspec.Struct, frozen=True):
 def is_of_commits(entries: Sequence[VersionEntry]) -> bool:
     """True for entries that name commits only."""
     return bool(entries) and all(entry.version_type.lower() in _OF_COMMITS for entry in entries)
+
+
+def named_versions(entries: Sequence[VersionEntry]) -> list[str]:
+    """The versions that entries name as bounds or alone; ends without a number are none."""
+    names = [
+        name.strip()
+        for entry in entries
+        for name in (entry.version, entry.less_than, entry.less_than_or_equal)
+        if name
+    ]
+    names += [change.at.strip() for entry in entries for change in entry.changes or ()]
+    return [name for name in names if name.lower() not in NOTHING | EVERY]
 
 
 def affected_versions(
@@ -153,7 +168,7 @@ def _read(entry: VersionEntry) -> _Read | None:
     end = end.strip()
     lower_end = end.lower()
     without_end = lower_end in EVERY
-    endless = not without_end and lower_end in NOTHING
+    endless = not without_end and (lower_end in NOTHING or _WORD_FOR_ANY.fullmatch(lower_end) is not None)
     high = None
     doubtful = False
     if not (without_end or endless):

@@ -7,7 +7,8 @@ distribution in its name and is never found by the bare name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -128,6 +129,21 @@ def collection_names(url: str, package: str) -> Iterator[str]:
         yield from filter(None, (identity("wordpress", f"{kind}/{package}"),))
     elif ecosystem is not None:
         yield from (name for name in package_names(ecosystem, package) if not name.startswith("name:"))
+
+
+_OPENSSL = re.compile(r"[0-9]+(?:\.[0-9]+){1,2}(?:[a-z]{0,2}|-(?:alpha|beta|pre)[0-9]*)")
+
+
+def scheme_of_product(names: Iterable[str], versions: Iterable[str]) -> str:
+    """The scheme of a product that no package manager numbers: that of OpenSSL for its letters, else generic.
+
+    By other rules 1.1.1y may come before 1.1.1 or after it, and ranges of OpenSSL begin at 1.1.1.
+    """
+    listed = list(versions)
+    if "openssl" not in {name.partition(":")[2].rpartition(":")[2] for name in names}:
+        return "generic"
+    has_letters = any(version[-1:].isalpha() for version in listed)
+    return "openssl" if has_letters and all(map(_OPENSSL.fullmatch, listed)) else "generic"
 
 
 def repository_names(url: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -53,7 +53,7 @@ def incident_of(
     if not entries:
         return None
     notes += [f"solution: {id_} was found by its name only" for id_ in dict.fromkeys(by_name)]
-    affects = list({_identity(entry): entry for entry in reversed(entries)}.values())[::-1]
+    affects = _unite(entries)
     if len(affects) > MAX_ENTRIES:
         notes.append(f"affects: {len(affects)} ranges are stored as text")
         affects = _as_text(affects, notes)
@@ -96,6 +96,8 @@ def _entries(found: Found, product: Product) -> Iterator[dict[str, Any]]:
         more["by_name_only"] = True
     if product.source_pointer:
         more["source_pointer"] = product.source_pointer
+    if product.release and len(product.release) <= MAX_RELEASE_CHARACTERS and not found.is_numbered_otherwise:
+        more["releases"] = [product.release]
     if found.is_numbered_otherwise:
         words = "; ".join(dict.fromkeys((*product.ranges, *product.texts))) or "no versions"
         more.pop("fixed_in", None)
@@ -113,9 +115,27 @@ def _entries(found: Found, product: Product) -> Iterator[dict[str, Any]]:
         yield {"solution": found.solution, **more}
 
 
-def _identity(entry: Mapping[str, Any]) -> bytes:
-    """Equal for entries that say the same, wherever the advisory has them."""
-    return msgspec.json.encode({name: value for name, value in entry.items() if name != "source_pointer"})
+def _unite(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries without those that say the same, wherever the advisory has them; releases are put together.
+
+    What is said of no release is said of all of them.
+    """
+    united: dict[bytes, dict[str, Any]] = {}
+    for entry in entries:
+        said = {name: value for name, value in entry.items() if name not in ("source_pointer", "releases")}
+        first = united.setdefault(msgspec.json.encode(said), dict(entry))
+        releases = list(dict.fromkeys((*first.get("releases", ()), *entry.get("releases", ()))))
+        if not entry.get("releases") or len(releases) > MAX_RELEASES:
+            first.pop("releases", None)
+        elif first.get("releases"):
+            first["releases"] = releases
+    return list(united.values())
+
+
+MAX_RELEASE_CHARACTERS = 100
+"""Characters of the name of a release, at most."""
+MAX_RELEASES = 50
+"""Releases of one entry, at most (``Affected.releases``); for more of them it is about every release."""
 
 
 def _as_text(affects: Sequence[Mapping[str, Any]], notes: list[str]) -> list[dict[str, Any]]:

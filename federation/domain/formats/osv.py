@@ -23,7 +23,7 @@ from federation.domain.formats.advisory import (
     severity_of,
 )
 from federation.domain.formats.ecosystems import ecosystem_of, package_names, repository_names
-from federation.domain.formats.ranges import Interval, Scale, ranges_of, scale_of
+from federation.domain.formats.ranges import Interval, Scale, is_readable, ranges_of, scale_of
 
 PUBLISHER = "osv.dev"
 """The namespace of OSV's ids: each database has a prefix of its own."""
@@ -73,6 +73,7 @@ class _Advisory(msgspec.Struct):
     published: str | None = None
     withdrawn: str | None = None
     aliases: tuple[str, ...] | None = None
+    upstream: tuple[str, ...] | None = None
     summary: str | None = None
     details: str | None = None
     severity: tuple[_Severity, ...] | None = None
@@ -96,7 +97,7 @@ def read_osv(raw: bytes) -> tuple[Finding, ...]:
             published=parse_instant(advisory.published) or parse_instant(advisory.modified),
             products=tuple(_product(entry, number) for number, entry in enumerate(affected)),
             url=f"https://osv.dev/vulnerability/{advisory.id}",
-            aliases=(advisory.id, *(advisory.aliases or ())),
+            aliases=tuple(_aliases(advisory)),
             severity=severity,
             vector=vector,
             withdrawn=bool(advisory.withdrawn),
@@ -106,6 +107,20 @@ def read_osv(raw: bytes) -> tuple[Finding, ...]:
             modified=parse_instant(advisory.modified),
         ),
     )
+
+
+def _aliases(advisory: _Advisory) -> list[str]:
+    """Its names: the advisory of a distribution is about its upstream vulnerabilities, all of them or none.
+
+    An answer to some of them does not answer it, so none is left out of those that are named.
+    """
+    own = list(dict.fromkeys((advisory.id, *(advisory.aliases or ()))))
+    everything = list(dict.fromkeys((*own, *(advisory.upstream or ()))))
+    return everything if len(everything) <= MAX_ALIASES else own
+
+
+MAX_ALIASES = 50
+"""Aliases of one incident, at most (``Incident.aliases``)."""
 
 
 # Severity
@@ -181,6 +196,9 @@ def _product(entry: _Affected, number: int) -> Product:
         texts += _commits(commits, listed=bool(versions))
     elif not intervals and not texts and not versions:
         texts.append("the advisory names no versions")
+    if intervals or any(is_readable(ecosystem.scheme, version) for version in versions):
+        # A version that is none of the ecosystem answers unknown wherever it runs: nothing else is in doubt.
+        versions = [version for version in versions if is_readable(ecosystem.scheme, version)]
     readable, unreadable = ranges_of(
         ecosystem.scheme, [*intervals, *((version, None) for version in versions)]
     )
@@ -192,6 +210,7 @@ def _product(entry: _Affected, number: int) -> Product:
             version for version in dict.fromkeys(fixed) if _is_fixed(version, readable, unreadable, texts)
         ),
         source_pointer=f"/affected/{number}",
+        release=package.ecosystem if ecosystem.distribution and ":" in package.ecosystem else "",
     )
 
 

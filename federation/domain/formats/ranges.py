@@ -14,6 +14,7 @@ from functools import cmp_to_key
 import msgspec
 
 from federation.domain.exposure.matching import in_range, range_problem
+from federation.domain.exposure.version_order import LOOSE
 from federation.domain.exposure.version_range import is_before
 
 Interval = tuple[str | None, str | None]
@@ -111,6 +112,11 @@ def scale_of(scheme: str, versions: Iterable[str]) -> Scale | None:
 
 class _Unsure(Exception):
     pass
+
+
+def is_readable(scheme: str, version: str) -> bool:
+    """False for a text that no deployment can have as a version of this scheme: it answers unknown there."""
+    return scheme in LOOSE or in_range(f"vers:{scheme}/<1.0.0", version, "exact") != "version-unreadable"
 
 
 def bounds_of(intervals: Iterable[Interval]) -> list[str]:
