@@ -60,11 +60,14 @@ def test_every_code_of_iso_3166_2_is_the_same_territory_as_its_insee_number() ->
     assert of_territory("FR-PF")[0].inhabitants == 278_786
     assert of_territory("FR-69M")[0].communes == 58
     assert of_territory("FR-6AE") == of_territory("67", "68")
+    for code in ("20", "FR-20"):
+        assert of_territory(code) == of_territory("2A", "2B")
+        assert of_territory(code)[0].inhabitants == of_territory("FR-20R")[0].inhabitants
 
 
 @pytest.mark.case("c01", "a code that the register does not have is said to be unknown")
 def test_a_code_that_is_no_territory_of_the_register_is_no_bodies_and_one_unknown_area() -> None:
-    for code in ("FR-XX", "FR-99", "XX", "BE-VLG", "FR-FR", "FR-71C", "20"):
+    for code in ("FR-XX", "FR-99", "XX", "BE-VLG", "FR-FR", "FR-71C", "FR-20A"):
         assert of_territory(code) == (tally(0), 1), code
 
 
@@ -170,6 +173,10 @@ def test_the_filter_on_territories_finds_what_contains_them_and_what_they_contai
         assert not is_found(code, **in_chalon), code
         assert not is_found(code, kind="territory", territory=["71"]), code
     assert is_found("FR-974", kind="territory", territory=["RE"])
+    for code in ("2A", "2B", "FR-20R", "FR"):
+        assert is_found("20", kind="territory", territory=[code])
+        assert is_found(code, kind="territory", territory=["FR-20"])
+    assert is_found("20", kind="list", beneficiaries=[body("cog:2B033")])
     assert is_found("BE-VLG", kind="territory", territory=["BE"])
     assert not is_found("BE-VLG", kind="territory", territory=["BE-WAL"])
     assert is_found("FR-69M", kind="list", beneficiaries=[body("cog:69123")])

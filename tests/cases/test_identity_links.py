@@ -39,7 +39,21 @@ GROUP = "https://gitlab.example.org/collectivite"
 @pytest.mark.case(
     "b04", "A group page identifies no product; where it cannot be told, the link is a question"
 )
-@pytest.mark.parametrize("page", [GROUP, f"{GROUP}/sub", f"{GROUP}/sub/sub", "https://gitlab.com/group/sub"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        GROUP,
+        f"{GROUP}/sub",
+        f"{GROUP}/sub/sub",
+        "https://gitlab.com/group/sub",
+        f"{GROUP}?sort=name",
+        f"{GROUP}/sub?page=1&per_page=20",
+        f"{GROUP}/sub/src",
+        f"{GROUP}/sub/raw",
+        f"{GROUP}/sub/commit/",
+        "https://forge.example.org/?filter=adullact",
+    ],
+)
 def test_the_page_of_a_group_makes_no_two_products_one_for_certain(page: str) -> None:
     assert linked({"name": "A", "repository": page}, {"name": "B", "repository": page}) is False
     assert linked({"name": "A", "same_as": [page]}, {"name": "B", "repository": page}) is False
@@ -62,6 +76,8 @@ def test_the_page_of_a_group_makes_no_two_products_one_for_certain(page: str) ->
         "https://github.com/orgs/group/repositories",
         "https://gitlab.example.org/users/somebody",
         "https://gitlab.example.org/explore",
+        "https://gitlab.example.org/search?search=etat-civil",
+        "https://github.com/marketplace/actions",
         "https://gitlab.example.org/",
     ],
 )
@@ -82,6 +98,10 @@ def test_a_page_that_lists_repositories_identifies_nothing(page: str) -> None:
         "https://gitlab.com/o/r/-/blob/main/README.md",
         "https://git.example.org/r.git",
         "https://git.example.org/?p=r.git",
+        "https://git.example.org/?p=r.git;a=summary",
+        "https://catalogue.example.org/software?id=9",
+        "https://forgejo.example.org/o/r/src/branch/main",
+        "https://gitlab.example.org/g/sub/src/tree/main",
     ],
 )
 def test_the_address_of_one_repository_makes_two_solutions_one(repository: str) -> None:
@@ -171,6 +191,8 @@ def test_however_it_is_written_a_repository_has_one_address(written: str) -> Non
         ("https://git.example.org:8443/o/r", "https://git.example.org:8443/o/r"),
         ("https://git.example.org/cgit/r.git/tree/README", "https://git.example.org/cgit/r"),
         ("https://git.sr.ht/~user/r/tree/main", "https://git.sr.ht/~user/r"),
+        ("https://git.example.org/g/sub/src/tree/main", "https://git.example.org/g/sub/src"),
+        ("https://git.example.org/g/src/-/tree/main?x=1", "https://git.example.org/g/src"),
         ("https://catalogue.example.org/software?id=9", "https://catalogue.example.org/software?id=9"),
     ],
 )

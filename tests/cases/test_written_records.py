@@ -8,7 +8,13 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from federation.domain.addresses import address_problem, addresses_in, types_of, url_problem
+from federation.domain.addresses import (
+    address_problem,
+    addresses_in,
+    types_of,
+    url_problem,
+    with_plain_scheme,
+)
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
@@ -52,7 +58,10 @@ def refusal(
         ("apache-2.0+", "Apache-2.0+"),
         ("(mit OR cecill-2.1) AND LicenseRef-Own", "(MIT OR CECILL-2.1) AND LicenseRef-Own"),
         ("gpl-2.0-only WITH classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
-        ("LicenseRef-Proprietary", "LicenseRef-Proprietary"),
+        ("LicenseRef-Own OR DocumentRef-x:LicenseRef-Own", "LicenseRef-Own OR DocumentRef-x:LicenseRef-Own"),
+        ("licenseref-Proprietary", "LicenseRef-proprietary"),
+        ("mpl-2.0-NO-copyleft-exception", "MPL-2.0-no-copyleft-exception"),
+        ("gpl-2.0-with-classpath-exception OR ecos-2.0", "GPL-2.0-with-classpath-exception OR eCos-2.0"),
     ],
 )
 def test_a_licence_is_written_as_the_list_has_it(written: str, listed: str) -> None:
@@ -74,12 +83,16 @@ def test_a_filter_finds_a_licence_in_any_case(asked: str) -> None:
     assert read_query(Solution, [("theme", "AI")]).facets == (("theme", ("AI",)),)
 
 
-@pytest.mark.parametrize("unknown", ["GPL-99", "gpl", "GPL", "bsd-2"])
+@pytest.mark.parametrize(
+    "unknown",
+    ["GPL-99", "gpl", "GPL", "bsd-2", "LicenseRef-", "MIT:MIT"],
+)
 def test_a_licence_that_is_on_no_list_is_refused_with_what_to_write(unknown: str) -> None:
     pointer, detail = refusal(a_solution(licence=unknown))
     assert pointer == "/content/licence"
     assert "LicenseRef-" in detail
     assert licence_problem("MIT or later") is not None
+    assert licence_problem("MIT WITH GPL-2.0-with-classpath-exception") is not None
     assert "in capital letters" in (licence_problem("MIT or GPL-2.0-only") or "")
 
 
@@ -90,7 +103,8 @@ SECRETS = [
     "https://oauth2:glpat-x@gitlab.example.org/a/b.git", "https://user@gitlab.example.org/a/b",
     "https://:x@gitlab.example.org/a/b", "HTTPS://user:p%40ss@gitlab.example.org/a/b",
     "https://gitlab.example.org/a/b?private_token=glpat-x", "https://example.org/?a=b&Access_Token=x",
-    "https://example.org/?a=b;api_key=x",
+    "https://example.org/?a=b;api_key=x", "https://example.org/?token=x", "https://example.org/#a=b&access_token=x",
+    "https://bucket.example.org/a?X-Amz-Expires=9&X-Amz-Signature=x",
 ]  # fmt: skip
 
 
@@ -140,15 +154,20 @@ def test_an_address_without_a_secret_is_taken() -> None:
         "git@x:y",
     ]
     assert a_draft(a_solution(), same_as=same_as[:3]).same_as == tuple(same_as[:3])
-    assert refusal(a_solution(), same_as=["ssh://git:secret@gitlab.example.org/a/b.git"])[0] == "/same_as/0"
+    for secret in (
+        "ssh://git:x@gitlab.example.org/a/b.git",
+        "git+https://glpat-x@gitlab.example.org/a/b.git",
+    ):
+        assert refusal(a_solution(), same_as=[secret])[0] == "/same_as/0"
 
 
 @pytest.mark.case("b07", "A record of a peer is not refused for it")
 def test_a_peers_record_with_a_secret_stays_what_its_peer_signed() -> None:
-    for address in SECRETS[:3]:
+    for address in map(with_plain_scheme, SECRETS):
         record = received(a_document(content=a_solution(repository=address)))
         assert address.encode() in record.document
-        assert "glpat" not in (identifier(address) or ""), "and what is shown as a reason has no secret"
+        shown = identifier(address) or ""
+        assert [part for part in ("glpat", "=x", "ss@") if part in shown] == [], "a reason has no secret"
 
 
 @pytest.mark.parametrize(

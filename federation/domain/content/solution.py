@@ -227,11 +227,22 @@ def _names() -> frozenset[str]:
 @cache
 def _forms() -> dict[str, str]:
     """The names of the list by their small letters; without the references that the library adds."""
-    return {name.lower(): name for name in sorted(_names() - _CASUAL) if not name.startswith("LicenseRef-")}
+    names = {name for name in _names() - _CASUAL if not name.startswith("LicenseRef-")}
+    return {name.lower(): name for name in sorted(names | _WITH_EXCEPTION | _OWN)}
 
 
 _CASUAL = frozenset({"GPL", "BSD-2"})
 """Names that the library takes and the list does not have."""
+_WITH_EXCEPTION = frozenset(
+    {
+        "GPL-2.0-with-autoconf-exception", "GPL-2.0-with-bison-exception", "GPL-2.0-with-classpath-exception",
+        "GPL-2.0-with-font-exception", "GPL-2.0-with-GCC-exception", "GPL-3.0-with-autoconf-exception",
+        "GPL-3.0-with-GCC-exception", "eCos-2.0", "MPL-2.0-no-copyleft-exception",
+    }
+)  # fmt: skip
+"""Licences of the list that the library takes for exceptions, or does not have."""
+_OWN = frozenset({"LicenseRef-proprietary", "LicenseRef-unknown"})
+"""References that this project gives a meaning."""
 _OPERATORS = frozenset({"AND", "OR", "WITH"})
 
 
@@ -268,7 +279,8 @@ def licence_problem(expression: str) -> str | None:
             f"{expression!r} is not an SPDX licence expression: licences of the list, such as"
             " AGPL-3.0-or-later, with AND, OR or WITH in capital letters between them"
         )
-    own = re.sub(r"\bLicenseRef-[A-Za-z0-9.-]+", "MIT", expression)
+    own = re.sub(r"\b(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+", "MIT", expression)
+    own = re.sub(r"[A-Za-z0-9.-]+", lambda m: "MIT" if m[0] in _WITH_EXCEPTION else m[0], own)
     # `+` may follow any licence (annex D); the library knows it of those that have an -or-later only.
     own = re.sub(r"[A-Za-z0-9.-]+\+", lambda m: m[0] if m[0] in _names() else m[0][:-1], own)
     if casual := {name for name in re.findall(r"[A-Za-z0-9.+-]+", own) if name.upper() in _CASUAL}:
