@@ -100,6 +100,7 @@ def test_a_page_that_lists_repositories_identifies_nothing(page: str) -> None:
         "https://git.example.org/?p=r.git",
         "https://git.example.org/?p=r.git;a=summary",
         "https://catalogue.example.org/software?id=9",
+        "https://code.gouv.fr/sill/detail?name=GLPI",
         "https://forgejo.example.org/o/r/src/branch/main",
         "https://gitlab.example.org/g/sub/src/tree/main",
     ],
@@ -193,6 +194,9 @@ def test_however_it_is_written_a_repository_has_one_address(written: str) -> Non
         ("https://git.sr.ht/~user/r/tree/main", "https://git.sr.ht/~user/r"),
         ("https://git.example.org/g/sub/src/tree/main", "https://git.example.org/g/sub/src"),
         ("https://git.example.org/g/src/-/tree/main?x=1", "https://git.example.org/g/src"),
+        ("https://code.gouv.fr/sill/fr/detail?name=GLPI", "https://code.gouv.fr/sill/detail?name=glpi"),
+        ("https://sill.code.gouv.fr/software?x=1&name=X%20Y", "https://code.gouv.fr/sill/detail?name=x%20y"),
+        ("https://sill.etalab.gouv.fr/fr/software?name=x+y", "https://code.gouv.fr/sill/detail?name=x%20y"),
         ("https://catalogue.example.org/software?id=9", "https://catalogue.example.org/software?id=9"),
     ],
 )
