@@ -82,6 +82,9 @@ def test_merged_communes_and_arrondissements_count_as_the_commune_of_today() -> 
     }.items():  # fmt: skip
         assert of_list(*(body(f"cog:{code}") for code in arrondissements)) == of_list(body(f"cog:{commune}"))
     assert of_list(body("cog:75121")) == (tally(0), ("cog:75121",)), "Paris has twenty of them"
+    for postcode in ("75001", "75020"):
+        assert of_list(body(f"cog:{postcode}")) == (tally(0), (f"cog:{postcode}",)), "not Alfortville"
+    assert of_list(body("cog:75021"))[0].communes == 1, "Chevilly-Larue, and no postcode"
 
 
 def test_every_code_of_a_part_is_known_as_a_commune_of_today() -> None:

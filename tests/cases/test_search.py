@@ -123,6 +123,7 @@ async def test_similar_words_are_suggested_where_nothing_is_found(recia: Node) -
     assert await suggested(recia, "eau assenissement -plan", own) == "eau assainissement -plan"
     assert await suggested(recia, "demarce simplifiees", own) == "demarches simplifiees"
     assert await suggested(recia, "calendrir -plan", own) == "calendrier -plan"
+    assert await suggested(recia, "assaini assainisement", own) == "assainissement", "two words for one"
     assert await suggested(recia, "xylophone", own) is None
     assert await suggested(recia, "assainissement", own) is None, "it is found"
     assert await suggested(recia, "assainisement", own, theme="ai") is None, "nothing would be found"

@@ -280,6 +280,12 @@ WORDS: list[tuple[dict[str, Any], type[Content], str, str]] = [
         "/content/coverage/territory/0",
         "in capital letters: FR-BFC",
     ),
+    (
+        a_deployment(coverage={"kind": "territory", "territory": ["71", "75 "]}),
+        Deployment,
+        "/content/coverage/territory/1",
+        "without white space: 75",
+    ),
     (an_incident(aliases=["a b"]), Incident, "/content/aliases/0", "CVE-2025-24799"),
     (an_incident(cvss="9.8"), Incident, "/content/cvss", "CVSS:3.1/AV:N"),
     (
