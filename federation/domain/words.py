@@ -9,6 +9,7 @@ PostgreSQL's parser takes ``demarches-simplifiees.fr`` for a host, ``Eau/Assaini
 - ``"…"`` is a phrase, ``-`` before a word excludes it, and ``or`` stands between alternatives, as in
   PostgreSQL's ``websearch_to_tsquery``, which reads the result. An ``or`` with
   nothing on one side is left out; alone it is a word.
+- The ``v`` of a version (``v10.0.18``) is left out; ``v10`` is a word of such a text, too.
 - Marks that nobody sees (a soft hyphen, a byte order mark) are no part of a word, and part none.
 """
 
@@ -19,11 +20,12 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 """Raise it where the index values of a stored record change (words, filters): all are made again then."""
 
 _UNSEEN = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
 """Soft hyphen, joiners and byte order mark: texts copied from pages have them in their words."""
+_VERSION = re.compile(r"(?<![^\W_])v([0-9]{1,9})(?=\.[0-9])", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W_]+")
 _PARTS = re.compile(r'(-?)"([^"]*)"|([^\s"]+)')
 _LONG_WORDS = re.compile(r"(?<![\w-])[^\W\d_]{4,40}(?!\w)")
@@ -41,7 +43,8 @@ def plain_words(text: str) -> str:
 
     Ligatures and other forms of compatibility (``ﬁ``, ``²``) become letters and digits.
     """
-    return " ".join(_WORDS.findall(_normal(text)))
+    majors = [f"v{major}" for major in dict.fromkeys(_VERSION.findall(text))]
+    return " ".join([*_WORDS.findall(_normal(text)), *majors])
 
 
 def search_words(question: str) -> str:
@@ -109,7 +112,9 @@ def without_accents(word: str) -> str:
 
 
 def _normal(text: str) -> str:
-    return text if text.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    if not text.isascii():
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    return _VERSION.sub(r"\1", text)
 
 
 def _term(excluded: str, text: str) -> list[str]:

@@ -18,7 +18,8 @@ from federation.domain.words import (
     [
         ("demarches-simplifiees.fr", "demarches simplifiees fr"),
         ("Eau/Assainissement", "Eau Assainissement"),
-        ("plan-2025, v1.5e3", "plan 2025 v1 5e3"),
+        ("plan-2025, v1.5e3", "plan 2025 1 5e3 v1"),
+        ("GLPI v10.0.18, PES V2, ipv4.0 V3.", "GLPI 10 0 18 PES V2 ipv4 0 V3 v10"),
         ("l'état-civil d’aujourd'hui", "l état civil d aujourd hui"),
         ("contact@mairie.example.org https://x.fr/a?b=c#d", "contact mairie example org https x fr a b c d"),
         ("<usager> &amp; a_b", "usager amp a b"),
@@ -57,6 +58,7 @@ def test_a_text_is_letters_and_digits_with_spaces(text: str, words: str) -> None
         ("or démarche", "démarche"),
         ("Or", '"or"'),
         ("or OR", '"or"'),
+        ("glpi V10.0.18", 'glpi "10 0 18"'),
         ("âge d'or", 'âge "d or"'),
         ("!?&|:*()' -- - \" -'", ""),
         ("a & b | !c", "a b c"),
