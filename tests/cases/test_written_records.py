@@ -18,9 +18,10 @@ from federation.domain.addresses import (
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
-from federation.domain.content.solution import Solution, licence_problem, listed_licence
+from federation.domain.content.solution import Solution
 from federation.domain.expected import in_words
 from federation.domain.exposure.linkage import identifier
+from federation.domain.formats.spdx import licence_problem, listed_licence
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
@@ -81,6 +82,27 @@ def test_a_filter_finds_a_licence_in_any_case(asked: str) -> None:
         assert f"solution.licence={values[0]}" in peers.projection.facets
         assert written in values, "as it was indexed before"
     assert read_query(Solution, [("theme", "AI")]).facets == (("theme", ("AI",)),)
+
+
+@pytest.mark.case("b01", "A deprecated identifier finds the present one, and is found by it")
+def test_deprecated_identifiers_of_a_licence_and_present_ones_find_each_other() -> None:
+    def found(asked: str, written: str) -> bool:
+        facets = a_record(a_solution(licence=written)).projection.facets
+        ((_, values),) = read_query(Solution, [("licence", asked)]).facets
+        return any(f"solution.licence={value}" in facets for value in values)
+
+    for one, other in [
+        ("AGPL-3.0", "AGPL-3.0-only"), ("gpl-2.0+", "GPL-2.0-or-later"), ("lgpl-2.1", "LGPL-2.1-only"),
+        ("GPL-2.0 OR MIT", "gpl-2.0-only OR mit"), ("MIT AND GFDL-1.3+", "MIT AND GFDL-1.3-or-later"),
+    ]:  # fmt: skip
+        assert found(one, other)
+        assert found(other, one)
+    for one, other in [
+        ("GPL-3.0", "GPL-3.0-or-later"), ("GPL-3.0+", "GPL-3.0-only"), ("GPL-3.0", "GPL-2.0-only"),
+        ("GPL-3.0", "AGPL-3.0-only"), ("GPL-2.0", "GPL-2.0-with-classpath-exception"),
+    ]:  # fmt: skip
+        assert not found(one, other)
+        assert not found(other, one)
 
 
 @pytest.mark.parametrize(
