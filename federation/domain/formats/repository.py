@@ -17,7 +17,7 @@ import msgspec
 
 MAX_URL_CHARACTERS = 2_048
 """Characters of an address that is read."""
-FLAT_FORGES = frozenset({"github.com", "bitbucket.org", "codeberg.org"})
+FLAT_FORGES = frozenset({"github.com", "bitbucket.org", "codeberg.org", "git.sr.ht"})
 """Forges where a repository is always OWNER/NAME."""
 PURL_FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 """Forges by the type of their package URLs, and by the short form ``github:owner/name``."""
@@ -94,7 +94,7 @@ def parse_address(text: str) -> Address | None:
     if host in FLAT_FORGES:
         if len(segments) < 2 or segments[0] in _LISTINGS:
             return None
-        return Address(host, f"{segments[0]}/{segments[1].removesuffix('.git')}", is_repository=True)
+        return Address(host, f"{segments[0]}/{_name(segments[1])}", is_repository=True)
     if segments and segments[0] in _LISTINGS:
         return None
     if not segments and not query:
@@ -132,11 +132,18 @@ def _segments(path: str) -> list[str]:
     return segments
 
 
+def _name(segment: str) -> str:
+    """The name of a repository without the endings of its clone, and of that of its wiki."""
+    return segment.removesuffix(".git").removesuffix(".wiki")
+
+
 def _repository(segments: list[str]) -> tuple[list[str], bool]:
     """The segments as far as the repository; True where what follows shows that it is one."""
+    if len(segments) >= 4 and (segments[0], segments[2]) == ("projects", "repos"):
+        return ["scm", segments[1], segments[3]], True  # Bitbucket Data Center clones from there
     for index, segment in enumerate(segments):
         if segment.endswith(".git") and segment != ".git":
-            return [*segments[:index], segment.removesuffix(".git")], True
+            return [*segments[:index], _name(segment)], True
         if segment == "-" and index:
             return segments[:index], index > 1
         following = segments[index + 1 : index + 2]
