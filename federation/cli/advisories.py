@@ -81,11 +81,11 @@ def _add_command(form: str, description: str) -> None:
             sys.exit(1)
 
 
-_HELP = """FILES are files, ZIP archives, directories (every .json, .jsonl and .zip file below them) or - for
-standard input; a file holds one advisory, or one a line. An incident has the advisory's id as its key:
-importing again changes nothing, and a newer advisory revises it. Advisories about solutions that are not
-known here are skipped. A file that cannot be read is refused, and the next ones are imported; the exit status
-is 1 when one was refused."""
+_HELP = """FILES are files, ZIP archives, directories (every .json, .jsonl, .ndjson and .zip file below them)
+or - for standard input; a file holds one advisory, or one a line. An incident has the advisory's id as its
+key: importing again changes nothing, and a newer advisory revises it. Advisories about solutions that are
+not known here are skipped. A file that cannot be read is refused, and the next ones are imported; the exit
+status is 1 when one was refused."""
 
 
 @contextmanager

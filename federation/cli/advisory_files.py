@@ -1,10 +1,11 @@
 """Read the advisories of files, directories and ZIP archives, one of them in memory at a time.
 
-1. Directories are walked: ``.json``, ``.jsonl`` and ``.zip`` files count, hidden files and directories do
-   not.
+1. Directories are walked: ``.json``, ``.jsonl``, ``.ndjson`` and ``.zip`` files count, in capital letters,
+   too; hidden files and directories do not. Files in other archive formats are refused, not passed over.
 2. A file holds one advisory, or one a line. A ZIP archive is read member by member, and nothing is unpacked
    to a disk: the names in it are labels only. One on standard input is stored in a temporary file.
-3. A file, member or line that cannot be read is a reason, and the next one follows.
+3. A file, member or line that cannot be read is a reason, and the next one follows; so is a directory or
+   archive without any advisory.
 
 All bounds are those of hostile archives: a member may claim any size, be encrypted, or be an archive itself.
 """
@@ -17,12 +18,15 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
+
+import msgspec
 
 from federation.domain.errors import CommandFailed
 from federation.domain.feed import printable
@@ -46,8 +50,15 @@ MAX_BLANK_LINES = 1_000
 """Lines read to decide between a file with one advisory and one with an advisory a line."""
 
 STANDARD_INPUT = "-"
-_SUFFIXES = (".json", ".jsonl", ".zip")
+_LINES = (".jsonl", ".ndjson")
+_UNREAD = (".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".tar", ".7z", ".rar")
+"""Formats of archives that are not read: advisories in them must not be missed without a word."""
+_SUFFIXES = (".json", *_LINES, ".zip", *_UNREAD)
 _ZIP_BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
+_UNREAD_BEGINS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_UNPACK = "it is compressed, or an archive of another form than ZIP: unpack it first"
+_EMPTY = "no .json, .jsonl or .zip file is in it"
 _ENTRY = b"PK\x01\x02"
 """The beginning of an entry in the directory of a ZIP archive."""
 
@@ -72,6 +83,7 @@ def find_paths(files: Iterable[Path]) -> list[str]:
             paths.append(str(file))
             continue
         unreadable: list[OSError] = []
+        before = len(paths)
         for directory, inner, names in os.walk(file, onerror=unreadable.append):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             found = (os.path.join(directory, name) for name in sorted(names) if _is_advisory(name))
@@ -79,6 +91,8 @@ def find_paths(files: Iterable[Path]) -> list[str]:
             if len(paths) > MAX_FILES:
                 break
         paths += [str(error.filename) for error in unreadable]  # read again, for the reason
+        if len(paths) == before:
+            paths.append(str(file))
     if len(paths) > MAX_FILES:
         raise CommandFailed(f"more than {MAX_FILES} files are named")
     return paths
@@ -100,43 +114,73 @@ def read_advisories(paths: Iterable[str]) -> Iterator[AdvisoryFile]:
             if path == STANDARD_INPUT:
                 yield from _read_standard_input()
                 continue
+            if os.path.isdir(path):
+                os.scandir(path).close()  # the reason where it cannot be read
+                yield AdvisoryFile(path, b"", _EMPTY)
+                continue
             with open(path, "rb", buffering=0) as raw, _BoundedReader(raw) as file:
-                if path.endswith(".zip") or file.peek(4)[:4] in _ZIP_BEGINS:
+                if path.lower().endswith(".zip") or file.peek(4)[:4] in _ZIP_BEGINS:
                     yield from _read_zip(file, path)
                 else:
-                    yield from _read(file, path, lines=path.endswith(".jsonl"))
+                    yield from _read(file, path)
         except OSError as error:
             yield AdvisoryFile(path, b"", f"it cannot be read: {error.strerror}")
 
 
 def _is_advisory(name: str) -> bool:
-    return name.endswith(_SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
 # Files
 
 
-def _read(file: BinaryIO, name: str, *, lines: bool) -> Iterator[AdvisoryFile]:
+def _read(file: BinaryIO, name: str) -> Iterator[AdvisoryFile]:
     """The advisories of a file: the whole file, or one a line."""
-    head: list[bytes] = []
-    objects = 0
-    while not lines and objects < 2 and len(head) < MAX_BLANK_LINES:
-        if not (line := file.readline(MAX_READ_BYTES)):
-            break
-        head.append(line)
-        if line.strip():
-            if not _is_object(line):
-                break
-            objects += 1
-    if not lines and objects < 2:
+    head = [file.readline(MAX_READ_BYTES)]
+    if reason := _form_problem(head[0], name):
+        yield AdvisoryFile(name, b"", reason)
+        return
+    if not name.lower().endswith(_LINES) and not _has_lines(file, head):
         content = b"".join(head)  # unchanged: its hash is stored
         content += file.read(max(MAX_READ_BYTES - len(content), 0))
-        yield AdvisoryFile(name, content, size=len(content))
+        yield AdvisoryFile(name, content, "" if content.strip() else "it is empty", len(content))
         return
     pieces = chain(head, iter(partial(file.readline, MAX_READ_BYTES), b""))
+    is_empty = True
     for number, line in enumerate(_cut(pieces), 1):
         if line.strip():
+            is_empty = False
             yield AdvisoryFile(f"{name}:{number}", line.rstrip(b"\r\n"), size=len(line))
+    if is_empty:
+        yield AdvisoryFile(name, b"", "it is empty")
+
+
+def _form_problem(begins: bytes, name: str) -> str:
+    """The reason that a file is no JSON, by its name and the way that it begins."""
+    if name.lower().endswith(_UNREAD) or begins.startswith(_UNREAD_BEGINS):
+        return _UNPACK
+    if begins.startswith(_UTF_16) or b"\0" in begins[:4]:
+        return "it is not in UTF-8, as JSON is (RFC 8259, 8.1)"
+    return ""
+
+
+def _has_lines(file: BinaryIO, head: list[bytes]) -> bool:
+    """True where a line is a whole advisory, and another line follows, broken or not.
+
+    ``head`` has the first line; those that are read are added.
+    """
+    is_after_first = False
+    line = head[0]
+    while line and len(head) < MAX_BLANK_LINES:
+        if line.strip():
+            if is_after_first:
+                return True
+            if not _is_object(line):
+                return False
+            is_after_first = True
+        line = file.readline(MAX_READ_BYTES)
+        head.append(line)
+    return False
 
 
 def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -149,8 +193,15 @@ def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _is_object(line: bytes) -> bool:
-    """True for a line that can be a JSON object."""
-    return line.startswith(b"{") and line.rstrip().endswith(b"}")
+    """True for a line that is a JSON object, whole."""
+    line = line.removeprefix(BOM_UTF8).strip()
+    if not line.startswith(b"{") or not line.endswith(b"}"):
+        return False
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read_standard_input() -> Iterator[AdvisoryFile]:
@@ -158,7 +209,7 @@ def _read_standard_input() -> Iterator[AdvisoryFile]:
     file = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
     try:
         if file.peek(4)[:4] not in _ZIP_BEGINS:
-            yield from _read(file, name, lines=False)
+            yield from _read(file, name)
             return
         # The directory of a ZIP archive is at its end.
         with tempfile.TemporaryFile(buffering=0) as spooled:
@@ -201,10 +252,12 @@ def _read_zip(file: io.BufferedReader, name: str) -> Iterator[AdvisoryFile]:
         return
     with archive:
         unpacked = 0
+        is_empty = True
         for member in archive.infolist():
             path = member.filename
             if member.is_dir() or not _is_advisory(path.rpartition("/")[2]) or _is_hidden(path):
                 continue
+            is_empty = False
             source = f"{name}:{printable(path, 200)}"
             unpacked += member.file_size
             if unpacked > MAX_ZIP_BYTES:
@@ -215,6 +268,8 @@ def _read_zip(file: io.BufferedReader, name: str) -> Iterator[AdvisoryFile]:
                 yield AdvisoryFile(source, b"", reason, member.compress_size)
                 continue
             yield from _read_member(archive, member, source)
+        if is_empty:
+            yield AdvisoryFile(name, b"", _EMPTY)
 
 
 def _is_hidden(path: str) -> bool:
@@ -226,7 +281,7 @@ def _refusal(member: zipfile.ZipInfo) -> str:
     """The reason that a member is not read."""
     if member.flag_bits & 0x1:
         return "it is encrypted"
-    if member.filename.endswith(".zip"):
+    if member.filename.lower().endswith(".zip"):
         return "it is an archive in an archive: unpack the outer one"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"it is compressed by method {member.compress_type}: only deflate is read"
@@ -239,7 +294,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str)
     try:
         with archive.open(member) as file:
             size = member.compress_size
-            for found in _read(cast(BinaryIO, file), source, lines=member.filename.endswith(".jsonl")):
+            for found in _read(cast(BinaryIO, file), source):
                 yield found._replace(size=size)
                 size = 0
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:

@@ -21,12 +21,16 @@ from federation.domain.values import IdOrUri, Uri, Url
 SECRET_PARAMETERS = frozenset(
     {
         "access_token", "private_token", "job_token", "personal_access_token", "feed_token", "rss_token",
-        "oauth_token", "api_key", "apikey", "client_secret", "password", "passwd",
+        "oauth_token", "api_key", "apikey", "client_secret", "password", "passwd", "token", "auth_token",
+        "authtoken", "api_token", "apitoken", "id_token", "refresh_token", "secret", "jwt",
+        "x-amz-signature", "x-amz-security-token", "x-goog-signature",
     }
 )  # fmt: skip
 """Parameters of a query whose value lets its reader in."""
 MAX_HOST_CHARACTERS = 253
 _WEB = ("http", "https")
+_WEB_CLONES = (*_WEB, "git+http", "git+https")
+"""Schemes whose user name is part of a password, or is one: a forge takes a token for it."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}")
 _CLONE = re.compile(r"(?:(?:git\+)?(?:ssh|git)://)?(?:[^\s/@]+@)?([^\s/:@]+)(?::[0-9]+(?=/))?[:/]+([^\s?#]+)")
 _ADDRESSES: tuple[Any, ...] = (Url, Uri, IdOrUri)
@@ -47,14 +51,14 @@ def address_problem(address: str) -> str | None:
         parts.port  # noqa: B018 - raises for a port that is none
     except ValueError:
         return "it is not a URL: host or port cannot be read (RFC 3986, 3.2)"
-    if password is not None or (user is not None and parts.scheme in _WEB):
+    if password is not None or (user is not None and parts.scheme in _WEB_CLONES):
         return (
             "it has a user name or a password before the host, which everybody would read: leave out what is"
             " between // and @, and revoke the secret if it was published (RFC 3986, 3.2.1)"
         )
-    if secrets := sorted(
-        SECRET_PARAMETERS.intersection(name.lower() for name, _ in _parameters(parts.query))
-    ):
+    # A fragment is not sent to the host, but read by everybody as well.
+    parameters = (*_parameters(parts.query), *_parameters(parts.fragment))
+    if secrets := sorted(SECRET_PARAMETERS.intersection(name.lower() for name, _ in parameters)):
         return f"it has a secret, {', '.join(secrets)}, which everybody would read: leave it out"
     if parts.scheme in _WEB and (not host or len(host) > MAX_HOST_CHARACTERS):
         return "it names no host (RFC 3986, 3.2.2)"

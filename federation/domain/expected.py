@@ -131,9 +131,9 @@ def _instant_hint(text: str) -> str | None:
 
 def _upper_hint(text: str) -> str | None:
     upper = text.strip().upper()
-    return (
-        f"in capital letters: {upper}" if upper != text and re.fullmatch(r"[A-Z0-9-]{2,6}", upper) else None
-    )
+    if upper == text or not re.fullmatch(r"[A-Z0-9-]{2,6}", upper):
+        return None
+    return f"without white space: {upper}" if upper == text.strip() else f"in capital letters: {upper}"
 
 
 _HINTS_OF_TYPES: tuple[tuple[Any, Callable[[str], str | None]], ...] = (

@@ -7,7 +7,10 @@ PostgreSQL's parser takes ``demarches-simplifiees.fr`` for a host, ``Eau/Assaini
 - Parts of a search that a hyphen, a dot, an apostrophe, ``_`` or ``@`` joins must follow one another
   (``état-civil``, ``CVE-2026-1234``, ``impots.gouv.fr``); other separators only part words (``eau/air``).
 - ``"…"`` is a phrase, ``-`` before a word excludes it, and ``or`` stands between alternatives, as in
-  PostgreSQL's ``websearch_to_tsquery``, which reads the result.
+  PostgreSQL's ``websearch_to_tsquery``, which reads the result. An ``or`` with
+  nothing on one side is left out; alone it is a word.
+- The ``v`` of a version (``v10.0.18``) is left out; ``v10`` is a word of such a text, too.
+- Marks that nobody sees (a soft hyphen, a byte order mark) are no part of a word, and part none.
 """
 
 from __future__ import annotations
@@ -17,9 +20,12 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 """Raise it where the index values of a stored record change (words, filters): all are made again then."""
 
+_UNSEEN = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
+"""Soft hyphen, joiners and byte order mark: texts copied from pages have them in their words."""
+_VERSION = re.compile(r"(?<![^\W_])v([0-9]{1,9})(?=\.[0-9])", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W_]+")
 _PARTS = re.compile(r'(-?)"([^"]*)"|([^\s"]+)')
 _LONG_WORDS = re.compile(r"(?<![\w-])[^\W\d_]{4,40}(?!\w)")
@@ -27,6 +33,7 @@ _LONG_WORDS = re.compile(r"(?<![\w-])[^\W\d_]{4,40}(?!\w)")
 MAX_CORRECTED_WORDS = 4
 LEAST_SIMILARITY = 0.35
 """Share of the trigrams of two words that both have, from which on one may be meant by the other."""
+_OR = "or"
 _LISTED = re.compile(r"[^\w.'’@_‐‑-]+")
 """What separates words of a search that need not follow one another."""
 
@@ -36,27 +43,38 @@ def plain_words(text: str) -> str:
 
     Ligatures and other forms of compatibility (``ﬁ``, ``²``) become letters and digits.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return " ".join(_WORDS.findall(text))
+    majors = [f"v{major}" for major in dict.fromkeys(_VERSION.findall(text))]
+    return " ".join([*_WORDS.findall(_normal(text)), *majors])
 
 
 def search_words(question: str) -> str:
     """A search as ``websearch_to_tsquery`` is to read it: plain words, phrases, exclusions, ``or``."""
-    if not question.isascii():
-        question = unicodedata.normalize("NFKC", question)
     read: list[str] = []
-    for excluded, phrase, joined in _PARTS.findall(question):
+    for excluded, phrase, joined in _PARTS.findall(_normal(question)):
         if not joined:
             read += _term(excluded, phrase)
-        elif joined.lower() == "or":
-            read.append("or")
+        elif joined.lower() == _OR:
+            read.append(_OR)
         elif joined.startswith("-"):
             read += _term("-", joined[1:])
         else:
             for part in _LISTED.split(joined):
                 read += _term("", part)
-    return " ".join(read)
+    return " ".join(_between(read)) if any(word != _OR for word in read) else f'"{_OR}"' if read else ""
+
+
+def _between(read: list[str]) -> Iterator[str]:
+    """The words without each ``or`` that does not stand between two."""
+    waiting = False
+    any_before = False
+    for word in read:
+        if word == _OR:
+            waiting = any_before
+            continue
+        if waiting:
+            yield _OR
+        waiting, any_before = False, True
+        yield word
 
 
 class CorrectableWord(NamedTuple):
@@ -72,7 +90,7 @@ def correctable_words(words: str) -> list[CorrectableWord]:
 
     None of a search with ``or``: what one alternative finds would not show that the other one finds anything.
     """
-    if "or" in words.split(" "):
+    if _OR in words.split(" "):
         return []
     return [
         CorrectableWord(match.start(), match.end(), without_accents(match[0]))
@@ -93,9 +111,15 @@ def without_accents(word: str) -> str:
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
+def _normal(text: str) -> str:
+    if not text.isascii():
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    return _VERSION.sub(r"\1", text)
+
+
 def _term(excluded: str, text: str) -> list[str]:
     words = plain_words(text)
     if not words:
         return []
-    quote = '"' if " " in words or words.lower() == "or" else ""
+    quote = '"' if " " in words or words.lower() == _OR else ""
     return [f"{excluded}{quote}{words}{quote}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -44,5 +45,7 @@ async def _suggest(tx: Reading, query: Query, by: Caller) -> str | None:
     for index in sorted(similar, reverse=True):
         word = unknown[index]
         words = words[: word.start] + similar[index] + words[word.end :]
+    for meant in set(similar.values()):  # two words may be meant for one: "france connect"
+        words = re.sub(rf"\b{meant}(?: {meant}\b)+", meant, words)
     corrected = msgspec.structs.replace(query, words=words, limit=1, total=False)
     return words if (await tx.records.search(corrected, visible_to=by)).documents else None

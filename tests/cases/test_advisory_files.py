@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
 import sys
 import zipfile
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,65 @@ def test_standard_input_is_an_advisory_lines_or_an_archive(
     assert given(advisory(1)) == [advisory(1)]
     assert given(advisory(1) + b"\n" + advisory(2)) == [advisory(1), advisory(2)]
     assert given(archive) == [advisory(1), advisory(2)]
-    assert given(b"") == [b""]
+    assert given(b"") == ["it is empty"]
     monkeypatch.setattr(advisory_files, "MAX_SPOOLED_BYTES", 10)
     assert given(archive) == ["it is longer than 10 bytes: name the file instead"]
+
+
+FORM = "it is compressed, or an archive of another form than ZIP: unpack it first"
+
+
+def test_no_advisory_is_missed_without_a_word_for_the_name_of_its_file(tmp_path: Path) -> None:
+    lines = advisory(2) + b"\r\n\r\n" + advisory(3) + b"\r\n"
+    members = (
+        ("A.JSON", advisory(1)),
+        ("b.ndjson", lines),
+        ("c.json.gz", gzip.compress(advisory(4))),
+        ("d.tar", b"x" * 512),
+        ("README.md", b"no advisory"),
+    )
+    an_archive(tmp_path / "ALL.ZIP", *members)
+    for name, content in members:
+        (tmp_path / name).write_bytes(content)
+    expected = {
+        "A.JSON": advisory(1),
+        "b.ndjson:1": advisory(2),
+        "b.ndjson:3": advisory(3),
+        "c.json.gz": FORM,
+        "d.tar": FORM,
+    }
+    assert found(tmp_path) == expected | {f"ALL.ZIP:{name}": read for name, read in expected.items()}
+
+
+def test_what_has_no_advisory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "README.md").write_bytes(b"x")
+    for name, content in {"a.json": b"\n\n", "b.jsonl": b"", "c.jsonl": b"\r\n"}.items():
+        (tmp_path / name).write_bytes(content)
+    nothing = "no .json, .jsonl or .zip file is in it"
+    archive = an_archive(tmp_path / "d.zip", ("README.md", b"x"))
+    assert found(tmp_path / "empty", archive) == {"empty": nothing, "d.zip": nothing}
+    assert found(*(tmp_path / name for name in ("a.json", "b.jsonl", "c.jsonl"))) == dict.fromkeys(
+        ("a.json", "b.jsonl", "c.jsonl"), "it is empty"
+    )
+
+
+def test_other_encodings_of_text_are_refused_in_words_and_a_byte_order_mark_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    text = advisory(1).decode()
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        (tmp_path / encoding).with_suffix(".json").write_bytes(text.encode(encoding))
+    assert {*found(tmp_path).values()} == {"it is not in UTF-8, as JSON is (RFC 8259, 8.1)"}
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "two.json").write_bytes(BOM_UTF8 + advisory(1) + b"\n" + advisory(2))
+    assert found(tmp_path / "b") == {"two.json:1": BOM_UTF8 + advisory(1), "two.json:2": advisory(2)}
+
+
+def test_a_broken_line_after_the_first_advisory_is_refused_alone(tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    path.write_bytes(advisory(1) + b"\n{broken\n" + advisory(2))
+    assert found(path) == {"all.json:1": advisory(1), "all.json:2": b"{broken", "all.json:3": advisory(2)}
+    one = b'{"a": {}\n, "b": {}}'
+    path.write_bytes(one)
+    assert found(path) == {"all.json": one}

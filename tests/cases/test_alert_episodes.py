@@ -281,6 +281,8 @@ def test_the_last_opening_in_a_timeline_is_known() -> None:
     assert opened(*first, (4, "identified")) == NOW.replace(minute=3)
     assert opened(*first, (5, "resolved"), (6, "monitoring")) == NOW.replace(minute=6)
     assert opened(*first, (5, "resolved"), (31, "monitoring")) == NOW.replace(minute=3), "not to come"
+    assert opened((2, "resolved"), (1, "investigating")) is None, "in the order of time"
+    assert opened(*reversed(first)) == NOW.replace(minute=3)
 
 
 @pytest.mark.case("d04", "a window that is over is overdue, and not open")

@@ -60,11 +60,14 @@ def test_every_code_of_iso_3166_2_is_the_same_territory_as_its_insee_number() ->
     assert of_territory("FR-PF")[0].inhabitants == 278_786
     assert of_territory("FR-69M")[0].communes == 58
     assert of_territory("FR-6AE") == of_territory("67", "68")
+    for code in ("20", "FR-20"):
+        assert of_territory(code) == of_territory("2A", "2B")
+        assert of_territory(code)[0].inhabitants == of_territory("FR-20R")[0].inhabitants
 
 
 @pytest.mark.case("c01", "a code that the register does not have is said to be unknown")
 def test_a_code_that_is_no_territory_of_the_register_is_no_bodies_and_one_unknown_area() -> None:
-    for code in ("FR-XX", "FR-99", "XX", "BE-VLG", "FR-FR", "FR-71C", "20"):
+    for code in ("FR-XX", "FR-99", "XX", "BE-VLG", "FR-FR", "FR-71C", "FR-20A"):
         assert of_territory(code) == (tally(0), 1), code
 
 
@@ -79,6 +82,9 @@ def test_merged_communes_and_arrondissements_count_as_the_commune_of_today() -> 
     }.items():  # fmt: skip
         assert of_list(*(body(f"cog:{code}") for code in arrondissements)) == of_list(body(f"cog:{commune}"))
     assert of_list(body("cog:75121")) == (tally(0), ("cog:75121",)), "Paris has twenty of them"
+    for postcode in ("75001", "75020"):
+        assert of_list(body(f"cog:{postcode}")) == (tally(0), (f"cog:{postcode}",)), "not Alfortville"
+    assert of_list(body("cog:75021"))[0].communes == 1, "Chevilly-Larue, and no postcode"
 
 
 def test_every_code_of_a_part_is_known_as_a_commune_of_today() -> None:
@@ -170,6 +176,10 @@ def test_the_filter_on_territories_finds_what_contains_them_and_what_they_contai
         assert not is_found(code, **in_chalon), code
         assert not is_found(code, kind="territory", territory=["71"]), code
     assert is_found("FR-974", kind="territory", territory=["RE"])
+    for code in ("2A", "2B", "FR-20R", "FR"):
+        assert is_found("20", kind="territory", territory=[code])
+        assert is_found(code, kind="territory", territory=["FR-20"])
+    assert is_found("20", kind="list", beneficiaries=[body("cog:2B033")])
     assert is_found("BE-VLG", kind="territory", territory=["BE"])
     assert not is_found("BE-VLG", kind="territory", territory=["BE-WAL"])
     assert is_found("FR-69M", kind="list", beneficiaries=[body("cog:69123")])

@@ -39,7 +39,21 @@ GROUP = "https://gitlab.example.org/collectivite"
 @pytest.mark.case(
     "b04", "A group page identifies no product; where it cannot be told, the link is a question"
 )
-@pytest.mark.parametrize("page", [GROUP, f"{GROUP}/sub", f"{GROUP}/sub/sub", "https://gitlab.com/group/sub"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        GROUP,
+        f"{GROUP}/sub",
+        f"{GROUP}/sub/sub",
+        "https://gitlab.com/group/sub",
+        f"{GROUP}?sort=name",
+        f"{GROUP}/sub?page=1&per_page=20",
+        f"{GROUP}/sub/src",
+        f"{GROUP}/sub/raw",
+        f"{GROUP}/sub/commit/",
+        "https://forge.example.org/?filter=adullact",
+    ],
+)
 def test_the_page_of_a_group_makes_no_two_products_one_for_certain(page: str) -> None:
     assert linked({"name": "A", "repository": page}, {"name": "B", "repository": page}) is False
     assert linked({"name": "A", "same_as": [page]}, {"name": "B", "repository": page}) is False
@@ -57,11 +71,14 @@ def test_the_page_of_a_group_makes_no_two_products_one_for_certain(page: str) ->
         "https://gitlab.com/group",
         "https://bitbucket.org/group/",
         "https://codeberg.org/group",
+        "https://git.sr.ht/~somebody",
         "https://gitlab.com/groups/group/sub",
         f"{GROUP.replace('/coll', '/groups/coll')}/-/issues",
         "https://github.com/orgs/group/repositories",
         "https://gitlab.example.org/users/somebody",
         "https://gitlab.example.org/explore",
+        "https://gitlab.example.org/search?search=etat-civil",
+        "https://github.com/marketplace/actions",
         "https://gitlab.example.org/",
     ],
 )
@@ -76,12 +93,19 @@ def test_a_page_that_lists_repositories_identifies_nothing(page: str) -> None:
         "https://github.com/o/r",
         "https://codeberg.org/o/r",
         "https://bitbucket.org/o/r",
+        "https://git.sr.ht/~o/r",
+        "https://bitbucket.example.org/projects/P/repos/r/browse?at=main",
         "https://gitlab.example.org/o/r.git",
         "https://gitlab.example.org/g/sub/r.git",
         "https://gitlab.example.org/o/r/-/tree/main",
         "https://gitlab.com/o/r/-/blob/main/README.md",
         "https://git.example.org/r.git",
         "https://git.example.org/?p=r.git",
+        "https://git.example.org/?p=r.git;a=summary",
+        "https://catalogue.example.org/software?id=9",
+        "https://code.gouv.fr/sill/detail?name=GLPI",
+        "https://forgejo.example.org/o/r/src/branch/main",
+        "https://gitlab.example.org/g/sub/src/tree/main",
     ],
 )
 def test_the_address_of_one_repository_makes_two_solutions_one(repository: str) -> None:
@@ -171,6 +195,15 @@ def test_however_it_is_written_a_repository_has_one_address(written: str) -> Non
         ("https://git.example.org:8443/o/r", "https://git.example.org:8443/o/r"),
         ("https://git.example.org/cgit/r.git/tree/README", "https://git.example.org/cgit/r"),
         ("https://git.sr.ht/~user/r/tree/main", "https://git.sr.ht/~user/r"),
+        ("https://git.example.org/g/sub/src/tree/main", "https://git.example.org/g/sub/src"),
+        ("https://git.example.org/g/src/-/tree/main?x=1", "https://git.example.org/g/src"),
+        ("https://github.com/o/r.wiki.git", "https://github.com/o/r"),
+        ("https://git.example.org/g/r.wiki.git", "https://git.example.org/g/r"),
+        ("https://git.example.org/projects/P/repos/R/browse", "https://git.example.org/scm/p/r"),
+        ("ssh://git@git.example.org:7999/scm/p/r.git", "https://git.example.org/scm/p/r"),
+        ("https://code.gouv.fr/sill/fr/detail?name=GLPI", "https://code.gouv.fr/sill/detail?name=glpi"),
+        ("https://sill.code.gouv.fr/software?x=1&name=X%20Y", "https://code.gouv.fr/sill/detail?name=x%20y"),
+        ("https://sill.etalab.gouv.fr/fr/software?name=x+y", "https://code.gouv.fr/sill/detail?name=x%20y"),
         ("https://catalogue.example.org/software?id=9", "https://catalogue.example.org/software?id=9"),
     ],
 )

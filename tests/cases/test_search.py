@@ -32,6 +32,7 @@ SOLUTIONS: dict[str, dict[str, Any]] = {
     "rh": {"name": "Outil RH", "summary": {"fr": "Le SI des ressources humaines"}},
     "ia": {"name": "IA", "summary": {"fr": "Cœur de métier : œuvres d'art"}},
     "mail": {"name": "Courrier", "summary": {"fr": "Écrire à contact@mairie.example.org <usager> v1.5e3"}},
+    "glpi": {"name": "Parc", "summary": {"fr": "GLPI v10.0.18 et péri\u00adscolaire"}},
     "secret": {"name": "Zanzibar", "tlp": "RED"},
 }
 
@@ -106,7 +107,9 @@ async def test_short_words_ligatures_and_the_parts_of_addresses_are_found(recia:
     for words, keys in {
         "RH": {"rh"}, "si": {"rh"}, "SI RH": {"rh"}, "ia": {"ia"}, "cœur": {"ia"}, "coeur": {"ia"},
         "oeuvre": {"ia"}, "œuvres d’art": {"ia"}, "mairie": {"mail"}, "contact@mairie": {"mail"},
-        "usager": {"mail"}, "5e3": {"mail"}, "e\u0301crire": {"mail"},
+        "usager": {"mail"}, "5e3": {"mail"}, "10.0.18": {"glpi"}, "glpi v10.0.18": {"glpi"}, "v10": {"glpi"},
+        "périscolaire": {"glpi"}, "usager or": {"mail"}, "or usager": {"mail"}, "or": set(),
+        "e\u0301crire": {"mail"},
     }.items():  # fmt: skip
         assert await found(recia, words) == keys, words
 
@@ -123,6 +126,7 @@ async def test_similar_words_are_suggested_where_nothing_is_found(recia: Node) -
     assert await suggested(recia, "eau assenissement -plan", own) == "eau assainissement -plan"
     assert await suggested(recia, "demarce simplifiees", own) == "demarches simplifiees"
     assert await suggested(recia, "calendrir -plan", own) == "calendrier -plan"
+    assert await suggested(recia, "assaini assainisement", own) == "assainissement", "two words for one"
     assert await suggested(recia, "xylophone", own) is None
     assert await suggested(recia, "assainissement", own) is None, "it is found"
     assert await suggested(recia, "assainisement", own, theme="ai") is None, "nothing would be found"

@@ -8,13 +8,20 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from federation.domain.addresses import address_problem, addresses_in, types_of, url_problem
+from federation.domain.addresses import (
+    address_problem,
+    addresses_in,
+    types_of,
+    url_problem,
+    with_plain_scheme,
+)
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
-from federation.domain.content.solution import Solution, licence_problem, listed_licence
+from federation.domain.content.solution import Solution
 from federation.domain.expected import in_words
 from federation.domain.exposure.linkage import identifier
+from federation.domain.formats.spdx import licence_problem, listed_licence
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
@@ -52,7 +59,10 @@ def refusal(
         ("apache-2.0+", "Apache-2.0+"),
         ("(mit OR cecill-2.1) AND LicenseRef-Own", "(MIT OR CECILL-2.1) AND LicenseRef-Own"),
         ("gpl-2.0-only WITH classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
-        ("LicenseRef-Proprietary", "LicenseRef-Proprietary"),
+        ("LicenseRef-Own OR DocumentRef-x:LicenseRef-Own", "LicenseRef-Own OR DocumentRef-x:LicenseRef-Own"),
+        ("licenseref-Proprietary", "LicenseRef-proprietary"),
+        ("mpl-2.0-NO-copyleft-exception", "MPL-2.0-no-copyleft-exception"),
+        ("gpl-2.0-with-classpath-exception OR ecos-2.0", "GPL-2.0-with-classpath-exception OR eCos-2.0"),
     ],
 )
 def test_a_licence_is_written_as_the_list_has_it(written: str, listed: str) -> None:
@@ -74,12 +84,37 @@ def test_a_filter_finds_a_licence_in_any_case(asked: str) -> None:
     assert read_query(Solution, [("theme", "AI")]).facets == (("theme", ("AI",)),)
 
 
-@pytest.mark.parametrize("unknown", ["GPL-99", "gpl", "GPL", "bsd-2"])
+@pytest.mark.case("b01", "A deprecated identifier finds the present one, and is found by it")
+def test_deprecated_identifiers_of_a_licence_and_present_ones_find_each_other() -> None:
+    def found(asked: str, written: str) -> bool:
+        facets = a_record(a_solution(licence=written)).projection.facets
+        ((_, values),) = read_query(Solution, [("licence", asked)]).facets
+        return any(f"solution.licence={value}" in facets for value in values)
+
+    for one, other in [
+        ("AGPL-3.0", "AGPL-3.0-only"), ("gpl-2.0+", "GPL-2.0-or-later"), ("lgpl-2.1", "LGPL-2.1-only"),
+        ("GPL-2.0 OR MIT", "gpl-2.0-only OR mit"), ("MIT AND GFDL-1.3+", "MIT AND GFDL-1.3-or-later"),
+    ]:  # fmt: skip
+        assert found(one, other)
+        assert found(other, one)
+    for one, other in [
+        ("GPL-3.0", "GPL-3.0-or-later"), ("GPL-3.0+", "GPL-3.0-only"), ("GPL-3.0", "GPL-2.0-only"),
+        ("GPL-3.0", "AGPL-3.0-only"), ("GPL-2.0", "GPL-2.0-with-classpath-exception"),
+    ]:  # fmt: skip
+        assert not found(one, other)
+        assert not found(other, one)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    ["GPL-99", "gpl", "GPL", "bsd-2", "LicenseRef-", "MIT:MIT"],
+)
 def test_a_licence_that_is_on_no_list_is_refused_with_what_to_write(unknown: str) -> None:
     pointer, detail = refusal(a_solution(licence=unknown))
     assert pointer == "/content/licence"
     assert "LicenseRef-" in detail
     assert licence_problem("MIT or later") is not None
+    assert licence_problem("MIT WITH GPL-2.0-with-classpath-exception") is not None
     assert "in capital letters" in (licence_problem("MIT or GPL-2.0-only") or "")
 
 
@@ -90,7 +125,8 @@ SECRETS = [
     "https://oauth2:glpat-x@gitlab.example.org/a/b.git", "https://user@gitlab.example.org/a/b",
     "https://:x@gitlab.example.org/a/b", "HTTPS://user:p%40ss@gitlab.example.org/a/b",
     "https://gitlab.example.org/a/b?private_token=glpat-x", "https://example.org/?a=b&Access_Token=x",
-    "https://example.org/?a=b;api_key=x",
+    "https://example.org/?a=b;api_key=x", "https://example.org/?token=x", "https://example.org/#a=b&access_token=x",
+    "https://bucket.example.org/a?X-Amz-Expires=9&X-Amz-Signature=x",
 ]  # fmt: skip
 
 
@@ -140,15 +176,20 @@ def test_an_address_without_a_secret_is_taken() -> None:
         "git@x:y",
     ]
     assert a_draft(a_solution(), same_as=same_as[:3]).same_as == tuple(same_as[:3])
-    assert refusal(a_solution(), same_as=["ssh://git:secret@gitlab.example.org/a/b.git"])[0] == "/same_as/0"
+    for secret in (
+        "ssh://git:x@gitlab.example.org/a/b.git",
+        "git+https://glpat-x@gitlab.example.org/a/b.git",
+    ):
+        assert refusal(a_solution(), same_as=[secret])[0] == "/same_as/0"
 
 
 @pytest.mark.case("b07", "A record of a peer is not refused for it")
 def test_a_peers_record_with_a_secret_stays_what_its_peer_signed() -> None:
-    for address in SECRETS[:3]:
+    for address in map(with_plain_scheme, SECRETS):
         record = received(a_document(content=a_solution(repository=address)))
         assert address.encode() in record.document
-        assert "glpat" not in (identifier(address) or ""), "and what is shown as a reason has no secret"
+        shown = identifier(address) or ""
+        assert [part for part in ("glpat", "=x", "ss@") if part in shown] == [], "a reason has no secret"
 
 
 @pytest.mark.parametrize(
@@ -260,6 +301,12 @@ WORDS: list[tuple[dict[str, Any], type[Content], str, str]] = [
         Deployment,
         "/content/coverage/territory/0",
         "in capital letters: FR-BFC",
+    ),
+    (
+        a_deployment(coverage={"kind": "territory", "territory": ["71", "75 "]}),
+        Deployment,
+        "/content/coverage/territory/1",
+        "without white space: 75",
     ),
     (an_incident(aliases=["a b"]), Incident, "/content/aliases/0", "CVE-2025-24799"),
     (an_incident(cvss="9.8"), Incident, "/content/cvss", "CVSS:3.1/AV:N"),

@@ -15,8 +15,9 @@ from federation.domain.content.group import Group, is_group_name
 from federation.domain.content.incident import STATUSES, Incident
 from federation.domain.content.membership import Membership
 from federation.domain.content.operator import Operator
-from federation.domain.content.solution import THEMES, Solution, licence_problem
+from federation.domain.content.solution import THEMES, Solution
 from federation.domain.content.statement import Statement
+from federation.domain.formats.spdx import licence_problem
 from federation.domain.registry import TYPES, known_type
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content

@@ -132,7 +132,7 @@ def test_nothing_covers_nobody() -> None:
 
 
 def test_territories_that_are_not_in_the_register_are_told_as_such() -> None:
-    found = resolve_json({"kind": "territory", "territory": ["BE-VLG", "20", "99", "71"]})
+    found = resolve_json({"kind": "territory", "territory": ["BE-VLG", "96", "99", "71"]})
     assert found.areas == 3
     assert counted(found).communes == 563
 

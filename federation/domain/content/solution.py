@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import cache, lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
-from license_expression import Licensing, get_spdx_licensing
 from msgspec import Meta
 
 from federation.domain.errors import Invalid
 from federation.domain.formats.cpe import parse_cpe
 from federation.domain.formats.names import read_purl
+from federation.domain.formats.spdx import licence_problem, listed_licence, same_licences
 from federation.domain.territories.identity import CONTRADICTION, contradicting
 from federation.domain.values import (
     END,
@@ -199,7 +197,7 @@ class Solution(Content, frozen=True, kw_only=True):
         if name != "licence":
             return (value,)
         # Records that were stored before are found by the licence as their writer wrote it.
-        return tuple(dict.fromkeys((listed_licence(value), value, value.lower())))
+        return tuple(dict.fromkeys((*same_licences(listed_licence(value)), value, value.lower())))
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "kind", self.kind
@@ -211,70 +209,3 @@ class Solution(Content, frozen=True, kw_only=True):
     def words(self) -> Iterator[tuple[bool, str]]:
         yield False, self.name
         yield from texts(self.summary, self.description)
-
-
-@cache
-def _spdx() -> Licensing:
-    return get_spdx_licensing()
-
-
-@cache
-def _names() -> frozenset[str]:
-    symbols = _spdx().known_symbols
-    return frozenset(symbols) | {alias for symbol in symbols.values() for alias in symbol.aliases}
-
-
-@cache
-def _forms() -> dict[str, str]:
-    """The names of the list by their small letters; without the references that the library adds."""
-    return {name.lower(): name for name in sorted(_names() - _CASUAL) if not name.startswith("LicenseRef-")}
-
-
-_CASUAL = frozenset({"GPL", "BSD-2"})
-"""Names that the library takes and the list does not have."""
-_OPERATORS = frozenset({"AND", "OR", "WITH"})
-
-
-@lru_cache(maxsize=4_096)
-def listed_licence(expression: str) -> str:
-    """The expression with its identifiers as the SPDX list writes them: they have no case (SPDX 2.3, D.2).
-
-    What is not on the list, and references of an author's own, stay as they are.
-    """
-    return re.sub(r"[A-Za-z0-9.+:-]+", _listed, expression)
-
-
-def _listed(match: re.Match[str]) -> str:
-    name, forms = match[0], _forms()
-    if name in _OPERATORS:
-        return name
-    if name.endswith("+") and name.lower() not in forms:  # `+` may follow any licence (annex D)
-        return f"{forms.get(name[:-1].lower(), name[:-1])}+"
-    return forms.get(name.lower(), name)
-
-
-_OTHERWISE = "write LicenseRef- and a name of your own for another one"
-
-
-def licence_problem(expression: str) -> str | None:
-    """Why this is no SPDX licence expression; None if it is one (SPDX 2.3, annex D).
-
-    ``license_expression.validate()`` raises AttributeError on "N/A" and on comma lists, so the shape
-    is checked first and the library only parses what has it.
-    """
-    expression = listed_licence(expression)
-    if not re.fullmatch(r"\(*[A-Za-z0-9.+:-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+:-]+\)*)*", expression):
-        return (
-            f"{expression!r} is not an SPDX licence expression: licences of the list, such as"
-            " AGPL-3.0-or-later, with AND, OR or WITH in capital letters between them"
-        )
-    own = re.sub(r"\bLicenseRef-[A-Za-z0-9.-]+", "MIT", expression)
-    # `+` may follow any licence (annex D); the library knows it of those that have an -or-later only.
-    own = re.sub(r"[A-Za-z0-9.-]+\+", lambda m: m[0] if m[0] in _names() else m[0][:-1], own)
-    if casual := {name for name in re.findall(r"[A-Za-z0-9.+-]+", own) if name.upper() in _CASUAL}:
-        return f"{', '.join(sorted(casual))} is not a licence of the SPDX list; {_OTHERWISE}"
-    try:
-        unknown = _spdx().unknown_license_keys(_spdx().parse(own, strict=True))
-    except Exception as error:  # the library raises several unrelated classes for one cause
-        return f"{expression!r} is not an SPDX licence expression: {error}"
-    return f"{', '.join(unknown)} is not a licence of the SPDX list; {_OTHERWISE}" if unknown else None

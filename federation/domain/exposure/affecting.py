@@ -71,7 +71,7 @@ def reopened_at(record: Record, now: datetime) -> datetime | None:
         return None
     openings = (
         instant(line.at)
-        for before, line in pairwise(content.updates)
+        for before, line in pairwise(sorted(content.updates, key=lambda line: instant(line.at)))
         if before.status not in OPEN_STATUSES and line.status in OPEN_STATUSES
     )
     return max((at for at in openings if at <= now), default=None)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 import msgspec
 
@@ -36,8 +36,8 @@ from federation.domain.formats.names import NO_VALUE, read_purl
 from federation.domain.formats.repository import FLAT_FORGES, PURL_FORGES, parse_address
 from federation.domain.values import END, KEY_PATTERN, OPERATOR_PATTERN
 
-IDENTIFIERS_EDITION = 2
-"""Raised when identifiers get another form: those of stored records are then written anew."""
+IDENTIFIERS_EDITION = 3
+"""Raised when identifiers get another form, or codes another territory: what is stored is then made anew."""
 MAX_URI_BYTES = 500
 """Bytes of an identifier that is compared; longer ones are ignored."""
 MAX_STEPS = 3
@@ -133,7 +133,8 @@ def is_doubtful(identifier_: str) -> bool:
     """True for an identifier that may be of several products, as far as its form shows."""
     if identifier_.startswith("https://"):
         host, _, path = identifier_.removeprefix("https://").partition("/")
-        return host not in _CLEAR_HOSTS and not path.endswith(".git") and "?" not in path and "#" not in path
+        is_clear = path.endswith(".git") or "#" in path or _ENTRY.search(path)
+        return host not in _CLEAR_HOSTS and not is_clear
     return identifier_.startswith("pkg:oci/") and identifier_.count("/") == 1 and "#" not in identifier_
 
 
@@ -155,9 +156,14 @@ def is_record(identifier_: str) -> bool:
 
 
 _ID = "/".join(pattern.removeprefix("^").removesuffix(END) for pattern in (OPERATOR_PATTERN, KEY_PATTERN))
+_ENTRY = re.compile(r"[?&;](?:p=[^&;]*[.]git|(?:id|name)=[^&;]+)(?:[&;]|$)")
+"""The repository in an address of gitweb, or the entry of a catalogue. Others sort a list, or search it."""
 _RECORD = re.compile(rf"/v1/solutions/({_ID})/?")
 _WIKIDATA = re.compile(r"(?:wiki|entity)/(q[0-9]{1,12})")
 _COMPTOIR = re.compile(r"(?:[a-z]{2}/)?softwares/([0-9]{1,9})")
+_SILL = re.compile(r"(?:sill/)?(?:[a-z]{2}/)?(?:detail|software|readme)")
+_SILL_HOSTS = frozenset({"code.gouv.fr", "sill.code.gouv.fr", "sill.etalab.gouv.fr"})
+_NAME = re.compile(r"(?:^|&)name=([^&]+)")
 _CLEAR_HOSTS = FLAT_FORGES | {"www.wikidata.org", "comptoir-du-libre.org"}
 """Hosts whose addresses leave no doubt which product they are of."""
 
@@ -176,6 +182,8 @@ def _page(url: str) -> str | None:
         return f"https://www.wikidata.org/entity/{entity[1].upper()}"
     if host == "comptoir-du-libre.org" and (software := _COMPTOIR.fullmatch(path)):
         return f"https://comptoir-du-libre.org/softwares/{software[1]}"
+    if host in _SILL_HOSTS and _SILL.fullmatch(path) and (name := _NAME.search(parts.query)):
+        return f"https://code.gouv.fr/sill/detail?name={quote(unquote_plus(name[1]).lower())}"
     return None
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 MAX_URL_CHARACTERS = 2_048
 """Characters of an address that is read."""
-FLAT_FORGES = frozenset({"github.com", "bitbucket.org", "codeberg.org"})
+FLAT_FORGES = frozenset({"github.com", "bitbucket.org", "codeberg.org", "git.sr.ht"})
 """Forges where a repository is always OWNER/NAME."""
 PURL_FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 """Forges by the type of their package URLs, and by the short form ``github:owner/name``."""
@@ -36,16 +36,24 @@ _SCP = re.compile(r"[A-Za-z0-9._+-]+@([^\s/:@\[\]]+):(?!//)/*(\S+)")
 _PATH_AS_PORT = re.compile(r"((?:git\+)?ssh://[^/:\[\]]*):(?=[^0-9/])", re.IGNORECASE)
 """``ssh://git@host:owner/name``, a mixture of two forms that many tools write."""
 _LISTINGS = frozenset(
-    {"groups", "users", "orgs", "organizations", "topics", "explore", "dashboard", "sponsors", "collections"}
-)
-"""First segments of pages that list many repositories."""
+    {
+        "groups", "users", "orgs", "organizations", "topics", "explore", "dashboard", "sponsors",
+        "collections", "search", "marketplace", "features", "settings", "login", "stars", "notifications",
+    }
+)  # fmt: skip
+"""First segments of pages that list many repositories, or are of the forge itself."""
 _FILES = frozenset({"tree", "blob", "raw", "blame", "commit", "commits", "src"})
-"""Pages that a repository alone has: they show its files."""
+"""Pages that a repository alone has: they show its files, so that a name of these follows."""
+_SOURCES = frozenset({"branch", "commit", "tag"})
+"""Segments after ``src`` (Forgejo, Gitea); a repository may have that name elsewhere."""
 _PAGES = _FILES | {
     "issues", "pull", "pulls", "merge_requests", "wiki", "wikis", "releases", "tags", "branches", "actions",
     "milestones", "labels", "pipelines", "compare", "archive", "activity", "discussions", "network", "graphs",
 }  # fmt: skip
-_NOISE = re.compile(r"(?:^|&)(?:ref_type|tab|utm_[a-z]+)=[^&]*")
+_NOISE = re.compile(
+    r"(?:^|[&;])(?:ref_type|tab|utm_[a-z]+|[a-z_-]*(?:token|signature|secret|api_?key|passwd|password|jwt))=[^&;]*"
+)
+"""Parameters that do not matter, and secrets in the records of others: an address is shown as a reason."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -82,11 +90,11 @@ def parse_address(text: str) -> Address | None:
     if host is None or parts.scheme not in _WEB | _CLONE:
         return None
     segments = _segments(parts.path)
-    query = _NOISE.sub("", parts.query.lower()).strip("&")
+    query = _NOISE.sub("", parts.query.lower()).strip("&;")
     if host in FLAT_FORGES:
         if len(segments) < 2 or segments[0] in _LISTINGS:
             return None
-        return Address(host, f"{segments[0]}/{segments[1].removesuffix('.git')}", is_repository=True)
+        return Address(host, f"{segments[0]}/{_name(segments[1])}", is_repository=True)
     if segments and segments[0] in _LISTINGS:
         return None
     if not segments and not query:
@@ -94,6 +102,8 @@ def parse_address(text: str) -> Address | None:
     segments, is_repository = _repository(segments)
     if host == "gitlab.com" and len(segments) < 2:
         return None
+    if is_repository:
+        query = ""  # it is of the page within the repository
     return Address(host, "/".join(segments), query, is_repository or parts.scheme in _CLONE)
 
 
@@ -122,13 +132,23 @@ def _segments(path: str) -> list[str]:
     return segments
 
 
+def _name(segment: str) -> str:
+    """The name of a repository without the endings of its clone, and of that of its wiki."""
+    return segment.removesuffix(".git").removesuffix(".wiki")
+
+
 def _repository(segments: list[str]) -> tuple[list[str], bool]:
     """The segments as far as the repository; True where what follows shows that it is one."""
+    if len(segments) >= 4 and (segments[0], segments[2]) == ("projects", "repos"):
+        return ["scm", segments[1], segments[3]], True  # Bitbucket Data Center clones from there
     for index, segment in enumerate(segments):
         if segment.endswith(".git") and segment != ".git":
-            return [*segments[:index], segment.removesuffix(".git")], True
+            return [*segments[:index], _name(segment)], True
         if segment == "-" and index:
             return segments[:index], index > 1
+        following = segments[index + 1 : index + 2]
+        if segment in _FILES and (not following or (segment == "src" and following[0] not in _SOURCES)):
+            continue  # the name of a repository
         if (index > 1 and segment in _PAGES) or (index == 1 and segment == "tree" and len(segments) == 3):
             return segments[:index], segment in _FILES and index > 1
     return segments, False

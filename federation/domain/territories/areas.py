@@ -26,8 +26,8 @@ OVERSEAS = {"GP": "971", "MQ": "972", "GF": "973", "RE": "974", "PM": "975", "YT
 """
 OVERSEAS_REGIONS = {"FR-GUA": "971", "FR-MTQ": "972", "FR-GUF": "973", "FR-LRE": "974", "FR-MAY": "976"}
 """Codes that ISO 3166-2 has had for regions overseas, which are a département each."""
-SPECIAL_CODES = {"FR-75C": ("75",), "FR-6AE": ("67", "68")}
-"""Codes of ISO 3166-2 for one département or several."""
+SPECIAL_CODES = {"FR-75C": ("75",), "FR-6AE": ("67", "68"), "20": ("2A", "2B"), "FR-20": ("2A", "2B")}
+"""Codes of ISO 3166-2 for one département or several; and the number of Corsica until 1976, still in use."""
 GROUPINGS = {"FR-69M": "200046977"}
 """Codes of ISO 3166-2 for a grouping of communes, by its SIREN: the Métropole de Lyon."""
 

@@ -21,6 +21,9 @@ VERSION = "6.0.0"
 BOUNDARIES = "2026"
 """The year of the boundaries: communes and groupings as they were on 1 January."""
 
+_POSTCODES_OF_PARIS = frozenset(f"750{number:02}" for number in range(1, 21))
+"""They were the INSEE codes of communes around Paris until 1968. Who writes one today means the postcode, and
+would have Alfortville counted for Paris: as INSEE codes they are unknown."""
 Kind = Literal["commune", "epci"]
 KINDS: dict[str, Kind] = {"commune": "commune", "epci": "epci"}
 COLUMNS = ("kind", "siren", "cog", "name", "population", "departement", "region", "epci", "ept")
@@ -106,7 +109,8 @@ def bodies() -> tuple[Body, ...]:
 @cache
 def communes_of_codes() -> dict[str, str]:
     """INSEE codes that are no commune of today, and the codes of the communes of today."""
-    return {part.code: part.commune for part in parse_codes(read_file("codes.tsv.gz"))}
+    parts = parse_codes(read_file("codes.tsv.gz"))
+    return {part.code: part.commune for part in parts if part.code not in _POSTCODES_OF_PARIS}
 
 
 @cache
