@@ -30,8 +30,8 @@ from federation.domain.errors import Invalid, TooManyRequests, Unavailable
 from federation.domain.visibility import Caller
 from federation.telemetry import Metrics
 
-WAIT_RETRY_SECONDS = 5
-"""``Retry-After`` of a refused wait: a wait lasts up to 30 seconds, so a slot is soon free."""
+WAIT_RETRY_SECONDS = 15
+"""``Retry-After`` of a refused wait: half as long as a wait lasts, as many may come back at once."""
 SLOT = "slot"
 """The member of an ASGI scope that the request's slot is under."""
 
