@@ -11,7 +11,7 @@ from federation.domain.content.solution import Solution
 from federation.domain.formats.catalogue import Catalogue
 from federation.domain.formats.csaf import read_csaf
 from tests.cases import csaf_documents
-from tests.cases.frames import answers, cve, events, osv, package, product_of_cve
+from tests.cases.frames import answers, cve, events, names, osv, package, product_of_cve
 from tests.domain.builders import a_solution
 
 AFFECTED, NOT, UNKNOWN = "affected", "not_affected", "unknown"
@@ -176,3 +176,21 @@ def test_many_gaps_are_one_question() -> None:
     (affected,) = found.products
     assert len(affected.texts) == 1
     assert answers(found, "1.4", "1.5") == [AFFECTED, UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("collection", "package_name"),
+    [
+        ("https://github.com/keycloak/keycloak", "keycloak"),
+        ("https://github.com/keycloak/keycloak/", "org.keycloak/keycloak-core"),
+        ("https://github.com/", "keycloak/keycloak"),
+    ],
+)
+def test_a_collection_that_is_a_repository_is_the_software(collection: str, package_name: str) -> None:
+    entry = {"vendor": "n/a", "product": "n/a", "collectionURL": collection, "packageName": package_name}
+    assert "repository:github.com/keycloak/keycloak" in names(cve([{**entry, "defaultStatus": "affected"}]))
+
+
+def test_the_page_of_an_owner_is_no_repository() -> None:
+    entry = {"collectionURL": "https://github.com/keycloak", "packageName": "x", "defaultStatus": "affected"}
+    assert not any(name.startswith("repository:") for name in names(cve([entry])))

@@ -108,8 +108,10 @@ def _by_entries(entries: Sequence[Affected], version: str | None, state: Version
     affecting = [entry for entry, reason in reasons if REASONS[reason].verdict == "affected"]
     if not all(entry.releases for entry in affecting):
         return strongest
-    hit = {release for entry in affecting for release in entry.releases}
-    others = [entry for entry in counted if entry.releases and not hit.issuperset(entry.releases)]
+    releases_affected = {release for entry in affecting for release in entry.releases}
+    others = [
+        entry for entry in counted if entry.releases and not releases_affected.issuperset(entry.releases)
+    ]
     affected = max(shared_numbers(entry.range, version) for entry in affecting)
     outside = max((shared_numbers(entry.range, version) for entry in others), default=-1)
     own = release_in(version) if version else None

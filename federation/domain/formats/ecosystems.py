@@ -122,7 +122,9 @@ def collection_names(url: str, package: str) -> Iterator[str]:
     """The names of a package in a collection of CVE, without its bare name."""
     host = _host(url)
     ecosystem = collection_of(url)
-    if host in _FORGES:
+    if host in _FORGES and (repository := tuple(repository_names(url))):
+        yield from repository  # the collection is the repository, as Red Hat writes of upstream
+    elif host in _FORGES:
         yield from repository_names(f"https://{host}/{package.strip('/')}")
     elif ecosystem is not None and ecosystem.type == "wordpress":
         kind = "themes" if "/themes" in url else "plugins"
