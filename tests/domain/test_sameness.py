@@ -99,6 +99,8 @@ def test_a_record_says_what_it_is_by_repository_packages_and_same_as() -> None:
         REPOSITORY,
         "pkg:composer/glpi/glpi",
         "cpe:2.3:a:glpi-project:glpi",
+        "cpe:glpi_project:glpi",
+        "cpe:glpi_project:glpi#glpi",
         "https://www.wikidata.org/entity/Q1466580",
         "megalis/glpi",
     )

@@ -5,10 +5,11 @@ megalis/glpi. Their records make them one by what they name: the repository, a p
 addresses of ``same_as``: an entry of Wikidata or of a catalogue, or another operator's record. A name or a
 home page makes nothing the same.
 
-Some identifiers are *doubtful*: at most forges the page of a group looks like that of a repository, and an
-image without its registry may be any. The record then has the identifier alone, and once more with the name
-of its solution. Two that share it and the name are one software; where only the identifier is shared it makes
-a question. An address that is written as that of a clone, or of a page within a repository, is no group's.
+Some identifiers are *doubtful*: at most forges the page of a group looks like that of a repository, an image
+without its registry may be any, and two CPEs may differ in hyphens and underscores alone. The record then has
+the identifier alone, and once more with the name of its solution. Two that share it and the name are one
+software; where only the identifier is shared it makes a question. An address that is written as that of a
+clone, or of a page within a repository, is no group's.
 
 **A record speaks for itself and for the records it names, and for nobody else.** Two solutions are one
 software where what the one names, and what the records it names name, meets what the other does. So a record
@@ -32,7 +33,7 @@ import msgspec
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.formats.cpe import parse_cpe
-from federation.domain.formats.names import NO_VALUE, read_purl
+from federation.domain.formats.names import NO_VALUE, cpe_name, read_purl
 from federation.domain.formats.repository import FLAT_FORGES, PURL_FORGES, parse_address
 from federation.domain.values import END, KEY_PATTERN, OPERATOR_PATTERN
 
@@ -106,6 +107,10 @@ def identifiers(document: Document[Solution]) -> tuple[str, ...]:
             canonical[proof_of(identified)] = None
         elif is_doubtful(identified) and name:
             canonical[f"{identified}#{name}"] = None
+        if identified.startswith(_CPE) and (loose := cpe_name(uri)) and _SEPARATORS.search(identified):
+            canonical[loose] = None
+            if name:
+                canonical[f"{loose}#{name}"] = None
     itself = f"{document.origin}/{document.key}"
     return tuple(text for text in canonical if text != itself and len(text.encode()) <= MAX_URI_BYTES)
 
@@ -135,7 +140,11 @@ def is_doubtful(identifier_: str) -> bool:
         host, _, path = identifier_.removeprefix("https://").partition("/")
         is_clear = path.endswith(".git") or "#" in path or _ENTRY.search(path)
         return host not in _CLEAR_HOSTS and not is_clear
-    return identifier_.startswith("pkg:oci/") and identifier_.count("/") == 1 and "#" not in identifier_
+    if "#" in identifier_:
+        return False
+    if identifier_.startswith("cpe:"):
+        return not identifier_.startswith(_CPE)
+    return identifier_.startswith("pkg:oci/") and identifier_.count("/") == 1
 
 
 def proof_of(identifier_: str) -> str:
@@ -202,6 +211,8 @@ def _package(text: str) -> str | None:
     return f"pkg:{'/'.join(part for part in (purl.type, purl.namespace, purl.name) if part)}"
 
 
+_CPE = "cpe:2.3:"
+_SEPARATORS = re.compile("[-_]")
 _SPECIAL = re.compile(r"[^\w.-]")
 
 
@@ -211,7 +222,7 @@ def _platform(text: str) -> str | None:
     words = (cpe.part, cpe.vendor, cpe.product) if cpe else ("",)
     if not NO_VALUE.isdisjoint(words):
         return None
-    return f"cpe:2.3:{':'.join(_SPECIAL.sub(lambda match: chr(92) + match[0], word) for word in words)}"
+    return f"{_CPE}{':'.join(_SPECIAL.sub(lambda match: chr(92) + match[0], word) for word in words)}"
 
 
 # Links
