@@ -9,7 +9,8 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
-from federation.domain.exposure.linkage import identifier, identifiers, is_doubtful, links
+from federation.domain.exposure.linkage import links
+from federation.domain.exposure.solution_identifiers import identifier, identifiers, is_doubtful
 from tests.domain.builders import a_record, a_solution
 
 

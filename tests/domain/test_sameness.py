@@ -17,13 +17,15 @@ from federation.domain.exposure.linkage import (
     MAX_LINKS_PER_SOLUTION,
     MAX_LISTED,
     MAX_STEPS,
-    MAX_URI_BYTES,
     Links,
     NamedBy,
+    links,
+)
+from federation.domain.exposure.solution_identifiers import (
+    MAX_URI_BYTES,
     identifier,
     identifiers,
     is_record,
-    links,
 )
 from tests.domain.builders import a_record, a_solution
 
