@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test cases matrix coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
+.PHONY: help demo test long cases matrix coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,12 +28,15 @@ K ?=
 SLOW ?=
 WORKERS ?= $(if $(K),0,2)
 PATHS = $(foreach path,$(K),'$(path)')
-TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,-m 'not slow'))
+TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,-m 'not slow and not long'))
 # A file is one piece of work for one process, and files come in their order: by default the files with few tests
 # come last, and those are the long ones.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
-test: $(STAMP) ## Run the tests but the slow ones; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
+test: $(STAMP) ## Run the tests but the long and slow ones; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
 	@$(BIN)/python $(PYTEST)
+
+long: $(STAMP) ## Run the tests that take many seconds each: simulated nodes, kills, the tutorial, made-up requests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'long and not slow'
 
 matrix: $(STAMP) ## Ask for every type of record, label and verb as every caller, and see that nothing hidden shows
 	@MATRIX=all $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/matrix

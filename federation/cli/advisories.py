@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from federation.cli.advisory_files import find_paths, read_advisories, total_size
+from federation.cli.advisory_files import read_advisories
+from federation.cli.advisory_paths import find_paths, total_size
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.formats.report import ImportLine, OutcomeCounts
 from federation.domain.visibility import TLPS, Tlp

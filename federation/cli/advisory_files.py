@@ -20,20 +20,16 @@ import zipfile
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
 
-from federation.domain.errors import CommandFailed
+from federation.cli.advisory_paths import LINES, STANDARD_INPUT, UNREAD, is_advisory
 from federation.domain.feed import printable
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 
-MAX_FILES = 400_000
-"""Files of one import, at most."""
 MAX_ZIP_FILES = 150_000
 """Members of one ZIP archive, at most: its directory is in memory."""
 MAX_ZIP_BYTES = 16 * 1_073_741_824
@@ -48,12 +44,6 @@ MAX_READ_BYTES = MAX_ADVISORY_BYTES + 2
 """Bytes of a line, or of a file with one advisory, that are read: a longer one is refused anyway."""
 MAX_BLANK_LINES = 1_000
 """Lines read to decide between a file with one advisory and one with an advisory a line."""
-
-STANDARD_INPUT = "-"
-_LINES = (".jsonl", ".ndjson")
-_UNREAD = (".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".tar", ".7z", ".rar")
-"""Formats of archives that are not read: advisories in them must not be missed without a word."""
-_SUFFIXES = (".json", *_LINES, ".zip", *_UNREAD)
 _ZIP_BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
 _UNREAD_BEGINS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -73,38 +63,6 @@ class AdvisoryFile(NamedTuple):
     """The reason that it could not be read."""
     size: int = 0
     """Bytes of the input that it took, for the progress."""
-
-
-def find_paths(files: Iterable[Path]) -> list[str]:
-    """The files, and those in directories. Raises CommandFailed beyond ``MAX_FILES``."""
-    paths: list[str] = []
-    for file in files:
-        if not file.is_dir():
-            paths.append(str(file))
-            continue
-        unreadable: list[OSError] = []
-        before = len(paths)
-        for directory, inner, names in os.walk(file, onerror=unreadable.append):
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
-            found = (os.path.join(directory, name) for name in sorted(names) if _is_advisory(name))
-            paths += [path for path in found if os.path.isfile(path)]
-            if len(paths) > MAX_FILES:
-                break
-        paths += [str(error.filename) for error in unreadable]  # read again, for the reason
-        if len(paths) == before:
-            paths.append(str(file))
-    if len(paths) > MAX_FILES:
-        raise CommandFailed(f"more than {MAX_FILES} files are named")
-    return paths
-
-
-def total_size(paths: Iterable[str]) -> int:
-    """The bytes of the files, as far as they are known."""
-    size = 0
-    for path in paths:
-        with suppress(OSError):
-            size += os.path.getsize(path) if path != STANDARD_INPUT else 0
-    return size
 
 
 def read_advisories(paths: Iterable[str]) -> Iterator[AdvisoryFile]:
@@ -127,10 +85,6 @@ def read_advisories(paths: Iterable[str]) -> Iterator[AdvisoryFile]:
             yield AdvisoryFile(path, b"", f"it cannot be read: {error.strerror}")
 
 
-def _is_advisory(name: str) -> bool:
-    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
-
-
 # Files
 
 
@@ -140,7 +94,7 @@ def _read(file: BinaryIO, name: str) -> Iterator[AdvisoryFile]:
     if reason := _form_problem(head[0], name):
         yield AdvisoryFile(name, b"", reason)
         return
-    if not name.lower().endswith(_LINES) and not _has_lines(file, head):
+    if not name.lower().endswith(LINES) and not _has_lines(file, head):
         content = b"".join(head)  # unchanged: its hash is stored
         content += file.read(max(MAX_READ_BYTES - len(content), 0))
         yield AdvisoryFile(name, content, "" if content.strip() else "it is empty", len(content))
@@ -157,7 +111,7 @@ def _read(file: BinaryIO, name: str) -> Iterator[AdvisoryFile]:
 
 def _form_problem(begins: bytes, name: str) -> str:
     """The reason that a file is no JSON, by its name and the way that it begins."""
-    if name.lower().endswith(_UNREAD) or begins.startswith(_UNREAD_BEGINS):
+    if name.lower().endswith(UNREAD) or begins.startswith(_UNREAD_BEGINS):
         return _UNPACK
     if begins.startswith(_UTF_16) or b"\0" in begins[:4]:
         return "it is not in UTF-8, as JSON is (RFC 8259, 8.1)"
@@ -255,7 +209,7 @@ def _read_zip(file: io.BufferedReader, name: str) -> Iterator[AdvisoryFile]:
         is_empty = True
         for member in archive.infolist():
             path = member.filename
-            if member.is_dir() or not _is_advisory(path.rpartition("/")[2]) or _is_hidden(path):
+            if member.is_dir() or not is_advisory(path.rpartition("/")[2]) or _is_hidden(path):
                 continue
             is_empty = False
             source = f"{name}:{printable(path, 200)}"

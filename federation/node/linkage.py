@@ -6,7 +6,8 @@ from collections.abc import Container, Hashable, Iterable, Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
-from federation.domain.exposure.linkage import MAX_STEPS, Link, Links, is_doubtful, is_record, links, proof_of
+from federation.domain.exposure.linkage import MAX_STEPS, Link, Links, links
+from federation.domain.exposure.solution_identifiers import is_doubtful, is_record, proof_of
 from federation.domain.visibility import Caller
 from federation.store.database import Reading
 

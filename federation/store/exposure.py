@@ -17,7 +17,7 @@ from sqlalchemy import Integer, Text, column, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.content.deployment import VersionState
-from federation.domain.exposure.linkage import IDENTIFIERS_EDITION
+from federation.domain.exposure.solution_identifiers import IDENTIFIERS_EDITION
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import Caller
 from federation.store.body_sets import PART_BITS, CoverageSet, covering, read_counts, read_numbers

@@ -6,7 +6,7 @@
 3. For each deployment that changed, its old share is subtracted from its group and its new one added.
 4. The deployments that cover each body are counted in parts of the register: a change rewrites the parts of
    its own bodies, and not those of the country.
-5. The identifiers in the records of solutions are replaced (``linkage.py``).
+5. The identifiers in the records of solutions are replaced (``solution_identifiers.py``).
 
 Another edition of the register or of identifiers, or a withdrawal that was dropped before it was counted,
 begins it all anew.
@@ -27,8 +27,8 @@ from federation.domain.content.deployment import Coverage, Deployment
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.exposure.coverage import Resolved, resolve
-from federation.domain.exposure.linkage import identifiers
 from federation.domain.exposure.matching import IN_USE
+from federation.domain.exposure.solution_identifiers import identifiers
 from federation.store.body_sets import (
     PART_BITS,
     mark,

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli import advisory_files
-from federation.cli.advisory_files import find_paths, read_advisories
+from federation.cli import advisory_files, advisory_paths
+from federation.cli.advisory_files import read_advisories
+from federation.cli.advisory_paths import find_paths
 from federation.domain.errors import CommandFailed
 
 
@@ -130,7 +131,7 @@ def test_there_are_not_too_many_files(tmp_path: Path, monkeypatch: pytest.Monkey
     for number in range(3):
         (tmp_path / f"{number}.json").write_bytes(b"{}")
     assert len(find_paths([tmp_path])) == 3
-    monkeypatch.setattr(advisory_files, "MAX_FILES", 2)
+    monkeypatch.setattr(advisory_paths, "MAX_FILES", 2)
     with pytest.raises(CommandFailed):
         find_paths([tmp_path])
 

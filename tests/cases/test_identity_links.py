@@ -9,7 +9,8 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
-from federation.domain.exposure.linkage import identifier, identifiers, is_doubtful, links
+from federation.domain.exposure.linkage import links
+from federation.domain.exposure.solution_identifiers import identifier, identifiers, is_doubtful
 from tests.domain.builders import a_record, a_solution
 
 
@@ -131,6 +132,19 @@ def test_a_third_record_does_not_take_the_doubt_of_two_others() -> None:
     namers[GROUP].append("evil/c")
     found, _ = links("arnia/a", {"arnia/a": names["arnia/a"]}, namers)
     assert (found["megalis/b"].certain, found["evil/c"].certain) == (False, True)
+
+
+def test_platforms_that_differ_in_hyphens_alone_make_a_question() -> None:
+    def platform(cpe: str, name: str) -> dict[str, Any]:
+        return {"name": name, "packages": [{"cpe": cpe}]}
+
+    hyphen, underscore = "cpe:2.3:a:glpi-project:glpi", "cpe:/a:glpi_project:glpi:10.0"
+    assert linked(platform(hyphen, "A"), platform(underscore, "B")) is False
+    assert linked(platform(hyphen, "A"), platform(underscore, "A")) is True
+    assert linked(platform(hyphen, "A"), platform("cpe:/a:GLPI-project:glpi", "B")) is True
+    assert linked(platform(underscore, "A"), platform(underscore, "B")) is True
+    assert linked(platform(hyphen, "A"), platform("cpe:/a:glpi:project_glpi", "A")) is None
+    assert linked(platform("cpe:/a:x:y", "A"), platform("cpe:/o:x:y", "A")) is None
 
 
 def test_an_image_without_its_registry_makes_a_question() -> None:

@@ -20,7 +20,7 @@ from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
 from federation.domain.expected import in_words
-from federation.domain.exposure.linkage import identifier
+from federation.domain.exposure.solution_identifiers import identifier
 from federation.domain.formats.spdx import licence_problem, listed_licence
 from federation.domain.query import read_query
 from federation.domain.registry import TYPES

@@ -13,7 +13,10 @@ from tests.chaos.kills import KINDS, chaos
 KILLS = 50
 SEED = 2
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
+]
 
 
 @pytest.mark.parametrize("kinds", [KINDS, pytest.param((None,) * KILLS, marks=pytest.mark.slow)])

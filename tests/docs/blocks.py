@@ -20,7 +20,7 @@ from federation.api import caller, change_log, guard, oauth, openapi, token_buck
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
 from federation.cli import advisories as advisories_command
-from federation.cli import advisory_files, main
+from federation.cli import advisory_files, advisory_paths, main
 from federation.domain import (
     alert,
     audit,
@@ -512,7 +512,7 @@ def alert_events() -> str:
 
 def archives() -> str:
     rows: tuple[tuple[str, str], ...] = (
-        ("Files of one import", number(advisory_files.MAX_FILES)),
+        ("Files of one import", number(advisory_paths.MAX_FILES)),
         (
             "Files in one ZIP archive",
             f"{number(advisory_files.MAX_ZIP_FILES)}; unpack a larger one, and name the directory",

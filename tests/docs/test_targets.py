@@ -80,10 +80,11 @@ def test_the_hooks_run_what_make_check_runs() -> None:
 def test_full_leaves_nothing_out() -> None:
     """Only counts and seeds may be chosen on the command line."""
     narrowed = make("--dry-run", "full", "K=a", "SLOW=", "CHECK=", "SAMPLE=1", "CASE=1", "SEED=7", "FAULTS=9")
-    for target in ("check", "demo", "test", "simulate", "chaos", "attack", "mutants"):
+    for target in ("check", "demo", "test", "matrix", "simulate", "chaos", "attack", "mutants"):
         program = recipe(MAKEFILE, target)[0].split(" $(")[0]
         assert program in narrowed
-    (tests,) = re.findall(r"-m pytest .*", narrowed)
+    matrix, tests = sorted(re.findall(r"-m pytest .*", narrowed), key=lambda line: "tests/matrix" not in line)
+    assert "tests/matrix" in matrix
     assert not re.search(r" -[mk] ", tests.removeprefix("-m pytest"))
     assert "demo --check" in narrowed
     assert "--sample 0" in narrowed
@@ -96,7 +97,7 @@ def test_make_test_leaves_out_the_slow_tests_unless_some_are_named() -> None:
         (tests,) = re.findall(r"-m pytest -n (.*)", make("--dry-run", "test", *arguments))
         return str(tests)
 
-    assert selected() == "2 --dist loadfile --no-loadscope-reorder -m 'not slow'"
+    assert selected() == "2 --dist loadfile --no-loadscope-reorder -m 'not slow and not long'"
     assert selected("SLOW=1") == "2 --dist loadfile --no-loadscope-reorder -r s"
     assert (
         selected("K=list and not bulk") == "0 --dist loadfile --no-loadscope-reorder -k 'list and not bulk'"

@@ -21,6 +21,8 @@ from tests.docs.blocks import DOCS, ROOT
 from tests.nodes import free_port
 from tests.waiting import MAX_WAIT_SECONDS
 
+pytestmark = pytest.mark.long
+
 _FENCE = re.compile(r"^```(?P<marks>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LONGEST = 2 * MAX_WAIT_SECONDS
 """Seconds a block may take: some start two nodes, each with a PostgreSQL of its own."""

@@ -17,13 +17,15 @@ from federation.domain.exposure.linkage import (
     MAX_LINKS_PER_SOLUTION,
     MAX_LISTED,
     MAX_STEPS,
-    MAX_URI_BYTES,
     Links,
     NamedBy,
+    links,
+)
+from federation.domain.exposure.solution_identifiers import (
+    MAX_URI_BYTES,
     identifier,
     identifiers,
     is_record,
-    links,
 )
 from tests.domain.builders import a_record, a_solution
 
@@ -99,6 +101,8 @@ def test_a_record_says_what_it_is_by_repository_packages_and_same_as() -> None:
         REPOSITORY,
         "pkg:composer/glpi/glpi",
         "cpe:2.3:a:glpi-project:glpi",
+        "cpe:glpi_project:glpi",
+        "cpe:glpi_project:glpi#glpi",
         "https://www.wikidata.org/entity/Q1466580",
         "megalis/glpi",
     )

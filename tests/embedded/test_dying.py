@@ -22,7 +22,10 @@ from tests.embedded.processes import (
     until,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
+]
 
 
 async def test_a_killed_node_takes_its_server_along_and_loses_no_row(lived: Path) -> None:

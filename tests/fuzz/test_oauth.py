@@ -30,6 +30,8 @@ from tests.attack.forged_tokens import Key
 from tests.attack.target_node import logged
 from tests.fuzz.oauth import Case, InProcess, Run, Said, World
 
+pytestmark = pytest.mark.long
+
 SEED = 3
 CASES = 3_000
 

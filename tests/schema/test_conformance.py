@@ -43,6 +43,8 @@ from tests.api.http_client import NextDoor
 from tests.matrix.callers_and_records import add_peer
 from tests.nodes import a_client, another_token, browsing, publish
 
+pytestmark = pytest.mark.long
+
 Document = dict[str, Any]
 Operation = APIOperation[Any, Any, Any, Any]
 Asking = Case[Any]

@@ -33,6 +33,8 @@ from tests.simulation.simulation_run import OPERATORS, Wrong, run
 from tests.store.stepwise_transactions import begun
 from tests.sync.peers import an_entry, held, reasons, take
 
+pytestmark = pytest.mark.long
+
 PUBLIC = FeedName("arnia", "public")
 Broken = pytest.MonkeyPatch
 Check = Callable[[Node, Node], Awaitable[None]]

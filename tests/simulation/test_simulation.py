@@ -15,6 +15,8 @@ import pytest
 from tests.simulation.databases import Database, cluster
 from tests.simulation.simulation_run import OPERATORS, run
 
+pytestmark = pytest.mark.long
+
 PROCESSES = 2
 KINDS = {
     "delay", "cut", "truncate", "duplicate", "corrupt", "half-open", "lost", "omit", "reorder", "meanwhile",

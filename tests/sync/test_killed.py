@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from federation.demo.data import deployment
 from federation.domain.content.deployment import Deployment
 from federation.domain.draft import Draft, check_draft
@@ -24,6 +26,8 @@ from tests.conftest import Databases, emptied
 from tests.nodes import a_node, answers, free_port, peer_of, served
 from tests.store.stepwise_transactions import looking
 from tests.waiting import MAX_WAIT_SECONDS
+
+pytestmark = pytest.mark.long
 
 RECORDS = 12_000
 KILLS = 4
