@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from federation.node import audit
 from federation.node.node import Node
 from tests.audit.audit_trail import holds, noted
-
-PROJECT = Path(__file__).parents[2]
+from tests.exposure.commands import invoke
 
 
 async def ran(dsn: str, *words: str) -> tuple[int, str, str]:
     """Run a command as an administrator does: exit status, standard output, standard error."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("FEDERATION_")} | {
-        "FEDERATION_OPERATOR": "arnia",
-        "FEDERATION_DATABASE_URL": dsn,
-        "PYTHONPATH": str(PROJECT),
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "federation.cli", "audit", *words,
-        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    result = await invoke(dsn, "audit", *words)
+    return result.exit_code, result.stdout, result.stderr
 
 
 async def test_entries_are_listed_oldest_first(arnia: Node, dsn: str) -> None:

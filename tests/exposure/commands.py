@@ -7,13 +7,13 @@ import json
 import logging
 from typing import Any
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from federation.cli import main
 
 
-async def ran(dsn: str, *words: str, **settings: str) -> tuple[int, str]:
-    """Exit status, and what was printed: standard output, or what was said of a refusal."""
+async def invoke(dsn: str, *words: str, **settings: str) -> Result:
+    """The result of a command: exit status, standard output and standard error."""
     environment = {"FEDERATION_OPERATOR": "arnia", "FEDERATION_DATABASE_URL": dsn} | {
         f"FEDERATION_{name}": value for name, value in settings.items()
     }
@@ -26,6 +26,12 @@ async def ran(dsn: str, *words: str, **settings: str) -> tuple[int, str]:
         root.setLevel(before[1])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
+    return result
+
+
+async def ran(dsn: str, *words: str, **settings: str) -> tuple[int, str]:
+    """Exit status, and what was printed: standard output, or what was said of a refusal."""
+    result = await invoke(dsn, *words, **settings)
     return result.exit_code, result.stdout if result.exit_code == 0 else result.stderr
 
 
