@@ -58,7 +58,7 @@ async def measure(run: Run) -> None:
             (
                 "full-text search, page of 50",
                 [
-                    f"/v1/deployments?q={quote(f'hébergeur {n}')}&limit=50"
+                    f"/v1/deployments?q={quote(f'hébergeur {n}')}&sort=-updated_at&limit=50"
                     for n in range(0, PROVIDERS, PROVIDERS // 40)
                 ],
                 None,
