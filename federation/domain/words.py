@@ -26,7 +26,10 @@ INDEX_VERSION = 2
 _UNSEEN = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
 """Soft hyphen, joiners and byte order mark: texts copied from pages have them in their words."""
 _VERSION = re.compile(r"(?<![^\W_])v([0-9]{1,9})(?=\.[0-9])", re.IGNORECASE)
+_V_AND_DIGIT = re.compile("[vV][0-9]")
 _WORDS = re.compile(r"[^\W_]+")
+_SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
+"""The characters of ASCII that separate words."""
 _PARTS = re.compile(r'(-?)"([^"]*)"|([^\s"]+)')
 _LONG_WORDS = re.compile(r"(?<![\w-])[^\W\d_]{4,40}(?!\w)")
 """Letters alone; a word after a hyphen is excluded from the search."""
@@ -43,8 +46,12 @@ def plain_words(text: str) -> str:
 
     Ligatures and other forms of compatibility (``ﬁ``, ``²``) become letters and digits.
     """
-    majors = [f"v{major}" for major in dict.fromkeys(_VERSION.findall(text))]
-    return " ".join([*_WORDS.findall(_normal(text)), *majors])
+    plain = _normal(text)
+    # This runs for each record that comes: ASCII is translated in C, and few texts have a version with a v.
+    words = plain.translate(_SEPARATORS).split() if plain.isascii() else _WORDS.findall(plain)
+    if _V_AND_DIGIT.search(text):
+        words += [f"v{major}" for major in dict.fromkeys(_VERSION.findall(text))]
+    return " ".join(words)
 
 
 def search_words(question: str) -> str:
@@ -114,7 +121,7 @@ def without_accents(word: str) -> str:
 def _normal(text: str) -> str:
     if not text.isascii():
         text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
-    return _VERSION.sub(r"\1", text)
+    return _VERSION.sub(r"\1", text) if _V_AND_DIGIT.search(text) else text
 
 
 def _term(excluded: str, text: str) -> list[str]:
