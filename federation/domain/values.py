@@ -386,22 +386,25 @@ class Content(Dated, frozen=True, kw_only=True):
 
 def _split_languages(words: list[tuple[bool, str]], titles: list[str]) -> tuple[str, str]:
     """The French texts, and the other ones with the titles; ``MAX_SEARCHED_BYTES`` in all, at most."""
+    title = " ".join(titles)
+    french = " ".join([text for is_french, text in words if is_french and text not in titles])
+    other = " ".join([text for is_french, text in words if not is_french and text not in titles])
+    # No character has more than four bytes.
+    if (len(title) + len(french) + len(other) + 3) * 4 > MAX_SEARCHED_BYTES:
+        return _split_long(words, titles)
+    return plain_words(french), f"{plain_words(other)}{TITLE_SEPARATOR}{plain_words(title)}"
+
+
+def _split_long(words: list[tuple[bool, str]], titles: list[str]) -> tuple[str, str]:
+    """The same of texts that are cut: titles first, then the others in the order of their type."""
     parts = [(2, title) for title in titles]
     parts += [(int(is_french), text) for is_french, text in words if text not in titles]
-    # No character has more than four bytes.
-    if sum([len(text) + 1 for _, text in parts]) * 4 > MAX_SEARCHED_BYTES:
-        parts = _shorten(parts, MAX_SEARCHED_BYTES)
-        # Plain words may be longer than the text: it is cut again, the title last.
-        kinds = (2, 1, 0)
-        words_of = _shorten([(kind, _plain_words(parts, kind)) for kind in kinds], MAX_SEARCHED_BYTES + 3)
-        title, french, other = (text for _, text in words_of)
-    else:
-        other, french, title = (_plain_words(parts, kind) for kind in range(3))
+    parts = _shorten(parts, MAX_SEARCHED_BYTES)
+    joined = [" ".join([text for kind, text in parts if kind == wanted]) for wanted in (2, 1, 0)]
+    # Plain words may be longer than the text: it is cut again, the title last.
+    plain = _shorten([(0, plain_words(text)) for text in joined], MAX_SEARCHED_BYTES + 3)
+    (_, title), (_, french), (_, other) = plain
     return french, f"{other}{TITLE_SEPARATOR}{title}"
-
-
-def _plain_words(parts: list[tuple[int, str]], kind: int) -> str:
-    return plain_words(" ".join([text for of, text in parts if of == kind]))
 
 
 def _shorten(parts: list[tuple[int, str]], room: int) -> list[tuple[int, str]]:

@@ -46,12 +46,17 @@ def plain_words(text: str) -> str:
 
     Ligatures and other forms of compatibility (``ﬁ``, ``²``) become letters and digits.
     """
-    plain = _normal(text)
-    # This runs for each record that comes: ASCII is translated in C, and few texts have a version with a v.
-    words = plain.translate(_SEPARATORS).split() if plain.isascii() else _WORDS.findall(plain)
+    if not text:
+        return ""
+    if not text.isascii():
+        text = _composed(text)
+    majors: list[str] = []
     if _V_AND_DIGIT.search(text):
-        words += [f"v{major}" for major in dict.fromkeys(_VERSION.findall(text))]
-    return " ".join(words)
+        majors = [f"v{major}" for major in dict.fromkeys(_VERSION.findall(text))]
+        text = _VERSION.sub(r"\1", text)
+    # This runs for each record that comes: texts of ASCII are translated in C.
+    words = text.translate(_SEPARATORS).split() if text.isascii() else _WORDS.findall(text)
+    return " ".join(words + majors)
 
 
 def search_words(question: str) -> str:
@@ -119,9 +124,11 @@ def without_accents(word: str) -> str:
 
 
 def _normal(text: str) -> str:
-    if not text.isascii():
-        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
-    return _VERSION.sub(r"\1", text) if _V_AND_DIGIT.search(text) else text
+    return _VERSION.sub(r"\1", _composed(text))
+
+
+def _composed(text: str) -> str:
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
 
 
 def _term(excluded: str, text: str) -> list[str]:

@@ -9,8 +9,7 @@ from msgspec import Meta
 
 from federation.domain.content.solution import Assurance
 from federation.domain.errors import Invalid
-from federation.domain.territories.areas import departements_with
-from federation.domain.territories.identity import CONTRADICTION, contradicting, name_of, number_of
+from federation.domain.territories.identity import CONTRADICTION, contradicting, departements_of_bodies
 from federation.domain.values import (
     PART_OF,
     Cents,
@@ -164,7 +163,7 @@ class Deployment(Content, frozen=True, kw_only=True):
                 yield "territory", territory
         elif isinstance(self.coverage, Bodies):
             # What a list covers a part of: the question for a territory asks for it, too (``query.py``).
-            for departement in departements_with(_register_numbers(self.coverage)):
+            for departement in departements_of_bodies(self.coverage.beneficiaries):
                 yield "territory", f"{PART_OF}{departement}"
 
     def bodies(self) -> Iterator[Organisation]:
@@ -177,11 +176,3 @@ class Deployment(Content, frozen=True, kw_only=True):
             yield False, self.hosting.provider
         if self.offer:
             yield from texts(self.offer.eligibility)
-
-
-def _register_numbers(coverage: Bodies) -> Iterator[int]:
-    """The numbers in the register of the bodies of a list."""
-    for body in coverage.beneficiaries:
-        for identifier in body.identifiers:
-            if (number := number_of(name_of(identifier))) is not None:
-                yield number

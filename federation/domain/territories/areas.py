@@ -6,7 +6,6 @@ keep the code that their writer gave; territories are compared by :func:`area_of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -114,9 +113,3 @@ def departements_of(area: Area) -> frozenset[str]:
                 body.departement for body in bodies() if body.epci in area.codes or body.ept in area.codes
             )
     return frozenset(area.codes)
-
-
-def departements_with(numbers: Iterable[int]) -> tuple[str, ...]:
-    """The départements in which some bodies of the register are, in order."""
-    register = bodies()
-    return tuple(sorted({register[number].departement for number in numbers}))

@@ -6,11 +6,11 @@ arrondissement or of a commune that was abolished names the commune of today.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from federation.domain.territories.bodies import bodies, communes_of_codes
-from federation.domain.values import Identifier
+from federation.domain.values import Identifier, Organisation
 
 CONTRADICTION = "this identifier names another body than one before it"
 
@@ -40,6 +40,20 @@ def number_of(name: str) -> int | None:
     if number is None and name.startswith("cog:") and (cog := communes_of_codes().get(name[4:])):
         return body_numbers().get(f"cog:{cog}")
     return number
+
+
+def departements_of_bodies(organisations: Iterable[Organisation]) -> list[str]:
+    """The départements in which some of these bodies are, in order; bodies that nobody knows are in none."""
+    numbers, register = body_numbers(), bodies()
+    departements = set()
+    for organisation in organisations:
+        for identifier in organisation.identifiers:
+            name = name_of(identifier)
+            number = numbers.get(name)
+            if number is None and (number := number_of(name)) is None:
+                continue
+            departements.add(register[number].departement)
+    return sorted(departements)
 
 
 def names_of_body(name: str) -> tuple[str, ...]:
