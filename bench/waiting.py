@@ -33,6 +33,8 @@ TOLD = 6
 """Records that are told to all, one after another; the first two are not counted."""
 SIGNED = 0.3
 """Seconds after a record in which it is signed."""
+LEAST_SECONDS = 1e-4
+"""Differences of processor time below this are noise, and count as this."""
 PAUSE = 4.0
 """Seconds for which members do not ask again, so that answers and next requests are counted apart."""
 IDLE_SECONDS = 20.0
@@ -55,7 +57,7 @@ async def _crowd_of(run: Run, many: int) -> None:
     async with AsyncExitStack() as stack:
         arnia = await stack.enter_async_context(site("arnia", directory))
         async with arnia.serving():
-            alone = await _publish_alone(arnia)
+            pass  # it makes the node's key
         bare_port = free_port()
         bare = f"http://127.0.0.1:{bare_port}"
         plan = Plan.of(many, free_port(), records=1, waits_at=arnia.url, pause=PAUSE)
@@ -80,7 +82,7 @@ async def _crowd_of(run: Run, many: int) -> None:
                 _add(run, f"processor time while {many} members wait and nothing changes", "% of a core",
                      max(idle * 100, 0.01))  # fmt: skip
                 run.tell(f"waiting: {many} members, telling")
-                node, body = await _tell_by_node(arnia, plan, idle, alone)
+                node, body = await _tell_by_node(arnia, plan)
         log = directory / "bare.log"
         async with process("bench.bare_waits", [str(bare_port)], f"{bare}/health", log):
             beside = Plan.of(many, free_port(), waits_at=bare, pause=PAUSE)
@@ -115,41 +117,37 @@ Times = list[tuple[float, float]]
 """Seconds of processor time for each record: of telling it, and of the requests that follow."""
 
 
-async def _publish_alone(arnia: Site) -> float:
-    """Processor time of publishing and signing one record while nobody waits: the median of some."""
-    times = []
-    headers = {"authorization": f"Bearer {await arnia.token()}"}
-    async with httpx2.AsyncClient(base_url=arnia.url, headers=headers, trust_env=False) as client:
-        for number in range(TOLD):
-            before = arnia.processor()
-            answer = await client.put(f"/v1/solutions/arnia/alone-{number}", json=_DRAFT)
-            answer.raise_for_status()
-            await asyncio.sleep(SIGNED)
-            times.append(arnia.processor() - before)
-    return percentile(times, 0.50)
-
-
-async def _tell_by_node(arnia: Site, plan: Plan, idle: float, alone: float) -> tuple[Times, bytes]:
+async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, bytes]:
     """The processor times of the node; and the answer that a member gets.
 
-    ``idle`` is the share of a core that the node uses while nothing changes, ``alone`` the processor time of
-    publishing: telling is what comes to these.
+    After all are answered nobody waits for ``PAUSE`` seconds. In that time another record is published, for
+    as long a time: telling the first one is what it cost beyond the second one.
     """
     times: Times = []
     headers = {"authorization": f"Bearer {await arnia.token()}"}
+
+    async def publish(key: str) -> None:
+        answer = await client.put(f"/v1/solutions/arnia/{key}", json=_DRAFT)
+        answer.raise_for_status()
+        answers.append(answer.content)
+
+    answers: list[bytes] = []
     async with httpx2.AsyncClient(base_url=arnia.url, headers=headers, trust_env=False) as client:
         for number in range(TOLD):
             await _until_waiting(plan)
             before, began = arnia.processor(), time.perf_counter()
-            answer = await client.put(f"/v1/solutions/arnia/told-{number}", json=_DRAFT)
-            answer.raise_for_status()
+            await publish(f"told-{number}")
             await _until_answered(plan)
             await asyncio.sleep(SIGNED)
             told, lasted = arnia.processor(), time.perf_counter() - began
-            await _until_waiting(plan, after=PAUSE - lasted)
-            times.append((max(told - before - idle * lasted - alone, 1e-6), arnia.processor() - told))
+            await publish(f"alone-{number}")
+            await asyncio.sleep(max(began + 2 * lasted - time.perf_counter(), SIGNED))
+            alone = arnia.processor()
+            await _until_waiting(plan, after=max(began + PAUSE - time.perf_counter(), 0.0))
+            telling = max(told - before - (alone - told), LEAST_SECONDS)
+            times.append((telling, arnia.processor() - alone))
         heads = (await client.get("/v1/feeds")).content
-    row = (TOLD, False, "solution", f"told-{TOLD - 1}", 1, bytes(32), answer.content)
+    row = (TOLD, False, "solution", f"told-{TOLD - 1}", 1, bytes(32), answers[0])
     head = b'{"feed":"arnia/public","after":"%s"}' % (b"0" * 18)
     return times[2:], b"\n".join([heads, head, entry_line(row), b""])
 
