@@ -22,6 +22,8 @@ from tests.domain.builders import a_solution
 from tests.nodes import a_node, answers, free_port, publish
 from tests.waiting import MAX_WAIT_SECONDS
 
+pytestmark = pytest.mark.long
+
 # A node in a process of its own, whose pipe for signals is full when it says "ready".
 A_NODE = """
 import asyncio, pathlib, signal, socket, sys

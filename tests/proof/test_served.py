@@ -20,6 +20,8 @@ from tests.nodes import a_node, a_token, browsing, free_port, introduce, peer_of
 from tests.proof.in_process_peer import acquainted, relayed_round, round_of, rows_of, sql
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 PUBLIC = FeedName("arnia", "public")
 
 

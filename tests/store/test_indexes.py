@@ -38,6 +38,8 @@ from tests.domain.builders import a_deployment, a_solution
 from tests.nodes import a_node, publish
 from tests.store.stepwise_transactions import looking
 
+pytestmark = pytest.mark.long
+
 MANY = 20_000
 CALLERS = {
     "own": itself("recia"),
