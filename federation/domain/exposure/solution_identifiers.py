@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote_plus, urlsplit
 from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.formats.cpe import parse_cpe
-from federation.domain.formats.names import NO_VALUE, cpe_name, read_purl
-from federation.domain.formats.repository import FLAT_FORGES, PURL_FORGES, parse_address
+from federation.domain.formats.names import NO_VALUE, cpe_name, purl_name
+from federation.domain.formats.repository import FLAT_FORGES, parse_address
 from federation.domain.values import END, KEY_PATTERN, OPERATOR_PATTERN
 
 IDENTIFIERS_EDITION = 3
@@ -144,12 +144,10 @@ def _address(url: str) -> str | None:
 
 def _package(text: str) -> str | None:
     """A purl without version and qualifiers; the address of a repository for a purl of a forge."""
-    purl = read_purl(text)
-    if purl is None:
+    kind, _, rest = (purl_name(text) or "").partition(":")
+    if not rest:
         return None
-    if host := PURL_FORGES.get(purl.type):
-        return _address(f"https://{host}/{purl.namespace}/{purl.name}")
-    return f"pkg:{'/'.join(part for part in (purl.type, purl.namespace, purl.name) if part)}"
+    return f"https://{rest}" if kind == "repository" else f"pkg:{rest}"
 
 
 _CPE = "cpe:2.3:"
