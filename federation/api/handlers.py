@@ -25,7 +25,15 @@ from litestar.response.streaming import ASGIStreamingResponse
 from federation.api.guard import admit
 from federation.api.operations import ANYONE, KEY, Operation, operation_of
 from federation.api.requests import asks_to_wait, wait_of
-from federation.api.responses import answer, answer_exception, answer_http_error, answer_refusal
+from federation.api.responses import (
+    accepted_types,
+    allowed_methods,
+    answer,
+    answer_exception,
+    answer_http_error,
+    answer_refusal,
+)
+from federation.api.standing_headers import PREFLIGHT
 from federation.api.shares import Sending, Slot, enter, while_connected
 from federation.domain.errors import Refused
 
@@ -88,18 +96,27 @@ def with_options(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]
     handler only, and has no operation.
     """
     given = list(handlers)
-    methods: dict[str, set[str]] = {}
+    operations: dict[str, list[Operation]] = {}
     for handler in given:
         operation = operation_of(handler)
-        for path in handler.paths if operation is None else (operation.path, *operation.aliases):
-            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
-    return [*(_options(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()), *given]
+        if operation is not None:
+            for path in (operation.path, *operation.aliases):
+                operations.setdefault(path, []).append(operation)
+    return [*(_options(path, listed) for path, listed in operations.items()), *given]
 
 
-def _options(path: str, allowed: str) -> HTTPRouteHandler:
+def _options(path: str, operations: list[Operation]) -> HTTPRouteHandler:
+    headers = {"allow": ", ".join(allowed_methods(operation.method for operation in operations))}
+    for operation in operations:
+        headers |= accepted_types(operation)
+    is_public = any(operation.is_public for operation in operations)
+
     @handles(Operation(act="options", id="", method="OPTIONS", path=path, right=ANYONE, tag="node"))
     async def options(request: Request[Any, Any, Any], **_: str) -> ASGIResponse:
-        """Answer the methods that the path takes."""
-        return answer(b"", status=204, headers={"allow": allowed})
+        """Answer the methods that the path takes, and a browser what a page of another origin may do."""
+        asked = request.headers.get("access-control-request-method")
+        if asked in ("GET", "HEAD") and is_public:
+            return answer(b"", status=204, headers={**headers, **PREFLIGHT})
+        return answer(b"", status=204, headers=headers)
 
     return options

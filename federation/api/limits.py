@@ -21,6 +21,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+from federation.api.standing_headers import RATE
 from federation.api.token_buckets import MAX_REMEMBERED, Rate, TokenBuckets
 from federation.domain.visibility import Caller
 
@@ -141,13 +142,15 @@ class Limits:
         self._warned = False
 
     def count(self, caller: Caller, scope: Any) -> None:
-        """Count a request. Raises TooManyRequests."""
+        """Count a request; its answer tells what is left. Raises TooManyRequests."""
         if caller.operator is None:
-            self._anonymous.take(self.address_of(scope))
+            buckets, name = self._anonymous, self.address_of(scope)
         elif caller.own:
-            self._clients.take(caller.client or "")
+            buckets, name = self._clients, caller.client or ""
         else:
-            self._peers.take(caller.operator)
+            buckets, name = self._peers, caller.operator
+        scope[RATE] = buckets.of(name)
+        buckets.take(name)
 
     def caller_name(self, caller: Caller, scope: Any) -> str:
         """The caller that a request counts as: a client, a peer, or an address."""

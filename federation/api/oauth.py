@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -22,7 +21,7 @@ from federation.api.guard import body_of, node_of
 from federation.api.handlers import handles
 from federation.api.limits import Limits
 from federation.api.operations import ANYONE, CREDENTIALS, Answer, Body, Operation
-from federation.api.responses import FORM, JSON, NO_STORE, answer, json_answer
+from federation.api.responses import FORM, JSON, NO_STORE, OAUTH_ERROR, answer, json_answer, oauth_error
 from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node import tokens as node_tokens
@@ -51,10 +50,9 @@ def _wrong_client(
     return OAuthError("invalid_client", detail, 401, client=client or "")
 
 
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 OAUTH_ERRORS = (
-    Answer(400, "RFC 6749, 5.2", {JSON: _ERROR}),
-    Answer(401, "The client could not be authenticated", {JSON: _ERROR}),
+    Answer(400, "RFC 6749, 5.2", {JSON: OAUTH_ERROR}),
+    Answer(401, "The client could not be authenticated", {JSON: OAUTH_ERROR}),
 )
 JSON_OBJECT = (Answer(200, "The answer", {JSON: {"type": "object"}}),)
 TOKEN_FORM = Body(
@@ -93,6 +91,7 @@ TOKEN_FORM = Body(
             ),
         ),
         max_bytes=MAX_FORM,
+        oauth_errors=True,
         answers=(Answer(200, "An access token", {JSON: {"type": "object"}}), *OAUTH_ERRORS),
         errors=(Unavailable,),
     )
@@ -205,6 +204,7 @@ async def _by_assertion(node: Node, form: dict[str, str]) -> str:
         tag="node",
         bodies=(TOKEN_FORM,),
         max_bytes=MAX_FORM,
+        oauth_errors=True,
         answers=(Answer(200, "It does not hold, whatever it was"), *OAUTH_ERRORS),
         errors=(Unavailable,),
     )
@@ -232,6 +232,7 @@ async def revoke_token(request: Request[Any, Any, Any]) -> ASGIResponse:
         tag="node",
         bodies=(TOKEN_FORM,),
         max_bytes=MAX_FORM,
+        oauth_errors=True,
         answers=(Answer(200, "What the token is worth", {JSON: {"type": "object"}}), *OAUTH_ERRORS),
         errors=(Unavailable,),
     )
@@ -354,14 +355,7 @@ def _refusal(request: Request[Any, Any, Any], error: OAuthError) -> ASGIResponse
         node.refusals.count("token", error.error, "somebody")
         limits: Limits = request.app.state.limits
         limits.count_failure(request.headers.get("authorization"), error.client, request.scope)
-    description = _NOT_IN_DESCRIPTIONS.sub("'", error.description)
-    return json_answer(
-        {"error": error.error, "error_description": description}, status=error.status, headers=headers
-    )
-
-
-_NOT_IN_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
-"""Characters that an ``error_description`` must not have (RFC 6749, 5.2)."""
+    return json_answer(oauth_error(error.error, error.description), status=error.status, headers=headers)
 
 
 async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:

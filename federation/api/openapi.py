@@ -11,11 +11,11 @@ from typing import Any
 
 from litestar import Litestar
 
-import federation
 from federation.api.operations import Answer, Operation, table
 from federation.api.parameters import PATH_PATTERNS
-from federation.api.responses import PROBLEM, STATUS
+from federation.api.responses import JSON, OAUTH_ERROR, PROBLEM, STATUS
 from federation.api.schemas import Components, json_schema
+from federation.api.standing_headers import API_VERSION
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import Content
@@ -61,7 +61,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
             "title": "Federation node",
-            "version": federation.__version__,
+            "version": API_VERSION,
             "summary": "What public digital-service operators pool: solutions, deployments and incidents",
             "description": (
                 "Each operator runs a node and is the only writer of its records; nodes pull each other's"
@@ -111,6 +111,7 @@ def _operation(operation: Operation, components: Components) -> dict[str, Any]:
         "summary": operation.description.split(". ")[0].rstrip("."),
         "description": operation.description,
         "tags": [operation.tag],
+        **({} if operation.deprecation is None else {"deprecated": True}),
         "security": _security(operation),
         "responses": {
             **{str(answer.status): _answer(answer, components) for answer in operation.answers},
@@ -152,7 +153,10 @@ def _answer(answer: Answer, components: Components) -> dict[str, Any]:
 
 
 def _problems(operation: Operation) -> dict[str, Any]:
-    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    described = {str(answer.status) for answer in operation.answers}
+    content: dict[str, Any] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if operation.oauth_errors:
+        content = {JSON: {"schema": OAUTH_ERROR}}
     return {
         str(status): {
             "description": _REASONS[status],
@@ -160,6 +164,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
             **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
         }
         for status in sorted(statuses(operation))
+        if str(status) not in described
     }
 
 

@@ -9,6 +9,7 @@ application does not start with a route that has no operation.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, Literal
 
 import msgspec
@@ -71,6 +72,16 @@ class Answer(msgspec.Struct, frozen=True):
     headers: dict[str, Any] = {}
 
 
+class Deprecation(msgspec.Struct, frozen=True):
+    """The end of an operation, as it is announced (RFC 9745, RFC 8594)."""
+
+    since: date
+    sunset: date
+    """The first day on which it may be gone."""
+    page: str
+    """URL of a page that says what to use instead."""
+
+
 class Named(msgspec.Struct, frozen=True):
     """A schema that is put together in ``api/schemas.py``, by its name."""
 
@@ -105,11 +116,20 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Refusals of its own, beside those that its right, its bodies and the limits bring."""
     waits: bool = False
     """Whether a caller with a token can wait for its answer (``Prefer: wait``), or follow events."""
+    oauth_errors: bool = False
+    """Whether refusals have the form of RFC 6749, 5.2, instead of that of a problem."""
+    deprecation: Deprecation | None = None
+    """Its end, once that is announced."""
 
     @property
     def media_types(self) -> tuple[str, ...]:
         """The types of body that are read; none: a body is refused."""
         return tuple(body.media_type for body in self.bodies)
+
+    @property
+    def is_public(self) -> bool:
+        """True when anybody may read the answer without a token."""
+        return self.method == "GET" and (self.right.scope is None or self.right.open)
 
     @property
     def dry_run(self) -> bool:

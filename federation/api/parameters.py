@@ -137,6 +137,9 @@ IF_MATCH = _header("If-Match", "The ETag of the state you have seen; 412 when th
 IF_NONE_MATCH = _header(
     "If-None-Match", "The ETag you have (304), or `*` to publish only what is not there yet (412)."
 )
+IF_MODIFIED_SINCE = _header(
+    "If-Modified-Since", "The date of the state you have (304); counts where no ETag is named."
+)
 PREFER_WAIT = _header(
     "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {MAX_WAIT_SECONDS})."
 )

@@ -15,7 +15,14 @@ from federation.api.examples import DRAFTS, KEYS, UPDATE
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Body, Operation, Right
-from federation.api.parameters import DRY_RUN, IF_MATCH, IF_NONE_MATCH, PREFER_PROVENANCE, list_parameters
+from federation.api.parameters import (
+    DRY_RUN,
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    PREFER_PROVENANCE,
+    list_parameters,
+)
 from federation.api.requests import dry_run_of, preconditions_of, query_pairs, single_parameters
 from federation.api.responses import (
     ETAG_HEADER,
@@ -55,6 +62,13 @@ from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
 
 RECORD = "{origin:str}/{key:str}"
+LINK = (
+    "`next`: the next page (RFC 8288). In an order in which a revised record moves, `urn:federation:rel:walk`: this"
+    " list by `id`, the order in which it is read to its end."
+)
+"""The description of the header ``Link``."""
+WALK = "urn:federation:rel:walk"
+"""The relation of a list to itself in the order in which it is read to its end (RFC 8288, 2.1.2)."""
 CHANGING = (Invalid, NotFound, Conflict, Retracted, PreconditionFailed)
 """Errors of a change of a record that must be there."""
 
@@ -113,7 +127,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
                     200,
                     "A page",
                     {JSON: page_of(kind)},
-                    {"Link": {"description": "The next page (RFC 8288).", "schema": {"type": "string"}}},
+                    {"Link": {"description": LINK, "schema": {"type": "string"}}},
                 ),
             ),
         )
@@ -130,7 +144,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             right=reader,
             tag=kind.plural,
             description=f"Get one {kind.type}, as its operator wrote it down.",
-            parameters=(IF_NONE_MATCH,),
+            parameters=(IF_NONE_MATCH, IF_MODIFIED_SINCE),
             answers=(
                 Answer(200, "The record", {JSON: document}, ETAG_HEADER),
                 Answer(304, "You have it", {}, ETAG_HEADER),
@@ -142,7 +156,8 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         record = await records.find(node_of(request), kind, origin, key, by=caller_of(request))
         if record.retracted:
             raise Retracted(f"{kind.type} {origin}/{key} has been retracted by {origin}")
-        return record_answer(record, tags(request.headers.get("if-none-match")))
+        headers = request.headers
+        return record_answer(record, tags(headers.get("if-none-match")), headers.get("if-modified-since"))
 
     @handles(
         Operation(
@@ -376,11 +391,17 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
     documents, after, total, sort = found.listed
     parts = [b'{"items":[', b",".join(documents), b"]"]
     headers = dict(REVALIDATE)
+    links = []
     if after is not None:
-        repeated = [pair for pair in pairs if pair[0] not in ("after", "total")]
-        following = f"{node.url}/v1/{kind.plural}?{urlencode([*repeated, ('after', str(after))])}"
-        headers["link"] = f'<{following}>; rel="next"'
+        following = _list_url(node, kind, pairs, ("after", "total"), ("after", str(after)))
+        links.append(f'<{following}>; rel="next"')
         parts += [b',"next":', msgspec.json.encode(following)]
+        if query.sort != "id":
+            # A record that is revised meanwhile moves in this order, perhaps to a page that was read before.
+            walk = _list_url(node, kind, pairs, ("after", "total", "sort"), ("sort", "id"))
+            links.append(f'<{walk}>; rel="{WALK}"')
+    if links:
+        headers["link"] = ", ".join(links)
     if query.words is not None:
         parts += [b',"sort":', msgspec.json.encode(sort)]
     if found.suggestion is not None:
@@ -397,6 +418,14 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
             min(total, MAX_TOTAL), b"true" if total <= MAX_TOTAL else b"false"
         ))  # fmt: skip
     return answer(b"".join([*parts, b"}"]), headers=headers)
+
+
+def _list_url(
+    node: Node, kind: type[Content], pairs: list[tuple[str, str]], without: tuple[str, ...], also: tuple[str, str]
+) -> str:
+    """The URL of a list with other parameters."""
+    repeated = [pair for pair in pairs if pair[0] not in without]
+    return f"{node.url}/v1/{kind.plural}?{urlencode([*repeated, also])}"
 
 
 async def _write_answer(

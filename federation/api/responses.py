@@ -6,9 +6,10 @@ The one table from errors of ``domain/errors.py`` to HTTP statuses is here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
@@ -148,16 +149,34 @@ def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:
     )
 
 
-def record_answer(record: StoredRecord, held_tags: frozenset[str] | None) -> ASGIResponse:
-    """A record's own bytes, or 304 when the caller has them."""
+def record_answer(
+    record: StoredRecord, held_tags: frozenset[str] | None, modified_since: str | None = None
+) -> ASGIResponse:
+    """A record's own bytes, or 304 when the caller has them.
+
+    ``modified_since``: the header ``If-Modified-Since``, which counts where no tag is named (RFC 9110, 13.1.3).
+    """
     headers = {
         "etag": etag(record.hash),
         "last-modified": _http_date(record.updated_at),
         **REVALIDATE,
     }
-    if held_tags is not None and ("*" in held_tags or record.hash.hex() in held_tags):
+    if held_tags is None:
+        is_held = modified_since is not None and not _is_newer(record.updated_at, modified_since)
+    else:
+        is_held = "*" in held_tags or record.hash.hex() in held_tags
+    if is_held:
         return answer(b"", status=304, headers=headers)
     return answer(record.document, headers=headers)
+
+
+def _is_newer(moment: datetime, http_date: str) -> bool:
+    """True for a moment after a date of HTTP, which has whole seconds; for a text that is none, too."""
+    try:
+        held = parsedate_to_datetime(http_date)
+    except ValueError:
+        return True
+    return held.tzinfo is None or moment.replace(microsecond=0) > held
 
 
 @lru_cache(4096)
@@ -257,12 +276,64 @@ def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused
         scope: Mapping[str, Any] = request.scope
         node.refusals.count(act_of(scope), error.code, subject_of(scope.get("caller")))
     operation: Operation | None = request.scope.get(KEY)  # type: ignore[assignment] # a member of our own
-    return refusal(
+    if operation is not None and operation.oauth_errors:
+        return _oauth_refusal(error)
+    answered = refusal(
         node.url,
         error,
         authorization=request.headers.get("authorization", ""),
         scope=operation.right.scope if operation is not None else None,
     )
+    if operation is not None and isinstance(error, domain_errors.UnsupportedMediaType):
+        answered.headers.update(accepted_types(operation))
+    return answered
+
+
+def _oauth_refusal(error: domain_errors.Refused) -> Response[bytes]:
+    """A refusal of a token endpoint in the form of RFC 6749, 5.2, with the status that it has elsewhere."""
+    status = STATUS[type(error)]
+    headers = dict(NO_STORE)
+    if isinstance(error, domain_errors.TooManyRequests):
+        headers["retry-after"] = str(error.retry_after)
+    elif status == 503:
+        headers["retry-after"] = "2"
+    elif status == 408:
+        headers["connection"] = "close"
+    code = "temporarily_unavailable" if status in (429, 503) else "invalid_request"
+    return Response(
+        msgspec.json.encode(oauth_error(code, error.detail)), status_code=status, media_type=JSON, headers=headers
+    )
+
+
+OAUTH_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+}
+"""The schema of :func:`oauth_error`."""
+
+
+def oauth_error(code: str, description: str) -> dict[str, str]:
+    """The body of a refusal of a token endpoint (RFC 6749, 5.2)."""
+    return {"error": code, "error_description": _NOT_IN_DESCRIPTIONS.sub("'", description)}
+
+
+_NOT_IN_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+"""Characters that an ``error_description`` must not have (RFC 6749, 5.2)."""
+
+
+def accepted_types(operation: Operation) -> dict[str, str]:
+    """The header that names the types of body an operation reads (RFC 5789, 3.1; Linked Data Platform, 7.1)."""
+    names = {"PATCH": "accept-patch", "POST": "accept-post"}
+    if operation.method not in names or not operation.bodies:
+        return {}
+    return {names[operation.method]: ", ".join(operation.media_types)}
+
+
+def allowed_methods(methods: Iterable[str]) -> list[str]:
+    """The methods that ``Allow`` names for a path with these operations: HEAD is answered wherever GET is."""
+    allowed = {"OPTIONS", *methods}
+    return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 
 def act_of(scope: Mapping[str, Any]) -> str:
@@ -283,7 +354,9 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
         case 404:
             return problem(base, "not-found", domain_errors.NotFound.title, 404, "there is no such path here")
         case 405:
-            allowed = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
+            named = (error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
+            methods = named.get("Allow", "").split(", ")
+            allowed = {"allow": ", ".join(allowed_methods(filter(None, methods)))}
             return problem(
                 base, "method-not-allowed", "The path does not take this method", 405, None, headers=allowed
             )

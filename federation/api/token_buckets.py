@@ -41,6 +41,16 @@ class TokenBucket:
         self._tokens = tokens
         return (1 - tokens) / rate
 
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The rate and what is left of it (draft-ietf-httpapi-ratelimit-headers-10): ``q`` requests at once, and as
+        many within ``w`` seconds; ``r`` are left, and all of them again in ``t`` seconds."""
+        rate, burst = self._rate
+        left = max(self._tokens, 0.0)
+        return [
+            (b"ratelimit-policy", b'"requests";q=%d;w=%d' % (burst, _whole(burst / rate))),
+            (b"ratelimit", b'"requests";r=%d;t=%d' % (left, math.ceil((burst - left) / rate))),
+        ]
+
     def owe(self, now: float) -> None:
         """Take one that may not be left, and be in debt for it.
 
@@ -76,6 +86,10 @@ class TokenBuckets:
     def forget(self, caller: str) -> None:
         """Remember nothing of a caller."""
         self._buckets.pop(caller, None)
+
+    def of(self, caller: str) -> TokenBucket | None:
+        """The bucket of a caller; None where there is no limit."""
+        return self._bucket(caller) if self.rate.a_second else None
 
     def take(self, caller: str) -> None:
         """Count a request. Raises TooManyRequests."""

@@ -1,4 +1,4 @@
-"""Middleware around the whole application: metrics, log, HEAD, Host, security headers, bodies, draining."""
+"""Middleware around the whole application: metrics, log, HEAD, Host, headers, compression, bodies, draining."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from federation.api.responses import act_of
+from federation.api.standing_headers import standing_headers
 from federation.server import bodies
+from federation.server.compression import compressing
 from federation.server.connections import Connections, peer_of
 from federation.server.host import names_one_host, refuse_host
 from federation.telemetry import Metrics
@@ -118,7 +120,11 @@ class ObservedApplication:
                 took = time.perf_counter() - began
                 headers = message["headers"]
                 present = {name for name, _ in headers}
-                added = [header for header in self._headers if header[0] not in present]
+                added = [
+                    header
+                    for header in (*self._headers, *standing_headers(scope))
+                    if header[0] not in present or header[0] == b"link"
+                ]
                 if b"connection" not in present:
                     if body is not None and not body.complete:
                         if status >= 400:
@@ -148,7 +154,7 @@ class ObservedApplication:
             await send(message)
 
         if names_one_host(scope):
-            await self._app(scope, receive, observed_send)
+            await self._app(scope, receive, compressing(scope, observed_send))
         else:
             await refuse_host(scope, self._app.state.node.url)(scope, receive, observed_send)
         return rest
