@@ -14,7 +14,8 @@ from litestar import Litestar
 import federation
 from federation.api.operations import Answer, Operation, table
 from federation.api.parameters import PATH_PATTERNS
-from federation.api.responses import PROBLEM, STATUS
+from federation.api.problem_details import STATUS
+from federation.api.responses import PROBLEM
 from federation.api.schemas import Components, json_schema
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
