@@ -26,8 +26,8 @@
 
     CommandFailed          the node's own configuration or database is not as it must be (shown by the CLI)
 
-Messages are written for the caller and say what would help. Their values are named in braces, so that they can
-be translated (``domain/messages.py``). The HTTP status of each is decided once, in
+Messages are written for the caller and say what would help. Their values are named in braces, so that they
+can be translated (``domain/messages.py``). The HTTP status of each is decided once, in
 ``api/problem_details.py``; an exception that is not in this tree is an unhandled one.
 """
 
