@@ -25,16 +25,9 @@ from litestar.response.streaming import ASGIStreamingResponse
 from federation.api.guard import admit
 from federation.api.operations import ANYONE, KEY, Operation, operation_of
 from federation.api.requests import asks_to_wait, wait_of
-from federation.api.responses import (
-    accepted_types,
-    allowed_methods,
-    answer,
-    answer_exception,
-    answer_http_error,
-    answer_refusal,
-)
-from federation.api.standing_headers import PREFLIGHT
+from federation.api.responses import answer, answer_exception, answer_http_error, answer_refusal
 from federation.api.shares import Sending, Slot, enter, while_connected
+from federation.api.standing_headers import PREFLIGHT, accepted_types, allowed_methods
 from federation.domain.errors import Refused
 
 Function = Callable[..., Awaitable[ASGIResponse]]

@@ -20,8 +20,9 @@ from federation.api.caller import LIFETIME, Tokens
 from federation.api.guard import body_of, node_of
 from federation.api.handlers import handles
 from federation.api.limits import Limits
+from federation.api.oauth_errors import OAUTH_ERROR, oauth_error
 from federation.api.operations import ANYONE, CREDENTIALS, Answer, Body, Operation
-from federation.api.responses import FORM, JSON, NO_STORE, OAUTH_ERROR, answer, json_answer, oauth_error
+from federation.api.responses import FORM, JSON, NO_STORE, answer, json_answer
 from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.node import tokens as node_tokens

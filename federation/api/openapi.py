@@ -11,9 +11,11 @@ from typing import Any
 
 from litestar import Litestar
 
+from federation.api.oauth_errors import OAUTH_ERROR
 from federation.api.operations import Answer, Operation, table
 from federation.api.parameters import PATH_PATTERNS
-from federation.api.responses import JSON, OAUTH_ERROR, PROBLEM, STATUS
+from federation.api.problem_details import STATUS
+from federation.api.responses import JSON, PROBLEM
 from federation.api.schemas import Components, json_schema
 from federation.api.standing_headers import API_VERSION
 from federation.domain.registry import TYPES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from federation.api.responses import STATUS
+from federation.api.problem_details import STATUS
 from federation.domain.errors import Refused
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from litestar import Request
 from litestar.datastructures import Headers
 
+from federation.api.problem_details import weight_of
 from federation.api.responses import tags
 from federation.domain.errors import Invalid, NotAcceptable
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES, Cursor
@@ -103,15 +104,10 @@ def media_type_of(request: Request[Any, Any, Any], *offered: str) -> str:
     best, chosen = 0.0, None
     for part in request.headers.get("accept", "*/*").split(","):
         media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((_weight(p) for p in parameters if p.startswith("q=")), 1.0)
+        weight = next((weight_of(p) for p in parameters if p.startswith("q=")), 1.0)
         candidate = offered[0] if media_type in ("*/*", "application/*", "") else media_type
         if candidate in offered and weight > best:
             best, chosen = weight, candidate
     if chosen is not None:
         return chosen
     raise NotAcceptable(f"the answer can be given as {', '.join(offered)}")
-
-
-def _weight(parameter: str) -> float:
-    """RFC 9110, 12.4.2; an unreadable weight counts as none."""
-    return float(parameter[2:]) if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter) else 0.0

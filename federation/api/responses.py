@@ -1,13 +1,9 @@
-"""Answers: stored bytes with their ETag, and every refusal as a problem (RFC 9457).
-
-The one table from errors of ``domain/errors.py`` to HTTP statuses is here.
-"""
+"""Answers: stored bytes with their ETag, and every refusal as a problem (``api/problem_details.py``)."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
@@ -19,9 +15,24 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
+from federation.api.oauth_errors import oauth_code, oauth_error
 from federation.api.operations import KEY, Operation
+from federation.api.problem_details import (
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    STATUS,
+    TITLES,
+    TYPE,
+    Problem,
+    fault_details,
+    language_of,
+    text_of,
+)
+from federation.api.standing_headers import accepted_types, allowed_methods
 from federation.domain import errors as domain_errors
 from federation.domain.audit import ANONYMOUS
+from federation.domain.faults import Fault
+from federation.domain.messages import Language, Message
 from federation.domain.stored import StoredRecord
 from federation.domain.visibility import Caller
 from federation.node.edits import WriteResult
@@ -29,33 +40,6 @@ from federation.node.keys import ALGORITHMS
 from federation.node.previews import Preview
 
 log = logging.getLogger("federation.api")
-
-STATUS: dict[type[domain_errors.Refused], int] = {
-    domain_errors.Invalid: 400,
-    domain_errors.Unauthenticated: 401,
-    domain_errors.Forbidden: 403,
-    domain_errors.NotTheWriter: 403,
-    domain_errors.MissingScope: 403,
-    domain_errors.AudienceRevoked: 403,
-    domain_errors.NotFound: 404,
-    domain_errors.NotAcceptable: 406,
-    domain_errors.TooSlow: 408,
-    domain_errors.Conflict: 409,
-    domain_errors.EpochChanged: 409,
-    domain_errors.Retracted: 410,
-    domain_errors.CursorExpired: 410,
-    domain_errors.CursorInFuture: 400,
-    domain_errors.PreconditionFailed: 412,
-    domain_errors.TooLarge: 413,
-    domain_errors.UnsupportedMediaType: 415,
-    domain_errors.TooManyRequests: 429,
-    domain_errors.Unreachable: 502,
-    domain_errors.Forged: 502,
-    domain_errors.PeerDown: 502,
-    domain_errors.AccessRefused: 502,
-    domain_errors.Unavailable: 503,
-    domain_errors.WriteConflict: 503,
-}
 
 UNKNOWN = "unknown"
 """The act of a request that reached no operation."""
@@ -79,23 +63,6 @@ ETAG_HEADER = {
     }
 }
 """The header of an answer with a record's validator, as OpenAPI describes it."""
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """A member at fault."""
-
-    pointer: str
-    detail: str
-
-
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Why a request was refused (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    errors: tuple[Fault, ...] = ()
 
 
 class Bytes(ASGIResponse):
@@ -210,24 +177,44 @@ def problem(
     code: str,
     title: str,
     status: int,
-    detail: str | None,
+    message: Message | None,
     *,
-    pointer: str | None = None,
+    faults: tuple[Fault, ...] = (),
+    more: int = 0,
+    language: Language = "en",
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    """A refusal. Its type is a page that this node serves."""
-    faults = (Fault(pointer, detail or title),) if pointer is not None else ()
-    body = Problem(type=f"{base}/problems/{code}", title=title, status=status, detail=detail, errors=faults)
+    """A refusal. ``help`` is a page that this node serves."""
+    body = Problem(
+        type=TYPE.format(code=code),
+        code=code,
+        title=text_of(title, language),
+        status=status,
+        detail=None if message is None else message.to_text(language),
+        help=f"{base}/problems/{code}",
+        errors=fault_details(faults, language),
+        more=more,
+    )
     return Response(
         msgspec.json.encode(body),
         status_code=status,
         media_type=PROBLEM,
-        headers={**NO_STORE, "vary": "authorization", **(headers or {})},
+        headers={
+            **NO_STORE,
+            "content-language": language,
+            "vary": "authorization, accept-language",
+            **(headers or {}),
+        },
     )
 
 
 def refusal(
-    base: str, error: domain_errors.Refused, *, authorization: str = "", scope: str | None = None
+    base: str,
+    error: domain_errors.Refused,
+    *,
+    authorization: str = "",
+    scope: str | None = None,
+    language: Language = "en",
 ) -> Response[bytes]:
     """The problem that an error of the domain is answered as.
 
@@ -249,7 +236,15 @@ def refusal(
     elif status == 408:
         headers["connection"] = "close"  # RFC 9110, 15.5.9: what may still come of the body is not read
     return problem(
-        base, error.code, error.title, status, error.detail, pointer=error.pointer, headers=headers
+        base,
+        error.code,
+        error.title,
+        status,
+        error.message,
+        faults=error.faults,
+        more=error.more,
+        language=language,
+        headers=headers,
     )
 
 
@@ -276,64 +271,24 @@ def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused
         scope: Mapping[str, Any] = request.scope
         node.refusals.count(act_of(scope), error.code, subject_of(scope.get("caller")))
     operation: Operation | None = request.scope.get(KEY)  # type: ignore[assignment] # a member of our own
-    if operation is not None and operation.oauth_errors:
-        return _oauth_refusal(error)
     answered = refusal(
         node.url,
         error,
         authorization=request.headers.get("authorization", ""),
         scope=operation.right.scope if operation is not None else None,
+        language=language_of(request.headers.get("accept-language")),
     )
+    if operation is not None and operation.oauth_errors:
+        body = oauth_error(oauth_code(answered.status_code), error.detail)
+        return Response(
+            msgspec.json.encode(body),
+            status_code=answered.status_code,
+            media_type=JSON,
+            headers={name: value for name, value in answered.headers.items() if name != "content-language"},
+        )
     if operation is not None and isinstance(error, domain_errors.UnsupportedMediaType):
         answered.headers.update(accepted_types(operation))
     return answered
-
-
-def _oauth_refusal(error: domain_errors.Refused) -> Response[bytes]:
-    """A refusal of a token endpoint in the form of RFC 6749, 5.2, with the status that it has elsewhere."""
-    status = STATUS[type(error)]
-    headers = dict(NO_STORE)
-    if isinstance(error, domain_errors.TooManyRequests):
-        headers["retry-after"] = str(error.retry_after)
-    elif status == 503:
-        headers["retry-after"] = "2"
-    elif status == 408:
-        headers["connection"] = "close"
-    code = "temporarily_unavailable" if status in (429, 503) else "invalid_request"
-    return Response(
-        msgspec.json.encode(oauth_error(code, error.detail)), status_code=status, media_type=JSON, headers=headers
-    )
-
-
-OAUTH_ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-}
-"""The schema of :func:`oauth_error`."""
-
-
-def oauth_error(code: str, description: str) -> dict[str, str]:
-    """The body of a refusal of a token endpoint (RFC 6749, 5.2)."""
-    return {"error": code, "error_description": _NOT_IN_DESCRIPTIONS.sub("'", description)}
-
-
-_NOT_IN_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
-"""Characters that an ``error_description`` must not have (RFC 6749, 5.2)."""
-
-
-def accepted_types(operation: Operation) -> dict[str, str]:
-    """The header that names the types of body an operation reads (RFC 5789, 3.1; Linked Data Platform, 7.1)."""
-    names = {"PATCH": "accept-patch", "POST": "accept-post"}
-    if operation.method not in names or not operation.bodies:
-        return {}
-    return {names[operation.method]: ", ".join(operation.media_types)}
-
-
-def allowed_methods(methods: Iterable[str]) -> list[str]:
-    """The methods that ``Allow`` names for a path with these operations: HEAD is answered wherever GET is."""
-    allowed = {"OPTIONS", *methods}
-    return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)
 
 
 def act_of(scope: Mapping[str, Any]) -> str:
@@ -350,26 +305,26 @@ def subject_of(caller: Caller | None) -> str:
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """The answer to a refusal of Litestar's own, as to all others: no route, wrong method, broken body."""
     base = request.app.state.node.url
+    language = language_of(request.headers.get("accept-language"))
     match error.status_code:
         case 404:
-            return problem(base, "not-found", domain_errors.NotFound.title, 404, "there is no such path here")
+            refused: domain_errors.Refused = domain_errors.NotFound("there is no such path here")
         case 405:
             named = (error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
-            methods = named.get("Allow", "").split(", ")
-            allowed = {"allow": ", ".join(allowed_methods(filter(None, methods)))}
-            return problem(
-                base, "method-not-allowed", "The path does not take this method", 405, None, headers=allowed
-            )
+            methods = filter(None, named.get("Allow", "").split(", "))
+            allowed = {"allow": ", ".join(allowed_methods(methods))}
+            title = TITLES[METHOD_NOT_ALLOWED]
+            return problem(base, METHOD_NOT_ALLOWED, title, 405, None, language=language, headers=allowed)
         case 413:
-            return problem(base, "too-large", domain_errors.TooLarge.title, 413, None)
+            refused = domain_errors.TooLarge("the body is larger than is read here")
         case status if 400 <= status < 500:
-            return problem(base, "invalid", domain_errors.Invalid.title, status, "the request cannot be read")
-    if "disconnected" in error.detail:
-        # Nobody is there to read it; what whole batches of an upload have brought is kept.
-        return problem(
-            base, "invalid", domain_errors.Invalid.title, 400, "the connection broke within the body"
-        )
-    return answer_exception(request, error)
+            refused = domain_errors.Invalid("the request cannot be read")
+        case _ if "disconnected" in error.detail:
+            # Nobody is there to read it; what whole batches of an upload have brought is kept.
+            refused = domain_errors.Invalid("the connection broke within the body")
+        case _:
+            return answer_exception(request, error)
+    return refusal(base, refused, language=language)
 
 
 def answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -379,8 +334,9 @@ def answer_exception(request: Request[Any, Any, Any], error: Exception) -> Respo
     )
     return problem(
         request.app.state.node.url,
-        "internal-error",
-        "Internal error",
+        INTERNAL_ERROR,
+        TITLES[INTERNAL_ERROR],
         500,
-        "the node failed in a way it should not; its log says how",
+        Message("the node failed in a way it should not; its log says how"),
+        language=language_of(request.headers.get("accept-language")),
     )

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from federation.api.operations import Named, Operation
-from federation.api.responses import Problem
+from federation.api.problem_details import Problem
 from federation.domain.document import Document
 from federation.domain.entry import FeedEntry
 from federation.domain.registry import TYPES

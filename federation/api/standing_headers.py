@@ -11,6 +11,7 @@ A page of another origin reads what anybody reads, and can send no token: a brow
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
 from typing import Any
@@ -69,3 +70,17 @@ def deprecation_headers(operation: Operation) -> list[Header]:
         (b"sunset", format_datetime(sunset, usegmt=True).encode()),
         (b"link", f'<{deprecation.page}>; rel="deprecation"; type="text/html"'.encode()),
     ]
+
+
+def accepted_types(operation: Operation) -> dict[str, str]:
+    """The header that names the types of body an operation reads (RFC 5789, 3.1; Linked Data Platform, 7.1)."""
+    names = {"PATCH": "accept-patch", "POST": "accept-post"}
+    if operation.method not in names or not operation.bodies:
+        return {}
+    return {names[operation.method]: ", ".join(operation.media_types)}
+
+
+def allowed_methods(methods: Iterable[str]) -> list[str]:
+    """The methods that ``Allow`` names for a path with these operations: HEAD is answered wherever GET is."""
+    allowed = {"OPTIONS", *methods}
+    return sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request
 
 from federation.api.guard import caller_of, node_of, pieces
-from federation.api.responses import STATUS
+from federation.api.problem_details import STATUS
 from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.entry import Lines
 from federation.domain.errors import Invalid, Refused, TooLarge, TooSlow

@@ -26,13 +26,18 @@
 
     CommandFailed          the node's own configuration or database is not as it must be (shown by the CLI)
 
-Messages are written for the caller and say what would help. The HTTP status of each is decided once, in
-``api/responses.py``; an exception that is not in this tree is an unhandled one.
+Messages are written for the caller and say what would help. Their values are named in braces, so that they
+can be translated (``domain/messages.py``). The HTTP status of each is decided once, in
+``api/problem_details.py``; an exception that is not in this tree is an unhandled one.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from federation.domain.faults import MAX_FAULTS, Fault, FaultCode
+from federation.domain.messages import Message
 
 
 class Refused(Exception):
@@ -41,11 +46,38 @@ class Refused(Exception):
     code: ClassVar[str] = "refused"
     title: ClassVar[str] = "The request was refused"
 
-    def __init__(self, detail: str, *, pointer: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.pointer = pointer
-        """RFC 6901 pointer to the member at fault, where there is one."""
+    def __init__(
+        self,
+        message: str | Message,
+        *,
+        pointer: str | None = None,
+        fault: FaultCode = "invalid",
+        allowed: Sequence[str] = (),
+        **values: Any,
+    ) -> None:
+        self.message = message if isinstance(message, Message) else Message(message, values)
+        self.detail = str(self.message)
+        """The message in English."""
+        super().__init__(self.detail)
+        self.faults: tuple[Fault, ...] = ()
+        """The members and parameters at fault, where there are some; the message is that of the first."""
+        self.more = 0
+        """Faults beyond ``MAX_FAULTS``, at least."""
+        if pointer is not None:
+            self.faults = (Fault(pointer=pointer, code=fault, message=self.message, allowed=tuple(allowed)),)
+
+    @property
+    def pointer(self) -> str | None:
+        """RFC 6901 pointer to the first member at fault, where there is one."""
+        return self.faults[0].pointer if self.faults else None
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault], more: int = 0) -> Self:
+        """One refusal for all faults of a request, at least one; ``more`` were not listed."""
+        refusal = cls(faults[0].message)
+        refusal.faults = tuple(faults[:MAX_FAULTS])
+        refusal.more = more + max(len(faults) - MAX_FAULTS, 0)
+        return refusal
 
 
 class Invalid(Refused):
@@ -57,8 +89,10 @@ class Unauthenticated(Refused):
     code = "unauthenticated"
     title = "A valid access token is needed"
 
-    def __init__(self, detail: str, *, presented: bool = True, error: str = "invalid_token") -> None:
-        super().__init__(detail)
+    def __init__(
+        self, message: str, *, presented: bool = True, error: str = "invalid_token", **values: Any
+    ) -> None:
+        super().__init__(message, **values)
         self.presented = presented
         """Whether a token came that does not hold; else none came."""
         self.error = error
@@ -144,8 +178,10 @@ class Unreachable(Refused):
     code = "unreachable"
     title = "Another node did not answer as it should"
 
-    def __init__(self, detail: str, *, retry_after: float | None = None, final: bool = False) -> None:
-        super().__init__(detail)
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, final: bool = False, **values: Any
+    ) -> None:
+        super().__init__(message, **values)
         self.retry_after = retry_after
         """Seconds the other node asked to be left alone, where it did."""
         self.final = final
@@ -182,8 +218,8 @@ class TooManyRequests(Refused):
     code = "too-many-requests"
     title = "Too many requests"
 
-    def __init__(self, detail: str, *, retry_after: int) -> None:
-        super().__init__(detail)
+    def __init__(self, message: str, *, retry_after: int, **values: Any) -> None:
+        super().__init__(message, **values)
         self.retry_after = retry_after
         """Seconds after which one is answered again, at least 1."""
 

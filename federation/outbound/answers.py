@@ -11,7 +11,7 @@ def read_problem(body: bytes) -> tuple[str, str]:
     """Code and detail of a refusal (RFC 9457), or of RFC 6749; empty when it is none."""
     try:
         problem = msgspec.json.decode(body)
-        code = str(problem.get("type", "")).rsplit("/", 1)[-1]
+        code = str(problem.get("code") or problem.get("type", "").rpartition(":")[2])
         return code, printable(str(problem.get("detail", problem.get("error", ""))), 300)
     except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError):
         return "", ""

@@ -11,12 +11,13 @@ Nodes ask their peers for no compression, so what they pull is sent as it is sto
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol
+
+from federation.api.problem_details import weight_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -31,6 +32,8 @@ LEVEL = 3
 """Of both: higher ones take several times as long for a tenth less."""
 CODINGS = ("zstd", "gzip")
 """In the order of preference, where a caller has none."""
+MAX_CODINGS = 50
+"""Codings of a header that are looked at."""
 TYPES = (
     b"application/json",
     b"application/problem+json",
@@ -104,14 +107,11 @@ def coding_of(accepted: bytes) -> str | None:
     return chosen
 
 
-def _weights(accepted: str) -> list[tuple[str, float]]:
-    """Codings and their weights (RFC 9110, 12.4.2); an unreadable weight counts as none."""
-    weights = []
-    for part in accepted.split(",", 50)[:50]:
-        coding, _, parameter = (piece.strip() for piece in part.partition(";"))
-        readable = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", parameter.replace(" ", "")) if parameter else None
-        weights.append((coding, float(readable[1]) if readable else 0.0 if parameter else 1.0))
-    return weights
+def _weights(accepted: str) -> Iterator[tuple[str, float]]:
+    """Codings and their weights; without one it is 1."""
+    for part in accepted.split(",", MAX_CODINGS)[:MAX_CODINGS]:
+        coding, *parameters = (piece.strip() for piece in part.split(";"))
+        yield coding, next((weight_of(p.replace(" ", "")) for p in parameters), 1.0)
 
 
 class CompressedAnswer:

@@ -34,7 +34,7 @@ def refused(answer: httpx2.Response, status: int, code: str, *, pointer: str | N
     assert answer.status_code == status, (answer.status_code, answer.text[:500])
     assert answer.headers["content-type"].startswith("application/problem+json")
     told: dict[str, Any] = answer.json()
-    assert told["type"].endswith(f"/problems/{code}"), told
+    assert (told["type"], told["code"]) == (f"urn:federation:problem:{code}", code), told
     assert told["status"] == status
     assert told["title"]
     if pointer is not None:

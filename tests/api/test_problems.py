@@ -14,8 +14,8 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
 from federation.api.operations import ANYONE, Operation
+from federation.api.problem_details import STATUS
 from federation.api.problems import PROBLEMS
-from federation.api.responses import STATUS
 from federation.domain import errors
 from federation.node.node import Node
 from federation.server.app import api
@@ -51,7 +51,9 @@ async def test_every_problem_has_a_page_at_the_node(anyone: httpx2.AsyncClient) 
     refused(await anyone.get("/problems/%3Cscript%3E"), 404, "not-found")
 
 
-async def test_the_type_of_a_refusal_resolves(own: httpx2.AsyncClient, anyone: httpx2.AsyncClient) -> None:
+async def test_the_page_that_a_refusal_names_is_served(
+    own: httpx2.AsyncClient, anyone: httpx2.AsyncClient
+) -> None:
     answers = [
         await anyone.get("/v1/solutions/arnia/none"),
         await anyone.get("/nowhere"),
@@ -63,8 +65,8 @@ async def test_the_type_of_a_refusal_resolves(own: httpx2.AsyncClient, anyone: h
     ]
     for answer in answers:
         told = answer.json()
-        assert told["type"].startswith("http://arnia.test/problems/")
-        assert (await anyone.get(told["type"])).status_code == 200
+        assert told["help"] == f"http://arnia.test/problems/{told['code']}"
+        assert (await anyone.get(told["help"])).status_code == 200
         assert answer.headers["cache-control"] == "no-store"
 
 

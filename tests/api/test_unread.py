@@ -63,7 +63,7 @@ async def test_a_body_that_is_too_long_ends_the_connection_and_the_answer_arrive
         answer = await connection.read_answer()
         assert answer.status == 413
         assert answer.headers["connection"] == "close"
-        assert b"/problems/too-large" in answer.body
+        assert b"urn:federation:problem:too-large" in answer.body
         assert await connection.read_end() == b""
 
 

@@ -385,7 +385,9 @@ async def test_a_small_answer_that_unpacks_to_much_is_not_unpacked(place: str) -
 
 @pytest.mark.parametrize("error", [AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged])
 async def test_refusals_of_the_protocol_are_told_apart(error: Any) -> None:
-    body = msgspec.json.encode({"type": f"http://x/problems/{error.code}", "detail": "why"})
+    body = msgspec.json.encode(
+        {"type": f"urn:federation:problem:{error.code}", "code": error.code, "detail": "why"}
+    )
     async with tiny(changes=reply(body, status=403)) as peer:
         with pytest.raises(error, match="why"):
             await changes(peer)

@@ -1,0 +1,146 @@
+"""Refusals as HTTP has them: their statuses, and the members of a problem (RFC 9457)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from federation.domain import errors
+from federation.domain.faults import FAULT_CODES, MAX_FAULTS, Fault
+from federation.domain.messages import LANGUAGES, Language, Message
+
+STATUS: dict[type[errors.Refused], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotTheWriter: 403,
+    errors.MissingScope: 403,
+    errors.AudienceRevoked: 403,
+    errors.NotFound: 404,
+    errors.NotAcceptable: 406,
+    errors.TooSlow: 408,
+    errors.Conflict: 409,
+    errors.EpochChanged: 409,
+    errors.Retracted: 410,
+    errors.CursorExpired: 410,
+    errors.CursorInFuture: 400,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.TooManyRequests: 429,
+    errors.Unreachable: 502,
+    errors.Forged: 502,
+    errors.PeerDown: 502,
+    errors.AccessRefused: 502,
+    errors.Unavailable: 503,
+    errors.WriteConflict: 503,
+}
+METHOD_NOT_ALLOWED = "method-not-allowed"
+INTERNAL_ERROR = "internal-error"
+TITLES = {
+    METHOD_NOT_ALLOWED: "The path does not take this method",
+    INTERNAL_ERROR: "Internal error",
+}
+"""Titles of problems that are no error of the domain, by code."""
+TYPE = "urn:federation:problem:{code}"
+"""The ``type`` of a problem, the same at every node; the page of a node about it is in ``help``."""
+
+
+def _codes(kind: type[errors.Refused] = errors.Refused) -> Iterator[str]:
+    yield kind.code
+    for inner in kind.__subclasses__():
+        yield from _codes(inner)
+
+
+CODES: tuple[str, ...] = (*sorted({*_codes()} - {errors.Refused.code}), *TITLES)
+"""All codes of problems. A version of the API only adds to them."""
+
+
+class FaultDetail(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A member of the body, or a parameter of the query, that is at fault."""
+
+    pointer: Annotated[
+        str,
+        Meta(
+            description="RFC 6901 pointer to the member, or `?` and the name of a parameter of the query.",
+            examples=["/content/licence", "?status"],
+        ),
+    ]
+    code: Annotated[
+        str, Meta(description="Kind of fault, for programs.", extra_json_schema={"enum": list(FAULT_CODES)})
+    ]
+    detail: Annotated[str, Meta(description="For people, in the language of the answer.")]
+    allowed: Annotated[
+        tuple[str, ...], Meta(description="The values that it can have, where they are a list.")
+    ] = ()
+    rule: Annotated[int, Meta(ge=1, description="Number of the rule that is broken, with `rule`.")] | None = (
+        None
+    )
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The reason that a request was refused (RFC 9457)."""
+
+    type: Annotated[
+        str,
+        Meta(
+            description="`urn:federation:problem:` and the code: the same at every node.",
+            examples=["urn:federation:problem:invalid"],
+            extra_json_schema={"format": "uri"},
+        ),
+    ]
+    code: Annotated[
+        str, Meta(description="The problem, for programs.", extra_json_schema={"enum": list(CODES)})
+    ]
+    title: str
+    status: int
+    detail: str | None = None
+    help: Annotated[
+        str | None,
+        Meta(description="A page about this problem.", extra_json_schema={"format": "uri"}),
+    ] = None
+    errors: Annotated[
+        tuple[FaultDetail, ...],
+        Meta(max_length=MAX_FAULTS, description="All members and parameters at fault."),
+    ] = ()
+    more: Annotated[int, Meta(ge=0, description="Faults beyond those listed, at least.")] = 0
+
+
+def fault_details(faults: tuple[Fault, ...], language: Language = "en") -> tuple[FaultDetail, ...]:
+    """Faults as a problem, or the report of an upload, lists them."""
+    return tuple(
+        FaultDetail(
+            pointer=fault.pointer,
+            code=fault.code,
+            detail=fault.message.to_text(language),
+            allowed=fault.allowed,
+            rule=fault.rule,
+        )
+        for fault in faults
+    )
+
+
+def text_of(text: str, language: Language) -> str:
+    """A title in a language."""
+    return Message(text).to_text(language)
+
+
+def language_of(accept_language: str | None) -> Language:
+    """The language of ours that ``Accept-Language`` ranks first (RFC 9110, 12.5.4); English without one."""
+    best, chosen = 0.0, LANGUAGES[0]
+    for part in (accept_language or "").split(",")[:20]:
+        tag, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((weight_of(p) for p in parameters if p.startswith("q=")), 1.0)
+        language = tag.partition("-")[0]
+        if language in LANGUAGES and weight > best:
+            best, chosen = weight, language
+    return chosen
+
+
+def weight_of(parameter: str) -> float:
+    """The value of ``q=…`` (RFC 9110, 12.4.2); an unreadable weight counts as none."""
+    return float(parameter[2:]) if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter) else 0.0
