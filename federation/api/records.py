@@ -63,8 +63,8 @@ from federation.node.previews import DryRun, Preview
 
 RECORD = "{origin:str}/{key:str}"
 LINK = (
-    "`next`: the next page (RFC 8288). In an order in which a revised record moves, `urn:federation:rel:walk`: this"
-    " list by `id`, the order in which it is read to its end."
+    "`next`: the next page (RFC 8288). In an order in which a revised record moves, `urn:federation:rel:walk`:"
+    " this list by `id`, the order in which it is read to its end."
 )
 """The description of the header ``Link``."""
 WALK = "urn:federation:rel:walk"
@@ -421,7 +421,11 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
 
 
 def _list_url(
-    node: Node, kind: type[Content], pairs: list[tuple[str, str]], without: tuple[str, ...], also: tuple[str, str]
+    node: Node,
+    kind: type[Content],
+    pairs: list[tuple[str, str]],
+    without: tuple[str, ...],
+    also: tuple[str, str],
 ) -> str:
     """The URL of a list with other parameters."""
     repeated = [pair for pair in pairs if pair[0] not in without]

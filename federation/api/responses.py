@@ -121,7 +121,7 @@ def record_answer(
 ) -> ASGIResponse:
     """A record's own bytes, or 304 when the caller has them.
 
-    ``modified_since``: the header ``If-Modified-Since``, which counts where no tag is named (RFC 9110, 13.1.3).
+    ``modified_since``: the header ``If-Modified-Since``; it counts where no tag is named (RFC 9110, 13.1.3).
     """
     headers = {
         "etag": etag(record.hash),

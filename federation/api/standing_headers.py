@@ -26,7 +26,15 @@ RATE = "rate"
 Header = tuple[bytes, bytes]
 
 VERSION: Header = (b"api-version", API_VERSION.encode())
-_READABLE = ("api-version", "content-language", "etag", "link", "ratelimit", "ratelimit-policy", "retry-after")
+_READABLE = (
+    "api-version",
+    "content-language",
+    "etag",
+    "link",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+)
 OTHER_ORIGINS: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", ", ".join(_READABLE).encode()),
@@ -62,9 +70,7 @@ def deprecation_headers(operation: Operation) -> list[Header]:
     deprecation = operation.deprecation
     if deprecation is None:
         return []
-    since, sunset = (
-        datetime.combine(day, time(), UTC) for day in (deprecation.since, deprecation.sunset)
-    )
+    since, sunset = (datetime.combine(day, time(), UTC) for day in (deprecation.since, deprecation.sunset))
     return [
         (b"deprecation", b"@%d" % since.timestamp()),
         (b"sunset", format_datetime(sunset, usegmt=True).encode()),

@@ -103,7 +103,11 @@ async def sent(coding: str, *messages: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def start(media_type: bytes, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
-    return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", media_type), *headers]}
+    return {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-type", media_type), *headers],
+    }
 
 
 def piece(body: bytes, *, more: bool) -> dict[str, Any]:

@@ -89,7 +89,11 @@ async def test_a_browser_that_asks_first_learns_that_it_can_read_and_send_no_tok
     assert (answer.status_code, answer.headers[ALLOW_ORIGIN]) == (204, "*")
     assert answer.headers["access-control-allow-methods"] == "GET, HEAD"
     assert "authorization" not in answer.headers["access-control-allow-headers"]
-    for path, method in (("/v1/solutions", "POST"), ("/v1/solutions/arnia/one", "PUT"), ("/v1/changes", "GET")):
+    for path, method in (
+        ("/v1/solutions", "POST"),
+        ("/v1/solutions/arnia/one", "PUT"),
+        ("/v1/changes", "GET"),
+    ):
         refusal = await anyone.options(path, headers=asking(method))
         assert not [name for name in refusal.headers if name.startswith("access-control-")], path
 
@@ -111,7 +115,10 @@ async def test_the_types_of_body_that_are_read_are_named(own: httpx2.AsyncClient
     answer = await own.patch(path, content=b"<a/>", headers=xml)
     refused(answer, 415, "unsupported-media-type")
     assert answer.headers["accept-patch"] == "application/merge-patch+json"
-    assert "application/json" in (await own.post("/v1/solutions", content=b"<a/>", headers=xml)).headers["accept-post"]
+    assert (
+        "application/json"
+        in (await own.post("/v1/solutions", content=b"<a/>", headers=xml)).headers["accept-post"]
+    )
 
 
 async def test_a_record_that_has_not_changed_since_a_date_is_not_sent_again(
@@ -192,7 +199,9 @@ async def with_an_end(arnia: Node) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_the_end_of_an_operation_is_announced_with_every_answer(with_an_end: httpx2.AsyncClient) -> None:
+async def test_the_end_of_an_operation_is_announced_with_every_answer(
+    with_an_end: httpx2.AsyncClient,
+) -> None:
     answer = await with_an_end.get("/going")
     assert answer.headers["deprecation"] == "@1798761600"
     assert answer.headers["sunset"] == "Sat, 01 Jan 2028 00:00:00 GMT"
