@@ -63,8 +63,8 @@ from federation.node.previews import DryRun, Preview
 
 RECORD = "{origin:str}/{key:str}"
 LINK = (
-    "`next`: the next page (RFC 8288). In an order in which a revised record moves, `urn:federation:rel:walk`:"
-    " this list by `id`, the order in which it is read to its end."
+    "`next`: the next page (RFC 8288). In an order in which a revised record moves,"
+    " `urn:federation:rel:walk`: this list by `id`, the order in which it is read to its end."
 )
 """The description of the header ``Link``."""
 WALK = "urn:federation:rel:walk"

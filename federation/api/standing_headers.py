@@ -1,12 +1,12 @@
-"""Headers that an answer has beside its own: the version of the API, the caller's rate, other origins' right to read.
+"""Headers that an answer has beside its own: the API's version, the caller's rate, what other origins may read.
 
     API-Version                   every answer
-    RateLimit-Policy, RateLimit   every answer to a request that counts (draft-ietf-httpapi-ratelimit-headers-10)
+    RateLimit-Policy, RateLimit   answers to requests that count (draft-ietf-httpapi-ratelimit-headers-10)
     Access-Control-*              answers that anybody may read, to requests without a token (Fetch Standard)
     Deprecation, Sunset           operations that are to go (RFC 9745, RFC 8594)
 
 A page of another origin reads what anybody reads, and can send no token: a browser asks first whether it may
-(a preflight), and ``Authorization`` is not among the headers that we name. Cookies mean nothing below ``/v1``.
+(a preflight), and ``Authorization`` is not among the headers that are named. No cookie is looked at.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def standing_headers(scope: Any) -> list[Header]:
 
 
 def deprecation_headers(operation: Operation) -> list[Header]:
-    """The day from which an operation is deprecated, the day on which it goes, and where that is explained."""
+    """The day from which an operation is deprecated, the day on which it goes, and a page about it."""
     deprecation = operation.deprecation
     if deprecation is None:
         return []
@@ -79,7 +79,7 @@ def deprecation_headers(operation: Operation) -> list[Header]:
 
 
 def accepted_types(operation: Operation) -> dict[str, str]:
-    """The header that names the types of body an operation reads (RFC 5789, 3.1; Linked Data Platform, 7.1)."""
+    """The header that names the types of body of an operation (RFC 5789, 3.1; Linked Data Platform, 7.1)."""
     names = {"PATCH": "accept-patch", "POST": "accept-post"}
     if operation.method not in names or not operation.bodies:
         return {}

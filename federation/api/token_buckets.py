@@ -42,8 +42,10 @@ class TokenBucket:
         return (1 - tokens) / rate
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The rate and what is left of it (draft-ietf-httpapi-ratelimit-headers-10): ``q`` requests at once, and as
-        many within ``w`` seconds; ``r`` are left, and all of them again in ``t`` seconds."""
+        """The rate and what is left of it, by draft-ietf-httpapi-ratelimit-headers-10.
+
+        ``q`` requests at once, and as many within ``w`` seconds; ``r`` are left, all of them in ``t`` seconds.
+        """
         rate, burst = self._rate
         left = max(self._tokens, 0.0)
         return [

@@ -1,4 +1,4 @@
-"""Middleware around the whole application: metrics, log, HEAD, Host, headers, compression, bodies, draining."""
+"""Middleware around the application: metrics, log, HEAD, Host, headers, compression, bodies, draining."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP expects of every answer beside its body: versions, rates, other origins, methods, types, dates."""
+"""What HTTP expects of every answer beside its body: version, rate, other origins, methods, types, dates."""
 
 from __future__ import annotations
 

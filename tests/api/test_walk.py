@@ -1,4 +1,4 @@
-"""A list that is read to its end in the documented way loses no record, though a writer revises them meanwhile."""
+"""A list read to its end in the documented way has every record, though a writer revises them meanwhile."""
 
 from __future__ import annotations
 
