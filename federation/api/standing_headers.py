@@ -1,4 +1,4 @@
-"""Headers that an answer has beside its own: the API's version, the caller's rate, what other origins may read.
+"""Headers that an answer has beside its own: the API's version, the caller's rate, what others may read.
 
     API-Version                   every answer
     RateLimit-Policy, RateLimit   answers to requests that count (draft-ietf-httpapi-ratelimit-headers-10)

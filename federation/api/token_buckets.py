@@ -44,7 +44,7 @@ class TokenBucket:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The rate and what is left of it, by draft-ietf-httpapi-ratelimit-headers-10.
 
-        ``q`` requests at once, and as many within ``w`` seconds; ``r`` are left, all of them in ``t`` seconds.
+        ``q`` requests at once, and as many within ``w`` seconds; ``r`` are left, all in ``t`` seconds.
         """
         rate, burst = self._rate
         left = max(self._tokens, 0.0)
