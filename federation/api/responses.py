@@ -311,7 +311,8 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
             refused: domain_errors.Refused = domain_errors.NotFound("there is no such path here")
         case 405:
             named = (error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
-            methods = filter(None, named.get("Allow", "").split(", "))
+            (value,) = [value for name, value in named.items() if name.lower() == "allow"] or [""]
+            methods = filter(None, value.split(", "))
             allowed = {"allow": ", ".join(allowed_methods(methods))}
             title = TITLES[METHOD_NOT_ALLOWED]
             return problem(base, METHOD_NOT_ALLOWED, title, 405, None, language=language, headers=allowed)

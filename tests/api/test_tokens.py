@@ -161,10 +161,11 @@ async def test_a_form_that_cannot_be_read_is_refused(
         answer = await anyone.post("/oauth2/token", content=body, headers=FORM, auth=erp)
         denied(answer, "invalid_request")
     long = good + b"&x=" + b"x" * 20_000
-    refused(await anyone.post("/oauth2/token", content=long, headers=FORM, auth=erp), 413, "too-large")
+    answer = await anyone.post("/oauth2/token", content=long, headers=FORM, auth=erp)
+    assert (answer.status_code, answer.json()["error"]) == (413, "invalid_request")
     for form in ("application/json", "multipart/form-data; boundary=x"):
         answer = await anyone.post("/oauth2/token", content=good, headers={"content-type": form}, auth=erp)
-        refused(answer, 415, "unsupported-media-type")
+        assert (answer.status_code, answer.json()["error"]) == (415, "invalid_request")
     utf8 = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
     assert (await anyone.post("/oauth2/token", content=good, headers=utf8, auth=erp)).status_code == 200
 
