@@ -157,12 +157,11 @@ def _answer(answer: Answer, components: Components) -> dict[str, Any]:
 def _problems(operation: Operation) -> dict[str, Any]:
     described = {str(answer.status) for answer in operation.answers}
     content: dict[str, Any] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    if operation.oauth_errors:
-        content = {JSON: {"schema": OAUTH_ERROR}}
+    refused = {JSON: {"schema": OAUTH_ERROR}} if operation.oauth_errors else content
     return {
         str(status): {
             "description": _REASONS[status],
-            "content": content,
+            "content": content if status == 500 else refused,
             **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
         }
         for status in sorted(statuses(operation))

@@ -279,10 +279,11 @@ def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused
         language=language_of(request.headers.get("accept-language")),
     )
     if operation is not None and operation.oauth_errors:
-        body = oauth_error(oauth_code(answered.status_code), error.detail)
+        status = STATUS[type(error)]
+        body = oauth_error(oauth_code(status), error.detail)
         return Response(
             msgspec.json.encode(body),
-            status_code=answered.status_code,
+            status_code=status,
             media_type=JSON,
             headers={name: value for name, value in answered.headers.items() if name != "content-language"},
         )

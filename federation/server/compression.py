@@ -20,9 +20,9 @@ from typing import Any, Protocol
 from federation.api.problem_details import weight_of
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd as zstd
 else:
-    from backports import zstd
+    from backports import zstd as zstd
 
 MIN_BYTES = 1_024
 """Shorter answers are sent as they are."""
@@ -69,8 +69,9 @@ class _Zstd:
         return zstd.compress(body, level=LEVEL)
 
     def piece(self, body: bytes, *, last: bool) -> bytes:
-        mode = zstd.ZstdCompressor.FLUSH_FRAME if last else zstd.ZstdCompressor.FLUSH_BLOCK
-        return self._compressor.compress(body, mode)
+        if last:
+            return self._compressor.compress(body, zstd.ZstdCompressor.FLUSH_FRAME)
+        return self._compressor.compress(body, zstd.ZstdCompressor.FLUSH_BLOCK)
 
 
 class _Gzip:

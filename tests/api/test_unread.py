@@ -171,7 +171,7 @@ async def test_an_oauth_error_has_the_characters_of_its_specification(anyone: ht
 
 
 def test_characters_that_a_description_must_not_have_are_replaced() -> None:
-    from federation.api.oauth import _NOT_IN_DESCRIPTIONS
+    from federation.api.oauth_errors import _NOT_IN_DESCRIPTIONS
 
     every = "".join(map(chr, range(0x100)))
     kept = _NOT_IN_DESCRIPTIONS.sub("", every)
