@@ -32,9 +32,10 @@ from federation.node.peers import look_alikes, peer_detail
 
 log = logging.getLogger("federation.peers")
 
-_JOINING = frozenset({"federation-registration+jwt"})
-
-_WELCOME = frozenset({"federation-welcome+jwt"})
+REGISTRATION = "federation-registration+jwt"
+"""``typ`` of the proof in a registration."""
+WELCOME = "federation-welcome+jwt"
+"""``typ`` of the proof in the answer to a registration."""
 
 
 async def invite(node: Node, note: str, *, private: bool = False, by: str = OPERATOR) -> Invitation:
@@ -93,13 +94,18 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
                 "url": node.url,
                 "invitation": hidden,
             },
-            typ="federation-registration+jwt",
+            typ=REGISTRATION,
         ),
     )
     answer = await node.others.register(
         inviter.url, invitation.secret, msgspec.json.encode(request), private=private
     )
-    signer = _verify_welcome(node, peer, kid_of(request.software_statement), hidden, answer)
+    try:
+        proof = msgspec.json.decode(answer, type=RegistrationAnswer).inviter.proof
+    except msgspec.MsgspecError:
+        raise Unreachable(f"the answer of {inviter.url} cannot be read") from None
+    newcomer = kid_of(request.software_statement) or ""
+    signer = verify_welcome(proof, peer, url=node.url, newcomer=newcomer, invitation=hidden)
     peer = msgspec.structs.replace(peer, thumbprint=signer)
     async with node.store.write() as tx:
         registered = _with_endorsed_keys(await tx.peers.lock(peer.operator), peer, inviter.jwks)
@@ -111,22 +117,20 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
     return peer
 
 
-def _verify_welcome(
-    node: Node, inviter: Peer, newcomer: str | None, invitation: str, answer: bytes
-) -> str:
-    """Thumbprint of the key that signed the welcome in the answer to our registration. Raises Unreachable.
+def verify_welcome(proof: str, inviter: Peer, *, url: str, newcomer: str, invitation: str) -> str:
+    """Thumbprint of the key that signed the welcome in the answer to a registration. Raises Unreachable.
 
-    ``newcomer``: thumbprint of the key that signed the registration; ``invitation``: hash of the secret.
+    ``url``, ``newcomer``: base URL of the node that registered, and thumbprint of the key that signed its
+    registration; ``invitation``: hash of the secret, in hexadecimal.
     """
     try:
-        proof = msgspec.json.decode(answer, type=RegistrationAnswer).inviter.proof
-        welcome = verify_jwt(proof, inviter.keys, _WELCOME)
-    except (msgspec.MsgspecError, Unauthenticated):
-        raise Unreachable(f"the answer of {inviter.url} cannot be read, or is not its own") from None
+        welcome = verify_jwt(proof, inviter.keys, frozenset({WELCOME}))
+    except Unauthenticated:
+        raise Unreachable(f"the answer of {inviter.url} is not its own") from None
     signer = kid_of(proof)
     if (
         welcome.get("iss") != inviter.operator
-        or welcome.get("aud") != node.url
+        or welcome.get("aud") != url
         or welcome.get("newcomer") != newcomer
         or welcome.get("invitation") != invitation
         or signer not in inviter.kids
@@ -208,7 +212,7 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
                     "iat": issued_at,
                     "exp": issued_at + PROOF_SECONDS,
                 },
-                typ="federation-welcome+jwt",
+                typ=WELCOME,
             ),
         ),
     )
@@ -226,7 +230,7 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
         kid = kid_of(request.software_statement) or ""
         keys = trusted_keys({kid}, {"keys": request.jwks.get("keys")}, request.operator)
         # By the key that is kept: a set may give one key the name of another.
-        proof = verify_jwt(request.software_statement, keys, _JOINING)
+        proof = verify_jwt(request.software_statement, keys, frozenset({REGISTRATION}))
     except Unauthenticated:
         raise Unauthenticated("the registration does not prove that it holds the key") from None
     if (
