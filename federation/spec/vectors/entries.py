@@ -134,7 +134,7 @@ def _forms() -> Iterator[dict[str, Any]]:
         yield entry_case(f"the number {number}", odd, BAD_DOCUMENT)
     for number in (0, 9_007_199_254_740_991, -9_007_199_254_740_991):
         yield entry_case(f"the number {number}", with_content(later=number), UNDERSTOOD)
-    for escaped in ("\\/", "\\u00e9", "\\u000a", "\\u001F", "\\ud800", "\\u0022"):
+    for escaped in ("\\/", "\\u00e9", "\\u000a", "\\u001F", "\\u0022"):
         odd = canonical(with_content(later="x")).replace(
             b'"later":"x"', b'"later":"%s"' % escaped.encode(), 1
         )
