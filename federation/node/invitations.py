@@ -137,7 +137,9 @@ def verify_welcome(proof: str, inviter: Peer, *, url: str, newcomer: str, invita
     ):
         raise Unreachable(f"the answer of {inviter.url} is for somebody else")
     if not _is_current(welcome.get("exp")):
-        raise Unreachable(f"the answer of {inviter.url} has expired, or {_our_time()}")
+        raise Unreachable(
+            f"the answer of {inviter.url} has expired, or the clocks differ: here it is {_now()}"
+        )
     return signer
 
 
@@ -148,8 +150,8 @@ def _is_current(expires: Any) -> bool:
     return type(expires) is int and earliest < expires <= latest
 
 
-def _our_time() -> str:
-    return f"the clocks differ: here it is {datetime.fromtimestamp(time.time(), UTC):%FT%TZ}"
+def _now() -> str:
+    return f"{datetime.fromtimestamp(time.time(), UTC):%FT%TZ}"
 
 
 def _with_endorsed_keys(registered: Peer | None, candidate: Peer, jwks: dict[str, Any]) -> Peer | None:
@@ -242,7 +244,9 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
     ):
         raise Unauthenticated("the registration does not prove that it holds the key")
     if not _is_current(proof.get("exp")):
-        raise Unauthenticated(f"the proof of the registration has expired, or {_our_time()}")
+        raise Unauthenticated(
+            "the proof of the registration has expired, or the clocks differ: here it is {time}", time=_now()
+        )
     return Peer(
         operator=request.operator,
         url=request.client_uri,

@@ -37,7 +37,7 @@ def assertion_file() -> dict[str, Any]:
     }
 
 
-def _assertion(typ: str | None = CLIENT, **changes: Any) -> str:
+def _assertion(typ: str | None = CLIENT, /, **changes: Any) -> str:
     claims = {
         "iss": "megalis",
         "sub": "megalis",

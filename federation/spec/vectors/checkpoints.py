@@ -71,7 +71,7 @@ def _feeds() -> Iterator[dict[str, Any]]:
 
 
 def _exclusions() -> Iterator[dict[str, Any]]:
-    def of_federation(name: str, verdict: str, **changes: Any) -> dict[str, Any]:
+    def of_federation(name: str, verdict: str, /, **changes: Any) -> dict[str, Any]:
         return _case(name, _signed(feed=str(FEDERATION), **changes), verdict, feed=FEDERATION)
 
     yield of_federation("that excludes two operators", "valid", **{"except": ["megalis", "recia"]})

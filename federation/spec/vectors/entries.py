@@ -163,7 +163,10 @@ def _operations() -> Iterator[dict[str, Any]]:
     )
     yield entry_case("a tombstone that is said to be a record", removed, BAD_DOCUMENT, revision=2)
     yield entry_case("a record that is said to be a tombstone", raw, BAD_DOCUMENT, op="delete")
-    yield line_case("a withdrawal", entry_line((7, None, "solution", "glpi", 3, None, None)), UNDERSTOOD)
+    withdrawal = entry_line((7, None, "solution", "glpi", 3, None, None))
+    yield line_case("a withdrawal", withdrawal, UNDERSTOOD)
+    ignored = withdrawal.replace(b"}", b',"hash":"%s","document":{}}' % (b"0" * 64), 1)
+    yield line_case("a withdrawal with a hash and a document, which are ignored", ignored, UNDERSTOOD)
 
 
 def _lines() -> Iterator[dict[str, Any]]:

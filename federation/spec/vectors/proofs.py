@@ -29,7 +29,7 @@ def proof_file() -> dict[str, Any]:
     }
 
 
-def _proof(header: dict[str, Any] | None = None, **changes: Any) -> str:
+def _proof(header: dict[str, Any] | None = None, /, **changes: Any) -> str:
     claims = {"htm": "GET", "htu": URL, "iat": SIGNED_AT, "jti": "proof-0123456789", "ath": token_hash(TOKEN)}
     said = {name: value for name, value in {**claims, **changes}.items() if value is not ...}
     head = {"alg": "ES256", "typ": DPOP, "jwk": PROCESS.bare, **(header or {})}

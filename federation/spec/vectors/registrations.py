@@ -37,7 +37,7 @@ def registration_part() -> dict[str, Any]:
     }
 
 
-def statement(typ: str = REGISTRATION, **changes: Any) -> str:
+def statement(typ: str = REGISTRATION, /, **changes: Any) -> str:
     """The proof in a registration."""
     claims = {
         "iss": "megalis",
@@ -50,7 +50,7 @@ def statement(typ: str = REGISTRATION, **changes: Any) -> str:
     return OTHER.sign({name: value for name, value in {**claims, **changes}.items() if value is not ...}, typ)
 
 
-def registration_body(proof: str, **changes: Any) -> dict[str, Any]:
+def registration_body(proof: str, /, **changes: Any) -> dict[str, Any]:
     """The body of a registration."""
     body = {
         "operator": "megalis",
@@ -64,7 +64,7 @@ def registration_body(proof: str, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**body, **changes}.items() if value is not ...}
 
 
-def _registration(name: str, status: int, proof: str | None = None, **changes: Any) -> dict[str, Any]:
+def _registration(name: str, status: int, proof: str | None = None, /, **changes: Any) -> dict[str, Any]:
     sent = statement() if proof is None else proof
     case = {"name": name, "body": registration_body(sent, **changes), "status": status}
     return case if status == 201 else {**case, "code": {400: "invalid", 401: "unauthenticated"}[status]}
@@ -135,7 +135,7 @@ def welcome_part() -> dict[str, Any]:
     }
 
 
-def _welcome(typ: str = WELCOME, **changes: Any) -> str:
+def _welcome(typ: str = WELCOME, /, **changes: Any) -> str:
     claims = {
         "iss": "arnia",
         "aud": MEGALIS,

@@ -41,7 +41,8 @@ def endorsement(
 ) -> str:
     """An endorsement of a key by another; ``claims`` adds some, or takes the place of some."""
     said = {"iss": "arnia", "iat": SIGNED_AT, "jwk": new.bare, **claims}
-    return by.sign(said, **{"typ": ENDORSEMENT, "jwk": by.public, **(header or {})})
+    head = {"alg": "ES256", "kid": by.kid, "typ": ENDORSEMENT, "jwk": by.public, **(header or {})}
+    return by.jws(head, said)
 
 
 def _chains() -> Iterator[dict[str, Any]]:

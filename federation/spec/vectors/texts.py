@@ -31,7 +31,7 @@ ALLOWED = (
     0x2070,
 )
 """Code points beside these ranges, and others that look empty and are allowed."""
-UNASSIGNED = (0x378, 0x2065, 0x1C80 + 9, 0x323B0, 0xE0080, 0x10FFFF)
+UNASSIGNED = (0x378, 0x2065, 0x1C80 + 9, 0x1FAE8, 0x323B0, 0xE0080, 0x10FFFF)
 """Code points to which Unicode 14.0 assigns no character."""
 
 
