@@ -14,7 +14,9 @@ MAX_BYTES, MAX_DEPTH, MAX_NUMBER = 1_048_576, 32, 2**53 - 1
 TYPE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 GROUP = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-TIME = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
+TIME = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 HASH = re.compile(r"[0-9a-f]{64}")
 FORBIDDEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"

@@ -114,6 +114,16 @@ def _envelopes() -> Iterator[dict[str, Any]]:
     yield entry_case(
         "a time that is none", solution_document(updated_at="2026-02-30T08:30:00Z"), BAD_DOCUMENT
     )
+    for time, verdict in (
+        ("2026-01-15T08:30:00.123456Z", UNDERSTOOD),
+        ("2026-01-15T09:30:00+01:00", SCHEMA),
+        ("2026-01-15T08:30:00.123456789Z", SCHEMA),
+        ("2026-01-15T08:30:00", BAD_DOCUMENT),
+        ("2026-01-15", BAD_DOCUMENT),
+        ("1969-12-31T23:59:59Z", BAD_DOCUMENT),
+        ("2201-01-01T00:00:00Z", BAD_DOCUMENT),
+    ):
+        yield entry_case(f"the time {time}", solution_document(updated_at=time, created_at=time), verdict)
     yield entry_case("a revision that is a text", solution_document(revision="1"), BAD_DOCUMENT)
     labelless = solution_document()
     del labelless["tlp"]
