@@ -140,6 +140,7 @@ def assertion(jws: str, issuer: str, peer: Mapping[str, Any], now: int, used: se
         claims.get("aud") not in (issuer, [issuer])
         or not all(map(is_time, (expires, issued, start)))
         or not (isinstance(jti, str) and 8 <= len(jti) <= 255)
+        or expires is None
         or not now - 30 < expires <= max(now, issued) + 300
         or max(issued, start) > now + 30
         or jti in used
@@ -175,6 +176,7 @@ def proof(
         or not isinstance(htu, str)
         or unquote(re.split("[?#]", htu)[0]) != url
         or not (isinstance(jti, str) and 8 <= len(jti) <= 255)
+        or issued is None
         or not is_time(issued)
         or not -30 <= now - issued <= 60
         or jti in used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -166,11 +167,12 @@ def test_checkpoints(case: dict[str, Any]) -> None:
     assert verdict == case["verdict"]
 
 
-async def test_receipts(issuer: Node) -> None:
+async def test_receipts(issuer: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = Caller(node="arnia", operator=RECEIPT["peer"])
     verdicts = {}
     for case in RECEIPT["cases"]:
-        issuer.clock = lambda now=case["now"]: datetime.fromtimestamp(now, UTC)
+        now = datetime.fromtimestamp(case["now"], UTC)
+        monkeypatch.setattr(issuer, "clock", partial(datetime.replace, now))
         try:
             await receipts.accept_receipt(issuer, case["jws"], by=peer)
             verdicts[case["name"]] = "accepted"
@@ -254,7 +256,8 @@ def test_welcomes(case: dict[str, Any], at: Clock) -> None:
 
 
 async def test_assertions(issuer: Node, at: Clock) -> None:
-    judged, expected = {}, {}
+    judged: dict[str, list[str]] = {}
+    expected: dict[str, list[str]] = {}
     for case in [*ASSERTION["cases"], *ASSERTION["sequences"]]:
         async with issuer.store.write() as tx:
             await tx.peers._session.connection.execute("DELETE FROM assertions")
@@ -271,7 +274,8 @@ async def test_assertions(issuer: Node, at: Clock) -> None:
 
 async def test_proofs(issuer: Node, at: Clock) -> None:
     file, verifier = VECTORS["dpop"], Tokens(issuer)
-    judged, expected = {}, {}
+    judged: dict[str, list[str]] = {}
+    expected: dict[str, list[str]] = {}
     for case in [*file["cases"], *file["sequences"]]:
         async with issuer.store.write() as tx:
             await tx.peers._session.connection.execute("DELETE FROM proofs")

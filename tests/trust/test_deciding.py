@@ -217,6 +217,7 @@ async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not
     assert await noted(arnia) == []
 
 
+@pytest.mark.usefixtures("clock")
 async def test_who_became_a_peer_meanwhile_is_not_written_over(arnia: Node, outside: Next) -> None:
     outside.before_answering = lambda: knows(arnia, outside.party)
     with pytest.raises(Conflict, match="is a peer already"):

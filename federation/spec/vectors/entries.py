@@ -142,8 +142,8 @@ def _forms() -> Iterator[dict[str, Any]]:
     for number in ("-0", "1.0", "1.5", "1e3", "1E3", "1e0", "9007199254740992", "-9007199254740992"):
         odd = canonical(with_content(later=1)).replace(b'"later":1', b'"later":%s' % number.encode(), 1)
         yield entry_case(f"the number {number}", odd, BAD_DOCUMENT)
-    for number in (0, 9_007_199_254_740_991, -9_007_199_254_740_991):
-        yield entry_case(f"the number {number}", with_content(later=number), UNDERSTOOD)
+    for integer in (0, 9_007_199_254_740_991, -9_007_199_254_740_991):
+        yield entry_case(f"the number {integer}", with_content(later=integer), UNDERSTOOD)
     for escaped in ("\\/", "\\u00e9", "\\u000a", "\\u001F", "\\u0022"):
         odd = canonical(with_content(later="x")).replace(
             b'"later":"x"', b'"later":"%s"' % escaped.encode(), 1

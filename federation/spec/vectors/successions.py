@@ -114,7 +114,8 @@ def _endorsements() -> Iterator[dict[str, Any]]:
     yield case(
         "of a key on another curve", endorsement(ORIGIN, SECOND, jwk={**SECOND.bare, "crv": "P-384"}), None
     )
-    for garbage in ("", "x", "a.b.c", b64(b"{}") + ".x.y", 5, None, {}):
+    unreadable: tuple[Any, ...] = ("", "x", "a.b.c", b64(b"{}") + ".x.y", 5, None, {})
+    for garbage in unreadable:
         yield case(f"that is {garbage!r}", garbage, None)
 
 
