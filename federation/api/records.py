@@ -373,7 +373,7 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
     node, pairs = node_of(request), query_pairs(request)
     query = read_query(kind, pairs)
     found = await search.search(node, query, by=caller_of(request))
-    documents, after, total, sort = found.listed
+    documents, after, total, sort, not_understood = found.listed
     parts = [b'{"items":[', b",".join(documents), b"]"]
     headers = dict(REVALIDATE)
     if after is not None:
@@ -381,6 +381,8 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
         following = f"{node.url}/v1/{kind.plural}?{urlencode([*repeated, ('after', str(after))])}"
         headers["link"] = f'<{following}>; rel="next"'
         parts += [b',"next":', msgspec.json.encode(following)]
+    if not_understood:
+        parts.append(b',"not_understood":%d' % not_understood)
     if query.words is not None:
         parts += [b',"sort":', msgspec.json.encode(sort)]
     if found.suggestion is not None:

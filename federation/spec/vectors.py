@@ -116,7 +116,10 @@ def _gone() -> Record:
 
 
 def _entries() -> Iterator[dict[str, Any]]:
-    """Lines of the feed ``arnia/public``, and what becomes of them at a node that holds nothing."""
+    """Lines of the feed ``arnia/public``, and what becomes of them at a node that holds nothing.
+
+    ``taken`` and ``not-understood`` are stored and served alike; the other verdicts reject the entry.
+    """
     claims: dict[str, Any] = json.loads(_solution().document)
     content = claims["content"]
     unknown = {**{name: claims[name] for name in claims if name != "content"}, "type": "later-type"}
@@ -136,6 +139,10 @@ def _entries() -> Iterator[dict[str, Any]]:
         ("a number that is no integer", {**claims, "content": {**content, "later": 1.5}}),
         ("a text that is not in normal form C", {**claims, "content": {**content, "name": "Cafe\u0301"}}),
         ("a text with a character nobody sees", {**claims, "content": {**content, "name": "GL\u200bPI"}}),
+        (
+            "a text with a code point that Unicode 14.0 does not assign",
+            {**claims, "content": {**content, "name": "GLPI \U0001fae8"}},
+        ),
         ("a content that is null", {**claims, "content": None}),
     )
     for name, document in documents:
@@ -173,7 +180,10 @@ def _verdict(name: str, line: bytes) -> dict[str, Any]:
         result = verify(read_entry(line), FEED)
     except Invalid as why:
         result = unreadable(line, why)
-    verdict = result.reason if isinstance(result, RejectedEntry) else "taken"
+    if isinstance(result, RejectedEntry):
+        verdict = result.reason
+    else:
+        verdict = "not-understood" if result.record and result.record.not_understood else "taken"
     return {"name": name, "feed": str(FEED), "line": line.decode(), "verdict": verdict}
 
 
