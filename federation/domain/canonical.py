@@ -137,12 +137,16 @@ def check_text(raw: bytes) -> None:
     for pointer, string in strings_of(msgspec.json.decode(raw)):
         if forbidden := _FORBIDDEN.search(string):
             raise Invalid(
-                f"the text holds {_named(forbidden.group())}, which is not allowed", pointer=pointer
+                "the text holds {character}, which is not allowed",
+                pointer=pointer,
+                character=_named(forbidden.group()),
             )
         if (unassigned := first_unassigned(string)) is not None:
             raise Invalid(
-                f"the text holds {_named(unassigned)}, which is no character of Unicode {UNICODE_VERSION}",
+                "the text holds {character}, which is no character of Unicode {version}",
                 pointer=pointer,
+                character=_named(unassigned),
+                version=UNICODE_VERSION,
             )
         if not unicodedata.is_normalized("NFC", string):
             raise Invalid("the text is not in Unicode normal form C (NFC)", pointer=pointer)

@@ -29,7 +29,7 @@ from federation.domain.canonical import (
     has_plain_text,
 )
 from federation.domain.document import MAX_DOCUMENT, Document, Sealed
-from federation.domain.draft import decoder_of, to_invalid
+from federation.domain.draft import to_invalid
 from federation.domain.errors import Invalid
 from federation.domain.record import Record, project
 from federation.domain.registry import known_type
@@ -115,13 +115,19 @@ def project_stored(raw: bytes, type_name: str, origin: str) -> Projection | None
     kind = known_type(type_name)
     if kind is None:
         return None
-    shape: Any = Document
     try:
-        document = decoder_of(shape[kind]).decode(raw)
+        document = _document_decoder(kind).decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     content = document.content
     return project(content, type_name, origin, document.tlp) if isinstance(content, Content) else None
+
+
+@lru_cache
+def _document_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of documents of a type; remembered by the type, whose generic form is slow to make."""
+    shape: Any = Document
+    return msgspec.json.Decoder(shape[kind])
 
 
 # Form
@@ -131,9 +137,8 @@ def _decode_if_canonical(raw: bytes, kind: Any) -> Any:
     """The document of a known type, if this program would have written down these very bytes; else None."""
     if kind is None:
         return None
-    shape: Any = Document
     try:
-        document = decoder_of(shape[kind]).decode(raw)
+        document = _document_decoder(kind).decode(raw)
         return document if canonical(document) == raw else None
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None  # why is found out slowly
@@ -225,9 +230,8 @@ def _refuse_another(envelope: Any, type_name: str, origin: str, key: str, revisi
 
 def _read_content(raw: bytes, kind: Any, type_name: str, origin: str) -> Projection:
     """The index values of a content of a known type. Raises Invalid where it is not understood."""
-    shape: Any = Document
     try:
-        document = decoder_of(shape[kind]).decode(raw)
+        document = _document_decoder(kind).decode(raw)
     except msgspec.ValidationError as error:
         raise without_values(error) from None
     check_text(raw)
