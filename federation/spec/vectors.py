@@ -43,6 +43,7 @@ from federation.domain.entry import RejectedEntry, read_entry, unreadable, verif
 from federation.domain.errors import Invalid, Unauthenticated
 from federation.domain.feed import FeedName
 from federation.domain.record import Record, to_record, tombstone
+from federation.domain.record_reading import UNKNOWN_TYPE
 from federation.node.keys import thumbprint, verify_jwt
 
 WRITTEN_AT = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
@@ -183,7 +184,9 @@ def _verdict(name: str, line: bytes) -> dict[str, Any]:
     if isinstance(result, RejectedEntry):
         verdict = result.reason
     else:
-        verdict = "not-understood" if result.record and result.record.not_understood else "taken"
+        # A type that this version does not know, another reader may know.
+        reason = result.record.not_understood if result.record else None
+        verdict = "taken" if reason in (None, UNKNOWN_TYPE) else "not-understood"
     return {"name": name, "feed": str(FEED), "line": line.decode(), "verdict": verdict}
 
 

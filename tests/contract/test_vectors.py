@@ -83,7 +83,6 @@ def judged(line: str, feed: str) -> str:
 
 BY_SCHEMA = {
     "a content that does not keep the schema of its type",
-    "a type that the reader does not know",
     "a text that is not in normal form C",
     "a text with a character nobody sees",
     "a text with a code point that Unicode 14.0 does not assign",
