@@ -236,6 +236,7 @@ async def test_an_incident_that_is_not_understood_is_unknown_for_each_it_may_aff
         (a_vulnerability(affects=[{"product": "x"}]), True),
         (a_vulnerability(affects={"solutions": [GLPI]}), True),
         ("no object", True),
+        (a_vulnerability(affects=[{"solution": f"x/{n}"} for n in range(101)]), True),
         (a_vulnerability(severity="catastrophic", affects=[{"solution": "x/y"}]), False),
         (a_vulnerability(severity="catastrophic", affects=[{"deployments": ["arnia/one"]}]), True),
         (a_vulnerability(severity="catastrophic", affects=[{"deployments": ["x/one"]}]), False),
