@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from federation.node.node import Node
 from federation.postgres import server
 from federation.store import schema
 from tests.nodes import a_node
+from tests.stores import close_spare, run
 
 OPERATORS = ("arnia", "megalis", "recia", "maximilien")
 
@@ -40,6 +40,8 @@ async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
             return found[operator]
 
         yield dsn
+        for started in found.values():
+            await close_spare(started)
 
 
 SMALL_BYTES = 65_536
@@ -80,15 +82,6 @@ async def emptied(dsn: str) -> str:
     """The same database as it was when it was new, but for its epoch."""
     await run(dsn, EMPTY)
     return dsn
-
-
-async def run(dsn: str, statement: str) -> None:
-    """Run a statement on a connection of its own."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

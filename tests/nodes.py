@@ -35,8 +35,8 @@ from federation.server.app import api, application, attach
 from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
 from federation.settings import Settings
-from federation.store.database import open_store
 from federation.telemetry import Metrics
+from tests.stores import spare_store
 from tests.waiting import MAX_WAIT_SECONDS
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -59,7 +59,7 @@ async def a_node(
         data_dir=Path("/nowhere"),
     )
     async with (
-        open_store(dsn) as store,
+        spare_store(dsn) as store,
         node_of(settings, store) as node,
         exposure_index.running(node, seconds=None),
     ):

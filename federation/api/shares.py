@@ -192,18 +192,28 @@ async def while_connected(
 
     Raises Invalid, which nobody reads, when the connection has ended.
     """
-    task = asyncio.ensure_future(answering)
+    task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment] # a coroutine runs in one
+    is_answering, given_up = True, False
+
+    def give_up(ended: asyncio.Task[None]) -> None:
+        nonlocal given_up
+        if not ended.cancelled():
+            ended.exception()  # whatever it was: the connection is of no use
+            if is_answering:
+                given_up = True
+                task.cancel()
+
     ended = asyncio.ensure_future(_end_of_connection(request))
-    ended.add_done_callback(lambda _: task.cancel())
+    ended.add_done_callback(give_up)
     try:
-        return await task
+        return await answering
     except asyncio.CancelledError:
-        if not ended.done() or ended.cancelled():
-            raise
-        raise Invalid("the connection ended while the request waited") from None
+        if given_up and not task.uncancel():
+            raise Invalid("the connection ended while the request waited") from None
+        raise
     finally:
+        is_answering = False
         ended.cancel()
-        await asyncio.gather(ended, return_exceptions=True)
 
 
 async def _end_of_connection(request: Request[Any, Any, Any]) -> None:

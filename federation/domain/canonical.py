@@ -137,15 +137,15 @@ def check_text(raw: bytes) -> None:
     for pointer, string in strings_of(msgspec.json.decode(raw)):
         if forbidden := _FORBIDDEN.search(string):
             raise Invalid(
-                "the text holds {character}, which is not allowed",
+                "the text holds U+{point:04X}, which is not allowed",
                 pointer=pointer,
-                character=_named(forbidden.group()),
+                point=ord(forbidden.group()),
             )
         if (unassigned := first_unassigned(string)) is not None:
             raise Invalid(
-                "the text holds {character}, which is no character of Unicode {version}",
+                "the text holds U+{point:04X}, which is no character of Unicode {version}",
                 pointer=pointer,
-                character=_named(unassigned),
+                point=ord(unassigned),
                 version=UNICODE_VERSION,
             )
         if not unicodedata.is_normalized("NFC", string):
@@ -153,10 +153,6 @@ def check_text(raw: bytes) -> None:
         if string.endswith("\n"):
             raise Invalid("the text ends with a line feed", pointer=pointer)
     raise Invalid("the text holds characters that are not allowed")
-
-
-def _named(character: str) -> str:
-    return f"U+{ord(character):04X}"
 
 
 def _is_plain(raw: bytes) -> bool:

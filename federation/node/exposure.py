@@ -24,7 +24,7 @@ from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import Links
 from federation.domain.exposure.totals import OperatorTotals, summary, total
 from federation.domain.feed import printable
-from federation.domain.query import MAX_PAGE, PAGE, PageKey, Query
+from federation.domain.query import MAX_PAGE, MAX_TOTAL, PAGE, PageKey, Query
 from federation.domain.territories.bodies import Body
 from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
@@ -211,11 +211,16 @@ async def find(node: Node, name: str, *, by: Caller) -> tuple[str, str]:
     ids = [IncidentRecord.of(document).id.partition("/") for document in documents]
     ids.sort(key=lambda id_: id_[0] != by.operator)  # the caller's own first, the order of others unchanged
     if not ids:
-        message = f"no incident that you may see is known as {printable(name, 80)}"
         async with node.store.read() as tx:
-            if number := await tx.not_understood.number(Incident.type, MAX_PAGE, visible_to=by):
-                message += f"; incidents that this version does not understand, and may be it: {number}"
-        raise NotFound(message)
+            number = await tx.not_understood.number(Incident.type, MAX_TOTAL, visible_to=by)
+        if number:
+            raise NotFound(
+                "no incident that you may see is known as {name}; incidents that this version does not"
+                " understand, and may be it: {number}",
+                name=printable(name, 80),
+                number=number,
+            )
+        raise NotFound(f"no incident that you may see is known as {printable(name, 80)}")
     return ids[0][0], ids[0][2]
 
 

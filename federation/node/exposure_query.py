@@ -110,11 +110,11 @@ class ExposureQuery:
 
         ``MAX_PARTIAL_INCIDENTS`` are read, and up to ``MAX_TOTAL`` are counted.
         """
-        newest = await self._tx.not_understood.newest(
+        newest, more = await self._tx.not_understood.newest(
             Incident.type, MAX_PARTIAL_INCIDENTS, visible_to=self._by
         )
         number = len(newest)
-        if number == MAX_PARTIAL_INCIDENTS:
+        if more:
             number = await self._tx.not_understood.number(Incident.type, MAX_TOTAL, visible_to=self._by)
         now = self._node.clock()
         incidents = [

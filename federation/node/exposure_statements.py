@@ -67,14 +67,14 @@ async def unread_statements_on(
 ) -> dict[str, list[UnreadStatement]]:
     """The statements that are not understood and are on each incident, or may be, by the incident's id.
 
-    Beyond ``MAX_STATEMENTS`` of them each operator that has some counts as if it had one on every incident.
+    Where there are more than are read each operator that has some counts as if it had one on every incident.
     """
-    newest = await tx.not_understood.newest(Statement.type, MAX_STATEMENTS + 1, visible_to=by)
+    newest, more = await tx.not_understood.newest(Statement.type, MAX_STATEMENTS, visible_to=by)
     if not newest:
         return {incident.id: [] for incident in incidents}
     any_incident: list[UnreadStatement] = []
     by_incident: dict[str, list[UnreadStatement]] = {}
-    if len(newest) > MAX_STATEMENTS:
+    if more:
         origins = await tx.not_understood.origins(Statement.type, visible_to=by)
         any_incident = [UnreadStatement(origin, at) for origin, at in origins.items()]
     else:

@@ -103,7 +103,7 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
     try:
         proof = msgspec.json.decode(answer, type=RegistrationAnswer).inviter.proof
     except msgspec.MsgspecError:
-        raise Unreachable(f"the answer of {inviter.url} cannot be read") from None
+        raise Unreachable("the answer of {url} cannot be read", url=inviter.url) from None
     newcomer = kid_of(request.software_statement) or ""
     signer = verify_welcome(proof, peer, url=node.url, newcomer=newcomer, invitation=hidden)
     peer = msgspec.structs.replace(peer, thumbprint=signer)
@@ -126,7 +126,7 @@ def verify_welcome(proof: str, inviter: Peer, *, url: str, newcomer: str, invita
     try:
         welcome = verify_jwt(proof, inviter.keys, frozenset({WELCOME}))
     except Unauthenticated:
-        raise Unreachable(f"the answer of {inviter.url} is not its own") from None
+        raise Unreachable("the answer of {url} is not its own", url=inviter.url) from None
     signer = kid_of(proof)
     if (
         welcome.get("iss") != inviter.operator
@@ -135,10 +135,12 @@ def verify_welcome(proof: str, inviter: Peer, *, url: str, newcomer: str, invita
         or welcome.get("invitation") != invitation
         or signer not in inviter.kids
     ):
-        raise Unreachable(f"the answer of {inviter.url} is for somebody else")
+        raise Unreachable("the answer of {url} is for somebody else", url=inviter.url)
     if not _is_current(welcome.get("exp")):
         raise Unreachable(
-            f"the answer of {inviter.url} has expired, or the clocks differ: here it is {_now()}"
+            "the answer of {url} has expired, or the clocks differ: here it is {time}",
+            url=inviter.url,
+            time=_now(),
         )
     return signer
 

@@ -14,12 +14,16 @@ from sqlalchemy import Text, func, select
 
 from federation.domain.not_understood import NotUnderstood
 from federation.domain.visibility import Caller
+from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import records
 from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
 
 MAX_REASONS = 5
 """Reasons that are given of the records of one operator and type, the most frequent first."""
+
+MAX_BYTES = 2 * 1_048_576
+"""Bytes of the documents that one answer reads in part, or a single document of more."""
 
 RecordKey = tuple[str, str, str]
 """(type, origin, key) of a record."""
@@ -85,12 +89,20 @@ class MarkedName(NamedTuple):
 @lru_cache
 def _newest(viewer: Viewer) -> Statement:
     return Statement(
-        select(_c.origin, _c.key, _c.updated_at, _c.document)
-        .where(
-            _c.type == param("type", Text), _c.not_understood.is_not(None), visible_condition(records, viewer)
+        bounded(
+            select(_c.origin, _c.key, _c.updated_at, _c.document)
+            .where(
+                _c.type == param("type", Text),
+                _c.not_understood.is_not(None),
+                visible_condition(records, viewer),
+            )
+            .order_by(_c.updated_at.desc(), _c.origin.desc(), _c.key.desc())
+            .limit(param("one_more")),
+            "updated_at",
+            "origin",
+            "key",
+            backwards=True,
         )
-        .order_by(_c.updated_at.desc(), _c.origin, _c.key)
-        .limit(param("limit"))
     )
 
 
@@ -124,12 +136,22 @@ class NotUnderstoodReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def newest(self, type_name: str, limit: int, *, visible_to: Caller) -> list[PartlyRead]:
-        """The records of a type that are not understood, those changed last first."""
+    async def newest(
+        self, type_name: str, limit: int, *, visible_to: Caller
+    ) -> tuple[list[PartlyRead], bool]:
+        """The records of a type that are not understood, those changed last first.
+
+        As many as ``limit`` and ``MAX_BYTES`` allow, and True where there are more.
+        """
         rows = await self._session.all(
-            _newest(viewer_of(visible_to)), type=type_name, limit=limit, **arguments(visible_to)
+            _newest(viewer_of(visible_to)),
+            type=type_name,
+            limit=limit,
+            one_more=limit + 1,
+            max_bytes=MAX_BYTES,
+            **arguments(visible_to),
         )
-        return [PartlyRead(*row) for row in rows]
+        return [PartlyRead(*row[:4]) for row in rows], bool(rows) and rows[-1]["followed"]
 
     async def origins(self, type_name: str, *, visible_to: Caller) -> dict[str, datetime]:
         """The operators that have such records of a type, and when each has last changed one."""

@@ -48,6 +48,7 @@ def judge(line: str, feed: str, known_types: set[str]) -> tuple[str, str | None]
     """Verdict and reason on the line of a feed, as far as it needs no schema of a type."""
     try:
         entry = json.loads(line)
+        json.dumps(entry, ensure_ascii=False).encode()  # (halves of surrogate pairs are no text)
     except ValueError:
         return "ends-the-stream", None
     if not isinstance(entry, dict) or not is_number(entry.get("seq")):

@@ -125,7 +125,7 @@ def test_the_pointer_names_the_text_at_fault(members: dict[str, Any], pointer: s
 
 
 def test_a_group_whose_name_ends_in_a_line_feed_is_no_audience() -> None:
-    members = {"content": a_solution(), "tlp": "AMBER", "audience": "rssi\n"}
+    members: dict[str, Any] = {"content": a_solution(), "tlp": "AMBER", "audience": "rssi\n"}
     assert refused_draft(**members).pointer == "/audience"
     assert refused_document(a_document(**members)).pointer == "/audience"
 

@@ -104,6 +104,7 @@ class _PartialSolution(msgspec.Struct, frozen=True):
 
 
 _MISSING: Any = object()
+_Packages = Annotated[tuple[Package, ...], Meta(max_length=50)]
 
 
 def partial_identifiers(document: bytes, origin: str, key: str) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ def partial_identifiers(document: bytes, origin: str, key: str) -> tuple[str, ..
     members, same_as = _members(document)
     name = _read(members.get("name"), Line, _MISSING)
     repository = _read(members.get("repository", msgspec.Raw(b"null")), Url | None, _MISSING)
-    packages = _read(members.get("packages", msgspec.Raw(b"[]")), tuple[Package, ...], _MISSING)
+    packages = _read(members.get("packages", msgspec.Raw(b"[]")), _Packages, _MISSING)
     others = _read(same_as, SameAs, _MISSING)
     product = _Product(
         "" if name is _MISSING else name,
@@ -154,6 +155,11 @@ class PartialIncident(msgspec.Struct, frozen=True):
         return False
 
 
+MAX_ENTRIES = 100
+"""Entries of an incident that are read, as many as one that is understood has."""
+_Deployments = Annotated[tuple[Id, ...], Meta(max_length=1_000)]
+
+
 class _PartialEntry(msgspec.Struct):
     solution: msgspec.Raw = msgspec.Raw()
     deployments: msgspec.Raw = msgspec.Raw(b"[]")
@@ -170,14 +176,14 @@ def partial_incident(document: bytes) -> PartialIncident:
     members, _ = _members(document)
     title = members.get("title")
     listed = _read(members.get("affects"), list[msgspec.Raw], None)
-    entries = [_partial_entry(entry) for entry in listed or ()]
+    entries = [_partial_entry(entry) for entry in (listed or ())[:MAX_ENTRIES]]
     return PartialIncident(
         title=_read(title, LanguageMap, {}) if title is not None and has_plain_text(bytes(title)) else {},
         kind=_read(members.get("kind"), Word, "unknown"),
         status=_read(members.get("status"), Word, "unknown"),
         severity=_read(members.get("severity"), Word, "unknown"),
         affects=tuple(entry for entry in entries if entry is not None),
-        affects_any=not entries or None in entries,
+        affects_any=not entries or None in entries or len(listed) > MAX_ENTRIES,
         exploitation=_read(members.get("exploitation"), Word, None),
     )
 
@@ -188,7 +194,7 @@ def _partial_entry(raw: msgspec.Raw) -> Affected | None:
     if entry is None:
         return None
     solution = _read(entry.solution, Id, None) if entry.solution else None
-    deployments = _read(entry.deployments, tuple[Id, ...], None)
+    deployments = _read(entry.deployments, _Deployments, None)
     if deployments is None or (solution is None and (entry.solution or not deployments)):
         return None
     # That there is a range makes it one of the software, and not of the place where it runs.

@@ -149,6 +149,8 @@ def _forms() -> Iterator[dict[str, Any]]:
             b'"later":"x"', b'"later":"%s"' % escaped.encode(), 1
         )
         yield entry_case(f"the escape {escaped}", odd, BAD_DOCUMENT)
+    half = canonical(with_content(later="x")).replace(b'"later":"x"', b'"later":"\\ud800"', 1)
+    yield entry_case("the half of a surrogate pair, which is no JSON", half, ENDS)
     yield entry_case("a name of a member beyond ASCII", with_content(**{"é": 1}), BAD_DOCUMENT)
     yield entry_case("a content that is null", solution_document(content=None), BAD_DOCUMENT)
     yield entry_case("a document that is no object", b"[]", BAD_DOCUMENT)
