@@ -166,6 +166,12 @@ class Metrics:
             ("origin", "audience"),
             registry=self.registry,
         )
+        self.not_understood = Gauge(
+            "federation_not_understood_records",
+            "Records of a peer that this version does not understand: a newer one may.",
+            ("origin", "type"),
+            registry=self.registry,
+        )
         self.feed_head = Gauge(
             "federation_feed_head",
             "Number of the last entry held.",

@@ -388,7 +388,7 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
     node, pairs = node_of(request), query_pairs(request)
     query = read_query(kind, pairs)
     found = await search.search(node, query, by=caller_of(request))
-    documents, after, total, sort = found.listed
+    documents, after, total, sort, not_understood = found.listed
     parts = [b'{"items":[', b",".join(documents), b"]"]
     headers = dict(REVALIDATE)
     links = []
@@ -402,6 +402,8 @@ async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIRes
             links.append(f'<{walk}>; rel="{WALK}"')
     if links:
         headers["link"] = ", ".join(links)
+    if not_understood:
+        parts.append(b',"not_understood":%d' % not_understood)
     if query.words is not None:
         parts += [b',"sort":', msgspec.json.encode(sort)]
     if found.suggestion is not None:

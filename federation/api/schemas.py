@@ -16,6 +16,7 @@ from federation.api.operations import Named, Operation
 from federation.api.problem_details import Problem
 from federation.domain.document import Document
 from federation.domain.entry import FeedEntry
+from federation.domain.query import MAX_TOTAL
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
 from federation.node.copy_views import Provenance
@@ -101,6 +102,16 @@ def _page(kind: type[Content]) -> dict[str, Any]:
                 "items": {"$ref": f"#/components/schemas/{kind.__name__}Document"},
             },
             "next": {"type": "string", "format": "uri", "description": "Where the next page is."},
+            "not_understood": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_TOTAL,
+                "description": (
+                    "Records of this type, whatever the filters, that you may see and that are not listed:"
+                    " this version of the node does not understand them. Absent when there are none; 1 000"
+                    " stands for as many and more."
+                ),
+            },
             "sort": {
                 "type": "string",
                 "description": "The order of a search (`q`): not `relevance` where more than 1 000 match.",

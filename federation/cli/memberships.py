@@ -15,6 +15,7 @@ async def members(as_json: bool) -> None:
     """List the operators that the federation's members have admitted, and which of them are peers here."""
     async with node_here() as node:
         views = await memberships.list_memberships(node)
+        not_understood = await memberships.count_not_understood(node)
 
     def text() -> None:
         for view in views:
@@ -26,3 +27,8 @@ async def members(as_json: bool) -> None:
             click.echo("no memberships are known")
 
     print_result(views, as_json, text)
+    if not_understood:
+        click.echo(
+            f"{not_understood} more memberships are not understood by this version: upgrade to read them",
+            err=True,
+        )

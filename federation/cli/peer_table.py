@@ -40,6 +40,13 @@ def show_peers(view: Any) -> None:
                 click.echo(f"        withheld from {', '.join(feed.excludes)}")
             if feed.alarm:
                 click.echo(f"        look at this: {feed.alarm}")
+        for part in peer.not_understood:
+            reason, number = next(iter(part.reasons.items()))
+            others = f", and {part.records - number} for other reasons" if part.records > number else ""
+            click.echo(
+                f"    not understood: {part.records} records of the type {part.type}: {reason}{others};"
+                " a newer version of this program may understand them"
+            )
     if view.excluded:
         click.echo(f"excluded from your GREEN records: {', '.join(view.excluded)}")
     for invitation in view.invitations:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from federation.domain.errors import Invalid
+from federation.domain.unassigned import UNICODE_VERSION, first_unassigned
 from federation.domain.values import (
     SAFE_INTEGER,
 )
@@ -93,10 +94,18 @@ def check_depth(body: bytes) -> None:
                 depth -= 1
 
 
-_FORBIDDEN = re.compile(
+FORBIDDEN_CHARACTERS = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
 )
+"""Control characters except line feed and tab, bidirectional controls, zero-width characters and tags.
+
+The class holds the characters themselves, so it means the same to every engine of regular expressions that
+reads code points (Python, RE2, ECMA-262 with ``u``): written as a JSON text it needs no escapes of its own.
+"""
+_FORBIDDEN = re.compile(FORBIDDEN_CHARACTERS)
+_HAS_THIS_UNICODE = unicodedata.unidata_version == UNICODE_VERSION
+"""Whether what this Python can print are the characters of the version that texts are held to."""
 
 # In UTF-8: control characters, and what begins a character from U+0300 on. Nothing below changes under NFC
 # (Unicode Standard Annex 15, 5.1). The controls from U+0080 to U+009F are looked for by their two bytes.
@@ -111,18 +120,33 @@ _C1 = re.compile(rb"\xc2[\x80-\x9f]")
 _FORBIDDEN_ESCAPE = re.compile(rb'(?<!\\)(?:\\\\)*\\([^"\\nt]|n")')
 
 
-def check_text(raw: bytes) -> None:
-    """Refuse a canonical document whose texts are not NFC or hold characters nobody can see.
+def has_plain_text(raw: bytes) -> bool:
+    """Return True for a canonical document in whose texts ``check_text`` finds no fault."""
+    return _is_plain(raw) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(raw))
 
-    Control characters except line feed and tab, bidirectional controls, zero-width characters.
-    Raises Invalid with a pointer to the member at fault.
+
+def check_text(raw: bytes) -> None:
+    """Refuse a canonical document whose texts other nodes may not read as they were meant.
+
+    Control characters except line feed and tab, bidirectional controls, zero-width characters, code points
+    without a character in Unicode ``UNICODE_VERSION``, and texts that are not NFC. Raises Invalid with a
+    pointer to the member at fault.
     """
-    if _is_plain(raw) and not (b"\\" in raw and _FORBIDDEN_ESCAPE.search(raw)):
+    if has_plain_text(raw):
         return
     for pointer, string in strings_of(msgspec.json.decode(raw)):
         if forbidden := _FORBIDDEN.search(string):
             raise Invalid(
-                f"the text holds U+{ord(forbidden.group()):04X}, which is not allowed", pointer=pointer
+                "the text holds U+{point:04X}, which is not allowed",
+                pointer=pointer,
+                point=ord(forbidden.group()),
+            )
+        if (unassigned := first_unassigned(string)) is not None:
+            raise Invalid(
+                "the text holds U+{point:04X}, which is no character of Unicode {version}",
+                pointer=pointer,
+                point=ord(unassigned),
+                version=UNICODE_VERSION,
             )
         if not unicodedata.is_normalized("NFC", string):
             raise Invalid("the text is not in Unicode normal form C (NFC)", pointer=pointer)
@@ -132,12 +156,15 @@ def check_text(raw: bytes) -> None:
 
 
 def _is_plain(raw: bytes) -> bool:
-    """Return True for UTF-8 text in NFC without forbidden characters; the cheapest test comes first."""
+    """Return True for UTF-8 text in NFC of allowed characters; the cheapest test comes first."""
     if len(raw.translate(None, _NOT_LATIN)) == len(raw) and not (b"\xc2" in raw and _C1.search(raw)):
         return True
     text = raw.decode()
-    # (What can be printed holds none of them, and that is quicker to know.)
-    return unicodedata.is_normalized("NFC", text) and (text.isprintable() or not _FORBIDDEN.search(text))
+    # (What can be printed is allowed, and that is quicker to know.)
+    is_allowed = (_HAS_THIS_UNICODE and text.isprintable()) or (
+        not _FORBIDDEN.search(text) and first_unassigned(text) is None
+    )
+    return is_allowed and unicodedata.is_normalized("NFC", text)
 
 
 def strings_of(value: Any, at: str = "") -> Iterator[tuple[str, str]]:

@@ -14,7 +14,8 @@ from federation.domain.content.group import Group
 from federation.domain.document import is_type
 from federation.domain.errors import Invalid
 from federation.domain.feed import Cursor, FeedName, printable
-from federation.domain.record import Op, Record, read_record, without_values
+from federation.domain.record import Op, Record
+from federation.domain.record_reading import read_record, without_values
 from federation.domain.values import (
     END,
     KEY_PATTERN,
@@ -170,8 +171,8 @@ def _plain(raw: msgspec.Raw) -> object:
 def verify(entry: FeedEntry, feed: FeedName) -> VerifiedEntry | RejectedEntry:
     """Verify an entry of a peer's feed against its own members and the feed.
 
-    The hash is that of the bytes; the document names this entry and this origin; its label belongs in this
-    feed; a known type keeps its schema.
+    The hash is that of the bytes; the document is canonical and names this entry and this origin; its label
+    belongs in this feed. A content that is not understood is no reason to reject it (``record_reading``).
     """
 
     def refuse(reason: str, detail: str) -> RejectedEntry:

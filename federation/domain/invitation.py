@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from datetime import timedelta
 from functools import lru_cache
@@ -24,6 +25,9 @@ MAX_REGISTRATION = 65_536
 PROOF_SECONDS = 300
 """Seconds that the proof in a registration may hold, at most."""
 _MARK = "federation-invitation-1."
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_SECRET = re.compile(r"[A-Za-z0-9._~+/-]{22,256}")
+"""Texts that can be a bearer token (RFC 6750, 2.1)."""
 
 
 class Invitation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -46,10 +50,16 @@ class Invitation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         if not packed.startswith(_MARK) or len(packed) > 4_096:
             raise Invalid(f"this is not an invitation: it begins with {_MARK} and is one line")
         body = packed.removeprefix(_MARK)
+        damaged = Invalid("the invitation is not whole; copy it again")
+        if not _BASE64URL.fullmatch(body):
+            raise damaged
         try:
-            return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=cls)
+            sent = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=cls)
         except (ValueError, msgspec.MsgspecError):
-            raise Invalid("the invitation is not whole; copy it again") from None
+            raise damaged from None
+        if not _SECRET.fullmatch(sent.secret) or not re.fullmatch(r"[A-Za-z0-9_-]{43}", sent.thumbprint):
+            raise damaged
+        return sent
 
 
 class InvitationView(msgspec.Struct, frozen=True):

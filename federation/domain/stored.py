@@ -14,6 +14,8 @@ class StoredRecord(msgspec.Struct, frozen=True):
     hash: bytes
     retracted: bool
     updated_at: datetime
+    not_understood: str | None = None
+    """Why this version does not understand the content, where it does not."""
 
 
 class StoredRevision(msgspec.Struct, frozen=True):

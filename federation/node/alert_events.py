@@ -54,11 +54,12 @@ def incident_changes(node: Node, rows: Sequence[Any]) -> Iterator[Occurrence]:
     revision 1, is the same then, so that there is one alert.
     """
     oldest = node.clock() - MAX_INCIDENT_AGE
-    for origin, key, revision, retracted, tlp, created_at, updated_at in rows:
+    for origin, key, revision, retracted, tlp, created_at, updated_at, not_understood in rows:
         if updated_at < oldest:
             continue
         id_ = f"{origin}/{key}"
         data = {"revision": revision, "tlp": tlp, "link": f"{node.url}/v1/incidents/{id_}"}
+        data |= {"not_understood": True} if not_understood else {}
         if not retracted and created_at >= oldest:
             alert = _alert(node, "incident.published", id_, **data)
             yield Occurrence(
@@ -125,6 +126,7 @@ def _exposure_alert(node: Node, event: AlertEvent, line: OwnLine, episodes: Epis
         deployments=[deployment.id for deployment in line.exposure.deployments],
         **({"same_vulnerability": list(others[:MAX_NAMED_INCIDENTS])} if others else {}),
         **({"reopened": True} if row.episode > 1 else {}),
+        **({"not_understood": True} if line.incident.not_understood else {}),
         link=f"{node.url}/v1/incidents/{id_}/exposure",
     )
 

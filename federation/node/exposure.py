@@ -5,6 +5,8 @@ Each answer says through which instant it is current (``exposure_index``).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
+
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
 from federation.domain.document import check_id
@@ -19,9 +21,10 @@ from federation.domain.exposure.answers import (
 from federation.domain.exposure.buckets import CoverageSum
 from federation.domain.exposure.coverage import bodies_of
 from federation.domain.exposure.incident_record import IncidentRecord
+from federation.domain.exposure.linkage import Links
 from federation.domain.exposure.totals import OperatorTotals, summary, total
 from federation.domain.feed import printable
-from federation.domain.query import MAX_PAGE, PAGE, PageKey, Query
+from federation.domain.query import MAX_PAGE, MAX_TOTAL, PAGE, PageKey, Query
 from federation.domain.territories.bodies import Body
 from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
@@ -38,7 +41,7 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
     async with exposure_index.current(node) as (tx, through):
         query = ExposureQuery(node, tx, by, await copy_ages(node, tx, by=by))
         links = await query.links([incident])
-        groups = await query.groups_of_solutions({*incident.solutions, *links.solutions})
+        groups = await query.groups_of_solutions(_concerned(incident, links))
         (totals,) = await query.totals([incident], groups, links)
         own = await query.own_deployments(incident, totals.get(by.operator or ""))
         missing = await query.missing(incident)
@@ -49,7 +52,7 @@ async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> Incid
         as_of=as_instant(now),
         current_through=through,
         open=incident.is_open(now),
-        summary=summary(total_),
+        summary=summary(total_, understood=incident.understood),
         total=total_,
         operators=tuple(
             query.to_view(incident, entry, own if entry.operator == by.operator else ())
@@ -69,7 +72,7 @@ async def bodies_of_incident(
     async with exposure_index.current(node) as (tx, through):
         query = ExposureQuery(node, tx, by)
         links = await query.links([incident])
-        groups = await query.groups_of_solutions({*incident.solutions, *links.solutions})
+        groups = await query.groups_of_solutions(_concerned(incident, links))
         (totals,) = await query.totals([incident], groups, links)
     affected = CoverageSum()
     for entry in totals.values():
@@ -86,16 +89,21 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         around = await query.links_of([solution])
         linked = around.solutions
         incidents, next_ = await query.open_incidents(sorted({solution, *linked}), limit=MAX_PAGE)
+        partial, not_understood = await query.partial_incidents()
+        incidents += _concerning(partial, {solution, *linked})
         links = await query.links(incidents, among={solution, *linked})
         # Two solutions that are the same as a third need not be the same: this one must be concerned itself.
         incidents = [
             incident
             for incident in incidents
             if solution in incident.solutions
+            or incident.affects_any
             or any(links.between(named, solution) for named in incident.spreading)
         ]
-        groups = await query.groups_of_solutions({solution, *linked})
-        if not incidents and not groups:
+        groups = await query.groups_of_solutions({solution, *linked, *around.unread})
+        if not any(incident.understood for incident in incidents) and not any(
+            group.solution == solution or group.solution in linked for group in groups
+        ):
             record = await tx.records.find(Solution.type, origin, key, visible_to=by)
             if record is None or record.retracted:
                 raise NotFound(f"there is nothing of a solution {solution} that you may see")
@@ -116,6 +124,7 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         more=next_ is not None,
         linked_solutions=links.to_view(pair for incident in incidents for pair in query.linked[incident.id]),
         more_linked_solutions=around.more or links.more,
+        incidents_not_understood=not_understood,
     )
 
 
@@ -124,7 +133,8 @@ async def of_own(
 ) -> tuple[OwnExposure, PageKey | None]:
     """The open incidents that affect the caller's own deployments or may affect them, newest first.
 
-    A page reads ``limit`` incidents, so it may show fewer. Raises Forbidden for a caller without an operator.
+    A page reads ``limit`` incidents, so it may show fewer; the first one has also those that are not
+    understood. Raises Forbidden for a caller without an operator.
     """
     if by.operator is None:
         raise Forbidden("a token is needed: without one nothing is known to be yours")
@@ -137,6 +147,9 @@ async def of_own(
         incidents, next_ = await query.open_incidents(
             sorted({*solutions, *linked}), naming=by.operator, limit=limit, after=after
         )
+        partial, not_understood = await query.partial_incidents()
+        if after is None:
+            incidents += _concerning(partial, {*solutions, *linked}, naming=by.operator)
         links = await query.links(incidents, among={*solutions, *linked})
         lines = []
         now = node.clock()
@@ -157,8 +170,27 @@ async def of_own(
         incidents=tuple(lines),
         more_linked_solutions=around.more or links.more,
         next=None,
+        incidents_not_understood=not_understood,
     )
     return answer, next_
+
+
+def _concerned(incident: IncidentRecord, links: Links) -> set[str]:
+    """The solutions whose deployments an incident affects or may affect."""
+    return {*incident.solutions, *links.solutions, *(links.unread if incident.spreading else ())}
+
+
+def _concerning(
+    incidents: Iterable[IncidentRecord], solutions: Set[str], *, naming: str | None = None
+) -> list[IncidentRecord]:
+    """Those that concern one of these solutions or a deployment of the operator ``naming``, or may."""
+    return [
+        incident
+        for incident in incidents
+        if incident.affects_any
+        or not solutions.isdisjoint(incident.solutions)
+        or any(name.partition("/")[0] == naming for name in incident.named_deployments)
+    ]
 
 
 def _is_affected(totals: OperatorTotals) -> bool:
@@ -179,6 +211,15 @@ async def find(node: Node, name: str, *, by: Caller) -> tuple[str, str]:
     ids = [IncidentRecord.of(document).id.partition("/") for document in documents]
     ids.sort(key=lambda id_: id_[0] != by.operator)  # the caller's own first, the order of others unchanged
     if not ids:
+        async with node.store.read() as tx:
+            number = await tx.not_understood.number(Incident.type, MAX_TOTAL, visible_to=by)
+        if number:
+            raise NotFound(
+                "no incident that you may see is known as {name}; incidents that this version does not"
+                " understand, and may be it: {number}",
+                name=printable(name, 80),
+                number=number,
+            )
         raise NotFound(f"no incident that you may see is known as {printable(name, 80)}")
     return ids[0][0], ids[0][2]
 
@@ -188,4 +229,6 @@ async def _incident(node: Node, origin: str, key: str, *, by: Caller) -> Inciden
     stored = await records.find(node, Incident, origin, key, by=by)
     if stored.retracted:
         raise Retracted(f"incident {origin}/{key} has been retracted by {origin}")
+    if stored.not_understood is not None:
+        return IncidentRecord.partial(f"{origin}/{key}", stored.updated_at, stored.document)
     return IncidentRecord.of(stored.document)

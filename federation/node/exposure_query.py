@@ -20,6 +20,7 @@ from federation.domain.exposure.buckets import Bucket
 from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import NO_LINKS, Links
 from federation.domain.exposure.matching import VersionMatch, match_version
+from federation.domain.exposure.partial import UNKNOWN_SOLUTION
 from federation.domain.exposure.reasons import Reason
 from federation.domain.exposure.totals import (
     MAX_DEPLOYMENTS,
@@ -28,10 +29,10 @@ from federation.domain.exposure.totals import (
     to_view,
     totals_by_operator,
 )
-from federation.domain.query import PageKey, Query
+from federation.domain.query import MAX_TOTAL, PageKey, Query
 from federation.domain.visibility import Caller
 from federation.node.copy_ages import UNKNOWN_COPY
-from federation.node.exposure_statements import statements_on
+from federation.node.exposure_statements import statements_on, unread_statements_on
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
 from federation.store.body_sets import CoverageSet, covering
@@ -40,6 +41,8 @@ from federation.store.exposure import DeploymentGroup, SingleDeployment
 
 MAX_NAMED = 10_000
 """Deployments that incidents and the statements on them name, and that are read one by one, at most."""
+MAX_PARTIAL_INCIDENTS = 200
+"""Incidents that are not understood and that one answer matches, at most: the newest."""
 MAX_MISSING = 100
 """Named deployments that an answer lists as not here, at most."""
 
@@ -67,8 +70,11 @@ class ExposureQuery:
         return await linked_solutions(self._tx, solutions, visible_to=self._by)
 
     async def groups_of_solutions(self, solutions: Iterable[str]) -> tuple[DeploymentGroup, ...]:
+        """The groups of these solutions, and of deployments that may be of any."""
         ids = sorted(solutions)
-        return await self._tx.exposure.of_solutions(ids, visible_to=self._by) if ids else ()
+        if not ids:
+            return ()
+        return await self._tx.exposure.of_solutions([UNKNOWN_SOLUTION, *ids], visible_to=self._by)
 
     async def groups_of_operator(self, operator: str) -> tuple[DeploymentGroup, ...]:
         return await self._tx.exposure.of_operator(operator, visible_to=self._by)
@@ -99,6 +105,23 @@ class ExposureQuery:
         incidents = (IncidentRecord.of(document) for document in documents)
         return [incident for incident in incidents if incident.is_open(now)], place
 
+    async def partial_incidents(self) -> tuple[list[IncidentRecord], int]:
+        """Open incidents that are not understood, those changed last first, and the number of all of them.
+
+        ``MAX_PARTIAL_INCIDENTS`` are read, and up to ``MAX_TOTAL`` are counted.
+        """
+        newest, more = await self._tx.not_understood.newest(
+            Incident.type, MAX_PARTIAL_INCIDENTS, visible_to=self._by
+        )
+        number = len(newest)
+        if more:
+            number = await self._tx.not_understood.number(Incident.type, MAX_TOTAL, visible_to=self._by)
+        now = self._node.clock()
+        incidents = [
+            IncidentRecord.partial(record.id, record.updated_at, record.document) for record in newest
+        ]
+        return [incident for incident in incidents if incident.is_open(now)], number
+
     async def totals(
         self,
         incidents: Sequence[IncidentRecord],
@@ -114,6 +137,7 @@ class ExposureQuery:
         statements = await statements_on(
             self._tx, incidents, {group.origin for group in groups}, only=only, by=self._by
         )
+        unread = await unread_statements_on(self._tx, incidents, only=only, by=self._by)
         named = {
             name
             for incident in incidents
@@ -139,7 +163,9 @@ class ExposureQuery:
             group
             for group in groups
             if any(
-                by_group[group.id].verdict != "not_affected" for by_group in matches if group.id in by_group
+                by_group[group.id].verdict != "not_affected" or (unread[incident.id] and group.in_use)
+                for incident, by_group in zip(incidents, matches, strict=True)
+                if group.id in by_group
             )
         )
         return [
@@ -149,6 +175,7 @@ class ExposureQuery:
                 else (),
                 statements[incident.id],
                 incident.vulnerabilities,
+                unread[incident.id],
             )
             for incident, by_group in zip(incidents, matches, strict=True)
         ]
@@ -216,7 +243,7 @@ class ExposureQuery:
         links = {
             (bucket.solution, bucket.version): self._list_url(bucket)
             for bucket, *_ in totals.buckets
-            if bucket.id is None
+            if bucket.id is None and bucket.solution != UNKNOWN_SOLUTION
         }
         copy = self._copies.get(totals.operator, UNKNOWN_COPY)
         return to_view(totals, copy, links=links, explain=partial(_explain, incident), own=own)
@@ -284,7 +311,11 @@ def _matches(
     matches: dict[int, VersionMatch] = {}
     for group in groups:
         match = match_version(entries, group.solution, group.version, group.version_state, links)
+        if match is None and (incident.affects_any or (group.solution == UNKNOWN_SOLUTION and entries)):
+            match = VersionMatch("not-understood")
         if match is not None:
+            if not (incident.understood and group.understood):
+                match = VersionMatch("not-understood", match.named)
             matches[group.id] = match if group.in_use else VersionMatch("not-in-use", match.named)
     return matches
 

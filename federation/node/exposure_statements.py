@@ -14,8 +14,9 @@ import msgspec
 from federation.domain.content.incident import Incident
 from federation.domain.content.statement import Statement
 from federation.domain.document import Document
-from federation.domain.exposure.buckets import StatementRecord
+from federation.domain.exposure.buckets import StatementRecord, UnreadStatement
 from federation.domain.exposure.incident_record import IncidentRecord
+from federation.domain.exposure.partial import partial_statement
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.values import instant
 from federation.domain.visibility import Caller
@@ -55,6 +56,46 @@ async def statements_on(
         ]
         for id_, together in shared.items()
     }
+
+
+async def unread_statements_on(
+    tx: Reading,
+    incidents: Sequence[IncidentRecord],
+    *,
+    only: str | None,
+    by: Caller,
+) -> dict[str, list[UnreadStatement]]:
+    """The statements that are not understood and are on each incident, or may be, by the incident's id.
+
+    Where there are more than are read each operator that has some counts as if it had one on every incident.
+    """
+    newest, more = await tx.not_understood.newest(Statement.type, MAX_STATEMENTS, visible_to=by)
+    if not newest:
+        return {incident.id: [] for incident in incidents}
+    any_incident: list[UnreadStatement] = []
+    by_incident: dict[str, list[UnreadStatement]] = {}
+    if more:
+        origins = await tx.not_understood.origins(Statement.type, visible_to=by)
+        any_incident = [UnreadStatement(origin, at) for origin, at in origins.items()]
+    else:
+        for record in newest:
+            unread, on = UnreadStatement(record.origin, record.updated_at), partial_statement(record.document)
+            (any_incident if on is None else by_incident.setdefault(on, [])).append(unread)
+    shared = await _shared_incidents(tx, incidents, by) if by_incident else {}
+    found = {
+        incident.id: [
+            *any_incident,
+            *(
+                msgspec.structs.replace(unread, vulnerabilities=vulnerabilities)
+                for id_, vulnerabilities in shared.get(incident.id, {}).items()
+                for unread in by_incident.get(id_, ())
+            ),
+        ]
+        for incident in incidents
+    }
+    if only is None:
+        return found
+    return {id_: [unread for unread in listed if unread.origin == only] for id_, listed in found.items()}
 
 
 async def _newest(

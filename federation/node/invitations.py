@@ -6,6 +6,8 @@ import logging
 import re
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,7 +24,7 @@ from federation.domain.invitation import (
     fingerprint,
     new_secret,
 )
-from federation.domain.peer import Peer
+from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS, Peer
 from federation.domain.values import OPERATOR_PATTERN
 from federation.node.keys import kid_of, trusted_keys, verify_jwt
 from federation.node.node import Node
@@ -30,9 +32,10 @@ from federation.node.peers import look_alikes, peer_detail
 
 log = logging.getLogger("federation.peers")
 
-_JOINING = frozenset({"federation-registration+jwt"})
-
-_WELCOME = frozenset({"federation-welcome+jwt"})
+REGISTRATION = "federation-registration+jwt"
+"""``typ`` of the proof in a registration."""
+WELCOME = "federation-welcome+jwt"
+"""``typ`` of the proof in the answer to a registration."""
 
 
 async def invite(node: Node, note: str, *, private: bool = False, by: str = OPERATOR) -> Invitation:
@@ -73,7 +76,8 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
         private=private,
     )
     async with node.store.read() as tx:
-        refuse_conflict(node, peer, await tx.peers.find(peer.operator), await tx.peers.all())
+        registered = _with_endorsed_keys(await tx.peers.find(peer.operator), peer, inviter.jwks)
+        refuse_conflict(node, peer, registered, await tx.peers.all())
     hidden = fingerprint(invitation.secret).hex()
     current = int(time.time())
     request = Registration(
@@ -90,26 +94,75 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
                 "url": node.url,
                 "invitation": hidden,
             },
-            typ="federation-registration+jwt",
+            typ=REGISTRATION,
         ),
     )
     answer = await node.others.register(
         inviter.url, invitation.secret, msgspec.json.encode(request), private=private
     )
     try:
-        registered = msgspec.json.decode(answer, type=RegistrationAnswer)
-        welcome = verify_jwt(registered.inviter.proof, keys, _WELCOME)
-    except (msgspec.MsgspecError, Unauthenticated):
-        raise Unreachable(f"the answer of {inviter.url} cannot be read, or is not its own") from None
-    if welcome.get("aud") != node.url or welcome.get("newcomer") != node.keyring.kid:
-        raise Unreachable(f"the answer of {inviter.url} is for somebody else")
+        proof = msgspec.json.decode(answer, type=RegistrationAnswer).inviter.proof
+    except msgspec.MsgspecError:
+        raise Unreachable("the answer of {url} cannot be read", url=inviter.url) from None
+    newcomer = kid_of(request.software_statement) or ""
+    signer = verify_welcome(proof, peer, url=node.url, newcomer=newcomer, invitation=hidden)
+    peer = msgspec.structs.replace(peer, thumbprint=signer)
     async with node.store.write() as tx:
-        refuse_conflict(node, peer, await tx.peers.lock(peer.operator), await tx.peers.all())
+        registered = _with_endorsed_keys(await tx.peers.lock(peer.operator), peer, inviter.jwks)
+        refuse_conflict(node, peer, registered, await tx.peers.all())
         await tx.audit.note(
             "peer.registered", actor=OPERATOR, subject=peer.operator, detail=peer_detail(peer)
         )
         await tx.peers.add(peer)
     return peer
+
+
+def verify_welcome(proof: str, inviter: Peer, *, url: str, newcomer: str, invitation: str) -> str:
+    """Thumbprint of the key that signed the welcome in the answer to a registration. Raises Unreachable.
+
+    ``url``, ``newcomer``: base URL of the node that registered, and thumbprint of the key that signed its
+    registration; ``invitation``: hash of the secret, in hexadecimal.
+    """
+    try:
+        welcome = verify_jwt(proof, inviter.keys, frozenset({WELCOME}))
+    except Unauthenticated:
+        raise Unreachable("the answer of {url} is not its own", url=inviter.url) from None
+    signer = kid_of(proof)
+    if (
+        welcome.get("iss") != inviter.operator
+        or welcome.get("aud") != url
+        or welcome.get("newcomer") != newcomer
+        or welcome.get("invitation") != invitation
+        or signer not in inviter.kids
+    ):
+        raise Unreachable("the answer of {url} is for somebody else", url=inviter.url)
+    if not _is_current(welcome.get("exp")):
+        raise Unreachable(
+            "the answer of {url} has expired, or the clocks differ: here it is {time}",
+            url=inviter.url,
+            time=_now(),
+        )
+    return signer
+
+
+def _is_current(expires: Any) -> bool:
+    """True for the ``exp`` of a registration or welcome that holds now, and no longer than it may."""
+    earliest = time.time() - MAX_CLOCK_DIFFERENCE_SECONDS
+    latest = time.time() + PROOF_SECONDS + MAX_CLOCK_DIFFERENCE_SECONDS
+    return type(expires) is int and earliest < expires <= latest
+
+
+def _now() -> str:
+    return f"{datetime.fromtimestamp(time.time(), UTC):%FT%TZ}"
+
+
+def _with_endorsed_keys(registered: Peer | None, candidate: Peer, jwks: dict[str, Any]) -> Peer | None:
+    """A peer as it is registered, with the keys that those it is known by endorsed since."""
+    if registered is not None and candidate.thumbprint not in registered.kids:
+        with suppress(Unauthenticated):
+            keys = trusted_keys(registered.kids, jwks, candidate.operator)
+            return msgspec.structs.replace(registered, keys=keys)
+    return registered
 
 
 async def register(node: Node, request: Registration, secret: str) -> RegistrationAnswer:
@@ -120,15 +173,11 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
     """
     newcomer = await _newcomer(node, request, secret)
     async with node.store.write() as tx:
-        registered = await tx.peers.lock(newcomer.operator)
+        registered = _with_endorsed_keys(await tx.peers.lock(newcomer.operator), newcomer, request.jwks)
         private = await tx.peers.use_invitation(fingerprint(secret), newcomer.operator, node.clock())
         if private is None:
             raise Unauthenticated("the invitation does not hold: it was used, has expired or is not ours")
         newcomer = msgspec.structs.replace(newcomer, private=private)
-        if registered is not None and newcomer.thumbprint not in registered.kids:
-            with suppress(Unauthenticated):  # it comes back with a key that the one we know endorsed
-                since = trusted_keys(registered.kids, request.jwks, newcomer.operator)
-                registered = msgspec.structs.replace(registered, keys=since)
         try:
             node.others.check_url(newcomer.url, private=private)
         except Unreachable as error:
@@ -146,6 +195,7 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
             "a newcomer looks like another operator",
             extra={"peer": newcomer.operator, "reason": str(look_alike)},
         )
+    issued_at = int(time.time())
     return RegistrationAnswer(
         client_id=newcomer.operator,
         client_id_issued_at=int(node.clock().timestamp()),
@@ -162,9 +212,11 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
                     "iss": node.operator,
                     "aud": newcomer.url,
                     "newcomer": newcomer.thumbprint,
-                    "iat": int(time.time()),
+                    "invitation": fingerprint(secret).hex(),
+                    "iat": issued_at,
+                    "exp": issued_at + PROOF_SECONDS,
                 },
-                typ="federation-welcome+jwt",
+                typ=WELCOME,
             ),
         ),
     )
@@ -182,19 +234,21 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
         kid = kid_of(request.software_statement) or ""
         keys = trusted_keys({kid}, {"keys": request.jwks.get("keys")}, request.operator)
         # By the key that is kept: a set may give one key the name of another.
-        proof = verify_jwt(request.software_statement, keys, _JOINING)
+        proof = verify_jwt(request.software_statement, keys, frozenset({REGISTRATION}))
     except Unauthenticated:
         raise Unauthenticated("the registration does not prove that it holds the key") from None
-    expires, current = proof.get("exp"), time.time()
     if (
         proof.get("iss") != request.operator
         or proof.get("aud") != node.url
         or proof.get("url") != request.client_uri
         or proof.get("invitation") != fingerprint(secret).hex()
-        or not isinstance(expires, int)
-        or not current - 30 < expires <= current + PROOF_SECONDS + 30
+        or type(proof.get("exp")) is not int
     ):
         raise Unauthenticated("the registration does not prove that it holds the key")
+    if not _is_current(proof.get("exp")):
+        raise Unauthenticated(
+            "the proof of the registration has expired, or the clocks differ: here it is {time}", time=_now()
+        )
     return Peer(
         operator=request.operator,
         url=request.client_uri,

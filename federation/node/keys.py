@@ -70,7 +70,7 @@ class Keyring:
         self._keys = {str(key.jwk["kid"]): ECKey.import_key(key.jwk) for key in keys}
         self._public: dict[str, Any] = {
             "keys": [self.public_jwk(str(key.jwk["kid"])) for key in keys if not key.retired],
-            "succession": [key.endorsement for key in reversed(keys) if key.endorsement],
+            "succession": [key.endorsement for key in reversed(keys[:MAX_ENDORSEMENTS]) if key.endorsement],
         }
 
     @property
@@ -81,6 +81,14 @@ class Keyring:
             (key for key in self._own if not key.retired and key.use_from <= current), self._own[-1]
         )
         return str(signing.jwk["kid"])
+
+    def kid_at(self, moment: datetime) -> str:
+        """Thumbprint of the key that signed at a moment; if it was replaced since, of the key that did so."""
+        return next(
+            str(key.jwk["kid"])
+            for key in self._own
+            if key.use_from <= moment or key.endorsement is None or key is self._own[-1]
+        )
 
     def public_jwk(self, kid: str) -> dict[str, Any]:
         key = self._keys[kid]
@@ -145,7 +153,8 @@ def trusted_keys(known_kids: Collection[str], jwks: dict[str, Any], operator: st
         raise Unauthenticated("the succession of the keys cannot be read")
     for endorsement in succession:
         try:
-            signer = json.loads(base64.urlsafe_b64decode(endorsement.split(".")[0] + "=="))["jwk"]
+            shown = json.loads(base64.urlsafe_b64decode(endorsement.split(".")[0] + "=="))["jwk"]
+            signer = {name: shown[name] for name in _PUBLIC}  # (its thumbprint is then its name)
             if thumbprint(signer) not in trusted:
                 continue  # before the key we know
             claims = verify_jwt(endorsement, {"keys": [signer]}, frozenset({ENDORSEMENT}))

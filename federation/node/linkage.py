@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from federation.domain.exposure.linkage import MAX_STEPS, Link, Links, links
+from federation.domain.exposure.partial import ANY_IDENTIFIER
 from federation.domain.exposure.solution_identifiers import is_doubtful, is_record, proof_of
 from federation.domain.visibility import Caller
 from federation.store.database import Reading
@@ -24,7 +25,7 @@ T = TypeVar("T", bound=Hashable)
 async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to: Caller) -> Links:
     """Link each of these solutions with the same software (``domain/exposure/linkage.py``).
 
-    As many statements to the database for many solutions as for one: eight at most, and mostly three.
+    As many statements to the database for many solutions as for one: nine at most, and mostly three.
     """
     named, more = _in_turn([(solution,) for solution in sorted(set(solutions))], MAX_SOLUTIONS)
     identifiers: dict[str, tuple[str, ...]] = {}
@@ -42,14 +43,22 @@ async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to:
         (solution, *names, *(proof_of(name) for name in names if is_doubtful(name)))
         for solution, names in identifiers.items()
     )
-    unread, is_cut = _in_turn(list(looked_up), MAX_NAMES)
+    unread, is_cut = _in_turn([(ANY_IDENTIFIER,) if named else (), *looked_up], MAX_NAMES)
+    has_partly_read = False
     for _ in range(MAX_STEPS + 1):
         more |= is_cut
         if not unread:
             break
         naming = await tx.linkage.solutions_naming(unread, visible_to=visible_to)
+        has_partly_read |= bool(naming.pop(ANY_IDENTIFIER, ()))
         namers |= dict.fromkeys(unread, ()) | naming
         unread, is_cut = _in_turn(naming.values(), MAX_NAMES, without=namers)
+    partly_read: frozenset[str] = frozenset()
+    if has_partly_read:
+        found = await tx.linkage.solutions_with(ANY_IDENTIFIER, MAX_SOLUTIONS + 1, visible_to=visible_to)
+        partly_read = frozenset(found[:MAX_SOLUTIONS])
+        # What a solution names that cannot all be read may be the software of others that are not linked.
+        more |= len(found) > MAX_SOLUTIONS or not partly_read.isdisjoint(named)
     linked: dict[str, dict[str, Link]] = {}
     for solution in named:
         linked[solution], is_cut = links(solution, identifiers, namers)
@@ -63,7 +72,7 @@ async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to:
         for solution, alias in pairs:
             reduced.setdefault(solution, {})[alias] = linked[solution][alias]
         linked = reduced
-    return Links(linked, more=more)
+    return Links(linked, more=more, unread=partly_read)
 
 
 def _in_turn(lists: Iterable[Sequence[T]], limit: int, *, without: Container[T] = ()) -> tuple[list[T], bool]:

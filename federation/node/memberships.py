@@ -22,7 +22,7 @@ from federation.domain.document import Document
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid, Refused
 from federation.domain.peer import Peer
-from federation.domain.query import MAX_PAGE, PageKey, Query
+from federation.domain.query import MAX_PAGE, MAX_TOTAL, PageKey, Query
 from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
 from federation.node import records
@@ -118,6 +118,14 @@ async def list_memberships(node: Node) -> tuple[MembershipView, ...]:
         if record.content is not None and record.content.operator != node.operator
     ]
     return tuple(sorted(views, key=lambda view: (view.operator, view.admitted_by)))
+
+
+async def count_not_understood(node: Node) -> int:
+    """Memberships that this version does not understand and does not list, up to ``MAX_TOTAL``."""
+    async with node.store.read() as tx:
+        return await tx.not_understood.number(
+            Membership.type, MAX_TOTAL, visible_to=Caller(node=node.operator, operator=node.operator)
+        )
 
 
 async def _memberships(node: Node, *, origin: str | None = None) -> list[Document[Membership]]:

@@ -9,6 +9,7 @@ import msgspec
 from federation.domain.copy import CopyFacts
 from federation.domain.invitation import InvitationView, code
 from federation.domain.lookalikes import LookAlike
+from federation.domain.not_understood import NotUnderstood
 from federation.domain.rejection import RejectedEntryView
 from federation.domain.values import as_instant
 from federation.node.copy_views import FeedView, feed_view
@@ -37,6 +38,8 @@ class PeerView(msgspec.Struct, frozen=True):
     paused: str | None
     """The bound of its quota that it would go beyond, and how far; null within its quota."""
     feeds: tuple[FeedView, ...]
+    not_understood: tuple[NotUnderstood, ...]
+    """Records that this version of the program does not understand, by type. An upgrade may help."""
     look_alikes: tuple[LookAlike, ...] = ()
     """Its id or name, where it looks like another operator's: compare twice before you activate it."""
 
@@ -57,6 +60,7 @@ async def peers(node: Node) -> PeersView:
         peers, feeds, rejected = await tx.peers.all(), await tx.feeds.all(), await tx.rejected.all()
         invitations, copies = await tx.peers.invitations(), await tx.copies.all()
         excluded = await tx.exclusions.own()
+        not_understood = await tx.not_understood.with_reasons()
     current = node.clock()
     kid = node.keyring.kid
     codes = {
@@ -94,6 +98,7 @@ async def peers(node: Node) -> PeersView:
                     for f in feeds
                     if f.origin == peer.operator
                 ),
+                not_understood=not_understood.get(peer.operator, ()),
                 look_alikes=alike.get(peer.operator, ()),
             )
             for peer in peers

@@ -252,8 +252,11 @@ async def all_look_alikes(node: Node, peers: Sequence[Peer]) -> dict[str, tuple[
 
 
 def code_of(node: Node, peer: Peer) -> str:
-    """The short code that the administrators of both nodes compare before they activate."""
-    return code(node.keyring.kid, peer.thumbprint)
+    """The short code that the administrators of both nodes compare before they activate.
+
+    It is drawn from the keys with which the two joined: a key that signs later does not change it.
+    """
+    return code(node.keyring.kid_at(peer.added_at), peer.thumbprint)
 
 
 async def code_shown(node: Node, operator: str) -> str | None:

@@ -19,6 +19,7 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
     async with node.store.read() as tx:
         feeds, peers = await tx.feeds.all(), await tx.peers.all()
         waiting, parked = await tx.alerts.pending()
+        not_understood = await tx.not_understood.by_origin()
     copies = await copy_views.copies(node)
     for gauge in (
         metrics.feed_head,
@@ -28,6 +29,7 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
         metrics.copy_state,
         metrics.copy_age,
         metrics.copy_paused,
+        metrics.not_understood,
     ):
         gauge.clear()
     for feed in feeds:
@@ -44,6 +46,8 @@ async def metrics_page(node: Node, metrics: Metrics) -> bytes:
         metrics.copy_paused.labels(name.origin, name.audience).set(
             copy.paused is not None or copy.beyond_quota is not None
         )
+    for (origin, type_), number in not_understood.items():
+        metrics.not_understood.labels(origin, type_).set(number)
     for peer in peers:
         metrics.peer_failures.labels(peer.operator).set(peer.failures)
     metrics.alerts_pending.labels("waiting").set(waiting)

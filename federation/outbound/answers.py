@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from federation.domain.feed import printable
@@ -11,9 +13,10 @@ def read_problem(body: bytes) -> tuple[str, str]:
     """Code and detail of a refusal (RFC 9457), or of RFC 6749; empty when it is none."""
     try:
         problem = msgspec.json.decode(body)
-        code = str(problem.get("code") or problem.get("type", "").rpartition(":")[2])
+        # (The code is a member of its own, and the end of the type, which is a URN or a URL.)
+        code = str(problem.get("code") or re.split("[:/]", problem.get("type", ""))[-1])
         return code, printable(str(problem.get("detail", problem.get("error", ""))), 300)
-    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, TypeError, RecursionError):
         return "", ""
 
 

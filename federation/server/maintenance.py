@@ -23,6 +23,7 @@ from federation.node import (
     exposure_index,
     key_rotation,
     memberships,
+    not_understood,
     retention,
     search_index,
 )
@@ -184,6 +185,7 @@ async def _run_tasks(node: Node) -> None:
         _repeat(INDEX_SECONDS, flush_pending_list, node),
         exposure_index.run(node),
         search_index.run(node),
+        not_understood.run(node),
         _repeat(ALERT_SECONDS, alert_scan.AlertScan(node).run, node),
         deliver_alerts_forever(node),
         memberships.publish_memberships_forever(node),

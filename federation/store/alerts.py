@@ -159,6 +159,8 @@ FROM subscriptions AS s, due
 LEFT JOIN records AS r ON due.event IN ('incident.published', 'incident.changed')
     AND r.type = 'incident' AND r.origin = split_part(due.subject, '/', 1)
     AND r.key = split_part(due.subject, '/', 2) AND NOT r.retracted AND r.tlp IN ('CLEAR', 'GREEN')
+    -- What is not understood may hold texts that are not as they look.
+    AND r.not_understood IS NULL
 WHERE a.id = due.id AND s.id = a.subscription
 RETURNING a.id, a.event, a.subject, a.at, a.data, a.attempts, r.document,
     s.id AS sid, s.events, s.webhook, s.email, s.unanswered_hours, s.private, s.active, s.created_at, s.secret
@@ -209,7 +211,8 @@ _PURGE = Statement(
     )
 )
 _CHANGED_INCIDENTS = """
-SELECT r.origin, r.key, r.revision, r.retracted, r.tlp, r.created_at, r.updated_at
+SELECT r.origin, r.key, r.revision, r.retracted, r.tlp, r.created_at, r.updated_at,
+    r.not_understood IS NOT NULL AS not_understood
 FROM records AS r WHERE r.arrived > $1 AND r.arrived <= $2 AND r.type = 'incident'
 ORDER BY r.arrived
 """
@@ -315,7 +318,10 @@ class AlertsWriter(AlertsReader):
         return int(await self._session.connection.fetchval("SELECT arrival FROM alerting FOR UPDATE"))
 
     async def changed_incidents(self, after: int, until: int) -> list[Any]:
-        """Changed incidents: origin, key, revision, retracted, tlp, created_at, updated_at."""
+        """Changed incidents: origin, key, revision, retracted, tlp, created_at, updated_at, not_understood.
+
+        (The last one is true or false.)
+        """
         rows: list[Any] = await self._session.connection.fetch(_CHANGED_INCIDENTS, after, until)
         return rows
 

@@ -30,6 +30,7 @@ from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.keys import KeysReader, KeysWriter
 from federation.store.linkage import LinkageReader
+from federation.store.not_understood import NotUnderstoodReader
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
 from federation.store.pulled_records import PulledRecordsWriter
@@ -68,8 +69,8 @@ class Reading:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "peers", "quotas", "read_advisories",
-        "receipts", "records", "rejected", "search_index", "tokens",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "quotas",
+        "read_advisories", "receipts", "records", "rejected", "search_index", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -90,6 +91,7 @@ class Reading:
         self.audit: AuditReader = AuditReader(session)
         self.exposure: ExposureReader = ExposureReader(session)
         self.linkage: LinkageReader = LinkageReader(session)
+        self.not_understood: NotUnderstoodReader = NotUnderstoodReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
         self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
@@ -102,9 +104,9 @@ class Writing:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "peers", "pulled_records", "quotas",
-        "read_advisories", "receipts", "records", "rejected", "remains", "repairs", "retention",
-        "search_index", "tokens",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers",
+        "pulled_records", "quotas", "read_advisories", "receipts", "records", "rejected", "remains",
+        "repairs", "retention", "search_index", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -129,6 +131,7 @@ class Writing:
         self.audit = AuditWriter(session)
         self.exposure = ExposureWriter(session)
         self.linkage = LinkageReader(session)
+        self.not_understood = NotUnderstoodReader(session)
         self.alerts = AlertsWriter(session)
         self.affecting_incidents = AffectingIncidentsWriter(session)
         self.deadlines = DeadlinesWriter(session)

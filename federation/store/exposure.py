@@ -17,6 +17,7 @@ from sqlalchemy import Integer, Text, column, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.content.deployment import VersionState
+from federation.domain.exposure.partial import NOT_UNDERSTOOD
 from federation.domain.exposure.solution_identifiers import IDENTIFIERS_EDITION
 from federation.domain.territories.bodies import edition
 from federation.domain.visibility import Caller
@@ -62,6 +63,8 @@ class DeploymentGroup(msgspec.Struct, frozen=True):
     deployments: int
     counted: int
     areas: int
+    understood: bool = True
+    """False for deployments that are not understood: no more than the solution is known, or not even that."""
 
 
 class SingleDeployment(msgspec.Struct, frozen=True):
@@ -261,6 +264,16 @@ class ExposureReader:
 
 def _group(row: Any) -> DeploymentGroup:
     id_, origin, solution, version, state, in_use, deployments, counted, areas = row
+    understood = state != NOT_UNDERSTOOD
     return DeploymentGroup(
-        id_, origin, solution, version or None, state or None, in_use, deployments, counted, areas
+        id_,
+        origin,
+        solution,
+        version or None,
+        (state or None) if understood else None,
+        in_use,
+        deployments,
+        counted,
+        areas,
+        understood,
     )

@@ -7,6 +7,8 @@
 4. The deployments that cover each body are counted in parts of the register: a change rewrites the parts of
    its own bodies, and not those of the country.
 5. The identifiers in the records of solutions are replaced (``solution_identifiers.py``).
+6. Of a record that is not understood as much is counted as can be read (``domain/exposure/partial``): its
+   deployment is in a group of its own, which answers unknown.
 
 Another edition of the register or of identifiers, or a withdrawal that was dropped before it was counted,
 begins it all anew.
@@ -28,6 +30,7 @@ from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.exposure.coverage import Resolved, resolve
 from federation.domain.exposure.matching import IN_USE
+from federation.domain.exposure.partial import NOT_UNDERSTOOD, partial_deployment, partial_identifiers
 from federation.domain.exposure.solution_identifiers import identifiers
 from federation.store.body_sets import (
     PART_BITS,
@@ -70,7 +73,7 @@ LEFT JOIN records AS r
 """
 """Deployments and solutions that changed after local sequence $1, up to $2, with their documents' bytes."""
 _READ_DOCUMENTS = """
-SELECT r.origin, r.key, r.audience, r.document
+SELECT r.origin, r.key, r.audience, r.document, r.not_understood IS NULL AS understood
 FROM unnest($2::text[], $3::text[]) AS asked(origin, key)
 JOIN records AS r ON r.type = $1 AND r.origin = asked.origin AND r.key = asked.key
 WHERE NOT r.retracted
@@ -234,12 +237,11 @@ class ExposureWriter(ExposureReader):
         columns = _columns(names)
         rows: list[tuple[str, str, str, str]] = []
         documents = await connection.fetch(_READ_DOCUMENTS, Solution.type, *columns)
-        for origin, key, audience, document in documents:
-            try:
-                solution = _solution_decoder.decode(document)
-                rows += [(origin, key, identifier, audience) for identifier in identifiers(solution)]
-            except msgspec.MsgspecError:
-                log.exception("a solution cannot be read", extra={"record": f"solution {origin}/{key}"})
+        for origin, key, audience, document, understood in documents:
+            named = _identifiers(origin, key, document) if understood else None
+            if named is None:
+                named = partial_identifiers(document, origin, key)
+            rows += [(origin, key, identifier, audience) for identifier in named]
         await connection.execute(_DELETE_IDENTIFIERS, *columns)
         if rows:
             await connection.execute(_INSERT_IDENTIFIERS, *_columns(rows))
@@ -247,20 +249,22 @@ class ExposureWriter(ExposureReader):
     async def _shares(self, rows: Sequence[Any]) -> dict[Name, WorkShare]:
         """The shares of these records as they are now."""
         deployments: dict[Name, tuple[GroupName, Resolved]] = {}
-        for n, (origin, key, audience, document) in enumerate(rows):
+        for n, (origin, key, audience, document, understood) in enumerate(rows):
             if not n % TURN_DEPLOYMENTS:
                 await asyncio.sleep(0)
-            try:
-                content = _decoder.decode(document).content
-            except msgspec.MsgspecError:
-                # It was checked when it came. Whatever it is now, the others are to be counted.
-                log.exception("a deployment cannot be read", extra={"record": f"deployment {origin}/{key}"})
-                continue
-            in_use = content.status in IN_USE
-            group = (
-                content.solution, origin, audience, content.version, content.version_state, in_use,
-            )  # fmt: skip
-            deployments[origin, key] = group, resolve(content.coverage)
+            content = _content(origin, key, document) if understood else None
+            if content is not None:
+                in_use = content.status in IN_USE
+                group = (
+                    content.solution, origin, audience, content.version, content.version_state, in_use,
+                )  # fmt: skip
+                deployments[origin, key] = group, resolve(content.coverage)
+            else:
+                # Its state may be one in which it is affected: it is in use, in a version that is not known.
+                partial = partial_deployment(document)
+                group = partial.solution, origin, audience, "", NOT_UNDERSTOOD, True
+                covered = resolve(partial.coverage) if partial.coverage is not None else Resolved()
+                deployments[origin, key] = group, covered
         groups = await self._open_groups({group for group, _ in deployments.values()})
         elsewhere = await self._open_elsewhere(
             {name for _, covered in deployments.values() for name in covered.elsewhere}
@@ -343,6 +347,25 @@ class ExposureWriter(ExposureReader):
             if emptied:
                 await connection.execute(_DELETE_COUNTS, *_columns(emptied))
         return turned
+
+
+def _content(origin: str, key: str, document: bytes) -> _Content | None:
+    """The content of a deployment that is understood; None where it cannot be read all the same."""
+    try:
+        return _decoder.decode(document).content
+    except msgspec.MsgspecError:
+        # It was verified when it came. Whatever it is now, it counts as one that is not understood.
+        log.exception("a deployment cannot be read", extra={"record": f"deployment {origin}/{key}"})
+        return None
+
+
+def _identifiers(origin: str, key: str, document: bytes) -> tuple[str, ...] | None:
+    """The identifiers of a solution that is understood; None where it cannot be read all the same."""
+    try:
+        return identifiers(_solution_decoder.decode(document))
+    except msgspec.MsgspecError:
+        log.exception("a solution cannot be read", extra={"record": f"solution {origin}/{key}"})
+        return None
 
 
 def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:

@@ -93,6 +93,16 @@ def _solutions_naming(viewer: Viewer) -> Statement:
     )
 
 
+@lru_cache
+def _solutions_with(viewer: Viewer) -> Statement:
+    return Statement(
+        select(_s.origin, _s.key)
+        .where(_s.identifier == param("identifier", Text), visible_condition(solution_identifiers, viewer))
+        .order_by(_s.origin, _s.key)
+        .limit(param("limit"))
+    )
+
+
 class LinkageReader:
     """Identifiers of solutions, as far as a caller may see the records that name them."""
 
@@ -129,3 +139,13 @@ class LinkageReader:
         for identifier, origin, key in rows:
             by_identifier.setdefault(identifier, []).append(f"{origin}/{key}")
         return {identifier: tuple(solutions) for identifier, solutions in by_identifier.items()}
+
+    async def solutions_with(self, identifier: str, limit: int, *, visible_to: Caller) -> tuple[str, ...]:
+        """Solutions whose records have an identifier, in order, whatever their operators."""
+        rows = await self._session.all(
+            _solutions_with(viewer_of(visible_to)),
+            identifier=identifier,
+            limit=limit,
+            **arguments(visible_to),
+        )
+        return tuple(f"{origin}/{key}" for origin, key in rows)

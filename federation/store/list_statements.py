@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, and_, case, false, func, literal_column, or_, select, true
 
+from federation.domain.query import MAX_TOTAL
 from federation.store.list_filters import (
     Shape,
     after_page,
@@ -31,11 +32,13 @@ from federation.store.visibility import visible_condition
 _KEY = ("updated_at", "origin", "key")
 _ROW_ADDRESS: Any = literal_column("records.ctid").label("row_address")
 """Valid within one statement, where it saves a second look-up of the key."""
+_LISTED = (~records.c.retracted, records.c.not_understood.is_(None))
+"""Conditions of every list, as the indexes of the orders have them."""
 
 
 def _scan_conditions(shape: Shape) -> list[Any]:
     """Conditions that the index of the order knows: they bound a scan, and cost no row."""
-    conditions = [of_type(records), ~records.c.retracted, *after_page(records, shape)]
+    conditions = [of_type(records), *_LISTED, *after_page(records, shape)]
     if shape.sort != "id":
         conditions += time_range(records, shape)
         if shape.viewer == "anonymous":  # there is an index of the public records
@@ -73,6 +76,21 @@ def _more_to_scan(shape: Shape) -> Any:
     return total > param("rows")
 
 
+def _not_understood(shape: Shape) -> Any:
+    """The records of the type that are not understood and that the viewer may see, up to ``MAX_TOTAL``.
+
+    Nothing is known of them that filters ask for. Mostly there are none: one look into an empty index.
+    """
+    marked = records.alias("marked")
+    counted: Any = (
+        select(literal_column("1"))
+        .where(of_type(marked), marked.c.not_understood.is_not(None), visible_condition(marked, shape.viewer))
+        .limit(literal_column(str(MAX_TOTAL)))
+    )
+    number: Any = select(func.count()).select_from(counted.subquery("counted_marks")).scalar_subquery()
+    return number.label("not_understood")
+
+
 @lru_cache(maxsize=512)
 def page_by_order(shape: Shape) -> Statement:
     """The first ``one_more`` matches of a scan. ``cut`` is computed at the end of a list."""
@@ -87,7 +105,7 @@ def page_by_order(shape: Shape) -> Statement:
     cut = case((page.c.followed, false()), else_=_more_to_scan(shape)).label("cut")
     state = select(literal_column("1")).subquery("state")  # one row, also where the page has none
     return Statement(
-        select(cut, *page.c)
+        select(cut, _not_understood(shape), *page.c)
         .prefix_with("/* page_by_order */")
         .select_from(state.outerjoin(page, true()))
         .order_by(*sort_order(page, shape))
@@ -122,7 +140,7 @@ def page_by_index(shape: Shape) -> Statement:
     ranks = [rank(records).label("rank")] if shape.is_ranked else []
     indexed = (
         select(_ROW_ADDRESS, *(c[name] for name in _KEY), *ranks, c.type, c.audience, matches)
-        .where(~c.retracted, *index_filters(records, shape))
+        .where(*_LISTED, *index_filters(records, shape))
         .cte("indexed")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
@@ -152,7 +170,7 @@ def page_by_index(shape: Shape) -> Statement:
         .order_by(*sort_order(chosen, shape))
     )
     page = bounded(documents, *shape.order, backwards=shape.descending).subquery("page")
-    state = select(cut.label("cut"), total.label("total")).subquery("state")
+    state = select(cut.label("cut"), total.label("total"), _not_understood(shape)).subquery("state")
     return Statement(
         select(*state.c, *page.c)
         .prefix_with("/* page_by_index */")
@@ -173,7 +191,7 @@ def count_by_index(shape: Shape) -> Statement:
     beyond = func.row_number().over() > param("rows")
     read = (
         select(matches.label("matches"), beyond.label("beyond"))
-        .where(~records.c.retracted, *index_filters(records, shape))
+        .where(*_LISTED, *index_filters(records, shape))
         .limit(param("rows") + 1)
         .subquery("read")
     )

@@ -81,6 +81,9 @@ class Listed(NamedTuple):
     """The total if the query asks for it. Above ``MAX_TOTAL`` it means that there are more than that."""
     sort: str
     """The order in which the list is: not that of relevance where too many records match."""
+    not_understood: int
+    """Records of the type that the caller may see and that are left out, since this version does not
+    understand them; ``MAX_TOTAL`` stands for as many and more."""
 
 
 class IndexQuery(NamedTuple):
@@ -94,7 +97,8 @@ async def collect(session: Session, query: Query, *, visible_to: Caller) -> List
     """A page of the documents that a query asks for."""
     reader = _ListReader(session, query, visible_to)
     documents, page_key = await reader.page()
-    return Listed(documents, page_key, await reader.total() if query.total else None, reader.sort)
+    total = await reader.total() if query.total else None
+    return Listed(documents, page_key, total, reader.sort, reader.not_understood)
 
 
 class _ListReader:
@@ -113,6 +117,8 @@ class _ListReader:
         self._is_single_word = False
         """Whether one word is the only condition: the number of its records is known, and not a bound."""
         self._total: int | None = None
+        self.not_understood = 0
+        """Known after ``page``."""
 
     @property
     def sort(self) -> str:
@@ -242,6 +248,7 @@ class _ListReader:
         return _total(await self._session.all(count_by_index(shape.without_page()), **values, **bounds))
 
     def _page(self, rows: list[Any]) -> Page:
+        self.not_understood = rows[0]["not_understood"]
         if rows[0]["document"] is None:
             return [], None
         last = rows[-1]

@@ -39,10 +39,10 @@ WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[],
         $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::int[],
-        $15::bigint[]
+        $15::bigint[], $26::text[]
     ) WITH ORDINALITY AS i(
         type, key, revision, tlp, audience, retracted, created_at, updated_at, hash, document, facets,
-        beneficiaries, other, french, seq, n
+        beneficiaries, other, french, seq, not_understood, n
     )
 ),
 texts AS MATERIALIZED (
@@ -76,11 +76,11 @@ numbering AS (
 )
 INSERT INTO records (
     type, origin, key, feed, seq, arrived, revision, tlp, audience, retracted,
-    created_at, updated_at, hash, document, facets, beneficiaries, search
+    created_at, updated_at, hash, document, facets, beneficiaries, not_understood, search
 )
 SELECT i.type, $17::text, i.key, $18::int, i.seq, numbering.base + i.n,
        i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
-       string_to_array(i.facets, E'\x1f'), string_to_array(i.beneficiaries, E'\x1f'),
+       string_to_array(i.facets, E'\x1f'), string_to_array(i.beneficiaries, E'\x1f'), i.not_understood,
        setweight(to_tsvector('federation_french', regexp_replace(
            regexp_replace(split_part(i.other, E'\x1f', 2), 'ers\M', 'er', 'gi'), '[eé](e|s|es)\M', 'e', 'gi'
        )), 'A') || to_tsvector('federation_french', regexp_replace(
@@ -92,22 +92,24 @@ ON CONFLICT (type, origin, key) DO UPDATE SET
     tlp = excluded.tlp, audience = excluded.audience, retracted = excluded.retracted,
     created_at = excluded.created_at, updated_at = excluded.updated_at,
     hash = excluded.hash, document = excluded.document, facets = excluded.facets,
-    beneficiaries = excluded.beneficiaries, search = excluded.search
+    beneficiaries = excluded.beneficiaries, not_understood = excluded.not_understood,
+    search = excluded.search
 """
 """Store records of feed $18 and move it on, from number $19 of epoch $20 to number $21 of epoch $22.
 
 Without numbers ($19 to $22 null) the feed stays where it is. Where it is not at $19, no row is stored.
-$23 to $25: the changes of its live records, of its records and of the bytes of their documents.
+$23 to $25: the changes of its live records, of its records and of the bytes of their documents. $26: why each
+record is not understood.
 """
 INSERT = r"""
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[],
         $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::int[],
-        $15::bigint[]
+        $15::bigint[], $26::text[]
     ) WITH ORDINALITY AS i(
         type, key, revision, tlp, audience, retracted, created_at, updated_at, hash, document, facets,
-        beneficiaries, other, french, seq, n
+        beneficiaries, other, french, seq, not_understood, n
     )
 ),
 texts AS MATERIALIZED (
@@ -156,11 +158,12 @@ numbering AS (
 inserted AS (
     INSERT INTO records (
         type, origin, key, feed, seq, arrived, revision, tlp, audience, retracted,
-        created_at, updated_at, hash, document, facets, beneficiaries, search
+        created_at, updated_at, hash, document, facets, beneficiaries, not_understood, search
     )
     SELECT i.type, $17::text, i.key, $18::int, i.seq, numbering.base + i.n,
            i.revision, i.tlp, i.audience, i.retracted, i.created_at, i.updated_at, i.hash, i.document,
            string_to_array(i.facets, E'\x1f'), string_to_array(i.beneficiaries, E'\x1f'),
+           i.not_understood,
            setweight(to_tsvector('federation_french', regexp_replace(
                regexp_replace(split_part(i.other, E'\x1f', 2), 'ers\M', 'er', 'gi'),
                '[eé](e|s|es)\M', 'e', 'gi'
@@ -253,7 +256,9 @@ class PulledRecordsWriter:
         not be committed then.
         """
         with translated_errors(len(pulled)):
-            tag: str = await self._session.connection.execute(UPSERT, *_columns(pulled), origin, *advance)
+            tag: str = await self._session.connection.execute(
+                UPSERT, *_columns(pulled), origin, *advance, _reasons(pulled)
+            )
         return not tag.endswith(" 0")
 
     async def upsert_in_place(
@@ -271,7 +276,15 @@ class PulledRecordsWriter:
         """
         with translated_errors(len(pulled)):
             await self._session.connection.execute(
-                UPSERT, *_columns(pulled), origin, feed, None, None, None, None, 0, records, size
+                UPSERT,
+                *_columns(pulled),
+                origin,
+                feed,
+                *(None, None, None, None),
+                0,
+                records,
+                size,
+                _reasons(pulled),
             )
 
     async def insert(
@@ -284,7 +297,9 @@ class PulledRecordsWriter:
         is stored then.
         """
         with translated_errors(len(pulled)):
-            row = await self._session.connection.fetchrow(INSERT, *_columns(pulled), origin, *advance)
+            row = await self._session.connection.fetchrow(
+                INSERT, *_columns(pulled), origin, *advance, _reasons(pulled)
+            )
         return NodeState(*row) if row else None
 
     async def purge(self, feed: int, withdrawn: Sequence[tuple[str, str, int, int]]) -> int:
@@ -304,3 +319,7 @@ class PulledRecordsWriter:
 def _columns(pulled: Sequence[tuple[Record, int]]) -> tuple[list[Any], ...]:
     columns, texts = record_columns([record for record, _ in pulled])
     return *columns, [seq for _, seq in pulled], texts
+
+
+def _reasons(pulled: Sequence[tuple[Record, int]]) -> list[str | None]:
+    return [record.not_understood for record, _ in pulled]

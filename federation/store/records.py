@@ -22,7 +22,13 @@ from federation.store.visibility import Viewer, arguments, viewer_of, visible_co
 @lru_cache
 def find_statement(viewer: Viewer) -> Statement:
     return Statement(
-        select(records.c.document, records.c.hash, records.c.retracted, records.c.updated_at).where(
+        select(
+            records.c.document,
+            records.c.hash,
+            records.c.retracted,
+            records.c.updated_at,
+            records.c.not_understood,
+        ).where(
             records.c.type == param("type", Text),
             records.c.origin == param("origin", Text),
             records.c.key == param("key", Text),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from federation.domain.record import project_stored
+from federation.domain.record_reading import project_stored
 from federation.domain.words import INDEX_VERSION, dictionary_words
 from federation.store.statements import Session
 
@@ -34,12 +34,12 @@ _READ_NEWEST = "SELECT arrival FROM node"
 _READ_STATE = "SELECT version, position, until FROM search_index"
 _READ_BATCH = """
 SELECT arrived, type, origin, key, document FROM records
-WHERE arrived > $1 AND arrived <= $2 ORDER BY arrived LIMIT $3
+WHERE arrived > $1 AND arrived <= $2 AND not_understood IS NULL ORDER BY arrived LIMIT $3
 """
 _READ_TITLED = """
 SELECT arrived, type, origin, CASE WHEN type NOT IN ('deployment', 'statement') THEN document END AS document
 FROM records
-WHERE arrived > $1 AND arrived <= $2 ORDER BY arrived LIMIT $3
+WHERE arrived > $1 AND arrived <= $2 AND not_understood IS NULL ORDER BY arrived LIMIT $3
 """
 UPDATE = r"""
 WITH incoming AS (

@@ -157,19 +157,40 @@ records = Table(
         nullable=False,
         comment="Bucket of the feed's digest: the first byte of SHA-256(type/key).",
     ),
+    Column(
+        "not_understood",
+        Text,
+        comment="Others: why this version does not understand the content; null when it does.",
+    ),
     # The numbers of one feed are dense and unique: two records at one place would hide one of them.
     Index("uq_records_feed_seq", "feed", "seq", unique=True),
     Index("uq_records_arrived", "arrived", unique=True),
-    # Lists, newest first. Without a token only CLEAR records are listed; where nearly all others are
-    # GREEN (deployments), walking the first index for them would read the whole table.
-    Index("ix_records_listed", "type", "updated_at", "origin", "key", postgresql_where=text("not retracted")),
+    # Lists, newest first, of what is understood. Without a token only CLEAR records are listed; where nearly
+    # all others are GREEN (deployments), walking the first index for them would read the whole table.
+    Index(
+        "ix_records_listed",
+        "type",
+        "updated_at",
+        "origin",
+        "key",
+        postgresql_where=text("not retracted and not_understood is null"),
+    ),
     Index(
         "ix_records_listed_public",
         "type",
         "updated_at",
         "origin",
         "key",
-        postgresql_where=text("not retracted and audience = 'public'"),
+        postgresql_where=text("not retracted and not_understood is null and audience = 'public'"),
+    ),
+    # To count them, and to read them again, without a look at any other record.
+    Index(
+        "ix_records_not_understood",
+        "type",
+        "origin",
+        "key",
+        postgresql_include=["audience", "updated_at"],
+        postgresql_where=text("not_understood is not null"),
     ),
     # With all that the leaves of a bucket say, so that they are read side by side, and not each in its row.
     Index(

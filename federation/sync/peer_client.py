@@ -48,9 +48,13 @@ BATCH_BYTES = 4 * 1_048_576
 """Bytes after which a page ends."""
 
 
-_REFUSALS: dict[str, type[Refused]] = {
-    error.code: error for error in (AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged)
+_REFUSALS: dict[tuple[int, str], type[Refused]] = {
+    (403, AudienceRevoked.code): AudienceRevoked,
+    (410, CursorExpired.code): CursorExpired,
+    (400, CursorInFuture.code): CursorInFuture,
+    (409, EpochChanged.code): EpochChanged,
 }
+"""Refusals that say more than their status, by status and code: a code alone may come with any failure."""
 _heads = msgspec.json.Decoder(dict[str, tuple[Head, ...]])
 
 
@@ -340,8 +344,8 @@ class PeerSource:
         if response.status_code == 200:
             return body
         code, detail = read_problem(body)
-        if code in _REFUSALS:
-            raise _REFUSALS[code](detail)
+        if (refusal := _REFUSALS.get((response.status_code, code))) is not None:
+            raise refusal(detail)
         raise refusal_of(
             response.status_code,
             f"it answered {response.status_code}{f': {detail}' if detail else ''}",

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 CLAIMS = {"iss", "feed", "epoch", "seq", "retained_from", "count", "root", "iat", "exp"}
+COUNTS = ("seq", "retained_from", "count", "iat", "exp")
 OPERATOR = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 MAX_EXCLUSIONS = 32
 
@@ -65,24 +66,45 @@ def kid(jwk: dict[str, str]) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(written(required)).digest()).rstrip(b"=").decode()
 
 
-def signed(jws: str, typ: str, jwks: dict[str, Any]) -> dict[str, Any] | None:
-    """The claims, if one of these keys signed them (RFC 7515; ES256 of RFC 7518, 3.4)."""
-    head, claims, signature = jws.split(".")
-    said, raw = json.loads(unpadded(head)), unpadded(signature)
-    keys = {kid(key): key for key in jwks["keys"]}
-    if (said["alg"], said["typ"]) != ("ES256", typ) or said.get("kid") not in keys or len(raw) != 64:
-        return None
-    key = keys[said["kid"]]
-    point = ec.EllipticCurvePublicNumbers(
-        int.from_bytes(unpadded(key["x"])), int.from_bytes(unpadded(key["y"])), ec.SECP256R1()
-    )
-    der = utils.encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:]))
+def header_of(jws: str) -> dict[str, Any]:
+    """The header of a JWS, which proves nothing. Raises ValueError."""
+    header = json.loads(unpadded(jws.split(".")[0]))
+    if not isinstance(header, dict):
+        raise ValueError("the header is no object")
+    return header
+
+
+def signed(jws: str, typ: str | None, jwks: dict[str, Any], *, bare: bool = False) -> dict[str, Any] | None:
+    """The claims, if one of these keys signed them (RFC 7515; ES256 of RFC 7518, 3.4).
+
+    ``typ``: None for a header without one. ``bare``: where there is one key, the header need not name it.
+    """
     try:
-        point.public_key().verify(der, f"{head}.{claims}".encode(), ec.ECDSA(SHA256()))
-    except InvalidSignature:
+        head, claims, signature = jws.split(".")
+        said, raw = header_of(jws), unpadded(signature)
+        keys = {kid(key): key for key in jwks["keys"]}
+        named = said.get("kid", next(iter(keys)) if bare else None)
+        kind = said["typ"].lower() if "typ" in said else None
+        if said["alg"] != "ES256" or kind != typ or "crit" in said:
+            return None
+        if named not in keys or len(raw) != 64:
+            return None
+        x, y = (int.from_bytes(unpadded(keys[named][name])) for name in ("x", "y"))
+        der = utils.encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:]))
+        point = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+        point.verify(der, f"{head}.{claims}".encode(), ec.ECDSA(SHA256()))
+        found = json.loads(unpadded(claims))
+    except (ValueError, KeyError, AttributeError, TypeError, InvalidSignature):
         return None
-    found: dict[str, Any] = json.loads(unpadded(claims))
-    return found
+    return found if isinstance(found, dict) else None
+
+
+def is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
+
+
+def is_hex(value: Any, digits: int) -> bool:
+    return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) is not None
 
 
 def verdict(jws: str, feed: str, jwks: dict[str, Any], now: float) -> str:
@@ -91,6 +113,8 @@ def verdict(jws: str, feed: str, jwks: dict[str, Any], now: float) -> str:
     if (
         said is None
         or not said.keys() >= CLAIMS
+        or not all(map(is_count, (said[name] for name in COUNTS)))
+        or not (is_hex(said["epoch"], 16) and is_hex(said["root"], 64))
         or said["feed"] != feed
         or said["iss"] != feed.partition("/")[0]
         or not said["iat"] <= said["exp"] <= said["iat"] + 3_600
@@ -100,3 +124,18 @@ def verdict(jws: str, feed: str, jwks: dict[str, Any], now: float) -> str:
     ):
         return "refused"
     return "valid" if now < said["exp"] else "expired"
+
+
+def receipt_verdict(jws: str, peer: str, origin: str, jwks: dict[str, Any], now: int) -> str:
+    """The origin's verdict on a receipt."""
+    said = signed(jws, "federation-receipt+jwt", jwks)
+    if (
+        said is None
+        or (said.get("iss"), said.get("aud")) != (peer, origin)
+        or str(said.get("feed")).partition("/")[0] != origin
+        or not (is_count(said.get("seq")) and is_count(said.get("iat")) and is_hex(said.get("epoch"), 16))
+        or abs(now - said["iat"]) > 300
+        or type(said.get("purged", False)) is not bool
+    ):
+        return "refused"
+    return "accepted"

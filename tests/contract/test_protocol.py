@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -56,6 +58,9 @@ class Reader:
 
     def take(self, line: str) -> None:
         entry = json.loads(line)
+        names = list(entry)
+        assert names[0] == "seq"
+        assert names[-1] == ("revision" if entry["op"] == "withdraw" else "document")
         assert entry["seq"] > self.seq
         self.seq = entry["seq"]
         if entry["op"] == "withdraw":
@@ -160,3 +165,38 @@ async def test_who_was_away_for_too_long_drops_tombstones_with_the_origin(
     answers = {seq: (await reader.lines(after=f"{reader.epoch}.{seq}")).status_code for seq in (7, 8, 9)}
     assert answers == {7: 410, 8: 200, 9: 400}
     assert (await reader.lines(after=f"{'0' * 16}.1")).status_code == 409
+
+
+async def test_a_stream_is_whole_lines_in_utf_8_and_nothing_where_there_is_no_entry(reader: Reader) -> None:
+    whole = await reader.lines()
+    assert whole.headers["content-type"] == "application/x-ndjson"
+    assert whole.content.endswith(b"}\n")
+    assert not whole.content.startswith(b"\xef\xbb\xbf")
+    empty = await reader.lines(after=f"{whole.headers['federation-epoch']}.8")
+    assert (empty.status_code, empty.content) == (200, b"")
+    page = await reader.http.get(f"/v1/feeds/{FEED}/changes")
+    assert page.headers["content-type"] == "application/json"
+    assert page.json().keys() == {"entries", "cursor", "more"}
+
+
+async def test_the_node_refuses_as_the_vectors_say(reader: Reader, arnia: Node) -> None:
+    file = Path(__file__).parents[2] / "schemas" / "vectors" / "exchanges.json"
+    answers = {case["name"]: case["answer"] for case in json.loads(file.read_text())["exchanges"]}
+    epoch = (await reader.head())["epoch"]
+    later = arnia.clock() + timedelta(days=arnia.tombstones_days + 1)
+    arnia.clock = lambda: later
+    await retention.drop_expired_tombstones(arnia)
+    for name, path in (
+        ("the cursor is of another epoch", f"{FEED}/changes?after={'0' * 16}.1"),
+        ("the cursor is older than the tombstones", f"{FEED}/changes?after={epoch}.7"),
+        ("the cursor is beyond the end", f"{FEED}/changes?after={epoch}.9"),
+        ("the feed is not for us", "arnia/federation/changes"),
+        ("the feed is not for us", "arnia/no-such-group/changes"),
+        ("a relay has no copy of the feed", "recia/public/changes"),
+    ):
+        answer, expected = await reader.http.get(f"/v1/feeds/{path}"), answers[name]
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            expected["status"], expected["headers"]["content-type"],
+        )  # fmt: skip
+        kinds = [re.split("[:/]", said["type"])[-1] for said in (answer.json(), json.loads(expected["body"]))]
+        assert kinds[0] == kinds[1]

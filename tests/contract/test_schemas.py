@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation.domain.record import read_record
+from federation.domain.record_reading import read_record
 from federation.domain.registry import TYPES
 from federation.spec.contract import contract
 

@@ -1,4 +1,4 @@
-"""The test vectors keep the rules of the protocol, as ``rules.py`` tells them a second time."""
+"""The test vectors keep the rules of the protocol, as ``rules.py`` and its neighbours tell them again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from jsonschema import Draft202012Validator
 
 from federation.spec.vectors import vectors
+from tests.contract import entry_rules, joining_rules
 from tests.contract.rules import (
     bucket,
     digest,
     kid,
     leaves,
+    receipt_verdict,
     root,
     sha256,
     signed,
@@ -23,21 +26,29 @@ from tests.contract.rules import (
     written,
 )
 
-VECTORS = Path(__file__).parents[2] / "schemas" / "vectors"
-DOCUMENTS, DIGESTS, CHECKPOINT, RECEIPT = (
-    json.loads((VECTORS / f"{name}.json").read_text())
-    for name in ("documents", "digests", "checkpoint", "receipt")
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+VECTORS = {path.stem: json.loads(path.read_text()) for path in (SCHEMAS / "vectors").iterdir()}
+TYPES = {path.name.partition(".")[0]: json.loads(path.read_text()) for path in SCHEMAS.glob("*.schema.json")}
+DOCUMENTS, DIGESTS, CHECKPOINT, RECEIPT, JOINING = (
+    VECTORS[name] for name in ("documents", "digests", "checkpoint", "receipt", "joining")
 )
 
 
 def cases(several: list[dict[str, Any]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", several, ids=lambda case: case.get("name") or case["bucket"])
+    return pytest.mark.parametrize("case", several, ids=lambda case: case.get("name") or str(case)[:40])
+
+
+def verdicts(several: list[dict[str, Any]]) -> set[str]:
+    """The verdicts of some cases; each has a name of its own."""
+    assert len({case["name"] for case in several}) == len(several)
+    return {case["verdict"] for case in several}
 
 
 def test_every_file_is_read_here() -> None:
-    named = {name for name, _ in vectors()}
-    assert named == {path.name for path in VECTORS.iterdir()}
-    assert named == {"documents.json", "digests.json", "checkpoint.json", "receipt.json"}
+    assert {name for name, _ in vectors()} == {f"{name}.json" for name in VECTORS} == {
+        "documents.json", "digests.json", "checkpoint.json", "receipt.json", "succession.json",
+        "joining.json", "assertion.json", "dpop.json", "moves.json", "exchanges.json",
+    }  # fmt: skip
 
 
 # Documents
@@ -55,51 +66,37 @@ def test_a_tombstone_is_the_envelope_without_a_content() -> None:
     assert gone["revision"] == record["revision"] + 1
 
 
-def judged(line: str, feed: str) -> str:
-    """What can be told of an entry without the schemas of the types."""
-    entry = json.loads(line)
-    if type(entry["revision"]) is not int:
-        return "unreadable"
-    if entry["op"] == "withdraw":
-        return "taken"
-    raw = line[line.index('"document":') + len('"document":') : -1].encode()
-    if sha256(raw) != entry["hash"]:
-        return "bad-hash"
-    document = json.loads(raw)
-    named = (document["type"], document["origin"], document["key"], document["revision"])
-    if written(document) != raw or named != (
-        entry["type"],
-        feed.partition("/")[0],
-        entry["key"],
-        entry["revision"],
-    ):
-        return "bad-document"
-    if {"CLEAR": "public", "GREEN": "federation"}.get(document["tlp"]) != feed.partition("/")[2]:
-        return "wrong-audience"
-    if document.get("content", ...) is None or (entry["op"] == "upsert") != ("content" in document):
-        return "bad-document"
-    return "taken"
-
-
-BY_SCHEMA = {
-    "a content that does not keep the schema of its type",
-    "a number that is no integer",
-    "a text that is not in normal form C",
-    "a text with a character nobody sees",
-}
-
-
 @cases(DOCUMENTS["entries"])
 def test_entries_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
-    if case["name"] in BY_SCHEMA:
-        assert case["verdict"] == "bad-document"
-    else:
-        assert judged(case["line"], case["feed"]) == case["verdict"]
+    line = entry_rules.whole(case["line"])
+    judged = entry_rules.judge(line, case["feed"], set(TYPES))
+    if judged == ("understood", None) and '"content"' in line and "later-type" not in line:
+        document = json.loads(line)["document"]
+        if not Draft202012Validator(TYPES[document["type"]]).is_valid(document):
+            judged = ("not-understood", "schema")
+    assert judged == (case["verdict"], case.get("reason"))
 
 
 def test_every_verdict_on_an_entry_is_there() -> None:
-    verdicts = {case["verdict"] for case in DOCUMENTS["entries"]}
-    assert verdicts == {"taken", "bad-hash", "bad-document", "wrong-audience", "unreadable"}
+    assert verdicts(DOCUMENTS["entries"]) == {"understood", "not-understood", "rejected", "ends-the-stream"}
+    assert {case.get("reason") for case in DOCUMENTS["entries"]} == {
+        None, "type", "schema", "text", "unreadable", "bad-hash", "bad-document", "wrong-audience",
+    }  # fmt: skip
+
+
+@cases(VECTORS["moves"]["sequences"])
+def test_a_reader_has_the_records_of_each_step(case: dict[str, Any]) -> None:
+    copies = entry_rules.Copies()
+    for step in case["steps"]:
+        reason = copies.apply(step["feed"], json.loads(step["line"]))
+        assert (reason, "rejected" if reason else "accepted") == (step.get("reason"), step["verdict"])
+        stored = [{n: v for n, v in record.items() if n != "hash"} for record in copies.records.values()]
+        assert stored == step["records"]
+
+
+@cases(VECTORS["exchanges"]["exchanges"])
+def test_a_reader_does_what_an_answer_asks_for(case: dict[str, Any]) -> None:
+    assert entry_rules.reaction(case) == case["does"]
 
 
 # Digests
@@ -152,22 +149,90 @@ def test_a_checkpoint_names_the_operators_that_it_excludes_or_has_no_such_claim(
     ] == []
 
 
-def test_every_verdict_on_a_checkpoint_is_there() -> None:
-    assert {case["verdict"] for case in CHECKPOINT["cases"]} == {"valid", "expired", "refused"}
-    assert len({case["name"] for case in CHECKPOINT["cases"]}) == len(CHECKPOINT["cases"])
-
-
 @cases(RECEIPT["cases"])
-def test_receipts_are_signed_by_the_peer(case: dict[str, Any]) -> None:
-    assert signed(case["jws"], "federation-receipt+jwt", RECEIPT["jwks"]) == case["claims"]
-    assert signed(case["jws"], "federation-checkpoint+jwt", RECEIPT["jwks"]) is None
-    assert signed(case["jws"], "federation-receipt+jwt", CHECKPOINT["jwks"]) is None
+def test_receipts_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
+    named = RECEIPT["peer"], RECEIPT["origin"]
+    assert receipt_verdict(case["jws"], *named, RECEIPT["jwks"], case["now"]) == case["verdict"]
 
 
-@pytest.mark.parametrize("told", [CHECKPOINT, RECEIPT], ids=["checkpoint", "receipt"])
-def test_the_keys_are_named_by_their_thumbprints_and_said_to_be_known_to_all(told: dict[str, Any]) -> None:
-    assert "Never use" in told["warning"]
-    (key,) = told["jwks"]["keys"]
+def test_a_receipt_is_no_checkpoint_and_not_by_the_origin() -> None:
+    jws = RECEIPT["cases"][0]["jws"]
+    assert signed(jws, "federation-receipt+jwt", RECEIPT["jwks"]) == RECEIPT["cases"][0]["claims"]
+    assert signed(jws, "federation-checkpoint+jwt", RECEIPT["jwks"]) is None
+    assert signed(jws, "federation-receipt+jwt", CHECKPOINT["jwks"]) is None
+
+
+@pytest.mark.parametrize("file", [CHECKPOINT, RECEIPT], ids=["checkpoint", "receipt"])
+def test_the_keys_are_named_by_their_thumbprints_and_said_to_be_known_to_all(file: dict[str, Any]) -> None:
+    assert "Never use" in file["warning"]
+    (key,) = file["jwks"]["keys"]
     assert key["kid"] == kid(key)
-    private = ec.derive_private_key(int.from_bytes(unpadded(told["private_key"]["d"])), ec.SECP256R1())
+    private = ec.derive_private_key(int.from_bytes(unpadded(file["private_key"]["d"])), ec.SECP256R1())
     assert private.public_key().public_numbers().x == int.from_bytes(unpadded(key["x"]))
+
+
+# Keys and joining
+
+
+@cases(VECTORS["succession"]["cases"])
+def test_keys_are_followed_as_the_vectors_say(case: dict[str, Any]) -> None:
+    jwks = dict(case["jwks"])
+    if isinstance(jwks.get("succession"), list) and "repeat" in str(jwks["succession"]):
+        jwks["succession"] = entry_rules.whole(jwks["succession"])
+    trusted = joining_rules.trusted(jwks, case["known"], VECTORS["succession"]["operator"])
+    assert (trusted, "trusted" if trusted else "refused") == (case.get("trusted"), case["verdict"])
+
+
+@cases(JOINING["invitations"])
+def test_invitations_are_read_as_the_vectors_say(case: dict[str, Any]) -> None:
+    parts = [case[name] for name in ("url", "thumbprint", "secret")] if case["verdict"] == "read" else None
+    assert joining_rules.invitation(case["text"]) == parts
+
+
+@cases(JOINING["codes"])
+def test_both_sides_show_one_code(case: dict[str, Any]) -> None:
+    assert (
+        joining_rules.code(case["thumbprints"])
+        == joining_rules.code(case["thumbprints"][::-1])
+        == case["code"]
+    )
+
+
+@cases(JOINING["registration"]["cases"])
+def test_registrations_are_answered_as_the_vectors_say(case: dict[str, Any]) -> None:
+    part = JOINING["registration"]
+    assert (
+        joining_rules.registration(case["body"], part["inviter"], part["secret"], part["now"])
+        == case["status"]
+    )
+
+
+@cases(JOINING["welcome"]["cases"])
+def test_welcomes_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
+    assert joining_rules.welcome(case["proof"], JOINING["welcome"]) == case["verdict"]
+
+
+# Tokens
+
+
+@cases([*VECTORS["assertion"]["cases"], *VECTORS["assertion"]["sequences"]])
+def test_assertions_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
+    file, used = VECTORS["assertion"], set[str]()
+    for step in case.get("steps", [case]):
+        judged = joining_rules.assertion(step["assertion"], file["issuer"], file["peer"], step["now"], used)
+        assert judged == step["verdict"]
+
+
+@cases([*VECTORS["dpop"]["cases"], *VECTORS["dpop"]["sequences"]])
+def test_proofs_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
+    request = case["method"], case["url"], case.get("token"), VECTORS["dpop"]["jkt"]
+    used = set[str]()
+    for step in case.get("steps", [case]):
+        assert joining_rules.proof(step["headers"], *request, step["now"], used) == step["verdict"]
+
+
+@pytest.mark.parametrize("file", ["checkpoint", "receipt", "assertion", "dpop", "succession"])
+def test_each_kind_of_signature_has_cases_of_both_verdicts(file: str) -> None:
+    assert len(verdicts(VECTORS[file]["cases"])) >= 2
+    assert {case["status"] for case in JOINING["registration"]["cases"]} == {201, 400, 401}
+    assert verdicts(JOINING["welcome"]["cases"]) == {"accepted", "refused"}

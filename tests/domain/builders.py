@@ -12,7 +12,8 @@ from federation.domain.canonical import canonical
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, read_draft
 from federation.domain.errors import Invalid
-from federation.domain.record import Record, read_record, to_record
+from federation.domain.record import Record, to_record
+from federation.domain.record_reading import read_record
 from federation.domain.values import Content
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -184,6 +185,14 @@ def refused_document(document: dict[str, Any] | bytes, **named: Any) -> Invalid:
     with pytest.raises(Invalid) as refusal:
         received(document, **named)
     return refusal.value
+
+
+def not_understood(document: dict[str, Any] | bytes, **named: Any) -> Invalid:
+    """Why a peer's document is stored and not understood."""
+    record = received(document, **named)
+    assert record.not_understood is not None
+    detail, _, pointer = record.not_understood.partition(" at /")
+    return Invalid(detail, pointer=f"/{pointer}" if pointer else "")
 
 
 def nested(depth: int) -> bytes:

@@ -67,12 +67,20 @@ def test_what_does_not_begin_as_an_invitation_or_is_too_long_is_none(wrong: str)
     [
         MARK, str(SENT)[:-1], str(SENT)[:-5], as_long_as(4_096), packed([]), packed(["u", "t"]),
         packed(["u", "t", "s", "more"]), packed(["u", "t", 1]), packed({"url": "u"}), packed("u"),
-        MARK + "é", MARK + "AAAAA",
+        MARK + "é", MARK + "AAAAA", str(SENT)[:40] + "!" + str(SENT)[40:],
+        packed(["u", "t" * 42, "s" * 43]), packed(["u", "t" * 42 + "=", "s" * 43]),
+        packed(["u", "t" * 43, "s" * 21]), packed(["u", "t" * 43, "s" * 257]),
+        packed(["u", "t" * 43, "s" * 42 + "\n"]), packed(["u", "t" * 43, "s" * 42 + "é"]),
     ],
 )  # fmt: skip
 def test_what_is_not_whole_is_said_to_be_so(wrong: str) -> None:
     with pytest.raises(Invalid, match="the invitation is not whole; copy it again"):
         Invitation.parse(wrong)
+
+
+@pytest.mark.parametrize("secret", ["s" * 22, "s" * 256, "A-Za-z0-9._~+/-AAAAAAAA"])
+def test_a_secret_is_a_bearer_token_of_some_length(secret: str) -> None:
+    assert Invitation.parse(packed(["u", "t" * 43, secret])).secret == secret
 
 
 def test_a_secret_has_256_random_bits() -> None:

@@ -233,7 +233,7 @@ def test_a_version_and_a_range_make_one_answer(
 def test_every_reason_that_a_range_can_give_has_its_cell() -> None:
     elsewhere = {
         "named", "stated", "no-range", "range-as-text", "fixed-version", "not-in-use", "software-unsure",
-        "name-only", "release-unsure",
+        "name-only", "release-unsure", "not-understood",
     }  # fmt: skip
     assert {cell[3] for cell in CELLS} == set(REASONS) - elsewhere
 

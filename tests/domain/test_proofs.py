@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -190,6 +191,10 @@ def forged(by: Key, shown: Key, new: Key) -> str:
     return by.jws(header, {"iss": "megalis", "jwk": new.bare})
 
 
+RENAMED = A.jws(
+    {"alg": "ES256", "typ": "federation-key+jwt", "kid": "a", "jwk": {**A.public, "kid": "a"}},
+    {"iss": "megalis", "jwk": B.bare},
+)
 MISTYPED = A.jws({"alg": "ES256", "typ": "jwt", "jwk": A.public}, {"iss": "megalis", "jwk": B.bare})
 
 
@@ -197,7 +202,7 @@ MISTYPED = A.jws({"alg": "ES256", "typ": "jwt", "jwk": A.public}, {"iss": "megal
     "succession",
     [
         5, None, "x", {"a": 1}, True, [5], [None], ["x"], ["a.b.c"], [{}], [part({}) + ".x.y"],
-        [forged(D, A, B)], [MISTYPED],
+        [forged(D, A, B)], [MISTYPED], [RENAMED],
         [MEGALIS.endorsement(A, B, jwk=...)], [MEGALIS.endorsement(A, B, jwk="x")],
     ],
 )  # fmt: skip
@@ -271,6 +276,27 @@ def test_endorsements_are_told_oldest_first() -> None:
     keys = [OwnKey(jwk=mint_private_key(), use_from=now, endorsement=name) for name in ("third", "second")]
     ring = a_ring(*keys, OwnKey(jwk=mint_private_key()), now=now)
     assert ring.public()["succession"] == ["second", "third"]
+
+
+def test_as_many_endorsements_are_published_as_peers_follow_and_the_last() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    newest_first = [OwnKey(jwk=A.private, use_from=now, endorsement=str(n)) for n in range(502, 0, -1)]
+    ring = a_ring(*newest_first, OwnKey(jwk=B.private), now=now)
+    assert ring.public()["succession"] == [str(n) for n in range(3, 503)]
+
+
+def test_the_key_of_a_moment_is_the_one_that_signed_then_unless_it_was_replaced() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    first = OwnKey(jwk=A.private)
+    second = OwnKey(jwk=B.private, use_from=now, endorsement="x")
+    third = OwnKey(jwk=C.private, use_from=now + timedelta(hours=2))  # nothing endorses it
+    ring = a_ring(second, first, now=now)
+    assert ring.kid_at(now - timedelta(seconds=1)) == A.kid
+    assert ring.kid_at(now) == B.kid
+    retired = msgspec.structs.replace(first, retired=True)
+    assert a_ring(second, retired, now=now).kid_at(now - timedelta(seconds=1)) == A.kid
+    replaced = a_ring(third, second, retired, now=now)
+    assert {replaced.kid_at(now + timedelta(hours=n)) for n in (-1, 1, 3)} == {C.kid}
 
 
 def test_what_is_signed_says_what_it_is_and_by_whom() -> None:

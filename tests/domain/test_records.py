@@ -8,6 +8,7 @@ import pytest
 
 from federation.domain.canonical import canonical
 from federation.domain.document import MAX_DOCUMENT
+from federation.domain.record_reading import UNKNOWN_TYPE
 from tests.domain.builders import (
     a_deployment,
     a_document,
@@ -16,6 +17,7 @@ from tests.domain.builders import (
     an_incident,
     an_operator,
     nested,
+    not_understood,
     received,
     refused_document,
     without,
@@ -179,27 +181,44 @@ def test_an_envelope_without_one_of_its_members_is_refused(member: str) -> None:
         ({"revision": True}, "/revision"),
         ({"tlp": "WHITE"}, "/tlp"),
         ({"created_at": "2026-03-01"}, "/created_at"),
-        ({"created_at": "2026-03-01T08:30:00+00:00"}, "/created_at"),
         ({"created_at": "2026-03-01T08:30:00"}, "/created_at"),
-        ({"created_at": "2026-03-01t08:30:00z"}, "/created_at"),
         ({"created_at": "1969-12-31T23:59:59Z"}, "/created_at"),
         ({"created_at": "2201-01-01T00:00:00Z"}, "/created_at"),
         ({"created_at": "2026-03-01T08:30:60Z"}, "/created_at"),
         ({"created_at": "2026-03-01T24:00:00Z"}, "/created_at"),
-        ({"created_at": "2026-03-01T08:30:00.1234567Z"}, "/created_at"),
         ({"created_at": "٢٠٢٦-03-01T08:30:00Z"}, "/created_at"),
-        ({"updated_at": "2026-02-30T08:30:00Z"}, ""),
-        ({"created_at": "2027-02-29T08:30:00Z", "updated_at": "2028-02-29T08:30:00Z"}, ""),
-        ({"updated_at": "2026-03-01T08:29:59Z"}, ""),
-        ({"same_as": ["no uri"]}, "/same_as/0"),
+        ({"updated_at": "2026-02-30T08:30:00Z"}, "/updated_at"),
+        ({"created_at": "2027-02-29T08:30:00Z", "updated_at": "2028-02-29T08:30:00Z"}, "/created_at"),
+        ({"created_at": "9999-12-31T23:59:59-12:00"}, "/created_at"),
+        ({"created_at": "0001-01-01T00:00:00+12:00"}, "/created_at"),
     ],
 )
-def test_an_envelope_that_breaks_a_rule_is_refused_for_every_type(
+def test_an_envelope_that_does_not_fit_its_entry_is_refused_for_every_type(
     members: dict[str, Any], pointer: str
 ) -> None:
     for type_name in ("solution", "recipe"):
         document = {"type": type_name, **members}
         assert refused_document(a_document(**document), type_name=type_name).pointer == pointer
+
+
+@pytest.mark.parametrize(
+    ("members", "pointer"),
+    [
+        ({"created_at": "2026-03-01T08:30:00+00:00"}, "/created_at"),
+        ({"created_at": "2026-03-01t08:30:00z"}, "/created_at"),
+        ({"created_at": "2026-03-01T08:30:00.1234567Z"}, "/created_at"),
+        ({"updated_at": "2026-03-01T08:29:59Z"}, ""),
+        ({"same_as": ["no uri"]}, "/same_as/0"),
+    ],
+)
+def test_an_envelope_that_fits_its_entry_and_breaks_another_rule_is_not_understood(
+    members: dict[str, Any], pointer: str
+) -> None:
+    reason = not_understood(a_document(**members))
+    assert reason.pointer == pointer
+    record = received(a_document(type="recipe", **members), type_name="recipe")
+    assert record.not_understood == UNKNOWN_TYPE
+    assert received(a_document(content=None, **members)).not_understood is None, "a tombstone has no content"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +238,7 @@ def test_moments_that_exist_are_kept(moment: str) -> None:
 def test_a_document_is_not_updated_a_fraction_before_it_was_created() -> None:
     moments = {"created_at": "2026-03-01T08:30:00.9Z", "updated_at": "2026-03-01T08:30:00.95Z"}
     assert received(a_document(**moments))
-    assert refused_document(a_document(**{**moments, "updated_at": "2026-03-01T08:30:00.1Z"}))
+    assert not_understood(a_document(**{**moments, "updated_at": "2026-03-01T08:30:00.1Z"}))
 
 
 # Labels and audiences
@@ -285,10 +304,29 @@ def test_a_label_and_an_audience_that_do_not_go_together_are_refused(
         ("group", without(a_group(), "members"), "/content"),
     ],
 )
-def test_a_known_type_keeps_its_schema(type_name: str, content: dict[str, Any], pointer: str) -> None:
+def test_a_content_that_breaks_the_schema_of_its_type_is_not_understood(
+    type_name: str, content: dict[str, Any], pointer: str
+) -> None:
     document = a_document(type=type_name, tlp="RED" if type_name == "group" else "GREEN", content=content)
-    assert refused_document(document, type_name=type_name).pointer == pointer
+    assert (not_understood(document, type_name=type_name).pointer or "") == pointer
+    record = received(document, type_name=type_name)
+    assert record.document == canonical(document)
+    assert (record.projection.facets, record.projection.french, record.projection.other) == ((), "", "")
     assert received({**document, "type": "recipe"}, type_name="recipe")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (a_solution(kind="CANARY"), "Invalid enum value at /content/kind"),
+        (a_solution(name="x" * 201), "Expected `str` of length <= 200 at /content/name"),
+        (a_solution(same_as=1, ai={"risk_class": "CANARY"}), "Invalid enum value at /content/ai/risk_class"),
+        (a_solution(summary={"CANARY": "x"}), "Expected `str` matching regex at /content/summary"),
+        ("CANARY", "Expected `object | null`, got `str` at /content"),
+    ],
+)
+def test_the_reason_is_in_words_of_the_schema(content: Any, reason: str) -> None:
+    assert received(a_document(content=content)).not_understood == reason
 
 
 def test_a_licence_or_a_theme_that_is_newer_than_this_node_is_kept() -> None:
@@ -321,6 +359,7 @@ def test_a_type_that_is_not_known_is_kept_with_whatever_content() -> None:
     raw = canonical(a_document(type="recipe", content={"steps": [{"n": 1}], "name": "x"}))
     record = received(raw, type_name="recipe")
     assert (record.document, record.type, record.retracted) == (raw, "recipe", False)
+    assert record.not_understood == UNKNOWN_TYPE
     assert (record.projection.beneficiaries, record.projection.french) == ((), "")
 
 
@@ -331,6 +370,7 @@ def test_a_type_that_is_not_known_is_kept_with_whatever_content() -> None:
 def test_a_document_without_content_is_a_tombstone_whatever_its_type(type_name: str) -> None:
     record = received(a_document(type=type_name, content=None), type_name=type_name)
     assert (record.retracted, record.op) == (True, "delete")
+    assert record.not_understood is None
     assert record.projection.facets == (f"{type_name}.origin=megalis", f"{type_name}.tlp=CLEAR")
 
 

@@ -1,16 +1,21 @@
 """Characters that nobody can see, and texts that have two forms, in what writers and peers send."""
 
+import re
 import unicodedata
 from typing import Any
 
 import pytest
 
+from federation.domain import canonical
 from federation.domain.content.solution import Solution
+from federation.domain.record_reading import UNKNOWN_TYPE
+from federation.domain.unassigned import UNICODE_VERSION, first_unassigned
 from tests.domain.builders import (
     a_body,
     a_document,
     a_record,
     a_solution,
+    not_understood,
     received,
     refused_document,
     refused_draft,
@@ -40,11 +45,13 @@ SEEN = [
 
 
 @pytest.mark.parametrize("character", ALL_HIDDEN)
-def test_a_character_nobody_can_see_is_refused_from_a_writer_and_from_a_peer(character: str) -> None:
+def test_a_character_nobody_can_see_is_refused_to_a_writer_and_not_understood_of_a_peer(
+    character: str,
+) -> None:
     for text in (character, f"a{character}b", f"{character}a", f"a{character}"):
         for refusal, pointer in [
             (refused_draft(a_solution(name=text)), "/content/name"),
-            (refused_document(a_document(content=a_solution(name=text))), "/content/name"),
+            (not_understood(a_document(content=a_solution(name=text))), "/content/name"),
         ]:
             assert f"U+{ord(character):04X}" in refusal.detail
             assert refusal.pointer == pointer
@@ -65,7 +72,7 @@ def test_line_feeds_and_tabs_are_taken_within_a_text_and_line_feeds_refused_at_i
         for refusal, pointer in (
             (refused_draft(a_solution(description={"fr": text})), "/content/description/fr"),
             (
-                refused_document(a_document(content=a_solution(description={"fr": text}))),
+                not_understood(a_document(content=a_solution(description={"fr": text}))),
                 "/content/description/…",
             ),
         ):
@@ -94,7 +101,7 @@ def test_a_text_is_taken_in_normal_form_c_only(composed: str, decomposed: str) -
     assert received(a_document(content=a_solution(name=composed)))
     for refusal in (
         refused_draft(a_solution(name=decomposed)),
-        refused_document(a_document(content=a_solution(name=decomposed))),
+        not_understood(a_document(content=a_solution(name=decomposed))),
     ):
         assert refusal.pointer == "/content/name"
         assert "NFC" in refusal.detail
@@ -110,32 +117,83 @@ def test_a_text_is_taken_in_normal_form_c_only(composed: str, decomposed: str) -
         ),
         ({"content": a_solution(), "same_as": ["https://example.org/\u200b"]}, "/same_as/0"),
         ({"content": a_solution(), "same_as": ["https://example.org/a\n"]}, "/same_as/0"),
-        ({"content": a_solution(), "tlp": "AMBER", "audience": "rssi\n"}, "/audience"),
     ],
 )
 def test_the_pointer_names_the_text_at_fault(members: dict[str, Any], pointer: str) -> None:
     assert refused_draft(**members).pointer == pointer
-    assert refused_document(a_document(**members)).pointer == pointer
+    assert not_understood(a_document(**members)).pointer == pointer
+
+
+def test_a_group_whose_name_ends_in_a_line_feed_is_no_audience() -> None:
+    members: dict[str, Any] = {"content": a_solution(), "tlp": "AMBER", "audience": "rssi\n"}
+    assert refused_draft(**members).pointer == "/audience"
+    assert refused_document(a_document(**members)).pointer == "/audience"
 
 
 def test_the_pointer_names_a_language_to_the_writer_and_not_to_a_peer() -> None:
     content = a_solution(summary={"fr": "a", "en": "b\u200b"})
     assert refused_draft(content).pointer == "/content/summary/en"
-    assert refused_document(a_document(content=content)).pointer == "/content/summary/…"
+    assert not_understood(a_document(content=content)).pointer == "/content/summary/…"
 
 
-@pytest.mark.parametrize("name", ["a\u200b", "e\u0301", "a\x00", "\u202eabc"])
-def test_a_hidden_character_is_refused_in_names_that_a_peer_invents(name: str) -> None:
+def test_a_control_character_in_a_name_that_a_peer_invents_is_not_understood() -> None:
+    assert received(a_document(content=a_solution(a=1), a=1)).not_understood is None
+    assert not_understood(a_document(content=a_solution(**{"a\x00": 1}))).pointer == "/content/…"
+    assert not_understood(a_document(**{"a\x00": 1})).pointer == "/…"
+
+
+@pytest.mark.parametrize("name", ["a\u200b", "e\u0301", "\u202eabc", "é"])
+def test_a_name_that_a_peer_invents_is_ascii(name: str) -> None:
     assert refused_document(a_document(content=a_solution(**{name: 1}))).pointer == "/content/…"
     assert refused_document(a_document(**{name: 1})).pointer == "/…"
 
 
-def test_a_hidden_character_is_refused_in_a_type_that_is_not_known() -> None:
-    assert received(a_document(type="recipe", content={"a": [{"b": "c"}]}), type_name="recipe")
-    refusal = refused_document(
-        a_document(type="recipe", content={"a": [{"b": "c\u200b"}]}), type_name="recipe"
-    )
-    assert refusal.pointer == "/content/…"
+def test_a_text_of_a_type_that_is_not_known_is_not_looked_at() -> None:
+    for text in ("c", "c\u200b"):
+        reason = not_understood(a_document(type="recipe", content={"a": [{"b": text}]}), type_name="recipe")
+        assert reason.detail == UNKNOWN_TYPE
+
+
+# Unicode
+
+
+def test_the_unassigned_code_points_are_those_of_the_version_that_is_named() -> None:
+    if unicodedata.unidata_version != UNICODE_VERSION:
+        pytest.skip(f"this Python has Unicode {unicodedata.unidata_version}")
+    wrong = [
+        code
+        for code in range(0x110000)
+        if (first_unassigned(chr(code)) is not None) != (unicodedata.category(chr(code)) == "Cn")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("text", ["\u0378", "a\U0001fae8", "\ufdd0b", "\U0010ffff", "\U0001f600\U0003ffff"])
+@pytest.mark.parametrize("has_this_unicode", [True, False])
+def test_a_code_point_without_a_character_is_refused_to_a_writer_and_not_understood_of_a_peer(
+    text: str, has_this_unicode: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if has_this_unicode and unicodedata.unidata_version != UNICODE_VERSION:
+        pytest.skip(f"this Python has Unicode {unicodedata.unidata_version}")
+    monkeypatch.setattr(canonical, "_HAS_THIS_UNICODE", has_this_unicode)
+    assert a_record(a_solution(name="\U0001f600 \ue000 中"))
+    assert received(a_document(content=a_solution(name="\U0001f600 \ue000 中"))).not_understood is None
+    for refusal in (
+        refused_draft(a_solution(name=text)),
+        not_understood(a_document(content=a_solution(name=text))),
+    ):
+        assert refusal.pointer == "/content/name"
+        assert refusal.detail.endswith("which is no character of Unicode 14.0.0")
+
+
+def test_the_expression_of_forbidden_characters_is_one_that_others_can_read() -> None:
+    """The characters themselves, in one class: no escape that engines write in several ways."""
+    inner = canonical.FORBIDDEN_CHARACTERS.removeprefix("[").removesuffix("]")
+    assert not set(inner) & set("[]\\^")
+    assert inner.count("-") == sum(inner[n - 1 : n] == "-" for n in range(1, len(inner)))
+    forbidden = re.compile(canonical.FORBIDDEN_CHARACTERS)
+    assert [c for group in HIDDEN.values() for c in group if not forbidden.fullmatch(c)] == []
+    assert [c for c in SEEN if forbidden.search(c)] == []
 
 
 def test_an_escape_is_the_character_it_stands_for() -> None:

@@ -12,7 +12,15 @@ from federation.domain.registry import TYPES
 from federation.domain.visibility import Caller, itself
 from federation.node import exposure
 from federation.node.node import Node
-from tests.domain.builders import NOW, a_deployment, a_record, a_solution, an_incident
+from tests.domain.builders import (
+    NOW,
+    a_deployment,
+    a_document,
+    a_record,
+    a_solution,
+    an_incident,
+    received,
+)
 from tests.nodes import publish
 
 GLPI = "arnia/glpi"
@@ -73,6 +81,22 @@ async def copy(
         number = next(_sequence)
         await tx.feeds.advance(place, Cursor("0" * 16, number), delta=1)
         await tx.pulled_records.upsert_in_place(origin, place.id, [(record, number)])
+    return record
+
+
+async def copy_unread(node: Node, type_name: str, id_: str, content: Any, **envelope: Any) -> Record:
+    """A peer's record that this version does not understand, as a pull stores it."""
+    origin, _, key = id_.partition("/")
+    document = a_document(
+        **{"type": type_name, "origin": origin, "key": key, "tlp": "GREEN", "content": content, **envelope}
+    )
+    record = received(document, type_name=type_name, origin=origin, key=key, revision=document["revision"])
+    assert record.not_understood
+    async with node.store.write() as tx:
+        feed = await tx.feeds.open(FeedName(origin, record.audience), None)
+        number = next(_sequence)
+        await tx.feeds.advance(feed, Cursor("0" * 16, number), delta=1)
+        await tx.pulled_records.upsert_in_place(origin, feed.id, [(record, number)])
     return record
 
 

@@ -22,6 +22,7 @@ from federation.domain.alert import (
 )
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, Unreachable
+from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node import alert_delivery, alert_scan, alerts, records
 from federation.node.node import Node
@@ -31,7 +32,7 @@ from federation.sync.network import Network
 from tests.api.http_client import NextDoor, fine, refused
 from tests.conftest import Databases
 from tests.domain.builders import a_group, a_statement, an_incident
-from tests.exposure.deployments import a_vulnerability, copy, cve, running
+from tests.exposure.deployments import a_vulnerability, copy, copy_unread, cve, running
 from tests.nodes import a_node, a_token, browsing, introduce, publish
 from tests.store.stepwise_transactions import looking, waits
 from tests.waiting import until
@@ -114,6 +115,35 @@ async def test_each_event_makes_one_alert_however_often_it_is_looked_for(
         ("incident.published", "megalis/out"),
         ("peer.stale", "megalis"),
     ]
+
+
+async def test_an_incident_that_is_not_understood_has_its_alerts_and_no_content(
+    arnia: Node, receiver: Receiver
+) -> None:
+    await subscribed(
+        arnia, "incident.published", "incident.affects-mine", "record.rejected", "peer.stale", "peer.paused"
+    )
+    await publish(arnia, "deployment", "one", running("10.0.18"))
+    lately = as_instant(datetime.now(UTC))
+    times = {"created_at": lately, "updated_at": lately}
+    for name, content in {
+        "worse": a_vulnerability(severity="catastrophic", title={"fr": "canari"}),
+        "other": a_vulnerability(severity="catastrophic", affects=[{"solution": "x/y"}]),
+        "no": "no object",
+    }.items():
+        await copy_unread(arnia, "incident", f"megalis/{name}", content, **times)
+    await settle(arnia)
+    await settle(arnia)
+    assert receiver.events() == [
+        ("incident.affects-mine", "megalis/no"),
+        ("incident.affects-mine", "megalis/worse"),
+        ("incident.published", "megalis/no"),
+        ("incident.published", "megalis/other"),
+        ("incident.published", "megalis/worse"),
+    ]
+    assert all(body["data"]["not_understood"] is True for _, body in receiver.taken)
+    assert [body["data"]["unknown"] for _, body in receiver.taken if "unknown" in body["data"]] == [1, 1]
+    assert "canari" not in json.dumps(receiver.taken)
 
 
 async def test_processes_that_look_at_once_make_one_alert(arnia: Node, dsn: str, receiver: Receiver) -> None:

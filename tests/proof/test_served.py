@@ -11,7 +11,7 @@ import pytest
 
 from federation.domain.canonical import canonical
 from federation.domain.feed import FeedName
-from federation.domain.record import read_record
+from federation.domain.record_reading import read_record
 from federation.node import checkpoints, copy_views, peer_views, peers, receipts
 from federation.node.node import Node
 from tests.conftest import Databases, emptied

@@ -12,6 +12,7 @@ from alembic import command
 
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
+from federation.domain.record_reading import UNKNOWN_TYPE
 from federation.domain.words import INDEX_VERSION
 from federation.node import (
     alert_delivery,
@@ -239,3 +240,34 @@ async def test_records_of_an_earlier_program_are_found_by_the_words_of_this_one(
         answer = fine(await client.get("/v1/solutions", params={"q": "démarches"}), 200)
         assert [item["content"]["name"] for item in answer["items"]] == ["demarches-simplifiees.fr"]
         assert await look.fetchval("SELECT version FROM search_index") == INDEX_VERSION
+
+
+async def test_records_of_unknown_types_get_their_mark_and_diverged_copies_are_compared_again(
+    fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0015"))
+        await schema.migrate(fresh, "arnia")
+    async with looking(fresh) as look:
+        await look.execute(
+            "WITH feed AS (INSERT INTO feeds (origin, audience, epoch)"
+            " VALUES ('megalis', 'public', '00000000000000aa') RETURNING id)"
+            " INSERT INTO copies (feed, compared, detail, tried, tried_at) SELECT id, 'diverged', '', 'x', $1"
+            " FROM feed",
+            NOW,
+        )
+        for n, (type_, retracted) in enumerate((("solution", False), ("recipe", False), ("recipe", True)), 1):
+            await look.execute(
+                "INSERT INTO records (type, origin, key, feed, seq, arrived, revision, tlp, audience,"
+                " retracted, created_at, updated_at, hash, document, facets, beneficiaries, search)"
+                " SELECT $5, 'megalis', $4, id, $1, $1, 1, 'CLEAR', 'public', $2, $3, $3, '', '', '{}', '{}',"
+                " '' FROM feeds WHERE origin = 'megalis'",
+                n, retracted, NOW, f"k{n}", type_,
+            )  # fmt: skip
+    await schema.migrate(fresh, "arnia")
+    async with looking(fresh) as look:
+        marks = await look.fetch("SELECT key, not_understood FROM records ORDER BY key")
+        assert [tuple(row) for row in marks] == [("k1", None), ("k2", UNKNOWN_TYPE), ("k3", None)]
+        row = await look.fetchrow("SELECT compared, tried, tried_at FROM copies")
+        assert tuple(row) == ("diverged", None, None)

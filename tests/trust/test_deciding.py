@@ -24,6 +24,7 @@ from federation.domain.invitation import (
     Inviter,
     Registration,
     RegistrationAnswer,
+    code,
     fingerprint,
 )
 from federation.domain.peer import IntroducedPeer, Peer, PeerState
@@ -73,7 +74,8 @@ class Next(NextDoor):
             await self.before_answering()
         claims = {
             "iss": self.party.operator, "aud": self.sent["client_uri"], "newcomer":
-            self.sent["jwks"]["keys"][0]["kid"], "iat": NOW, **self.proof,
+            self.sent["jwks"]["keys"][0]["kid"], "invitation": fingerprint(secret).hex(),
+            "iat": NOW, "exp": NOW + 300, **self.proof,
         }  # fmt: skip
         head = {"alg": "ES256", "typ": "federation-welcome+jwt", "kid": self.party.key.kid}
         inviter = Inviter(
@@ -215,6 +217,7 @@ async def test_whom_we_cannot_have_as_a_peer_is_not_asked_and_the_invitation_not
     assert await noted(arnia) == []
 
 
+@pytest.mark.usefixtures("clock")
 async def test_who_became_a_peer_meanwhile_is_not_written_over(arnia: Node, outside: Next) -> None:
     outside.before_answering = lambda: knows(arnia, outside.party)
     with pytest.raises(Conflict, match="is a peer already"):
@@ -229,10 +232,16 @@ async def test_who_became_a_peer_meanwhile_is_not_written_over(arnia: Node, outs
     "wrong",
     [
         {"aud": "https://other.example"}, {"newcomer": Key().kid}, {"aud": None}, {"newcomer": None},
+        {"iss": "recia"}, {"invitation": "0" * 64}, {"invitation": None},
+        {"exp": NOW - 30}, {"exp": NOW + 331}, {"exp": None}, {"exp": float(NOW + 300)},
         {"signer": Key()}, {"garbage": b"{}"}, {"garbage": b"\xff"},
     ],
-    ids="node, key, no node, no key, signer, no proof, no JSON".split(", "),
+    ids=(
+        "node, key, no node, no key, inviter, invitation, no invitation, expired, too long, no end,"
+        " no integer, signer, no proof, no JSON"
+    ).split(", "),
 )  # fmt: skip
+@pytest.mark.usefixtures("clock")
 async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
     arnia: Node, outside: Next, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,10 +254,48 @@ async def test_an_answer_that_is_not_the_inviters_to_us_makes_no_peer(
 
     if garbage is not None:
         monkeypatch.setattr(outside, "register", answers)
-    with pytest.raises(Unreachable, match=r"cannot be read, or is not its own|is for somebody else"):
+    with pytest.raises(
+        Unreachable, match=r"cannot be read|is not its own|for somebody else|has expired, or the"
+    ):
         await invitations.join(arnia, invitation(outside))
     assert await peer(arnia) is None
     assert await noted(arnia) == []
+
+
+@pytest.mark.usefixtures("clock")
+async def test_the_code_is_drawn_from_the_keys_that_signed_and_not_from_those_that_come(
+    arnia: Node, outside: Next
+) -> None:
+    """The inviter's next key is published already, and its present one signs the welcome."""
+    present, coming = outside.party.key, Key()
+    jwks = {
+        "keys": [coming.public, present.public],
+        "succession": [outside.party.endorsement(present, coming)],
+    }
+    outside.told = msgspec.structs.replace(outside.told, jwks=jwks)
+    found = await invitations.join(arnia, invitation(outside))
+    assert found.thumbprint == present.kid
+    assert found.kids == {present.kid, coming.kid}
+    shown = code(arnia.keyring.kid, present.kid)
+    assert peers.code_of(arnia, found) == shown
+    await key_rotation.rotate(arnia, after=timedelta(0))
+    assert peers.code_of(arnia, found) == shown, "a key that signs later does not change it"
+    await key_rotation.replace_key(arnia)
+    assert peers.code_of(arnia, found) == code(arnia.keyring.kid, present.kid) != shown
+
+
+@pytest.mark.usefixtures("clock")
+async def test_an_inviter_that_left_comes_back_with_a_key_that_its_former_one_endorsed(
+    arnia: Node, outside: Next
+) -> None:
+    former = await knows(arnia, Party("megalis", key=Key("former")), "left")
+    with pytest.raises(Conflict, match="bound to another key"):
+        await invitations.join(arnia, invitation(outside))
+    succession = [former.endorsement(former.key, outside.party.key)]
+    outside.told = msgspec.structs.replace(
+        outside.told, jwks={**outside.party.jwks, "succession": succession}
+    )
+    assert (await invitations.join(arnia, invitation(outside))).thumbprint == outside.party.key.kid
 
 
 # Registering, as the inviter
@@ -269,14 +316,18 @@ async def registered(
 @pytest.mark.usefixtures("clock", "outside")
 async def test_a_newcomer_is_pending_and_told_who_we_are(arnia: Node) -> None:
     party = Party("megalis")
-    said = await registered(arnia, party, statement={"iat": NOW, "exp": NOW + 300})
+    made = await invitations.invite(arnia, "")
+    said = await registered(arnia, party, made, statement={"iat": NOW, "exp": NOW + 300})
     assert (said.client_id, said.client_name, said.client_uri) == ("megalis", "Megalis", party.url)
     assert said.jwks == party.jwks
     assert abs(said.client_id_issued_at - arnia.clock().timestamp()) < 300
     assert (said.inviter.operator, said.inviter.name, said.inviter.url) == ("arnia", "Arnia", arnia.url)
     assert said.inviter.jwks == {"keys": arnia.keyring.public()["keys"]}
     claims = verify_jwt(said.inviter.proof, said.inviter.jwks, frozenset({"federation-welcome+jwt"}))
-    assert claims == {"iss": "arnia", "aud": party.url, "newcomer": party.key.kid, "iat": NOW}
+    assert claims == {
+        "iss": "arnia", "aud": party.url, "newcomer": party.key.kid, "iat": NOW, "exp": NOW + 300,
+        "invitation": fingerprint(made.secret).hex(),
+    }  # fmt: skip
     found = await peer(arnia)
     assert found is not None
     assert (found.state, found.thumbprint, found.private) == ("pending", party.key.kid, False)
@@ -340,7 +391,11 @@ async def test_the_proof_is_for_this_inviter_this_invitation_this_url_and_now(
     if good:
         await registered(arnia, Party("megalis"), made, statement=said)
         return
-    with pytest.raises(Unauthenticated, match="does not prove that it holds the key"):
+    late = type(statement.get("exp")) is int
+    reason = (
+        "has expired, or the clocks differ: here it is 2027-01-15T08:00:00Z" if late else "does not prove"
+    )
+    with pytest.raises(Unauthenticated, match=reason):
         await registered(arnia, Party("megalis"), made, statement=said)
     assert await peer(arnia) is None
     await registered(arnia, Party("megalis"), made, statement={"iat": NOW, "exp": NOW + 300})

@@ -40,6 +40,8 @@ _MITIGATED_FACET = f"{Incident.type}.status={_MITIGATED}"
 
 def ends_episode(record: Record) -> bool:
     """True for a revision of an incident in which it is over, or retracted."""
+    if record.not_understood is not None:
+        return False  # it may be open
     return record.type == Incident.type and _OPEN_FACETS.isdisjoint(record.projection.facets)
 
 
@@ -64,7 +66,7 @@ def reopened_at(record: Record, now: datetime) -> datetime | None:
 
     Of revisions that follow one another quickly a peer sends only the last one: its timeline has the others.
     """
-    if record.type != Incident.type or b'"updates"' not in record.document:
+    if record.type != Incident.type or record.not_understood or b'"updates"' not in record.document:
         return None
     content = _timeline.decode(record.document).content
     if content is None:

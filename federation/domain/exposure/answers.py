@@ -81,6 +81,7 @@ class AffectedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """Deployments of an operator that have one version."""
 
     solution: str
+    """Empty for deployments whose record is not understood, and does not show which solution it is."""
     verdict: Verdict
     reason: Reason
     deployments: int
@@ -130,6 +131,9 @@ class OperatorExposure(msgspec.Struct, frozen=True):
     deployments: tuple[AffectedDeployment, ...] = ()
     """Those affected, or that may be, which the incident or a statement names; of the caller's own all.
     A hundred at most."""
+    statements_not_understood: int = 0
+    """Its statements on the incident, or that may be on it, which this version of the node does not
+    understand. No older one clears anything."""
 
 
 # All operators
@@ -166,6 +170,9 @@ class IncidentSummary(msgspec.Struct, frozen=True):
     overdue: bool = False
     """True for a maintenance whose window is over, though its status says that it is to come or goes on: it
     is not open."""
+    not_understood: bool = False
+    """True where this version of the node does not understand the incident: members may be missing or have
+    other values than the schema names, and what it may affect is unknown."""
 
 
 class IncidentExposure(msgspec.Struct, frozen=True):
@@ -210,6 +217,10 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     linked_solutions: tuple[LinkedSolution, ...]
     """As of one incident, for all of these."""
     more_linked_solutions: bool
+    incidents_not_understood: int = 0
+    """Incidents that you may see and that this version of the node does not understand. Of the 200 newest
+    those that are open and concern these deployments, or may, are among `incidents`. 1 000 stands for as many
+    and more."""
 
 
 class OwnLine(msgspec.Struct, frozen=True):
@@ -232,3 +243,5 @@ class OwnExposure(msgspec.Struct, frozen=True):
     """True when there are solutions that may be the same software as yours and were not read."""
     next: str | None
     """Address of the next page."""
+    incidents_not_understood: int = 0
+    """As of one solution."""

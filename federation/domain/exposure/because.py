@@ -52,7 +52,7 @@ def _entry(
     deployment: str | None,
 ) -> int | None:
     """The index of the first entry that gives this answer; None for an answer that rests on none."""
-    if reason in ("stated", "not-in-use"):
+    if reason in ("stated", "not-in-use", "not-understood"):
         return None
     counted = entries_for([entry for entry in affects if entry.solution == solution], version)
     for index, entry in enumerate(affects):

@@ -74,6 +74,18 @@ class StatementRecord(msgspec.Struct, frozen=True):
         )
 
 
+class UnreadStatement(msgspec.Struct, frozen=True):
+    """A statement that is not understood: of whichever deployments of its operator, it may say anything."""
+
+    origin: str
+    updated_at: datetime
+    vulnerabilities: frozenset[str] | None = None
+    """As of a statement."""
+
+    def answers(self, vulnerability: str | None) -> bool:
+        return self.vulnerabilities is None or vulnerability in self.vulnerabilities
+
+
 class CoverageSum:
     """Adds up buckets; a body in several of them counts once."""
 

@@ -11,7 +11,9 @@ import msgspec
 from federation.domain.content.incident import Affected, Incident
 from federation.domain.document import Document
 from federation.domain.exposure.answers import IncidentSummary
+from federation.domain.exposure.partial import PartialIncident, is_over, partial_incident
 from federation.domain.exposure.totals import OPEN_STATUSES
+from federation.domain.values import as_instant
 
 _SHARED_ALIAS = re.compile(r"(CVE|GHSA|EUVD|CERTFR|PYSEC)-[A-Za-z0-9-]+")
 _CATALOGUES = ("CVE", "GHSA", "EUVD", "PYSEC")
@@ -24,7 +26,22 @@ class IncidentRecord(msgspec.Struct, frozen=True):
     id: str
     published_at: str
     updated_at: str
-    content: Incident
+    content: Incident | PartialIncident
+
+    @property
+    def understood(self) -> bool:
+        return not isinstance(self.content, PartialIncident)
+
+    @property
+    def affects_any(self) -> bool:
+        """True where it is not understood, and may affect any solution."""
+        return isinstance(self.content, PartialIncident) and self.content.affects_any
+
+    @classmethod
+    def partial(cls, id_: str, updated_at: datetime, document: bytes) -> IncidentRecord:
+        """An incident that is not understood, as far as it can be read."""
+        published_at = _times.decode(document).created_at
+        return cls(id_, as_instant(published_at), as_instant(updated_at), partial_incident(document))
 
     @classmethod
     def of(cls, document: bytes) -> IncidentRecord:
@@ -85,6 +102,8 @@ class IncidentRecord(msgspec.Struct, frozen=True):
 
     def is_open(self, now: datetime) -> bool:
         """False when it is over, by its status or by the end of its window."""
+        if not self.understood:
+            return not is_over(self.content.status)
         return self.content.status in OPEN_STATUSES and not self.content.is_overdue(now)
 
     def to_view(self, now: datetime) -> IncidentSummary:
@@ -100,9 +119,15 @@ class IncidentRecord(msgspec.Struct, frozen=True):
             self.published_at,
             self.updated_at,
             content.is_overdue(now),
+            not self.understood,
         )
 
 
+class _Times(msgspec.Struct):
+    created_at: datetime
+
+
+_times = msgspec.json.Decoder(_Times)
 _decoder = msgspec.json.Decoder(Document[Incident])
 
 

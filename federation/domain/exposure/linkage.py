@@ -72,10 +72,18 @@ class LinkedSolution(msgspec.Struct, frozen=True):
 class Links:
     """For solutions that incidents name, the others that are the same software."""
 
-    def __init__(self, by_named: Mapping[str, Mapping[str, Link]], *, more: bool = False) -> None:
+    def __init__(
+        self,
+        by_named: Mapping[str, Mapping[str, Link]],
+        *,
+        more: bool = False,
+        unread: frozenset[str] = frozenset(),
+    ) -> None:
         self._by_named = by_named
         self.more = more
         """True when there are more that were not read."""
+        self.unread = unread
+        """Solutions whose identifiers are not understood: they may be the same software as any."""
 
     @property
     def solutions(self) -> frozenset[str]:
@@ -88,9 +96,11 @@ class Links:
 
     def of(self, named: Iterable[str]) -> Links:
         """The links of some of the solutions that are named."""
+        listed = tuple(named)
         return Links(
-            {solution: self._by_named[solution] for solution in named if solution in self._by_named},
+            {solution: self._by_named[solution] for solution in listed if solution in self._by_named},
             more=self.more,
+            unread=self.unread if listed else frozenset(),
         )
 
     def to_view(self, pairs: Iterable[tuple[str, str]]) -> tuple[LinkedSolution, ...]:

@@ -74,7 +74,7 @@ def match_version(
     """The match of a version of a solution with the entries of an incident; None where no entry concerns it.
 
     Several entries for one solution are alternatives: one that affects it is enough. Entries for the solution
-    itself outrank those for solutions that are the same software by ``links``.
+    itself outrank those for solutions that are the same software by ``links``, or may be.
     """
     listed = tuple(entries)
     if own := [entry for entry in listed if entry.solution == solution]:
@@ -90,6 +90,8 @@ def match_version(
             if REASONS[reason].verdict == "affected" and not link.certain:
                 reason = "software-unsure"
             matches.append(VersionMatch(reason, named))
+    if solution in links.unread:
+        matches.append(VersionMatch("not-understood"))
     return min(matches, key=lambda match: _RANK[match.reason]) if matches else None
 
 

@@ -9,7 +9,7 @@ Reason = Literal[
     "in-range", "listed", "series", "every-version", "named", "stated",
     "no-version", "rolling", "version-unsure", "version-unreadable", "version-coarse",
     "no-range", "range-as-text", "range-unreadable", "range-coarse", "scheme-unknown", "order-unsure",
-    "release-unsure", "software-unsure", "name-only",
+    "release-unsure", "software-unsure", "name-only", "not-understood",
     "outside-range", "fixed-version", "no-version-affected", "not-in-use",
 ]  # fmt: skip
 
@@ -117,6 +117,11 @@ REASONS: dict[Reason, Meaning] = {
         "only a name led from the advisory to this software, and no identifier",
         "seul un nom relie l'avis à ce logiciel, aucun identifiant",
     ),
+    "not-understood": Meaning(
+        "unknown",
+        "this node does not understand a record that the answer rests on: a newer version may",
+        "ce nœud ne comprend pas une fiche dont dépend la réponse ; une version plus récente peut-être",
+    ),
     "fixed-version": Meaning(
         "not_affected",
         "the version is named as one that is fixed",
@@ -179,6 +184,10 @@ SETTLED_BY: dict[Reason, tuple[str, str]] = {
         " statement",
         "indiquez le même dépôt ou paquet dans votre solution si c'est le même logiciel, sinon répondez par"
         " une déclaration",
+    ),
+    "not-understood": (
+        "upgrade this node; until then ask the operator whose record it is",
+        "mettez ce nœud à jour ; d'ici là, demandez à l'opérateur dont c'est la fiche",
     ),
     "name-only": (
         "name the package (purl or CPE) or the repository in the solution, or answer with a statement",

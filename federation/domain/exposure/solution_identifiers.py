@@ -10,10 +10,10 @@ clone, or of a page within a repository, is no group's.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 from urllib.parse import quote, unquote_plus, urlsplit
 
-from federation.domain.content.solution import Solution
-from federation.domain.document import Document
+from federation.domain.content.solution import Package
 from federation.domain.formats.cpe import parse_cpe
 from federation.domain.formats.names import NO_VALUE, cpe_name, purl_name
 from federation.domain.formats.repository import FLAT_FORGES, parse_address
@@ -25,7 +25,31 @@ MAX_URI_BYTES = 500
 """Bytes of an identifier that is compared; longer ones are ignored."""
 
 
-def identifiers(document: Document[Solution]) -> tuple[str, ...]:
+class Product(Protocol):
+    """The members of a solution's content that say what it is."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def repository(self) -> str | None: ...
+    @property
+    def packages(self) -> tuple[Package, ...]: ...
+
+
+class ProductRecord(Protocol):
+    """The document of a solution, or as much of it as can be read."""
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def same_as(self) -> tuple[str, ...]: ...
+    @property
+    def content(self) -> Product | None: ...
+
+
+def identifiers(document: ProductRecord) -> tuple[str, ...]:
     """The identifiers in the record of a solution, each in one form, however it was written.
 
     Other solutions as ``origin/key``, everything else as a URI. A doubtful one is followed by one with the

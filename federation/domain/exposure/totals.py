@@ -4,6 +4,9 @@ Versions matched (``matching.py``) and statements of operators are counted toget
 outranks what its versions suggest: deployments it states to be fixed or not affected are *cleared*, those it
 states to be affected are affected. Deployments stated as fixed whose records still name an affected version
 are counted apart, as *unconfirmed*.
+
+A statement that is not understood clears nothing, and what an older one clears or a version leaves out is
+unknown from then on: it may say that all is affected.
 """
 
 from __future__ import annotations
@@ -21,7 +24,13 @@ from federation.domain.exposure.answers import (
     OperatorExposure,
     Total,
 )
-from federation.domain.exposure.buckets import Bucket, CoverageSum, Explain, StatementRecord
+from federation.domain.exposure.buckets import (
+    Bucket,
+    CoverageSum,
+    Explain,
+    StatementRecord,
+    UnreadStatement,
+)
 from federation.domain.exposure.reasons import Reason, Verdict
 
 CONFIRMABLE: frozenset[Reason] = frozenset({"in-range", "listed", "series"})
@@ -57,6 +66,8 @@ class OperatorTotals:
         self.not_affected = self.unconfirmed = 0
         self.statements: list[StatementRecord] = []
         """Newest first."""
+        self.unread: list[UnreadStatement] = []
+        """Statements that are not understood."""
         self.buckets: list[tuple[Bucket, Verdict, Reason, StatementStatus | None]] = []
         """Those affected or unknown."""
 
@@ -71,20 +82,39 @@ class OperatorTotals:
         Affected by one is affected; what is cleared is cleared of all.
         """
         listed = tuple(statements)
-        statuses = {
-            next((entry.content.status for entry in listed if entry.answers(vulnerability)), None)
-            for vulnerability in self._vulnerabilities
-        }
+        statuses: set[StatementStatus | None] = set()
+        for vulnerability in self._vulnerabilities:
+            latest = next((entry for entry in listed if entry.answers(vulnerability)), None)
+            status = latest.content.status if latest is not None else None
+            statuses.add(None if status in CLEARING and self._is_unread(vulnerability, latest) else status)
         return next(status for status in _COMBINED if status in statuses)
+
+    def _is_unread(self, vulnerability: str | None, latest: StatementRecord | None) -> bool:
+        """True where a statement that is not understood is no older than the latest that is."""
+        return any(
+            entry.answers(vulnerability) and (latest is None or entry.updated_at >= latest.updated_at)
+            for entry in self.unread
+        )
+
+    def _is_any_unread(self, statements: Sequence[StatementRecord]) -> bool:
+        return bool(self.unread) and any(
+            self._is_unread(
+                vulnerability, next((entry for entry in statements if entry.answers(vulnerability)), None)
+            )
+            for vulnerability in self._vulnerabilities
+        )
 
     @property
     def is_concerned(self) -> bool:
-        return bool(self.statements or self.affected.deployments or self.unknown.deployments)
+        return bool(self.statements or self.unread or self.affected.deployments or self.unknown.deployments)
 
     def add(self, bucket: Bucket) -> None:
         """Count a bucket, with the operator's latest statement on it."""
-        stated = self._status(statement for statement in self.statements if statement.concerns(bucket))
+        concerning = [statement for statement in self.statements if statement.concerns(bucket)]
+        stated = self._status(concerning)
         verdict, reason = bucket.verdict, bucket.reason
+        if verdict == "not_affected" and reason != "not-in-use" and self._is_any_unread(concerning):
+            verdict, reason = "unknown", "not-understood"
         if stated == "known_affected" and reason not in ("named", "not-in-use"):
             verdict, reason = "affected", "stated" if verdict != "affected" else reason
         if verdict == "not_affected":
@@ -122,6 +152,7 @@ def totals_by_operator(
     buckets: Iterable[Bucket],
     statements: Sequence[StatementRecord],
     vulnerabilities: Set[str] = frozenset(),
+    unread: Iterable[UnreadStatement] = (),
 ) -> dict[str, OperatorTotals]:
     """Add up the buckets of an incident and the statements on it, by operator.
 
@@ -136,6 +167,8 @@ def totals_by_operator(
 
     for statement in sorted(statements, key=lambda statement: statement.updated_at, reverse=True):
         of(statement.origin).statements.append(statement)
+    for partly_read in unread:
+        of(partly_read.origin).unread.append(partly_read)
     for bucket in buckets:
         of(bucket.origin).add(bucket)
     return totals
@@ -190,6 +223,7 @@ def to_view(
             for row, number in frequent[:MAX_VERSIONS]
         ),
         deployments=(*islice(totals.named_deployments(explain), MAX_DEPLOYMENTS), *own)[:MAX_DEPLOYMENTS],
+        statements_not_understood=len(totals.unread),
     )
 
 
@@ -212,8 +246,14 @@ def total(operators: Iterable[OperatorTotals]) -> Total:
     )
 
 
-def summary(total_: Total) -> dict[str, str]:
-    """The total in a sentence, in the two languages of the node."""
+def summary(total_: Total, *, understood: bool = True) -> dict[str, str]:
+    """The total in a sentence, in the two languages of the node; a warning comes first where it is needed."""
+    warning = ("", "")
+    if not understood:
+        warning = (
+            "this node does not understand the incident, and it may affect more: upgrade; ",
+            "ce nœud ne comprend pas l'incident, qui peut en toucher d'autres : mettez-le à jour ; ",
+        )
     affected, fixed = total_.affected, total_.answers.get("fixed", 0)
     unsure = total_.unknown.deployments
 
@@ -222,12 +262,12 @@ def summary(total_: Total) -> dict[str, str]:
 
     return {
         "en": (
-            f"{total_.answered} of {total_.operators} operators answered; {number(affected.communes)}"
-            f" communes, {number(affected.inhabitants)} inhabitants exposed;"
+            f"{warning[0]}{total_.answered} of {total_.operators} operators answered;"
+            f" {number(affected.communes)} communes, {number(affected.inhabitants)} inhabitants exposed;"
             f" {fixed} fixed; {number(unsure)} deployments unknown"
         ),
         "fr": (
-            f"{total_.answered} opérateurs sur {total_.operators} ont répondu ;"
+            f"{warning[1]}{total_.answered} opérateurs sur {total_.operators} ont répondu ;"
             f" {number(affected.communes)} communes, {number(affected.inhabitants)} habitants exposés ;"
             f" {fixed} corrigé(s) ; {number(unsure)} déploiements à vérifier"
         ),
