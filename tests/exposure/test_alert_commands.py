@@ -10,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from federation.cli import main
+from federation.cli.console import message_of
 from federation.domain.alert import EVENTS
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.errors import Conflict, Invalid, NotFound
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.node import alert_delivery, alert_scan, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
@@ -298,3 +301,11 @@ def test_the_commands_explain_themselves(words: tuple[str, ...]) -> None:
     if words == ("subscription", "add"):
         for event in EVENTS:
             assert event in told.output
+
+
+def test_a_command_prints_all_faults_of_a_refusal_in_one_line() -> None:
+    faults = [Fault(pointer=f"/m{number}", message=Message("wrong")) for number in range(7)]
+    assert message_of(Invalid.of(faults[:2])) == "wrong (at /m0); wrong (at /m1)"
+    assert message_of(Invalid.of(faults)).endswith("wrong (at /m4); and 2 more")
+    assert message_of(Invalid("{name} is missing", pointer="/title", name="title")) == "title is missing"
+    assert message_of(Invalid("nothing of it")) == "nothing of it"
