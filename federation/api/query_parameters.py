@@ -15,7 +15,7 @@ from litestar import Request
 from federation.api.operations import Operation, Parameter
 from federation.domain.errors import Invalid
 from federation.domain.expected import expected_form
-from federation.domain.fault_search import FaultSearch
+from federation.domain.fault_search import FaultSearch, listed
 from federation.domain.faults import Fault
 from federation.domain.query import BOOLEANS, read_number, read_time
 
@@ -81,7 +81,7 @@ def _check(search: FaultSearch, parameter: Parameter, value: str) -> None:
         search.refuse(f"?{name}", "text", "NUL is not allowed")
     elif allowed := _closed_values(schema):
         if value not in allowed:
-            values = {"name": name, "values": ", ".join(allowed)}
+            values = {"name": name, "values": listed(allowed)}
             search.refuse(f"?{name}", "not-allowed", "{name} is one of {values}", allowed=allowed, **values)
     elif schema.get("type") == "integer":
         read_number(search, name, value, schema["maximum"])

@@ -14,10 +14,11 @@ from federation.domain.canonical import canonical, decode_json, escape_pointer
 from federation.domain.document import SERVER_OWNED, C, SameAs
 from federation.domain.errors import Invalid
 from federation.domain.expected import in_words
-from federation.domain.fault_search import UNSOUND, FaultSearch, UnsoundError, sound
+from federation.domain.fault_search import FaultSearch
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
 from federation.domain.normal_values import normal_value
+from federation.domain.unsound import UNSOUND, UnsoundError, sound
 from federation.domain.values import (
     Group,
     Key,

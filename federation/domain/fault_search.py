@@ -8,53 +8,31 @@ rule that reads it. A search finds nothing exactly where msgspec converts the va
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NoReturn, get_origin
+from typing import Any, get_origin
 
 import msgspec
 from msgspec import inspect
 
 from federation.domain.addresses import ADDRESS_PATTERNS, address_problem, pattern_of
-from federation.domain.canonical import escape_pointer
+from federation.domain.canonical import canonical, check_text, escape_pointer
+from federation.domain.errors import Invalid
 from federation.domain.expected import expected_form
 from federation.domain.faults import MAX_FAULTS, Fault, FaultCode
+from federation.domain.json_forms import NULL, form_of, form_of_value
 from federation.domain.messages import Message
 from federation.domain.moments import MomentError, in_utc
 from federation.domain.normal_values import INSTANT_PATTERN
+from federation.domain.unsound import UNSOUND, sound
 from federation.domain.values import Day, Part, RuleBroken, day, instant
 
 MAX_VALUES = 5_000
 """Values that a search looks at, at most: some ten milliseconds. Faults behind them are not found."""
 MAX_QUOTED_CHARACTERS = 80
+MAX_QUOTED_VALUES = 30
+"""Allowed values that a message lists, at most; the fault has them all."""
 _DAY_PATTERN = pattern_of(Day)
-_OBJECT, _ARRAY, _TEXT = "an object", "an array", "a text"
-_INTEGER, _NUMBER, _BOOLEAN, _NULL = "an integer", "a number", "true or false", "null"
-
-
-class UnsoundError(Exception):
-    """A rule has read a member that is at fault."""
-
-
-class _Unsound:
-    """Stands for a member that is at fault: whatever a rule does with it raises UnsoundError."""
-
-    def _raise(self, *_: Any) -> NoReturn:
-        raise UnsoundError
-
-    __bool__ = __eq__ = __ne__ = __hash__ = __len__ = __iter__ = __str__ = __repr__ = _raise
-    __lt__ = __gt__ = __le__ = __ge__ = __contains__ = __getattr__ = __getitem__ = __format__ = _raise
-
-
-UNSOUND: Any = _Unsound()
-
-
-def sound(rule: Iterator[Any]) -> Iterator[Any]:
-    """What a rule yields before it reads a member that is at fault."""
-    try:
-        yield from rule
-    except UnsoundError:
-        return
 
 
 class _Enough(Exception):
@@ -125,14 +103,14 @@ class FaultSearch:
         raise NotImplementedError(f"no schema of a body has {type(type_).__name__}")
 
     def _wrong(self, value: Any, types: Sequence[inspect.Type], at: str) -> Any:
-        expected = list(dict.fromkeys(_form_of(type_) for type_ in types))
+        expected = list(dict.fromkeys(form_of(type_) for type_ in types))
         if len(expected) > 1:
-            expected = [form for form in expected if form != _NULL]
+            expected = [form for form in expected if form != NULL]
         words = Message(expected[0])
         for form in expected[1:]:
             words = Message("{first} or {second}", {"first": words, "second": Message(form)})
         template = "expected {expected}, and this is {actual}"
-        actual = Message(_form_of_value(value))
+        actual = Message(form_of_value(value))
         return self.refuse(at, "wrong-type", template, expected=words, actual=actual)
 
     def _text(self, value: Any, type_: inspect.StrType, at: str) -> Any:
@@ -144,6 +122,8 @@ class FaultSearch:
         if type_.max_length is not None and len(value) > type_.max_length:
             template = "expected a text of at most {maximum} characters, and this has {actual}"
             return self.refuse(at, "too-long", template, maximum=type_.max_length, actual=len(value))
+        if self._as_writer:
+            self._check_text(value, at)
         if type_.pattern is None:
             return value
         matches = re.search(type_.pattern, value) is not None
@@ -154,6 +134,12 @@ class FaultSearch:
         if self._as_writer and type_.pattern in ADDRESS_PATTERNS and (problem := address_problem(value)):
             self.add(Fault(pointer=at, code="address", message=problem, rule=19))
         return value
+
+    def _check_text(self, value: str, at: str) -> None:
+        try:
+            check_text(canonical(value))
+        except Invalid as error:
+            self.add(Fault(pointer=at, code="text", message=error.message, rule=20))
 
     def _mismatch(self, pattern: str, value: str, at: str) -> Any:
         if (message := expected_form(pattern, value)) is None:
@@ -198,7 +184,7 @@ class FaultSearch:
         return self._not_allowed(value, [str(allowed) for allowed in type_.values], at)
 
     def _not_allowed(self, value: str, allowed: Sequence[str], at: str) -> Any:
-        values = {"value": value[:MAX_QUOTED_CHARACTERS], "values": ", ".join(allowed)}
+        values = {"value": value[:MAX_QUOTED_CHARACTERS], "values": listed(allowed)}
         return self.refuse(at, "not-allowed", "{value} is not one of {values}", allowed=allowed, **values)
 
     def _array(self, value: Any, type_: inspect.VarTupleType | inspect.ListType, at: str) -> Any:
@@ -239,7 +225,7 @@ class FaultSearch:
 
     def _union(self, value: Any, union: inspect.UnionType, at: str) -> Any:
         types = [type_.type if isinstance(type_, inspect.Metadata) else type_ for type_ in union.types]
-        of_form = [type_ for type_ in types if _form_of(type_) == _form_of_value(value)]
+        of_form = [type_ for type_ in types if form_of(type_) == form_of_value(value)]
         structs = [type_ for type_ in of_form if isinstance(type_, inspect.StructType) and type_.tag_field]
         if structs and structs[0].tag_field is not None:
             return self._tagged(value, structs[0].tag_field, structs, at)
@@ -291,6 +277,11 @@ class FaultSearch:
         self.refuse(at, "unknown-member", template, allowed=members, **values)
 
 
+def listed(values: Sequence[str]) -> str:
+    """Values for a message."""
+    return ", ".join(values[:MAX_QUOTED_VALUES]) + (" …" if len(values) > MAX_QUOTED_VALUES else "")
+
+
 @lru_cache(maxsize=256)
 def _type_of(shape: Any) -> inspect.Type:
     return inspect.type_info(shape)
@@ -302,37 +293,3 @@ def _unchecked(struct: Any) -> Any:
     base = get_origin(struct) or struct
     namespace = {"__post_init__": lambda self: None}
     return msgspec.defstruct(base.__name__, [], bases=(base,), namespace=namespace)
-
-
-def _form_of(type_: inspect.Type) -> str:
-    match type_:
-        case inspect.Metadata():
-            return _form_of(type_.type)
-        case inspect.StructType() | inspect.DictType():
-            return _OBJECT
-        case inspect.VarTupleType() | inspect.ListType():
-            return _ARRAY
-        case inspect.IntType():
-            return _INTEGER
-        case inspect.BoolType():
-            return _BOOLEAN
-        case inspect.NoneType():
-            return _NULL
-    return _TEXT
-
-
-def _form_of_value(value: Any) -> str:
-    match value:
-        case bool():
-            return _BOOLEAN
-        case dict():
-            return _OBJECT
-        case list() | tuple():
-            return _ARRAY
-        case int():
-            return _INTEGER
-        case float():
-            return _NUMBER
-        case None:
-            return _NULL
-    return _TEXT

@@ -13,10 +13,11 @@ from msgspec import Meta, inspect
 
 from federation.domain.addresses import types_of
 from federation.domain.errors import Invalid
-from federation.domain.fault_search import UNSOUND, FaultSearch
+from federation.domain.fault_search import FaultSearch
 from federation.domain.moments import MomentError, in_utc
 from federation.domain.territories.areas import area_of, departements_of, overlapping
 from federation.domain.territories.identity import names_of_body
+from federation.domain.unsound import UNSOUND
 from federation.domain.values import PART_OF, Content, Operator, instant
 from federation.domain.visibility import Tlp
 from federation.domain.words import search_words

@@ -135,6 +135,7 @@ def test_one_answer_names_every_fault_of_a_body() -> None:
     content = a_solution(
         name=1,
         summary={"fr": "", "français": "x"},
+        description={"fr": "a\u202eb", "en": "e\u0301"},
         kind="Software",
         licence="GPL-99",
         themes=["ai", "quantum"],
@@ -155,6 +156,8 @@ def test_one_answer_names_every_fault_of_a_body() -> None:
         "/content/name": ("wrong-type", None),
         "/content/summary/fr": ("too-short", None),
         "/content/summary/français": ("pattern", None),
+        "/content/description/fr": ("text", 20),
+        "/content/description/en": ("text", 20),
         "/content/kind": ("not-allowed", None),
         "/content/status": ("missing", None),
         "/content/licence": ("not-allowed", 16),

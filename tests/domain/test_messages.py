@@ -79,7 +79,7 @@ def templates() -> dict[str, str]:
     for *_, words in expected._MEMBERS:
         found[words] = "domain/expected.py"
     for form in ("an object", "an array", "a text", "an integer", "a number", "true or false", "null"):
-        found[form] = "domain/fault_search.py"
+        found[form] = "domain/json_forms.py"
     found |= dict.fromkeys(("requests", "waits"), "api/shares.py")
     found["another writer came first; nothing was changed, try again"] = "domain/errors.py"
     return found
