@@ -33,7 +33,7 @@ def check_subscription(node: Node, new: NewSubscription) -> None:
         try:
             node.others.check_webhook(new.webhook, private=new.private)
         except Unreachable as error:
-            raise Invalid(error.message, pointer="/webhook", fault="address") from None
+            raise Invalid(error.message, pointer="/webhook", fault="address", rule=27) from None
         return
     if not node.others.sends_mail:
         raise Invalid("this node sends no e-mail: FEDERATION_SMTP_URL is not set", pointer="/email")

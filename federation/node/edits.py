@@ -242,6 +242,8 @@ async def _feed_of(node: Node, tx: Writing, record: Record) -> int:
         raise Invalid(
             "there is no group {audience} here; make it first: PUT /v1/groups/{own}/{audience}",
             pointer="/audience",
+            fault="rule",
+            rule=26,
             audience=audience,
             own=node.operator,
         )

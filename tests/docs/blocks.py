@@ -44,7 +44,6 @@ from federation.domain.faults import FAULT_CODES, FAULT_MEANINGS
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.messages import translated
 from federation.domain.registry import TYPES
-from federation.domain.rules import RULES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
 from federation.node import (
@@ -238,10 +237,6 @@ def problems() -> str:
 
 def fault_codes() -> str:
     return table(("code", "meaning"), ((f"`{code}`", FAULT_MEANINGS[code]) for code in FAULT_CODES))
-
-
-def rules() -> str:
-    return table(("rule", "meaning"), ((str(number), text) for number, text in RULES.items()))
 
 
 # The API
@@ -880,7 +875,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "problems": problems,
     "fault-codes": fault_codes,
-    "rules": rules,
     "operations": operations,
     "scopes": scopes,
     "filters": filters,
