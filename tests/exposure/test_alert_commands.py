@@ -213,7 +213,7 @@ async def test_what_is_no_deadline_is_refused_with_what_is_at_fault(
 async def test_a_step_of_other_rules_is_not_noted(arnia: Node, dsn: str) -> None:
     await said(dsn, "deadline", "add", "k", "--title", "t", "--regime", "gdpr")
     status, why = await ran(dsn, "deadline", "done", "k", "nis2-notification")
-    assert (status, why) == (1, "federation: nis2-notification is not a step of gdpr\n")
+    assert (status, why) == (1, "federation: nis2-notification is not a step of gdpr (at /done/0/step)\n")
 
 
 async def test_the_deadline_that_is_due_next_comes_first_and_what_is_done_last(arnia: Node, dsn: str) -> None:
