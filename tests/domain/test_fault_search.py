@@ -26,7 +26,7 @@ from federation.domain.invitation import Registration
 from federation.domain.quota import QuotaChange
 from federation.domain.registry import TYPES
 from federation.node.receipts import Feedback
-from tests.domain.builders import a_deployment, a_group, a_solution, an_incident, an_operator
+from tests.domain.builders import a_deployment, a_group, a_solution, an_incident, an_operator, refused_draft
 
 CASES = 6_000
 DRAFT: Any = Draft
@@ -291,3 +291,11 @@ def test_the_last_of_many_members_that_is_there_twice_is_found_in_linear_time() 
     with pytest.raises(Invalid) as refusal:
         read_draft(f'{{{names},"m59999":1}}'.encode(), DRAFT[Solution])
     assert refusal.value.pointer == "/m59999"
+
+
+def test_all_texts_at_fault_are_reported_where_everything_else_is_right() -> None:
+    refusal = refused_draft(a_solution(name="a\u202eb", summary={"fr": "e\u0301", "en": "fine"}))
+    assert {(fault.pointer, fault.code, fault.rule) for fault in refusal.faults} == {
+        ("/content/name", "text", 20),
+        ("/content/summary/fr", "text", 20),
+    }
