@@ -12,7 +12,8 @@ from federation.api.examples import ADVISORY
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Body, Operation, Parameter, Right
-from federation.api.parameters import several
+from federation.api.parameters import DRY_RUN, several
+from federation.api.query_parameters import pairs_of
 from federation.api.responses import JSON, NDJSON, NO_STORE, json_answer
 from federation.domain.canonical import decode_json
 from federation.domain.errors import Invalid, NotFound, TooLarge
@@ -27,7 +28,6 @@ MAX_LINES = 1_000
 """Advisories of one upload, at most."""
 MAX_SOLUTIONS = 50
 """Solutions that one upload names, at most."""
-PARAMETERS = ("dry_run", "solution", "tlp", "audience")
 
 
 @handles(
@@ -41,7 +41,7 @@ PARAMETERS = ("dry_run", "solution", "tlp", "audience")
         bodies=(Body(JSON, {"type": "object"}, ADVISORY), Body(NDJSON, {"type": "object"}, ADVISORY)),
         max_bytes=MAX_ADVISORY_BYTES,
         parameters=(
-            Parameter("dry_run", {"schema": {"enum": ["true", "false"]}}),
+            DRY_RUN,
             several(
                 "solution",
                 {"type": "string"},
@@ -71,14 +71,18 @@ async def import_advisories(request: Request[Any, Any, Any], form: str) -> ASGIR
     """Publish or revise the incidents of CVE records, OSV advisories or CSAF documents; report each."""
     node = node_of(request)
     if form not in READERS:
-        raise NotFound(f"{form[:40]} is not a form of advisories; {', '.join(READERS)} are")
+        raise NotFound(
+            "{form} is not a form of advisories; {forms} are", form=form[:40], forms=", ".join(READERS)
+        )
     options = _options(request)
     body = await body_of(request, MAX_ADVISORY_BYTES)
     media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type == NDJSON:
         parts = [(n, line) for n, line in enumerate(body.splitlines(), 1) if line.strip()]
         if len(parts) > MAX_LINES:
-            raise TooLarge(f"an upload has at most {MAX_LINES} advisories; send the rest in another one")
+            raise TooLarge(
+                "an upload has at most {maximum} advisories; send the rest in another one", maximum=MAX_LINES
+            )
     else:
         if not isinstance(decode_json(body), dict):
             raise Invalid("the body must be a JSON object")
@@ -114,25 +118,18 @@ class Options(NamedTuple):
 
 def _options(request: Request[Any, Any, Any]) -> Options:
     """The query parameters. Raises Invalid."""
-    pairs = list(request.query_params.multi_items())
-    for name, value in pairs:
-        if name not in PARAMETERS:
-            raise Invalid(
-                f"{name[:80]!r} cannot be asked here; {', '.join(PARAMETERS)} can", pointer=f"?{name[:80]}"
-            )
-        if name == "dry_run" and value not in ("true", "false"):
-            raise Invalid("dry_run is true or false", pointer="?dry_run")
+    pairs = pairs_of(request)
     solutions = tuple(value for name, value in pairs if name == "solution")
     if len(solutions) > MAX_SOLUTIONS:
-        raise Invalid(f"more than {MAX_SOLUTIONS} solutions are named", pointer="?solution")
-    for name in ("dry_run", "tlp", "audience"):
-        if [given for given, _ in pairs].count(name) > 1:
-            raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+        raise Invalid(
+            "more than {maximum} solutions are named",
+            pointer="?solution",
+            fault="too-many",
+            maximum=MAX_SOLUTIONS,
+        )
     given = dict(pairs)
     tlp = next((label for label in get_args(Tlp) if label == given.get("tlp")), None)
-    if tlp is None and "tlp" in given:
-        raise Invalid(f"tlp is one of {', '.join(TLPS)}", pointer="?tlp")
     audience = given.get("audience")
     if audience is not None and not re.fullmatch(GROUP_PATTERN, audience):
-        raise Invalid("audience is the name of a group", pointer="?audience")
+        raise Invalid("audience is the name of a group", pointer="?audience", fault="pattern")
     return Options(given.get("dry_run") == "true", solutions, tlp, audience)

@@ -13,12 +13,12 @@ from federation.api.examples import SUBSCRIPTION
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Body, Operation, Parameter, Right
+from federation.api.query_parameters import is_true, parameters_of
 from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.alert import AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotFound
-from federation.domain.feed import printable
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import alerts as node_alerts
@@ -91,7 +91,7 @@ async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
     caller = caller_of(request)
     if subscription.private and PRIVATE_SCOPE not in caller.scopes:
         # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
-        raise MissingScope(f"private is for tokens with the scope {PRIVATE_SCOPE}")
+        raise MissingScope("private is for tokens with the scope {scope}", scope=PRIVATE_SCOPE)
     subscribed = await node_alerts.subscribe(node_of(request), subscription, by=_client(caller))
     return json_answer(subscribed, status=201, headers=NO_STORE)
 
@@ -123,8 +123,8 @@ async def unsubscribe(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
         right=READER,
         tag="alerts",
         parameters=(
-            Parameter("parked", {"schema": {"enum": ["true", "false"]}}),
-            Parameter("withheld", {"schema": {"enum": ["true", "false"]}}),
+            Parameter("parked", {"schema": {"type": "boolean"}}),
+            Parameter("withheld", {"schema": {"type": "boolean"}}),
             Parameter("origin", {"schema": {"type": "string", "pattern": OPERATOR_PATTERN}}),
         ),
         answers=(Answer(200, "The last alerts", {JSON: AlertsView}),),
@@ -132,19 +132,14 @@ async def unsubscribe(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
 )
 async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the last alerts; only those given up (parked), left to a digest (withheld), or of one origin."""
-    pairs = list(request.query_params.multi_items())
-    for name, value in pairs:
-        if name not in ("parked", "withheld", "origin"):
-            raise Invalid("parked, withheld and origin can be asked for", pointer=f"?{printable(name, 80)}")
-        if name != "origin" and value not in ("true", "false"):
-            raise Invalid(f"{name}=true or {name}=false is what can be asked", pointer=f"?{name}")
-        if name == "origin" and not re.fullmatch(OPERATOR_PATTERN, value):
-            raise Invalid("origin is the id of an operator", pointer="?origin")
+    origin = parameters_of(request).get("origin")
+    if origin is not None and not re.fullmatch(OPERATOR_PATTERN, origin):
+        raise Invalid("origin is the id of an operator", pointer="?origin", fault="pattern")
     states = await node_alerts.list_alerts(
         node_of(request),
-        parked=("parked", "true") in pairs,
-        withheld=("withheld", "true") in pairs,
-        origin=request.query_params.get("origin"),
+        parked=is_true(request, "parked"),
+        withheld=is_true(request, "withheld"),
+        origin=origin,
     )
     return json_answer(AlertsView(states), headers=NO_STORE)
 

@@ -24,6 +24,8 @@ LIFETIME = 300
 """Seconds that an access token holds."""
 REMEMBERED_SECONDS = 60
 """Time that the check of a token is remembered, at most."""
+WRONG_PROOF = "invalid_dpop_proof"
+"""The error of a challenge to a proof that does not hold (RFC 9449, 7.1)."""
 MAX_REMEMBERED = 10_000
 MAX_TOKEN = 8_192
 
@@ -95,7 +97,7 @@ class Tokens:
             url = self._node.url + credentials.path
             jkt = await self.prove(credentials.proofs, credentials.method, url, token)
             if jkt != holder.jkt:
-                raise _wrong_proof("the DPoP proof does not hold")
+                raise Unauthenticated("the DPoP proof does not hold", error=WRONG_PROOF)
         return holder.caller
 
     async def caller_again(self, authorization: str) -> Caller:
@@ -113,13 +115,13 @@ class Tokens:
     async def prove(self, proofs: tuple[str, ...], method: str, url: str, token: str | None = None) -> str:
         """The thumbprint of the key that one DPoP proof shows, used this once. Raises Unauthenticated."""
         if len(proofs) != 1 or len(proofs[0]) > MAX_TOKEN:
-            raise _wrong_proof("one DPoP header with a proof is needed")
+            raise Unauthenticated("one DPoP header with a proof is needed", error=WRONG_PROOF)
         try:
             proof = verify_dpop_proof(proofs[0], method, url, token)
         except Unauthenticated as error:
-            raise _wrong_proof(error.detail) from None
+            raise Unauthenticated(error.message, error=WRONG_PROOF) from None
         if not await tokens.use_proof(self._node, proof):
-            raise _wrong_proof("the DPoP proof was used before")
+            raise Unauthenticated("the DPoP proof was used before", error=WRONG_PROOF)
         return proof.jkt
 
     async def holder(self, token: str) -> Holder:
@@ -167,11 +169,6 @@ class Tokens:
         scopes = frozenset(scope.split()) & granted
         caller = Caller(node=self._node.operator, operator=operator, client=client_id, scopes=scopes)
         return Holder(caller, jkt, client_id, scopes, float(issued), float(expires))
-
-
-def _wrong_proof(detail: str) -> Unauthenticated:
-    """RFC 9449, 7.1."""
-    return Unauthenticated(detail, error="invalid_dpop_proof")
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -13,6 +13,7 @@ from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Operation, Parameter, Right
 from federation.api.parameters import CONTROL_PARAMETERS
+from federation.api.query_parameters import is_true, pairs_of
 from federation.api.responses import JSON, NO_STORE, json_answer
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, NotFound, Retracted
@@ -28,7 +29,6 @@ from federation.node import exposure
 
 HEADERS = {**NO_STORE, "vary": "authorization"}
 READER = Right("exposure.read", open=True)
-OWN_PARAMETERS = ("mine", "limit", "after")
 
 
 class ExposedBodies(msgspec.Struct, frozen=True):
@@ -52,7 +52,6 @@ class ExposedBodies(msgspec.Struct, frozen=True):
 )
 async def incident_exposure(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Show who is affected by an incident, who has answered, and whom that leaves."""
-    _refuse_parameters(request)
     view = await exposure.of_incident(node_of(request), origin, key, by=caller_of(request))
     return json_answer(view, headers=HEADERS)
 
@@ -71,7 +70,6 @@ async def incident_exposure(request: Request[Any, Any, Any], origin: str, key: s
 )
 async def exposed_bodies(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """List the communes and groupings that deployments affected by an incident serve: whom to call."""
-    _refuse_parameters(request)
     bodies, through = await exposure.bodies_of_incident(node_of(request), origin, key, by=caller_of(request))
     return json_answer(ExposedBodies(through, bodies), headers=HEADERS)
 
@@ -90,7 +88,6 @@ async def exposed_bodies(request: Request[Any, Any, Any], origin: str, key: str)
 )
 async def solution_exposure(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Show who is affected by the open incidents of a solution."""
-    _refuse_parameters(request)
     view = await exposure.of_solution(node_of(request), origin, key, by=caller_of(request))
     return json_answer(view, headers=HEADERS)
 
@@ -113,17 +110,13 @@ async def solution_exposure(request: Request[Any, Any, Any], origin: str, key: s
 )
 async def own_exposure(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the open incidents that affect your own deployments, or may affect them."""
-    pairs = list(request.query_params.multi_items())
-    for name, _ in pairs:
-        if name not in OWN_PARAMETERS:
-            raise Invalid(
-                f"{name[:80]!r} cannot be asked here; {', '.join(OWN_PARAMETERS)} can",
-                pointer=f"?{name[:80]}",
-            )
-    if ("mine", "true") not in pairs:
+    pairs = pairs_of(request)
+    if not is_true(request, "mine"):
         raise Invalid(
-            "mine=true is what can be asked; of others: /v1/incidents/{origin}/{key}/exposure",
+            "mine=true is what can be asked; of others: /v1/incidents/ORIGIN/KEY/exposure",
             pointer="?mine",
+            fault="missing",
+            allowed=("true",),
         )
     query = read_query(Incident, [pair for pair in pairs if pair[0] != "mine"])
     node = node_of(request)
@@ -138,8 +131,3 @@ async def own_exposure(request: Request[Any, Any, Any]) -> ASGIResponse:
 
 
 HANDLERS = (incident_exposure, exposed_bodies, solution_exposure, own_exposure)
-
-
-def _refuse_parameters(request: Request[Any, Any, Any]) -> None:
-    for name in request.query_params:
-        raise Invalid(f"{name[:80]!r} cannot be asked of an exposure; nothing can", pointer=f"?{name[:80]}")

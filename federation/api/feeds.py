@@ -14,7 +14,8 @@ from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Operation, Right
 from federation.api.parameters import BUCKET, FEED_PAGE, NUMBERS
-from federation.api.requests import media_type_of, numbers_of, page_of, single_parameters
+from federation.api.query_parameters import parameters_of
+from federation.api.requests import media_type_of, numbers_of, page_of
 from federation.api.responses import JSON, NDJSON, NO_STORE, answer, json_answer
 from federation.api.schemas import ENTRY
 from federation.api.streams import CurrentCaller, current_caller, stream_answer
@@ -74,8 +75,11 @@ async def read_feed(request: Request[Any, Any, Any], origin: str, audience: str)
     check_id(origin, audience)
     name = FeedName(origin, audience)
     caller = caller_of(request)
-    if "numbers" in request.query_params:
-        numbers = numbers_of(single_parameters(request, "numbers")["numbers"])
+    parameters = parameters_of(request)
+    if "numbers" in parameters:
+        if len(parameters) > 1:
+            raise Invalid("numbers is asked for alone", pointer="?numbers", fault="unknown-parameter")
+        numbers = numbers_of(parameters["numbers"])
         page = await feeds.entries_at(node, name, numbers, by=caller)
         body = b"".join(entry_line(row) + b"\n" for row in page.rows)
         return answer(body, media_type=NDJSON, headers={**NO_STORE, "federation-epoch": page.epoch})
@@ -112,11 +116,11 @@ async def read_digests(request: Request[Any, Any, Any], origin: str, audience: s
     """Prove a feed: the digests of its 256 buckets, signed by the origin, or the leaves of one."""
     node = node_of(request)
     check_id(origin, audience)
-    name, bucket = FeedName(origin, audience), single_parameters(request, "bucket").get("bucket")
+    name, bucket = FeedName(origin, audience), parameters_of(request).get("bucket")
     if bucket is None:
         return json_answer(await feeds.digests(node, name, by=caller_of(request)), headers=NO_STORE)
     if not re.fullmatch("[0-9a-f]{2}", bucket):
-        raise Invalid("a bucket is two hexadecimal digits, 00 to ff", pointer="?bucket")
+        raise Invalid("a bucket is two hexadecimal digits, 00 to ff", pointer="?bucket", fault="pattern")
     return json_answer(
         await feeds.leaves(node, name, int(bucket, 16), by=caller_of(request)), headers=NO_STORE
     )

@@ -17,6 +17,7 @@ from litestar.datastructures import Headers, State
 from federation.api.caller import Presented, Tokens
 from federation.api.limits import Limits
 from federation.api.operations import Operation
+from federation.api.query_parameters import read_parameters
 from federation.api.requests import asks_to_wait
 from federation.api.shares import SLOT, Shares, Slot
 from federation.domain.document import MAX_DOCUMENT
@@ -71,13 +72,16 @@ async def admit(operation: Operation, state: State, scope: Any, headers: Headers
     check_size(operation, scope, headers)
     if right.scope is not None:
         if authorization is None and not right.open:
-            raise Unauthenticated(f"a token with the scope {right.scope} is needed", presented=False)
+            raise Unauthenticated(
+                "a token with the scope {scope} is needed", presented=False, scope=right.scope
+            )
         if authorization is not None and right.scope not in caller.scopes:
-            raise MissingScope(f"the token does not carry the scope {right.scope}")
+            raise MissingScope("the token does not carry the scope {scope}", scope=right.scope)
     if right.caller == "own" and not caller.own:
         raise Forbidden("only the operator's own clients may do this")
     if right.caller == "peer" and (caller.own or caller.operator is None):
         raise Forbidden("only a peer may do this")
+    read_parameters(operation, scope)
     return caller
 
 
@@ -87,7 +91,7 @@ def check_size(operation: Operation, scope: Any, headers: Headers) -> None:
     Raises TooLarge, UnsupportedMediaType, Invalid.
     """
     if len(scope["query_string"]) > MAX_QUERY_BYTES:
-        raise TooLarge(f"the query string is longer than {MAX_QUERY_BYTES} bytes")
+        raise TooLarge("the query string is longer than {maximum} bytes", maximum=MAX_QUERY_BYTES)
     if len(headers.getall("authorization", ())) > 1:
         raise Invalid("there is more than one Authorization header")  # a proxy may have read the other
     length = headers.get("content-length", "0")
@@ -95,7 +99,7 @@ def check_size(operation: Operation, scope: Any, headers: Headers) -> None:
         check_form(headers.get("content-type"), headers.get("content-encoding"), operation.media_types)
         limit = operation.max_bytes
         if not re.fullmatch("[0-9]{1,19}", length) or int(length) > limit:
-            raise TooLarge(f"the body is longer than {limit} bytes")
+            raise TooLarge("the body is longer than {maximum} bytes", maximum=limit)
     elif length.strip("0") or "transfer-encoding" in headers:
         raise Invalid("no body is read here; send the request without one")
 
@@ -104,7 +108,9 @@ def check_form(content_type: str | None, encoding: str | None, reads: tuple[str,
     """Raises UnsupportedMediaType unless the body is of a type that is read, and not compressed."""
     media_type, _, parameters = (content_type or "").partition(";")
     if media_type.strip().lower() not in reads:
-        raise UnsupportedMediaType(f"the body must be sent with Content-Type: {' or '.join(reads)}")
+        raise UnsupportedMediaType(
+            "the body must be sent with Content-Type: {types}", types=" or ".join(reads)
+        )
     for parameter in parameters.lower().split(";"):
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip().strip('"') != "utf-8":
@@ -133,7 +139,7 @@ async def body_of(request: Request[Any, Any, Any], limit: int = MAX_DOCUMENT) ->
     async for part in pieces(request, within=MAX_BODY_SECONDS):
         size += len(part)
         if size > limit:
-            raise TooLarge(f"the body is longer than {limit} bytes")
+            raise TooLarge("the body is longer than {maximum} bytes", maximum=limit)
         parts.append(part)
         if length is not None and size == int(length):
             break  # the end of the body would be reported by itself, a tenth of a millisecond later
@@ -165,8 +171,10 @@ async def pieces(request: Request[Any, Any, Any], *, within: float | None = None
             if slot is not None and slot.released:
                 raise TooSlow("newer requests of the same caller came while the body was awaited") from None
             if end is not None and now() >= end:
-                raise TooSlow(f"the body did not come within {within:g} seconds") from None
-            raise TooSlow(f"nothing more of the body came for {MAX_SILENT_SECONDS:g} seconds") from None
+                raise TooSlow("the body did not come within {seconds:g} seconds", seconds=within) from None
+            raise TooSlow(
+                "nothing more of the body came for {seconds:g} seconds", seconds=MAX_SILENT_SECONDS
+            ) from None
         finally:
             if slot is not None:
                 slot.body = None

@@ -26,7 +26,8 @@ from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Operation, Right
 from federation.api.parameters import AS_PEER, IF_NONE_MATCH, ORIGIN, PREFER_WAIT
-from federation.api.requests import media_type_of, single_parameters, wait_of
+from federation.api.query_parameters import parameters_of
+from federation.api.requests import media_type_of, wait_of
 from federation.api.responses import ETAG_HEADER, JSON, NDJSON, answer, tags
 from federation.domain.errors import Invalid, MissingScope, NotFound
 from federation.domain.feed import Head
@@ -132,14 +133,14 @@ async def list_feeds(request: Request[Any, Any, Any]) -> ASGIResponse:
     node = node_of(request)
     tokens: Tokens = request.app.state.tokens
     states: SentStates = request.app.state.states
-    parameters = single_parameters(request, "origin", "as")
+    parameters = parameters_of(request)
     caller = caller_of(request)
     origin, peer = parameters.get("origin"), parameters.get("as")
     for name, operator in parameters.items():
         if not re.fullmatch(OPERATOR_PATTERN, operator):
-            raise Invalid("this is not an operator's id", pointer=f"?{name}")
+            raise Invalid("this is not an operator's id", pointer=f"?{name}", fault="pattern")
     if peer is not None and not (caller.own and "node.admin" in caller.scopes):
-        raise MissingScope("the token does not carry the scope node.admin")
+        raise MissingScope("the token does not carry the scope {scope}", scope="node.admin")
     known = tags(request.headers.get("if-none-match"))
     # A caller without a token is answered at once: a wait occupies one of the connections there are.
     wait = wait_of(request) if caller.operator is not None else 0

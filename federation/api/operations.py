@@ -52,6 +52,11 @@ class Parameter(msgspec.Struct, frozen=True):
     """Its description and schema, as in a Parameter Object of OpenAPI."""
     place: Literal["query", "header"] = "query"
 
+    @property
+    def is_list(self) -> bool:
+        """True when it may be given several times."""
+        return bool(self.about["schema"].get("type") == "array")
+
 
 class Body(msgspec.Struct, frozen=True):
     """A form in which the body of a request is read."""
@@ -130,6 +135,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def is_public(self) -> bool:
         """True when anybody may read the answer without a token."""
         return self.method == "GET" and (self.right.scope is None or self.right.open)
+
+    @property
+    def is_page(self) -> bool:
+        """True for a page for people, and what belongs to it: no operation that a program calls."""
+        return not self.id or any("text/html" in answer.content for answer in self.answers)
 
     @property
     def dry_run(self) -> bool:

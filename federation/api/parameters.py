@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
+from msgspec import inspect
 
 from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
-from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, RELEVANCE, SORTS, filters_of
+from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, RELEVANCE, SORTS, filter_type, filters_of
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
-from federation.domain.visibility import TLPS
 
 PATH_PATTERNS = {
     "origin": OPERATOR_PATTERN,
@@ -68,12 +67,13 @@ def _filter(kind: type[Content], name: str) -> Parameter:
         "solution": "origin/key of a solution.",
     }
     values: dict[str, Any] = {"type": "string"}
-    if name == "tlp":
-        values["enum"] = list(TLPS)
-    else:
-        properties = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
-        if "enum" in (schema := properties.get(name, {})):
-            values["enum"] = schema["enum"]
+    match filter_type(kind, name):
+        case inspect.LiteralType() as literal:
+            values["enum"] = list(literal.values)
+        case inspect.Metadata(type=inspect.StrType(pattern=str(pattern))):
+            values["pattern"] = pattern
+        case inspect.StrType(pattern=str(pattern)):
+            values["pattern"] = pattern
     return several(name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.")
 
 

@@ -14,7 +14,7 @@ from federation.api.handlers import handles
 from federation.api.limits import Limits
 from federation.api.operations import ADMINISTRATOR, CREDENTIALS, Answer, Body, Operation, Right
 from federation.api.parameters import LOCAL
-from federation.api.requests import flag_of
+from federation.api.query_parameters import is_true
 from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable, Unreachable
@@ -138,7 +138,7 @@ async def activate(request: Request[Any, Any, Any], operator: str) -> ASGIRespon
 )
 async def suspend(request: Request[Any, Any, Any], operator: str) -> ASGIResponse:
     """Neither answer a peer nor follow it, and have other members withhold your GREEN records from it."""
-    node, local = node_of(request), flag_of(request, "local")
+    node, local = node_of(request), is_true(request, "local")
     peer = await peers.suspend(node, operator, local=local, by=_client(request))
     return _decision(peer, None if local else (await exclusions.reach(node)).message(operator))
 

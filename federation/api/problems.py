@@ -1,4 +1,4 @@
-"""The pages behind the ``type`` of a refusal: what each problem means, and what can be done."""
+"""The pages that ``help`` of a problem leads to: its meaning, and what can be done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from federation.api.problem_details import STATUS
+from federation.api.problem_details import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES
 from federation.domain.errors import Refused
 
 
@@ -22,7 +22,8 @@ class Page(msgspec.Struct, frozen=True):
 _WORDS: dict[str, tuple[str, str]] = {
     "invalid": (
         "The request cannot be understood, or it breaks a rule of the schema. Nothing was changed.",
-        "`errors[].pointer` names the member at fault (RFC 6901), or the query parameter after `?`.",
+        "`errors` names every member at fault, by its pointer (RFC 6901), and every parameter of the query, "
+        "by `?` and its name, with the values that are allowed.",
     ),
     "unauthenticated": (
         "The operation needs an access token, and none came or the one that came does not hold.",
@@ -125,7 +126,7 @@ def _kinds(kind: type[Refused]) -> Iterator[type[Refused]]:
 
 PROBLEMS: dict[str, Page] = {
     **{kind.code: Page(kind.title, STATUS.get(kind, 400), *_WORDS[kind.code]) for kind in _kinds(Refused)},
-    "method-not-allowed": Page("The path does not take this method", 405, *_WORDS["method-not-allowed"]),
-    "internal-error": Page("Internal error", 500, *_WORDS["internal-error"]),
+    METHOD_NOT_ALLOWED: Page(TITLES[METHOD_NOT_ALLOWED], 405, *_WORDS[METHOD_NOT_ALLOWED]),
+    INTERNAL_ERROR: Page(TITLES[INTERNAL_ERROR], 500, *_WORDS[INTERNAL_ERROR]),
 }
-"""Every problem there is, by the last part of its type."""
+"""Every problem there is, by its code."""

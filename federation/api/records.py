@@ -23,7 +23,8 @@ from federation.api.parameters import (
     PREFER_PROVENANCE,
     list_parameters,
 )
-from federation.api.requests import dry_run_of, preconditions_of, query_pairs, single_parameters
+from federation.api.query_parameters import is_true, pairs_of
+from federation.api.requests import preconditions_of
 from federation.api.responses import (
     ETAG_HEADER,
     JSON,
@@ -155,7 +156,9 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
     async def get_record(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
         record = await records.find(node_of(request), kind, origin, key, by=caller_of(request))
         if record.retracted:
-            raise Retracted(f"{kind.type} {origin}/{key} has been retracted by {origin}")
+            raise Retracted(
+                "{kind} {origin}/{key} has been retracted by {origin}", kind=kind.type, origin=origin, key=key
+            )
         headers = request.headers
         return record_answer(record, tags(headers.get("if-none-match")), headers.get("if-modified-since"))
 
@@ -178,7 +181,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         )
     )
     async def publish(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-        node, dry_run = node_of(request), dry_run_of(request)
+        node, dry_run = node_of(request), is_true(request, "dry_run")
         records.check_origin(node, origin, key)
         draft = read_draft(await body_of(request), draft_type)
         result = records.publish(
@@ -209,7 +212,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         )
     )
     async def publish_new(request: Request[Any, Any, Any]) -> ASGIResponse:
-        node, dry_run = node_of(request), dry_run_of(request)
+        node, dry_run = node_of(request), is_true(request, "dry_run")
         draft = read_draft(await body_of(request), draft_type)
         result = records.publish_new(node, kind, draft, by=caller_of(request), dry_run=dry_run)
         return await _write_answer(node, kind, result, dry_run=dry_run)
@@ -230,7 +233,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         )
     )
     async def patch(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-        node, dry_run = node_of(request), dry_run_of(request)
+        node, dry_run = node_of(request), is_true(request, "dry_run")
         records.check_origin(node, origin, key)
         change = decode_json(await body_of(request))
         if not isinstance(change, dict):
@@ -262,7 +265,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         )
     )
     async def retract(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-        dry_run = dry_run_of(request)
+        dry_run = is_true(request, "dry_run")
         try:
             result = await records.retract(
                 node_of(request),
@@ -305,8 +308,6 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         )
     )
     async def upload(request: Request[Any, Any, Any]) -> ASGIResponse:
-        # An upload has no dry run yet: a caller that asks for one must not find its records published.
-        single_parameters(request)
         # The report begins when the upload has ended: a client that reads nothing before it has sent
         # everything would otherwise wait for us, and we for it.
         report = [line async for line in Upload(kind, request).lines()]
@@ -331,7 +332,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
 )
 async def set_version(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Tell which version a deployment of yours runs now: for a probe or a CI job, after an update."""
-    node, dry_run = node_of(request), dry_run_of(request)
+    node, dry_run = node_of(request), is_true(request, "dry_run")
     records.check_origin(node, origin, key)
     version = read_draft(await body_of(request), NewVersion)
     result = deployments.set_version(
@@ -362,7 +363,7 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
 )
 async def append_update(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Append a line to the timeline of an incident, and move its status."""
-    node, dry_run = node_of(request), dry_run_of(request)
+    node, dry_run = node_of(request), is_true(request, "dry_run")
     records.check_origin(node, origin, key)
     update = read_draft(await body_of(request), NewUpdate)
     result = records.append_update(
@@ -385,7 +386,7 @@ HANDLERS = (
 
 
 async def _page(request: Request[Any, Any, Any], kind: type[Content]) -> ASGIResponse:
-    node, pairs = node_of(request), query_pairs(request)
+    node, pairs = node_of(request), pairs_of(request)
     query = read_query(kind, pairs)
     found = await search.search(node, query, by=caller_of(request))
     documents, after, total, sort, not_understood = found.listed

@@ -27,6 +27,7 @@ from litestar.types import Receive, Scope, Send
 from federation.api.limits import Limits
 from federation.api.operations import Operation
 from federation.domain.errors import Invalid, TooManyRequests, Unavailable
+from federation.domain.messages import Message
 from federation.domain.visibility import Caller
 from federation.telemetry import Metrics
 
@@ -107,7 +108,9 @@ class Room:
         self.check_share(slot.caller)
         if self._total and not slot.reserved and self._ordinary >= self._total and not self._end_any():
             self._count_refusal("all")
-            raise Unavailable(f"the node has all the {self.kind} under way that it takes; try again")
+            raise Unavailable(
+                "the node has all the {kind} under way that it takes; try again", kind=Message(self.kind)
+            )
         self._slots.setdefault(slot.caller, {})[slot] = None
         self._ordinary += not slot.reserved
         self.count += 1
@@ -118,8 +121,10 @@ class Room:
         if self._per_caller and len(own) >= self._per_caller and not _end_oldest_half_sent(own):
             self._count_refusal("caller")
             raise TooManyRequests(
-                f"more than {self._per_caller} {self.kind} at once of one client, peer or address",
+                "more than {maximum} {kind} at once of one client, peer or address",
                 retry_after=WAIT_RETRY_SECONDS if self.kind == "waits" else 1,
+                maximum=self._per_caller,
+                kind=Message(self.kind),
             )
 
     def leave(self, slot: Slot) -> None:

@@ -97,8 +97,10 @@ class TokenBuckets:
         """Count a request. Raises TooManyRequests."""
         if self.rate.a_second and (wait := self._bucket(caller).take(self._clock())):
             raise TooManyRequests(
-                f"more than {self.rate.a_second} requests a second; try again in {_whole(wait)} s",
+                "more than {maximum} requests a second; try again in {seconds} s",
                 retry_after=_whole(wait),
+                maximum=self.rate.a_second,
+                seconds=_whole(wait),
             )
 
     def owe(self, caller: str, *, always: bool = False) -> None:
@@ -113,8 +115,9 @@ class TokenBuckets:
         bucket = self._buckets.get(caller)
         if bucket is not None and (wait := bucket.wait(self._clock())):
             raise TooManyRequests(
-                f"too many attempts from this address have failed; try again in {_whole(wait)} s",
+                "too many attempts from this address have failed; try again in {seconds} s",
                 retry_after=_whole(wait),
+                seconds=_whole(wait),
             )
 
     def _bucket(self, caller: str) -> TokenBucket:

@@ -128,7 +128,8 @@ class Upload:
                     yield self._check_number(number), line
             if size > MAX_UPLOAD_BYTES:
                 raise TooLarge(
-                    f"the upload is longer than {MAX_UPLOAD_BYTES} bytes; send the rest in another one"
+                    "the upload is longer than {maximum} bytes; send the rest in another one",
+                    maximum=MAX_UPLOAD_BYTES,
                 )
             if lines.rest > MAX_LINE_BYTES:
                 number += 1
@@ -140,18 +141,25 @@ class Upload:
     @staticmethod
     def _check_number(number: int) -> int:
         if number > MAX_LINES:
-            raise TooLarge(f"an upload has at most {MAX_LINES} lines; send the rest in another one")
+            raise TooLarge(
+                "an upload has at most {maximum} lines; send the rest in another one", maximum=MAX_LINES
+            )
         return number
 
     def _read(self, number: int, line: bytes | None) -> RefusedLine | None:
         key = None
         try:
             if line is None or len(line) > MAX_LINE_BYTES:
-                raise TooLarge(f"the line is longer than {MAX_LINE_BYTES} bytes")
+                raise TooLarge("the line is longer than {maximum} bytes", maximum=MAX_LINE_BYTES)
             keyed = read_draft(line, self._shape)
             key = keyed.key
             if key in self._lines:
-                raise Invalid(f"the key {key} is in line {self._lines[key]} already", pointer="/key")
+                raise Invalid(
+                    "the key {key} is in line {first} already",
+                    pointer="/key",
+                    key=key,
+                    first=self._lines[key],
+                )
         except Refused as error:
             return _refusal(number, error, key)
         self._batch[key] = (number, keyed)

@@ -20,6 +20,7 @@ from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_BYTES, PAGE_ENTRIES
+from federation.domain.messages import Message
 from federation.domain.registry import TYPES
 from federation.domain.territories.bodies import BOUNDARIES, VERSION
 from federation.node import status
@@ -198,9 +199,11 @@ async def get_problem(request: Request[Any, Any, Any], code: str) -> ASGIRespons
     problem = PROBLEMS.get(code)
     if problem is None:
         raise NotFound("there is no such problem")
+    french = escape(Message(problem.title).to_text("fr"))
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(problem.title)}</title>'
-        f"<h1>{escape(problem.title)}</h1><p><code>{escape(code)}</code>, HTTP status {problem.status}</p>"
+        f'<h1>{escape(problem.title)}</h1><p lang="fr">{french}</p>'
+        f"<p><code>{escape(code)}</code>, HTTP status {problem.status}</p>"
         f"<p>{escape(problem.meaning)}</p><p>{escape(problem.remedy)}</p></html>"
     )
     return answer(page.encode(), media_type=HTML, headers=PAGE_HEADERS)

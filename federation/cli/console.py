@@ -25,6 +25,23 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+MAX_FAULTS_SHOWN = 5
+"""Faults of one refusal that a command prints, at most."""
+
+
+def message_of(error: Refused) -> str:
+    """A refusal as one line: its faults, each with the member unless its text names it."""
+    if not error.faults:
+        return error.detail
+    shown = [
+        fault.detail if fault.pointer.strip("/?") in fault.detail else f"{fault.detail} (at {fault.pointer})"
+        for fault in error.faults[:MAX_FAULTS_SHOWN]
+    ]
+    if more := len(error.faults) - len(shown) + error.more:
+        shown.append(f"and {more} more")
+    return "; ".join(shown)
+
+
 def command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Run an asynchronous command; what it refuses is one line on standard error and exit 1."""
 
@@ -33,8 +50,7 @@ def command(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         try:
             asyncio.run(function(*args, **kwargs))  # type: ignore[arg-type]
         except Refused as error:
-            named = error.pointer is None or error.pointer.strip("/?") in error.detail
-            fail(error.detail if named else f"{error.detail} (at {error.pointer})")
+            fail(message_of(error))
         except CommandFailed as error:
             fail(str(error))
         except KeyboardInterrupt:

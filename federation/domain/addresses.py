@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 from msgspec import inspect
 
 from federation.domain.canonical import escape_pointer
+from federation.domain.messages import Message
 from federation.domain.values import IdOrUri, Uri, Url
 
 SECRET_PARAMETERS = frozenset(
@@ -33,59 +34,86 @@ _WEB_CLONES = (*_WEB, "git+http", "git+https")
 """Schemes whose user name is part of a password, or is one: a forge takes a token for it."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}")
 _CLONE = re.compile(r"(?:(?:git\+)?(?:ssh|git)://)?(?:[^\s/@]+@)?([^\s/:@]+)(?::[0-9]+(?=/))?[:/]+([^\s?#]+)")
+_NOT_IN_URIS = re.compile(r"[^!-~]|%(?![0-9A-Fa-f]{2})")
+"""What no URI has: characters that are not ASCII, white space, and a % that encodes nothing."""
+_NOT_AFTER_HOST = re.compile(r"[\[\]#]")
+"""Characters that have their meaning before the path, or begin the fragment (RFC 3986, 3.3 to 3.5)."""
+
+
+def pattern_of(text: Any) -> str:
+    """The pattern of an annotated type of texts."""
+    pattern: str = text.__metadata__[0].pattern
+    return pattern
+
+
 _ADDRESSES: tuple[Any, ...] = (Url, Uri, IdOrUri)
-_PATTERNS = frozenset(kind.__metadata__[0].pattern for kind in _ADDRESSES)
+ADDRESS_PATTERNS = frozenset(map(pattern_of, _ADDRESSES))
+"""Patterns of texts that are addresses, or may be one."""
 
 
-def address_problem(address: str) -> str | None:
+def address_problem(address: str) -> Message | None:
     """The reason that an address may not be published; None for one that may, or is no address of a host.
 
     It says what is wrong and shows nothing of the address: there may be a secret in it.
     """
     scheme, colon, rest = address.partition(":")
-    if not colon or not rest.startswith("//") or not _SCHEME.fullmatch(scheme):
+    if not colon or not _SCHEME.fullmatch(scheme):
+        return None
+    if wrong := _NOT_IN_URIS.search(address):
+        if wrong[0] == "%":
+            return Message("after each % come two hexadecimal digits (RFC 3986, 2.1)")
+        return _encoded(wrong[0])
+    if not rest.startswith("//"):
         return None
     try:
         parts = urlsplit(address)
         host, user, password = parts.hostname, parts.username, parts.password
         parts.port  # noqa: B018 - raises for a port that is none
     except ValueError:
-        return "it is not a URL: host or port cannot be read (RFC 3986, 3.2)"
+        return Message("it is not a URL: host or port cannot be read (RFC 3986, 3.2)")
     if password is not None or (user is not None and parts.scheme in _WEB_CLONES):
-        return (
+        return Message(
             "it has a user name or a password before the host, which everybody would read: leave out what is"
             " between // and @, and revoke the secret if it was published (RFC 3986, 3.2.1)"
         )
+    if wrong := _NOT_AFTER_HOST.search(f"{parts.path}{parts.query}{parts.fragment}"):
+        return _encoded(wrong[0])
     # A fragment is not sent to the host, but read by everybody as well.
     parameters = (*_parameters(parts.query), *_parameters(parts.fragment))
     if secrets := sorted(SECRET_PARAMETERS.intersection(name.lower() for name, _ in parameters)):
-        return f"it has a secret, {', '.join(secrets)}, which everybody would read: leave it out"
+        template = "it has a secret, {names}, which everybody would read: leave it out"
+        return Message(template, {"names": ", ".join(secrets)})
     if parts.scheme in _WEB and (not host or len(host) > MAX_HOST_CHARACTERS):
-        return "it names no host (RFC 3986, 3.2.2)"
+        return Message("it names no host (RFC 3986, 3.2.2)")
     return None
+
+
+def _encoded(character: str) -> Message:
+    template = "{character} is written as {encoded} in an address (RFC 3986, 2.1)"
+    return Message(template, {"character": character, "encoded": quote(character, safe="")})
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query.replace(";", "&")) if "=" in query else []
 
 
-def url_problem(text: str) -> str:
+def url_problem(text: str) -> Message:
     """The reason that a text is no address of a page on the web, and what to write instead."""
     scheme, colon, rest = text.partition(":")
     is_web = scheme.lower() in _WEB
     if text != text.strip() or any(character.isspace() for character in text):
-        return "there is white space in it"
+        return Message("there is white space in it")
     if is_web and rest.startswith("//"):
-        return 'of " < > \\ ^ ` { | } each is written as % and two digits (RFC 3986, 2.1)'
+        return Message('of " < > \\ ^ ` { | } each is written as % and two digits (RFC 3986, 2.1)')
     is_clone = "@" in scheme or scheme.lower() in ("git", "ssh", "git+ssh") or rest.endswith(".git")
     if is_clone and (clone := _CLONE.fullmatch(text)):
         page = f"https://{clone[1].lower()}/{clone[2].removesuffix('/').removesuffix('.git')}"
-        return f"this is the address of a clone; write that of the page, {page}"
+        return Message("this is the address of a clone; write that of the page, {page}", {"page": page})
     if is_web:
-        return f"after {scheme.lower()}: come two slashes and the host"
+        return Message("after {scheme}: come two slashes and the host", {"scheme": scheme.lower()})
     if colon and _SCHEME.fullmatch(scheme) and "." not in scheme:
-        return f"it begins with {scheme.lower()}:"
-    return "it begins with neither https:// nor http://"
+        return Message("it begins with {scheme}:", {"scheme": scheme.lower()})
+    return Message("it begins with neither https:// nor http://")
 
 
 def with_plain_scheme(text: str) -> str:
@@ -119,7 +147,7 @@ def _members(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Literal["add
     info: Any = inspect.type_info(struct)
     for field in info.fields:
         types = list(types_of(field.type))
-        if any(isinstance(type_, inspect.StrType) and type_.pattern in _PATTERNS for type_ in types):
+        if any(isinstance(type_, inspect.StrType) and type_.pattern in ADDRESS_PATTERNS for type_ in types):
             members.append((field.name, escape_pointer(field.encode_name), "address"))
         elif any(isinstance(type_, inspect.StructType) and _members(type_.cls) for type_ in types):
             members.append((field.name, escape_pointer(field.encode_name), "group"))

@@ -79,8 +79,15 @@ class NewSubscription(Part, frozen=True, kw_only=True):
     """Whether the webhook may be at an address that is not public. Over HTTP this takes ``node.admin``."""
 
     def __post_init__(self) -> None:
+        for broken in self._one_receiver():
+            raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._one_receiver(),)
+
+    def _one_receiver(self) -> Iterator[RuleBroken]:
         if (self.webhook is None) == (self.email is None):
-            raise RuleBroken("a subscription has a webhook or an email, and one of them")
+            yield RuleBroken("a subscription has a webhook or an email, and one of them", number=12)
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

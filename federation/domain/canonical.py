@@ -9,11 +9,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from federation.domain.errors import Invalid
+from federation.domain.faults import MAX_FAULTS, Fault
+from federation.domain.messages import Message
 from federation.domain.unassigned import UNICODE_VERSION, first_unassigned
 from federation.domain.values import (
     SAFE_INTEGER,
@@ -44,9 +47,9 @@ def decode_json(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
     except msgspec.DecodeError as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
+        raise Invalid("the body is not JSON: {reason}", reason=str(error)) from None
     except (RecursionError, ValueError) as error:
-        raise Invalid(f"the body is not JSON that is read here: {error}") from None
+        raise Invalid("the body is not JSON that is read here: {reason}", reason=str(error)) from None
     return value
 
 
@@ -58,21 +61,36 @@ class _Members(dict[str, Any]):
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        self.twice = None if len(self) == len(names) else next(n for n in names if names.count(n) > 1)
+        self.twice: str | None = None
+        seen: set[str] = set()
+        if len(self) != len(pairs):
+            for name, _ in pairs:
+                if name in seen:
+                    self.twice = name
+                    break
+                seen.add(name)
 
 
-def _refuse_duplicates(value: Any, at: str = "") -> None:
+def _refuse_duplicates(value: Any) -> None:
+    faults = list(islice(_duplicates(value), MAX_FAULTS + 1))
+    if faults:
+        raise Invalid.of(faults)
+
+
+def _duplicates(value: Any, at: str = "") -> Iterator[Fault]:
     if isinstance(value, _Members):
         if value.twice is not None:
-            raise Invalid(
-                f"the member {value.twice} is there twice", pointer=f"{at}/{escape_pointer(value.twice)}"
+            yield Fault(
+                pointer=f"{at}/{escape_pointer(value.twice)}",
+                code="duplicate-member",
+                message=Message("the member {name} is there twice", {"name": value.twice}),
+                rule=22,
             )
         for name, inner in value.items():
-            _refuse_duplicates(inner, f"{at}/{escape_pointer(name)}")
+            yield from _duplicates(inner, f"{at}/{escape_pointer(name)}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            _refuse_duplicates(inner, f"{at}/{index}")
+            yield from _duplicates(inner, f"{at}/{index}")
 
 
 # A text that does not end reaches to the end of the body, and is read once: possessive, no way back.
@@ -89,7 +107,7 @@ def check_depth(body: bytes) -> None:
             case b"[" | b"{":
                 depth += 1
                 if depth > MAX_DEPTH:
-                    raise Invalid(f"the JSON is nested deeper than {MAX_DEPTH} levels")
+                    raise Invalid("the JSON is nested deeper than {maximum} levels", maximum=MAX_DEPTH)
             case b"]" | b"}":
                 depth -= 1
 
@@ -134,25 +152,30 @@ def check_text(raw: bytes) -> None:
     """
     if has_plain_text(raw):
         return
-    for pointer, string in strings_of(msgspec.json.decode(raw)):
-        if forbidden := _FORBIDDEN.search(string):
-            raise Invalid(
-                "the text holds U+{point:04X}, which is not allowed",
-                pointer=pointer,
-                point=ord(forbidden.group()),
-            )
-        if (unassigned := first_unassigned(string)) is not None:
-            raise Invalid(
-                "the text holds U+{point:04X}, which is no character of Unicode {version}",
-                pointer=pointer,
-                point=ord(unassigned),
-                version=UNICODE_VERSION,
-            )
-        if not unicodedata.is_normalized("NFC", string):
-            raise Invalid("the text is not in Unicode normal form C (NFC)", pointer=pointer)
-        if string.endswith("\n"):
-            raise Invalid("the text ends with a line feed", pointer=pointer)
+    if faults := list(islice(_text_faults(msgspec.json.decode(raw)), MAX_FAULTS + 1)):
+        raise Invalid.of(faults)
     raise Invalid("the text holds characters that are not allowed")
+
+
+def _text_faults(value: Any) -> Iterator[Fault]:
+    for pointer, string in strings_of(value):
+        if (message := text_problem(string)) is not None:
+            yield Fault(pointer=pointer, code="text", message=message, rule=20)
+
+
+def text_problem(string: str) -> Message | None:
+    """The reason that a writer may not have this text; None for one that it may."""
+    if forbidden := _FORBIDDEN.search(string):
+        template = "the text holds U+{point:04X}, which is not allowed"
+        return Message(template, {"point": ord(forbidden.group())})
+    if (unassigned := first_unassigned(string)) is not None:
+        template = "the text holds U+{point:04X}, which is no character of Unicode {version}"
+        return Message(template, {"point": ord(unassigned), "version": UNICODE_VERSION})
+    if not unicodedata.is_normalized("NFC", string):
+        return Message("the text is not in Unicode normal form C (NFC)")
+    if string.endswith("\n"):
+        return Message("the text ends with a line feed")
+    return None
 
 
 def _is_plain(raw: bytes) -> bool:
@@ -194,7 +217,7 @@ def check_subset(value: Any, at: str = "") -> None:
     if isinstance(value, float):
         raise Invalid("the schema has no floats", pointer=at)
     if isinstance(value, int) and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
-        raise Invalid(f"integers are within ±{SAFE_INTEGER}", pointer=at)
+        raise Invalid("integers are within ±{maximum}", pointer=at, maximum=SAFE_INTEGER)
     if isinstance(value, dict):
         for name, inner in value.items():
             if not name.isascii():

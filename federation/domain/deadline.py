@@ -55,13 +55,27 @@ class ReportingDeadline(Dated, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for done in self.done:
+        for rule in (self._steps_of_regimes(), self._done_once()):
+            for broken in rule:
+                raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (*super().rules(), self._steps_of_regimes(), self._done_once())
+
+    def _steps_of_regimes(self) -> Iterator[RuleBroken]:
+        for index, done in enumerate(self.done):
             if STEPS[done.step][0] not in self.regimes:
-                raise RuleBroken(
-                    "{step} is not a step of {regimes}", step=done.step, regimes=", ".join(self.regimes)
+                yield RuleBroken(
+                    "{step} is not a step of {regimes}",
+                    number=11,
+                    member=f"done/{index}/step",
+                    step=done.step,
+                    regimes=", ".join(self.regimes),
                 )
+
+    def _done_once(self) -> Iterator[RuleBroken]:
         if len({done.step for done in self.done}) != len(self.done):
-            raise RuleBroken("a step is done once")
+            yield RuleBroken("a step is done once", number=11, member="done")
 
 
 class DeadlineStep(msgspec.Struct, frozen=True):

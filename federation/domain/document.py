@@ -92,9 +92,11 @@ SERVER_OWNED = ("type", "origin", "key", "revision", "created_at", "updated_at")
 def check_id(origin: str, key: str) -> None:
     """Raises Invalid when these cannot name a record."""
     if not re.fullmatch(OPERATOR_PATTERN, origin):
-        raise Invalid(f"{origin!r} is not an operator's id ({OPERATOR_PATTERN})")
+        raise Invalid(
+            "{origin!r} is not an operator's id ({pattern})", origin=origin, pattern=OPERATOR_PATTERN
+        )
     if not re.fullmatch(KEY_PATTERN, key):
-        raise Invalid(f"{key!r} is not a key ({KEY_PATTERN})")
+        raise Invalid("{key!r} is not a key ({pattern})", key=key, pattern=KEY_PATTERN)
 
 
 def is_type(name: str) -> bool:

@@ -9,20 +9,22 @@ from typing import Any, Generic
 
 import msgspec
 
-from federation.domain.addresses import address_problem, addresses_in, with_plain_scheme
+from federation.domain.addresses import address_problem, addresses_in
 from federation.domain.canonical import canonical, decode_json, escape_pointer
 from federation.domain.document import SERVER_OWNED, C, SameAs
 from federation.domain.errors import Invalid
 from federation.domain.expected import in_words
+from federation.domain.fault_search import FaultSearch
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
+from federation.domain.normal_values import normal_value
+from federation.domain.unsound import UNSOUND, UnsoundError, sound
 from federation.domain.values import (
     Group,
     Key,
     Part,
 )
 from federation.domain.visibility import Tlp, audience_of
-
-MAX_PLAIN_SCHEMES = 10
-"""Addresses of one draft whose scheme is written in small letters, at most: each is decoded once more."""
 
 
 class Draft(Part, Generic[C], frozen=True, kw_only=True):
@@ -51,7 +53,7 @@ def read_draft(body: bytes, shape: Any) -> Any:
         return _check_rules(draft)
     value = decode_json(body)
     if not isinstance(value, dict):
-        raise Invalid("the body must be a JSON object")
+        raise Invalid("the body must be a JSON object", pointer="", fault="wrong-type")
     return check_draft(value, shape)
 
 
@@ -81,95 +83,98 @@ def decoder_of(shape: Any) -> msgspec.json.Decoder[Any]:
 
 
 def check_draft(value: dict[str, Any], shape: Any) -> Any:
-    """The struct that plain values stand for; strict as :func:`read_draft`."""
-    is_draft = getattr(shape, "__origin__", shape) in (Draft, KeyedDraft)
-    if is_draft:
-        for name in SERVER_OWNED:
-            if name in value and not (name == "key" and shape.__origin__ is KeyedDraft):
-                raise Invalid(f"{name} is set by the node; leave it out", pointer=f"/{name}")
-    draft = _convert(value, shape)
-    for pointer, name, allowed in unknown_members(value, draft):
-        known_here = ", ".join(sorted(allowed))
-        raise Invalid(f"{name} is not a member here; {known_here} are", pointer=pointer)
+    """The struct that plain values stand for, as strictly as :func:`read_draft`. Raises Invalid."""
+    kind = getattr(shape, "__origin__", shape)
+    is_draft = kind in (Draft, KeyedDraft)
+    owned = [
+        name
+        for name in (SERVER_OWNED if is_draft else ())
+        if name in value and not (name == "key" and kind is KeyedDraft)
+    ]
+    rest = {name: member for name, member in value.items() if name not in owned} if owned else value
+    normal = normal_value(rest, shape)
+    try:
+        draft = msgspec.convert(normal, shape)
+    except msgspec.ValidationError as error:
+        raise _all_faults(normal, shape, owned, to_invalid(error)) from None
+    if owned or _has_unknown_members(normal, draft):
+        raise _all_faults(normal, shape, owned)
     return _check_rules(draft) if is_draft else draft
 
 
-def _convert(value: Any, shape: Any, attempts: int = MAX_PLAIN_SCHEMES) -> Any:
-    """The struct that plain values stand for. Raises Invalid.
+def _all_faults(value: Any, shape: Any, owned: list[str], first: Invalid | None = None) -> Invalid:
+    """One refusal for all faults of a body; ``first``: the one that msgspec reports."""
+    is_draft = getattr(shape, "__origin__", shape) in (Draft, KeyedDraft)
+    search = FaultSearch(as_writer=is_draft)
+    for name in owned:
+        message = Message("{name} is set by the node; leave it out", {"name": name})
+        search.add(Fault(pointer=f"/{name}", code="set-by-node", message=message))
+    draft = search.look(value, shape)
+    if is_draft:
+        for rule in _writer_rules(draft):
+            for fault in sound(rule):
+                search.add(fault)
+    if search.faults:
+        return Invalid.of(search.faults, search.more)
+    # Faults behind the bound of a search.
+    return first or Invalid("the body has a member that is not in the schema")
 
-    The schema has no schemes in capital letters: such addresses are first written in small ones.
-    """
+
+def _writer_rules(draft: Any) -> Iterator[Iterator[Fault]]:
+    """The rules of writers, but for those of addresses."""
+    yield _audience_rule(draft)
     try:
-        return msgspec.convert(value, shape)
-    except msgspec.ValidationError as error:
-        refusal = to_invalid(error, value)
-        pointer = refusal.pointer or ""
-        text = _at(value, pointer)
-        plain = with_plain_scheme(text) if isinstance(text, str) and attempts else text
-        if plain == text or "matching regex" not in str(error):
-            raise refusal from None
-    return _convert(_replace(value, _steps(pointer), plain), shape, attempts - 1)
+        rules = draft.content.writer_rules(_tlp_of(draft))
+    except UnsoundError:
+        return
+    for rule in rules:
+        yield (msgspec.structs.replace(fault, pointer=f"/content{fault.pointer}") for fault in rule)
 
 
-def _steps(pointer: str) -> list[str]:
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+def _audience_rule(draft: Any) -> Iterator[Fault]:
+    try:
+        audience_of(_tlp_of(draft), draft.audience)
+    except Invalid as error:
+        yield from error.faults
 
 
-def _at(value: Any, pointer: str) -> Any:
-    """The member that a pointer names; None where there is none."""
-    for step in _steps(pointer):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list | tuple) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def _replace(value: Any, steps: list[str], new: str) -> Any:
-    """The same values with one member changed; those of the caller stay as they are."""
-    if not steps:
-        return new
-    if isinstance(value, dict):
-        return {**value, steps[0]: _replace(value[steps[0]], steps[1:], new)}
-    index = int(steps[0])
-    return [*value[:index], _replace(value[index], steps[1:], new), *value[index + 1 :]]
+def _tlp_of(draft: Any) -> Any:
+    try:
+        return draft.content.default_tlp() if draft.tlp is None else draft.tlp
+    except UnsoundError:
+        return UNSOUND
 
 
 def _check_rules(draft: Any) -> Any:
     """Return the draft, as it is written, if it keeps the rules of writers. Raises Invalid."""
-    tlp = draft.tlp or draft.content.default_tlp()
-    audience_of(tlp, draft.audience)
-    try:
-        draft.content.check_as_writer(tlp)
-    except Invalid as error:
-        raise Invalid(error.detail, pointer=f"/content{error.pointer}") from None
-    except ValueError as error:
-        raise Invalid(str(error), pointer="/content") from None
+    faults = [fault for rule in _writer_rules(draft) for fault in rule]
     for pointer, address in (*addresses_in(draft.content, "/content"), *addresses_in(draft)):
         if problem := address_problem(address):
-            raise Invalid(problem, pointer=pointer)
+            faults.append(Fault(pointer=pointer, code="address", message=problem, rule=19))
+    if faults:
+        raise Invalid.of(faults)
     content = draft.content.as_written()
     return draft if content is draft.content else msgspec.structs.replace(draft, content=content)
 
 
-def unknown_members(value: Any, struct: Any, at: str = "") -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Members of ``value`` that the struct made from it did not take: (pointer, name, those it takes)."""
+def _has_unknown_members(value: Any, struct: Any) -> bool:
+    """True where ``value`` has members that the struct made from it did not take."""
     if isinstance(struct, msgspec.Struct):
-        config = struct.__struct_config__
+        tag_field = struct.__struct_config__.tag_field
         fields = struct.__struct_encode_fields__
         for name, inner in value.items():
-            pointer = f"{at}/{escape_pointer(name)}"
             if name in fields:
                 attribute = struct.__struct_fields__[fields.index(name)]
-                yield from unknown_members(inner, getattr(struct, attribute), pointer)
-            elif name != config.tag_field:
-                yield pointer, name, fields
+                if _has_unknown_members(inner, getattr(struct, attribute)):
+                    return True
+            elif name != tag_field:
+                return True
     elif isinstance(struct, tuple | list):
-        for index, (inner, part) in enumerate(zip(value, struct, strict=False)):
-            if isinstance(part, msgspec.Struct):
-                yield from unknown_members(inner, part, f"{at}/{index}")
+        return any(
+            isinstance(part, msgspec.Struct) and _has_unknown_members(inner, part)
+            for inner, part in zip(value, struct, strict=False)
+        )
+    return False
 
 
 _PATH = re.compile(r"^(?P<said>.*?)(?: - at `(?:key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
@@ -177,11 +182,8 @@ _PATH = re.compile(r"^(?P<said>.*?)(?: - at `(?:key` in `)?\$(?P<path>.*)`)?$", 
 _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]")
 
 
-def to_invalid(error: msgspec.ValidationError, value: Any = None) -> Invalid:
-    """Convert an error of msgspec: a JSON Pointer (RFC 6901) replaces its path, and words a pattern.
-
-    ``value``: what was decoded, for a hint.
-    """
+def to_invalid(error: msgspec.ValidationError) -> Invalid:
+    """Convert an error of msgspec: a JSON Pointer (RFC 6901) replaces its path, and words a pattern."""
     parsed = _PATH.match(str(error))
     detail, path = (parsed["said"], parsed["path"]) if parsed else (str(error), None)
     steps = [
@@ -189,4 +191,4 @@ def to_invalid(error: msgspec.ValidationError, value: Any = None) -> Invalid:
         for step in _STEP.finditer((path or "").replace("[...]", ""))
     ]
     pointer = "".join(f"/{step}" for step in steps)
-    return Invalid(in_words(detail, _at(value, pointer)), pointer=pointer)
+    return Invalid(in_words(detail), pointer=pointer)

@@ -53,6 +53,7 @@ class Refused(Exception):
         pointer: str | None = None,
         fault: FaultCode = "invalid",
         allowed: Sequence[str] = (),
+        rule: int | None = None,
         **values: Any,
     ) -> None:
         self.message = message if isinstance(message, Message) else Message(message, values)
@@ -64,7 +65,9 @@ class Refused(Exception):
         self.more = 0
         """Faults beyond ``MAX_FAULTS``, at least."""
         if pointer is not None:
-            self.faults = (Fault(pointer=pointer, code=fault, message=self.message, allowed=tuple(allowed)),)
+            self.faults = (
+                Fault(pointer=pointer, code=fault, message=self.message, allowed=tuple(allowed), rule=rule),
+            )
 
     @property
     def pointer(self) -> str | None:
@@ -90,7 +93,7 @@ class Unauthenticated(Refused):
     title = "A valid access token is needed"
 
     def __init__(
-        self, message: str, *, presented: bool = True, error: str = "invalid_token", **values: Any
+        self, message: str | Message, *, presented: bool = True, error: str = "invalid_token", **values: Any
     ) -> None:
         super().__init__(message, **values)
         self.presented = presented

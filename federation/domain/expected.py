@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
-from federation.domain.addresses import types_of, url_problem
+from federation.domain.addresses import pattern_of, types_of, url_problem
 from federation.domain.content.incident import Affected, Incident
 from federation.domain.content.membership import Membership
 from federation.domain.content.solution import Assurance, Package, Solution
+from federation.domain.messages import Message
 from federation.domain.values import (
     Country,
     Currency,
@@ -34,14 +34,13 @@ from federation.domain.values import (
     TypeName,
     Uri,
     Url,
-    as_instant,
 )
 
 _TYPES: tuple[tuple[Any, str], ...] = (
     (Url, "the address of a page, such as https://forge.example.org/owner/name"),
     (Uri, "a URI, such as https://www.wikidata.org/entity/Q1466580"),
     (IdOrUri, "a record such as arnia/glpi, or a URI such as https://example.org/page"),
-    (Instant, "a date and time in UTC, ending in Z, such as 2026-03-01T08:30:00Z"),
+    (Instant, "a date and time with its offset from UTC, such as 2026-03-01T08:30:00Z"),
     (Day, "a date, such as 2026-03-01"),
     (Country, "a country by its two letters (ISO 3166-1), such as FR"),
     (
@@ -78,26 +77,33 @@ _MEMBERS: tuple[tuple[type[msgspec.Struct], str, str], ...] = (
 _PATTERN = re.compile(r"Expected `str` matching regex (?P<quoted>'.*'|\".*\")", re.DOTALL)
 
 
-def in_words(detail: str, value: Any = None) -> str:
-    """The text of an error, with the words for a pattern in place of the pattern.
+def expected_form(pattern: str, value: str) -> Message | None:
+    """The words for a pattern, and what to write instead of a text where that is known; None without any."""
+    words = _words().get(pattern)
+    if words is None:
+        return None
+    hint = _HINTS.get(pattern, _no_hint)(value)
+    if hint is None:
+        return Message("expected {expected}", {"expected": Message(words)})
+    return Message("expected {expected}; {hint}", {"expected": Message(words), "hint": hint})
 
-    ``value``, where it is known, may show what to write instead.
-    """
+
+def in_words(detail: str) -> str:
+    """The text of an error of msgspec, with the words for a pattern in place of the pattern."""
     match = _PATTERN.fullmatch(detail)
     if match is None:
         return detail
     quoted = match["quoted"][1:-1]
     for pattern, words in _words().items():
         if quoted in (pattern, pattern.encode("unicode_escape").decode(), repr(pattern)[1:-1]):
-            hint = _HINTS.get(pattern, _no_hint)(value) if isinstance(value, str) else None
-            return f"expected {words}{f'; {hint}' if hint else ''}"
+            return f"expected {words}"
     return detail
 
 
 @cache
 def _words() -> dict[str, str]:
     """Words by pattern; those of a member outrank those of its type."""
-    words = {kind.__metadata__[0].pattern: text for kind, text in _TYPES}
+    words = {pattern_of(kind): text for kind, text in _TYPES}
     for struct, member, text in _MEMBERS:
         words |= dict.fromkeys(_patterns(struct, member), text)
     return words
@@ -114,34 +120,24 @@ def _patterns(struct: type[msgspec.Struct], member: str) -> Iterator[str]:
 # Hints
 
 
-def _no_hint(_: str) -> str | None:
+def _no_hint(_: str) -> Message | None:
     return None
 
 
-def _instant_hint(text: str) -> str | None:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        in_utc = as_instant(moment).replace(".000000Z", "Z")
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        return "it names no offset from UTC"
-    return f"that is {in_utc}" if 1970 <= int(in_utc[:4]) <= 2200 else "the years 1970 to 2200 are known"
-
-
-def _upper_hint(text: str) -> str | None:
+def _upper_hint(text: str) -> Message | None:
     upper = text.strip().upper()
     if upper == text or not re.fullmatch(r"[A-Z0-9-]{2,6}", upper):
         return None
-    return f"without white space: {upper}" if upper == text.strip() else f"in capital letters: {upper}"
+    if upper == text.strip():
+        return Message("without white space: {text}", {"text": upper})
+    return Message("in capital letters: {text}", {"text": upper})
 
 
-_HINTS_OF_TYPES: tuple[tuple[Any, Callable[[str], str | None]], ...] = (
+_HINTS_OF_TYPES: tuple[tuple[Any, Callable[[str], Message | None]], ...] = (
     (Url, url_problem),
-    (Instant, _instant_hint),
     (Country, _upper_hint),
     (Territory, _upper_hint),
     (Currency, _upper_hint),
 )
-_HINTS = {kind.__metadata__[0].pattern: hint for kind, hint in _HINTS_OF_TYPES}
+_HINTS = {pattern_of(kind): hint for kind, hint in _HINTS_OF_TYPES}
 """By the pattern of a type: what helps to write its value."""

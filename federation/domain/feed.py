@@ -56,7 +56,9 @@ class Cursor(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> Cursor:
         """Raises Invalid for what is no cursor."""
         if not re.fullmatch(r"[0-9a-f]{16}\.[0-9]{1,16}", text):
-            raise Invalid(f"{text[:80]!r} is not a cursor; take one from an answer, or leave it out")
+            raise Invalid(
+                "{text!r} is not a cursor; take one from an answer, or leave it out", text=text[:80]
+            )
         epoch, seq = text.split(".")
         return cls(epoch, int(seq))
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import Annotated, Literal, get_args
+from functools import cache
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
+from federation.domain.addresses import types_of
 from federation.domain.errors import Invalid
+from federation.domain.fault_search import FaultSearch
+from federation.domain.moments import MomentError, in_utc
 from federation.domain.territories.areas import area_of, departements_of, overlapping
 from federation.domain.territories.identity import names_of_body
-from federation.domain.values import PART_OF, Content, instant
+from federation.domain.unsound import UNSOUND
+from federation.domain.values import PART_OF, Content, Operator, instant
+from federation.domain.visibility import Tlp
 from federation.domain.words import search_words
 
 Sort = Literal["-updated_at", "updated_at", "id"]
 SORTS: tuple[str, ...] = get_args(Sort)
 RELEVANCE: Literal["relevance"] = "relevance"
 """The order of a search where no other one is asked for: by rank, and newest first of equal rank."""
+_ALL_SORTS = (*SORTS, RELEVANCE)
 MAX_RANK = 2**31 - 1
 
 PAGE = 50
@@ -30,8 +37,11 @@ MAX_WORDS_CHARACTERS = 200
 MAX_FILTER_VALUES = 50
 """Values of all filters together, at most."""
 
-COMMON_FILTERS = ("origin", "tlp")
+_COMMON_TYPES: dict[str, Any] = {"origin": Operator, "tlp": Tlp}
+COMMON_FILTERS = tuple(_COMMON_TYPES)
 """Filters that every type has."""
+BOOLEANS = ("true", "false")
+_TIMES = ("updated_since", "updated_before")
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
 
 
@@ -88,70 +98,105 @@ def filters_of(kind: type[Content]) -> tuple[str, ...]:
     return (*COMMON_FILTERS, *kind.filters)
 
 
+@cache
+def filter_type(kind: type[Content], name: str) -> inspect.Type:
+    """The type of the values that a filter can have."""
+    if name in _COMMON_TYPES:
+        return inspect.type_info(_COMMON_TYPES[name])
+    if name in kind.filter_types:
+        return inspect.type_info(kind.filter_types[name])
+    info: Any = inspect.type_info(kind)
+    (member,) = (field.type for field in info.fields if field.encode_name == name)
+    (type_,) = (type_ for type_ in types_of(member) if not isinstance(type_, inspect.NoneType))
+    return type_
+
+
 def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
-    """Read the parameters of a list. Raises Invalid that names the allowed ones."""
+    """Read the parameters of a list. Raises Invalid that names all that are at fault, and what is allowed."""
+    search = FaultSearch()
     filters: dict[str, list[str]] = {}
     controls: dict[str, str] = {}
     names = filters_of(kind)
     for name, value in parameters:
         if "\x00" in value:
-            raise Invalid("NUL is not allowed", pointer=f"?{name}")
-        if name in CONTROLS:
+            search.refuse(f"?{name[:80]}", "text", "NUL is not allowed")
+        elif name in CONTROLS:
             if name in controls:
-                raise Invalid(f"{name} is there twice", pointer=f"?{name}")
+                search.refuse(f"?{name}", "duplicate-parameter", "{name} is there twice", name=name)
             controls[name] = value
         elif name in names:
             filters.setdefault(name, []).append(value)
         else:
-            raise Invalid(
-                f"{name[:80]!r} cannot be asked of {kind.plural}; {', '.join(names + CONTROLS)} can",
-                pointer=f"?{name[:80]}",
+            search.refuse(
+                f"?{name[:80]}",
+                "unknown-parameter",
+                "{name!r} cannot be asked of {plural}; {names} can",
+                allowed=names + CONTROLS,
+                name=name[:80],
+                plural=kind.plural,
+                names=", ".join(names + CONTROLS),
             )
     if sum(map(len, filters.values())) > MAX_FILTER_VALUES:
-        raise Invalid(f"more than {MAX_FILTER_VALUES} values are asked for")
+        raise Invalid("more than {maximum} values are asked for", maximum=MAX_FILTER_VALUES)
+    for name, values in filters.items():
+        for value in values:
+            _check_filter(search, kind, name, value)
     words = controls.get("q")
-    sort = controls.get("sort", "-updated_at" if words is None else RELEVANCE)
-    if sort not in (*SORTS, RELEVANCE):
-        raise Invalid(f"sort is one of {', '.join((*SORTS, RELEVANCE))}", pointer="?sort")
-    if sort == RELEVANCE and words is None:
-        raise Invalid("sort by relevance needs words: q", pointer="?sort")
     if words is not None and not 1 <= len(words) <= MAX_WORDS_CHARACTERS:
-        raise Invalid(f"q is a text of 1 to {MAX_WORDS_CHARACTERS} characters", pointer="?q")
-    return Query(
+        template = "q is a text of 1 to {maximum} characters"
+        search.refuse("?q", "too-long" if words else "too-short", template, maximum=MAX_WORDS_CHARACTERS)
+    sort = _read_sort(search, controls)
+    times = {name: read_time(search, name, controls[name]) for name in _TIMES if name in controls}
+    query = Query(
         kind=kind,
+        updated_since=times.get("updated_since"),
+        updated_before=times.get("updated_before"),
+        sort=sort,
+        limit=read_number(search, "limit", controls["limit"], MAX_PAGE) if "limit" in controls else PAGE,
+        after=_read_page_key(search, controls, sort),
+        total=_read_boolean(search, controls, "total"),
+    )
+    if search.faults:
+        raise Invalid.of(search.faults, search.more)
+    return msgspec.structs.replace(
+        query,
         facets=tuple(
             (name, _values(kind, name, values)) for name, values in filters.items() if name != "beneficiary"
         ),
         beneficiaries=tuple(
             name
             for value in filters.get("beneficiary", ())
-            for name in names_of_body(_read_beneficiary(value))
+            for name in names_of_body(_scheme_and_value(value))
         ),
         words=None if words is None else search_words(words),
-        updated_since=_read_time(controls, "updated_since"),
-        updated_before=_read_time(controls, "updated_before"),
-        sort=sort,  # type: ignore[arg-type]
-        limit=_read_number(controls, "limit", PAGE, MAX_PAGE),
-        after=PageKey.parse(controls["after"], sort) if "after" in controls else None,
-        total=_read_boolean(controls, "total"),
     )
 
 
-def _read_beneficiary(value: str) -> str:
+def _check_filter(search: FaultSearch, kind: type[Content], name: str, value: str) -> None:
+    """Note a value that the filter cannot have: no record is ever found by it."""
+    pointer = f"?{name}"
+    if name == "beneficiary":
+        if ":" not in value and len(value) not in _SCHEMES:
+            search.refuse(
+                pointer,
+                "pattern",
+                "beneficiary is a SIREN (9 digits), a SIRET (14 digits), an INSEE code (5 characters) or"
+                " scheme:value",
+            )
+    elif search.look_by_type(value, filter_type(kind, name), pointer) is not UNSOUND and name == "territory":
+        is_french = value[0].isdigit() or value.startswith("FR-")
+        if is_french and area_of(value) is None:
+            template = "the register of territories has no {territory}"
+            search.refuse(pointer, "not-allowed", template, territory=value)
+
+
+_SCHEMES = {9: "0002", 14: "0009", 5: "cog"}
+"""Schemes of identifiers that are known by their length."""
+
+
+def _scheme_and_value(value: str) -> str:
     """``217100767`` is a SIREN, ``71076`` an INSEE code; anything else is written ``scheme:value``."""
-    if ":" in value:
-        return value
-    match len(value):
-        case 9:
-            return f"0002:{value}"
-        case 14:
-            return f"0009:{value}"
-        case 5:
-            return f"cog:{value}"
-    raise Invalid(
-        "beneficiary is a SIREN (9 digits), an INSEE code (5 characters) or scheme:value",
-        pointer="?beneficiary",
-    )
+    return value if ":" in value else f"{_SCHEMES[len(value)]}:{value}"
 
 
 def _values(kind: type[Content], name: str, values: list[str]) -> tuple[str, ...]:
@@ -175,36 +220,63 @@ def _overlapping_territories(codes: list[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _read_time(controls: dict[str, str], name: str) -> datetime | None:
-    text = controls.get(name)
-    if text is None:
+def _read_sort(search: FaultSearch, controls: dict[str, str]) -> Sort | Literal["relevance"]:
+    default = RELEVANCE if "q" in controls else "-updated_at"
+    sort = controls.get("sort", default)
+    if sort not in _ALL_SORTS:
+        values = {"values": ", ".join(_ALL_SORTS)}
+        search.refuse("?sort", "not-allowed", "sort is one of {values}", allowed=_ALL_SORTS, **values)
+        return "-updated_at"
+    if sort == RELEVANCE and "q" not in controls:
+        search.refuse("?sort", "not-allowed", "sort by relevance needs words: q", allowed=SORTS)
+    return sort  # type: ignore[return-value] # one of the list
+
+
+def _read_page_key(search: FaultSearch, controls: dict[str, str], sort: str) -> PageKey | None:
+    if "after" not in controls:
         return None
+    try:
+        return PageKey.parse(controls["after"], sort)
+    except Invalid as error:
+        for fault in error.faults:
+            search.add(fault)
+        return None
+
+
+def read_moment(text: str) -> datetime:
+    """The moment that a filter names, a date or a date-time with an offset. Raises MomentError.
+
+    A ``+`` that is not percent-encoded comes as a space.
+    """
     if len(text) == 10:
         text += "T00:00:00Z"
+    elif len(text) > 19 and text[-6] == " ":
+        text = f"{text[:-6]}+{text[-5:]}"
+    return instant(in_utc(text))
+
+
+def read_time(search: FaultSearch, name: str, text: str) -> datetime | None:
+    """The moment that a parameter names, and None where the search notes a fault."""
     try:
-        moment = instant(text) if text.endswith("Z") and len(text) <= 27 else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or not 1970 <= moment.year <= 2200:
-        raise Invalid(
-            f"{name} is a moment in UTC such as 2026-03-01T08:30:00Z, or a date", pointer=f"?{name}"
-        )
-    return moment
+        return read_moment(text)
+    except MomentError as error:
+        template = "{name} is a moment such as 2026-03-01T08:30:00Z, or a date: {reason}"
+        search.refuse(f"?{name}", error.code, template, name=name, reason=error.message)
+        return None
 
 
-def _read_number(controls: dict[str, str], name: str, default: int, maximum: int) -> int:
-    text = controls.get(name)
-    if text is None:
-        return default
+def read_number(search: FaultSearch, name: str, text: str, maximum: int) -> int:
+    """The number that a parameter has, from 1 on; 1 where the search notes a fault."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= maximum):
-        raise Invalid(f"{name} is a number from 1 to {maximum}", pointer=f"?{name}")
+        template = "{name} is a number from 1 to {maximum}"
+        search.refuse(f"?{name}", "out-of-range", template, name=name, maximum=maximum)
+        return 1
     return int(text)
 
 
-def _read_boolean(controls: dict[str, str], name: str) -> bool:
-    match controls.get(name, "false"):
-        case "true":
-            return True
-        case "false":
-            return False
-    raise Invalid(f"{name} is true or false", pointer=f"?{name}")
+def _read_boolean(search: FaultSearch, controls: dict[str, str], name: str) -> bool:
+    text = controls.get(name, "false")
+    if text not in BOOLEANS:
+        template = "{name} is true or false"
+        search.refuse(f"?{name}", "not-allowed", template, allowed=BOOLEANS, name=name)
+    return text == "true"

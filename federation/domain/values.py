@@ -8,7 +8,7 @@ is canonical.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,6 +18,8 @@ from msgspec import Meta
 from stdnum.be import vat as belgian
 from stdnum.fr import siret
 
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.domain.words import plain_words
 
 MAX_SEARCHED_BYTES = 65_536
@@ -155,7 +157,7 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise RuleBroken("{day} is not a date of the calendar", day=text) from None
+        raise RuleBroken("{day} is not a date of the calendar", number=1, day=text) from None
 
 
 @lru_cache(maxsize=4096)
@@ -164,7 +166,7 @@ def instant(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise RuleBroken("{moment} is not a moment of the calendar", moment=text) from None
+        raise RuleBroken("{moment} is not a moment of the calendar", number=1, moment=text) from None
 
 
 def as_instant(moment: datetime) -> str:
@@ -179,17 +181,29 @@ def _moment(text: str) -> datetime | date:
 class RuleBroken(ValueError):
     """A rule of the schema that is not one of a single member.
 
-    ``rule`` has the values it speaks of in braces. ``without_values`` is the same sentence without them: of a
-    peer's record nothing is noted but what the schema says.
+    ``rule`` has the values it speaks of in braces, and the ``names`` of members that it speaks of.
+    ``without_values`` is the same sentence without values: of a peer's record nothing is noted but what the
+    schema says.
     """
 
-    def __init__(self, rule: str, **values: str) -> None:
-        super().__init__(rule.format_map(values))
-        self.without_values = rule.format_map(dict.fromkeys(values, "…"))
+    def __init__(
+        self, rule: str, *, number: int, member: str = "", names: Mapping[str, str] = {}, **values: str
+    ) -> None:
+        self.message = Message(rule, {**names, **values})
+        super().__init__(str(self.message))
+        self.without_values = rule.format_map({**names, **dict.fromkeys(values, "…")})
+        self.number = number
+        """Its number among the rules that JSON Schema does not say (``domain/rules.py``)."""
+        self.pointer = f"/{member}" if member else ""
+        """The member to be corrected, from the group that the rule is about."""
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A group of members. Absent and default are one thing: neither is written down."""
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        """Rules between members of this group, each with all that breaks it."""
+        return ()
 
 
 class Dated(Part, frozen=True, kw_only=True):
@@ -213,11 +227,22 @@ class Dated(Part, frozen=True, kw_only=True):
                 (later := getattr(self, second)) is not None
                 and (earlier := getattr(self, first)) is not None
                 and earlier != later
-                and _moment(earlier) > _moment(later)
             ):
-                raise RuleBroken(
-                    f"{second} ({{later}}) is before {first} ({{earlier}})", earlier=earlier, later=later
-                )
+                for broken in _order(first, earlier, second, later):
+                    raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return tuple(
+            _order(first, getattr(self, first), second, getattr(self, second))
+            for first, second in self.ordered
+        )
+
+
+def _order(first: str, earlier: str | None, second: str, later: str | None) -> Iterator[RuleBroken]:
+    if earlier is not None and later is not None and _moment(earlier) > _moment(later):
+        names = {"first": first, "second": second}
+        rule = "{second} ({later}) is before {first} ({earlier})"
+        yield RuleBroken(rule, number=2, member=second, names=names, earlier=earlier, later=later)
 
 
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
@@ -265,9 +290,16 @@ class Identifier(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not _is_valid_identifier(self.scheme, self.value):
-            raise RuleBroken(
-                "{value} is not a valid identifier of scheme {scheme}", value=self.value, scheme=self.scheme
-            )
+            for broken in self._check_digits():
+                raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._check_digits(),)
+
+    def _check_digits(self) -> Iterator[RuleBroken]:
+        if not _is_valid_identifier(self.scheme, self.value):
+            rule = "{value} is not a valid identifier of scheme {scheme}"
+            yield RuleBroken(rule, number=3, member="value", value=self.value, scheme=self.scheme)
 
 
 class Organisation(Part, frozen=True, kw_only=True):
@@ -314,19 +346,35 @@ class Content(Dated, frozen=True, kw_only=True):
     """The name of the collection in the API, and of the scopes."""
     filters: ClassVar[tuple[str, ...]] = ()
     """What lists of this type can be filtered on, besides what every type has."""
+    filter_types: ClassVar[dict[str, Any]] = {}
+    """Types of the values of filters whose name is not that of a member with these values."""
     title_member: ClassVar[str | None] = None
     """The member that names the record: a text, or a text by language. It is among ``words``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for rule in self.own_rules():
+            for broken in rule:
+                raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (*super().rules(), *self.own_rules())
+
+    def own_rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        """Rules of this type, beside those that every group of members has."""
+        return ()
 
     def default_tlp(self) -> Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]:
         """The TLP label of a record whose writer named none."""
         return "CLEAR"
 
-    def check_as_writer(self, tlp: str) -> None:
+    def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
         """Rules that hold for one's own operator only, since they rest on lists that grow.
 
-        A peer's record is never refused for a licence that is newer than this node.
-        Raises ValueError.
+        A peer's record is never refused for a licence that is newer than this node. Pointers are those from
+        the content.
         """
+        return ()
 
     def as_written(self) -> Self:
         """This content as it is written down: where a list has a form of its own for a value, in that form.

@@ -37,15 +37,29 @@ def audience_of(tlp: str, group: str | None) -> str:
     if tlp in ("AMBER", "AMBER+STRICT"):
         if group is None:
             raise Invalid(
-                f"a record of TLP:{tlp} needs an audience: the name of a group", pointer="/audience"
+                "a record of TLP:{tlp} needs an audience: the name of a group",
+                pointer="/audience",
+                fault="rule",
+                rule=15,
+                tlp=tlp,
             )
         if group in (PUBLIC, FEDERATION, PRIVATE):
             raise Invalid(
-                f"{group} is not a group; TLP:CLEAR, GREEN and RED say the same", pointer="/audience"
+                "{group} is not a group; TLP:CLEAR, GREEN and RED say the same",
+                pointer="/audience",
+                fault="rule",
+                rule=15,
+                group=group,
             )
         return group
     if group is not None:
-        raise Invalid(f"only TLP:AMBER and AMBER+STRICT have an audience, this is {tlp}", pointer="/audience")
+        raise Invalid(
+            "only TLP:AMBER and AMBER+STRICT have an audience, this is {tlp}",
+            pointer="/audience",
+            fault="rule",
+            rule=15,
+            tlp=tlp,
+        )
     return {"CLEAR": PUBLIC, "GREEN": FEDERATION, "RED": PRIVATE}[tlp]
 
 

@@ -223,7 +223,9 @@ async def _store(
             stored = await _find(import_, key)
             continue
         return line
-    raise Invalid(f"{node.operator}/{key} was always written by others meanwhile; import it again")
+    raise Invalid(
+        "{own}/{key} was always written by others meanwhile; import it again", own=node.operator, key=key
+    )
 
 
 async def _find(import_: Import, key: str) -> StoredRecord | None:

@@ -33,7 +33,7 @@ def check_subscription(node: Node, new: NewSubscription) -> None:
         try:
             node.others.check_webhook(new.webhook, private=new.private)
         except Unreachable as error:
-            raise Invalid(error.detail, pointer="/webhook") from None
+            raise Invalid(error.message, pointer="/webhook", fault="address", rule=27) from None
         return
     if not node.others.sends_mail:
         raise Invalid("this node sends no e-mail: FEDERATION_SMTP_URL is not set", pointer="/email")
@@ -50,7 +50,9 @@ async def subscribe(node: Node, new: NewSubscription, *, by: str) -> Subscribed:
         await tx.alerts.lock()
         subscriptions = await tx.alerts.subscriptions()
         if len(subscriptions) >= MAX_SUBSCRIPTIONS:
-            raise Invalid(f"there are {MAX_SUBSCRIPTIONS} subscriptions already; remove one first")
+            raise Invalid(
+                "there are {maximum} subscriptions already; remove one first", maximum=MAX_SUBSCRIPTIONS
+            )
         if not any(stored.active for stored in subscriptions):
             # Changes before the first subscription have no alerts.
             await tx.alerts.advance(await tx.alerts.last_change())
@@ -94,7 +96,7 @@ async def replay(node: Node, *ids: str) -> None:
     async with node.store.write() as tx:
         for id_ in ids:
             if not await tx.alerts.replay(id_):
-                raise NotFound(f"there is no alert {printable(id_, 80)}")
+                raise NotFound("there is no alert {id}", id=printable(id_, 80))
 
 
 async def replay_parked(node: Node, subscription: str | None = None) -> int:
@@ -106,4 +108,4 @@ async def replay_parked(node: Node, subscription: str | None = None) -> int:
 
 
 def unknown_subscription(id_: str) -> NotFound:
-    return NotFound(f"there is no subscription {printable(id_, 80)}")
+    return NotFound("there is no subscription {id}", id=printable(id_, 80))

@@ -140,7 +140,7 @@ async def peer_viewer(node: Node, operator: str) -> Caller:
     async with node.store.read() as tx:
         peer = await tx.peers.find(operator)
         if peer is None:
-            raise NotFound(f"there is no peer {printable(operator, 80)}")
+            raise NotFound("there is no peer {operator}", operator=printable(operator, 80))
         groups, excluded_by = await tx.exclusions.viewer(operator, node=node.operator)
     return Caller(
         node=node.operator, operator=operator, client=operator, groups=groups, excluded_by=excluded_by

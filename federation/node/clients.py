@@ -81,12 +81,16 @@ async def change_group(
         stored = await records.find(node, Group, node.operator, name, by=by)
     except NotFound:
         if not new:
-            raise NotFound(f"there is no group {name}; make it: federation group create {name}") from None
+            raise NotFound(
+                "there is no group {name}; make it: federation group create {name}", name=name
+            ) from None
     if stored is not None and stored.retracted and not new:
-        raise Retracted(f"the group {name} has been retracted")
+        raise Retracted("the group {name} has been retracted", name=name)
     if stored is not None and not stored.retracted:
         if new:
-            raise Conflict(f"there is a group {name} already; change it: federation group add {name}")
+            raise Conflict(
+                "there is a group {name} already; change it: federation group add {name}", name=name
+            )
         draft = draft_of(stored.document)
     members = [item for item in (*draft["content"]["members"], *add) if item not in remove]
     draft["content"]["members"] = list(dict.fromkeys(members))

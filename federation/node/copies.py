@@ -291,7 +291,7 @@ async def confirm_removals(node: Node, operator: str, *, by: str = OPERATOR) -> 
                 confirmed.append(feed.audience)
     confirmed += [audience for audience in grown if audience not in confirmed]
     if not confirmed:
-        raise NotFound(f"nothing of {printable(operator, 80)} waits to be confirmed")
+        raise NotFound("nothing of {operator} waits to be confirmed", operator=printable(operator, 80))
     node.notifier.notify()
     return tuple(confirmed)
 

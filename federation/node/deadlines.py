@@ -72,7 +72,7 @@ async def set_deadline(
 
     def replace(before: ReportingDeadline | None) -> ReportingDeadline:
         if before is not None and new:
-            raise Conflict(f"there is a deadline {key} already")
+            raise Conflict("there is a deadline {key} already", key=key)
         return deadline
 
     return await _change(node, key, replace)
@@ -102,7 +102,9 @@ async def _change(
         deadline = change(before)
         if before is None and await tx.deadlines.count() >= MAX_DEADLINES:
             # A deadline beyond those that are listed would run out unseen.
-            raise Invalid(f"there are {MAX_DEADLINES} deadlines already; remove those that are over")
+            raise Invalid(
+                "there are {maximum} deadlines already; remove those that are over", maximum=MAX_DEADLINES
+            )
         await tx.deadlines.upsert(key, deadline)
     return DeadlineView.of(key, deadline, node.clock())
 
@@ -124,4 +126,4 @@ async def calendar(node: Node) -> bytes:
 
 
 def _no_deadline(key: str) -> NotFound:
-    return NotFound(f"there is no deadline {printable(key, 80)}")
+    return NotFound("there is no deadline {key}", key=printable(key, 80))

@@ -36,7 +36,7 @@ async def set_version(
     records.check_origin(node, origin, key)
     stored = await records.find(node, Deployment, origin, key, by=by)
     if stored.retracted:
-        raise Retracted(f"deployment {origin}/{key} has been retracted")
+        raise Retracted("deployment {origin}/{key} has been retracted", origin=origin, key=key)
     content = msgspec.json.decode(stored.document)["content"]
     state = version.version_state or ("exact" if version.version else "unknown")
     now = node.clock()

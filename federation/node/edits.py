@@ -240,8 +240,12 @@ async def _feed_of(node: Node, tx: Writing, record: Record) -> int:
         and not await tx.records.has_group(audience, node=node.operator)
     ):
         raise Invalid(
-            f"there is no group {audience} here; make it first: PUT /v1/groups/{node.operator}/{audience}",
+            "there is no group {audience} here; make it first: PUT /v1/groups/{own}/{audience}",
             pointer="/audience",
+            fault="rule",
+            rule=26,
+            audience=audience,
+            own=node.operator,
         )
     return (await tx.feeds.open(FeedName(node.operator, audience), node.notifier.state.epoch)).id
 

@@ -73,9 +73,11 @@ async def exclude(node: Node, operator: str, *, by: str = OPERATOR) -> None:
     async with node.store.write() as tx:
         peer = await tx.peers.lock(operator)
         if peer is None and operator not in await tx.exclusions.own():
-            raise NotFound(f"there is no peer {printable(operator, 80)}")
+            raise NotFound("there is no peer {operator}", operator=printable(operator, 80))
         if peer is not None and peer.state == "active":
-            raise Conflict(f"{operator} is active; first: federation peer suspend {operator}")
+            raise Conflict(
+                "{operator} is active; first: federation peer suspend {operator}", operator=operator
+            )
         if await tx.exclusions.add(operator):
             await tx.audit.note("peer.excluded", actor=by, subject=operator)
     await sign_exclusions(node)
@@ -85,7 +87,7 @@ async def lift(node: Node, operator: str, *, by: str = OPERATOR) -> None:
     """Lift the exclusion of an operator; a suspended peer stays suspended here. Raises NotFound."""
     async with node.store.write() as tx:
         if not await tx.exclusions.remove(operator):
-            raise NotFound(f"{printable(operator, 80)} is not excluded")
+            raise NotFound("{operator} is not excluded", operator=printable(operator, 80))
         await tx.audit.note("peer.exclusion-lifted", actor=by, subject=operator)
     await sign_exclusions(node)
 

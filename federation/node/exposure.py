@@ -106,7 +106,9 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         ):
             record = await tx.records.find(Solution.type, origin, key, visible_to=by)
             if record is None or record.retracted:
-                raise NotFound(f"there is nothing of a solution {solution} that you may see")
+                raise NotFound(
+                    "there is nothing of a solution {solution} that you may see", solution=solution
+                )
         lines, affected, unknown = [], CoverageSum(), CoverageSum()
         now = node.clock()
         for incident, totals in zip(incidents, await query.totals(incidents, groups, links), strict=True):
@@ -220,7 +222,7 @@ async def find(node: Node, name: str, *, by: Caller) -> tuple[str, str]:
                 name=printable(name, 80),
                 number=number,
             )
-        raise NotFound(f"no incident that you may see is known as {printable(name, 80)}")
+        raise NotFound("no incident that you may see is known as {name}", name=printable(name, 80))
     return ids[0][0], ids[0][2]
 
 
@@ -228,7 +230,7 @@ async def _incident(node: Node, origin: str, key: str, *, by: Caller) -> Inciden
     """The incident, as far as the caller may see it. Raises NotFound, Retracted."""
     stored = await records.find(node, Incident, origin, key, by=by)
     if stored.retracted:
-        raise Retracted(f"incident {origin}/{key} has been retracted by {origin}")
+        raise Retracted("incident {origin}/{key} has been retracted by {origin}", origin=origin, key=key)
     if stored.not_understood is not None:
         return IncidentRecord.partial(f"{origin}/{key}", stored.updated_at, stored.document)
     return IncidentRecord.of(stored.document)

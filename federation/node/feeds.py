@@ -56,7 +56,9 @@ async def changes(
 async def entries_at(node: Node, feed: FeedName, numbers: Sequence[int], *, by: Caller) -> FeedPage:
     """The entries of a feed at these numbers, those that are still there, as many as a page holds."""
     if len(numbers) > MAX_NUMBERS:
-        raise Invalid(f"at most {MAX_NUMBERS} entries are asked for at once", pointer="?numbers")
+        raise Invalid(
+            "at most {maximum} entries are asked for at once", pointer="?numbers", maximum=MAX_NUMBERS
+        )
     async with node.store.read() as tx:
         place = await _readable(node, tx, feed, by)
         rows = await tx.entries.at(place, numbers)
@@ -70,7 +72,7 @@ async def digests(node: Node, feed: FeedName, *, by: Caller) -> SignedDigests:
         place = await _readable(node, tx, feed, by)
         digest = await tx.checkpoints.find(place.id)
     if digest is None or digest.checkpoint is None:
-        raise Unavailable(f"there is no checkpoint of {feed} here at this moment; try again")
+        raise Unavailable("there is no checkpoint of {feed} here at this moment; try again", feed=feed)
     return SignedDigests(
         epoch=place.epoch or "",
         seq=digest.seq,
@@ -108,8 +110,8 @@ async def _readable(node: Node, tx: Reading, feed: FeedName, by: Caller) -> Feed
     if place is None or place.epoch is None:
         excluded = feed.audience == FEDERATION and feed.origin in by.excluded_by
         if not excluded and feed.origin != node.operator and feed.audience in (PUBLIC, FEDERATION):
-            raise NotFound(f"this node holds nothing of {feed} that you may see")
-        raise AudienceRevoked(f"you are not in the audience of {feed}; drop what you hold of it")
+            raise NotFound("this node holds nothing of {feed} that you may see", feed=feed)
+        raise AudienceRevoked("you are not in the audience of {feed}; drop what you hold of it", feed=feed)
     return place
 
 
@@ -131,11 +133,15 @@ async def change_log(
 def check_change_cursor(after: Cursor, epoch: str, state: NodeState) -> None:
     """Raises EpochChanged, CursorInFuture or CursorExpired."""
     if after.epoch != epoch:
-        raise EpochChanged(f"this node is now of epoch {epoch}: begin without a cursor")
+        raise EpochChanged("this node is now of epoch {epoch}: begin without a cursor", epoch=epoch)
     if after.seq > state.arrival:
-        raise CursorInFuture(f"the last change has number {state.arrival}, the cursor is at {after.seq}")
+        raise CursorInFuture(
+            "the last change has number {last}, the cursor is at {cursor}",
+            last=state.arrival,
+            cursor=after.seq,
+        )
     if 0 < after.seq < state.arrivals_from:
         raise CursorExpired(
-            f"tombstones are kept from {state.arrivals_from} on: begin without a cursor, and drop what does"
-            " not come again"
+            "tombstones are kept from {first} on: begin without a cursor, and drop what does not come again",
+            first=state.arrivals_from,
         )

@@ -62,8 +62,9 @@ async def join(node: Node, invitation: Invitation, *, private: bool = False) -> 
         keys = trusted_keys({invitation.thumbprint}, inviter.jwks, inviter.operator)
     except Unauthenticated:
         raise Unreachable(
-            f"the node at {invitation.url} does not have the key that the invitation names. Do not go on:"
-            " ask the administrator who sent it"
+            "the node at {url} does not have the key that the invitation names. Do not go on: ask "
+            "the administrator who sent it",
+            url=invitation.url,
         ) from None
     peer = Peer(
         operator=inviter.operator,
@@ -181,7 +182,7 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
         try:
             node.others.check_url(newcomer.url, private=private)
         except Unreachable as error:
-            raise Invalid(error.detail, pointer="/client_uri") from None
+            raise Invalid(error.message, pointer="/client_uri", fault="address") from None
         refuse_conflict(node, newcomer, registered, await tx.peers.all())
         await tx.audit.note(
             "peer.registered",
@@ -225,7 +226,9 @@ async def register(node: Node, request: Registration, secret: str) -> Registrati
 async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
     """The newcomer as its registration shows it, its keys proved."""
     if not re.fullmatch(OPERATOR_PATTERN, request.operator):
-        raise Invalid(f"this is not an operator's id ({OPERATOR_PATTERN})", pointer="/operator")
+        raise Invalid(
+            "this is not an operator's id ({pattern})", pointer="/operator", pattern=OPERATOR_PATTERN
+        )
     if not 1 <= len(request.client_name) <= 200 or not request.client_name.isprintable():
         raise Invalid("a name has 1 to 200 printable characters", pointer="/client_name")
     if request.token_endpoint_auth_method != "private_key_jwt":  # noqa: S105 - a name of RFC 7591
@@ -263,20 +266,23 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
 def refuse_conflict(node: Node, candidate: Peer, registered: Peer | None, peers: tuple[Peer, ...]) -> None:
     """Raises Conflict when a node cannot become a peer: its id or URL is another's."""
     if candidate.operator == node.operator:
-        raise Conflict(f"{candidate.operator} is the operator of this node")
+        raise Conflict("{operator} is the operator of this node", operator=candidate.operator)
     if registered is not None and candidate.thumbprint not in registered.kids:
         raise Conflict(
-            f"{candidate.operator} is bound to another key. If its key was lost, its administrator says so by"
-            f" phone; then `federation peer leave {candidate.operator}` and `federation peer forget"
-            f" {candidate.operator}` here, and invite again"
+            "{operator} is bound to another key. If its key was lost, its administrator says so by "
+            "phone; then `federation peer leave {operator}` and `federation peer forget {operator}` "
+            "here, and invite again",
+            operator=candidate.operator,
         )
     if registered is not None and registered.state in ("active", "suspended"):
-        raise Conflict(f"{candidate.operator} is a peer already, at {registered.url}")
+        raise Conflict(
+            "{operator} is a peer already, at {url}", operator=candidate.operator, url=registered.url
+        )
     place = _normalised_url(candidate.url)
     if any(_normalised_url(peer.url) == place and peer.operator != candidate.operator for peer in peers):
-        raise Conflict(f"{candidate.url} is the node of another peer")
+        raise Conflict("{url} is the node of another peer", url=candidate.url)
     if place == _normalised_url(node.url):
-        raise Conflict(f"{candidate.url} is this node")
+        raise Conflict("{url} is this node", url=candidate.url)
 
 
 def _normalised_url(url: str) -> tuple[str, str, int | None, str]:

@@ -51,11 +51,11 @@ async def activate(
     if peer.state == "active":
         return peer
     if peer.state != "pending":
-        raise Conflict(f"{operator} is {peer.state}, not pending")
+        raise Conflict("{operator} is {state}, not pending", operator=operator, state=peer.state)
     if code is not None and code_digits(code) != code_digits(code_of(node, peer)):
         raise Conflict(
-            f"the codes differ: here it is {code_of(node, peer)}. Do not go on: somebody may be between the"
-            " two nodes"
+            "the codes differ: here it is {own_code}. Do not go on: somebody may be between the two nodes",
+            own_code=code_of(node, peer),
         )
     private = private or peer.private
     answer = await node.others.introduce(peer.url, private=private)
@@ -63,10 +63,17 @@ async def activate(
         trusted_keys(peer.kids, answer.jwks, operator)
     except Unauthenticated:
         raise Unreachable(
-            f"the node at {peer.url} does not have the key that {operator} joined with"
+            "the node at {url} does not have the key that {operator} joined with",
+            url=peer.url,
+            operator=operator,
         ) from None
     if answer.operator != operator:
-        raise Unreachable(f"the node at {peer.url} is that of {answer.operator}, not of {operator}")
+        raise Unreachable(
+            "the node at {url} is that of {other}, not of {operator}",
+            url=peer.url,
+            other=answer.operator,
+            operator=operator,
+        )
     return await _become(
         node,
         operator,
@@ -105,7 +112,9 @@ async def retry(node: Node, operator: str) -> Peer:
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
         if peer.state != "active":
-            raise Conflict(f"{operator} is {peer.state}, not active: it is not followed")
+            raise Conflict(
+                "{operator} is {state}, not active: it is not followed", operator=operator, state=peer.state
+            )
         await tx.peers.retry(operator)
     node.notifier.notify()
     return msgspec.structs.replace(peer, next_try_at=None)
@@ -175,7 +184,11 @@ async def forget(node: Node, operator: str, *, by: str = OPERATOR) -> None:
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
         if peer.state not in ("left", "pending"):
-            raise Conflict(f"{operator} is {peer.state}; first: federation peer leave {operator}")
+            raise Conflict(
+                "{operator} is {state}; first: federation peer leave {operator}",
+                operator=operator,
+                state=peer.state,
+            )
         await tx.audit.note("peer.forgotten", actor=by, subject=operator, detail={"key": peer.thumbprint})
         await tx.copies.purge(*(feed for feed in await tx.feeds.all() if feed.origin == operator))
         await tx.peers.remove(operator)
@@ -197,7 +210,12 @@ async def _become(
     async with node.store.write() as tx:
         peer = await _lock_peer(tx, operator)
         if peer.state != state and peer.state not in frm:
-            raise Conflict(f"{operator} is {peer.state}, not {' or '.join(frm)}")
+            raise Conflict(
+                "{operator} is {state}, not {states}",
+                operator=operator,
+                state=peer.state,
+                states=" or ".join(frm),
+            )
         change = tx.exclusions.add if excluded else tx.exclusions.remove
         changed = await change(operator)
         allowed = private and peer.state != state and not peer.private
@@ -221,14 +239,14 @@ async def _find(node: Node, operator: str) -> Peer:
     async with node.store.read() as tx:
         peer = await tx.peers.find(operator)
     if peer is None:
-        raise NotFound(f"there is no peer {printable(operator, 80)}")
+        raise NotFound("there is no peer {operator}", operator=printable(operator, 80))
     return peer
 
 
 async def _lock_peer(tx: Writing, operator: str) -> Peer:
     peer = await tx.peers.lock(operator)
     if peer is None:
-        raise NotFound(f"there is no peer {printable(operator, 80)}")
+        raise NotFound("there is no peer {operator}", operator=printable(operator, 80))
     return peer
 
 

@@ -70,7 +70,7 @@ async def read_quota(node: Node, operator: str) -> PeerQuota:
     """The quota of a peer, and what is stored of it. Raises NotFound."""
     async with node.store.read() as tx:
         if await tx.peers.find(operator) is None:
-            raise NotFound(f"there is no peer {printable(operator, 80)}")
+            raise NotFound("there is no peer {operator}", operator=printable(operator, 80))
         bounds, use = await tx.quotas.read_use(operator, node.quota)
         own = (await tx.quotas.own_bounds()).get(operator, {})
         copies = await tx.copies.of(operator)
@@ -88,7 +88,7 @@ async def change_quota(
     """
     async with node.store.write() as tx:
         if await tx.peers.lock(operator) is None:
-            raise NotFound(f"there is no peer {printable(operator, 80)}")
+            raise NotFound("there is no peer {operator}", operator=printable(operator, 80))
         before = {} if reset else (await tx.quotas.own_bounds()).get(operator, {})
         own = before | change.named()
         await tx.quotas.set_own_bounds(operator, own)

@@ -87,7 +87,7 @@ async def accept_feedback(node: Node, report: Feedback, *, by: Caller) -> None:
     if by.operator is None or by.own:
         raise Forbidden("only a peer can tell what it could not take")
     name = FeedName(node.operator, report.audience)
-    refusal = AudienceRevoked(f"you are not in the audience of {name}; drop what you hold of it")
+    refusal = AudienceRevoked("you are not in the audience of {name}; drop what you hold of it", name=name)
     if not may_see(name.origin, name.audience, by):
         raise refusal
     async with node.store.write() as tx:

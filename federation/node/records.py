@@ -39,11 +39,18 @@ class Preconditions(msgspec.Struct, frozen=True):
         exists = stored is not None and not stored.retracted
         tag = stored.hash.hex() if stored else ""
         if self.match is not None and not (exists and ("*" in self.match or tag in self.match)):
-            state = f"is at revision {stored.revision}" if stored else "does not exist"
-            raise PreconditionFailed(f"{name} {state}, not at the state that If-Match names")
+            if stored is None:
+                raise PreconditionFailed("{name} does not exist, and If-Match names a state of it", name=name)
+            raise PreconditionFailed(
+                "{name} is at revision {revision}, not at the state that If-Match names",
+                name=name,
+                revision=stored.revision,
+            )
         if self.none_match is not None and exists and ("*" in self.none_match or tag in self.none_match):
             revision = stored.revision if stored else 0
-            raise PreconditionFailed(f"{name} is there already, at revision {revision}")
+            raise PreconditionFailed(
+                "{name} is there already, at revision {revision}", name=name, revision=revision
+            )
 
 
 NO_PRECONDITIONS = Preconditions()
@@ -119,7 +126,7 @@ async def retract(
     def edit(key: str, stored: StoredRevision | None) -> Retract:
         preconditions.check(f"{origin}/{key}", stored)
         if stored is None:
-            raise NotFound(f"{kind.type} {origin}/{key} does not exist")
+            raise NotFound("{kind} {origin}/{key} does not exist", kind=kind.type, origin=origin, key=key)
         return Retract()
 
     return await edit_one(node, kind, key, edit, by=by, dry_run=dry_run)
@@ -169,22 +176,23 @@ def check_origin(node: Node, origin: str, key: str) -> None:
     check_id(origin, key)
     if origin != node.operator:
         raise NotTheWriter(
-            f"only {origin} writes the records of {origin}, on its own node;"
-            f" this is the node of {node.operator}"
+            "only {origin} writes the records of {origin}, on its own node; this is the node of {own}",
+            origin=origin,
+            own=node.operator,
         )
 
 
 def _check_writer(node: Node, by: Caller, origin: str, key: str) -> None:
     check_origin(node, origin, key)
     if not by.own:
-        raise NotTheWriter(f"only {origin}'s own clients write the records of {origin}")
+        raise NotTheWriter("only {origin}'s own clients write the records of {origin}", origin=origin)
 
 
 def _live_document(name: str, stored: StoredRevision | None) -> bytes:
     if stored is None or stored.document is None:
-        raise NotFound(f"{name} does not exist")
+        raise NotFound("{name} does not exist", name=name)
     if stored.retracted:
-        raise Retracted(f"{name} has been retracted")
+        raise Retracted("{name} has been retracted", name=name)
     return stored.document
 
 
@@ -194,7 +202,9 @@ async def find(node: Node, kind: type[Content], origin: str, key: str, *, by: Ca
     async with node.store.read_by_key() as tx:
         stored = await tx.records.find(kind.type, origin, key, visible_to=by)
     if stored is None:
-        raise NotFound(f"there is no {kind.type} {origin}/{key} that you may see")
+        raise NotFound(
+            "there is no {kind} {origin}/{key} that you may see", kind=kind.type, origin=origin, key=key
+        )
     return stored
 
 

@@ -24,14 +24,16 @@ def check_url(url: str, *, private: bool = False) -> str:
         parts = urlsplit(url)
     except (http.TransferFailed, ValueError) as error:
         raise Unreachable(
-            f"{printable(url, 200)} is not the base URL of a node: {error_text(error)}"
+            "{url} is not the base URL of a node: {reason}", url=printable(url, 200), reason=error_text(error)
         ) from None
     if parts.query or parts.fragment:
-        raise Unreachable(f"{printable(url, 200)} is not the base URL of a node")
+        raise Unreachable("{url} is not the base URL of a node", url=printable(url, 200))
     if scheme != "https" and not is_loopback(host):
-        raise Unreachable(f"{url} is not https (plain http is for the loopback interface only)")
+        raise Unreachable("{url} is not https (plain http is for the loopback interface only)", url=url)
     if not private and _is_address(host) and not http.public(host):
-        raise Unreachable(f"{url} is at an address that is not public; --private allows it, if you trust it")
+        raise Unreachable(
+            "{url} is at an address that is not public; --private allows it, if you trust it", url=url
+        )
     return url.rstrip("/")
 
 
@@ -40,7 +42,9 @@ def check_webhook(url: str, *, private: bool) -> None:
     try:
         scheme, host, _ = http.origin_of(url)
     except (http.TransferFailed, ValueError) as error:
-        raise Unreachable(f"{printable(url, 200)} cannot be called: {error_text(error)}") from None
+        raise Unreachable(
+            "{url} cannot be called: {reason}", url=printable(url, 200), reason=error_text(error)
+        ) from None
     if scheme != "https" and not is_loopback(host):
         raise Unreachable("a webhook is https (plain http is for the loopback interface only)")
     if not private and (is_loopback(host) or (_is_address(host) and not http.public(host))):

@@ -20,7 +20,9 @@ async def post_webhook(url: str, body: bytes, headers: dict[str, str], *, privat
         async with httpx2.AsyncClient(**http.settings(url, private=private)) as client:
             answer = await client.post(url, content=body, headers=headers)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise Unreachable(f"the webhook cannot be called: {error_text(error)}") from None
+        raise Unreachable("the webhook cannot be called: {reason}", reason=error_text(error)) from None
     if answer.status_code in (429, 503) and (after := retry_after(answer.headers.get("retry-after", ""))):
-        raise Unreachable(f"the webhook answered {answer.status_code}", retry_after=after)
+        raise Unreachable(
+            "the webhook answered {status_code}", retry_after=after, status_code=answer.status_code
+        )
     return int(answer.status_code)

@@ -221,7 +221,7 @@ class Store:
                 await connection.execute(_VACUUM_SLOWLY)
                 await connection.execute("VACUUM (ANALYZE) records")
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                raise Unavailable(f"the records could not be vacuumed: {error}") from error
+                raise Unavailable("the records could not be vacuumed: {reason}", reason=str(error)) from error
             finally:
                 connection.terminate()
             self._unvacuumed -= unvacuumed
@@ -258,7 +258,7 @@ class Store:
                 self._dsn, timeout=10, server_settings={"application_name": f"federation {purpose}"}
             )
         except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise Unavailable(f"the database cannot be reached: {error}") from error
+            raise Unavailable("the database cannot be reached: {reason}", reason=str(error)) from error
 
     async def close(self) -> None:
         """Wait for running statements, 10 seconds at most, then close."""

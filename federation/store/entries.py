@@ -114,15 +114,22 @@ class EntriesReader:
         if after is not None:
             if after.epoch != feed.epoch:
                 raise EpochChanged(
-                    f"the feed {feed.name} is now of epoch {feed.epoch}: compare what you hold, from zero"
+                    "the feed {feed} is now of epoch {epoch}: compare what you hold, from zero",
+                    feed=feed.name,
+                    epoch=feed.epoch,
                 )
             if after.seq > feed.head:
                 raise CursorInFuture(
-                    f"the feed {feed.name} ends at {feed.head}, the cursor is at {after.seq}"
+                    "the feed {feed} ends at {head}, the cursor is at {cursor}",
+                    feed=feed.name,
+                    head=feed.head,
+                    cursor=after.seq,
                 )
             if 0 < after.seq < feed.retained_from:
                 raise CursorExpired(
-                    f"the feed {feed.name} is kept from {feed.retained_from} on: start from zero"
+                    "the feed {feed} is kept from {first} on: start from zero",
+                    feed=feed.name,
+                    first=feed.retained_from,
                 )
         rows = await self._session.all(
             _LIST_PAGE,

@@ -57,8 +57,9 @@ class ExclusionsWriter(ExclusionsReader):
         await self._session.run(COUNT_TRUST_CHANGE)
         if (await self._session.value(_COUNT) or 0) > MAX_EXCLUSIONS:
             raise Conflict(
-                f"{MAX_EXCLUSIONS} operators are excluded already, and a signature holds no more: lift an"
-                " exclusion with `federation peer exclude OPERATOR --lift`, or suspend with --local"
+                "{maximum} operators are excluded already, and a signature holds no more: lift an "
+                "exclusion with `federation peer exclude OPERATOR --lift`, or suspend with --local",
+                maximum=MAX_EXCLUSIONS,
             )
         return True
 

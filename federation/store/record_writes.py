@@ -290,9 +290,14 @@ def translated_errors(number: int) -> Iterator[None]:
     except asyncpg.UniqueViolationError as error:
         raise SequenceConflict from error
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
-        which = "the record" if number == 1 else f"one of these {number} records"
         # Not in PostgreSQL's words: they may quote the record.
-        raise Invalid(f"{which} cannot be stored: SQLSTATE {error.sqlstate}") from error
+        if number == 1:
+            raise Invalid("the record cannot be stored: SQLSTATE {state}", state=error.sqlstate) from error
+        raise Invalid(
+            "one of these {number} records cannot be stored: SQLSTATE {state}",
+            number=number,
+            state=error.sqlstate,
+        ) from error
 
 
 def record_columns(written: Sequence[Record]) -> tuple[tuple[list[Any], ...], list[str]]:

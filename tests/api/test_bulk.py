@@ -50,8 +50,8 @@ async def test_good_lines_are_kept_and_bad_ones_reported_with_their_number(
     )
     told, summary = await upload(own, body)
     assert sorted((line["line"], line.get("key"), line.get("pointer")) for line in told) == [
-        (2, None, None), (4, None, "/content/status"), (5, None, "/revision"), (6, None, ""),
-        (7, "d", "/audience"), (8, "e", "/content/name"), (9, None, None), (10, None, "/key"),
+        (2, None, None), (4, None, "/content/status"), (5, None, "/revision"), (6, None, "/key"),
+        (7, "d", "/audience"), (8, "e", "/content/name"), (9, None, ""), (10, None, "/key"),
         (11, None, None),
     ]  # fmt: skip
     assert {line["status"] for line in told} == {400}

@@ -56,14 +56,14 @@ async def test_updates_at_the_same_time_are_all_kept(
 @pytest.mark.parametrize(
     ("update", "pointer"),
     [
-        ({}, ""),
+        ({}, "/text"),
         ({"text": {}}, "/text"),
-        ({"text": {"fr": "x"}, "status": "completed"}, "/content"),
+        ({"text": {"fr": "x"}, "status": "completed"}, "/content/status"),
         ({"text": {"fr": "x"}, "status": "fine"}, "/status"),
-        ({"text": {"fr": "x"}, "at": "2026-02-30T00:00:00Z"}, ""),
+        ({"text": {"fr": "x"}, "at": "2026-02-30T00:00:00Z"}, "/at"),
         ({"text": {"fr": "x"}, "revision": 2}, "/revision"),
         ({"text": {"fr": "a\u202eb"}}, "/content/updates/0/text/fr"),
-        ({"text": {"fr": "x"}, "status": "resolved", "at": "2026-02-01T00:00:00Z"}, "/content"),
+        ({"text": {"fr": "x"}, "status": "resolved", "at": "2026-02-01T00:00:00Z"}, "/content/resolved_at"),
     ],
 )
 async def test_an_update_that_breaks_a_rule_is_refused(

@@ -80,6 +80,26 @@ FOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
 }  # fmt: skip
 
 
+NOBODY: dict[str, dict[str, str]] = {
+    "solution": {
+        "kind": "dataset", "status": "obsolete", "theme": "crm", "licence": "EUPL-1.2", "tlp": "GREEN"
+    },
+    "deployment": {
+        "solution": "nobody/x", "status": "retired", "hosting": "vendor-saas", "country": "DE",
+        "environment": "acceptance", "version": "9", "territory": "FR-BRE", "tlp": "GREEN",
+    },
+    "incident": {
+        "kind": "maintenance", "severity": "none", "exploitation": "poc", "alias": "CVE-1999-0001",
+        "status": "fixed", "solution": "nobody/x", "deployment": "nobody/x", "operator": "nobody",
+    },
+    "statement": {"incident": "nobody/x", "status": "under_investigation", "deployment": "nobody/x"},
+    "operator": {"country": "DE", "territory": "DE"},
+    "group": {"member": "nobody"},
+    "membership": {"operator": "nobody"},
+}  # fmt: skip
+"""Values that a filter can have and none of the records above."""
+
+
 @pytest.mark.parametrize("name", TYPES)
 async def test_each_filter_of_a_type_finds_what_has_it_and_nothing_else(
     own: httpx2.AsyncClient, arnia: Node, name: str
@@ -93,7 +113,8 @@ async def test_each_filter_of_a_type_finds_what_has_it_and_nothing_else(
     await publish(arnia, name, "other", other, **({} if name == "group" else {"tlp": "CLEAR"}))
     for filter_, value in values.items():
         assert await keys(own, f"{kind.plural}?{filter_}={quote(value, safe='')}") == ["wanted"], filter_
-        assert await keys(own, f"{kind.plural}?{filter_}=nothing-has-this") == [], filter_
+        if (nobody := NOBODY[name].get(filter_)) is not None:
+            assert await keys(own, f"{kind.plural}?{filter_}={nobody}") == [], filter_
     everything = "&".join(f"{filter_}={quote(value, safe='')}" for filter_, value in values.items())
     assert await keys(own, f"{kind.plural}?{everything}&origin=arnia") == ["wanted"]
     assert await keys(own, f"{kind.plural}?origin=megalis") == []
@@ -119,7 +140,7 @@ async def test_a_filter_that_does_not_exist_is_answered_with_those_that_do(
     told = refused(await anyone.get(f"/v1/{kind.plural}?colour=red"), 400, "invalid", pointer="?colour")
     for name in (*filters_of(kind), *CONTROLS):
         assert name in told["detail"]
-    assert (await anyone.get(f"/v1/{kind.plural}?{filters_of(kind)[-1]}=x:1")).status_code == 200
+    assert (await anyone.get(f"/v1/{kind.plural}?origin=arnia&tlp=CLEAR")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -127,7 +148,7 @@ async def test_a_filter_that_does_not_exist_is_answered_with_those_that_do(
     [
         "sort=name", "limit=0", "limit=501", "limit=x", "limit=-1", "limit=1e2", "limit=", "total=1",
         "updated_since=yesterday", "updated_since=2026-02-30", "updated_since=2026-01-01T00:00:00",
-        "updated_before=9999-01-01", "updated_since=0001-01-01", "updated_since=2026-01-01T00:00:00%2B01:00",
+        "updated_before=9999-01-01", "updated_since=0001-01-01", "updated_since=1970-01-01T00:00:00%2B01:00",
         "q=", "q=" + "x" * 201, "q=a%00b", "q=%FF", "q=%ED%A0%80", "limit=1&limit=2", "after=x&after=y",
         "after=garbage", "after=%F0%9F%90%8D", "after=" + "A" * 400, "kind=a%00b", "%00=1", "limit=%C2%B2",
         "kind=" + "&kind=".join(map(str, range(51))), "q=x;sort=id&x", "limit=%EF%BC%91",
@@ -136,11 +157,7 @@ async def test_a_filter_that_does_not_exist_is_answered_with_those_that_do(
     ids=lambda asked: asked[:30],
 )  # fmt: skip
 async def test_what_cannot_be_asked_is_refused(anyone: httpx2.AsyncClient, asked: str) -> None:
-    answer = await anyone.get(f"/v1/solutions?{asked}")
-    if asked == "tlp":  # a filter with an empty value finds nothing
-        assert fine(answer, 200)["items"] == []
-    else:
-        refused(answer, 400, "invalid")
+    refused(await anyone.get(f"/v1/solutions?{asked}"), 400, "invalid")
 
 
 async def test_a_long_question_is_too_large(anyone: httpx2.AsyncClient) -> None:

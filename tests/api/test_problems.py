@@ -13,10 +13,12 @@ from litestar import Litestar, Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
+from federation.api.openapi import document
 from federation.api.operations import ANYONE, Operation
-from federation.api.problem_details import STATUS
+from federation.api.problem_details import CODES, STATUS
 from federation.api.problems import PROBLEMS
 from federation.domain import errors
+from federation.domain.faults import FAULT_CODES
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
@@ -143,3 +145,66 @@ async def test_a_request_whose_connection_the_database_ends_can_be_tried_again(
     assert answer.headers["retry-after"] == "2"
     assert fine(await own.get("/v1/solutions/arnia/x"), 200)["revision"] == 1
     assert (await put(own, "solutions/x", a_solution(status="beta"))).status_code == 200
+
+
+async def test_the_type_of_a_problem_is_the_same_at_every_node_and_its_code_is_published(
+    anyone: httpx2.AsyncClient, app: Litestar
+) -> None:
+    told = refused(await anyone.get("/v1/solutions/arnia/none"), 404, "not-found")
+    assert told["type"] == "urn:federation:problem:not-found"
+    schema = document(app, "https://any.example.org")["components"]["schemas"]
+    assert set(schema["Problem"]["properties"]["code"]["enum"]) == set(PROBLEMS) == set(CODES)
+    assert tuple(schema["FaultDetail"]["properties"]["code"]["enum"]) == FAULT_CODES
+
+
+async def test_a_refusal_is_in_the_language_that_the_caller_reads(own: httpx2.AsyncClient) -> None:
+    body = {"content": a_solution(status="Stable", homepage="ftp://example.org", summary="x")}
+    answers = {}
+    for header in ("fr-FR,fr;q=0.9,en;q=0.8", "en", "de", "nl, fr;q=0.1, en;q=0.5"):
+        headers = {"accept-language": header}
+        answer = await own.put("/v1/solutions/arnia/x", json=body, headers=headers)
+        answers[header] = refused(answer, 400, "invalid")
+        assert answer.headers["content-language"] == ("fr" if header.startswith("fr") else "en")
+        assert "accept-language" in answer.headers["vary"].lower()
+    french, *english = answers.values()
+    assert english[0] == english[1] == english[2]
+    assert english[0]["title"] == "The request is not valid"
+    assert french["title"] == "La demande n'est pas valable"
+    assert [fault["detail"] for fault in french["errors"]] == [
+        "attendu : un objet, et c'est un texte",
+        "Stable n'est pas l'une de ces valeurs : beta, concept, development, obsolete, stable",
+        "attendu : l'adresse d'une page, comme https://forge.example.org/proprietaire/nom ; elle commence par"
+        " ftp:",
+    ]
+
+    def sides(told: dict[str, Any]) -> list[tuple[str, str]]:
+        return [(fault["pointer"], fault["code"]) for fault in told["errors"]]
+
+    assert sides(french) == sides(english[0])
+    assert french["errors"][1]["allowed"] == ["beta", "concept", "development", "obsolete", "stable"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/v1/solutions?status=Stable&colour=red", 400, "ne peut pas être demandé ici"),
+        ("GET", "/v1/solutions/arnia/none", 404, "il n'y a pas de solution arnia/none"),
+        ("GET", "/nowhere", 404, "ce chemin n'existe pas ici"),
+        ("DELETE", "/v1/solutions", 405, "Le chemin ne prend pas cette méthode"),
+        ("GET", "/v1/changes", 401, "un jeton de portée changes.read est nécessaire"),
+        ("GET", f"/v1/solutions?q={'x' * 8_200}", 413, "8192 octets"),
+    ],
+)
+async def test_whatever_refuses_it_does_so_in_french_where_that_is_asked_for(
+    anyone: httpx2.AsyncClient, method: str, path: str, status: int, words: str
+) -> None:
+    answer = await anyone.request(method, path, headers={"accept-language": "fr"})
+    assert answer.status_code == status
+    assert words in answer.text
+    assert answer.headers["content-language"] == "fr"
+
+
+async def test_the_page_of_a_problem_has_its_title_in_both_languages(anyone: httpx2.AsyncClient) -> None:
+    page = await anyone.get("/problems/retracted")
+    assert "The record has been retracted" in page.text
+    assert "L&#x27;enregistrement a été retiré" in page.text

@@ -127,8 +127,8 @@ async def test_a_patch_of_what_is_not_the_writers_is_refused(
     ("change", "pointer"),
     [
         ({"content": {"status": "great"}}, "/content/status"),
-        ({"content": {"name": None}}, "/content"),
-        ({"content": None}, ""),
+        ({"content": {"name": None}}, "/content/name"),
+        ({"content": None}, "/content"),
         ({"content": {"themes": []}}, "/content/themes"),
         ({"tlp": "AMBER"}, "/audience"),
     ],

@@ -19,6 +19,7 @@ from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
+from federation.domain.errors import Invalid
 from federation.domain.expected import in_words
 from federation.domain.exposure.solution_identifiers import identifier
 from federation.domain.formats.spdx import licence_problem, listed_licence
@@ -81,7 +82,8 @@ def test_a_filter_finds_a_licence_in_any_case(asked: str) -> None:
         peers = received(a_document(content=a_solution(licence=written)))
         assert f"solution.licence={values[0]}" in peers.projection.facets
         assert written in values, "as it was indexed before"
-    assert read_query(Solution, [("theme", "AI")]).facets == (("theme", ("AI",)),)
+    with pytest.raises(Invalid, match="AI is not one of"):
+        read_query(Solution, [("theme", "AI")])
 
 
 @pytest.mark.case("b01", "A deprecated identifier finds the present one, and is found by it")
@@ -115,7 +117,7 @@ def test_a_licence_that_is_on_no_list_is_refused_with_what_to_write(unknown: str
     assert "LicenseRef-" in detail
     assert licence_problem("MIT or later") is not None
     assert licence_problem("MIT WITH GPL-2.0-with-classpath-exception") is not None
-    assert "in capital letters" in (licence_problem("MIT or GPL-2.0-only") or "")
+    assert "in capital letters" in str(licence_problem("MIT or GPL-2.0-only"))
 
 
 # Addresses
@@ -219,8 +221,9 @@ def test_a_scheme_in_capital_letters_is_written_in_small_ones() -> None:
     draft = a_draft(a_solution(repository="HTTPS://GitHub.com/o/r", homepage="Http://example.org/X"))
     assert draft.content.repository == "https://GitHub.com/o/r"
     assert draft.content.homepage == "http://example.org/X"
-    many = [{"scheme": "hds", "certificate_url": "HTTPS://example.org/x"} for _ in range(11)]
-    assert refusal(a_solution(assurances=many))[0] == "/content/assurances/10/certificate_url"
+    many = [{"scheme": "hds", "certificate_url": "HTTPS://example.org/x"} for _ in range(50)]
+    draft = a_draft(a_solution(assurances=many))
+    assert {one.certificate_url for one in draft.content.assurances} == {"https://example.org/x"}
 
 
 @pytest.mark.case("b06", "The writer is told in words what to write")
@@ -244,25 +247,27 @@ def test_what_is_no_address_of_a_page_is_refused_in_words(written: str, told: st
     assert pointer == "/content/repository"
     assert detail.startswith("expected the address of a page, such as https://forge.example.org/owner/name; ")
     assert told in detail
-    assert told in url_problem(written)
+    assert told in str(url_problem(written))
 
 
 # Errors in words
 
 
-@pytest.mark.case("d07", "In UTC, ending in Z")
-def test_a_time_with_an_offset_is_refused_with_the_same_time_in_utc() -> None:
-    def at(moment: str) -> str:
-        line = {"at": moment, "status": "investigating", "text": {"fr": "x"}}
-        pointer, detail = refusal(an_incident(updates=[line]), Incident)
+@pytest.mark.case("d07", "A time with an offset is written down in UTC, and one without is refused in words")
+def test_a_time_with_an_offset_is_written_down_in_utc() -> None:
+    def line(moment: str) -> dict[str, Any]:
+        return an_incident(updates=[{"at": moment, "status": "investigating", "text": {"fr": "x"}}])
+
+    def refused_at(moment: str) -> str:
+        pointer, detail = refusal(line(moment), Incident)
         assert pointer == "/content/updates/0/at"
-        assert "in UTC, ending in Z" in detail
         return detail
 
-    assert "that is 2026-10-25T00:30:00Z" in at("2026-10-25T02:30:00+02:00")
-    assert "no offset" in at("2026-10-25T02:30:00")
-    assert "that is" not in at("yesterday")
-    assert "1970 to 2200" in at("1901-01-01T00:00:00+01:00")
+    draft = a_draft(line("2026-10-25T02:30:00+02:00"), Incident, tlp="GREEN")
+    assert draft.content.updates[0].at == "2026-10-25T00:30:00Z"
+    for moment in ("2026-10-25T02:30:00", "yesterday"):
+        assert "offset from UTC" in refused_at(moment)
+    assert "1970 to 2200" in refused_at("1901-01-01T00:00:00+01:00")
 
 
 WORDS: list[tuple[dict[str, Any], type[Content], str, str]] = [
@@ -287,7 +292,7 @@ WORDS: list[tuple[dict[str, Any], type[Content], str, str]] = [
     (a_solution(packages=[{"cpe": "cpe:2.3:a"}]), Solution, "/content/packages/0/cpe", "vendor and product"),
     (a_solution(licence="GPL_3"), Solution, "/content/licence", "SPDX expression such as AGPL-3.0-or-later"),
     (a_solution(based_on=["glpi"]), Solution, "/content/based_on/0", "origin/key, such as arnia/glpi"),
-    (a_solution(summary={"français": "x"}), Solution, "/content/summary", "(BCP 47), such as fr"),
+    (a_solution(summary={"français": "x"}), Solution, "/content/summary/français", "(BCP 47), such as fr"),
     (a_solution(version_scheme="PyPI!"), Solution, "/content/version_scheme", "such as generic, pypi"),
     (a_deployment(since="1.3.2026"), Deployment, "/content/since", "a date, such as 2026-03-01"),
     (

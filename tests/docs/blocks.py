@@ -40,7 +40,9 @@ from federation.domain.content.solution import THEMES
 from federation.domain.document import Envelope
 from federation.domain.draft import Draft
 from federation.domain.exposure.reasons import REASONS, SETTLED_BY
+from federation.domain.faults import FAULT_CODES, FAULT_MEANINGS
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
+from federation.domain.messages import translated
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
@@ -226,10 +228,15 @@ def problems() -> str:
     parts = []
     for name, page in sorted(PROBLEMS.items()):
         parts.append(
-            f"## {name}\n\nStatus {page.status}. *{page.title}.*\n\n{page.meaning}\n\n"
+            f"## {name}\n\nStatus {page.status}. *{page.title}.* (French: *{translated(page.title)}.*)\n\n"
+            f"{page.meaning}\n\n"
             f"**What to do:** {page.remedy}\n"
         )
     return "\n".join(parts)
+
+
+def fault_codes() -> str:
+    return table(("code", "meaning"), ((f"`{code}`", FAULT_MEANINGS[code]) for code in FAULT_CODES))
 
 
 # The API
@@ -867,6 +874,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cli": cli,
     "settings": settings,
     "problems": problems,
+    "fault-codes": fault_codes,
     "operations": operations,
     "scopes": scopes,
     "filters": filters,

@@ -214,8 +214,8 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         "steward",
         [
             ("", ""),
-            ({}, ""),
-            ({"name": "x"}, ""),
+            ({}, "/identifiers"),
+            ({"name": "x"}, "/identifiers"),
             ({"identifiers": []}, "/identifiers"),
             (1, ""),
             ({"identifiers": [COMMUNE], "type": "Commune"}, "/type"),
@@ -237,11 +237,11 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         Solution,
         "releases",
         [
-            ([{}], "/0"),
+            ([{}], "/0/version"),
             ([{"version": ""}], "/0/version"),
             ([{"version": "1" * 101}], "/0/version"),
-            ([{"version": "1"}, {"version": "1", "released_at": "2026-02-30"}], "/1"),
-            ([{"version": "1", "eol_at": "2026-02-30"}], "/0"),
+            ([{"version": "1"}, {"version": "1", "released_at": "2026-02-30"}], "/1/released_at"),
+            ([{"version": "1", "eol_at": "2026-02-30"}], "/0/eol_at"),
             ([{"version": "1", "support": "yes"}], "/0/support"),
         ],
     ),
@@ -261,8 +261,8 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         "assurances",
         [
             ([{"scheme": "SecNumCloud"}], "/0/scheme"),
-            ([{}], "/0"),
-            ([{"scheme": "hds", "valid_until": "2026-02-30"}], "/0"),
+            ([{}], "/0/scheme"),
+            ([{"scheme": "hds", "valid_until": "2026-02-30"}], "/0/valid_until"),
         ],
     ),
     (
@@ -270,8 +270,8 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         "accessibility",
         [
             ({"standard": "RGAA 4.1", "level": "half"}, "/level"),
-            ({"level": "full"}, ""),
-            ({"standard": "RGAA", "level": "full", "audited_at": "2026-02-30"}, ""),
+            ({"level": "full"}, "/standard"),
+            ({"standard": "RGAA", "level": "full", "audited_at": "2026-02-30"}, "/audited_at"),
         ],
     ),
     (Deployment, "status", [("stable", ""), ("", "")]),
@@ -280,7 +280,7 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         Deployment,
         "hosting",
         [
-            ({}, ""),
+            ({}, "/model"),
             ({"model": "cloud"}, "/model"),
             ({"model": "operator", "country": "France"}, "/country"),
             ({"model": "operator", "provider": ""}, "/provider"),
@@ -295,23 +295,23 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         Deployment,
         "coverage",
         [
-            ({"kind": "list"}, ""),
+            ({"kind": "list"}, "/beneficiaries"),
             ({"kind": "list", "beneficiaries": []}, "/beneficiaries"),
-            ({"kind": "list", "beneficiaries": [{"name": "Chalon"}]}, "/beneficiaries/0"),
+            ({"kind": "list", "beneficiaries": [{"name": "Chalon"}]}, "/beneficiaries/0/identifiers"),
             (
                 {"kind": "list", "beneficiaries": [{"identifiers": [COMMUNE]}, {"identifiers": []}]},
                 "/beneficiaries/1/identifiers",
             ),
-            ({"kind": "territory"}, ""),
+            ({"kind": "territory"}, "/territory"),
             ({"kind": "territory", "territory": []}, "/territory"),
             ({"kind": "territory", "territory": ["FR-BFC", "2C"]}, "/territory/1"),
             ({"kind": "territory", "territory": ["Bourgogne"]}, "/territory/0"),
             ({"kind": "territory", "territory": ["7"]}, "/territory/0"),
-            ({"kind": "count"}, ""),
+            ({"kind": "count"}, "/count"),
             ({"kind": "count", "count": -1}, "/count"),
-            ({"kind": "count", "count": 1, "as_of": "2026-02-30"}, ""),
+            ({"kind": "count", "count": 1, "as_of": "2026-02-30"}, "/as_of"),
             ({"kind": "count", "count": 1, "as_of": MOMENT}, "/as_of"),
-            ({"count": 1}, ""),
+            ({"count": 1}, "/kind"),
             (412, ""),
         ],
     ),
@@ -319,8 +319,8 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         Deployment,
         "offer",
         [
-            ({}, ""),
-            ({"open": True, "price_bands": [without(BAND, "unit")]}, "/price_bands/0"),
+            ({}, "/open"),
+            ({"open": True, "price_bands": [without(BAND, "unit")]}, "/price_bands/0/unit"),
             ({"open": True, "price_bands": [{**BAND, "currency": "€"}]}, "/price_bands/0/currency"),
             ({"open": True, "price_bands": [{**BAND, "amount_cents": -1}]}, "/price_bands/0/amount_cents"),
             ({"open": True, "price_bands": [{**BAND, "amount_cents": 9.9}]}, "/price_bands/0/amount_cents"),
@@ -348,13 +348,13 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
     ),
     (Incident, "aliases", [(["C"], "/0"), (["CVE 2025"], "/0"), (["CVE-1"] * 51, "")]),
     (Incident, "cvss", [("9.8", ""), ("CVSS:3.1", ""), ("CVSS:3.1/av:n/ac:l", "")]),
-    (Incident, "remediations", [([{}], "/0"), ([{"category": "patch"}], "/0/category")]),
+    (Incident, "remediations", [([{}], "/0/category"), ([{"category": "patch"}], "/0/category")]),
     (
         Incident,
         "updates",
         [
-            ([without(LINE, "at")], "/0"),
-            ([{**LINE, "at": "2026-02-30T00:00:00Z"}], "/0"),
+            ([without(LINE, "at")], "/0/at"),
+            ([{**LINE, "at": "2026-02-30T00:00:00Z"}], "/0/at"),
             ([{**LINE, "status": "done"}], "/0/status"),
             ([{**LINE, "text": {}}], "/0/text"),
         ],
@@ -363,7 +363,7 @@ REFUSED: list[tuple[type[Content], str, list[tuple[Any, str]]]] = [
         Incident,
         "source",
         [
-            ({"sha256": HASH}, ""),
+            ({"sha256": HASH}, "/url"),
             ({"url": "x"}, "/url"),
             ({"url": "https://example.org", "sha256": "F" * 64}, "/sha256"),
             ({"url": "https://example.org", "sha256": "f" * 63}, "/sha256"),
@@ -589,7 +589,7 @@ def test_each_kind_of_incident_has_its_statuses(kind: str, status: str) -> None:
         assert (draft.content.kind, draft.content.status) == (kind, status)
     else:
         refusal = refused_draft(content, Incident, tlp="GREEN")
-        assert refusal.pointer == "/content"
+        assert refusal.pointer == "/content/status"
         assert refusal.detail == f"{status} is not a status of {kind}: {', '.join(STATUSES[kind])} are"
 
 
@@ -634,8 +634,8 @@ def test_what_comes_second_is_not_before_what_comes_first(kind: str, first: str,
 def test_what_comes_second_is_not_a_fraction_before_what_comes_first() -> None:
     content = an_incident(started_at="2026-03-01T08:30:00.9Z", status="resolved")
     assert a_draft({**content, "resolved_at": "2026-03-01T08:30:00.95Z"}, Incident)
-    assert refused_draft({**content, "resolved_at": "2026-03-01T08:30:00.1Z"}, Incident).pointer == "/content"
-    assert refused_draft({**content, "resolved_at": "2026-03-01T08:30:00Z"}, Incident).pointer == "/content"
+    for second in ("2026-03-01T08:30:00.1Z", "2026-03-01T08:30:00Z"):
+        assert refused_draft({**content, "resolved_at": second}, Incident).pointer == "/content/resolved_at"
 
 
 @pytest.mark.parametrize(

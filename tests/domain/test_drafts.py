@@ -52,7 +52,9 @@ def test_the_required_members_are_enough(kind: type[Content], content: dict[str,
 def test_each_required_member_is_required(kind: type[Content], content: dict[str, Any], name: str) -> None:
     refusal = refused_draft(without(content, name), kind)
     assert name in refusal.detail
-    assert refusal.pointer == "/content"
+    assert refusal.pointer == f"/content/{name}"
+    if name != "started_at":  # (one of two members, by a rule)
+        assert refusal.faults[0].code == "missing"
 
 
 def test_a_writer_may_say_label_audience_and_same_as() -> None:
@@ -158,7 +160,7 @@ def test_an_append_to_a_timeline_is_read_as_strictly() -> None:
     assert read_draft(json.dumps(good).encode(), NewUpdate).status == "resolved"
     for bad, pointer in [
         ({**good, "by": "x"}, "/by"),
-        ({**good, "at": "2026-02-30T08:00:00Z"}, ""),
+        ({**good, "at": "2026-02-30T08:00:00Z"}, "/at"),
         ({**good, "status": "done"}, "/status"),
         ({**good, "text": "Rétabli"}, "/text"),
     ]:
@@ -253,9 +255,9 @@ NO_JSON = "is not JSON"
         (b"1" + b"0" * 100, "count"),
         (b"1" + b"0" * 5_000, NO_JSON),
         (b"-1", "count"),
-        (b"412.0", "count"),
+        (b"412.0", ""),
         (b"412.5", "count"),
-        (b"4e2", "count"),
+        (b"4e2", ""),
         (b"1e999", NO_JSON),
         (b"NaN", NO_JSON),
         (b"Infinity", NO_JSON),
@@ -272,7 +274,7 @@ NO_JSON = "is not JSON"
 def test_a_count_is_an_integer_that_every_implementation_keeps(number: bytes, fault: str) -> None:
     body = a_body(a_deployment()).replace(b"412", number)
     if not fault:
-        assert sent(body, Deployment).content.coverage.count == int(number)
+        assert sent(body, Deployment).content.coverage.count == int(float(number))
         return
     refusal = refused_body(body, Deployment)
     assert (NO_JSON in refusal.detail) == (fault == NO_JSON)
@@ -294,7 +296,7 @@ def test_a_count_is_an_integer_that_every_implementation_keeps(number: bytes, fa
         (Solution, a_solution(ai={"personal_data": 1}), "/content/ai/personal_data"),
         (Deployment, a_deployment(offer={"open": "yes"}), "/content/offer/open"),
         (Deployment, a_deployment(since=20260301), "/content/since"),
-        (Deployment, a_deployment(coverage={}), "/content/coverage"),
+        (Deployment, a_deployment(coverage={}), "/content/coverage/kind"),
         (Deployment, a_deployment(coverage={"kind": "all"}), "/content/coverage/kind"),
         (Solution, [], "/content"),
         (Solution, "GLPI", "/content"),

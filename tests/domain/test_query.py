@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import inspect
 
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
-from federation.domain.content.solution import Solution
+from federation.domain.content.solution import THEMES, Solution
 from federation.domain.errors import Invalid
-from federation.domain.query import CONTROLS, SORTS, PageKey, Query, filters_of, read_query
+from federation.domain.query import CONTROLS, SORTS, PageKey, Query, filter_type, filters_of, read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
 from tests.domain.builders import NOW
@@ -47,11 +48,62 @@ def test_values_of_one_filter_are_alternatives_and_filters_are_all_demanded() ->
     ("kind", "name"), [(kind, name) for kind in TYPES.values() for name in filters_of(kind)]
 )
 def test_every_filter_of_a_type_can_be_asked(kind: type[Content], name: str) -> None:
-    query = asked((name, "217100767"), of=kind)
-    if name == "beneficiary":
-        assert (query.beneficiaries[0], query.facets) == ("0002:217100767", ())
-    else:
-        assert query.facets == ((name, ("217100767",)),)
+    type_ = filter_type(kind, name)
+    values = type_.values if isinstance(type_, inspect.LiteralType) else (VALUES.get(name, "217100767"),)
+    for value in values:
+        query = asked((name, str(value)), of=kind)
+        if name == "beneficiary":
+            assert (query.beneficiaries[0], query.facets) == ("0002:217100767", ())
+        else:
+            assert query.facets[0][0] == name
+            assert value in query.facets[0][1]
+
+
+VALUES = {
+    "country": "FR",
+    "territory": "71",
+    "solution": "arnia/glpi",
+    "deployment": "arnia/cmonia",
+    "incident": "arnia/2026-0042",
+}
+"""A value of filters that do not take any text."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in TYPES.values() for name in filters_of(kind)]
+)
+def test_a_value_that_a_filter_cannot_have_is_refused_with_those_there_are(
+    kind: type[Content], name: str
+) -> None:
+    if name in ("version", "beneficiary"):
+        return  # any text is one, or any `scheme:value`
+    refusal = refused((name, "Öpen/"), of=kind)
+    assert refusal.pointer == f"?{name}"
+    type_ = filter_type(kind, name)
+    if isinstance(type_, inspect.LiteralType):
+        assert (refusal.faults[0].code, refusal.faults[0].allowed) == ("not-allowed", type_.values)
+        assert str(type_.values[0]) in refusal.detail
+
+
+def test_a_territory_that_there_is_not_is_refused() -> None:
+    for code in ("71", "2A", "974", "FR", "FR-BFC", "FR-69M", "RE", "BE-WAL", "BE"):
+        assert asked(("territory", code), of=Deployment).facets
+    for code in ("99", "96", "FR-ZZZ", "FR-99", "fr-bfc", "Bourgogne", "", "7"):
+        assert refused(("territory", code), of=Deployment).pointer == "?territory"
+
+
+def test_a_territory_is_found_by_what_is_in_it_and_around_it() -> None:
+    ((_, values),) = asked(("territory", "71"), of=Deployment).facets
+    assert {"71", "FR-71", "FR-BFC", "FR", "part-of:71"} <= set(values)
+    assert not {"FR-BRE", "21", "part-of:21"} & set(values)
+
+
+def test_all_that_is_wrong_with_a_query_is_refused_at_once() -> None:
+    refusal = refused(("kind", "x"), ("colour", "x"), ("limit", "0"), ("sort", "name"), ("total", "yes"))
+    assert {(fault.pointer, fault.code) for fault in refusal.faults} == {
+        ("?kind", "not-allowed"), ("?colour", "unknown-parameter"), ("?limit", "out-of-range"),
+        ("?sort", "not-allowed"), ("?total", "not-allowed"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", TYPES.values())
@@ -91,8 +143,9 @@ def test_a_control_that_is_there_twice_is_refused(name: str) -> None:
 
 
 def test_fifty_values_can_be_asked_for_and_no_more() -> None:
-    assert len(asked(*[("theme", f"t{n}") for n in range(50)]).facets[0][1]) == 50
-    assert "more than 50 values" in refused(*[("theme", f"t{n}") for n in range(51)]).detail
+    themes = sorted(THEMES)
+    assert len(asked(*[("theme", theme) for theme in themes[:50]]).facets[0][1]) == 50
+    assert "more than 50 values" in refused(*[("theme", theme) for theme in themes[:51]]).detail
     assert refused(*[("theme", "x")] * 25, *[("status", "x")] * 26)
 
 
@@ -147,6 +200,13 @@ def test_what_is_not_true_or_false_is_refused(text: str) -> None:
         ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
         ("2026-03-01T08:30:00Z", NOW),
         ("2026-03-01T08:30:00.000001Z", NOW.replace(microsecond=1)),
+        ("2026-03-01T10:30:00+02:00", NOW),
+        ("2026-03-01T10:30:00 02:00", NOW),  # a plus that was not percent-encoded
+        ("2026-03-01T07:30:00-01:00", NOW),
+        ("2026-03-01T08:30:00+00:00", NOW),
+        ("2026-03-01t08:30:00z", NOW),
+        ("2026-03-01 08:30:00Z", NOW),
+        ("2026-03-01T08:30:00.123456789Z", NOW.replace(microsecond=123456)),
         ("1970-01-01", datetime(1970, 1, 1, tzinfo=UTC)),
         ("2200-12-31T23:59:59Z", datetime(2200, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
@@ -160,10 +220,10 @@ def test_a_moment_is_asked_for_in_utc_or_as_a_date(name: str, text: str, moment:
     "text",
     [
         "", "yesterday", "2026", "2026-02-30", "2026-02-30T00:00:00Z", "2026-03-01T08:30:00",
-        "2026-03-01T08:30:00+02:00",
-        "2026-03-01T08:30:00+00:00", "2026-03-01T08:30:00z", "1969-12-31", "2201-01-01", "0001-01-01",
+        "2026-03-01T08:30:00+2", "1970-01-01T00:00:00+01:00",
+        "2026-03-01T08:30:00+0000", "1969-12-31", "2201-01-01", "0001-01-01",
         "9999-12-31T23:59:59Z",
-        "2026-03-01T25:00:00Z", "2026-03-01T08:30:00.123456789Z", "٢٠٢٦-٠٣-٠١", "Z", "2026-03-01\n",
+        "2026-03-01T25:00:00Z", "٢٠٢٦-٠٣-٠١", "Z", "2026-03-01\n",
         "1" * 100_000,
     ],
 )  # fmt: skip

@@ -86,7 +86,7 @@ def test_an_identifier_is_one_of_its_register(scheme: str, value: str, holds: bo
         assert a_draft(content, Operator).content.identifiers == (Identifier(scheme=scheme, value=value),)
     else:
         refusal = refused_draft(content, Operator)
-        assert refusal.pointer == "/content/identifiers/0"
+        assert refusal.pointer == "/content/identifiers/0/value"
         assert value in refusal.detail
 
 
@@ -105,8 +105,8 @@ def test_an_identifier_is_one_of_its_register(scheme: str, value: str, holds: bo
         ({"scheme": "0190", "value": "1" * 65}, "/value"),
         ({"scheme": "0190", "value": "a/b"}, "/value"),
         ({"scheme": "0002", "value": "٢١٧١٠٠٧٦٧"}, "/value"),
-        ({"scheme": "0002"}, ""),
-        ({"value": "217100767"}, ""),
+        ({"scheme": "0002"}, "/value"),
+        ({"value": "217100767"}, "/scheme"),
     ],
 )
 def test_an_identifier_has_a_form(identifier: dict[str, Any], pointer: str) -> None:
@@ -143,10 +143,10 @@ def test_a_day_of_the_calendar_is_taken(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "pointer"),
     [
-        ("2026-02-30", "/content"),
-        ("2026-02-29", "/content"),
-        ("2100-02-29", "/content"),
-        ("2026-04-31", "/content"),
+        ("2026-02-30", "/content/since"),
+        ("2026-02-29", "/content/since"),
+        ("2100-02-29", "/content/since"),
+        ("2026-04-31", "/content/since"),
         ("2026-13-01", "/content/since"),
         ("2026-00-01", "/content/since"),
         ("2026-01-00", "/content/since"),
@@ -210,6 +210,16 @@ def test_what_is_no_reference_is_refused(reference: str) -> None:
         ("https://glpi-project.org", True),
         ("http://example.org:8080/a?b=c#d", True),
         ("https://example.org/caf%C3%A9", True),
+        ("https://[2001:db8::1]:8443/a?b=%5B1%5D", True),
+        ("https://example.org/café", False),
+        ("https://exämple.org/", False),
+        ("https://example.org/100%", False),
+        ("https://example.org/%zz", False),
+        ("https://example.org/a[1]", False),
+        ("https://example.org/a#b#c", False),
+        ("https://[", False),
+        ("https://user@example.org", False),
+        ("https://example.org:port/", False),
         ("javascript:alert(1)", False),
         ("data:text/html,x", False),
         ("ftp://example.org", False),

@@ -10,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from federation.cli import main
+from federation.cli.console import message_of
 from federation.domain.alert import EVENTS
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.errors import Conflict, Invalid, NotFound
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.node import alert_delivery, alert_scan, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
@@ -210,7 +213,7 @@ async def test_what_is_no_deadline_is_refused_with_what_is_at_fault(
 async def test_a_step_of_other_rules_is_not_noted(arnia: Node, dsn: str) -> None:
     await said(dsn, "deadline", "add", "k", "--title", "t", "--regime", "gdpr")
     status, why = await ran(dsn, "deadline", "done", "k", "nis2-notification")
-    assert (status, why) == (1, "federation: nis2-notification is not a step of gdpr\n")
+    assert (status, why) == (1, "federation: nis2-notification is not a step of gdpr (at /done/0/step)\n")
 
 
 async def test_the_deadline_that_is_due_next_comes_first_and_what_is_done_last(arnia: Node, dsn: str) -> None:
@@ -298,3 +301,11 @@ def test_the_commands_explain_themselves(words: tuple[str, ...]) -> None:
     if words == ("subscription", "add"):
         for event in EVENTS:
             assert event in told.output
+
+
+def test_a_command_prints_all_faults_of_a_refusal_in_one_line() -> None:
+    faults = [Fault(pointer=f"/m{number}", message=Message("wrong")) for number in range(7)]
+    assert message_of(Invalid.of(faults[:2])) == "wrong (at /m0); wrong (at /m1)"
+    assert message_of(Invalid.of(faults)).endswith("wrong (at /m4); and 2 more")
+    assert message_of(Invalid("{name} is missing", pointer="/title", name="title")) == "title is missing"
+    assert message_of(Invalid("nothing of it")) == "nothing of it"

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from federation.domain.content.solution import Assurance
-from federation.domain.errors import Invalid
-from federation.domain.territories.identity import CONTRADICTION, contradicting, departements_of_bodies
+from federation.domain.faults import Fault
+from federation.domain.territories.identity import contradictions, departements_of_bodies
 from federation.domain.values import (
     PART_OF,
     Cents,
@@ -33,15 +33,16 @@ from federation.domain.values import (
     texts,
 )
 
+HostingModel = Literal[
+    "operator", "on-premises", "public-sector-cloud", "private-cloud", "public-cloud", "vendor-saas"
+]
 VersionState = Literal["exact", "rolling", "unknown"]
 
 
 class Hosting(Part, frozen=True, kw_only=True):
     """The place where it runs, and its provider."""
 
-    model: Literal[
-        "operator", "on-premises", "public-sector-cloud", "private-cloud", "public-cloud", "vendor-saas"
-    ]
+    model: HostingModel
     provider: Line | None = None
     country: Country | None = None
     assurances: Annotated[tuple[Assurance, ...], Meta(max_length=50)] = ()
@@ -110,6 +111,13 @@ class Deployment(Content, frozen=True, kw_only=True):
         "solution", "status", "tenancy", "hosting", "country", "environment", "version", "open",
         "territory", "beneficiary",
     )  # fmt: skip
+    filter_types: ClassVar = {
+        "hosting": HostingModel,
+        "country": Country,
+        "open": Literal["true", "false"],
+        "territory": Territory,
+        "beneficiary": str,
+    }
     moments: ClassVar = ("since", "until", "version_as_of")
     ordered: ClassVar = (("since", "until"),)
 
@@ -129,17 +137,21 @@ class Deployment(Content, frozen=True, kw_only=True):
     offer: Offer | None = None
     attestation: Literal["declared", "confirmed-by-beneficiary", "probed"] | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.version_state == "exact" and self.version is None:
-            raise RuleBroken("version_state is exact, so version is needed")
+    def own_rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._exact_version(),)
 
-    def check_as_writer(self, tlp: str) -> None:
+    def _exact_version(self) -> Iterator[RuleBroken]:
+        if self.version_state == "exact" and self.version is None:
+            yield RuleBroken("version_state is exact, so version is needed", number=10, member="version")
+
+    def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
+        return (self._one_body_each(),)
+
+    def _one_body_each(self) -> Iterator[Fault]:
         if isinstance(self.coverage, Bodies):
             for index, body in enumerate(self.coverage.beneficiaries):
-                if (second := contradicting(body.identifiers)) is not None:
-                    pointer = f"/coverage/beneficiaries/{index}/identifiers/{second}"
-                    raise Invalid(CONTRADICTION, pointer=pointer)
+                if len(body.identifiers) > 1:  # most bodies have one, and there may be thousands
+                    yield from contradictions(body.identifiers, f"/coverage/beneficiaries/{index}")
 
     def default_tlp(self) -> Literal["GREEN"]:
         # A public list of "commune X runs GLPI 10.0.6" is a target list.

@@ -13,6 +13,9 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from federation.domain.errors import Invalid
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.domain.values import GROUP_PATTERN, Content, LanguageMap, Line, Operator, texts
 
 
@@ -23,6 +26,7 @@ class Group(Content, frozen=True, kw_only=True):
     plural: ClassVar = "groups"
     title_member: ClassVar = "name"
     filters: ClassVar = ("member",)
+    filter_types: ClassVar = {"member": Operator}
 
     name: Line
     members: Annotated[tuple[Operator, ...], Meta(max_length=1_000)]
@@ -31,16 +35,22 @@ class Group(Content, frozen=True, kw_only=True):
     def default_tlp(self) -> Literal["RED"]:
         return "RED"
 
-    def check_as_writer(self, tlp: str) -> None:
+    def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
+        return (self._always_red(tlp),)
+
+    def _always_red(self, tlp: str) -> Iterator[Fault]:
         if tlp != "RED":
-            raise ValueError("a group is always RED: who is in an audience is not told to its members")
+            message = Message("a group is always RED: who is in an audience is not told to its members")
+            yield Fault(pointer="", code="rule", message=message, rule=13)
 
     @classmethod
     def check_key(cls, key: str) -> None:
         if not is_group_name(key):
-            raise ValueError(
-                f"{key} cannot name a group: small letters, digits and hyphens, at most 63;"
-                f" {', '.join(sorted(RESERVED))} are taken"
+            raise Invalid(
+                "{key} cannot name a group: small letters, digits and hyphens, at most 63; {reserved} are"
+                " taken",
+                key=key,
+                reserved=", ".join(sorted(RESERVED)),
             )
 
     def found_by(self) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from federation.domain.errors import Invalid
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.domain.values import (
     END,
     Content,
@@ -19,6 +21,7 @@ from federation.domain.values import (
     IdOrUri,
     Instant,
     LanguageMap,
+    Operator,
     Part,
     RuleBroken,
     Sha256,
@@ -35,6 +38,8 @@ IncidentStatus = Literal[
     "open", "mitigated", "fixed",
     "withdrawn",
 ]  # fmt: skip
+
+Alias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,99}" + END)]
 
 _HAPPENING = ("investigating", "identified", "monitoring", "resolved", "withdrawn")
 STATUSES: dict[str, tuple[str, ...]] = {
@@ -86,8 +91,15 @@ class Affected(Part, frozen=True, kw_only=True):
     deployments: Annotated[tuple[Id, ...], Meta(max_length=1_000)] = ()
 
     def __post_init__(self) -> None:
+        for broken in self._names_something():
+            raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._names_something(),)
+
+    def _names_something(self) -> Iterator[RuleBroken]:
         if self.solution is None and not self.deployments:
-            raise RuleBroken("what is affected is a solution, deployments, or both")
+            yield RuleBroken("what is affected is a solution, deployments, or both", number=5)
 
 
 class Remediation(Part, frozen=True, kw_only=True):
@@ -107,6 +119,11 @@ class Update(Dated, frozen=True, kw_only=True):
     at: Instant
     status: IncidentStatus
     text: LanguageMap
+
+
+def _same_line(line: Update, other: Update) -> bool:
+    """True for lines that say the same, though a client may write the time with other decimals."""
+    return (line.status, line.text) == (other.status, other.text) and instant(line.at) == instant(other.at)
 
 
 class Source(Dated, frozen=True, kw_only=True):
@@ -147,6 +164,7 @@ class Incident(Content, frozen=True, kw_only=True):
         "alias",
         "exploitation",
     )
+    filter_types: ClassVar = {"solution": Id, "deployment": Id, "operator": Operator, "alias": Alias}
     moments: ClassVar = ("started_at", "detected_at", "resolved_at", "scheduled_for", "scheduled_until")
     ordered: ClassVar = (
         ("started_at", "resolved_at"),
@@ -165,10 +183,7 @@ class Incident(Content, frozen=True, kw_only=True):
     resolved_at: Instant | None = None
     scheduled_for: Instant | None = None
     scheduled_until: Instant | None = None
-    aliases: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,99}" + END)], ...],
-        Meta(max_length=50),
-    ] = ()
+    aliases: Annotated[tuple[Alias, ...], Meta(max_length=50)] = ()
     cvss: (
         Annotated[
             str,
@@ -187,21 +202,27 @@ class Incident(Content, frozen=True, kw_only=True):
     duplicate_of: Id | None = None
     related_to: Annotated[tuple[IdOrUri, ...], Meta(max_length=50)] = ()
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def own_rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return self._status_of_kind(), self._has_a_time()
+
+    def _status_of_kind(self) -> Iterator[RuleBroken]:
         allowed = STATUSES[self.kind]
         if self.status not in allowed:
-            raise RuleBroken(
+            yield RuleBroken(
                 "{status} is not a status of {kind}: {allowed} are",
+                number=6,
+                member="status",
                 status=self.status,
                 kind=self.kind,
                 allowed=", ".join(allowed),
             )
+
+    def _has_a_time(self) -> Iterator[RuleBroken]:
         if self.kind == "maintenance":
             if self.scheduled_for is None:
-                raise RuleBroken("a maintenance needs scheduled_for")
+                yield RuleBroken("a maintenance needs scheduled_for", number=7, member="scheduled_for")
         elif self.started_at is None and self.detected_at is None:
-            raise RuleBroken("an incident needs started_at or detected_at")
+            yield RuleBroken("an incident needs started_at or detected_at", number=8, member="started_at")
 
     def is_overdue(self, now: datetime) -> bool:
         """True for a maintenance whose window is over, though by its status it is to come or goes on."""
@@ -216,19 +237,34 @@ class Incident(Content, frozen=True, kw_only=True):
 
     def check_after(self, before: dict[str, Any] | None) -> None:
         """The timeline is append-only, and its new lines have a status that this kind of incident has."""
-        lines = before.get("updates", []) if before else []
-        if msgspec.to_builtins(list(self.updates[: len(lines)])) != lines:
+        lines = msgspec.convert(before.get("updates", []) if before else [], tuple[Update, ...])
+        first = self.updates[: len(lines)]
+        if len(first) < len(lines) or not all(map(_same_line, first, lines)):
             raise Invalid(
-                f"the timeline is append-only: its {len(lines)} lines come first, as they are (or leave the"
+                "the timeline is append-only: its {count} lines come first, as they are (or leave the"
                 " incident's updates to POST …/updates, and revise the rest by PATCH)",
                 pointer="/content/updates",
+                fault="rule",
+                rule=21,
+                count=len(lines),
             )
-        for number, line in enumerate(self.updates[len(lines) :], len(lines)):
-            if line.status not in STATUSES[self.kind]:
-                raise Invalid(
-                    f"{line.status} is not a status of {self.kind}: {', '.join(STATUSES[self.kind])} are",
-                    pointer=f"/content/updates/{number}/status",
-                )
+        allowed = STATUSES[self.kind]
+        faults = [
+            Fault(
+                pointer=f"/content/updates/{number}/status",
+                code="rule",
+                message=Message(
+                    "{status} is not a status of {kind}: {allowed} are",
+                    {"status": line.status, "kind": self.kind, "allowed": ", ".join(allowed)},
+                ),
+                allowed=allowed,
+                rule=21,
+            )
+            for number, line in enumerate(self.updates[len(lines) :], len(lines))
+            if line.status not in allowed
+        ]
+        if faults:
+            raise Invalid.of(faults)
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "kind", self.kind

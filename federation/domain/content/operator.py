@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from federation.domain.errors import Invalid
-from federation.domain.territories.identity import CONTRADICTION, contradicting
+from federation.domain.faults import Fault
+from federation.domain.territories.identity import contradictions
 from federation.domain.values import (
     Content,
     Country,
@@ -37,9 +37,8 @@ class Operator(Content, frozen=True, kw_only=True):
     homepage: Url | None = None
     node: Url | None = None
 
-    def check_as_writer(self, tlp: str) -> None:
-        if (second := contradicting(self.identifiers)) is not None:
-            raise Invalid(CONTRADICTION, pointer=f"/identifiers/{second}")
+    def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
+        return (contradictions(self.identifiers, ""),)
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "country", self.country

@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from federation.domain.errors import Invalid
+from federation.domain.faults import Fault
 from federation.domain.formats.cpe import parse_cpe
 from federation.domain.formats.names import read_purl
 from federation.domain.formats.spdx import licence_problem, listed_licence, same_licences
-from federation.domain.territories.identity import CONTRADICTION, contradicting
+from federation.domain.messages import Message
+from federation.domain.territories.identity import contradictions
 from federation.domain.values import (
     END,
     Content,
@@ -81,8 +82,15 @@ class Package(Part, frozen=True, kw_only=True):
     cpe: Annotated[str, Meta(pattern=r"^cpe:(2\.3:|/)\S+" + END, max_length=500)] | None = None
 
     def __post_init__(self) -> None:
+        for broken in self._has_a_name():
+            raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._has_a_name(),)
+
+    def _has_a_name(self) -> Iterator[RuleBroken]:
         if self.purl is None and self.cpe is None:
-            raise RuleBroken("a package needs a purl or a cpe")
+            yield RuleBroken("a package needs a purl or a cpe", number=4)
 
 
 class Release(Dated, frozen=True, kw_only=True):
@@ -136,6 +144,7 @@ class Solution(Content, frozen=True, kw_only=True):
     plural: ClassVar = "solutions"
     title_member: ClassVar = "name"
     filters: ClassVar = ("kind", "status", "theme", "licence")
+    filter_types: ClassVar = {"theme": Literal.__getitem__(tuple(sorted(THEMES)))}
 
     name: Line
     summary: LanguageMap
@@ -161,32 +170,43 @@ class Solution(Content, frozen=True, kw_only=True):
     assurances: Annotated[tuple[Assurance, ...], Meta(max_length=50)] = ()
     accessibility: Accessibility | None = None
 
-    def check_as_writer(self, tlp: str) -> None:
+    def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
+        return self._known_licence(), self._known_packages(), self._known_themes(), self._one_steward()
+
+    def _known_licence(self) -> Iterator[Fault]:
         if problem := licence_problem(self.licence):
-            raise Invalid(problem, pointer="/licence")
+            yield Fault(pointer="/licence", code="not-allowed", message=problem, rule=16)
+
+    def _known_packages(self) -> Iterator[Fault]:
         for index, package in enumerate(self.packages):
             if package.purl and read_purl(package.purl) is None:
-                raise Invalid(
+                message = Message(
                     "it names no package: a package URL is pkg:TYPE/NAMESPACE/NAME, such as"
-                    " pkg:npm/%40angular/core",
-                    pointer=f"/packages/{index}/purl",
+                    " pkg:npm/%40angular/core"
                 )
+                yield Fault(pointer=f"/packages/{index}/purl", code="pattern", message=message, rule=18)
             if package.cpe and parse_cpe(package.cpe) is None:
-                raise Invalid(
+                message = Message(
                     "it names no product: a CPE has part, vendor and product, such as"
-                    " cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*",
-                    pointer=f"/packages/{index}/cpe",
+                    " cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*"
                 )
+                yield Fault(pointer=f"/packages/{index}/cpe", code="pattern", message=message, rule=18)
+
+    def _known_themes(self) -> Iterator[Fault]:
         for index, theme in enumerate(self.themes):
             if theme not in THEMES:
-                raise Invalid(
-                    f"{theme} is not a theme; see the list in the documentation of the schema",
-                    pointer=f"/themes/{index}",
+                message = Message(
+                    "{theme} is not a theme; see the list in the documentation of the schema",
+                    {"theme": theme},
                 )
+                allowed = tuple(sorted(THEMES))
+                yield Fault(
+                    pointer=f"/themes/{index}", code="not-allowed", message=message, allowed=allowed, rule=17
+                )
+
+    def _one_steward(self) -> Iterator[Fault]:
         if isinstance(self.steward, Organisation):
-            second = contradicting(self.steward.identifiers)
-            if second is not None:
-                raise Invalid(CONTRADICTION, pointer=f"/steward/identifiers/{second}")
+            yield from contradictions(self.steward.identifiers, "/steward")
 
     def as_written(self) -> Self:
         licence = listed_licence(self.licence)

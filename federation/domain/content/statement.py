@@ -29,6 +29,7 @@ class Statement(Content, frozen=True, kw_only=True):
     type: ClassVar = "statement"
     plural: ClassVar = "statements"
     filters: ClassVar = ("incident", "status", "deployment")
+    filter_types: ClassVar = {"deployment": Id}
     moments: ClassVar = ("planned_at",)
 
     incident: Id
@@ -41,15 +42,16 @@ class Statement(Content, frozen=True, kw_only=True):
     planned_at: Instant | None = None
     """When it is to be done."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def own_rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._justified(),)
+
+    def _justified(self) -> Iterator[RuleBroken]:
         if self.status == "known_not_affected" and self.justification is None:
-            raise RuleBroken("known_not_affected needs a justification")
+            rule = "known_not_affected needs a justification"
+            yield RuleBroken(rule, number=9, member="justification")
         if self.status != "known_not_affected" and self.justification is not None:
-            raise RuleBroken(
-                "a justification says why something is not affected, and the status is {status}",
-                status=self.status,
-            )
+            rule = "a justification says why something is not affected, and the status is {status}"
+            yield RuleBroken(rule, number=9, member="justification", status=self.status)
 
     def default_tlp(self) -> Literal["GREEN"]:
         # Who has not yet repaired what is no news for everybody.

@@ -7,6 +7,8 @@ from functools import cache, lru_cache
 
 from license_expression import Licensing, get_spdx_licensing
 
+from federation.domain.messages import Message
+
 
 @cache
 def _spdx() -> Licensing:
@@ -76,10 +78,12 @@ def _listed(match: re.Match[str]) -> str:
     return forms.get(name.lower(), name)
 
 
-_OTHERWISE = "write LicenseRef- and a name of your own for another one"
+_NOT_LISTED = (
+    "{names} is not a licence of the SPDX list; write LicenseRef- and a name of your own for another one"
+)
 
 
-def licence_problem(expression: str) -> str | None:
+def licence_problem(expression: str) -> Message | None:
     """Why this is no SPDX licence expression; None if it is one (SPDX 2.3, annex D).
 
     ``license_expression.validate()`` raises AttributeError on "N/A" and on comma lists, so the shape
@@ -87,18 +91,22 @@ def licence_problem(expression: str) -> str | None:
     """
     expression = listed_licence(expression)
     if not re.fullmatch(r"\(*[A-Za-z0-9.+:-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+:-]+\)*)*", expression):
-        return (
-            f"{expression!r} is not an SPDX licence expression: licences of the list, such as"
-            " AGPL-3.0-or-later, with AND, OR or WITH in capital letters between them"
+        return Message(
+            "{expression!r} is not an SPDX licence expression: licences of the list, such as"
+            " AGPL-3.0-or-later, with AND, OR or WITH in capital letters between them",
+            {"expression": expression},
         )
     own = re.sub(r"\b(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+", "MIT", expression)
     own = re.sub(r"[A-Za-z0-9.-]+", lambda m: "MIT" if m[0] in _WITH_EXCEPTION else m[0], own)
     # `+` may follow any licence (annex D); the library knows it of those that have an -or-later only.
     own = re.sub(r"[A-Za-z0-9.-]+\+", lambda m: m[0] if m[0] in _names() else m[0][:-1], own)
     if casual := {name for name in re.findall(r"[A-Za-z0-9.+-]+", own) if name.upper() in _CASUAL}:
-        return f"{', '.join(sorted(casual))} is not a licence of the SPDX list; {_OTHERWISE}"
+        return Message(_NOT_LISTED, {"names": ", ".join(sorted(casual))})
     try:
         unknown = _spdx().unknown_license_keys(_spdx().parse(own, strict=True))
     except Exception as error:  # the library raises several unrelated classes for one cause
-        return f"{expression!r} is not an SPDX licence expression: {error}"
-    return f"{', '.join(unknown)} is not a licence of the SPDX list; {_OTHERWISE}" if unknown else None
+        return Message(
+            "{expression!r} is not an SPDX licence expression: {error}",
+            {"expression": expression, "error": str(error)},
+        )
+    return Message(_NOT_LISTED, {"names": ", ".join(unknown)}) if unknown else None

@@ -6,13 +6,13 @@ arrondissement or of a commune that was abolished names the commune of today.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.domain.territories.bodies import bodies, communes_of_codes
 from federation.domain.values import Identifier, Organisation
-
-CONTRADICTION = "this identifier names another body than one before it"
 
 
 @cache
@@ -76,6 +76,13 @@ def _codes_of_commune() -> dict[str, tuple[str, ...]]:
     for code, commune in communes_of_codes().items():
         codes.setdefault(commune, []).append(code)
     return {commune: tuple(found) for commune, found in codes.items()}
+
+
+def contradictions(identifiers: Sequence[Identifier], at: str) -> Iterator[Fault]:
+    """The fault of identifiers of one body that contradict each other; ``at``: the pointer to the body."""
+    if (second := contradicting(identifiers)) is not None:
+        message = Message("this identifier names another body than one before it")
+        yield Fault(pointer=f"{at}/identifiers/{second}", code="rule", message=message, rule=14)
 
 
 def contradicting(identifiers: Sequence[Identifier]) -> int | None:

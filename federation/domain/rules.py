@@ -1,0 +1,186 @@
+"""The rules of the schema, by number, that go beyond the form of one member.
+
+A document that has its form and that a node refuses breaks one of these: ``errors[].rule`` names it. Some of
+them are in the published schemas as well (``api/conditions.py``). Of each other one there is a document that
+keeps the schema. A number is never given to another rule, and new rules come at the end.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule, and the code that checks it."""
+
+    text: str
+    checked_by: str
+    """Module and name."""
+    readers: bool = False
+    """True for a rule of every record. Others hold for a node's own writers: they rest on lists that grow, or
+    on what was there before."""
+    in_schema: bool = False
+    """True where the published schemas refuse what breaks it, too."""
+
+
+RULES: dict[int, Rule] = {
+    1: Rule(
+        text="A date, and a date-time, is one of the calendar: not 30 February.",
+        checked_by="federation.domain.values:Dated",
+        readers=True,
+    ),
+    2: Rule(
+        text=(
+            "A moment that ends something is not before the one that begins it: `resolved_at` not before"
+            " `started_at` and `detected_at`, `scheduled_until` not before `scheduled_for`, `until` not"
+            " before `since`, `updated_at` not before `created_at`."
+        ),
+        checked_by="federation.domain.values:Dated",
+        readers=True,
+    ),
+    3: Rule(
+        text=(
+            "The check digits of an identifier hold: SIREN (`0002`), SIRET (`0009`), Belgian enterprise"
+            " number (`0208`); an INSEE code (`cog`) has its form."
+        ),
+        checked_by="federation.domain.values:Identifier",
+        readers=True,
+    ),
+    4: Rule(
+        text="A package has a `purl` or a `cpe`.",
+        checked_by="federation.domain.content.solution:Package",
+        readers=True,
+        in_schema=True,
+    ),
+    5: Rule(
+        text="An entry of `affects` has `solution` or `deployments`.",
+        checked_by="federation.domain.content.incident:Affected",
+        readers=True,
+        in_schema=True,
+    ),
+    6: Rule(
+        text="The `status` of an incident is one that its `kind` can have.",
+        checked_by="federation.domain.content.incident:Incident",
+        readers=True,
+        in_schema=True,
+    ),
+    7: Rule(
+        text="A maintenance has `scheduled_for`.",
+        checked_by="federation.domain.content.incident:Incident",
+        readers=True,
+        in_schema=True,
+    ),
+    8: Rule(
+        text="An incident that is no maintenance has `started_at` or `detected_at`.",
+        checked_by="federation.domain.content.incident:Incident",
+        readers=True,
+        in_schema=True,
+    ),
+    9: Rule(
+        text="A statement has a `justification` exactly where its `status` is `known_not_affected`.",
+        checked_by="federation.domain.content.statement:Statement",
+        readers=True,
+        in_schema=True,
+    ),
+    10: Rule(
+        text="A deployment whose `version_state` is `exact` has a `version`.",
+        checked_by="federation.domain.content.deployment:Deployment",
+        readers=True,
+        in_schema=True,
+    ),
+    11: Rule(
+        text="A step of a reporting deadline is one of its regimes, and is done once.",
+        checked_by="federation.domain.deadline:ReportingDeadline",
+    ),
+    12: Rule(
+        text="A subscription has either a `webhook` or an `email`.",
+        checked_by="federation.domain.alert:NewSubscription",
+        in_schema=True,
+    ),
+    13: Rule(
+        text="A group is TLP:RED.",
+        checked_by="federation.domain.content.group:Group",
+        in_schema=True,
+    ),
+    14: Rule(
+        text="The identifiers of one body name the same body of the register.",
+        checked_by="federation.domain.territories.identity:contradicting",
+    ),
+    15: Rule(
+        text=(
+            "A record of TLP:AMBER or AMBER+STRICT has the `audience` of a group, and no other record has"
+            " one."
+        ),
+        checked_by="federation.domain.visibility:audience_of",
+        readers=True,
+        in_schema=True,
+    ),
+    16: Rule(
+        text="A `licence` is an expression of licences of the SPDX list, or of `LicenseRef-` names.",
+        checked_by="federation.domain.formats.spdx:licence_problem",
+    ),
+    17: Rule(
+        text="A theme is one of the list (`themes.json`).",
+        checked_by="federation.domain.content.solution:Solution",
+    ),
+    18: Rule(
+        text="A `purl` names a package, and a `cpe` a product.",
+        checked_by="federation.domain.content.solution:Solution",
+    ),
+    19: Rule(
+        text=(
+            "An address has a host that can be read, no user name or password before it, no secret among its"
+            " parameters (RFC 3986, 3.2), and no white space."
+        ),
+        checked_by="federation.domain.addresses:address_problem",
+    ),
+    20: Rule(
+        text=(
+            "A text is in Unicode normal form C, has no control or invisible characters but line feed and"
+            " tab, and does not end with a line feed."
+        ),
+        checked_by="federation.domain.canonical:check_text",
+        readers=True,
+    ),
+    21: Rule(
+        text=(
+            "The timeline of an incident only grows, and the status of a new line is one that its `kind` can"
+            " have."
+        ),
+        checked_by="federation.domain.content.incident:Incident",
+    ),
+    22: Rule(
+        text="No object has a member twice, and objects and arrays are at most 32 deep.",
+        checked_by="federation.domain.canonical:decode_json",
+        readers=True,
+    ),
+    23: Rule(
+        text="A document has at most 1 048 576 bytes.",
+        checked_by="federation.domain.document:MAX_DOCUMENT",
+        readers=True,
+    ),
+    24: Rule(
+        text="A document is canonical JSON (RFC 8785).",
+        checked_by="federation.domain.canonical:canonical",
+        readers=True,
+    ),
+    25: Rule(
+        text=(
+            "Members that the schema does not know have ASCII names, and numbers that are integers within"
+            " ±(2^53 − 1)."
+        ),
+        checked_by="federation.domain.canonical:check_subset",
+        readers=True,
+    ),
+    26: Rule(
+        text="The audience of a record is a group that its origin has.",
+        checked_by="federation.node.edits:edit_one",
+    ),
+    27: Rule(
+        text=(
+            "The webhook of a subscription is at an https address that the node may call; an e-mail address"
+            " is plain ASCII."
+        ),
+        checked_by="federation.node.alerts:check_subscription",
+    ),
+}
