@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test long cases matrix coverage simulate chaos attack hostile mutants full bench check format schemas lock clean
+.PHONY: help demo test long cases matrix coverage simulate chaos attack compare hostile mutants full bench check format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ CASE ?=
 attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=1, CASE=number of a single request)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
+compare: $(STAMP) ## Compare the verdicts on made-up entries with the reader in JavaScript; needs node 20 (N=10000, SEED=1)
+	@$(BIN)/python -m tests.reader.fuzz --cases $(N) --seed $(SEED)
+
 PROGRAM ?=
 # It installs nothing: `rolling` runs the `caddy` on your PATH (Debian and Ubuntu: apt-get install caddy), and without
 # one the target fails after the other programs.
@@ -86,7 +89,7 @@ full: override PROGRAM =
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: check demo test matrix simulate chaos attack hostile mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: check demo test matrix simulate chaos attack compare hostile mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=

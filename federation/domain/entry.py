@@ -15,7 +15,8 @@ from federation.domain.document import is_type
 from federation.domain.errors import Invalid
 from federation.domain.feed import Cursor, FeedName, printable
 from federation.domain.record import Op, Record
-from federation.domain.record_reading import read_record, without_values
+from federation.domain.record_reading import read_record
+from federation.domain.schema_faults import without_values
 from federation.domain.values import (
     END,
     KEY_PATTERN,

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Annotated, Any, NoReturn
 
 import msgspec
-from msgspec import Meta, inspect
+from msgspec import Meta
 
 from federation.domain.canonical import (
     SUSPECT,
@@ -28,12 +28,12 @@ from federation.domain.canonical import (
     check_text,
     has_plain_text,
 )
-from federation.domain.document import MAX_DOCUMENT, Document, Sealed
-from federation.domain.draft import to_invalid
+from federation.domain.document import MAX_DOCUMENT, Document
 from federation.domain.errors import Invalid
 from federation.domain.record import Record, project
 from federation.domain.registry import known_type
-from federation.domain.values import Content, Group, Projection, RuleBroken, instant
+from federation.domain.schema_faults import document_types, null_member, pointing_into_schema, without_values
+from federation.domain.values import Content, Group, Projection, instant
 from federation.domain.visibility import Tlp, audience_of
 
 UNKNOWN_TYPE = "its type is not known to this version"
@@ -57,6 +57,8 @@ class _Names(msgspec.Struct):
 
 
 _names = msgspec.json.Decoder(_Names)
+_OFFSET = re.compile(r"(?:[Zz]|:[0-9]{2})\Z")
+"""The end of a time of RFC 3339; the decoder also takes offsets without their colon."""
 
 
 def read_record(
@@ -104,7 +106,7 @@ def read_record(
             ),
         )
     except Invalid as error:
-        raise _pointing_into_schema(error, kind) from None
+        raise pointing_into_schema(error, kind) from None
 
 
 def project_stored(raw: bytes, type_name: str, origin: str) -> Projection | None:
@@ -159,7 +161,7 @@ def _read_by_parts(
         try:
             projection = _read_content(raw, kind, type_name, origin)
         except Invalid as error:
-            error = _pointing_into_schema(error, kind)
+            error = pointing_into_schema(error, kind)
             at = f" at {error.pointer}" if error.pointer else ""
             reason, projection = f"{error.detail}{at}"[:MAX_REASON_CHARACTERS], Projection()
     return Record(
@@ -190,7 +192,11 @@ def _read_names(raw: bytes) -> _Names:
             check_subset(value)
         if isinstance(value, dict) and value.get("content", ...) is None:
             raise Invalid("content is null; a tombstone has none", pointer="/content")
-        return _names.decode(raw)
+        names = _names.decode(raw)
+        for member in ("created_at", "updated_at"):
+            if not _OFFSET.search(value[member]):
+                raise Invalid("the time is none of RFC 3339", pointer=f"/{member}")
+        return names
     except UnicodeDecodeError:
         raise Invalid("the document is not UTF-8") from None
     except msgspec.ValidationError as error:
@@ -234,67 +240,11 @@ def _read_content(raw: bytes, kind: Any, type_name: str, origin: str) -> Project
         document = _document_decoder(kind).decode(raw)
     except msgspec.ValidationError as error:
         raise without_values(error) from None
+    if b"null" in raw and (pointer := null_member(msgspec.json.decode(raw), document_types(kind))):
+        raise Invalid("a member without a value is left out, and never null", pointer=pointer)
     check_text(raw)
     return project(document.content, type_name, origin, document.tlp)
 
 
 def _envelope_projection(type_name: str, origin: str, tlp: str) -> Projection:
     return Projection(facets=(f"{type_name}.origin={origin}", f"{type_name}.tlp={tlp}"))
-
-
-# Reasons
-
-
-# What msgspec says before it quotes a value or a pattern.
-_UNQUOTED = re.compile(
-    r"Expected `[a-z |]+`(?:, got `[a-z]+`| matching regex| (?:of length )?[<>=]+ [0-9]+)?"
-    r"|Object missing required field `[a-z_0-9]+`|Invalid (?:enum )?value"
-)
-
-
-def without_values(error: msgspec.ValidationError) -> Invalid:
-    """Return the same error without the values it quotes."""
-    if isinstance(error.__cause__, RuleBroken):
-        detail = error.__cause__.without_values
-    else:
-        unquoted = _UNQUOTED.match(str(error))
-        detail = unquoted.group() if unquoted else "it does not keep the schema"
-    return Invalid(detail, pointer=to_invalid(error).pointer)
-
-
-def _pointing_into_schema(error: Invalid, kind: type[Content] | None) -> Invalid:
-    """The error with its pointer as far as the schema names the members; beyond, names are the document's."""
-    shape: Any = Document
-    types = _flat(_shape(shape[kind] if kind else Sealed))
-    shown = ""
-    for step in (error.pointer or "").split("/")[1:]:
-        types = [inner for type_ in types for inner in _member_types(type_, step)]
-        if not types:
-            return Invalid(error.detail, pointer=f"{shown}/…")
-        shown += f"/{step}"
-    return Invalid(error.detail, pointer=shown)
-
-
-@lru_cache
-def _shape(type_: Any) -> inspect.Type:
-    return inspect.type_info(type_)
-
-
-def _flat(type_: inspect.Type) -> list[inspect.Type]:
-    """The types that a value may be of."""
-    if isinstance(type_, inspect.Metadata):
-        return _flat(type_.type)
-    if isinstance(type_, inspect.UnionType):
-        return [inner for union in type_.types for inner in _flat(union)]
-    return [type_]
-
-
-def _member_types(type_: inspect.Type, step: str) -> list[inspect.Type]:
-    """The types of a member or an item; nothing where the schema has no such member."""
-    if isinstance(type_, inspect.StructType):
-        if step == type_.tag_field:
-            return [inspect.AnyType()]
-        return [inner for field in type_.fields if field.encode_name == step for inner in _flat(field.type)]
-    if isinstance(type_, inspect.VarTupleType) and step.isdecimal():
-        return _flat(type_.item_type)
-    return []

@@ -163,10 +163,11 @@ def test_the_package_brings_its_data() -> None:
         ("federation.domain.territories", "communes.tsv.gz"),
         ("federation.api", "assets/swagger-ui-bundle.js"),
         ("federation.migrations", "versions/0001_first_tables.py"),
+        ("federation.spec", "conformance/reader.mjs"),
     ):
         assert files(package).joinpath(*name.split("/")).is_file(), name
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert "federation.api" in project["package-data"]
+    assert {"federation.api", "federation.spec"} <= project["package-data"].keys()
 
 
 def test_the_pages_of_the_api_load_nothing_from_another_host() -> None:

@@ -189,6 +189,8 @@ def test_an_envelope_without_one_of_its_members_is_refused(member: str) -> None:
         ({"created_at": "٢٠٢٦-03-01T08:30:00Z"}, "/created_at"),
         ({"updated_at": "2026-02-30T08:30:00Z"}, "/updated_at"),
         ({"created_at": "2027-02-29T08:30:00Z", "updated_at": "2028-02-29T08:30:00Z"}, "/created_at"),
+        ({"created_at": "2026-03-01T08:30:00+0200"}, "/created_at"),
+        ({"updated_at": "2026-03-01T08:30:00+02"}, "/updated_at"),
         ({"created_at": "9999-12-31T23:59:59-12:00"}, "/created_at"),
         ({"created_at": "0001-01-01T00:00:00+12:00"}, "/created_at"),
     ],
@@ -323,6 +325,14 @@ def test_a_content_that_breaks_the_schema_of_its_type_is_not_understood(
         (a_solution(same_as=1, ai={"risk_class": "CANARY"}), "Invalid enum value at /content/ai/risk_class"),
         (a_solution(summary={"CANARY": "x"}), "Expected `str` matching regex at /content/summary"),
         ("CANARY", "Expected `object | null`, got `str` at /content"),
+        (
+            a_solution(homepage=None),
+            "a member without a value is left out, and never null at /content/homepage",
+        ),
+        (
+            a_solution(packages=[{"purl": "pkg:npm/x", "cpe": None}]),
+            "a member without a value is left out, and never null at /content/packages/0/cpe",
+        ),
     ],
 )
 def test_the_reason_is_in_words_of_the_schema(content: Any, reason: str) -> None:

@@ -118,6 +118,7 @@ def _envelopes() -> Iterator[dict[str, Any]]:
         ("2026-01-15T08:30:00.123456Z", UNDERSTOOD),
         ("2026-01-15T09:30:00+01:00", SCHEMA),
         ("2026-01-15T08:30:00.123456789Z", SCHEMA),
+        ("2026-01-15T09:30:00+0100", BAD_DOCUMENT),
         ("2026-01-15T08:30:00", BAD_DOCUMENT),
         ("2026-01-15", BAD_DOCUMENT),
         ("1969-12-31T23:59:59Z", BAD_DOCUMENT),
