@@ -22,8 +22,8 @@ from federation.domain.rules import RULES
 ROOT = Path(federation.__file__).parent
 ROOMS = ("api", "domain", "node", "outbound", "server", "store")
 NOT_ANSWERED = {
-    "domain/checkpoint.py", "domain/entry.py", "domain/invitation.py", "domain/record.py", "domain/record_reading.py",
-    "domain/rejection.py", "node/alert_delivery.py", "outbound/mail.py",
+    "domain/checkpoint.py", "domain/entry.py", "domain/invitation.py", "domain/record.py",
+    "domain/record_reading.py", "domain/rejection.py", "node/alert_delivery.py", "outbound/mail.py",
 }  # fmt: skip
 """Reasons that are noted of peers' entries, of mail and of webhooks; and readers of advisories, whose reports
 are in English."""
