@@ -12,6 +12,7 @@ from litestar.response.base import ASGIResponse
 from federation.api.examples import SUBSCRIPTION
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
+from federation.api.idempotency import keyed_request
 from federation.api.operations import Answer, Body, Operation, Parameter, Right
 from federation.api.query_parameters import is_true, parameters_of
 from federation.api.responses import JSON, NO_STORE, answer, json_answer
@@ -83,6 +84,10 @@ async def list_subscriptions(request: Request[Any, Any, Any]) -> ASGIResponse:
         bodies=(Body(JSON, NewSubscription, SUBSCRIPTION),),
         answers=(Answer(201, "Subscribed", {JSON: Subscribed}),),
         errors=(Invalid,),
+        takes_key=True,
+        unstored_advice=(
+            "find the subscription with GET /v1/subscriptions, remove it, and subscribe with a new key"
+        ),
     )
 )
 async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -92,7 +97,12 @@ async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
     if subscription.private and PRIVATE_SCOPE not in caller.scopes:
         # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
         raise MissingScope("private is for tokens with the scope {scope}", scope=PRIVATE_SCOPE)
-    subscribed = await node_alerts.subscribe(node_of(request), subscription, by=_client(caller))
+    keyed = keyed_request(request, _subscribed_answer)
+    subscribed = await node_alerts.subscribe(node_of(request), subscription, by=_client(caller), keyed=keyed)
+    return _subscribed_answer(subscribed)
+
+
+def _subscribed_answer(subscribed: Subscribed) -> ASGIResponse:
     return json_answer(subscribed, status=201, headers=NO_STORE)
 
 

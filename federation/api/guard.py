@@ -39,6 +39,8 @@ MAX_SILENT_SECONDS = 10.0
 """Time after which a body of which nothing more comes is given up."""
 MAX_BODY_SECONDS = 30.0
 """Time within which a body must have come that is no bulk upload."""
+BODY = "whole body"
+"""The member of an ASGI scope that a body is under which was read before the handler."""
 
 
 async def admit(operation: Operation, state: State, scope: Any, headers: Headers) -> Caller:
@@ -133,6 +135,9 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 async def body_of(request: Request[Any, Any, Any], limit: int = MAX_DOCUMENT) -> bytes:
     """The whole body. Raises TooLarge as soon as it is, whatever Content-Length said; TooSlow."""
+    read: bytes | None = request.scope.get(BODY)  # type: ignore[assignment] # a member of our own
+    if read is not None:
+        return read
     parts: list[bytes] = []
     size = 0
     length = request.headers.get("content-length")  # a number, see ``check_size``

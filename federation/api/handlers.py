@@ -2,6 +2,7 @@
 
     check caller, limits, size and right (``api/guard.py``)
     → take a slot of the caller's share, and one for waiting where the request waits (``api/shares.py``)
+    → repeat the answer of an earlier request with the same ``Idempotency-Key`` (``api/idempotency.py``)
     → call the operation's function with the parameters of the path
     → turn what was refused or went wrong into a problem (``api/responses.py``)
 
@@ -23,6 +24,7 @@ from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 
 from federation.api.guard import admit
+from federation.api.idempotency import answer_once, with_key
 from federation.api.operations import ANYONE, KEY, Operation, operation_of
 from federation.api.requests import asks_to_wait, wait_of
 from federation.api.responses import answer, answer_exception, answer_http_error, answer_refusal
@@ -39,7 +41,7 @@ def handles(operation: Operation) -> Callable[[Function], HTTPRouteHandler]:
 
     def declare(function: Function) -> HTTPRouteHandler:
         text = operation.description or inspect.cleandoc(function.__doc__ or "")
-        declared = msgspec.structs.replace(operation, description=text)
+        declared = with_key(msgspec.structs.replace(operation, description=text))
 
         async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
             return await respond(declared, function, request)
@@ -62,7 +64,11 @@ async def respond(operation: Operation, function: Function, request: Request[Any
         waits = operation.waits and caller.operator is not None and asks_to_wait(request.headers)
         if slot is not None and waits:
             slot.wait()
-        answering = function(request, **request.path_params)
+        answering: Awaitable[ASGIResponse]
+        if operation.takes_key:
+            answering = answer_once(operation, function, request)
+        else:
+            answering = function(request, **request.path_params)
         # A stream notices by itself that its connection ends, and only one task can.
         response = await (while_connected(answering, request) if waits and wait_of(request) else answering)
         if slot is not None and isinstance(response, ASGIStreamingResponse):

@@ -36,6 +36,7 @@ _REASONS = {
     412: "The record is not at the state named",
     413: "The request is too large",
     415: "The body is of a type that is not read here",
+    422: "The Idempotency-Key is that of another request",
     429: "Too many requests of the caller, or from its address",
     502: "Another node, which this needs, did not answer as it should",
     503: "The node cannot answer now",

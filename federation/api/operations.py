@@ -119,6 +119,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     guard looks them up for all others."""
     errors: tuple[type[Refused], ...] = ()
     """Refusals of its own, beside those that its right, its bodies and the limits bring."""
+    takes_key: bool = False
+    """Whether a request can be repeated under an ``Idempotency-Key`` (``api/idempotency.py``)."""
+    unstored_advice: str = ""
+    """Where the answer shows a secret, and is not stored: what a caller can do that has not had it."""
     waits: bool = False
     """Whether a caller with a token can wait for its answer (``Prefer: wait``), or follow events."""
     oauth_errors: bool = False

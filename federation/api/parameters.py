@@ -10,6 +10,8 @@ from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
 from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, RELEVANCE, SORTS, filter_type, filters_of
+from federation.domain.repeat import MAX_KEY_CHARACTERS, STORED_HOURS
+from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 
 PATH_PATTERNS = {
@@ -92,12 +94,31 @@ def _query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
     return Parameter(name, {"description": description, "schema": schema})
 
 
-def _header(name: str, description: str) -> Parameter:
-    return Parameter(name, {"description": description, "schema": {"type": "string"}}, "header")
+def _header(name: str, description: str, schema: dict[str, Any] | None = None) -> Parameter:
+    return Parameter(name, {"description": description, "schema": schema or {"type": "string"}}, "header")
 
 
 DRY_RUN = _query(
     "dry_run", "Change nothing, and say what would appear and disappear where.", {"type": "boolean"}
+)
+UPLOAD_PARAMETERS = (
+    _query("dry_run", "Store nothing, and say for each line what would become of it.", {"type": "boolean"}),
+    _query(
+        "set",
+        "The set that the records of this upload are in from now on: of your own naming, for one type.",
+        {"type": "string", "pattern": SET_PATTERN},
+    ),
+    _query(
+        "replace",
+        "Retract the records of the set that are not in this upload. Its first line says how many follow, and"
+        " `digest` repeats that of the dry run.",
+        {"type": "boolean"},
+    ),
+    _query(
+        "digest",
+        "The digest of the dry run: 409 where the upload would do anything else by now.",
+        {"type": "string", "pattern": DIGEST_PATTERN},
+    ),
 )
 ORIGIN = _query(
     "origin",
@@ -139,6 +160,12 @@ IF_NONE_MATCH = _header(
 )
 IF_MODIFIED_SINCE = _header(
     "If-Modified-Since", "The date of the state you have (304); counts where no ETag is named."
+)
+IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    f"A string of your own in quotes, a UUID for example: for {STORED_HOURS} hours the same request"
+    " with the same key is carried out once, and its first answer is repeated.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS + 2},
 )
 PREFER_WAIT = _header(
     "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {MAX_WAIT_SECONDS})."

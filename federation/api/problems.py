@@ -52,6 +52,25 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Get it again, look at what changed, and send your change with the new ETag.",
     ),
     "conflict": ("The write does not fit the present state.", "Try again."),
+    "request-in-progress": (
+        "A request with the same Idempotency-Key is being carried out at this moment.",
+        "Send the same request again in a few seconds: it has the answer of the first one then.",
+    ),
+    "answer-not-stored": (
+        "The request with this Idempotency-Key was carried out. Its answer has shown a secret, which is not "
+        "stored, so it cannot be repeated.",
+        "The detail says how to look at what was made, and how to have a new secret.",
+    ),
+    "plan-changed": (
+        "An upload was to be carried out as its dry run has shown, and would do something else: the records "
+        "here have changed since, the upload is another one, or no digest was given. Nothing was changed.",
+        "Look at a new dry run, and send the upload with its digest. The answer has it, too: `digest`.",
+    ),
+    "idempotency-key-reused": (
+        "An earlier request of the same client for the same operation had this Idempotency-Key, and it was "
+        "another request. Nothing was changed.",
+        "Make a new key for each new request, a UUID for example; use it again only to repeat that request.",
+    ),
     "cursor-refused": ("The cursor cannot be used.", "Start from zero."),
     "cursor-expired": (
         "The cursor is older than the tombstones still kept, so deletions after it may be missing.",

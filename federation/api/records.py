@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,9 +12,11 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from federation.api.examples import DRAFTS, KEYS, UPDATE
+from federation.api.bulk import upload_handler
+from federation.api.examples import DRAFTS, UPDATE
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
+from federation.api.idempotency import keyed_request
 from federation.api.operations import Answer, Body, Operation, Right
 from federation.api.parameters import (
     DRY_RUN,
@@ -29,7 +32,6 @@ from federation.api.responses import (
     ETAG_HEADER,
     JSON,
     MERGE_PATCH,
-    NDJSON,
     NO_STORE,
     REVALIDATE,
     answer,
@@ -41,12 +43,11 @@ from federation.api.responses import (
     write_answer,
 )
 from federation.api.schemas import page_of
-from federation.api.uploads import MAX_UPLOAD_BYTES, RefusedLine, Upload, UploadSummary
 from federation.domain.canonical import decode_json
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.incident import Incident, NewUpdate
 from federation.domain.document import Document
-from federation.domain.draft import Draft, KeyedDraft, read_draft
+from federation.domain.draft import Draft, read_draft
 from federation.domain.errors import (
     Conflict,
     Invalid,
@@ -209,12 +210,20 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             parameters=(DRY_RUN,),
             answers=(previewed, created),
             errors=(Invalid, Conflict),
+            takes_key=True,
         )
     )
     async def publish_new(request: Request[Any, Any, Any]) -> ASGIResponse:
         node, dry_run = node_of(request), is_true(request, "dry_run")
         draft = read_draft(await body_of(request), draft_type)
-        result = records.publish_new(node, kind, draft, by=caller_of(request), dry_run=dry_run)
+        result = records.publish_new(
+            node,
+            kind,
+            draft,
+            by=caller_of(request),
+            dry_run=dry_run,
+            step=keyed_request(request, partial(_result_answer, node, kind)),
+        )
         return await _write_answer(node, kind, result, dry_run=dry_run)
 
     @handles(
@@ -282,38 +291,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             return json_answer(Preview.nothing(), headers=NO_STORE)
         return answer(b"", status=204, headers={"etag": etag(result.hash), **NO_STORE})
 
-    summary = {"type": "object", "properties": {"summary": UploadSummary}}
-
-    @handles(
-        Operation(
-            act="upload",
-            id=f"upload{names}",
-            method="POST",
-            path=f"{path}/bulk",
-            right=Right(writer.scope, caller="own"),
-            tag=kind.plural,
-            description=(
-                f"Publish up to 100 000 {kind.plural}: one draft with its key a line; the good ones are kept."
-            ),
-            bodies=(Body(NDJSON, _of(KeyedDraft, kind), {"key": KEYS[kind.type], **example}),),
-            max_bytes=MAX_UPLOAD_BYTES,
-            answers=(
-                Answer(
-                    200,
-                    "A line for each record refused, then a summary",
-                    {NDJSON: {"anyOf": [RefusedLine, summary]}},
-                ),
-            ),
-            errors=(Invalid,),
-        )
-    )
-    async def upload(request: Request[Any, Any, Any]) -> ASGIResponse:
-        # The report begins when the upload has ended: a client that reads nothing before it has sent
-        # everything would otherwise wait for us, and we for it.
-        report = [line async for line in Upload(kind, request).lines()]
-        return answer(b"".join(report), media_type=NDJSON, headers=NO_STORE)
-
-    return list_records, get_record, publish, publish_new, patch, retract, upload
+    return list_records, get_record, publish, publish_new, patch, retract, upload_handler(kind)
 
 
 @handles(
@@ -328,6 +306,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
         answers=(_revision_answer(Document[Deployment]),),
         errors=CHANGING,
+        takes_key=True,
     )
 )
 async def set_version(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
@@ -343,6 +322,7 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
         by=caller_of(request),
         preconditions=preconditions_of(request),
         dry_run=dry_run,
+        step=keyed_request(request, partial(_result_answer, node, Deployment)),
     )
     return await _write_answer(node, Deployment, result, dry_run=dry_run)
 
@@ -359,10 +339,14 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
         parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
         answers=(_revision_answer(Document[Incident]),),
         errors=CHANGING,
+        takes_key=True,
     )
 )
 async def append_update(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-    """Append a line to the timeline of an incident, and move its status."""
+    """Append a line to the timeline of an incident, and move its status.
+
+    The same `at`, `status` and `text` again change nothing.
+    """
     node, dry_run = node_of(request), is_true(request, "dry_run")
     records.check_origin(node, origin, key)
     update = read_draft(await body_of(request), NewUpdate)
@@ -374,6 +358,7 @@ async def append_update(request: Request[Any, Any, Any], origin: str, key: str) 
         by=caller_of(request),
         preconditions=preconditions_of(request),
         dry_run=dry_run,
+        step=keyed_request(request, partial(_result_answer, node, Incident)),
     )
     return await _write_answer(node, Incident, result, dry_run=dry_run)
 
@@ -443,5 +428,11 @@ async def _write_answer(
         result = await writing
     except DryRun as run:
         return json_answer(run.preview, headers=NO_STORE)
+    return _result_answer(node, kind, result, dry_run=dry_run)
+
+
+def _result_answer(
+    node: Node, kind: type[Content], result: WriteResult, *, dry_run: bool = False
+) -> ASGIResponse:
     location = f"{node.url}/v1/{kind.plural}/{node.operator}/{result.key}"
     return write_answer(result, location, dry_run=dry_run)

@@ -81,6 +81,13 @@ class Bytes(ASGIResponse):
             named.append((b"content-length", b"%d" % len(body)))
         self._message = {"type": "http.response.start", "status": status, "headers": named}
 
+    @property
+    def named_headers(self) -> dict[str, str]:
+        """Its headers, less the length."""
+        headers: Any = self._message["headers"]
+        named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        return {name: value for name, value in named.items() if name != "content-length"}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send(self._message)  # type: ignore[arg-type]
         await send({"type": "http.response.body", "body": self.body, "more_body": False})

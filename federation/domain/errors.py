@@ -11,6 +11,10 @@
     ├── Retracted          it was here, and its operator has retracted it
     ├── PreconditionFailed the record is not at the state the caller named
     ├── Conflict           the write cannot be done in the present state
+    │   ├── RequestInProgress  the same request is being carried out
+    │   ├── AnswerNotStored    the same request was carried out, and its answer cannot be repeated
+    │   └── PlanChanged        the upload would not do what its dry run has shown
+    ├── KeyReused          the key of another request (Idempotency-Key)
     ├── CursorRefused
     │   ├── CursorExpired    older than the tombstones still kept: start from zero
     │   ├── CursorInFuture   beyond the head of the feed
@@ -140,6 +144,31 @@ class PreconditionFailed(Refused):
 class Conflict(Refused):
     code = "conflict"
     title = "The request does not fit the present state"
+
+
+class RequestInProgress(Conflict):
+    code = "request-in-progress"
+    title = "The same request is being carried out"
+
+
+class AnswerNotStored(Conflict):
+    code = "answer-not-stored"
+    title = "The request was carried out, and its answer is not stored"
+
+
+class PlanChanged(Conflict):
+    code = "plan-changed"
+    title = "The upload would not do what its dry run has shown"
+
+    def __init__(self, message: str, *, digest: str, **values: Any) -> None:
+        super().__init__(message, **values)
+        self.digest = digest
+        """The digest of what it would do now."""
+
+
+class KeyReused(Refused):
+    code = "idempotency-key-reused"
+    title = "The Idempotency-Key is that of another request"
 
 
 class CursorRefused(Refused):

@@ -14,6 +14,7 @@ from federation.domain.document import mint_key
 from federation.domain.errors import Invalid, NotFound, Unreachable
 from federation.domain.feed import printable
 from federation.node.node import Node
+from federation.node.repeats import KeyedRequest
 from federation.store.alerts import Subscription
 
 MAX_SUBSCRIPTIONS = 100
@@ -41,12 +42,16 @@ def check_subscription(node: Node, new: NewSubscription) -> None:
         raise Invalid("email is an address of plain ASCII characters, without quotes", pointer="/email")
 
 
-async def subscribe(node: Node, new: NewSubscription, *, by: str) -> Subscribed:
+async def subscribe(
+    node: Node, new: NewSubscription, *, by: str, keyed: KeyedRequest | None = None
+) -> Subscribed:
     """Add a subscription to events from now on, in the name of ``by`` (audit trail). Raises Invalid."""
     check_subscription(node, new)
     subscribed = Subscribed(mint_key(), mint_webhook_secret())
     async with node.store.write() as tx:
         # No scan runs meanwhile: all changes after the commit have alerts for this subscription.
+        if keyed is not None:
+            await keyed.begin(tx)
         await tx.alerts.lock()
         subscriptions = await tx.alerts.subscriptions()
         if len(subscriptions) >= MAX_SUBSCRIPTIONS:
@@ -65,6 +70,8 @@ async def subscribe(node: Node, new: NewSubscription, *, by: str) -> Subscribed:
             # Only the host of a webhook: its path may be a secret.
             detail={"to": to or "", "events": " ".join(new.events)},
         )
+        if keyed is not None:
+            await keyed.store(tx, subscribed)
     return subscribed
 
 

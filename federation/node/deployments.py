@@ -11,7 +11,7 @@ from federation.domain.errors import Retracted
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import Caller
 from federation.node import records
-from federation.node.edits import WriteResult
+from federation.node.edits import WriteResult, WriteStep
 from federation.node.node import Node
 from federation.node.records import NO_PRECONDITIONS, Preconditions
 
@@ -28,6 +28,7 @@ async def set_version(
     by: Caller,
     preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> WriteResult:
     """Note the version that a deployment of the node's operator runs, as a probe or a CI job found it.
 
@@ -57,4 +58,5 @@ async def set_version(
         by=by,
         preconditions=preconditions,
         dry_run=dry_run,
+        step=step,
     )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from federation.domain.audit import OPERATOR
-from federation.domain.content.group import Group, group_changes, member_changes
-from federation.domain.document import Envelope
+from federation.domain.content.group import Group
 from federation.domain.draft import Draft
 from federation.domain.errors import (
     Conflict,
@@ -23,10 +21,11 @@ from federation.domain.feed import FeedName
 from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
 from federation.domain.stored import StoredRevision
 from federation.domain.values import Content
-from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.node import previews
 from federation.node.node import Node
 from federation.node.previews import DryRun
+from federation.node.visibility_notes import note_visibility
 from federation.store.database import Writing
 from federation.store.record_writes import LeavingRecord, locks_of
 
@@ -50,19 +49,37 @@ class WriteResult(msgspec.Struct, frozen=True):
 Edit = Callable[[str, "StoredRevision | None"], "Draft[Any] | Retract | None"]
 """From a key and its stored revision, the next one; None to leave the record. May raise Refused."""
 
+
+class WriteStep(Protocol):
+    """Writes that belong to an edit: they are committed with it, or not at all."""
+
+    async def begin(self, tx: Writing) -> None:
+        """First in the transaction, before stored revisions are read. May raise, which undoes all of it."""
+
+    async def finish(self, tx: Writing, outcomes: Mapping[str, WriteResult | Refused]) -> None:
+        """When the outcomes are known, before the records are numbered: nothing slow comes after that."""
+
+
 MAX_ATTEMPTS = 20
 """How often a write begins that other writers overtake."""
 
 
 async def edit_one(
-    node: Node, kind: type[Content], key: str, edit: Edit, *, by: Caller, dry_run: bool = False
+    node: Node,
+    kind: type[Content],
+    key: str,
+    edit: Edit,
+    *,
+    by: Caller,
+    dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> WriteResult:
     """Carry out the edit of one record. Raises Refused, and Conflict after ``MAX_ATTEMPTS``."""
     outcome: WriteResult | Refused | None = None
-    if not dry_run and kind is not Group:
+    if not dry_run and kind is not Group and step is None:
         outcome = await _edit_in_place(node, kind, key, edit)
     if outcome is None:
-        outcome = (await edit_many(node, kind, [key], edit, by=by, dry_run=dry_run))[key]
+        outcome = (await edit_many(node, kind, [key], edit, by=by, dry_run=dry_run, step=step))[key]
     if isinstance(outcome, Refused):
         raise outcome
     return outcome
@@ -72,14 +89,17 @@ async def _edit_in_place(node: Node, kind: type[Content], key: str, edit: Edit) 
     """Edit one record that stays in its feed: read it, and store it by one statement.
 
     None where it does not stay: its readers change then, and that is noted in the same transaction. None also
-    where another writer was faster: ``edit_many`` has the writers of one key queue.
+    where it is retracted, as it leaves its set then. None where another writer was faster: ``edit_many`` has
+    the writers of one key queue.
     """
     async with node.store.autocommit(records=1) as tx:
         stored, feeds = await tx.records.current_state(kind.type, node.operator, key)
-        record = _next_record(node, kind, key, stored, edit(key, stored), node.clock())
+        record = next_record(node, kind, key, stored, edit(key, stored), node.clock())
         if record is None:
             return _unchanged_result(key, stored)
         feed = feeds.get(record.audience)
+        if record.retracted:
+            return None
         if record.audience not in feeds or (stored is not None and (stored.retracted or stored.feed != feed)):
             return None
         try:
@@ -94,7 +114,14 @@ async def _edit_in_place(node: Node, kind: type[Content], key: str, edit: Edit) 
 
 
 async def edit_many(
-    node: Node, kind: type[Content], keys: Sequence[str], edit: Edit, *, by: Caller, dry_run: bool = False
+    node: Node,
+    kind: type[Content],
+    keys: Sequence[str],
+    edit: Edit,
+    *,
+    by: Caller,
+    dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> dict[str, WriteResult | Refused]:
     """Carry out one edit per key in one transaction. Raises Conflict after ``MAX_ATTEMPTS``.
 
@@ -104,7 +131,9 @@ async def edit_many(
     for _ in range(MAX_ATTEMPTS):
         try:
             async with node.store.write(records=len(keys), locks=locks) as tx:
-                outcomes, any_change = await _apply(node, tx, kind, keys, edit, by, dry_run=dry_run)
+                outcomes, any_change = await _apply(
+                    node, tx, kind, keys, edit, by, dry_run=dry_run, step=step
+                )
         except WriteConflict:
             continue
         if any_change:
@@ -122,7 +151,10 @@ async def _apply(
     by: Caller,
     *,
     dry_run: bool,
+    step: WriteStep | None,
 ) -> tuple[dict[str, WriteResult | Refused], bool]:
+    if step is not None:
+        await step.begin(tx)
     revisions = await tx.records.stored_revisions(kind.type, node.operator, keys)
     time = node.clock()
     feeds: dict[str, int | None] = {PRIVATE: None}
@@ -132,7 +164,7 @@ async def _apply(
     for key in keys:
         stored = revisions.get(key)
         try:
-            record = _next_record(node, kind, key, stored, edit(key, stored), time)
+            record = next_record(node, kind, key, stored, edit(key, stored), time)
             if record is not None and record.audience not in feeds:
                 feeds[record.audience] = await _feed_of(node, tx, record)
         except Refused as refused:
@@ -147,7 +179,7 @@ async def _apply(
         if stored is not None and stored.feed is not None and not stays:
             leaving.append(LeavingRecord(kind.type, key, stored.feed, record.revision, was_live))
         written.append((record, feed, (not record.retracted) - (was_live and stays)))
-        await _note_visibility(node, tx, stored, record, by)
+        await note_visibility(node, tx, stored, record, by)
         outcomes[key] = _changed_result(record, stored)
     if dry_run and len(written) == len(outcomes):
         # Raised within the transaction, which undoes all of it.
@@ -156,44 +188,17 @@ async def _apply(
                 node, tx, [(revisions.get(record.key), record) for record, _, _ in written]
             )
         )
+    if retracted := [record.key for record, _, _ in written if record.retracted]:
+        await tx.record_sets.remove(kind.type, retracted)
+    if step is not None:
+        await step.finish(tx, outcomes)
     if written:
         await tx.records.upsert(node.operator, written, leaving)
         await tx.affecting_incidents.note_revisions((record for record, _, _ in written), time)
     return outcomes, bool(written)
 
 
-async def _note_visibility(
-    node: Node, tx: Writing, stored: StoredRevision | None, record: Record, by: Caller
-) -> None:
-    """Note changes of visibility in the audit trail: a record's audience, the members of a group."""
-    actor = by.client or OPERATOR
-    if stored is not None and stored.document:
-        envelope = msgspec.json.decode(stored.document, type=Envelope)
-        if (audience := audience_of(envelope.tlp, envelope.audience)) != record.audience:
-            await tx.audit.note(
-                "visibility.changed",
-                actor=actor,
-                subject=f"{record.type} {record.id}",
-                detail={"from": audience, "to": record.audience, "revision": record.revision},
-            )
-    if record.type == Group.type:
-        before = stored.document if stored is not None and not stored.retracted else None
-        after = None if record.retracted else record.document
-        joined, departed = member_changes(before, after)
-        if departed:
-            await tx.receipts.note_departure(node.operator, record.key, sorted(departed))
-        if joined:
-            await tx.receipts.remove_departure(node.operator, record.key, sorted(joined))
-        for change in group_changes(before, after):
-            await tx.audit.note(
-                "group.changed",
-                actor=actor,
-                subject=record.id,
-                detail={**change, "revision": record.revision},
-            )
-
-
-def _next_record(
+def next_record(
     node: Node,
     kind: type[Content],
     key: str,
@@ -239,15 +244,20 @@ async def _feed_of(node: Node, tx: Writing, record: Record) -> int:
         and audience not in (PUBLIC, FEDERATION)
         and not await tx.records.has_group(audience, node=node.operator)
     ):
-        raise Invalid(
-            "there is no group {audience} here; make it first: PUT /v1/groups/{own}/{audience}",
-            pointer="/audience",
-            fault="rule",
-            rule=26,
-            audience=audience,
-            own=node.operator,
-        )
+        raise no_group(node, audience)
     return (await tx.feeds.open(FeedName(node.operator, audience), node.notifier.state.epoch)).id
+
+
+def no_group(node: Node, audience: str) -> Invalid:
+    """The refusal of a record for a group that there is not."""
+    return Invalid(
+        "there is no group {audience} here; make it first: PUT /v1/groups/{own}/{audience}",
+        pointer="/audience",
+        fault="rule",
+        rule=26,
+        audience=audience,
+        own=node.operator,
+    )
 
 
 def _unchanged_result(key: str, stored: StoredRevision | None) -> WriteResult:

@@ -11,6 +11,7 @@ from federation.domain.content.incident import Incident, NewUpdate, Update
 from federation.domain.document import check_id, mint_key
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import (
+    Conflict,
     NotFound,
     NotTheWriter,
     PreconditionFailed,
@@ -22,8 +23,9 @@ from federation.domain.record import draft_of
 from federation.domain.stored import StoredRecord, StoredRevision
 from federation.domain.values import Content, as_instant
 from federation.domain.visibility import Caller
-from federation.node.edits import Retract, WriteResult, edit_many, edit_one
+from federation.node.edits import Retract, WriteResult, WriteStep, edit_many, edit_one
 from federation.node.node import Node
+from federation.node.record_sets import SetStep
 
 
 class Preconditions(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ async def publish(
     by: Caller,
     preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> WriteResult:
     """Publish a record or revise it; the same content again changes nothing.
 
@@ -77,14 +80,20 @@ async def publish(
         preconditions.check(f"{origin}/{key}", stored)
         return draft
 
-    return await edit_one(node, kind, key, edit, by=by, dry_run=dry_run)
+    return await edit_one(node, kind, key, edit, by=by, dry_run=dry_run, step=step)
 
 
 async def publish_new(
-    node: Node, kind: type[Content], draft: Draft[Any], *, by: Caller, dry_run: bool = False
+    node: Node,
+    kind: type[Content],
+    draft: Draft[Any],
+    *,
+    by: Caller,
+    dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> WriteResult:
     """Publish a record under a key minted for it."""
-    return await publish(node, kind, draft, node.operator, mint_key(), by=by, dry_run=dry_run)
+    return await publish(node, kind, draft, node.operator, mint_key(), by=by, dry_run=dry_run, step=step)
 
 
 async def patch(
@@ -97,6 +106,7 @@ async def patch(
     by: Caller,
     preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> WriteResult:
     """Revise a record by JSON Merge Patch (RFC 7396)."""
     _check_writer(node, by, origin, key)
@@ -107,7 +117,7 @@ async def patch(
         shape: Any = Draft
         return check_draft(merge_patch(draft_of(current), patch), shape[kind])  # type: ignore[no-any-return]
 
-    return await edit_one(node, kind, key, edit, by=by, dry_run=dry_run)
+    return await edit_one(node, kind, key, edit, by=by, dry_run=dry_run, step=step)
 
 
 async def retract(
@@ -141,15 +151,22 @@ async def append_update(
     by: Caller,
     preconditions: Preconditions = NO_PRECONDITIONS,
     dry_run: bool = False,
+    step: WriteStep | None = None,
 ) -> WriteResult:
-    """Append a line to an incident's timeline, and move its status when the line names one."""
+    """Append a line to an incident's timeline, and move its status when the line names one.
+
+    A line that is there already (its time, status and text) is not appended again, whatever state
+    ``preconditions`` name: it was sent again by somebody who has not had the answer (RFC 9110, 13.1.1).
+    """
     _check_writer(node, by, origin, key)
 
-    def edit(key: str, stored: StoredRevision | None) -> Draft[Any]:
-        preconditions.check(f"{origin}/{key}", stored)
+    def edit(key: str, stored: StoredRevision | None) -> Draft[Any] | None:
         draft = draft_of(_live_document(f"{origin}/{key}", stored))
-        time = as_instant(node.clock())
         content = draft["content"]
+        if _has_line(content, update):
+            return None
+        preconditions.check(f"{origin}/{key}", stored)
+        time = as_instant(node.clock())
         was_resolved = content["status"] == "resolved"
         content["status"] = update.status or content["status"]
         line = Update(at=update.at or time, status=content["status"], text=update.text)
@@ -160,15 +177,52 @@ async def append_update(
             content["resolved_at"] = line.at
         return check_draft(draft, Draft[Incident])  # type: ignore[no-any-return]
 
-    return await edit_one(node, Incident, key, edit, by=by, dry_run=dry_run)
+    return await edit_one(node, Incident, key, edit, by=by, dry_run=dry_run, step=step)
+
+
+def _has_line(content: dict[str, Any], update: NewUpdate) -> bool:
+    """True if a timeline has a line of that time with the same text and, where one is named, status."""
+    return update.at is not None and any(
+        line["at"] == update.at and line["text"] == update.text and update.status in (None, line["status"])
+        for line in content.get("updates", ())
+    )
 
 
 async def upload(
-    node: Node, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
+    node: Node,
+    kind: type[Content],
+    lines: Mapping[str, Draft[Any] | Retract],
+    *,
+    by: Caller,
+    set_name: str | None = None,
+    revisions: Mapping[str, int] | None = None,
 ) -> dict[str, WriteResult | Refused]:
-    """Publish many records in one transaction; the rest is stored where one of them is refused."""
+    """Publish or retract many records in one transaction; the rest is stored where one of them is refused.
+
+    ``set_name``: the set that they are in from now on. ``revisions``: those that they must be at, 0 for no
+    record.
+    """
     _check_writer(node, by, node.operator, "bulk")
-    return await edit_many(node, kind, sorted(drafts), lambda key, _: drafts[key], by=by)
+
+    def edit(key: str, stored: StoredRevision | None) -> Draft[Any] | Retract:
+        if revisions is not None and (stored.revision if stored else 0) != revisions[key]:
+            raise Conflict(
+                "{record} was written by somebody else in between",
+                record=f"{kind.type} {node.operator}/{key}",
+            )
+        return bulk_edit(node, kind, key, lines[key], stored)
+
+    step = SetStep(kind.type, set_name) if set_name is not None else None
+    return await edit_many(node, kind, sorted(lines), edit, by=by, step=step)
+
+
+def bulk_edit(
+    node: Node, kind: type[Content], key: str, line: Draft[Any] | Retract, stored: StoredRevision | None
+) -> Draft[Any] | Retract:
+    """The edit that a line of an upload makes. Raises NotFound."""
+    if isinstance(line, Retract) and stored is None:
+        raise NotFound("{record} does not exist", record=f"{kind.type} {node.operator}/{key}")
+    return line
 
 
 def check_origin(node: Node, origin: str, key: str) -> None:

@@ -24,6 +24,7 @@ from federation.node import (
     key_rotation,
     memberships,
     not_understood,
+    repeats,
     retention,
     search_index,
 )
@@ -89,6 +90,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
         await tx.tokens.expire()
+    await repeats.drop_expired_answers(node)
     await key_rotation.retire_keys(node)
 
 

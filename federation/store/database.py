@@ -37,6 +37,7 @@ from federation.store.pulled_records import PulledRecordsWriter
 from federation.store.quotas import QuotasReader, QuotasWriter
 from federation.store.read_advisories import ReadAdvisoriesReader, ReadAdvisoriesWriter
 from federation.store.receipts import ReceiptsReader, ReceiptsWriter
+from federation.store.record_sets import RecordSetsReader, RecordSetsWriter
 from federation.store.record_writes import KEY_LOCKS, RecordsWriter
 from federation.store.records import RecordsReader
 from federation.store.rejected import RejectedReader, RejectedWriter
@@ -45,6 +46,7 @@ from federation.store.repairs import RepairsWriter
 from federation.store.retention import RetentionWriter
 from federation.store.search_index import SearchIndexReader, SearchIndexWriter
 from federation.store.statements import Session
+from federation.store.stored_answers import StoredAnswersReader, StoredAnswersWriter
 from federation.store.task_locks import TaskLocks
 from federation.store.tokens import TokensReader, TokensWriter
 
@@ -70,7 +72,8 @@ class Reading:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
         "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "quotas",
-        "read_advisories", "receipts", "records", "rejected", "search_index", "tokens",
+        "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index",
+        "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -97,6 +100,8 @@ class Reading:
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
         self.search_index: SearchIndexReader = SearchIndexReader(session)
         self.read_advisories: ReadAdvisoriesReader = ReadAdvisoriesReader(session)
+        self.record_sets: RecordSetsReader = RecordSetsReader(session)
+        self.stored_answers: StoredAnswersReader = StoredAnswersReader(session)
 
 
 class Writing:
@@ -105,8 +110,9 @@ class Writing:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
         "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers",
-        "pulled_records", "quotas", "read_advisories", "receipts", "records", "rejected", "remains",
-        "repairs", "retention", "search_index", "tokens",
+        "pulled_records", "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected",
+        "remains",
+        "repairs", "retention", "search_index", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -137,6 +143,8 @@ class Writing:
         self.deadlines = DeadlinesWriter(session)
         self.search_index = SearchIndexWriter(session)
         self.read_advisories = ReadAdvisoriesWriter(session)
+        self.record_sets = RecordSetsWriter(session)
+        self.stored_answers = StoredAnswersWriter(session)
 
 
 class Store:

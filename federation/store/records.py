@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -127,6 +128,12 @@ WHERE feeds.origin = $1 AND feeds.audience = $2 AND NOT retracted ORDER BY seq L
 _COUNT_LIVE = "SELECT live FROM feeds WHERE origin = $1 AND audience = $2"
 
 
+_READ_REVISIONS = """
+SELECT type, key, revision, feed, seq, retracted, hash, created_at, document FROM records
+WHERE type = $1 AND origin = $2 AND key = ANY($3::text[])
+"""
+
+
 class RecordsReader:
     """Records, as far as the caller may see them."""
 
@@ -199,6 +206,13 @@ class RecordsReader:
         feeds: dict[str, int | None] = {PRIVATE: None}
         feeds |= {audience: row[n] for n, audience in enumerate((PUBLIC, FEDERATION)) if row[n] is not None}
         return StoredRevision(*row[2:]) if row[2] is not None else None, feeds
+
+    async def current_revisions(
+        self, type_name: str, origin: str, keys: Sequence[str]
+    ) -> dict[str, StoredRevision]:
+        """The stored revisions of own records. Nothing is locked."""
+        rows = await self._session.connection.fetch(_READ_REVISIONS, type_name, origin, list(keys))
+        return {row["key"]: StoredRevision(*row) for row in rows}
 
     async def has_group(self, name: str, *, node: str) -> bool:
         """True if this node has a group of that name."""

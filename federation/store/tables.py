@@ -791,3 +791,25 @@ read_advisories = Table(
     Column("skipped", Integer, nullable=False, comment="Vulnerabilities of it that were skipped."),
     Column("state", LargeBinary, nullable=False, comment="Hash of its incidents as they were then."),
 )
+
+record_sets = Table(
+    "record_sets",
+    metadata,
+    Column("type", Text, primary_key=True, comment="Type of an own record."),
+    Column("key", Text, primary_key=True, comment="Its key."),
+    Column("name", Text, nullable=False, comment="The set under which it was uploaded last."),
+    Index("ix_record_sets_name", "type", "name", "key"),
+)
+
+stored_answers = Table(
+    "stored_answers",
+    metadata,
+    Column("caller", Text, primary_key=True, comment="The client that sent the request."),
+    Column("operation", Text, primary_key=True, comment="Id of the operation."),
+    Column("key", Text, primary_key=True, comment="Its Idempotency-Key."),
+    Column("request_hash", LargeBinary, nullable=False, comment="SHA-256 of path, query and body."),
+    Column("status", SmallInteger, nullable=False, comment="Status of the answer."),
+    Column("headers", LargeBinary, nullable=False, comment="Its headers, as a JSON object."),
+    Column("body", LargeBinary, comment="Its body; null where it has shown a secret, which is not stored."),
+    Column("at", Moment, nullable=False, server_default=text("now()"), index=True, comment="When."),
+)

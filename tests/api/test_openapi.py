@@ -200,6 +200,14 @@ async def test_what_is_answered_is_what_is_described(
             await own.post(f"{one}/updates", json={})
             await own.post(f"{every}/arnia/none/updates", json=UPDATE)
         await own.post(f"{every}/bulk", content=ndjson({"key": "b", **draft}, {}), headers=NDJSON)
+        lines = [{"key": "c", **draft}, {"key": "b", "retract": True}, {}]
+        for query in ("?dry_run=true&set=s", "?set=s"):
+            await own.post(f"{every}/bulk{query}", json=lines, headers={"accept": "application/json"})
+            await own.post(f"{every}/bulk{query}", content=ndjson(*lines), headers=NDJSON)
+        await own.post(f"{every}/bulk?set=s&replace=true", content=ndjson({"records": 0}), headers=NDJSON)
+        for _ in range(2):
+            await own.post(every, json=draft, headers={"idempotency-key": kind.type})
+        await own.post(every, json={}, headers={"idempotency-key": kind.type})
         for wrong in (b"{", b"{}", b""):
             await own.put(one, content=wrong, headers=JSON)
             await own.post(every, content=wrong, headers=JSON)

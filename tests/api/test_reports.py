@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from federation.api import guard, uploads
+from federation.api import guard, upload_lines, uploads
 from federation.domain.draft import Draft
 from federation.domain.entry import Lines
 from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
@@ -51,13 +51,13 @@ def failing(monkeypatch: pytest.MonkeyPatch, batch: int, error: Refused) -> None
     keep, batches = node_records.upload, 0
 
     async def upload(
-        node: Node, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller
+        node: Node, kind: type[Content], drafts: Mapping[str, Draft[Any]], *, by: Caller, **options: Any
     ) -> dict[str, WriteResult | Refused]:
         nonlocal batches
         batches += 1
         if batches == batch:
             raise error
-        return await keep(node, kind, drafts, by=by)
+        return await keep(node, kind, drafts, by=by, **options)
 
     monkeypatch.setattr(node_records, "upload", upload)
 
@@ -95,7 +95,7 @@ async def test_the_last_batch_that_failed_is_reported_too(
 async def test_what_fails_after_a_bound_was_reached_is_reported_and_there_is_no_summary(
     own: httpx2.AsyncClient, arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MAX_LINES", 3)
+    monkeypatch.setattr(upload_lines, "MAX_LINES", 3)
     failing(monkeypatch, 1, Unavailable("the database went away"))
     told = await report(own, ndjson(*many("s", 5)))
     assert [(line["line"], line["status"]) for line in told] == [(1, 503), (2, 503), (3, 503)]
@@ -110,7 +110,9 @@ async def test_a_line_that_is_too_long_takes_no_other_with_it(dsn: str, piece: i
     async with on_the_wire(dsn) as (_, client):
         (told,), summary = await upload(client, parts)
     assert (told["line"], told["status"]) == (51, 413)
-    assert summary == {"received": 100, "created": 99, "revised": 0, "unchanged": 0, "refused": 1}
+    assert summary == {
+        "received": 100, "created": 99, "revised": 0, "unchanged": 0, "retracted": 0, "refused": 1
+    }  # fmt: skip
 
 
 async def test_a_line_that_is_too_long_is_counted_once_wherever_it_stands(dsn: str) -> None:
@@ -180,5 +182,5 @@ async def test_a_line_of_an_incident_keeps_its_timeline(own: httpx2.AsyncClient,
         {"key": "i1", "content": an_incident(severity="low")}, {"key": "i2", "content": an_incident()}
     )
     (told,), summary = await upload(own, body, "incidents")
-    assert (told["line"], told["status"], told["pointer"]) == (1, 400, "/content/updates")
+    assert (told["line"], told["status"], told["errors"][0]["pointer"]) == (1, 400, "/content/updates")
     assert summary["created"] == 1

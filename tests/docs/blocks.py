@@ -16,7 +16,17 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation.api import caller, change_log, guard, oauth, openapi, token_buckets, uploads
+from federation.api import (
+    caller,
+    change_log,
+    guard,
+    oauth,
+    openapi,
+    spool,
+    token_buckets,
+    upload_lines,
+    uploads,
+)
 from federation.api import limits as api_limits
 from federation.api.problems import PROBLEMS
 from federation.cli import advisories as advisories_command
@@ -33,6 +43,7 @@ from federation.domain import (
     peer,
     query,
     rejection_lines,
+    repeat,
     values,
 )
 from federation.domain.content.incident import STATUSES, NewUpdate
@@ -56,6 +67,7 @@ from federation.node import (
     previews,
     receipts,
     tokens,
+    upload_plans,
 )
 from federation.node import node as node_module
 from federation.node.alert_events import MAX_INCIDENT_AGE
@@ -350,9 +362,22 @@ def limits() -> str:
         ("Values of all filters together", number(query.MAX_FILTER_VALUES), "400"),
         ("Characters of `q`", number(query.MAX_WORDS_CHARACTERS), "400"),
         ("Exact totals", f"up to {number(query.MAX_TOTAL)}", "`total_is_exact` is false"),
-        ("Lines of an upload", number(uploads.MAX_LINES), "a line of the report"),
-        ("Bytes of an upload", size(uploads.MAX_UPLOAD_BYTES), "413, or a line of the report"),
-        ("Bytes of a line of an upload", size(uploads.MAX_LINE_BYTES), "a line of the report"),
+        ("Lines of an upload", number(upload_lines.MAX_LINES), "a line of the report"),
+        ("Bytes of an upload", size(upload_lines.MAX_UPLOAD_BYTES), "413, or a line of the report"),
+        (
+            "Records, and bytes, of an upload in JSON",
+            f"{number(upload_lines.MAX_JSON_RECORDS)}, {size(upload_lines.MAX_JSON_BYTES)}",
+            "413",
+        ),
+        ("Records that the replacement of a set retracts", number(upload_plans.MAX_RETRACTED), "400"),
+        ("Uploads of a process that are checked before they are stored", number(spool.MAX_SPOOLS), "503"),
+        (
+            "Answers to requests with `Idempotency-Key` that are stored of a caller",
+            f"{number(repeat.MAX_KEYS)}, {size(repeat.MAX_STORED_BYTES)}, {repeat.STORED_HOURS} hours",
+            "429",
+        ),
+        ("Characters of `Idempotency-Key`", number(repeat.MAX_KEY_CHARACTERS), "400"),
+        ("Bytes of a line of an upload", size(upload_lines.MAX_LINE_BYTES), "a line of the report"),
         (
             "Records of an upload kept in one transaction",
             f"{number(uploads.BATCH_LINES)} or {size(uploads.BATCH_BYTES)}",

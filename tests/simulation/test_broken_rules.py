@@ -191,7 +191,9 @@ async def no_number_appears_behind_a_reader(arnia: Node, megalis: Node) -> None:
     await publish(arnia, "solution", "quick", a_solution())
     await checkpoints.sign_checkpoints(arnia)
     await round_of(megalis, arnia)
-    await edits._apply(arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False)
+    await edits._apply(
+        arnia, slow.tx, Solution, ["slow"], lambda *_: draft, itself("arnia"), dry_run=False, step=None
+    )
     await slow.commit()
     await checkpoints.sign_checkpoints(arnia)
     source = Near(arnia, "megalis")

@@ -1,0 +1,83 @@
+"""Bulk uploads over HTTP: the operation of each type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from federation.api.examples import DRAFTS, KEYS
+from federation.api.handlers import handles
+from federation.api.operations import Answer, Body, Operation, Right
+from federation.api.parameters import UPLOAD_PARAMETERS
+from federation.api.responses import JSON, NDJSON
+from federation.api.upload_lines import (
+    MAX_JSON_RECORDS,
+    MAX_LINES,
+    MAX_UPLOAD_BYTES,
+    Declaration,
+    RetractedLine,
+)
+from federation.api.upload_report import PlannedLine, PlanSummary, RefusedLine, UploadReport, UploadSummary
+from federation.api.uploads import answer_upload
+from federation.domain.draft import KeyedDraft
+from federation.domain.errors import Conflict, Invalid, NotAcceptable, PlanChanged
+from federation.domain.values import Content
+
+
+def upload_handler(kind: type[Content]) -> HTTPRouteHandler:
+    """The bulk upload of one type."""
+    names = kind.plural.capitalize()
+    generic: Any = KeyedDraft
+    keyed_draft = generic[kind]
+    line = {"anyOf": [keyed_draft, RetractedLine]}
+    declared = {
+        "type": "object",
+        "description": "With `replace=true`.",
+        "required": ["records", "lines"],
+        "additionalProperties": False,
+        "properties": {
+            "records": {"type": "integer", "minimum": 0, "maximum": MAX_JSON_RECORDS},
+            "lines": {"type": "array", "maxItems": MAX_JSON_RECORDS, "items": keyed_draft},
+        },
+    }
+    array = {"type": "array", "maxItems": MAX_JSON_RECORDS, "items": line}
+    uploaded = {"key": KEYS[kind.type], **DRAFTS[kind.type]}
+    summary = {"type": "object", "required": ["summary"], "properties": {"summary": UploadSummary}}
+
+    @handles(
+        Operation(
+            act="upload",
+            id=f"upload{names}",
+            method="POST",
+            path=f"/v1/{kind.plural}/bulk",
+            right=Right(f"{kind.plural}.write", caller="own"),
+            tag=kind.plural,
+            description=(
+                f"Publish or retract up to {MAX_LINES:,} {kind.plural}".replace(",", " ")
+                + ", or replace a set of them. One draft with its key a line, or a line that retracts;"
+                f" in JSON an array of at most {MAX_JSON_RECORDS}. The good lines are stored, unless a set is"
+                " replaced: then all are, or none."
+            ),
+            bodies=(
+                Body(NDJSON, {"anyOf": [keyed_draft, RetractedLine, Declaration]}, uploaded),
+                Body(JSON, {"anyOf": [array, declared]}, [uploaded]),
+            ),
+            max_bytes=MAX_UPLOAD_BYTES,
+            parameters=UPLOAD_PARAMETERS,
+            answers=(
+                Answer(
+                    200,
+                    "A line for each record refused and, in a dry run, each other one; then the summary",
+                    {NDJSON: {"anyOf": [RefusedLine, PlannedLine, PlanSummary, summary]}, JSON: UploadReport},
+                ),
+            ),
+            errors=(Invalid, NotAcceptable, Conflict, PlanChanged),
+        )
+    )
+    async def upload(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await answer_upload(kind, request)
+
+    return upload
