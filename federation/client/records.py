@@ -49,7 +49,7 @@ class Collection(Generic[C]):
     @property
     def preview(self) -> Previews[C]:
         """The same writes as dry runs: nothing changes, and the answer has the effect at other operators."""
-        return Previews(self._sender, self._path, self._kind)
+        return Previews(self._sender, self._path)
 
     # Read
 

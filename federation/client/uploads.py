@@ -97,7 +97,7 @@ async def send_parts(
     before = 0
     async with aclosing(_parts(drafts, limit)) as parts:
         async for part in parts:
-            yield await _send(sender, path, b"".join(part), before, set_name)
+            yield await _send(sender, path, part, before, set_name)
             before += len(part)
 
 
@@ -137,7 +137,10 @@ def encode_line(draft: Line[Any]) -> bytes:
     return msgspec.json.encode(draft) + b"\n"
 
 
-async def _send(sender: Sender, path: str, body: bytes, before: int, set_name: str | None) -> UploadReport:
+async def _send(
+    sender: Sender, path: str, part: list[bytes], before: int, set_name: str | None
+) -> UploadReport:
+    body = b"".join(part)
     for attempt in range(1, MAX_UPLOAD_ATTEMPTS + 1):
         answer = await sender.send(
             "POST",
@@ -148,7 +151,7 @@ async def _send(sender: Sender, path: str, body: bytes, before: int, set_name: s
             idempotent=True,
             timeout=REPORT_TIMEOUT,
         )
-        report = _read_report(answer, before)
+        report = _read_report(answer, part, before)
         if report.summary is not None:
             return report.summary
         if attempt < MAX_UPLOAD_ATTEMPTS:
@@ -197,10 +200,15 @@ def read_summary(summary: dict[str, int], refusals: list[RefusedRecord]) -> Uplo
     return msgspec.structs.replace(msgspec.convert(summary, UploadReport), refusals=refusals[:MAX_REFUSALS])
 
 
+class _Keyed(msgspec.Struct):
+    key: object = None
+
+
 _line = msgspec.json.Decoder(ReportLine)
+_key_of = msgspec.json.Decoder(_Keyed)
 
 
-def _read_report(answer: NodeAnswer, before: int) -> _Report:
+def _read_report(answer: NodeAnswer, part: list[bytes], before: int) -> _Report:
     """The report of a part that begins after so many drafts. Raises UnexpectedAnswer."""
     refusals: list[RefusedRecord] = []
     try:
@@ -208,6 +216,9 @@ def _read_report(answer: NodeAnswer, before: int) -> _Report:
             entry = _line.decode(line)
             if entry.summary is not None:
                 return _Report(read_summary(entry.summary, refusals), refusals)
+            if entry.key is None and entry.line is not None and 0 < entry.line <= len(part):
+                key = _key_of.decode(part[entry.line - 1]).key
+                entry.key = key if isinstance(key, str) else None
             refusals.append(entry.refusal(before))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UnexpectedAnswer(f"a line of the report cannot be read: {error}") from error

@@ -15,6 +15,7 @@ import pytest
 from federation.client import (
     AccessToken,
     Client,
+    Conflict,
     ConnectionFailed,
     CursorExpired,
     Invalid,
@@ -32,6 +33,7 @@ from federation.client import sender as sender_module
 from federation.client.errors import read_problem
 from federation.client.sender import MAX_RETRY_AFTER_SECONDS, backoff, retry_after
 from federation.client.tokens import basic_credentials
+from federation.domain.alert import NewSubscription
 from federation.domain.content.solution import Solution
 from tests.domain.builders import a_document, a_solution
 
@@ -292,16 +294,31 @@ async def test_a_post_is_repeated_with_its_key_and_each_call_has_its_own() -> No
     assert first.endswith('"')
 
 
-async def test_a_post_whose_answer_has_a_secret_is_not_repeated() -> None:
-    from federation.domain.alert import NewSubscription
-
+async def test_a_repeated_post_waits_for_its_first_attempt_and_learns_that_a_secret_is_lost() -> None:
     subscription = NewSubscription(events=("incident.affects-mine",), email="a@example.org")
-    node = FakeNode(httpx2.ReadError("reset"))
+    node = FakeNode(
+        httpx2.ReadError("reset"), problem(409, "request-in-progress"), problem(409, "answer-not-stored")
+    )
     async with calling(node) as client:
-        with pytest.raises(ConnectionFailed):
+        with pytest.raises(Conflict) as caught:
             await client.alerts.subscribe(subscription)
-    assert len(node.requests) == 1
-    assert "idempotency-key" not in node.requests[0].headers
+    assert (caught.value.code, caught.value.repeated) == ("answer-not-stored", True)
+    assert len({request.headers["idempotency-key"] for request in node.requests}) == 1
+
+
+async def test_a_post_that_must_not_be_repeated_is_not() -> None:
+    for failure in (httpx2.ReadError("reset"), problem(503, "unavailable")):
+        node = FakeNode(failure)
+        async with calling(node) as client:
+            with pytest.raises((ConnectionFailed, Unavailable)):
+                await client._sender.send("POST", "/v1/x", idempotent=False)
+        assert len(node.requests) == 1
+        assert "idempotency-key" not in node.requests[0].headers
+    # Where no connection was made, nothing was sent.
+    node = FakeNode(httpx2.ConnectError("refused"))
+    async with calling(node) as client:
+        await client._sender.send("POST", "/v1/x", idempotent=False)
+    assert len(node.requests) == 2
 
 
 async def test_a_write_whose_answer_was_lost_is_no_conflict_with_itself() -> None:
@@ -336,7 +353,7 @@ async def test_a_write_whose_answer_was_lost_is_no_conflict_with_itself() -> Non
 )
 async def test_a_problem_becomes_its_error(status: int, code: str, kind: type[RequestRefused]) -> None:
     fault = {"pointer": "/content/licence", "detail": "not a licence", "code": "enum", "allowed": ["MIT"]}
-    node = FakeNode(problem(status, code, detail="why", code=code, errors=[fault]))
+    node = FakeNode(problem(status, code, detail="why", errors=[fault]))
     async with calling(node) as client:
         with pytest.raises(kind) as caught:
             await client.solutions.get("arnia/glpi")

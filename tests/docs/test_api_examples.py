@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +64,8 @@ async def test_the_examples_for_curl_do_what_they_promise(environment: None, tmp
 def run_python(page: str) -> None:
     """Run the blocks one after the other, as ``python -m asyncio`` does."""
     names: dict[str, Any] = {}
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, ExitStack() as stack:
+        stack.callback(lambda: runner.run(names["client"].aclose()) if "client" in names else None)
         for number, example in enumerate(examples(page, "python"), 1):
             printed: list[str] = []
             names["print"] = lambda *values: printed.append(" ".join(map(str, values)) + "\n")  # noqa: B023
@@ -72,7 +74,6 @@ def run_python(page: str) -> None:
             if inspect.iscoroutine(awaited):
                 runner.run(asyncio.wait_for(awaited, LONGEST))
             assert keeps(example.promised, "".join(printed)), (example, printed)
-        runner.run(names["client"].aclose())
 
 
 async def test_the_examples_for_python_do_what_they_promise(environment: None) -> None:
