@@ -32,7 +32,7 @@ from federation.client import (
 from federation.client import sender as sender_module
 from federation.client.errors import read_problem
 from federation.client.sender import MAX_RETRY_AFTER_SECONDS, backoff, retry_after
-from federation.client.tokens import basic_credentials
+from federation.client.tokens import TokenCache, basic_credentials
 from federation.domain.alert import NewSubscription
 from federation.domain.content.solution import Solution
 from tests.domain.builders import a_document, a_solution
@@ -398,3 +398,19 @@ async def test_the_next_page_is_asked_for_at_the_node_and_nowhere_else() -> None
         assert [record.id async for record in client.solutions.walk()] == ["arnia/glpi"]
     assert [request.url.host for request in node.requests] == ["node.example.org"] * 2
     assert dict(node.requests[1].url.params) == {"sort": "id", "limit": "500", "after": "abc"}
+
+
+async def test_a_late_refusal_of_an_old_token_does_not_cost_the_new_one() -> None:
+    number = 0
+
+    async def source() -> AccessToken:
+        nonlocal number
+        number += 1
+        return AccessToken(f"token-{number}")
+
+    cache = TokenCache(source)
+    old = await cache.current()
+    cache.discard(old)
+    new = await cache.current()
+    cache.discard(old)
+    assert (old, new, await cache.current()) == ("token-1", "token-2", "token-2")
