@@ -59,6 +59,9 @@ class Client:
     renews them; with ``token_source`` it gets them there; with neither it reads what everybody may read.
     Requests of one client may run at the same time, in one event loop.
 
+    ``language`` (``fr``, ``en``) is that of the details of problems. ``attempts`` bounds the repetition of a
+    request that got no answer or came to a busy node.
+
     Raises ValueError for an address that is not ``https``, or ``http`` on this machine; ``allow_http``
     allows it in a network that you trust, such as that of a container.
     """
@@ -83,6 +86,7 @@ class Client:
         attempts: int = MAX_ATTEMPTS,
         max_connections: int = MAX_CONNECTIONS,
         user_agent: str | None = None,
+        language: str | None = None,
         verify: ssl.SSLContext | bool = True,
         trust_env: bool = True,
         allow_http: bool = False,
@@ -99,7 +103,10 @@ class Client:
             base_url=_checked_url(url, allow_http=allow_http),
             timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             limits=httpx2.Limits(max_connections=max_connections),
-            headers={"user-agent": f"{user_agent} {agent}" if user_agent else agent},
+            headers={
+                "user-agent": f"{user_agent} {agent}" if user_agent else agent,
+                **({"accept-language": language} if language else {}),
+            },
             verify=verify,
             trust_env=trust_env,
             transport=transport,

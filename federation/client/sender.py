@@ -156,7 +156,7 @@ class Sender:
     ) -> AsyncIterator[httpx2.Response]:
         """An answer of 200 that is read as it comes; one attempt. Raises ClientError, and TransportError
         within."""
-        named = dict(headers)
+        named = {"accept-encoding": "identity", **headers}  # an event must not wait for a block to fill
         token = await self._tokens.current() if self._tokens is not None else None
         if token is not None:
             named["authorization"] = f"Bearer {token}"

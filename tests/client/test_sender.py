@@ -204,6 +204,15 @@ async def test_https_and_this_machine_are_called(url: str) -> None:
         pass
 
 
+async def test_the_program_and_its_language_are_named() -> None:
+    node = FakeNode()
+    async with calling(node, user_agent="catalogue/2", language="fr") as client:
+        await client.solutions.list()
+    headers = node.requests[0].headers
+    assert headers["user-agent"].startswith("catalogue/2 federation-client/")
+    assert headers["accept-language"] == "fr"
+
+
 # Repetition
 
 
