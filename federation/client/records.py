@@ -19,7 +19,7 @@ import msgspec
 
 from federation.client import merge_patch
 from federation.client.drafts import MERGE_PATCH, encode_draft, preconditions, replaces_nothing
-from federation.client.errors import Conflict, PreconditionFailed
+from federation.client.errors import Conflict, PreconditionFailed, Retracted
 from federation.client.names import Filter, OwnOperator, moment_text, query_pairs, record_path
 from federation.client.previews import Previews
 from federation.client.record_view import C, Page, RecordView, read_page
@@ -196,7 +196,12 @@ class Collection(Generic[C]):
 
     async def retract(self, key: str, *, if_match: str | None = None) -> None:
         """Put a tombstone in the place of a record, at every peer. Raises NotFound, PreconditionFailed."""
-        await self._sender.send("DELETE", await self._path(key), headers=preconditions(if_match))
+        try:
+            await self._sender.send("DELETE", await self._path(key), headers=preconditions(if_match))
+        except PreconditionFailed as error:
+            # An attempt before has retracted it, where only its answer was lost.
+            if not (error.repeated and await self._is_retracted(key)):
+                raise
 
     async def upload(
         self,
@@ -260,6 +265,13 @@ class Collection(Generic[C]):
             headers={"content-type": JSON, **preconditions(if_match)},
         )
         return RecordView(answer.body, self._kind)
+
+    async def _is_retracted(self, key: str) -> bool:
+        try:
+            await self.get(key)
+        except Retracted:
+            return True
+        return False
 
     async def _own_write(
         self, key: str, error: PreconditionFailed, is_done: Callable[[Any], bool]

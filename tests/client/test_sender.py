@@ -346,6 +346,18 @@ async def test_a_write_whose_answer_was_lost_is_no_conflict_with_itself() -> Non
                 await client.solutions.publish("glpi", content, only_new=True)
 
 
+async def test_a_retraction_whose_answer_was_lost_is_done() -> None:
+    failed = problem(412, "precondition-failed")
+    node = FakeNode(httpx2.ReadError("reset"), failed, problem(410, "retracted"))
+    async with calling(node) as client:
+        await client.solutions.retract("arnia/glpi", if_match='"x"')
+    there = httpx2.Response(200, content=msgspec.json.encode(a_document(origin="arnia")))
+    for replies in ([httpx2.ReadError("reset"), failed, there], [failed]):
+        async with calling(FakeNode(*replies)) as client:
+            with pytest.raises(PreconditionFailed):
+                await client.solutions.retract("arnia/glpi", if_match='"x"')
+
+
 # Errors
 
 
