@@ -6,15 +6,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
-import httpx2
 import msgspec
 
+from federation.client import Client
 from federation.demo.catalogue import INCIDENTS
 from federation.demo.data import IMPORTED
+from federation.domain.alert import NewSubscription
+from federation.domain.content.statement import Statement
 from federation.domain.errors import CommandFailed
+from federation.domain.exposure.answers import OperatorExposure
 
 SECONDS = 30.0
 """What does not happen within this does not happen."""
@@ -25,12 +28,10 @@ SETTLED = 1.0
 class ExposureQuestion(Protocol):
     """A node of the demonstration, as its operator's IT system sees it."""
 
-    http: httpx2.AsyncClient
+    client: Client
 
     @property
     def operator(self) -> str: ...
-
-    async def found(self, path: str) -> Any: ...
 
 
 def cve_record() -> bytes:
@@ -89,20 +90,17 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
     arnia, megalis, recia = by_name["arnia"], by_name["megalis"], by_name["recia"]
     calls: list[dict[str, str]] = []
     async with listening(calls) as url:
-        event = {"events": ["incident.affects-mine"], "webhook": url, "private": True}
-        (await recia.http.post("/v1/subscriptions", json=event)).raise_for_status()
+        subscription = NewSubscription(events=("incident.affects-mine",), webhook=url, private=True)
+        await recia.client.alerts.subscribe(subscription)
         began = time.perf_counter()
-        answer = await arnia.http.post(
-            "/v1/advisories/cve", content=cve_record(), headers={"content-type": "application/json"}
-        )
-        answer.raise_for_status()
-        _must(answer.json()["summary"]["published"] == 1, "arnia publishes CVE-2025-24799")
+        report = await arnia.client.import_advisory("cve", cve_record())
+        _must(report.summary.published == 1, "arnia publishes CVE-2025-24799")
         click.echo("\nCVE-2025-24799 was imported at arnia. Listed among its own, after the import began:")
         delays = await asyncio.gather(*(_wait_until_listed(node, began) for node in nodes))
         for node, (milliseconds, own) in zip(nodes, delays, strict=True):
             click.echo(
                 f"  at {node.operator:<11} {milliseconds:7.1f} ms:"
-                f" {own['affected']['deployments']} deployments, {own['affected']['communes']} communes"
+                f" {own.affected.deployments} deployments, {own.affected.communes} communes"
             )
         await _until(lambda: bool(calls), "recia's webhook is called")
         await asyncio.sleep(SETTLED)
@@ -112,43 +110,39 @@ async def tell_exposure(nodes: Sequence[ExposureQuestion]) -> None:
     await _show(arnia)
 
 
-async def _wait_until_listed(node: ExposureQuestion, began: float) -> tuple[float, Any]:
+async def _wait_until_listed(node: ExposureQuestion, began: float) -> tuple[float, OperatorExposure]:
     while time.perf_counter() - began < SECONDS:
-        own = await node.found("/v1/exposure?mine=true")
-        for line in own["incidents"]:
-            if line["incident"]["id"] == IMPORTED:
-                return (time.perf_counter() - began) * 1000, line["exposure"]
+        async for line in node.client.exposure.own():
+            if line.incident.id == IMPORTED:
+                return (time.perf_counter() - began) * 1000, line.exposure
         await asyncio.sleep(0.02)
     raise CommandFailed(f"{node.operator} does not list {IMPORTED} among the incidents that affect it")
 
 
 async def _give_answers(megalis: ExposureQuestion) -> None:
     """Its probes tell the new versions, and it answers."""
-    own = await megalis.found("/v1/exposure?mine=true")
-    exposure = next(line["exposure"] for line in own["incidents"] if line["incident"]["id"] == IMPORTED)
-    for entry in exposure["deployments"]:
-        if entry["verdict"] == "affected":
-            path = f"/v1/deployments/{entry['id']}/version"
-            (await megalis.http.post(path, json={"version": "10.0.18"})).raise_for_status()
-    statement = {"content": {"incident": IMPORTED, "status": "fixed", "action": {"fr": "Passage en 10.0.18"}}}
-    (await megalis.http.put("/v1/statements/megalis/CVE-2025-24799", json=statement)).raise_for_status()
+    _, exposure = await _wait_until_listed(megalis, time.perf_counter())
+    for entry in exposure.deployments:
+        if entry.verdict == "affected":
+            await megalis.client.deployments.set_version(entry.id, "10.0.18")
+    statement = Statement(incident=IMPORTED, status="fixed", action={"fr": "Passage en 10.0.18"})
+    await megalis.client.statements.publish("CVE-2025-24799", statement)
 
 
 async def _show(arnia: ExposureQuestion) -> None:
-    exposure: Any = {}
     began = time.perf_counter()
-    while exposure.get("total", {}).get("answers", {}).get("fixed") != 1:
+    exposure = await arnia.client.exposure.of_incident(IMPORTED)
+    while exposure.total.answers.get("fixed") != 1:
         _must(time.perf_counter() - began < SECONDS, "arnia sees that megalis has answered")
-        exposure = await arnia.found(f"/v1/incidents/{IMPORTED}/exposure")
         await asyncio.sleep(0.02)
-    click.echo(f"\nWhat arnia sees: {exposure['summary']['en']}")
-    for line in exposure["operators"]:
-        copy = line["copy"]
-        age = f"{copy['state']}, {copy['age_seconds']} s" if copy["age_seconds"] else copy["state"]
+        exposure = await arnia.client.exposure.of_incident(IMPORTED)
+    click.echo(f"\nWhat arnia sees: {exposure.summary['en']}")
+    for line in exposure.operators:
+        age = f", {line.copy.age_seconds} s" if line.copy.age_seconds else ""
         click.echo(
-            f"  {line['operator']:<11} {line['answer'] or 'no answer':<12}"
-            f" {line['affected']['deployments']:>4} affected, {line['affected']['communes']:>5} communes,"
-            f" {line['affected']['inhabitants']:>9} inhabitants; copy: {age}"
+            f"  {line.operator:<11} {line.answer or 'no answer':<12}"
+            f" {line.affected.deployments:>4} affected, {line.affected.communes:>5} communes,"
+            f" {line.affected.inhabitants:>9} inhabitants; copy: {line.copy.state}{age}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -10,24 +11,27 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
-import httpx2
 import msgspec
 
+from federation.client import Client, NotFound
 from federation.demo.catalogue import OPERATORS
 from federation.demo.data import GROUP, MEMBERS, NAMES, drafts
 from federation.demo.exposed import tell_exposure
+from federation.domain.content.incident import Incident
 from federation.domain.errors import CommandFailed
+from federation.domain.registry import TYPES
 from federation.node import clients, invitations, peers
 from federation.server.local_node import database, node_of
 from federation.settings import Settings
 from federation.store.database import open_store
 
+_TYPES = {kind.plural: kind for kind in TYPES.values()}
 READY_SECONDS = 60.0
 CONVERGE_SECONDS = 300.0
 SCOPES = ("solutions", "deployments", "incidents", "statements", "operators", "groups", "subscriptions")
@@ -40,27 +44,19 @@ class Running:
         self.settings = settings
         self.process = process
         self.log = log
-        self.http = httpx2.AsyncClient(base_url=settings.url, trust_env=False, timeout=60)
         self.credentials = ("", "")
-        self.token = ""
+        self.client = Client(settings.url, trust_env=False)
+        """Without a token, until the administrator has made a client."""
 
     @property
     def operator(self) -> str:
         return self.settings.operator
 
-    async def get_token(self) -> None:
-        """Get a token the way an IT system does."""
-        answer = await self.http.post(
-            "/oauth2/token", data={"grant_type": "client_credentials"}, auth=self.credentials
-        )
-        answer.raise_for_status()
-        self.token = answer.json()["access_token"]
-        self.http.headers["authorization"] = f"Bearer {self.token}"
-
-    async def found(self, path: str) -> Any:
-        answer = await self.http.get(path)
-        answer.raise_for_status()
-        return answer.json()
+    async def use(self, client_id: str, secret: str) -> None:
+        """Call the node as this client from now on."""
+        await self.client.aclose()
+        self.credentials = (client_id, secret)
+        self.client = Client(self.settings.url, client_id, secret, trust_env=False)
 
 
 async def tell(*, check: bool, scale: int, port: int) -> None:
@@ -140,7 +136,7 @@ async def _start_nodes(name: str, port: int, directory: Path) -> AsyncIterator[R
     try:
         yield node
     finally:
-        await node.http.aclose()
+        await node.client.aclose()
         if process.returncode is None:
             process.terminate()
             try:
@@ -155,9 +151,8 @@ async def _ready(node: Running) -> None:
     while time.perf_counter() < deadline:
         if node.process.returncode is not None:
             break
-        with suppress(httpx2.HTTPError):
-            if (await node.http.get("/health/ready")).status_code == 200:
-                return
+        if await node.client.is_ready():
+            return
         await asyncio.sleep(0.05)
     tail = node.log.read_text(errors="replace")[-2_000:]
     raise CommandFailed(f"the node of {node.operator} did not start; its log ends with:\n{tail}")
@@ -179,7 +174,7 @@ async def _introduce(nodes: list[Running]) -> None:
                 # (node.admin: the webhook of the story is on this machine.)
                 (*scopes, "exposure.read", "feeds.read", "changes.read", "peers.read", "node.admin"),
             )
-            node.credentials = (client_id, secret)
+            await node.use(client_id, secret)
         # Each pair joins as the tutorial says; who would phone in life compares the codes here.
         for number, node in enumerate(nodes):
             for neighbour in nodes[:number]:
@@ -189,11 +184,10 @@ async def _introduce(nodes: list[Running]) -> None:
                 code = peers.code_of(guest, result)
                 await peers.activate(guest, neighbour.operator, code=code)
                 await peers.activate(two, node.operator, code=code)
-    await asyncio.gather(*(node.get_token() for node in nodes))
     deadline = time.perf_counter() + READY_SECONDS
     while time.perf_counter() < deadline:
-        views = [await node.found("/v1/peers") for node in nodes]
-        if all(peer["contacted_at"] and not peer["failures"] for view in views for peer in view["peers"]):
+        views = [await node.client.peers() for node in nodes]
+        if all(peer.contacted_at and not peer.failures for view in views for peer in view.peers):
             return
         await asyncio.sleep(0.1)
     raise CommandFailed("the nodes did not reach each other")
@@ -238,50 +232,31 @@ async def _unverified_copies(nodes: list[Running]) -> list[str]:
     """Copies that were not found equal, as they are now, to what their origin signed."""
     result = []
     for node in nodes:
-        for peer in (await node.found("/v1/peers"))["peers"]:
+        for peer in (await node.client.peers()).peers:
             result += [
-                f"{peer['operator']}/{feed['audience']} at {node.operator}"
-                for feed in peer["feeds"]
-                if feed["state"] != "verified" or feed["verified_seq"] != feed["pulled"]
+                f"{peer.operator}/{feed.audience} at {node.operator}"
+                for feed in peer.feeds
+                if feed.state != "verified" or feed.verified_seq != feed.pulled
             ]
     return result
 
 
 async def _load(node: Running, scale: int) -> dict[str, int]:
     counts: dict[str, int] = {}
-    by_type: dict[str, list[bytes]] = {}
-    for plural, draft in drafts(node.operator, scale):
-        by_type.setdefault(plural, []).append(msgspec.json.encode(draft) + b"\n")
-    for plural, lines in by_type.items():
-        for start in range(0, len(lines), 100_000):
-            answer = await node.http.post(
-                f"/v1/{plural}/bulk",
-                content=b"".join(lines[start : start + 100_000]),
-                headers={"content-type": "application/x-ndjson"},
-                timeout=600,
-            )
-            answer.raise_for_status()
-            report = [msgspec.json.decode(line) for line in answer.content.splitlines()]
-            summary = report[-1]["summary"]
-            if summary["refused"]:
-                raise CommandFailed(f"{node.operator} refused demonstration data: {report[0]}")
-            counts[plural] = counts.get(plural, 0) + summary["created"]
+    # The drafts of one collection follow each other.
+    for plural, of_type in itertools.groupby(drafts(node.operator, scale), key=lambda pair: pair[0]):
+        report = await node.client.collection(_TYPES[plural]).upload(draft for _, draft in of_type)
+        if report.refused:
+            raise CommandFailed(f"{node.operator} refused demonstration data: {report.refusals[0]}")
+        counts[plural] = counts.get(plural, 0) + report.created
     return counts
 
 
 async def _has_converged(nodes: list[Running]) -> bool:
-    heads = {
-        (feed["origin"], feed["audience"]): feed["seq"]
-        for node in nodes
-        for feed in (await node.found("/v1/feeds"))["feeds"]
-    }
+    heads = {(feed.origin, feed.audience): feed.seq for node in nodes for feed in await node.client.feeds()}
     for node in nodes:
-        view = await node.found("/v1/peers")
-        pulled = {
-            (peer["operator"], feed["audience"]): feed["pulled"]
-            for peer in view["peers"]
-            for feed in peer["feeds"]
-        }
+        view = await node.client.peers()
+        pulled = {(peer.operator, feed.audience): feed.pulled for peer in view.peers for feed in peer.feeds}
         for (origin, audience), seq in heads.items():
             entitled = audience != GROUP or node.operator in MEMBERS.get(origin, ())
             if origin != node.operator and entitled and pulled.get((origin, audience)) != seq:
@@ -289,6 +264,7 @@ async def _has_converged(nodes: list[Running]) -> bool:
     return True
 
 
+OUTAGE = "arnia/demo-outage"
 INCIDENT = {
     "title": {
         "fr": "Démonstration : messagerie indisponible",
@@ -309,19 +285,19 @@ INCIDENT = {
 async def _publish_and_read(nodes: list[Running]) -> dict[str, float]:
     """Publish an incident at arnia and read it at the three others: milliseconds from request to read."""
     arnia, peers_of = nodes[0], nodes[1:]
-    path = "/v1/incidents/arnia/demo-outage"
+    incident = msgspec.convert(INCIDENT, Incident)
 
     async def until_read(node: Running, began: float) -> float:
         while time.perf_counter() - began < 30:
-            if (await node.http.get(path)).status_code == 200:
+            with suppress(NotFound):
+                await node.client.incidents.get(OUTAGE)
                 return (time.perf_counter() - began) * 1000
             await asyncio.sleep(0.01)
         raise CommandFailed(f"the incident did not reach {node.operator} within 30 s")
 
     began = time.perf_counter()
     reading = [asyncio.ensure_future(until_read(node, began)) for node in peers_of]
-    answer = await arnia.http.put(path, json={"content": INCIDENT})
-    answer.raise_for_status()
+    await arnia.client.incidents.publish(OUTAGE, incident)
     return dict(zip([node.operator for node in peers_of], await asyncio.gather(*reading), strict=True))
 
 
@@ -333,47 +309,58 @@ async def _show(nodes: list[Running], counts: dict[str, dict[str, int]], delays:
     click.echo("\nAn incident was published at arnia and read, after its request began:")
     for operator, milliseconds in delays.items():
         click.echo(f"  at {operator:<11} {milliseconds:6.1f} ms")
-    exposed = await nodes[1].found("/v1/deployments?solution=arnia/glpi&version=10.0.17&total=true&limit=1")
+    exposed = await nodes[1].client.deployments.list(
+        solution="arnia/glpi", version="10.0.17", total=True, limit=1
+    )
     click.echo(
-        f"\nCVE-2025-24799 concerns GLPI before 10.0.18. Megalis lists {exposed['total']} deployments "
+        f"\nCVE-2025-24799 concerns GLPI before 10.0.18. Megalis lists {exposed.total} deployments "
         "of 10.0.17, of all four operators (invented ones)."
     )
 
 
 async def _assert(nodes: list[Running], counts: dict[str, dict[str, int]]) -> None:
     """Assert the result: the same bytes at every node, and AMBER records only where they may be."""
-    for path in (
-        "/v1/solutions/arnia/glpi",
-        "/v1/deployments/megalis/demo-000000",
-        "/v1/incidents/arnia/demo-outage",
+    for plural, id_ in (
+        ("solutions", "arnia/glpi"),
+        ("deployments", "megalis/demo-000000"),
+        ("incidents", OUTAGE),
     ):
-        answers = [await node.http.get(path) for node in nodes]
-        _must(all(a.status_code == 200 for a in answers), f"{path} is readable at all four nodes")
-        _must(
-            len({(a.content, a.headers["etag"]) for a in answers}) == 1, f"{path} has the same bytes and ETag"
-        )
+        copies = [(node, await node.client.collection(_TYPES[plural]).get(id_)) for node in nodes]
+        _must(len({record.raw for _, record in copies}) == 1, f"{id_} has the same bytes at all four nodes")
+        for node, record in copies:
+            present = await node.client.collection(_TYPES[plural]).refresh(record)
+            _must(present is record, f"the ETag of {id_} at {node.operator} is the hash of its bytes")
     for plural in ("operators", "solutions", "deployments"):
         expected = sum(of_type.get(plural, 0) for of_type in counts.values())
         for node in nodes:
-            result = await node.found(f"/v1/{plural}?total=true&limit=1")
-            right = result["total"] == expected if result["total_is_exact"] else expected > result["total"]
+            page = await node.client.collection(_TYPES[plural]).list(total=True, limit=1)
+            total = page.total or 0
+            right = total == expected if page.total_is_exact else expected > total
             _must(right, f"{node.operator} holds all {expected} {plural}")
     for node in nodes:
         entitled = node.operator in ("arnia", *MEMBERS["arnia"])
-        status = (await node.http.get("/v1/incidents/arnia/demo-security")).status_code
         _must(
-            status == (200 if entitled else 404),
+            await _shows(node.client.incidents.get("arnia/demo-security")) == entitled,
             f"the AMBER incident is seen as it may be at {node.operator}",
         )
-        async with httpx2.AsyncClient(base_url=node.settings.url, trust_env=False) as nobody:
+        async with Client(node.settings.url, trust_env=False) as nobody:
             _must(
-                (await nobody.get("/v1/deployments/arnia/demo-000000")).status_code == 404,
+                not await _shows(nobody.deployments.get("arnia/demo-000000")),
                 f"a GREEN record is hidden without a token at {node.operator}",
             )
-        view = await node.found("/v1/peers")
-        _must(not view["rejected"], f"{node.operator} rejected nothing")
-        states = {feed["state"] for peer in view["peers"] for feed in peer["feeds"]}
+        view = await node.client.peers()
+        _must(not view.rejected, f"{node.operator} rejected nothing")
+        states = {feed.state for peer in view.peers for feed in peer.feeds}
         _must(states == {"verified"}, f"every copy that {node.operator} holds is verified")
+
+
+async def _shows(record: Awaitable[Any]) -> bool:
+    """True when the caller may see the record."""
+    try:
+        await record
+    except NotFound:
+        return False
+    return True
 
 
 def _must(so: bool, claim: str) -> None:
@@ -394,7 +381,8 @@ Try, in another terminal:
 
   curl -s '{peer}/v1/solutions?q=supervision'
 
-  TOKEN={arnia.token}
+  TOKEN=$(curl -s -u '{client_id}:{secret}' -d grant_type=client_credentials {base}/oauth2/token |
+      sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
 
   curl -s -H "Authorization: Bearer $TOKEN" '{base}/v1/incidents?severity=critical'
 
@@ -406,8 +394,7 @@ Try, in another terminal:
 
   curl -sN -H "Authorization: Bearer $TOKEN" -H 'Accept: text/event-stream' '{base}/v1/changes'
 
-The token holds for five minutes; get another one with
-  curl -s -u '{client_id}:{secret}' -d grant_type=client_credentials {base}/oauth2/token
+The token holds for five minutes; then get another one with its line.
 """
     )
 

@@ -161,13 +161,14 @@ def test_the_image_is_made_of_what_a_node_runs_with() -> None:
 def test_the_package_brings_its_data() -> None:
     for package, name in (
         ("federation.domain.territories", "communes.tsv.gz"),
+        ("federation", "py.typed"),
         ("federation.api", "assets/swagger-ui-bundle.js"),
         ("federation.migrations", "versions/0001_first_tables.py"),
         ("federation.spec", "conformance/reader.mjs"),
     ):
         assert files(package).joinpath(*name.split("/")).is_file(), name
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert {"federation.api", "federation.spec"} <= project["package-data"].keys()
+    assert {"federation", "federation.api", "federation.spec"} <= project["package-data"].keys()
 
 
 def test_the_pages_of_the_api_load_nothing_from_another_host() -> None:
