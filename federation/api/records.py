@@ -11,7 +11,9 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from federation.api.examples import DRAFTS, KEYS, UPDATE
+from federation.api.answer_links import FROM_BODY, FROM_PATH, page_links, record_links
+from federation.api.documents import page_of, patch_of, result_of
+from federation.api.examples import DRAFTS, KEYS, PATCHES, UPDATE
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.operations import Answer, Body, Operation, Right
@@ -40,7 +42,6 @@ from federation.api.responses import (
     tags,
     write_answer,
 )
-from federation.api.schemas import page_of
 from federation.api.uploads import MAX_UPLOAD_BYTES, RefusedLine, Upload, UploadSummary
 from federation.domain.canonical import decode_json
 from federation.domain.content.deployment import Deployment, NewVersion
@@ -83,18 +84,24 @@ class _Origin(msgspec.Struct):
 _origin = msgspec.json.Decoder(_Origin)
 
 
-def _revision_answer(document: Any) -> Answer:
+def _revision_answer(kind: type[Content]) -> Answer:
     return Answer(
         200,
         "Revised, or unchanged; with `dry_run`, what would change at other operators",
-        {JSON: {"anyOf": [document, Preview]}},
+        {JSON: result_of(kind)},
         {"ETag": {**ETAG_HEADER["ETag"], "required": False}},
+        record_links(kind, FROM_PATH),
     )
 
 
-def _creation_answer(document: Any) -> Answer:
-    location = {"required": True, "schema": {"type": "string", "format": "uri"}}
-    return Answer(201, "Published", {JSON: document}, {**ETAG_HEADER, "Location": location})
+def _creation_answer(kind: type[Content], parameters: dict[str, str]) -> Answer:
+    location = {
+        "description": "Where the record is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri"},
+    }
+    headers = {**ETAG_HEADER, "Location": location}
+    return Answer(201, "Published", {JSON: _of(Document, kind)}, headers, record_links(kind, parameters))
 
 
 def _of(generic: Any, kind: type[Content]) -> Any:
@@ -110,7 +117,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
     document, draft_type = _of(Document, kind), _of(Draft, kind)
     example = DRAFTS[kind.type]
     draft_body = Body(JSON, draft_type, example)
-    revised, created = _revision_answer(document), _creation_answer(document)
+    revised = _revision_answer(kind)
     previewed = Answer(200, "What would change at other operators (`dry_run`)", {JSON: Preview})
 
     @handles(
@@ -129,6 +136,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
                     "A page",
                     {JSON: page_of(kind)},
                     {"Link": {"description": LINK, "schema": {"type": "string"}}},
+                    page_links(kind),
                 ),
             ),
         )
@@ -176,7 +184,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             ),
             bodies=(draft_body,),
             parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
-            answers=(revised, created),
+            answers=(revised, _creation_answer(kind, FROM_PATH)),
             errors=(Invalid, Conflict, PreconditionFailed),
         )
     )
@@ -207,7 +215,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             description=f"Publish a {kind.type} under a key that the node mints (UUIDv7).",
             bodies=(draft_body,),
             parameters=(DRY_RUN,),
-            answers=(previewed, created),
+            answers=(previewed, _creation_answer(kind, FROM_BODY)),
             errors=(Invalid, Conflict),
         )
     )
@@ -226,7 +234,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             right=writer,
             tag=kind.plural,
             description=f"Revise members of a {kind.type} by JSON Merge Patch (RFC 7396).",
-            bodies=(Body(MERGE_PATCH, {"type": "object"}, {"tlp": "GREEN"}),),
+            bodies=(Body(MERGE_PATCH, patch_of(kind), PATCHES.get(kind.type, {"content": {}})),),
             parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
             answers=(revised,),
             errors=CHANGING,
@@ -282,7 +290,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             return json_answer(Preview.nothing(), headers=NO_STORE)
         return answer(b"", status=204, headers={"etag": etag(result.hash), **NO_STORE})
 
-    summary = {"type": "object", "properties": {"summary": UploadSummary}}
+    summary = {"type": "object", "required": ["summary"], "properties": {"summary": UploadSummary}}
 
     @handles(
         Operation(
@@ -326,7 +334,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         tag=Deployment.plural,
         bodies=(Body(JSON, NewVersion, {"version": "10.0.18"}),),
         parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
-        answers=(_revision_answer(Document[Deployment]),),
+        answers=(_revision_answer(Deployment),),
         errors=CHANGING,
     )
 )
@@ -357,7 +365,7 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
         tag=Incident.plural,
         bodies=(Body(JSON, NewUpdate, UPDATE),),
         parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
-        answers=(_revision_answer(Document[Incident]),),
+        answers=(_revision_answer(Incident),),
         errors=CHANGING,
     )
 )
