@@ -7,7 +7,7 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test long cases matrix coverage simulate chaos attack compare hostile mutants full bench check format schemas lock clean
+.PHONY: help demo test long cases matrix coverage simulate chaos attack compare hostile mutants full bench check contract format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,11 +97,24 @@ PARTS ?=
 bench: $(STAMP) ## Measure the node and its alternatives on a quiet machine (QUICK=1 for minutes, PARTS="sync reading")
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(foreach part,$(PARTS),--part $(part))
 
-check: $(STAMP) ## Check format, lint, types and import rules, as the pre-commit hooks do
+check: $(STAMP) ## Check format, lint, types, import rules and published patterns, as the pre-commit hooks do
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.contract.patterns
+
+LINT = build/node/lint
+$(LINT)/installed: tests/contract/lint/package.json
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed to lint the contract."; exit 1; }
+	@echo "Installing into $(LINT)..."
+	@rm -rf $(LINT) && mkdir -p $(LINT) && cp $< $(LINT)
+	@npm install --prefix $(LINT) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+contract: $(LINT)/installed ## Lint the OpenAPI document, compile the schemas and patterns; needs Node.js
+	@cp tests/contract/lint/* $(LINT)
+	@node $(LINT)/lint.mjs schemas
 
 format: $(STAMP) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format .

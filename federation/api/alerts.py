@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
+from federation.api.answer_links import links
 from federation.api.examples import SUBSCRIPTION
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
@@ -82,7 +83,14 @@ async def list_subscriptions(request: Request[Any, Any, Any]) -> ASGIResponse:
         right=WRITER,
         tag="alerts",
         bodies=(Body(JSON, NewSubscription, SUBSCRIPTION),),
-        answers=(Answer(201, "Subscribed", {JSON: Subscribed}),),
+        answers=(
+            Answer(
+                201,
+                "Subscribed",
+                {JSON: Subscribed},
+                links=links({"id": "$response.body#/id"}, remove="removeSubscription"),
+            ),
+        ),
         errors=(Invalid,),
         takes_key=True,
         unstored_advice=(

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
+from federation.api.documents import CHANGE, CHANGE_PAGE
 from federation.api.entries import change_line, op_of, page_json
 from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
@@ -16,7 +17,6 @@ from federation.api.operations import Answer, Operation, Right
 from federation.api.parameters import FEED_PAGE, LAST_EVENT_ID
 from federation.api.requests import media_type_of, page_of
 from federation.api.responses import JSON, NDJSON, NO_STORE, answer
-from federation.api.schemas import CHANGE
 from federation.api.streams import CurrentCaller, current_caller, stream_answer
 from federation.domain.errors import EpochChanged, NotAcceptable, Refused
 from federation.domain.feed import Cursor
@@ -27,6 +27,16 @@ SSE = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
 """Time after which a stream of events without an event sends a comment line."""
 EVENTS_PER_READ = 100
+EVENT_STREAM = (
+    "Events without an end (HTML, 9.2). `event` is `upsert`, `delete` or `withdraw`; `id` is the cursor to go"
+    " on from, in `Last-Event-ID`; `data` is one line, a `Change` as JSON. A last event `refused`, whose"
+    ' `data` is `{"code": "…"}`, says why the stream ends: the token has expired, for example. Lines that'
+    " begin with a colon keep the connection open."
+)
+_EVENT = (
+    'id: 6d1f0c2b9a8e7f35.42\nevent: withdraw\ndata: {"cursor":"6d1f0c2b9a8e7f35.42","op":"withdraw",'
+    '"origin":"megalis","type":"solution","key":"glpi","revision":3}\n\n'
+)
 
 
 @handles(
@@ -44,16 +54,9 @@ EVENTS_PER_READ = 100
                 200,
                 "Entries after the cursor, in order",
                 {
-                    JSON: {
-                        "type": "object",
-                        "properties": {
-                            "entries": {"type": "array", "items": CHANGE},
-                            "cursor": {"type": "string"},
-                            "more": {"type": "boolean"},
-                        },
-                    },
+                    JSON: CHANGE_PAGE,
                     NDJSON: CHANGE,
-                    SSE: {"type": "string"},
+                    SSE: {"type": "string", "description": EVENT_STREAM, "examples": [_EVENT]},
                 },
             ),
         ),

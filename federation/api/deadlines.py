@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
+from federation.api.answer_links import FROM_PATH, links
 from federation.api.examples import DEADLINE
 from federation.api.guard import body_of, node_of
 from federation.api.handlers import handles
@@ -90,7 +91,14 @@ async def get_deadline(request: Request[Any, Any, Any], origin: str, key: str) -
         right=WRITER,
         tag="alerts",
         bodies=(Body(JSON, ReportingDeadline, DEADLINE),),
-        answers=(Answer(200, "The deadline as it is now", {JSON: DeadlineView}),),
+        answers=(
+            Answer(
+                200,
+                "The deadline as it is now",
+                {JSON: DeadlineView},
+                links=links(FROM_PATH, get="getDeadline", remove="removeDeadline"),
+            ),
+        ),
         errors=(Invalid, NotFound),
     )
 )

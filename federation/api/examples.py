@@ -117,6 +117,16 @@ DRAFTS: dict[str, dict[str, Any]] = {
         },
     },
 }
+PATCHES: dict[str, dict[str, Any]] = {
+    "solution": {"content": {"status": "obsolete", "repository": None}},
+    "deployment": {"content": {"version": "10.0.18", "hosting": {"country": None}}},
+    "incident": {"content": {"status": "fixed"}},
+    "statement": {"content": {"status": "fixed", "planned_at": None}},
+    "operator": {"content": {"homepage": "https://arnia.example.org/"}},
+    "group": {"content": {"members": ["megalis", "recia", "soluris"]}},
+    "membership": {"content": {"name": "Mégalis Bretagne"}},
+}
+"""Merge patches of the drafts: null removes a member."""
 KEYS = {
     "solution": "glpi",
     "deployment": "glpi-mutualise",

@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
+from federation.api.documents import ENTRY, ENTRY_PAGE
 from federation.api.entries import entry_line, page_json
 from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
@@ -17,7 +18,6 @@ from federation.api.parameters import BUCKET, FEED_PAGE, NUMBERS
 from federation.api.query_parameters import parameters_of
 from federation.api.requests import media_type_of, numbers_of, page_of
 from federation.api.responses import JSON, NDJSON, NO_STORE, answer, json_answer
-from federation.api.schemas import ENTRY
 from federation.api.streams import CurrentCaller, current_caller, stream_answer
 from federation.domain.checkpoint import Leaves, SignedDigests
 from federation.domain.document import check_id
@@ -54,14 +54,7 @@ FEED = "/v1/feeds/{origin:str}/{audience:str}"
                 200,
                 "Entries after the cursor, in order",
                 {
-                    JSON: {
-                        "type": "object",
-                        "properties": {
-                            "entries": {"type": "array", "items": ENTRY},
-                            "cursor": {"type": "string"},
-                            "more": {"type": "boolean"},
-                        },
-                    },
+                    JSON: ENTRY_PAGE,
                     NDJSON: ENTRY,
                 },
             ),

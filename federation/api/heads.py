@@ -21,6 +21,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.caller import Tokens
+from federation.api.documents import ENTRY
 from federation.api.entries import entry_line
 from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
@@ -99,7 +100,17 @@ class SentStates:
         return encoded
 
 
-_HEADS = {"type": "object", "properties": {"feeds": {"type": "array", "items": Head}}}
+class FeedHeads(msgspec.Struct, frozen=True):
+    """The feeds that the caller may read."""
+
+    feeds: tuple[Head, ...]
+
+
+class InlineEntries(msgspec.Struct, frozen=True):
+    """A line before entries: their feed, and the cursor that they come after."""
+
+    feed: str
+    after: str
 
 
 @handles(
@@ -116,7 +127,7 @@ _HEADS = {"type": "object", "properties": {"feeds": {"type": "array", "items": H
             Answer(
                 200,
                 "The feeds. As NDJSON they are the first line; entries may follow.",
-                {JSON: _HEADS, NDJSON: _HEADS},
+                {JSON: FeedHeads, NDJSON: {"oneOf": [FeedHeads, InlineEntries, ENTRY]}},
                 ETAG_HEADER,
             ),
             Answer(304, "No head has moved", {}, ETAG_HEADER),

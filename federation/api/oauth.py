@@ -20,7 +20,14 @@ from federation.api.caller import LIFETIME, Tokens
 from federation.api.guard import body_of, node_of
 from federation.api.handlers import handles
 from federation.api.limits import Limits
-from federation.api.oauth_errors import OAUTH_ERROR, oauth_error
+from federation.api.oauth_answers import (
+    AuthorizationServer,
+    Introspection,
+    KeySet,
+    TokenAnswer,
+    TokenError,
+)
+from federation.api.oauth_errors import oauth_error
 from federation.api.operations import ANYONE, CREDENTIALS, Answer, Body, Operation
 from federation.api.responses import FORM, JSON, NO_STORE, answer, json_answer
 from federation.domain.errors import Invalid, Unauthenticated, Unavailable
@@ -52,12 +59,13 @@ def _wrong_client(
 
 
 OAUTH_ERRORS = (
-    Answer(400, "RFC 6749, 5.2", {JSON: OAUTH_ERROR}),
-    Answer(401, "The client could not be authenticated", {JSON: OAUTH_ERROR}),
+    Answer(400, "RFC 6749, 5.2", {JSON: TokenError}),
+    Answer(401, "The client could not be authenticated", {JSON: TokenError}),
 )
-JSON_OBJECT = (Answer(200, "The answer", {JSON: {"type": "object"}}),)
 TOKEN_FORM = Body(
-    FORM, {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
+    FORM,
+    {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}},
+    {"token": "eyJhbGciOi….eyJhdWQi….MEUC…"},
 )
 
 
@@ -68,6 +76,7 @@ TOKEN_FORM = Body(
         method="POST",
         path="/oauth2/token",
         right=CREDENTIALS,
+        credentials=("client", ""),
         tag="node",
         bodies=(
             Body(
@@ -82,18 +91,19 @@ TOKEN_FORM = Body(
                             "description": "Scopes, separated by spaces; all of the client's without.",
                         },
                         "resource": {"type": "string", "format": "uri"},
-                        "client_assertion_type": {"type": "string"},
+                        "client_assertion_type": {"const": ASSERTION},
                         "client_assertion": {
                             "type": "string",
                             "description": "RFC 7523; instead of HTTP Basic.",
                         },
                     },
                 },
+                {"grant_type": "client_credentials", "scope": "solutions.read solutions.write"},
             ),
         ),
         max_bytes=MAX_FORM,
         oauth_errors=True,
-        answers=(Answer(200, "An access token", {JSON: {"type": "object"}}), *OAUTH_ERRORS),
+        answers=(Answer(200, "An access token", {JSON: TokenAnswer}), *OAUTH_ERRORS),
         errors=(Unavailable,),
     )
 )
@@ -202,6 +212,7 @@ async def _by_assertion(node: Node, form: dict[str, str]) -> str:
         method="POST",
         path="/oauth2/revoke",
         right=CREDENTIALS,
+        credentials=("client",),
         tag="node",
         bodies=(TOKEN_FORM,),
         max_bytes=MAX_FORM,
@@ -230,11 +241,12 @@ async def revoke_token(request: Request[Any, Any, Any]) -> ASGIResponse:
         method="POST",
         path="/oauth2/introspect",
         right=CREDENTIALS,
+        credentials=("client",),
         tag="node",
         bodies=(TOKEN_FORM,),
         max_bytes=MAX_FORM,
         oauth_errors=True,
-        answers=(Answer(200, "What the token is worth", {JSON: {"type": "object"}}), *OAUTH_ERRORS),
+        answers=(Answer(200, "What the token is worth", {JSON: Introspection}), *OAUTH_ERRORS),
         errors=(Unavailable,),
     )
 )
@@ -277,7 +289,7 @@ async def introspect_token(request: Request[Any, Any, Any]) -> ASGIResponse:
         path="/.well-known/oauth-authorization-server",
         right=ANYONE,
         tag="node",
-        answers=JSON_OBJECT,
+        answers=(Answer(200, "The endpoints", {JSON: AuthorizationServer}),),
     )
 )
 async def get_metadata(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -312,7 +324,7 @@ async def get_metadata(request: Request[Any, Any, Any]) -> ASGIResponse:
         path="/.well-known/jwks.json",
         right=ANYONE,
         tag="node",
-        answers=JSON_OBJECT,
+        answers=(Answer(200, "The public keys", {JSON: KeySet}),),
     )
 )
 async def get_keys(request: Request[Any, Any, Any]) -> ASGIResponse:

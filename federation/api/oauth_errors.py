@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import re
 
-OAUTH_ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-}
-"""The schema of :func:`oauth_error`."""
 _NOT_IN_DESCRIPTIONS = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 """Characters that an ``error_description`` must not have."""
 

@@ -11,44 +11,19 @@ from typing import Any
 
 from litestar import Litestar
 
-from federation.api.oauth_errors import OAUTH_ERROR
+from federation.api.components import reachable, references_in
 from federation.api.operations import Answer, Operation, table
-from federation.api.parameters import PATH_PATTERNS
+from federation.api.parameters import PATH_PARAMETERS
 from federation.api.problem_details import STATUS
-from federation.api.responses import JSON, PROBLEM
-from federation.api.schemas import Components, json_schema
+from federation.api.schemas import DIALECT, REFERENCE, Components, json_schema
+from federation.api.shared_parts import EVERY_ANSWER, refusal, refusals, share
 from federation.api.standing_headers import API_VERSION
+from federation.api.webhooks import webhooks
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import Content
 
 __all__ = ["document", "json_schema"]
-
-_REASONS = {
-    400: "The request is not valid; the problem names the member at fault",
-    401: "A valid access token is needed",
-    403: "The caller may not do this",
-    404: "There is nothing here that the caller may see",
-    406: "The answer cannot be given in the form asked for",
-    408: "The body did not come in time",
-    409: "The request does not fit the present state",
-    410: "It was here and has been retracted, or the cursor has expired",
-    412: "The record is not at the state named",
-    413: "The request is too large",
-    415: "The body is of a type that is not read here",
-    422: "The Idempotency-Key is that of another request",
-    429: "Too many requests of the caller, or from its address",
-    502: "Another node, which this needs, did not answer as it should",
-    503: "The node cannot answer now",
-    500: "Internal error",
-}
-_RETRY_AFTER = {
-    "Retry-After": {
-        "description": "Seconds after which to try again.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
 
 
 def document(app: Litestar, base: str) -> dict[str, Any]:
@@ -59,9 +34,17 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
     for operation in operations:
         described = paths.setdefault(_path(operation), {})
         described[operation.method.lower()] = _operation(operation, components)
+    responses = refusals()
+    shared = share(paths, responses)
+    referred = set(references_in(paths))
+    responses = {
+        name: answer for name, answer in responses.items() if f"#/components/responses/{name}" in referred
+    }
+    hooks = webhooks()
+    schemas = reachable([paths, hooks, responses, shared], REFERENCE, components.schemas())
     return {
         "openapi": "3.1.1",
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "jsonSchemaDialect": DIALECT,
         "info": {
             "title": "Federation node",
             "version": API_VERSION,
@@ -70,8 +53,12 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
                 "Each operator runs a node and is the only writer of its records; nodes pull each other's"
                 " feeds. Get a token with `POST /oauth2/token` (client credentials); CLEAR records are"
                 " answered without one. A peer's token is bound to a key of its own: it is sent as"
-                " `Authorization: DPoP` with a proof for each request (RFC 9449)."
+                " `Authorization: DPoP` with a proof for each request (RFC 9449).\n\n"
+                "A later version of v1 adds members, types and values of enumerations: ignore the members"
+                " that you do not know, and keep the values. Enumerations of answers are therefore open"
+                " (`x-extensible-enum`)."
             ),
+            "contact": {"name": "The operator of this node", "url": f"{base}/.well-known/federation"},
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": base}],
@@ -81,19 +68,36 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
             {"name": "alerts", "description": "Who is told of what, and by when authorities are to be told"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
             {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},
+            {"name": "webhooks", "description": "Requests that the node sends to a subscriber"},
             {"name": "node", "description": "The node itself: tokens, keys, health, documentation"},
         ],
         "paths": paths,
+        "webhooks": hooks,
         "components": {
-            "schemas": components.schemas(),
-            "securitySchemes": {
-                "oauth2": {
-                    "type": "oauth2",
-                    "flows": {
-                        "clientCredentials": {"tokenUrl": f"{base}/oauth2/token", "scopes": dict(SCOPES)}
-                    },
-                }
-            },
+            "schemas": schemas,
+            "responses": responses,
+            **shared,
+            "securitySchemes": _security_schemes(base),
+        },
+    }
+
+
+def _security_schemes(base: str) -> dict[str, Any]:
+    return {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "An access token of one of the operator's own clients, or of a peer.",
+            "flows": {"clientCredentials": {"tokenUrl": f"{base}/oauth2/token", "scopes": dict(SCOPES)}},
+        },
+        "client": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "Id and secret of one of the operator's own clients (RFC 6749, 2.3.1).",
+        },
+        "invitation": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The secret of an invitation, which one operator has sent to another.",
         },
     }
 
@@ -109,6 +113,11 @@ def statuses(operation: Operation) -> set[int]:
 
 
 def _operation(operation: Operation, components: Components) -> dict[str, Any]:
+    own = {answer.status for answer in operation.answers}
+    refused = {
+        str(status): refusal(status, oauth=operation.oauth_errors)
+        for status in sorted(statuses(operation) - own)
+    }
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.description.split(". ")[0].rstrip("."),
@@ -118,10 +127,10 @@ def _operation(operation: Operation, components: Components) -> dict[str, Any]:
         "security": _security(operation),
         "responses": {
             **{str(answer.status): _answer(answer, components) for answer in operation.answers},
-            **_problems(operation),
+            **refused,
         },
     }
-    if parameters := _parameters(operation):
+    if parameters := _parameters(operation, components):
         described["parameters"] = parameters
     if operation.bodies:
         content: dict[str, Any] = {}
@@ -139,45 +148,29 @@ def _path(operation: Operation) -> str:
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
     right = operation.right
     if right.scope is None:
-        return []
+        return [{name: []} if name else {} for name in operation.credentials]
     with_token = {"oauth2": [right.scope]}
     return [{}, with_token] if right.open else [with_token]
 
 
 def _answer(answer: Answer, components: Components) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": answer.description}
-    if answer.headers:
-        described["headers"] = answer.headers
+    headers = {**EVERY_ANSWER, **answer.headers}
+    described: dict[str, Any] = {"description": answer.description, "headers": headers}
     if answer.content:
         described["content"] = {
             media_type: {"schema": components.answer(schema)} for media_type, schema in answer.content.items()
         }
+    if answer.links:
+        described["links"] = answer.links
     return described
 
 
-def _problems(operation: Operation) -> dict[str, Any]:
-    described = {str(answer.status) for answer in operation.answers}
-    content: dict[str, Any] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    refused = {JSON: {"schema": OAUTH_ERROR}} if operation.oauth_errors else content
-    return {
-        str(status): {
-            "description": _REASONS[status],
-            "content": content if status == 500 else refused,
-            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
-        }
-        for status in sorted(statuses(operation))
-        if str(status) not in described
-    }
-
-
-def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    of_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
-        for name in re.findall(r"\{(\w+)\}", _path(operation))
-        for pattern in (PATH_PATTERNS[name],)
-    ]
+def _parameters(operation: Operation, components: Components) -> list[dict[str, Any]]:
+    of_path = [PATH_PARAMETERS[name] for name in re.findall(r"\{(\w+)\}", _path(operation))]
     declared = [{"name": item.name, "in": item.place, **item.about} for item in operation.parameters]
-    return [*of_path, *declared]
+    return [
+        {**parameter, "schema": components.body(parameter["schema"])} for parameter in (*of_path, *declared)
+    ]
 
 
 def _first_line(kind: type[Content]) -> str:

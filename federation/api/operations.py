@@ -75,6 +75,8 @@ class Answer(msgspec.Struct, frozen=True):
     content: dict[str, Any] = {}
     """Media types, and a struct or JSON Schema for each."""
     headers: dict[str, Any] = {}
+    links: dict[str, Any] = {}
+    """Operations that go on from this answer (``api/answer_links.py``)."""
 
 
 class Deprecation(msgspec.Struct, frozen=True):
@@ -88,7 +90,7 @@ class Deprecation(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """A schema that is put together in ``api/schemas.py``, by its name."""
+    """A schema that is put together from others (``api/documents.py``), by its name."""
 
     name: str
 
@@ -106,6 +108,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     """Other paths that lead here, and are not described."""
     right: Right
+    credentials: tuple[str, ...] = ()
+    """Security schemes of callers that show no access token; an empty one: or without any of them."""
     tag: str
     description: str = ""
     """For readers of the OpenAPI document; the docstring of the handler, unless it is given."""

@@ -14,16 +14,26 @@ from federation.domain.repeat import MAX_KEY_CHARACTERS, STORED_HOURS
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 
-PATH_PATTERNS = {
-    "origin": OPERATOR_PATTERN,
-    "operator": OPERATOR_PATTERN,
-    "key": KEY_PATTERN,
-    "audience": GROUP_PATTERN,
-    "code": r"^[a-z-]+$",
-    "id": r"^[0-9a-f-]{36}$",
-    "form": "^(cve|osv|csaf)$",
+_PATHS: dict[str, tuple[str, dict[str, Any]]] = {
+    "origin": (
+        "Operator that writes the record or the feed.",
+        {"type": "string", "pattern": OPERATOR_PATTERN},
+    ),
+    "operator": ("Id of a peer.", {"type": "string", "pattern": OPERATOR_PATTERN}),
+    "key": ("The record's key at its origin.", {"type": "string", "pattern": KEY_PATTERN}),
+    "audience": (
+        "`public`, `federation`, or a group of the origin.",
+        {"type": "string", "pattern": GROUP_PATTERN},
+    ),
+    "code": ("The code of a problem.", {"type": "string", "pattern": "^[a-z-]{1,60}$"}),
+    "id": ("The id that the node gave it.", {"type": "string", "format": "uuid"}),
+    "form": ("The form of the advisories.", {"enum": ["cve", "osv", "csaf"]}),
 }
-"""Pattern of each parameter of a path."""
+PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    name: {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+    for name, (description, schema) in _PATHS.items()
+}
+"""Each parameter of a path, as in a Parameter Object of OpenAPI."""
 _CONTROLS: dict[str, dict[str, Any]] = {
     "q": {
         "description": "Words, in French or any other language, with or without accents.",
@@ -44,7 +54,10 @@ _CONTROLS: dict[str, dict[str, Any]] = {
         ),
         "schema": {"enum": [*SORTS, RELEVANCE]},
     },
-    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}},
+    "limit": {
+        "description": "Records of a page, at most.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
+    },
     "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
     "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
 }

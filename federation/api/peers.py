@@ -77,6 +77,7 @@ async def list_peers(request: Request[Any, Any, Any]) -> ASGIResponse:
         method="POST",
         path="/v1/join",
         right=CREDENTIALS,
+        credentials=("invitation",),
         tag="peers",
         bodies=(Body(JSON, Registration, REGISTRATION),),
         max_bytes=MAX_REGISTRATION,

@@ -27,6 +27,12 @@ class SignedReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A JWS of type ``federation-receipt+jwt``."""
 
 
+class FeedbackList(msgspec.Struct, frozen=True):
+    """The entries that peers could not take."""
+
+    refused: tuple[FeedbackView, ...]
+
+
 @handles(
     Operation(
         act="receipt",
@@ -95,20 +101,14 @@ async def list_withdrawals(request: Request[Any, Any, Any]) -> ASGIResponse:
             Answer(
                 200,
                 "What peers could not take",
-                {
-                    JSON: {
-                        "type": "object",
-                        "required": ["refused"],
-                        "properties": {"refused": {"type": "array", "items": FeedbackView}},
-                    }
-                },
+                {JSON: FeedbackList},
             ),
         ),
     )
 )
 async def list_feedback(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the entries of this node that its peers could not take, and why."""
-    return json_answer({"refused": await receipts.feedback(node_of(request))}, headers=NO_STORE)
+    return json_answer(FeedbackList(await receipts.feedback(node_of(request))), headers=NO_STORE)
 
 
 HANDLERS = (send_receipt, send_feedback, list_withdrawals, list_feedback)

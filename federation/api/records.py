@@ -12,8 +12,10 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from federation.api.answer_links import FROM_BODY, FROM_PATH, page_links, record_links
 from federation.api.bulk import upload_handler
-from federation.api.examples import DRAFTS, UPDATE
+from federation.api.documents import page_of, patch_of, result_of
+from federation.api.examples import DRAFTS, PATCHES, UPDATE
 from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.idempotency import keyed_request
@@ -42,7 +44,6 @@ from federation.api.responses import (
     tags,
     write_answer,
 )
-from federation.api.schemas import page_of
 from federation.domain.canonical import decode_json
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.incident import Incident, NewUpdate
@@ -84,18 +85,24 @@ class _Origin(msgspec.Struct):
 _origin = msgspec.json.Decoder(_Origin)
 
 
-def _revision_answer(document: Any) -> Answer:
+def _revision_answer(kind: type[Content]) -> Answer:
     return Answer(
         200,
         "Revised, or unchanged; with `dry_run`, what would change at other operators",
-        {JSON: {"anyOf": [document, Preview]}},
+        {JSON: result_of(kind)},
         {"ETag": {**ETAG_HEADER["ETag"], "required": False}},
+        record_links(kind, FROM_PATH),
     )
 
 
-def _creation_answer(document: Any) -> Answer:
-    location = {"required": True, "schema": {"type": "string", "format": "uri"}}
-    return Answer(201, "Published", {JSON: document}, {**ETAG_HEADER, "Location": location})
+def _creation_answer(kind: type[Content], parameters: dict[str, str]) -> Answer:
+    location = {
+        "description": "Where the record is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri"},
+    }
+    headers = {**ETAG_HEADER, "Location": location}
+    return Answer(201, "Published", {JSON: _of(Document, kind)}, headers, record_links(kind, parameters))
 
 
 def _of(generic: Any, kind: type[Content]) -> Any:
@@ -111,7 +118,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
     document, draft_type = _of(Document, kind), _of(Draft, kind)
     example = DRAFTS[kind.type]
     draft_body = Body(JSON, draft_type, example)
-    revised, created = _revision_answer(document), _creation_answer(document)
+    revised = _revision_answer(kind)
     previewed = Answer(200, "What would change at other operators (`dry_run`)", {JSON: Preview})
 
     @handles(
@@ -130,6 +137,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
                     "A page",
                     {JSON: page_of(kind)},
                     {"Link": {"description": LINK, "schema": {"type": "string"}}},
+                    page_links(kind),
                 ),
             ),
         )
@@ -177,7 +185,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             ),
             bodies=(draft_body,),
             parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
-            answers=(revised, created),
+            answers=(revised, _creation_answer(kind, FROM_PATH)),
             errors=(Invalid, Conflict, PreconditionFailed),
         )
     )
@@ -208,7 +216,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             description=f"Publish a {kind.type} under a key that the node mints (UUIDv7).",
             bodies=(draft_body,),
             parameters=(DRY_RUN,),
-            answers=(previewed, created),
+            answers=(previewed, _creation_answer(kind, FROM_BODY)),
             errors=(Invalid, Conflict),
             takes_key=True,
         )
@@ -235,7 +243,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             right=writer,
             tag=kind.plural,
             description=f"Revise members of a {kind.type} by JSON Merge Patch (RFC 7396).",
-            bodies=(Body(MERGE_PATCH, {"type": "object"}, {"tlp": "GREEN"}),),
+            bodies=(Body(MERGE_PATCH, patch_of(kind), PATCHES.get(kind.type, {"content": {}})),),
             parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
             answers=(revised,),
             errors=CHANGING,
@@ -304,7 +312,7 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
         tag=Deployment.plural,
         bodies=(Body(JSON, NewVersion, {"version": "10.0.18"}),),
         parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
-        answers=(_revision_answer(Document[Deployment]),),
+        answers=(_revision_answer(Deployment),),
         errors=CHANGING,
         takes_key=True,
     )
@@ -337,7 +345,7 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
         tag=Incident.plural,
         bodies=(Body(JSON, NewUpdate, UPDATE),),
         parameters=(DRY_RUN, IF_MATCH, IF_NONE_MATCH),
-        answers=(_revision_answer(Document[Incident]),),
+        answers=(_revision_answer(Incident),),
         errors=CHANGING,
         takes_key=True,
     )

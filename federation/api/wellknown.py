@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request
@@ -27,7 +28,6 @@ from federation.node import status
 
 HTML = "text/html"
 PAGE = (Answer(200, "A page", {HTML: {"type": "string"}}),)
-JSON_OBJECT = (Answer(200, "The answer", {JSON: {"type": "object"}}),)
 TEXT = "text/plain"
 CONTACT_EXPIRES = timedelta(days=180)
 """A reader of ``security.txt`` asks again after that time; RFC 9116, 2.5.5: less than a year."""
@@ -69,6 +69,12 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     security_contact: str | None = None
 
 
+class Health(msgspec.Struct, frozen=True):
+    """The state of a process."""
+
+    status: Literal["live", "ready"]
+
+
 @handles(
     Operation(
         act="descriptor",
@@ -77,7 +83,7 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
         path="/.well-known/federation",
         right=ANYONE,
         tag="node",
-        answers=JSON_OBJECT,
+        answers=(Answer(200, "The node", {JSON: Descriptor}),),
     )
 )
 async def get_descriptor(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -141,14 +147,17 @@ async def get_security_contact(request: Request[Any, Any, Any]) -> ASGIResponse:
         path="/v1/openapi.json",
         right=ANYONE,
         tag="feeds",
-        answers=JSON_OBJECT,
+        answers=(Answer(200, "The document", {JSON: {"type": "object"}}),),
     )
 )
 async def get_openapi(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Get this document."""
     state = request.app.state
-    if state.get("openapi") is None:  # it takes a tenth of a second: not when a node starts
-        state.openapi = msgspec.json.encode(document(request.app, state.node.url))
+    if (
+        state.get("openapi") is None
+    ):  # it takes a tenth of a second: not when a node starts, and beside others
+        described = await asyncio.to_thread(document, request.app, state.node.url)
+        state.openapi = msgspec.json.encode(described)
     return answer(state.openapi)
 
 
@@ -217,12 +226,12 @@ async def get_problem(request: Request[Any, Any, Any], code: str) -> ASGIRespons
         path="/health/live",
         right=UNCOUNTED,
         tag="node",
-        answers=JSON_OBJECT,
+        answers=(Answer(200, "It does", {JSON: Health}),),
     )
 )
 async def get_liveness(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Ask whether the process answers."""
-    return json_answer({"status": "live"}, headers=NO_STORE)
+    return json_answer(Health("live"), headers=NO_STORE)
 
 
 @handles(
@@ -233,14 +242,14 @@ async def get_liveness(request: Request[Any, Any, Any]) -> ASGIResponse:
         path="/health/ready",
         right=UNCOUNTED,
         tag="node",
-        answers=JSON_OBJECT,
+        answers=(Answer(200, "It can", {JSON: Health}),),
         errors=(Unavailable,),
     )
 )
 async def get_readiness(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Ask whether the node can do its work: its database answers and it is not stopping."""
     await status.check_ready(node_of(request))
-    return json_answer({"status": "ready"}, headers=NO_STORE)
+    return json_answer(Health("ready"), headers=NO_STORE)
 
 
 @handles(

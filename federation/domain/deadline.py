@@ -83,8 +83,8 @@ class DeadlineStep(msgspec.Struct, frozen=True):
 
     step: Step
     rule: str
-    due_at: str
-    done_at: str | None
+    due_at: Instant
+    done_at: Instant | None
     overdue: bool
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from federation.domain.errors import Invalid
+from federation.domain.values import Instant
 
 HOLDS = timedelta(hours=72)
 """For how long an invitation can be used."""
@@ -66,8 +67,8 @@ class InvitationView(msgspec.Struct, frozen=True):
     """An invitation that nobody has used yet."""
 
     note: str
-    created_at: str
-    expires_at: str
+    created_at: Instant
+    expires_at: Instant
 
 
 def new_secret() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from federation.domain.values import Instant
+
 CONTRADICTIONS = ("changed-at-same-revision", "regressing-revision")
 """Reasons of rejection that only an origin gives which has gone back behind its peers' copies."""
 
@@ -19,7 +21,7 @@ class RejectedEntryView(msgspec.Struct, frozen=True):
     revision: int
     reason: str
     detail: str
-    at: str
+    at: Instant
 
 
 class FeedbackView(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class FeedbackView(msgspec.Struct, frozen=True):
     revision: int
     reason: str
     detail: str
-    at: str
+    at: Instant
 
 
 class Contradiction(msgspec.Struct, frozen=True):

@@ -33,6 +33,13 @@ SAFE_INTEGER = 2**53 - 1
 END = r"$(?!\n)"
 """The end of a text, in Python as in ECMA-262: alone, Python's ``$`` matches before a last line feed, too."""
 
+VISIBLE = r"[^\x00-\x20\x7f-\xa0]"
+"""A character that is neither white space nor a control character of ASCII. ``\\S`` means something else in
+each dialect of regular expressions."""
+_URI_CHARACTER = r"[^\x00-\x20\x22<>\x5c^\x60\x7b-\x7d\x7f-\xa0]"
+"""The same without what URIs do not have (RFC 3986, 2). Characters that end a text in some programming
+language are written by their numbers: generators copy patterns into source text."""
+
 PART_OF = "part-of:"
 """Before the number of a département, in the filter on territories: the record names bodies in it."""
 
@@ -78,8 +85,8 @@ Id = Annotated[
 IdOrUri = Annotated[
     str,
     Meta(
-        pattern=r"^([a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._~-]*|[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+)"
-        + END,
+        pattern=r"^([a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._~-]*"
+        rf"|[A-Za-z][A-Za-z0-9+.-]{{0,31}}:{_URI_CHARACTER}+)" + END,
         max_length=2_048,
         description="Reference to a record, `origin/key`, or a URI.",
     ),
@@ -88,7 +95,7 @@ Instant = Annotated[
     str,
     Meta(
         pattern=f"^{_DAY}{_TIME}{END}",
-        description="RFC 3339 in UTC, ending in `Z`, years 1970 to 2200.",
+        description="A date and time of RFC 3339, years 1970 to 2200; records have it in UTC, ending in `Z`.",
         examples=["2026-03-01T08:30:00Z"],
         extra_json_schema={"format": "date-time"},
     ),
@@ -106,12 +113,12 @@ Line = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
 Url = Annotated[
     str,
-    Meta(pattern=r"^https?://[^\s\"<>\\^`{|}]+" + END, max_length=2_048, extra_json_schema={"format": "uri"}),
+    Meta(pattern=f"^https?://{_URI_CHARACTER}+{END}", max_length=2_048, extra_json_schema={"format": "uri"}),
 ]
 Uri = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z][A-Za-z0-9+.-]{0,31}:[^\s\"<>\\^`{|}]+" + END,
+        pattern=rf"^[A-Za-z][A-Za-z0-9+.-]{{0,31}}:{_URI_CHARACTER}+{END}",
         max_length=2_048,
         extra_json_schema={"format": "uri"},
     ),
@@ -128,7 +135,7 @@ Territory = Annotated[
 Mailbox = Annotated[
     str,
     Meta(
-        pattern=r"^[^\s@\"<>]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?" + END,
+        pattern=r"^[^\x00-\x20\x22<>@\x7f-\xa0]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?" + END,
         max_length=254,
         description="A functional mailbox; not a person's.",
         examples=["contact@arnia.example.org"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from federation.domain.values import Instant
+
 
 class WithdrawalView(msgspec.Struct, frozen=True):
     """A record that left a feed of ours, and which peers have dropped it."""
@@ -13,7 +15,7 @@ class WithdrawalView(msgspec.Struct, frozen=True):
     key: str
     revision: int
     seq: int
-    at: str
+    at: Instant
     confirmed: tuple[str, ...]
     outstanding: tuple[str, ...]
     """Peers that may hold it yet: they could read the feed, and have not confirmed."""
@@ -24,8 +26,8 @@ class DepartureView(msgspec.Struct, frozen=True):
 
     audience: str
     operator: str
-    at: str
-    confirmed_at: str | None
+    at: Instant
+    confirmed_at: Instant | None
     """When it confirmed that it dropped all of the feed; null until then."""
 
 
@@ -38,4 +40,4 @@ class ReceiptView(msgspec.Struct, frozen=True):
     purged: bool
     receipt: str
     """The JWS, signed by the peer."""
-    at: str
+    at: Instant

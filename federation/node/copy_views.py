@@ -12,7 +12,7 @@ from federation.domain.checkpoint import HALF_LIFE
 from federation.domain.copy import CopyFacts, CopyState, CopyStateName, QuotaState
 from federation.domain.feed import FeedName, FeedState
 from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
-from federation.domain.values import as_instant
+from federation.domain.values import Instant, as_instant
 from federation.domain.visibility import Caller
 from federation.node.node import Node
 
@@ -28,7 +28,7 @@ class FeedView(msgspec.Struct, frozen=True):
     count: int
     """Stored records without tombstones."""
     state: CopyStateName
-    verified_at: str | None
+    verified_at: Instant | None
     """When the origin signed what the copy was last found equal to."""
     verified_seq: int | None
     """Number up to which it was found equal to that: what is beyond is not verified."""
@@ -57,7 +57,7 @@ class Provenance(msgspec.Struct, frozen=True):
     seq: int
     """Number up to which this node has the feed."""
     state: Literal["own", "unverified", "verified", "stale", "diverged"]
-    checkpoint_at: str | None
+    checkpoint_at: Instant | None
     """When the origin signed what the copy was last found equal to."""
     checkpoint_seq: int | None
     """The number at which it was."""

@@ -11,7 +11,7 @@ from federation.domain.invitation import InvitationView, code
 from federation.domain.lookalikes import LookAlike
 from federation.domain.not_understood import NotUnderstood
 from federation.domain.rejection import RejectedEntryView
-from federation.domain.values import as_instant
+from federation.domain.values import Instant, as_instant
 from federation.node.copy_views import FeedView, feed_view
 from federation.node.node import Node
 from federation.node.peers import all_look_alikes
@@ -27,10 +27,10 @@ class PeerView(msgspec.Struct, frozen=True):
     thumbprint: str
     code: str | None
     """While it is pending: what its administrator must see, too, before it is activated."""
-    contacted_at: str | None
+    contacted_at: Instant | None
     failures: int
     failure: str | None
-    next_try_at: str | None
+    next_try_at: Instant | None
     clock_difference: int | None
     """Seconds that its clock is ahead of this node's; null where they agree within 30 seconds."""
     lag: int

@@ -23,6 +23,7 @@ from federation.api import (
     peers,
     receipts,
     records,
+    themes,
     wellknown,
 )
 from federation.api.caller import Tokens
@@ -57,6 +58,7 @@ MODULES: tuple[Any, ...] = (
     receipts,
     peers,
     oauth,
+    themes,
     wellknown,
 )
 """The modules of the API whose handlers make up the application."""

@@ -11,6 +11,7 @@ import msgspec
 import federation
 from federation.api import openapi
 from federation.api.examples import DRAFTS, KEYS
+from federation.api.themes import all_themes
 from federation.domain.draft import Draft, check_draft
 from federation.domain.record import to_record
 from federation.domain.registry import TYPES
@@ -26,6 +27,7 @@ def contract() -> Iterator[tuple[str, bytes]]:
     for kind in TYPES.values():
         yield f"{kind.type}.schema.json", pretty(openapi.json_schema(kind))
         yield f"examples/{federation.__version__}/{kind.type}.json", example(kind.type)
+    yield "themes.json", pretty(all_themes())
     for name, cases in vectors():
         yield f"vectors/{name}", pretty(cases)
 

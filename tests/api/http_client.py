@@ -118,6 +118,8 @@ class NextDoor:
         self.asking = asking
         self.down = False
         """Whether nobody can be reached."""
+        self.posted: list[tuple[bytes, dict[str, str]]] = []
+        """Bodies and headers of webhooks."""
 
     def check_url(self, url: str, *, private: bool) -> str:
         return url
@@ -141,6 +143,7 @@ class NextDoor:
             raise Unreachable("a webhook is https")
 
     async def post_webhook(self, url: str, body: bytes, headers: dict[str, str], *, private: bool) -> int:
+        self.posted.append((body, headers))
         return 204
 
     async def mail(self, letter: Letter) -> None:
@@ -152,6 +155,15 @@ class NextDoor:
     async def heads_at(self, peer: Peer, origin: str) -> tuple[Head, ...]:
         await self.introduce(peer.url, private=peer.private)
         return ()
+
+
+def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """A part of the OpenAPI document: itself, or the component that it refers to."""
+    if "$ref" not in part:
+        return part
+    _, _, kind, name = part["$ref"].split("/")
+    component: dict[str, Any] = document["components"][kind][name]
+    return component
 
 
 class Case:

@@ -15,13 +15,14 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from federation.api.examples import DEADLINE, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.api.portable import OPEN
 from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
-from federation.node import alert_scan, checkpoints, invitations, peers
+from federation.node import alert_delivery, alert_scan, checkpoints, invitations, peers
 from federation.node.node import Node
-from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations
+from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations, resolved
 from tests.nodes import a_client, introduce
 
 Document = dict[str, Any]
@@ -61,6 +62,15 @@ def test_operation_ids_make_good_method_names(document: Document) -> None:
     assert all(re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)+", name) for name in names)
 
 
+CREDENTIALS: dict[str, list[dict[str, list[str]]]] = {
+    "/oauth2/token": [{"client": []}, {}],
+    "/oauth2/revoke": [{"client": []}],
+    "/oauth2/introspect": [{"client": []}],
+    "/v1/join": [{"invitation": []}],
+}
+"""Operations whose callers show something else than an access token."""
+
+
 def test_every_operation_says_what_it_is_for_who_may_and_what_can_go_wrong(document: Document) -> None:
     rights = {(op.method, re.sub(r":\w+}", "}", op.template)): op.right for op in operations()}
     reads = {(op.method, re.sub(r":\w+}", "}", op.template)): op.reads for op in operations()}
@@ -69,7 +79,7 @@ def test_every_operation_says_what_it_is_for_who_may_and_what_can_go_wrong(docum
         assert operation["summary"], where
         assert "{" not in operation["description"], where
         right = rights[where]
-        wanted = [{"oauth2": [right.scope]}] if right.scope else []
+        wanted = [{"oauth2": [right.scope]}] if right.scope else CREDENTIALS.get(path, [])
         assert operation["security"] == ([{}, *wanted] if right.open and right.scope else wanted), where
         assert set(SCOPES) >= {scope for one in operation["security"] for scope in one.get("oauth2", ())}
         answers = operation["responses"]
@@ -80,13 +90,14 @@ def test_every_operation_says_what_it_is_for_who_may_and_what_can_go_wrong(docum
         for status in errors:
             is_oauth = path.startswith("/oauth2/") and status != "500"
             form = "application/json" if is_oauth else "application/problem+json"
-            assert form in answers[status]["content"], (where, status)
+            assert form in resolved(document, answers[status])["content"], (where, status)
         assert ("requestBody" in operation) == bool(reads[where]), where
         if reads[where]:
             assert operation["requestBody"]["required"], where
             assert errors >= {"413", "415"}, where
         for name in re.findall(r"{(\w+)}", path):
-            assert any(p["name"] == name and p["in"] == "path" for p in operation["parameters"]), where
+            parameters = [resolved(document, parameter) for parameter in operation["parameters"]]
+            assert any(p["name"] == name and p["in"] == "path" for p in parameters), where
 
 
 def test_scopes_and_links_in_it_are_this_nodes(document: Document, arnia: Node) -> None:
@@ -96,8 +107,15 @@ def test_scopes_and_links_in_it_are_this_nodes(document: Document, arnia: Node) 
     assert document["servers"] == [{"url": arnia.url}]
 
 
+def closed(value: Any) -> Any:
+    """The same schema with its open enumerations closed: this node answers the values that it describes."""
+    if isinstance(value, dict):
+        return {("enum" if name == OPEN else name): closed(inner) for name, inner in value.items()}
+    return [closed(inner) for inner in value] if isinstance(value, list) else value
+
+
 def validator(document: Document, schema: dict[str, Any]) -> Draft202012Validator:
-    whole = {"components": document["components"], **schema}
+    whole = closed({"components": {"schemas": document["components"]["schemas"]}, **schema})
     return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
@@ -116,6 +134,7 @@ def test_the_schema_refuses_what_the_node_refuses(document: Document) -> None:
     draft = validator(document, {"$ref": "#/components/schemas/SolutionDraft"})
     good = DRAFTS["solution"]
     draft.validate(good)
+    assert not draft.is_valid({**good, "content": {**good["content"], "themes": ["astrology"]}})
     wrong: list[dict[str, Any]] = [
         {**good, "revision": 1}, {**good, "tlp": "WHITE"}, {}, {"content": {}},
         {**good, "content": {**good["content"], "colour": "red"}},
@@ -123,6 +142,40 @@ def test_the_schema_refuses_what_the_node_refuses(document: Document) -> None:
     ]  # fmt: skip
     for one in wrong:
         assert not draft.is_valid(one)
+
+
+async def test_what_keeps_the_schema_and_breaks_a_rule_of_the_node_is_refused(
+    own: httpx2.AsyncClient, arnia: Node, anyone: httpx2.AsyncClient, document: Document
+) -> None:
+    """Rules 26 and 27, which need a node; the others are in tests/contract/test_rules.py."""
+    draft = {**DRAFTS["incident"], "tlp": "AMBER", "audience": "security"}
+    validator(document, {"$ref": "#/components/schemas/IncidentDraft"}).validate(draft)
+    refused = await own.put("/v1/incidents/arnia/2026-1", json=draft)
+    assert refused.status_code == 400
+    assert "there is no group security here" in refused.json()["detail"]
+    assert (await own.put("/v1/groups/arnia/security", json=DRAFTS["group"])).status_code == 201
+    assert (await own.put("/v1/incidents/arnia/2026-1", json=draft)).status_code == 201
+
+    arnia._outside = NextDoor(arnia, asking=anyone)
+    plain = {**SUBSCRIPTION, "webhook": "http://itsm.example.org/hooks"}
+    validator(document, {"$ref": "#/components/schemas/SubscriptionDraft"}).validate(plain)
+    assert (await own.post("/v1/subscriptions", json=plain)).status_code == 400
+    assert (await own.post("/v1/subscriptions", json=SUBSCRIPTION)).status_code == 201
+
+
+def test_links_lead_to_operations_and_name_their_parameters(document: Document) -> None:
+    by_id = {operation["operationId"]: operation for _, _, operation in described(document)}
+    seen = 0
+    for _, path, operation in described(document):
+        for status, answer in operation["responses"].items():
+            for name, link in answer.get("links", {}).items():
+                target = by_id[link["operationId"]]
+                parameters = [resolved(document, parameter) for parameter in target.get("parameters", ())]
+                assert link["parameters"].keys() <= {p["name"] for p in parameters}, (path, status, name)
+                needed = {p["name"] for p in parameters if p.get("required")}
+                assert needed <= link["parameters"].keys(), (path, status, name)
+                seen += 1
+    assert seen > 60
 
 
 class Held:
@@ -151,7 +204,9 @@ class Held:
         if said is None:
             yield "the status is not described"
             return
+        said = resolved(self.document, said)
         for name, about in said.get("headers", {}).items():
+            about = resolved(self.document, about)
             # (A preview, which is a 200 too, is of no record and has no tag.)
             if name != "Link" and about.get("required", True) and name not in answer.headers:
                 yield f"no header {name}"
@@ -224,7 +279,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.get(one)
     await exposure_is_asked(anyone, own)
     await advisories_are_taken(anyone, own)
-    await alerts_and_deadlines(anyone, own, arnia)
+    await alerts_and_deadlines(anyone, own, arnia, document)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
     for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
@@ -242,6 +297,7 @@ async def test_what_is_answered_is_what_is_described(
         "/v1/peers", "/metrics", "/health/live", "/health/ready", "/docs", "/problems/invalid",
         "/problems/none", "/.well-known/federation", "/.well-known/oauth-authorization-server",
         "/.well-known/jwks.json", "/.well-known/security.txt", "/v1/openapi.json", "/v1/changes",
+        "/v1/themes",
     ):  # fmt: skip
         await own.get(path)
         await anyone.get(path)
@@ -300,9 +356,25 @@ async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClie
         await client.post("/v1/advisories/cve", content=b"x")
 
 
-async def alerts_and_deadlines(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node) -> None:
+def check_webhooks(document: Document, outside: NextDoor, *events: str) -> None:
+    """What was sent to a webhook is what the document describes."""
+    sent = {}
+    for body, headers in outside.posted:
+        alert = json.loads(body)
+        sent[alert["type"]] = alert
+        hook = document["webhooks"][alert["type"]]["post"]
+        validator(document, hook["requestBody"]["content"]["application/json"]["schema"]).validate(alert)
+        assert {name for name in headers if f"`{name}`" in hook["description"]} == headers.keys() - {
+            "content-type"
+        }
+    assert sent.keys() == set(events)
+
+
+async def alerts_and_deadlines(
+    anyone: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node, document: Document
+) -> None:
     """Subscribed, told, replayed, removed; and what is not there."""
-    arnia._outside = NextDoor(arnia, asking=anyone)
+    arnia._outside = outside = NextDoor(arnia, asking=anyone)
     for client in (anyone, own):
         for json_ in (
             {**SUBSCRIPTION, "webhook": "ftp://x"},
@@ -316,6 +388,9 @@ async def alerts_and_deadlines(anyone: httpx2.AsyncClient, own: httpx2.AsyncClie
         await client.post("/v1/subscriptions", content=b"x" * 1_048_577, headers=JSON)
     await own.put("/v1/incidents/arnia/told", json=DRAFTS["incident"])
     await alert_scan.add_alerts(arnia)
+    await alert_delivery.deliver(arnia)
+    await alert_delivery.send_test(arnia, kept)
+    check_webhooks(document, outside, "incident.published", "subscription.test")
     (one,) = (await own.get("/v1/alerts")).json()["alerts"]
     for client in (anyone, own):
         for path in ("/v1/alerts", "/v1/alerts?parked=true", "/v1/alerts?x=y", "/v1/subscriptions"):

@@ -28,6 +28,7 @@ from federation.api import (
     uploads,
 )
 from federation.api import limits as api_limits
+from federation.api.portable import portable_pattern
 from federation.api.problems import PROBLEMS
 from federation.cli import advisories as advisories_command
 from federation.cli import advisory_files, advisory_paths, main
@@ -55,6 +56,7 @@ from federation.domain.faults import FAULT_CODES, FAULT_MEANINGS
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.messages import translated
 from federation.domain.registry import TYPES
+from federation.domain.rules import RULES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
 from federation.node import (
@@ -296,7 +298,13 @@ def _right(security: list[dict[str, list[str]]]) -> str:
     scopes = code(*(scope for right in security for scope in right.get("oauth2", ())))
     if not security:
         return "none needed"
+    others = [_CREDENTIALS[name] for right in security for name in right if name != "oauth2"]
+    if others:
+        return f"none; {' or '.join([*others, *(['an assertion'] if {} in security else [])])}"
     return f"{scopes}, or no token" if {} in security else scopes
+
+
+_CREDENTIALS = {"client": "id and secret of a client", "invitation": "the secret of an invitation"}
 
 
 def scopes() -> str:
@@ -718,12 +726,12 @@ def forms() -> str:
     def rows() -> Iterator[tuple[str, ...]]:
         for name, form in _FORMS.items():
             schema = msgspec.json.schema(form)
-            rules = [_bounds(schema)] if _bounds(schema) else []
+            bounds = [_bounds(schema)] if _bounds(schema) else []
             if "pattern" in schema and len(schema["pattern"]) < 90:
-                rules.append(code(schema["pattern"]))
+                bounds.append(code(portable_pattern(schema["pattern"])))
             example = schema.get("examples", [""])[0]
             shown = f"`{msgspec.json.encode(example).decode()}`" if example else ""
-            yield name, schema.get("description", ""), "; ".join(rules), shown
+            yield name, schema.get("description", ""), "; ".join(bounds), shown
 
     return table(("form", "meaning", "rule", "example"), rows())
 
@@ -773,11 +781,16 @@ def _form(schema: dict[str, Any]) -> str:
         case "integer":
             return f"integer, {_bounds(bare)}" if _bounds(bare) else "integer"
         case "string":
-            rules = [
-                rule for rule in (_bounds(bare), code(bare["pattern"]) if "pattern" in bare else "") if rule
+            restrictions = [
+                rule
+                for rule in (
+                    _bounds(bare),
+                    code(portable_pattern(bare["pattern"])) if "pattern" in bare else "",
+                )
+                if rule
             ]
             example = f", such as {code(bare['examples'][0])}" if "examples" in bare else ""
-            return "text" + (f", {', '.join(rules)}" if rules else "") + example
+            return "text" + (f", {', '.join(restrictions)}" if restrictions else "") + example
         case _:
             return "object"
 
@@ -841,6 +854,17 @@ def statuses() -> str:
 
 def themes() -> str:
     return code(*sorted(THEMES)) + "."
+
+
+def rules() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for number_of_rule, rule in RULES.items():
+            module, _, name = rule.checked_by.partition(":")
+            checked = f"`{module.removeprefix('federation.').replace('.', '/')}.py`, `{name}`"
+            whose, in_schema = "all" if rule.readers else "writers", "yes" if rule.in_schema else ""
+            yield f"Rule {number_of_rule}", rule.text, whose, in_schema, checked
+
+    return table(("rule", "text", "whose records", "in the schema", "checked by"), rows())
 
 
 def labels() -> str:
@@ -918,6 +942,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "statuses": statuses,
     "themes": themes,
     "labels": labels,
+    "rules": rules,
     "decisions": decisions,
     "reasons": reasons,
     "events": events,

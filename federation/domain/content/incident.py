@@ -15,6 +15,7 @@ from federation.domain.faults import Fault
 from federation.domain.messages import Message
 from federation.domain.values import (
     END,
+    VISIBLE,
     Content,
     Dated,
     Id,
@@ -59,7 +60,7 @@ class Affected(Part, frozen=True, kw_only=True):
     range: Annotated[
         str,
         Meta(
-            pattern=r"^vers:[a-z][a-z0-9.-]*/\S+" + END,
+            pattern=rf"^vers:[a-z][a-z0-9.-]*/{VISIBLE}+{END}",
             max_length=2_000,
             description="Versions affected, as a `vers` range.",
             examples=["vers:generic/>=10.0.0|<10.0.18"],
@@ -74,7 +75,7 @@ class Affected(Part, frozen=True, kw_only=True):
     source_pointer: Annotated[
         str,
         Meta(
-            pattern=r"^(/[^/\s]+)+" + END,
+            pattern=r"^(/[^/\x00-\x20\x7f-\xa0]+)+" + END,
             max_length=300,
             description="The entry of the source that this was read from, as a JSON Pointer (RFC 6901).",
             examples=["/affected/0"],

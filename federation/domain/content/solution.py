@@ -16,6 +16,7 @@ from federation.domain.messages import Message
 from federation.domain.territories.identity import contradictions
 from federation.domain.values import (
     END,
+    VISIBLE,
     Content,
     Country,
     Dated,
@@ -34,12 +35,13 @@ from federation.domain.values import (
 SolutionKind = Literal["software", "service", "ai-model", "configuration", "dataset"]
 DevelopmentStatus = Literal["concept", "development", "beta", "stable", "obsolete"]
 
-THEMES = frozenset(
-    # Added by this project: what operators look for and publiccode.yml has no word for.
+OWN_THEMES = (
     "ai cybersecurity e-administration education geodata archiving signature citizen-relation"
     " infrastructure sovereign-workplace"
-    # Categories of publiccode.yml 0.7.
-    " accounting agile-project-management applicant-tracking application-development"
+).split()
+"""Added by this project: what operators look for and publiccode.yml has no word for."""
+PUBLICCODE_THEMES = (
+    "accounting agile-project-management applicant-tracking application-development"
     " appointment-scheduling backup billing-and-invoicing blog budgeting business-intelligence"
     " business-process-management cad call-center-management cloud-management collaboration"
     " communications compliance-management contact-management content-management crm"
@@ -59,8 +61,10 @@ THEMES = frozenset(
     " social-media-management survey talent-management task-management taxes-management"
     " test-management time-management time-tracking translation video-conferencing video-editing"
     " visitor-management voip warehouse-management web-collaboration web-conferencing website-builder"
-    " whistleblowing workflow-management".split()
-)
+    " whistleblowing workflow-management"
+).split()
+"""Categories of publiccode.yml 0.7."""
+THEMES = frozenset((*OWN_THEMES, *PUBLICCODE_THEMES))
 
 Theme = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,59}" + END, examples=["ai", "it-asset-management"])]
 Licence = Annotated[
@@ -78,8 +82,8 @@ Licence = Annotated[
 class Package(Part, frozen=True, kw_only=True):
     """Its name in package and vulnerability databases."""
 
-    purl: Annotated[str, Meta(pattern=r"^pkg:[a-z0-9.+-]+/\S+" + END, max_length=500)] | None = None
-    cpe: Annotated[str, Meta(pattern=r"^cpe:(2\.3:|/)\S+" + END, max_length=500)] | None = None
+    purl: Annotated[str, Meta(pattern=rf"^pkg:[a-z0-9.+-]+/{VISIBLE}+{END}", max_length=500)] | None = None
+    cpe: Annotated[str, Meta(pattern=rf"^cpe:(2\.3:|/){VISIBLE}+{END}", max_length=500)] | None = None
 
     def __post_init__(self) -> None:
         for broken in self._has_a_name():

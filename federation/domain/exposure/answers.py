@@ -13,12 +13,13 @@ from federation.domain.content.statement import StatementStatus
 from federation.domain.exposure.coverage import Tally
 from federation.domain.exposure.linkage import LinkedSolution
 from federation.domain.exposure.reasons import Reason, Verdict
+from federation.domain.values import Instant
 
 CopyState = Literal["own", "verified", "unverified", "stale", "diverged", "suspended", "left", "unknown"]
 """Trust in the copy of an operator's records: ``own`` is no copy; ``unknown``: the operator is no peer of
 ours, and never was or was forgotten."""
 CurrentThrough = Annotated[
-    str,
+    Instant,
     msgspec.Meta(
         description="Every record that had arrived at this node by then is counted; a later one may not be."
     ),
@@ -49,11 +50,11 @@ class StatementSummary(msgspec.Struct, frozen=True):
 
     id: str
     status: StatementStatus
-    updated_at: str
+    updated_at: Instant
     deployments: tuple[str, ...] = ()
     """Those it speaks of; empty: all of the operator's."""
     justification: str | None = None
-    planned_at: str | None = None
+    planned_at: Instant | None = None
 
 
 class Because(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -165,8 +166,8 @@ class IncidentSummary(msgspec.Struct, frozen=True):
     severity: str
     aliases: tuple[str, ...]
     exploitation: str | None
-    published_at: str
-    updated_at: str
+    published_at: Instant
+    updated_at: Instant
     overdue: bool = False
     """True for a maintenance whose window is over, though its status says that it is to come or goes on: it
     is not open."""
@@ -179,7 +180,7 @@ class IncidentExposure(msgspec.Struct, frozen=True):
     """The operators and bodies that an incident affects, as far as the caller may see."""
 
     incident: IncidentSummary
-    as_of: str
+    as_of: Instant
     current_through: CurrentThrough
     open: bool
     """False when the incident is over; one that is withdrawn affects nothing."""
@@ -206,7 +207,7 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     """The open incidents of a solution and their effect, as far as the caller may see."""
 
     solution: str
-    as_of: str
+    as_of: Instant
     current_through: CurrentThrough
     incidents: tuple[IncidentLine, ...]
     affected: AffectedCoverage
@@ -236,7 +237,7 @@ class OwnExposure(msgspec.Struct, frozen=True):
     """The open incidents that affect, or may affect, the caller's own deployments."""
 
     operator: str
-    as_of: str
+    as_of: Instant
     current_through: CurrentThrough
     incidents: tuple[OwnLine, ...]
     more_linked_solutions: bool
