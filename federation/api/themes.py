@@ -10,7 +10,6 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
 from federation.api.operations import ANYONE, Answer, Operation
-from federation.api.requests import single_parameters
 from federation.api.responses import JSON, answer
 from federation.domain.content.solution import OWN_THEMES, PUBLICCODE_THEMES
 
@@ -49,7 +48,6 @@ def all_themes() -> ThemeList:
 )
 async def list_themes(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the themes that a solution can have. A later version may add some."""
-    single_parameters(request)
     return answer(_BODY, headers={"cache-control": "public, max-age=3600"})
 
 
