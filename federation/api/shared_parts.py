@@ -26,7 +26,6 @@ RESPONSES = {
     413: ("ContentTooLarge", "The request is too large"),
     415: ("UnsupportedMediaType", "The body is of a type that is not read here"),
     422: ("UnprocessableContent", "The request cannot be carried out as it is"),
-    422: ("UnprocessableContent", "The Idempotency-Key is that of another request"),
     429: ("TooManyRequests", "Too many requests of the caller, or from its address"),
     500: ("InternalServerError", "Internal error"),
     502: ("BadGateway", "Another node, which this needs, did not answer as it should"),

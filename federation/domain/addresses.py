@@ -57,7 +57,7 @@ def address_problem(address: str) -> Message | None:
     It says what is wrong and shows nothing of the address: there may be a secret in it.
     """
     if not address.isascii() and any(map(str.isspace, address)):
-        return "there is white space in it"
+        return Message("there is white space in it")
     scheme, colon, rest = address.partition(":")
     if not colon or not _SCHEME.fullmatch(scheme):
         return None
