@@ -158,7 +158,7 @@ async def test_a_list_is_filtered_searched_and_walked_to_its_end(client: Client)
     walked = [record.key async for record in client.solutions.walk(limit=3)]
     assert walked == sorted(walked)
     assert len(walked) == 8
-    page = await client.solutions.list(status=["beta", "retired"], total=True, limit=1)
+    page = await client.solutions.list(status=["beta", "obsolete"], total=True, limit=1)
     assert ([record.key for record in page.items], page.total, page.after) == (["beta"], 1, None)
     page = await client.solutions.list(limit=3)
     assert page.after is not None
