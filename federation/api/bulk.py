@@ -32,17 +32,7 @@ def upload_handler(kind: type[Content]) -> HTTPRouteHandler:
     names = kind.plural.capitalize()
     generic: Any = KeyedDraft
     keyed_draft = generic[kind]
-    line = {"anyOf": [keyed_draft, RetractedLine]}
-    declared = {
-        "type": "object",
-        "description": "With `replace=true`.",
-        "required": ["records", "lines"],
-        "additionalProperties": False,
-        "properties": {
-            "records": {"type": "integer", "minimum": 0, "maximum": MAX_JSON_RECORDS},
-            "lines": {"type": "array", "maxItems": MAX_JSON_RECORDS, "items": keyed_draft},
-        },
-    }
+    line = {"anyOf": [keyed_draft, RetractedLine, Declaration]}
     array = {"type": "array", "maxItems": MAX_JSON_RECORDS, "items": line}
     uploaded = {"key": KEYS[kind.type], **DRAFTS[kind.type]}
     summary = {"type": "object", "required": ["summary"], "properties": {"summary": UploadSummary}}
@@ -62,8 +52,9 @@ def upload_handler(kind: type[Content]) -> HTTPRouteHandler:
                 " replaced: then all are, or none."
             ),
             bodies=(
-                Body(NDJSON, {"anyOf": [keyed_draft, RetractedLine, Declaration]}, uploaded),
-                Body(JSON, {"anyOf": [array, declared]}, [uploaded]),
+                # JSON first: generators of clients take the first form, or the first that they know.
+                Body(JSON, array, [uploaded]),
+                Body(NDJSON, line, uploaded),
             ),
             max_bytes=MAX_UPLOAD_BYTES,
             parameters=UPLOAD_PARAMETERS,
@@ -71,7 +62,7 @@ def upload_handler(kind: type[Content]) -> HTTPRouteHandler:
                 Answer(
                     200,
                     "A line for each record refused and, in a dry run, each other one; then the summary",
-                    {NDJSON: {"anyOf": [RefusedLine, PlannedLine, PlanSummary, summary]}, JSON: UploadReport},
+                    {JSON: UploadReport, NDJSON: {"anyOf": [RefusedLine, PlannedLine, PlanSummary, summary]}},
                 ),
             ),
             errors=(Invalid, NotAcceptable, Conflict, PlanChanged),

@@ -50,13 +50,6 @@ class Declaration(msgspec.Struct, frozen=True):
     """How many records follow."""
 
 
-class _Declared(msgspec.Struct, forbid_unknown_fields=True):
-    """An upload in JSON that replaces a set."""
-
-    records: Annotated[int, msgspec.Meta(ge=0, le=MAX_LINES)]
-    lines: list[msgspec.Raw]
-
-
 class _Keyed(msgspec.Struct):
     key: Key
 
@@ -92,21 +85,13 @@ class UploadBody:
     async def _json_lines(self) -> list[msgspec.Raw]:
         body = await body_of(self._request, MAX_JSON_BYTES)
         try:
-            if self._declares:
-                declared = msgspec.json.decode(body, type=_Declared)
-                self.declared, lines = declared.records, declared.lines
-            else:
-                lines = msgspec.json.decode(body, type=list[msgspec.Raw])
+            lines = msgspec.json.decode(body, type=list[msgspec.Raw])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            if self._declares:
-                raise Invalid(
-                    'an upload in JSON that replaces a set is an object with "records" and "lines": {reason}',
-                    reason=str(error),
-                    pointer="",
-                ) from None
             raise Invalid(
                 "an upload in JSON is an array of records: {reason}", reason=str(error), pointer=""
             ) from None
+        if self._declares:
+            self.declared = _declaration(bytes(lines.pop(0)) if lines else None).records
         if len(lines) > MAX_JSON_RECORDS:
             raise TooLarge(
                 "an upload in JSON has at most {number} records; NDJSON can have more",

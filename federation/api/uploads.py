@@ -76,7 +76,9 @@ def options_of(request: Request[Any, Any, Any]) -> Options:
 async def answer_upload(kind: type[Content], request: Request[Any, Any, Any]) -> ASGIResponse:
     """Carry out an upload, and report it in the form asked for. Raises Refused."""
     options = options_of(request)
-    form = media_type_of(request, NDJSON, JSON)
+    # A caller that takes any form gets that of its body.
+    of_body = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    form = media_type_of(request, *((JSON, NDJSON) if of_body == JSON else (NDJSON, JSON)))
     # The report begins when the upload has ended: a client that reads nothing before it has sent
     # everything would otherwise wait for us, and we for it.
     if options.dry_run or options.replaces:

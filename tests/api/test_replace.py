@@ -234,14 +234,14 @@ async def test_a_record_is_in_the_set_that_it_was_uploaded_into_last(
     assert (await planned(own, declared()))["retracts"] == ["a", "b", "c", "o"]
 
 
-async def test_json_declares_its_records_in_a_member(own: httpx2.AsyncClient, stored: None) -> None:
+async def test_json_declares_its_records_in_the_first_element(own: httpx2.AsyncClient, stored: None) -> None:
     accept = {"accept": "application/json"}
     query = f"{BULK}?set=inventory&replace=true"
-    body = {"records": 1, "lines": [a_line("a")]}
+    body = [{"records": 1}, a_line("a")]
     plan = fine(await own.post(f"{query}&dry_run=true", json=body, headers=accept), 200)
     assert plan["retracts"] == ["b", "c"]
     assert plan["lines"] == [{"line": 1, "key": "a", "action": "unchanged"}]
-    for wrong in ([a_line("a")], {"lines": [a_line("a")]}, {**body, "records": 2}, {**body, "more": 1}):
+    for wrong in ([a_line("a")], [], [{"records": 2}, a_line("a")], [{"records": 1, "more": 1}, a_line("a")]):
         refused(await own.post(f"{query}&digest={plan['digest']}", json=wrong), 400, "invalid")
     done = fine(await own.post(f"{query}&digest={plan['digest']}", json=body, headers=accept), 200)
     assert done == {"refused": [], "summary": counts(received=1, unchanged=1, retracted=2)}

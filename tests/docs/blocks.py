@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ from federation.sync import (
     unsigned_heads,
 )
 from federation.telemetry import Metrics
+from tests.clients.catalogue import CLIENTS
+from tests.clients.pages import page_of
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -947,6 +950,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "reasons": reasons,
     "events": events,
     "faults": faults,
+    **{f"client-{client.name}": partial(page_of, client) for client in CLIENTS},
 }
 
 if __name__ == "__main__":

@@ -79,8 +79,19 @@ def test_the_hooks_run_what_make_check_runs() -> None:
 
 def test_full_leaves_nothing_out() -> None:
     """Only counts and seeds may be chosen on the command line."""
-    narrowed = make("--dry-run", "full", "K=a", "SLOW=", "CHECK=", "SAMPLE=1", "CASE=1", "SEED=7", "FAULTS=9")
-    for target in ("check", "demo", "test", "matrix", "simulate", "chaos", "attack", "mutants"):
+    narrowed = make(
+        "--dry-run",
+        "full",
+        "K=a",
+        "SLOW=",
+        "CHECK=",
+        "SAMPLE=1",
+        "CASE=1",
+        "SEED=7",
+        "FAULTS=9",
+        "CLIENTS=go",
+    )
+    for target in ("check", "demo", "test", "matrix", "simulate", "chaos", "attack", "clients", "mutants"):
         program = recipe(MAKEFILE, target)[0].split(" $(")[0]
         assert program in narrowed
     matrix, tests = sorted(re.findall(r"-m pytest .*", narrowed), key=lambda line: "tests/matrix" not in line)
@@ -89,6 +100,7 @@ def test_full_leaves_nothing_out() -> None:
     assert "demo --check" in narrowed
     assert "--sample 0" in narrowed
     assert "--case " not in narrowed
+    assert re.search(r"-m tests\.clients --strict --install *$", narrowed, re.MULTILINE)
     assert "--faults 9 --seed 7" in narrowed
 
 
