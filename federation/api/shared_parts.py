@@ -25,7 +25,6 @@ RESPONSES = {
     412: ("PreconditionFailed", "The record is not at the state named"),
     413: ("ContentTooLarge", "The request is too large"),
     415: ("UnsupportedMediaType", "The body is of a type that is not read here"),
-    422: ("UnprocessableContent", "The request cannot be carried out as it is"),
     422: ("UnprocessableContent", "The Idempotency-Key is that of another request"),
     429: ("TooManyRequests", "Too many requests of the caller, or from its address"),
     500: ("InternalServerError", "Internal error"),
