@@ -21,6 +21,7 @@ from federation.domain.alert import AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotFound
+from federation.domain.messages import Message
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
 from federation.node import alerts as node_alerts
@@ -93,7 +94,7 @@ async def list_subscriptions(request: Request[Any, Any, Any]) -> ASGIResponse:
         ),
         errors=(Invalid,),
         takes_key=True,
-        unstored_advice=(
+        unstored_advice=Message(
             "find the subscription with GET /v1/subscriptions, remove it, and subscribe with a new key"
         ),
     )

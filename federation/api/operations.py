@@ -18,6 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import CommandFailed, Refused
+from federation.domain.messages import Message
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 KEY = "operation"
@@ -125,7 +126,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Refusals of its own, beside those that its right, its bodies and the limits bring."""
     takes_key: bool = False
     """Whether a request can be repeated under an ``Idempotency-Key`` (``api/idempotency.py``)."""
-    unstored_advice: str = ""
+    unstored_advice: Message | None = None
     """Where the answer shows a secret, and is not stored: what a caller can do that has not had it."""
     waits: bool = False
     """Whether a caller with a token can wait for its answer (``Prefer: wait``), or follow events."""

@@ -351,7 +351,7 @@ async def set_version(request: Request[Any, Any, Any], origin: str, key: str) ->
     )
 )
 async def append_update(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-    """Append a line to the timeline of an incident, and move its status. The same line again changes nothing."""
+    """Append a line to the timeline of an incident, and move its status; the same line twice counts once."""
     node, dry_run = node_of(request), is_true(request, "dry_run")
     records.check_origin(node, origin, key)
     update = read_draft(await body_of(request), NewUpdate)

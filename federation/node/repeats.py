@@ -35,7 +35,9 @@ class Repeated(Exception):
 class KeyedRequest:
     """A request with a key, to be carried out once."""
 
-    def __init__(self, name: RequestName, request_hash: bytes, *, unstored_advice: str = "") -> None:
+    def __init__(
+        self, name: RequestName, request_hash: bytes, *, unstored_advice: Message | None = None
+    ) -> None:
         self.name = name
         self.answer_of: Callable[[Any], StoredAnswer] | None = None
         """From the result of the request to its answer, set by the operation."""
@@ -98,7 +100,7 @@ class KeyedRequest:
         if stored.body is None:
             raise AnswerNotStored(
                 "this request was carried out, and its answer has shown a secret: {advice}",
-                advice=Message(self._advice),
+                advice=self._advice,
             )
         return stored
 
