@@ -288,7 +288,9 @@ async def test_an_upload_can_be_an_array_and_its_report_an_object(
 async def test_the_form_of_the_report_is_the_one_asked_for_whatever_was_sent(
     own: httpx2.AsyncClient,
 ) -> None:
-    as_lines = await own.post("/v1/solutions/bulk", json=[a_line("a")])
+    as_lines = await own.post(
+        "/v1/solutions/bulk", json=[a_line("a")], headers={"accept": NDJSON["content-type"]}
+    )
     assert lines(as_lines) == [{"summary": counts(received=1, created=1)}]
     headers = {**NDJSON, "accept": "application/json"}
     as_object = await own.post("/v1/solutions/bulk", content=ndjson(a_line("a")), headers=headers)

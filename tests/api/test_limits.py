@@ -725,7 +725,9 @@ def test_the_framework_decodes_no_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", [op for op in operations() if {JSON, MERGE_PATCH} & {*op.reads}], ids=repr
+    "operation",
+    [op for op in operations() if {JSON, MERGE_PATCH} & {*op.reads} and op.act != "upload"],
+    ids=repr,
 )
 async def test_json_is_looked_at_for_its_depth_before_it_is_decoded(
     own: httpx2.AsyncClient, operation: Case
@@ -738,6 +740,16 @@ async def test_json_is_looked_at_for_its_depth_before_it_is_decoded(
     for body in (nested(MAX_DEPTH + 1), nested(30_000), b'{"a":' * 10_000, nested(MAX_DEPTH + 1)[:-1]):
         assert "nested deeper" in await told(body)
     assert "nested deeper" not in await told(nested(MAX_DEPTH))
+
+
+async def test_the_records_of_an_upload_are_looked_at_one_by_one(own: httpx2.AsyncClient) -> None:
+    async def asked(body: bytes) -> httpx2.Response:
+        return await own.post("/v1/solutions/bulk", content=body, headers={"content-type": JSON})
+
+    refused(await asked(nested(30_000)), 400, "invalid")
+    for body in (nested(MAX_DEPTH + 2), b'[{"key":"a","content":' + nested(MAX_DEPTH) + b"}]"):
+        (line,) = (await asked(body)).json()["refused"]
+        assert "nested deeper" in line["detail"]
 
 
 async def test_what_is_signed_is_not_decoded_without_a_bound(anyone: httpx2.AsyncClient) -> None:
@@ -757,8 +769,16 @@ async def test_what_is_signed_is_not_decoded_without_a_bound(anyone: httpx2.Asyn
 
 DECODES = {"decode", "loads", "json", "form", "body", "msgpack"}
 BOUNDED = {
+    ("planned_uploads.py", "_problem"),  # a refusal of ours
+    ("shared_parts.py", "components"),  # the document of OpenAPI, as it is made
     ("status.py", "public_contacts"),  # a document of ours, from the store
     ("tokens.py", "claimed_issuer"),  # of a form of 16 KiB, and what is too deep is caught
+    ("upload_lines.py", "_has_member"),  # a line of 1 MiB, and what is too deep is caught
+    (
+        "upload_lines.py",
+        "_json_lines",
+    ),  # 4 MiB, and what is too deep is caught; each record goes by read_draft
+    ("upload_lines.py", "key_in"),  # a line of 1 MiB, and what is too deep is caught
 }
 
 

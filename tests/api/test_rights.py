@@ -64,10 +64,10 @@ OF_THEIR_OWN = {"token", "revoke", "introspect", "join"}
 async def asked(client: httpx2.AsyncClient, operation: Case, **headers: str) -> httpx2.Response:
     body: bytes | None = None
     if operation.reads:
-        example: dict[str, Any] = dict(DRAFTS[operation.kind.type]) if operation.kind else {}
+        example: Any = dict(DRAFTS[operation.kind.type]) if operation.kind else {}
         match operation.act:
             case "upload":
-                example["key"] = "two"
+                example = [{**example, "key": "two"}]
             case "patch":
                 example = {"same_as": ["https://example.org/one"]}
             case "append_update":

@@ -26,6 +26,7 @@ from tests.audit.audit_trail import holds, noted
 from tests.domain.builders import a_group, a_solution
 from tests.nodes import a_node, publish
 from tests.store.stepwise_transactions import looking, until
+from tests.stores import close_spare
 from tests.waiting import MAX_WAIT_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/audit.md"
@@ -98,6 +99,7 @@ async def server() -> AsyncIterator[Server]:
             await look.execute(statements)
         yield Server(dsn("postgres"), dsn("federation_owner"), dsn("federation"))
     finally:
+        await close_spare(dsn("federation"))
         process.terminate()
         process.wait(MAX_WAIT_SECONDS)
         log.close()

@@ -125,7 +125,8 @@ def asked(*extras: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"]
     requirements = [entry for extra in extras for entry in optional[extra]] or project["dependencies"]
-    return {re.split(r"[\[<>=!;]", requirement)[0].lower() for requirement in requirements}
+    names = (re.split(r"[\[<>=!;]", requirement)[0].lower() for requirement in requirements)
+    return {re.sub("[-_.]+", "-", name) for name in names}
 
 
 @pytest.mark.parametrize("name", LOCKS)

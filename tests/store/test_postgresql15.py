@@ -28,6 +28,7 @@ from tests.domain.builders import a_group, a_solution
 from tests.nodes import InMemory, a_node, publish
 from tests.store.stepwise_transactions import arrivals, counts_are_true, feed_id, looking, numbers
 from tests.store.test_schema import differences
+from tests.stores import close_spare
 from tests.waiting import MAX_WAIT_SECONDS
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -81,6 +82,7 @@ async def fifteen() -> AsyncIterator[str]:
         await schema.migrate(dsn, "recia")
         yield dsn
     finally:
+        await close_spare(dsn)
         server.terminate()
         server.wait(MAX_WAIT_SECONDS)
         log.close()

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.api.problem_details import STATUS
 from federation.domain.entry import EntryPage, RejectedEntry
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Unreachable
 from federation.domain.feed import Cursor
@@ -388,8 +389,11 @@ async def test_refusals_of_the_protocol_are_told_apart(error: Any) -> None:
     body = msgspec.json.encode(
         {"type": f"urn:federation:problem:{error.code}", "code": error.code, "detail": "why"}
     )
-    async with tiny(changes=reply(body, status=403)) as peer:
+    async with tiny(changes=reply(body, status=STATUS[error])) as peer:
         with pytest.raises(error, match="why"):
+            await changes(peer)
+    async with tiny(changes=reply(body, status=418)) as peer:  # a status that the code does not go with
+        with pytest.raises(Unreachable, match="why"):
             await changes(peer)
 
 
