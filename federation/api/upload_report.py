@@ -76,6 +76,16 @@ class PlanSummary(msgspec.Struct, omit_defaults=True):
     """
 
 
+class UploadEnd(msgspec.Struct, omit_defaults=True):
+    """The last line of a report; in a dry run with the members of :class:`PlanSummary`."""
+
+    summary: UploadSummary
+    removals: tuple[FeedRemovals, ...] = ()
+    retracts: tuple[str, ...] = ()
+    dry_run: bool = False
+    digest: str | None = None
+
+
 class UploadReport(msgspec.Struct, omit_defaults=True):
     """The report of an upload as one JSON object."""
 

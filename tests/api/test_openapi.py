@@ -326,7 +326,7 @@ async def test_what_is_answered_is_what_is_described(
     assert fine == walked
     arnia.stop()
     await anyone.get("/health/ready")
-    assert sorted(held.faults) == []
+    assert sorted(held.faults) == [], "\n".join(sorted(held.faults))
 
 
 async def exposure_is_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
