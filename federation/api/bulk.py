@@ -20,7 +20,7 @@ from federation.api.upload_lines import (
     Declaration,
     RetractedLine,
 )
-from federation.api.upload_report import PlannedLine, PlanSummary, RefusedLine, UploadReport, UploadSummary
+from federation.api.upload_report import PlannedLine, RefusedLine, UploadEnd, UploadReport
 from federation.api.uploads import answer_upload
 from federation.domain.draft import KeyedDraft
 from federation.domain.errors import Conflict, Invalid, NotAcceptable, PlanChanged
@@ -35,7 +35,6 @@ def upload_handler(kind: type[Content]) -> HTTPRouteHandler:
     line = {"anyOf": [keyed_draft, RetractedLine, Declaration]}
     array = {"type": "array", "maxItems": MAX_JSON_RECORDS, "items": line}
     uploaded = {"key": KEYS[kind.type], **DRAFTS[kind.type]}
-    summary = {"type": "object", "required": ["summary"], "properties": {"summary": UploadSummary}}
 
     @handles(
         Operation(
@@ -62,7 +61,7 @@ def upload_handler(kind: type[Content]) -> HTTPRouteHandler:
                 Answer(
                     200,
                     "A line for each record refused and, in a dry run, each other one; then the summary",
-                    {JSON: UploadReport, NDJSON: {"anyOf": [RefusedLine, PlannedLine, PlanSummary, summary]}},
+                    {JSON: UploadReport, NDJSON: {"anyOf": [RefusedLine, PlannedLine, UploadEnd]}},
                 ),
             ),
             errors=(Invalid, NotAcceptable, Conflict, PlanChanged),
