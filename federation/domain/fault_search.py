@@ -28,7 +28,7 @@ from federation.domain.unsound import UNSOUND, sound
 from federation.domain.values import Day, Part, RuleBroken, day, instant
 
 MAX_VALUES = 5_000
-"""Values that a search looks at, at most: some ten milliseconds. Faults behind them are not found."""
+"""Values and unknown members that a search looks at: some ten milliseconds. Faults behind are not found."""
 MAX_QUOTED_CHARACTERS = 80
 MAX_QUOTED_VALUES = 30
 """Allowed values that a message lists, at most; the fault has them all."""
@@ -74,9 +74,7 @@ class FaultSearch:
         return UNSOUND
 
     def _look(self, value: Any, type_: inspect.Type, at: str) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise _Enough
+        self._count_value()
         match type_:
             case inspect.Metadata():
                 return self._look(value, type_.type, at)
@@ -101,6 +99,11 @@ class FaultSearch:
             case inspect.AnyType() | inspect.RawType():
                 return value
         raise NotImplementedError(f"no schema of a body has {type(type_).__name__}")
+
+    def _count_value(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _Enough
 
     def _wrong(self, value: Any, types: Sequence[inspect.Type], at: str) -> Any:
         expected = list(dict.fromkeys(form_of(type_) for type_ in types))
@@ -251,6 +254,7 @@ class FaultSearch:
         names = {field.encode_name for field in type_.fields}
         for name in value:
             if name not in names and name != type_.tag_field:
+                self._count_value()
                 self._unknown_member(name, sorted(names), f"{at}/{escape_pointer(name)}")
         if type_.tag_field in value and value[type_.tag_field] != type_.tag:
             self._not_allowed(str(value[type_.tag_field]), [str(type_.tag)], f"{at}/{type_.tag_field}")

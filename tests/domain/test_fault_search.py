@@ -20,7 +20,7 @@ from federation.domain.content.solution import Solution
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.draft import Draft, KeyedDraft, check_draft, read_draft
 from federation.domain.errors import Invalid
-from federation.domain.fault_search import FaultSearch
+from federation.domain.fault_search import MAX_VALUES, FaultSearch
 from federation.domain.faults import FAULT_CODES, MAX_FAULTS, Fault
 from federation.domain.invitation import Registration
 from federation.domain.quota import QuotaChange
@@ -299,3 +299,29 @@ def test_all_texts_at_fault_are_reported_where_everything_else_is_right() -> Non
         ("/content/name", "text", 20),
         ("/content/summary/fr", "text", 20),
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"content": {f"a{n}": 0 for n in range(20_000)}},
+        {"content": {"affects": [{f"a{n}": 0 for n in range(300)}] * 100}},
+        {"content": {"title": {f"a{n}": 0 for n in range(20_000)}}},
+    ],
+)
+def test_a_search_among_very_many_members_ends_at_its_bound(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+    add = FaultSearch.add
+
+    def counting(self: FaultSearch, fault: Fault) -> None:
+        nonlocal looked_at
+        looked_at += 1
+        add(self, fault)
+
+    monkeypatch.setattr(FaultSearch, "add", counting)
+    search = FaultSearch()
+    search.look(value, DRAFT[Incident])
+    assert 0 < len(search.faults) <= MAX_FAULTS
+    assert looked_at <= 2 * MAX_VALUES, "a fault for each value, and some for members that are missing"
