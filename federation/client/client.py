@@ -232,13 +232,18 @@ class Client:
         json: Any = None,
         parameters: dict[str, Filter] | None = None,
     ) -> Any:
-        """Any operation of the API that has no verb here: the JSON of its answer; None without one."""
+        """Any operation of the API that has no verb here: the JSON of its answer; None without one.
+
+        A ``POST`` is not repeated where its answer is lost: few operations take an ``Idempotency-Key``.
+        """
+        method = method.upper()
         answer = await self._sender.send(
             method,
             path,
             parameters=tuple(query_pairs(parameters or {})),
             content=None if json is None else msgspec.json.encode(json),
             headers={} if json is None else {"content-type": JSON},
+            idempotent=False if method == "POST" else None,
         )
         return msgspec.json.decode(answer.body) if answer.body else None
 

@@ -330,6 +330,21 @@ async def test_a_post_that_must_not_be_repeated_is_not() -> None:
     assert len(node.requests) == 2
 
 
+@pytest.mark.parametrize("method", ["POST", "post"])
+async def test_any_other_post_is_not_repeated_as_few_operations_take_a_key(method: str) -> None:
+    """A second confirmation would confirm removals that came after the first one."""
+    node = FakeNode(httpx2.ReadError("reset"))
+    async with calling(node) as client:
+        with pytest.raises(ConnectionFailed):
+            await client.request(method, "/v1/peers/megalis/confirm")
+        assert await client.request("get", "/v1/peers") == {"items": []}
+    assert [request.method for request in node.requests] == ["POST", "GET"]
+    node = FakeNode(httpx2.ReadError("reset"))
+    async with calling(node) as client:
+        await client.request("get", "/v1/peers")
+    assert len(node.requests) == 2
+
+
 async def test_a_write_whose_answer_was_lost_is_no_conflict_with_itself() -> None:
     stored = httpx2.Response(200, content=msgspec.json.encode(a_document(origin="arnia")))
     failed = problem(412, "precondition-failed")
