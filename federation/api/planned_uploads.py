@@ -2,7 +2,7 @@
 
     read and plan every line, spooled where it is to be stored
     → refuse the replacement if a line is refused, or if there are not as many as the first line says
-    → report (dry run), or refuse unless the digest is that of the plan
+    → report (dry run), or refuse unless the digest is that of the plan, and no other replacement goes on
     → store the lines batch by batch
     → retract the records of the set that are in no line
 
@@ -75,6 +75,7 @@ class PlannedUpload:
                 )
                 refusal = Invalid("{number} lines are refused, so nothing was changed", number=done.refused)
                 return self._problem(refusal, summary=done)
+            await stack.enter_async_context(self._plan.alone())
             await self._plan.close()
             if digest != self._plan.digest:
                 return self._changed_plan(digest)

@@ -1,7 +1,9 @@
 """Plans of uploads: what an upload would do, and doing just that.
 
 1. Each line is compared with the stored revision; nothing is locked or written.
-2. For a set that is replaced, its live records that are in no line are to be retracted.
+2. For a set that is replaced, its live records that are in no line are to be retracted. One upload at a time
+   does so, from here on to the end: of two that found each other's records unchanged, each would retract what
+   the other one has.
 3. The digest names every change with the revision that it is of: it is another one as soon as anything is.
 4. Lines are stored batch by batch, each record only at the revision that was planned.
 5. Records are retracted last, each only at the revision that was planned and while it is in the set.
@@ -13,6 +15,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -101,6 +104,16 @@ class UploadPlan:
                     lines[key], stored.get(key), record, sets.get(key)
                 )
         return outcomes
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """No other upload replaces the set until the block ends. Raises Conflict where one does."""
+        async with self._node.store.try_task(f"replace {self._kind.type} {self._set}") as is_locked:
+            if not is_locked:
+                raise Conflict(
+                    "another upload replaces the set {set} at this moment; nothing was changed", set=self._set
+                )
+            yield
 
     async def close(self) -> None:
         """All lines are there: plan the retractions. Raises Invalid where they are too many."""

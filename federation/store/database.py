@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -253,6 +253,26 @@ class Store:
             locks = TaskLocks(connection)
             await locks.announce()
             yield locks
+        finally:
+            connection.terminate()
+
+    @asynccontextmanager
+    async def try_task(self, task: str) -> AsyncIterator[bool]:
+        """Lock one task until the block ends; False where another holder has it. Needs a direct connection.
+
+        Raises Unavailable.
+        """
+        connection = await self._connect("task")
+        try:
+            locks = TaskLocks(connection)
+            is_locked = await locks.try_lock(task)
+            try:
+                yield is_locked
+            finally:
+                # (Its end would release it, too, but some time later.)
+                if is_locked and locks.are_valid():
+                    with suppress(Unavailable):
+                        await locks.unlock(task)
         finally:
             connection.terminate()
 

@@ -361,6 +361,32 @@ async def test_a_record_that_leaves_the_plan_in_between_is_not_retracted(
     assert await live(own) == ["a", "alone", "b", "o"]
 
 
+async def test_two_replacements_of_a_set_are_not_mixed(
+    own: httpx2.AsyncClient, stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would retract what the other one has found unchanged, and nothing would be left."""
+    first, second = declared(a_line("a"), a_line("b")), declared(a_line("c"))
+    plan, other_plan = await planned(own, first), await planned(own, second)
+    other_set = declared(a_line("p"))
+    third_plan = await planned(own, other_set, "other")
+    retract = UploadPlan.retract
+
+    async def late(self: UploadPlan) -> AsyncIterator[Any]:
+        monkeypatch.undo()
+        problem = refused(await replace(own, second, other_plan["digest"]), 409, "conflict")
+        assert "another upload" in problem["detail"]
+        fine(await replace(own, other_set, third_plan["digest"], "other"), 200)
+        async for outcomes in retract(self):
+            yield outcomes
+
+    monkeypatch.setattr(UploadPlan, "retract", late)
+    fine(await replace(own, first, plan["digest"]), 200)
+    assert await live(own) == ["a", "alone", "b", "p"]
+    again = await planned(own, second)
+    fine(await replace(own, second, again["digest"]), 200)
+    assert await live(own) == ["alone", "c", "p"]
+
+
 async def test_only_the_nodes_own_clients_replace(peer: httpx2.AsyncClient, arnia: Node) -> None:
     answer = await replace(peer, declared(), "0" * 64)
     assert answer.status_code == 403
