@@ -22,6 +22,7 @@ from federation.domain.exposure.buckets import CoverageSum
 from federation.domain.exposure.coverage import bodies_of
 from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import Links
+from federation.domain.exposure.partial import UNKNOWN_SOLUTION
 from federation.domain.exposure.totals import OperatorTotals, summary, total
 from federation.domain.feed import printable
 from federation.domain.query import MAX_PAGE, MAX_TOTAL, PAGE, PageKey, Query
@@ -146,12 +147,16 @@ async def of_own(
         solutions = {group.solution for group in groups}
         around = await query.links_of(solutions)
         linked = around.solutions
-        incidents, next_ = await query.open_incidents(
-            sorted({*solutions, *linked}), naming=by.operator, limit=limit, after=after
-        )
+        # A deployment whose solution cannot be read may be of any.
+        concerned = None if UNKNOWN_SOLUTION in solutions else sorted({*solutions, *linked})
+        incidents, next_ = await query.open_incidents(concerned, naming=by.operator, limit=limit, after=after)
         partial, not_understood = await query.partial_incidents()
         if after is None:
-            incidents += _concerning(partial, {*solutions, *linked}, naming=by.operator)
+            incidents += (
+                partial
+                if concerned is None
+                else _concerning(partial, {*solutions, *linked}, naming=by.operator)
+            )
         links = await query.links(incidents, among={*solutions, *linked})
         lines = []
         now = node.clock()

@@ -81,7 +81,7 @@ class ExposureQuery:
 
     async def open_incidents(
         self,
-        solutions: Sequence[str],
+        solutions: Sequence[str] | None,
         *,
         naming: str | None = None,
         limit: int,
@@ -89,16 +89,19 @@ class ExposureQuery:
     ) -> tuple[list[IncidentRecord], PageKey | None]:
         """Open incidents that concern these solutions, or name deployments of the operator ``naming``.
 
-        A page has fewer where it leaves out maintenance whose window is over.
+        Without ``solutions`` all open incidents. A page has fewer where it leaves out maintenance whose
+        window is over.
         """
-        about = (
-            *(("solution", solution) for solution in solutions),
-            *((("operator", naming),) if naming else ()),
-        )
+        about: tuple[tuple[str, str], ...] = ()
+        if solutions is not None:
+            about = (
+                *(("solution", solution) for solution in solutions),
+                *((("operator", naming),) if naming else ()),
+            )
         query = Query(
             kind=Incident, facets=(("status", OPEN_STATUSES),), either=about, limit=limit, after=after
         )
-        if not about:
+        if not about and solutions is not None:
             return [], None
         documents, place, _ = await self._tx.records.collect(query, visible_to=self._by)
         now = self._node.clock()

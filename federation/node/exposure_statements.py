@@ -16,7 +16,8 @@ from federation.domain.content.statement import Statement
 from federation.domain.document import Document
 from federation.domain.exposure.buckets import StatementRecord, UnreadStatement
 from federation.domain.exposure.incident_record import IncidentRecord
-from federation.domain.exposure.partial import partial_statement
+from federation.domain.exposure.partial import partial_aliases, partial_statement
+from federation.domain.exposure.totals import CLEARING
 from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.values import instant
 from federation.domain.visibility import Caller
@@ -28,6 +29,8 @@ MAX_ROUNDS = 8
 """Rounds, at most: in each after the first the operators without a statement so far are asked for by name."""
 MAX_SHARED_INCIDENTS = 50
 """Incidents of one alias whose statements count together, at most."""
+MAX_PARTIAL_INCIDENTS = 200
+"""Incidents that are not understood whose statements may count for another one, at most."""
 
 
 async def statements_on(
@@ -68,9 +71,12 @@ async def unread_statements_on(
     """The statements that are not understood and are on each incident, or may be, by the incident's id.
 
     Where there are more than are read each operator that has some counts as if it had one on every incident.
+    A statement on an incident that is not understood is not understood for those of the same aliases, unless
+    it clears: it may be on the same vulnerability.
     """
     newest, more = await tx.not_understood.newest(Statement.type, MAX_STATEMENTS, visible_to=by)
-    if not newest:
+    partial = await _partial_aliases(tx, incidents, by)
+    if not newest and not partial:
         return {incident.id: [] for incident in incidents}
     any_incident: list[UnreadStatement] = []
     by_incident: dict[str, list[UnreadStatement]] = {}
@@ -81,6 +87,12 @@ async def unread_statements_on(
         for record in newest:
             unread, on = UnreadStatement(record.origin, record.updated_at), partial_statement(record.document)
             (any_incident if on is None else by_incident.setdefault(on, [])).append(unread)
+    if partial:
+        origins_read = () if only is None else (only,)
+        for statement in (await _newest(tx, tuple(sorted(partial)), origins_read, by))[0]:
+            if statement.content.status not in CLEARING:
+                on_it = by_incident.setdefault(statement.content.incident, [])
+                on_it.append(UnreadStatement(statement.origin, statement.updated_at))
     shared = await _shared_incidents(tx, incidents, by) if by_incident else {}
     found = {
         incident.id: [
@@ -90,12 +102,29 @@ async def unread_statements_on(
                 for id_, vulnerabilities in shared.get(incident.id, {}).items()
                 for unread in by_incident.get(id_, ())
             ),
+            *(
+                unread
+                for id_, aliases in partial.items()
+                if id_ != incident.id and incident.shared_aliases
+                if aliases is None or not aliases.isdisjoint(incident.shared_aliases)
+                for unread in by_incident.get(id_, ())
+            ),
         ]
         for incident in incidents
     }
     if only is None:
         return found
     return {id_: [unread for unread in listed if unread.origin == only] for id_, listed in found.items()}
+
+
+async def _partial_aliases(
+    tx: Reading, incidents: Sequence[IncidentRecord], by: Caller
+) -> dict[str, frozenset[str] | None]:
+    """The aliases of incidents that are not understood, by id; None where they cannot be read."""
+    if not any(incident.shared_aliases for incident in incidents):
+        return {}
+    newest, _ = await tx.not_understood.newest(Incident.type, MAX_PARTIAL_INCIDENTS, visible_to=by)
+    return {record.id: partial_aliases(record.document) for record in newest}
 
 
 async def _newest(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Text, func, select
 
@@ -88,22 +88,19 @@ class MarkedName(NamedTuple):
 
 @lru_cache
 def _newest(viewer: Viewer) -> Statement:
-    return Statement(
-        bounded(
-            select(_c.origin, _c.key, _c.updated_at, _c.document)
-            .where(
-                _c.type == param("type", Text),
-                _c.not_understood.is_not(None),
-                visible_condition(records, viewer),
-            )
-            .order_by(_c.updated_at.desc(), _c.origin.desc(), _c.key.desc())
-            .limit(param("one_more")),
-            "updated_at",
-            "origin",
-            "key",
-            backwards=True,
-        )
+    newest_first = (_c.updated_at.desc(), _c.key.desc())
+    turn: Any = -func.row_number().over(partition_by=_c.origin, order_by=newest_first)
+    shortness: Any = -func.octet_length(_c.document)
+    names = ("turn", "shortness", "updated_at", "origin", "key")
+    rows = select(
+        _c.origin, _c.key, _c.updated_at, _c.document, turn.label("turn"), shortness.label("shortness")
+    ).where(
+        _c.type == param("type", Text), _c.not_understood.is_not(None), visible_condition(records, viewer)
     )
+    marked = rows.subquery("marked")
+    order = [marked.c[name].desc() for name in names]
+    page = select(marked).order_by(*order).limit(param("one_more"))
+    return Statement(bounded(page, *names, backwards=True))
 
 
 @lru_cache
@@ -141,7 +138,8 @@ class NotUnderstoodReader:
     ) -> tuple[list[PartlyRead], bool]:
         """The records of a type that are not understood, those changed last first.
 
-        As many as ``limit`` and ``MAX_BYTES`` allow, and True where there are more.
+        As many as ``limit`` and ``MAX_BYTES`` allow, and True where there are more: the newest of each
+        operator, then the second of each, the short ones first. So no operator's hide those of another.
         """
         rows = await self._session.all(
             _newest(viewer_of(visible_to)),
@@ -151,7 +149,9 @@ class NotUnderstoodReader:
             max_bytes=MAX_BYTES,
             **arguments(visible_to),
         )
-        return [PartlyRead(*row[:4]) for row in rows], bool(rows) and rows[-1]["followed"]
+        read = [PartlyRead(*row[:4]) for row in rows]
+        read.sort(key=lambda record: (record.updated_at, record.origin, record.key), reverse=True)
+        return read, bool(rows) and rows[-1]["followed"]
 
     async def origins(self, type_name: str, *, visible_to: Caller) -> dict[str, datetime]:
         """The operators that have such records of a type, and when each has last changed one."""

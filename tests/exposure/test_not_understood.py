@@ -69,6 +69,19 @@ async def test_a_deployment_whose_solution_cannot_be_read_may_be_of_any(arnia: N
     assert [(version.solution, version.list) for version in found.versions] == [("", None)]
 
 
+async def test_a_deployment_whose_solution_cannot_be_read_is_asked_about_by_every_open_incident(
+    arnia: Node,
+) -> None:
+    await publish(arnia, "incident", "cve", a_vulnerability(), tlp="GREEN")
+    await publish(arnia, "incident", "over", a_vulnerability(status="fixed"), tlp="GREEN")
+    megalis = await as_peer(arnia, "megalis")
+    assert (await exposure.of_own(arnia, by=megalis))[0].incidents == ()
+    await copy_unread(arnia, "deployment", "megalis/later", running(status="migrating") | {"solution": 1})
+    (line,) = (await exposure.of_own(arnia, by=megalis))[0].incidents
+    assert line.incident.id == "arnia/cve"
+    assert line.exposure.unknown.reasons == {"not-understood": 1}
+
+
 async def test_a_deployment_of_another_solution_is_none_of_the_incident(arnia: Node) -> None:
     await cve(arnia)
     await copy_unread(
@@ -152,6 +165,45 @@ async def test_a_statement_on_another_incident_changes_nothing(arnia: Node) -> N
     await copy(arnia, "statement", "megalis/s", FIXED, tlp="GREEN")
     await copy_unread(arnia, "statement", "megalis/later", {**LATER, "incident": "arnia/other"}, **at(1))
     assert (await hits(arnia))["megalis"].cleared.deployments == 1
+
+
+@pytest.mark.parametrize(
+    ("incident", "on_it", "cleared"),
+    [
+        ({}, {"status": "known_affected"}, False),
+        ({}, {"status": "compromised"}, False),
+        ({"aliases": "later"}, {"status": "known_affected"}, False),
+        (None, {"status": "known_affected"}, False),
+        ({}, {"status": "fixed"}, True),
+        ({"aliases": ["CVE-2026-1"]}, {"status": "known_affected"}, True),
+        ({"aliases": ["CVE-2026-1"]}, {"status": "compromised"}, True),
+    ],
+)
+async def test_a_statement_on_an_incident_that_is_not_understood_takes_back_what_an_older_one_cleared(
+    arnia: Node, incident: dict[str, Any] | None, on_it: dict[str, Any], cleared: bool
+) -> None:
+    """Both incidents are, or may be, of one vulnerability."""
+    await cve(arnia)
+    await copy(arnia, "deployment", "megalis/a", running("10.0.6"))
+    await copy(arnia, "statement", "megalis/s", FIXED, tlp="GREEN")
+    later = a_vulnerability(severity="worst", **incident) if incident is not None else "no object"
+    await copy_unread(arnia, "incident", "recia/later", later)
+    content = {"incident": "recia/later", **on_it}
+    if on_it["status"] == "compromised":
+        await copy_unread(arnia, "statement", "megalis/later", content, **at(1))
+    else:
+        await copy(
+            arnia,
+            "statement",
+            "megalis/later",
+            content,
+            tlp="GREEN",
+            updated_at=NOW + timedelta(hours=1),
+        )
+    found = (await hits(arnia))["megalis"]
+    assert (found.cleared.deployments, found.affected.deployments) == ((1, 0) if cleared else (0, 1))
+    own, _ = await exposure.of_own(arnia, by=await as_peer(arnia, "megalis"))
+    assert ("arnia/cve" in {line.incident.id for line in own.incidents}) is not cleared
 
 
 async def test_of_very_many_statements_that_are_not_understood_none_is_forgotten(
@@ -267,6 +319,22 @@ async def test_of_many_incidents_that_are_not_understood_the_number_is_given(
     own, _ = await exposure.of_own(arnia, by=itself("arnia"))
     assert [line.incident.id for line in own.incidents] == ["recia/2", "recia/1"]
     assert own.incidents_not_understood == 3
+
+
+async def test_the_incidents_of_one_operator_that_are_not_understood_hide_none_of_another(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by their number nor by their length."""
+    monkeypatch.setattr(exposure_query, "MAX_PARTIAL_INCIDENTS", 3)
+    monkeypatch.setattr("federation.store.not_understood.MAX_BYTES", 20_000)
+    await publish(arnia, "deployment", "one", running("10.0.18"))
+    await copy_unread(arnia, "incident", "recia/later", a_vulnerability(severity="worst"), **at(0))
+    for n in range(1, 5):
+        flood = a_vulnerability(severity="worst", later="x" * 19_000)
+        await copy_unread(arnia, "incident", f"megalis/{n}", flood, **at(n))
+    own, _ = await exposure.of_own(arnia, by=itself("arnia"))
+    assert "recia/later" in {line.incident.id for line in own.incidents}
+    assert own.incidents_not_understood == 5
 
 
 async def test_an_incident_that_is_not_understood_is_not_over(arnia: Node) -> None:

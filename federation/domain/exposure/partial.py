@@ -136,6 +136,10 @@ def partial_statement(document: bytes) -> str | None:
 # Incidents
 
 
+MAX_ALIASES = 1_000
+"""Aliases of an incident that are read, at most."""
+
+
 class PartialIncident(msgspec.Struct, frozen=True):
     """What can be read of an incident, under the names that an incident's content has."""
 
@@ -153,6 +157,18 @@ class PartialIncident(msgspec.Struct, frozen=True):
     def is_overdue(self, now: datetime) -> bool:
         """Never: the end of a window may mean something else."""
         return False
+
+
+_Aliases = Annotated[list[str], Meta(max_length=MAX_ALIASES)]
+
+
+def partial_aliases(document: bytes) -> frozenset[str] | None:
+    """The aliases of an incident; None where they cannot all be read: they may be any."""
+    members, _ = _members(document)
+    if not members:
+        return None
+    listed: list[str] | None = _read(members.get("aliases", msgspec.Raw(b"[]")), _Aliases, None)
+    return None if listed is None else frozenset(listed)
 
 
 MAX_ENTRIES = 100
