@@ -1,6 +1,7 @@
 """What a writer's own IT system sends: strictly read, and refused with the member at fault."""
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -405,6 +406,24 @@ def test_json_of_a_hundred_thousand_levels_is_refused_before_it_is_decoded(body:
 )
 def test_width_and_brackets_in_texts_are_not_depth(body: bytes) -> None:
     assert decode_json(body) == json.loads(body)
+
+
+def test_depth_is_that_of_the_deepest_value_wherever_it_stands() -> None:
+    chance = random.Random(7)
+
+    def value(height: int) -> Any:
+        """One of exactly so many levels, among lower ones."""
+        if not height:
+            return chance.choice([1, "[[", "}", 'a"]', "\\", None])
+        inner = [value(chance.randint(0, min(height - 1, 3))) for _ in range(chance.randint(0, 2))]
+        inner.insert(chance.randint(0, len(inner)), value(height - 1))
+        return inner if chance.random() < 0.5 else {f"{{{n}": item for n, item in enumerate(inner)}
+
+    for depth in (1, MAX_DEPTH - 1, MAX_DEPTH) * 20:
+        check_depth(json.dumps(value(depth)).encode())
+    for depth in (MAX_DEPTH + 1, MAX_DEPTH + 2, 60) * 20:
+        with pytest.raises(Invalid, match="nested deeper"):
+            check_depth(json.dumps(value(depth)).encode())
 
 
 @pytest.mark.parametrize("text", ["\\", '"', '\\"', '\\\\"', "]" * 50, '"]'])
