@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from functools import lru_cache
 from typing import Any
 
@@ -128,29 +128,18 @@ def record_answer(
 ) -> ASGIResponse:
     """A record's own bytes, or 304 when the caller has them.
 
-    ``modified_since``: the header ``If-Modified-Since``; it counts where no tag is named (RFC 9110, 13.1.3).
+    ``modified_since``: the header ``If-Modified-Since``; it counts where no tag is named (RFC 9110, 13.1.3),
+    and as the date of ``Last-Modified`` alone: a revision may arrive after a later date than its own.
     """
-    headers = {
-        "etag": etag(record.hash),
-        "last-modified": _http_date(record.updated_at),
-        **REVALIDATE,
-    }
+    modified = _http_date(record.updated_at)
+    headers = {"etag": etag(record.hash), "last-modified": modified, **REVALIDATE}
     if held_tags is None:
-        is_held = modified_since is not None and not _is_newer(record.updated_at, modified_since)
+        is_held = modified_since == modified
     else:
         is_held = "*" in held_tags or record.hash.hex() in held_tags
     if is_held:
         return answer(b"", status=304, headers=headers)
     return answer(record.document, headers=headers)
-
-
-def _is_newer(moment: datetime, http_date: str) -> bool:
-    """True for a moment after a date of HTTP, which has whole seconds; for a text that is none, too."""
-    try:
-        held = parsedate_to_datetime(http_date)
-    except ValueError:
-        return True
-    return held.tzinfo is None or moment.replace(microsecond=0) > held
 
 
 @lru_cache(4096)

@@ -282,6 +282,7 @@ def test_waits_grow_to_a_bound_and_differ_by_chance() -> None:
         ("soon", None),
         ("-1", None),
         ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999", None),
         ("٣", None),
     ],
 )
