@@ -123,21 +123,25 @@ class OwnIncidents(NamedTuple):
     """The same after it."""
     complete: bool
     """False where there are more open incidents than are read."""
+    all_understood: bool = True
+    """False where there are more that are not understood than are read."""
 
 
 async def _own_incidents(node: Node) -> OwnIncidents:
     own: list[OwnLine] = []
     page_key: PageKey | None = None
+    more_not_understood = False
     async with node.store.read() as tx:
         since = await tx.alerts.last_change()
     for _ in range(MAX_INCIDENT_PAGES):
         page, page_key = await exposure.of_own(node, by=itself(node.operator), limit=MAX_PAGE, after=page_key)
         own += page.incidents
+        more_not_understood |= page.more_not_understood
         if page_key is None:
             break
     async with node.store.read() as tx:
         through = await tx.alerts.last_change()
-    return OwnIncidents(tuple(own), since, through, page_key is None)
+    return OwnIncidents(tuple(own), since, through, page_key is None, not more_not_understood)
 
 
 async def _advance_episodes(node: Node, tx: Writing, own: OwnIncidents) -> Episodes:
@@ -152,7 +156,13 @@ async def _advance_episodes(node: Node, tx: Writing, own: OwnIncidents) -> Episo
     )
     await tx.affecting_incidents.store(episodes.changed)
     if own.complete:
-        await tx.affecting_incidents.end_others(incidents, node.clock(), since=own.since, through=own.through)
+        await tx.affecting_incidents.end_others(
+            incidents,
+            node.clock(),
+            since=own.since,
+            through=own.through,
+            all_understood=own.all_understood,
+        )
     return episodes
 
 

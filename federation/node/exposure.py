@@ -90,7 +90,7 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         around = await query.links_of([solution])
         linked = around.solutions
         incidents, next_ = await query.open_incidents(sorted({solution, *linked}), limit=MAX_PAGE)
-        partial, not_understood = await query.partial_incidents()
+        partial, not_understood, more_partial = await query.partial_incidents()
         incidents += _concerning(partial, {solution, *linked})
         links = await query.links(incidents, among={solution, *linked})
         # Two solutions that are the same as a third need not be the same: this one must be concerned itself.
@@ -124,7 +124,7 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         incidents=tuple(lines),
         affected=affected.to_view(),
         unknown=unknown.to_view(),
-        more=next_ is not None,
+        more=next_ is not None or more_partial,
         linked_solutions=links.to_view(pair for incident in incidents for pair in query.linked[incident.id]),
         more_linked_solutions=around.more or links.more,
         incidents_not_understood=not_understood,
@@ -150,7 +150,7 @@ async def of_own(
         # A deployment whose solution cannot be read may be of any.
         concerned = None if UNKNOWN_SOLUTION in solutions else sorted({*solutions, *linked})
         incidents, next_ = await query.open_incidents(concerned, naming=by.operator, limit=limit, after=after)
-        partial, not_understood = await query.partial_incidents()
+        partial, not_understood, more_partial = await query.partial_incidents()
         if after is None:
             incidents += (
                 partial
@@ -178,6 +178,7 @@ async def of_own(
         more_linked_solutions=around.more or links.more,
         next=None,
         incidents_not_understood=not_understood,
+        more_not_understood=more_partial,
     )
     return answer, next_
 

@@ -108,10 +108,10 @@ class ExposureQuery:
         incidents = (IncidentRecord.of(document) for document in documents)
         return [incident for incident in incidents if incident.is_open(now)], place
 
-    async def partial_incidents(self) -> tuple[list[IncidentRecord], int]:
+    async def partial_incidents(self) -> tuple[list[IncidentRecord], int, bool]:
         """Open incidents that are not understood, those changed last first, and the number of all of them.
 
-        ``MAX_PARTIAL_INCIDENTS`` are read, and up to ``MAX_TOTAL`` are counted.
+        ``MAX_PARTIAL_INCIDENTS`` are read, and True says that there are more; up to ``MAX_TOTAL`` are counted.
         """
         newest, more = await self._tx.not_understood.newest(
             Incident.type, MAX_PARTIAL_INCIDENTS, visible_to=self._by
@@ -123,7 +123,7 @@ class ExposureQuery:
         incidents = [
             IncidentRecord.partial(record.id, record.updated_at, record.document) for record in newest
         ]
-        return [incident for incident in incidents if incident.is_open(now)], number
+        return [incident for incident in incidents if incident.is_open(now)], number, more
 
     async def totals(
         self,

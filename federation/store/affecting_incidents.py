@@ -31,10 +31,11 @@ WHERE a.ended_at IS NULL AND a.through <= $3 AND a.incident <> ALL($1::text[])
     AND EXISTS (
         SELECT FROM records AS r
         WHERE r.type = 'incident' AND r.origin = split_part(a.incident, '/', 1)
-            AND r.key = split_part(a.incident, '/', 2)
+            AND r.key = split_part(a.incident, '/', 2) AND ($5 OR r.not_understood IS NULL)
     )
 """
-"""An incident that is not stored here, as of a peer whose copy was dropped, is not known to be over."""
+"""An incident that is not stored here, as of a peer whose copy was dropped, is not known to be over. Nor is
+one that is not understood, where not all of these were read (not $5)."""
 _END = """
 UPDATE affecting_incidents
 SET ended_at = $2, through = greatest(through, coalesce($3, (SELECT arrival FROM node)))
@@ -89,9 +90,16 @@ class AffectingIncidentsWriter(AffectingIncidentsReader):
                 [row.through for row in rows],
             )
 
-    async def end_others(self, lasting: Collection[str], now: datetime, *, since: int, through: int) -> None:
-        """End all episodes but these, as of a reading between two local sequences."""
-        await self._session.connection.execute(_END_OTHERS, list(lasting), now, since, through)
+    async def end_others(
+        self, lasting: Collection[str], now: datetime, *, since: int, through: int, all_understood: bool
+    ) -> None:
+        """End all episodes but these, as of a reading between two local sequences.
+
+        ``all_understood``: False where it left out incidents that are not understood: theirs go on.
+        """
+        await self._session.connection.execute(
+            _END_OTHERS, list(lasting), now, since, through, all_understood
+        )
 
     async def note_revisions(
         self, records: Iterable[Record], now: datetime, *, through: int | None = None

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from federation.domain.alert import NewSubscription
 from federation.domain.content.incident import Incident
 from federation.domain.errors import NotFound
 from federation.domain.record import Record
 from federation.domain.values import as_instant
 from federation.domain.visibility import anonymous, itself
-from federation.node import exposure, exposure_query, exposure_statements, records
+from federation.node import alert_scan, alerts, exposure, exposure_query, exposure_statements, records
 from federation.node.node import Node
 from tests.domain.builders import NOW, a_deployment, a_solution
 from tests.exposure.deployments import (
@@ -318,7 +319,11 @@ async def test_of_many_incidents_that_are_not_understood_the_number_is_given(
         await copy_unread(arnia, "incident", f"recia/{n}", a_vulnerability(severity="worst"), **at(n))
     own, _ = await exposure.of_own(arnia, by=itself("arnia"))
     assert [line.incident.id for line in own.incidents] == ["recia/2", "recia/1"]
-    assert own.incidents_not_understood == 3
+    assert (own.incidents_not_understood, own.more_not_understood) == (3, True)
+    assert (await exposure.of_solution(arnia, "arnia", "glpi", by=itself("arnia"))).more
+    monkeypatch.setattr(exposure_query, "MAX_PARTIAL_INCIDENTS", 3)
+    own, _ = await exposure.of_own(arnia, by=itself("arnia"))
+    assert (own.incidents_not_understood, own.more_not_understood) == (3, False)
 
 
 async def test_the_incidents_of_one_operator_that_are_not_understood_hide_none_of_another(
@@ -353,6 +358,25 @@ async def test_an_incident_that_is_not_understood_is_not_over(arnia: Node) -> No
         arnia, "incident", "recia/cve", a_vulnerability(status="fixed"), tlp="GREEN", revision=3
     )
     assert await _lasting_after(arnia, over) == set()
+
+
+@pytest.mark.parametrize(("read", "lasting"), [(1, {"recia/0", "recia/1"}), (2, {"recia/1"})])
+async def test_of_those_that_were_not_read_no_episode_ends(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch, read: int, lasting: set[str]
+) -> None:
+    wanted = NewSubscription(events=("incident.affects-mine",), webhook="https://itsm.example.org/hook")
+    await alerts.subscribe(arnia, wanted, by="operator")
+    await publish(arnia, "deployment", "one", running("10.0.6"))
+    for n in range(2):
+        later = a_vulnerability(severity="worst", aliases=[f"CVE-2026-{n}"])
+        await copy_unread(arnia, "incident", f"recia/{n}", later, **at(n))
+    await alert_scan.add_alerts(arnia)
+    monkeypatch.setattr(exposure_query, "MAX_PARTIAL_INCIDENTS", read)
+    over = a_vulnerability(severity="worst", affects=[{"solution": "x/y"}])
+    await copy_unread(arnia, "incident", "recia/0", over, revision=2, **at(0))
+    await alert_scan.add_alerts(arnia)
+    async with arnia.store.read() as tx:
+        assert set(await tx.affecting_incidents.lasting()) == lasting
 
 
 async def _lasting_after(node: Node, record: Record) -> set[str]:

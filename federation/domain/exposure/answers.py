@@ -219,9 +219,9 @@ class SolutionExposure(msgspec.Struct, frozen=True):
     """As of one incident, for all of these."""
     more_linked_solutions: bool
     incidents_not_understood: int = 0
-    """Incidents that you may see and that this version of the node does not understand. Of the 200 newest
-    those that are open and concern these deployments, or may, are among `incidents`. 1 000 stands for as many
-    and more."""
+    """Incidents that you may see and that this version of the node does not understand. Of 200, the newest of
+    each operator first, those that are open and concern these deployments, or may, are among `incidents`.
+    1 000 stands for as many and more."""
 
 
 class OwnLine(msgspec.Struct, frozen=True):
@@ -246,3 +246,5 @@ class OwnExposure(msgspec.Struct, frozen=True):
     """Address of the next page."""
     incidents_not_understood: int = 0
     """As of one solution."""
+    more_not_understood: bool = False
+    """True when there are more of these than were read."""
