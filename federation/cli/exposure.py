@@ -106,6 +106,10 @@ def _show_own(own: OwnExposure) -> None:
         _show_linked_solutions(line.linked_solutions, more=False)
     if own.more_linked_solutions:
         _show_linked_solutions((), more=True)
+    if own.incidents_not_understood:
+        unread = "; they were not all compared with your deployments" if own.more_not_understood else ""
+        number = own.incidents_not_understood
+        click.echo(f"{number} incidents are not understood by this version: upgrade{unread}")
 
 
 def _show_deployments(operator: OperatorExposure) -> None:

@@ -111,7 +111,8 @@ class ExposureQuery:
     async def partial_incidents(self) -> tuple[list[IncidentRecord], int, bool]:
         """Open incidents that are not understood, those changed last first, and the number of all of them.
 
-        ``MAX_PARTIAL_INCIDENTS`` are read, and True says that there are more; up to ``MAX_TOTAL`` are counted.
+        ``MAX_PARTIAL_INCIDENTS`` are read at most, and True says that there are more. Up to ``MAX_TOTAL`` are
+        counted.
         """
         newest, more = await self._tx.not_understood.newest(
             Incident.type, MAX_PARTIAL_INCIDENTS, visible_to=self._by

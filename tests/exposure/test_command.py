@@ -12,9 +12,21 @@ from click.testing import CliRunner
 
 from federation.cli import main
 from federation.domain.errors import Refused
+from federation.node import exposure_query
 from federation.node.node import Node
 from tests.domain.builders import a_statement
-from tests.exposure.deployments import CHALON, GLPI, MACON, RENNES, bodies, copy, cve, running
+from tests.exposure.deployments import (
+    CHALON,
+    GLPI,
+    MACON,
+    RENNES,
+    a_vulnerability,
+    bodies,
+    copy,
+    copy_unread,
+    cve,
+    running,
+)
 from tests.exposure.test_same_software import OTHER, REPOSITORY, THERE, two
 from tests.nodes import publish
 
@@ -88,6 +100,18 @@ async def test_the_table_tells_what_is_perhaps_the_same_software(arnia: Node, he
 async def test_what_is_not_known_is_said(arnia: Node, here: None) -> None:
     assert await _said("CVE-2099-1") == (1, "no incident that you may see is known as CVE-2099-1")
     assert (await _said())[1].startswith("no open incident affects a deployment of arnia")
+
+
+async def test_incidents_that_are_not_understood_are_counted(
+    arnia: Node, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "understand" not in (await _said())[1]
+    await copy_unread(arnia, "incident", "recia/a", a_vulnerability(severity="worst"))
+    await copy_unread(arnia, "incident", "recia/b", a_vulnerability(severity="worst"))
+    assert (await _said())[1].endswith("\n2 incidents are not understood by this version: upgrade\n")
+    monkeypatch.setattr(exposure_query, "MAX_PARTIAL_INCIDENTS", 1)
+    text = (await _said())[1]
+    assert text.endswith(": upgrade; they were not all compared with your deployments\n")
 
 
 def test_the_command_explains_itself() -> None:
