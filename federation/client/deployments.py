@@ -24,4 +24,4 @@ class Deployments(Collection[Deployment]):
     ) -> RecordView[Deployment]:
         """Note the version that a deployment runs now: for a probe or a CI job, after an update."""
         noted = NewVersion(version=version, version_state=version_state, as_of=moment_text(as_of))
-        return await self._act(key, "version", noted, if_match)
+        return await self._act(key, "version", noted, if_match, idempotent=if_match is None)

@@ -25,4 +25,4 @@ class Incidents(Collection[Incident]):
     ) -> RecordView[Incident]:
         """Append a line to the timeline, and move the status. The node notes the time if none is given."""
         update = NewUpdate(text=dict(text), status=status, at=moment_text(at))
-        return await self._act(key, "updates", update, if_match)
+        return await self._act(key, "updates", update, if_match, idempotent=at is not None)

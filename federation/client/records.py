@@ -256,13 +256,19 @@ class Collection(Generic[C]):
     async def _path(self, key: str) -> str:
         return f"{self._base}/{await record_path(key, self._own_operator)}"
 
-    async def _act(self, key: str, part: str, body: msgspec.Struct, if_match: str | None) -> RecordView[C]:
-        """Carry out an act on a record that is no revision as a whole; the record as it is then."""
+    async def _act(
+        self, key: str, part: str, body: msgspec.Struct, if_match: str | None, *, idempotent: bool
+    ) -> RecordView[C]:
+        """Carry out an act on a record that is no revision as a whole; the record as it is then.
+
+        ``idempotent``: whether a second time leaves the same. Else it has a key, and its answer is stored.
+        """
         answer = await self._sender.send(
             "POST",
             f"{await self._path(key)}/{part}",
             content=msgspec.json.encode(body),
             headers={"content-type": JSON, **preconditions(if_match)},
+            idempotent=idempotent or None,
         )
         return RecordView(answer.body, self._kind)
 

@@ -304,6 +304,23 @@ async def test_a_post_is_repeated_with_its_key_and_each_call_has_its_own() -> No
     assert first.endswith('"')
 
 
+@pytest.mark.parametrize(
+    ("if_match", "at", "keys"), [(None, "2026-03-01T08:30:00Z", [False, False]), ("x", None, [True, True])]
+)
+async def test_a_post_that_leaves_the_same_twice_takes_no_key(
+    if_match: str | None, at: str | None, keys: list[bool]
+) -> None:
+    """A node stores so many answers of a caller, and a probe notes versions all day."""
+    document = msgspec.json.encode(a_document(origin="arnia"))
+    lost = httpx2.ReadError("reset")
+    node = FakeNode(*(reply for _ in range(2) for reply in (lost, httpx2.Response(200, content=document))))
+    async with calling(node) as client:
+        await client.deployments.set_version("arnia/ours", "10.0.18", if_match=if_match)
+        await client.incidents.append_update("arnia/one", {"en": "Fixed."}, at=at)
+    assert ["idempotency-key" in request.headers for request in node.requests[::2]] == keys
+    assert len(node.requests) == 4, "each was repeated"
+
+
 async def test_a_repeated_post_waits_for_its_first_attempt_and_learns_that_a_secret_is_lost() -> None:
     subscription = NewSubscription(events=("incident.affects-mine",), email="a@example.org")
     node = FakeNode(
