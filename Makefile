@@ -7,7 +7,10 @@ CHECK ?=
 SCALE ?= 150
 PORT ?= 8471
 
-.PHONY: help demo test long cases matrix coverage simulate chaos attack compare hostile clients mutants full bench check contract format schemas lock clean
+# Node.js is the machine's, or the one that `make node` installs there.
+export PATH := $(CURDIR)/build/node/bin:$(PATH)
+
+.PHONY: help demo test long cases matrix coverage simulate chaos attack compare hostile clients mutants full bench check node contract format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,8 +81,8 @@ hostile: $(STAMP) ## Attack a node and restart it under load, and see nobody har
 CLIENTS ?=
 STRICT ?=
 INSTALL ?=
-# Generators are installed into build/clients, by exact versions. Node, Java and Go are the machine's; what needs one
-# that is missing is left out and named, or fails with STRICT=1. INSTALL=1 installs them by apt-get.
+# Generators are installed into build/clients, by exact versions. Java and Go are the machine's; what needs one that is
+# missing is left out and named, or fails with STRICT=1. INSTALL=1 installs them by apt-get, and Node.js as `make node`.
 clients: $(STAMP) ## Generate six clients from the OpenAPI document and run them against a node (CLIENTS="python go")
 	@$(BIN)/python -m tests.clients $(if $(STRICT),--strict) $(if $(INSTALL),--install) $(CLIENTS)
 
@@ -100,7 +103,7 @@ full: override INSTALL = 1
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: check demo test matrix simulate chaos attack compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: node check demo test matrix simulate chaos attack compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=
@@ -115,9 +118,12 @@ check: $(STAMP) ## Check format, lint, types, import rules and published pattern
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.contract.patterns
 
+node: $(STAMP) ## Install Node.js into build/node, where the machine's is older than 20.19 or missing
+	@$(BIN)/python -m tests.nodejs
+
 LINT = build/node/lint
 $(LINT)/installed: tests/contract/lint/package.json
-	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed to lint the contract."; exit 1; }
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed to lint the contract: make node"; exit 1; }
 	@echo "Installing into $(LINT)..."
 	@rm -rf $(LINT) && mkdir -p $(LINT) && cp $< $(LINT)
 	@npm install --prefix $(LINT) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -136,11 +142,13 @@ schemas: $(STAMP) ## Write the published schemas and the OpenAPI document from t
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --extra embedded --extra build pyproject.toml
-lock: $(STAMP) ## Resolve what a node runs with (requirements.txt), what tests add, and what make clients installs (needs npm)
+lock: $(STAMP) ## Resolve what a node runs with, what tests add, and what make clients and make node install (needs npm)
 	@$(COMPILE) -o requirements.txt
 	@$(COMPILE) --extra dev --constraint requirements.txt -o requirements-dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-o tests/clients/requirements.txt tests/clients/requirements.in
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-o tests/nodejs/requirements.txt tests/nodejs/requirements.in
 	@cd tests/clients && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent
 
 clean: ## Remove the virtual environment, caches and build files

@@ -85,7 +85,7 @@ Id = Annotated[
 IdOrUri = Annotated[
     str,
     Meta(
-        pattern=r"^([a-z0-9][a-z0-9.-]*/[A-Za-z0-9][A-Za-z0-9._~-]*"
+        pattern=r"^([a-z0-9][a-z0-9.-]*[/][A-Za-z0-9][A-Za-z0-9._~-]*"
         rf"|[A-Za-z][A-Za-z0-9+.-]{{0,31}}:{_URI_CHARACTER}+)" + END,
         max_length=2_048,
         description="Reference to a record, `origin/key`, or a URI.",

@@ -2,7 +2,7 @@
 
     python -m tests.clients                         all six, as far as this machine can
     python -m tests.clients python go               a family, or a client by its name
-    python -m tests.clients --strict --install      all six; installs missing Node, Java and Go by apt-get
+    python -m tests.clients --strict --install      all six; installs Node.js, Java and Go where missing
 
 Each client is generated, type-checked strictly together with its story, and runs it:
 

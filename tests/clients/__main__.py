@@ -41,6 +41,7 @@ class Run:
         self._node = node
         self._document = document
         self.lines: list[Line] = []
+        self.remarks: list[str] = []
 
     def client(self, client: Client) -> bool:
         """Generate, check and run one client; False when a step failed, which ends it."""
@@ -52,6 +53,9 @@ class Run:
         shutil.copyfile(client.source, target)
         for name, content in client.files:
             (place / name).write_text(content)
+        if (remark := tools.prepare(client)) is not None:
+            self.remarks.append(remark)
+            print(remark, flush=True)
         steps: list[tuple[str, Callable[[], object]]] = [
             ("generate", lambda: self._call(client, client.generate)),
             ("check types", lambda: self._check(client)),
@@ -159,6 +163,8 @@ def main(names: list[str], *, strict: bool, install: bool) -> int:
     for client in skipped:
         run.skip(client, tools.missing(client))
     _print_table(run.lines)
+    for remark in run.remarks:
+        print(remark)
     if skipped:
         print("Left out for want of a program; `make clients INSTALL=1` installs what is missing, as root.")
     return 1 if not all(results) or (strict and skipped) else 0
@@ -180,7 +186,7 @@ if __name__ == "__main__":
         "client", nargs="*", help="a client or a family (python, typescript, go); all if none"
     )
     parser.add_argument("--strict", action="store_true", help="a client that cannot run here is a failure")
-    parser.add_argument("--install", action="store_true", help="install missing programs by apt-get, as root")
+    parser.add_argument("--install", action="store_true", help="install missing programs, as root")
     arguments = parser.parse_args()
     os.chdir(Path(__file__).parents[2])
     sys.exit(main(arguments.client, strict=arguments.strict, install=arguments.install))

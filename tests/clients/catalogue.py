@@ -33,7 +33,7 @@ class Client(NamedTuple):
     target: str
     """The place of the story in the working directory."""
     files: tuple[tuple[str, str], ...] = ()
-    """Configuration files of the generator or the checker: name and content."""
+    """Configuration files of the generator or the checker, and tests: place and content."""
 
     @property
     def source(self) -> Path:
@@ -183,9 +183,14 @@ CLIENTS = (
             ),
             _WITHOUT_WEBHOOKS,
         ),
-        checks=(("go", "vet", "nodeclient", "story"), ("go", "build", "-o", "story", "story")),
+        checks=(
+            ("go", "vet", "nodeclient", "story"),
+            ("go", "test", "story"),
+            ("go", "build", "-o", "story", "story"),
+        ),
         run=("./story",),
         story="go/main.go",
         target="src/story/main.go",
+        files=(("src/story/main_test.go", (STORIES / "go" / "main_test.go").read_text()),),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests import nodejs
 from tests.clients.catalogue import Client
 
 HERE = Path(__file__).parent
@@ -18,15 +19,16 @@ PYTHON = BUILD / "python"
 TYPESCRIPT = BUILD / "typescript"
 DEBIAN_GO = Path("/usr/share/gocode")
 """Where Debian's packages of Go libraries are."""
-GO_LIBRARIES = ("gopkg.in/validator.v2", "golang.org/x/oauth2")
+GO_OAUTH2 = "golang.org/x/oauth2"
+GO_VALIDATOR = "gopkg.in/validator.v2"
 """The libraries that the client of OpenAPI Generator for Go imports."""
-GO_PACKAGES = ("golang-gopkg-validator.v2-dev", "golang-golang-x-oauth2-dev")
+STAND_IN = HERE / "stories" / "go" / "validator"
+"""Our own package for the patterns of an answer, where the machine has no validator that can read them."""
 PACKAGES = {
-    "node": ("nodejs", "npm"),
     "java": ("default-jre-headless",),
-    "go": ("golang-go", *GO_PACKAGES),
+    "go": ("golang-go", "golang-golang-x-oauth2-dev", "golang-gopkg-validator.v2-dev"),
 }
-"""Debian's packages of each program."""
+"""Debian's packages of each program. Node.js comes by pip (``tests/nodejs``)."""
 
 
 class Failed(Exception):
@@ -40,29 +42,51 @@ def missing(client: Client) -> list[str]:
 
 def in_words(program: str) -> str:
     """A program, with what it must bring along."""
-    return "Go with gopkg.in/validator.v2 of 2018 or later" if program == "go" else program
+    if program == "node":
+        return f"Node.js {nodejs.OLDEST[0]}.{nodejs.OLDEST[1]} with npm"
+    return f"Go with {GO_OAUTH2}" if program == "go" else program
 
 
 def _is_there(program: str) -> bool:
+    if program == "node":
+        return nodejs.lacking() is None and shutil.which("npm") is not None
     if program == "go":
-        return shutil.which("go") is not None and _has_go_libraries()
-    return all(shutil.which(name) for name in (("node", "npm") if program == "node" else (program,)))
+        return shutil.which("go") is not None and (DEBIAN_GO / "src" / GO_OAUTH2).is_dir()
+    return shutil.which(program) is not None
 
 
-def _has_go_libraries() -> bool:
-    """True where both are installed, and the validator reads the patterns that the generator writes.
+def _has_go_validator() -> bool:
+    """True where the machine has a validator that reads the patterns that the generator writes.
 
     The generator escapes the commas of a pattern. The validator of Debian 12, of 2016, cuts there.
     """
-    places = [DEBIAN_GO / "src" / library for library in GO_LIBRARIES]
-    if not all(place.is_dir() for place in places):
-        return False
-    return "splitUnescapedComma" in (places[0] / "validator.go").read_text()
+    source = DEBIAN_GO / "src" / GO_VALIDATOR / "validator.go"
+    return source.is_file() and "splitUnescapedComma" in source.read_text()
+
+
+def prepare(client: Client) -> str | None:
+    """Put what the machine lacks into the working directory of a client; a remark on it, for the reader."""
+    if client.family != "go" or _has_go_validator():
+        return None
+    shutil.copytree(STAND_IN, workplace(client) / "src" / GO_VALIDATOR)
+    return (
+        f"{client.name}: this machine has no {GO_VALIDATOR} of v2.0.0 or later; "
+        f"{STAND_IN.relative_to(HERE.parents[1])} compares the patterns in its place"
+    )
 
 
 def install_programs(programs: Iterable[str]) -> None:
-    """Install programs of the machine by apt-get, which needs root. Raises Failed."""
-    packages = sorted({package for program in programs for package in PACKAGES[program]})
+    """Install programs of the machine by apt-get, which needs root; Node.js by pip. Raises Failed."""
+    wanted = set(programs)
+    if "node" in wanted:
+        try:
+            nodejs.install()
+        except subprocess.CalledProcessError:
+            raise Failed("install Node.js yourself: pip cannot") from None
+        nodejs.version_of.cache_clear()
+    packages = sorted({package for program in wanted - {"node"} for package in PACKAGES[program]})
+    if not packages:
+        return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *packages]):
         if shutil.which("apt-get") is None or subprocess.run(command, env=environment).returncode:

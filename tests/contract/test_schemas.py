@@ -126,6 +126,12 @@ def test_every_pattern_means_the_same_in_re2(pattern: str) -> None:
         assert bool(portable.search(text)) == bool(python.search(text)), text
 
 
+def test_no_pattern_ends_a_comment() -> None:
+    """OpenAPI Generator writes ``*_/`` for ``*/`` in Go, where texts from outside could end a comment."""
+    assert [pattern for pattern in patterns() if "*/" in pattern] == []
+    assert any("*[/]" in pattern for pattern in patterns())
+
+
 def test_every_pattern_is_read_by_re2_and_ecma_262() -> None:
     wrong = [r"^[^\s\"]+$", r"^a(?!b)$", r"^(a)\1$"]
     assert refused_by_re2(patterns()) == []

@@ -7,7 +7,6 @@ import asyncio
 import inspect
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ import pytest
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
 from tests.docs.test_tutorial import LONGEST, follow, keeps
+from tests.nodejs import lacking
 from tests.nodes import a_client, served
 
 PAGE = DOCS / "how-to" / "use-the-api.md"
@@ -82,8 +82,9 @@ async def test_the_examples_for_python_do_what_they_promise(environment: None) -
     await asyncio.to_thread(run_python, page)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not on the PATH: apt-get install nodejs")
 async def test_the_examples_for_javascript_do_what_they_promise(environment: None, tmp_path: Path) -> None:
+    if (reason := lacking((20, 0))) is not None:
+        pytest.skip(reason)
     found = examples(PAGE.read_text(), "js")
     assert len(found) > 5
     story = tmp_path / "story.mjs"

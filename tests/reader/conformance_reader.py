@@ -6,10 +6,8 @@ import asyncio
 import hashlib
 import json
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,20 @@ import pytest
 
 from federation.node import invitations, peers
 from federation.node.node import Node
+from tests.nodejs import lacking
 from tests.nodes import answers, free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CONFORMANCE = ROOT / "federation" / "spec" / "conformance"
-OLDEST_NODE = 20
+OLDEST_NODE = (20, 0)
 
 
-@cache
 def node_program() -> str:
     """The path of Node.js; the test is skipped where none is there that is new enough."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip(f"Node.js {OLDEST_NODE} or later is not installed (Debian: apt-get install nodejs)")
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version.strip().removeprefix("v").partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"Node.js {OLDEST_NODE} or later is needed, and {version.strip()} is installed")
-    return program
+    if (reason := lacking(OLDEST_NODE)) is not None:
+        pytest.skip(reason)
+    return shutil.which("node") or ""
 
 
 class Reader:

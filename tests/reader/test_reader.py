@@ -190,13 +190,15 @@ async def test_it_stores_nothing_of_an_origin_whose_database_went_back(nodes: No
     await publish(arnia, "solution", "s", a_solution())
     await reader.join(arnia)
     await reader.until_verified(arnia, "public")
-    before = await reader.rows("arnia")
+    before = [row for row in await reader.rows("arnia") if row[0] == "solution"]
     copy = (await reader.feeds("arnia"))["public"]
     feed = {"epoch": copy["epoch"], "seq": 99, "retainedFrom": 0, "verified": None, "except": [], "seenAt": 0}
     reader.write("arnia", ["feeds", "public", feed])
     await publish(arnia, "solution", "t", a_solution())
     await reader.round()
-    assert await reader.rows("arnia") == before
+    # (Its membership comes with another feed, at any time.)
+    assert [row for row in await reader.rows("arnia") if row[0] == "solution"] == before
+    assert len(before) == 1
     assert "went back" in (await reader.feeds("arnia"))["public"]["alarm"]
 
 

@@ -60,7 +60,7 @@ class Affected(Part, frozen=True, kw_only=True):
     range: Annotated[
         str,
         Meta(
-            pattern=rf"^vers:[a-z][a-z0-9.-]*/{VISIBLE}+{END}",
+            pattern=rf"^vers:[a-z][a-z0-9.-]*[/]{VISIBLE}+{END}",
             max_length=2_000,
             description="Versions affected, as a `vers` range.",
             examples=["vers:generic/>=10.0.0|<10.0.18"],

@@ -221,4 +221,3 @@ func main() {
 	expect(exposure(client, ctx).Answered == 1, "the answer is not counted")
 	fmt.Println("statement: answered")
 }
-
