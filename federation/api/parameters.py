@@ -9,8 +9,17 @@ from msgspec import inspect
 from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
-from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, RELEVANCE, SORTS, filter_type, filters_of
-from federation.domain.repeat import MAX_KEY_CHARACTERS, STORED_HOURS
+from federation.domain.query import (
+    BODY_PATTERN,
+    CONTROLS,
+    MAX_PAGE,
+    PAGE,
+    RELEVANCE,
+    SORTS,
+    filter_type,
+    filters_of,
+)
+from federation.domain.repeat import REQUEST_KEY_PATTERN, STORED_HOURS
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 
@@ -58,7 +67,7 @@ _CONTROLS: dict[str, dict[str, Any]] = {
         "description": "Records of a page, at most.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
     },
-    "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
+    "after": {"description": "Where the last page ended.", "schema": {"type": "string", "minLength": 1}},
     "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
 }
 CONTROL_PARAMETERS = {name: Parameter(name, about) for name, about in _CONTROLS.items()}
@@ -85,10 +94,11 @@ def _filter(kind: type[Content], name: str) -> Parameter:
     match filter_type(kind, name):
         case inspect.LiteralType() as literal:
             values["enum"] = list(literal.values)
-        case inspect.Metadata(type=inspect.StrType(pattern=str(pattern))):
-            values["pattern"] = pattern
-        case inspect.StrType(pattern=str(pattern)):
-            values["pattern"] = pattern
+        case inspect.Metadata(type=inspect.StrType() as text) | (inspect.StrType() as text):
+            bounds = {"pattern": text.pattern, "minLength": text.min_length, "maxLength": text.max_length}
+            values |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
+    if name == "beneficiary":
+        values["pattern"] = BODY_PATTERN
     return several(name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.")
 
 
@@ -178,7 +188,7 @@ IDEMPOTENCY_KEY = _header(
     "Idempotency-Key",
     f"A string of your own in quotes, a UUID for example: for {STORED_HOURS} hours the same request"
     " with the same key is carried out once, and its first answer is repeated.",
-    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS + 2},
+    {"type": "string", "pattern": REQUEST_KEY_PATTERN},
 )
 PREFER_WAIT = _header(
     "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {MAX_WAIT_SECONDS})."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
@@ -40,6 +41,8 @@ MAX_FILTER_VALUES = 50
 _COMMON_TYPES: dict[str, Any] = {"origin": Operator, "tlp": Tlp}
 COMMON_FILTERS = tuple(_COMMON_TYPES)
 """Filters that every type has."""
+BODY_PATTERN = r"^([0-9]{9}|[0-9]{14}|[0-9][0-9AB][0-9]{3}|([0-9]{4}|cog):[A-Za-z0-9][A-Za-z0-9:._-]{0,63})$"
+"""A body: its SIREN, its SIRET, its INSEE code, or the scheme and the value of an identifier."""
 BOOLEANS = ("true", "false")
 _TIMES = ("updated_since", "updated_before")
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
@@ -176,7 +179,7 @@ def _check_filter(search: FaultSearch, kind: type[Content], name: str, value: st
     """Note a value that the filter cannot have: no record is ever found by it."""
     pointer = f"?{name}"
     if name == "beneficiary":
-        if ":" not in value and len(value) not in _SCHEMES:
+        if not re.fullmatch(BODY_PATTERN, value):
             search.refuse(
                 pointer,
                 "pattern",
