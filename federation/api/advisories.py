@@ -46,6 +46,7 @@ MAX_SOLUTIONS = 50
                 "solution",
                 {"type": "string", "pattern": ID_PATTERN},
                 "What the advisories are about (origin/key), when it is not to be found out.",
+                MAX_SOLUTIONS,
             ),
             Parameter(
                 "tlp",

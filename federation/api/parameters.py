@@ -12,6 +12,7 @@ from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
 from federation.domain.query import (
     BODY_PATTERN,
     CONTROLS,
+    MAX_FILTER_VALUES,
     MAX_PAGE,
     PAGE,
     RELEVANCE,
@@ -99,14 +100,16 @@ def _filter(kind: type[Content], name: str) -> Parameter:
             values |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
     if name == "beneficiary":
         values["pattern"] = BODY_PATTERN
-    return several(name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.")
+    return several(
+        name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.", MAX_FILTER_VALUES
+    )
 
 
-def several(name: str, items: dict[str, Any], description: str) -> Parameter:
-    """A parameter that may be given several times."""
+def several(name: str, items: dict[str, Any], description: str, maximum: int) -> Parameter:
+    """A parameter that may be given several times, up to a maximum."""
     about = {
         "description": description,
-        "schema": {"type": "array", "items": items},
+        "schema": {"type": "array", "items": items, "maxItems": maximum},
         "style": "form",
         "explode": True,
     }

@@ -140,7 +140,13 @@ def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
                 names=", ".join(names + CONTROLS),
             )
     if sum(map(len, filters.values())) > MAX_FILTER_VALUES:
-        raise Invalid("more than {maximum} values are asked for", maximum=MAX_FILTER_VALUES)
+        longest = max(filters, key=lambda name: len(filters[name]))
+        raise Invalid(
+            "more than {maximum} values are asked for",
+            pointer=f"?{longest}",
+            fault="too-many",
+            maximum=MAX_FILTER_VALUES,
+        )
     for name, values in filters.items():
         for value in values:
             _check_filter(search, kind, name, value)

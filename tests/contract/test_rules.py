@@ -190,11 +190,11 @@ def test_rule_11_the_steps_of_a_deadline() -> None:
 
 
 def test_rule_28_the_key_of_a_group() -> None:
-    key = the_schema("group").schema["properties"]["key"]
-    assert isinstance(key, dict)
+    schema: Any = the_schema("group").schema
+    key = schema["properties"]["key"]
     Group.check_key("security")
     for wrong in ("Security", "public", "a" * 64, "a.b"):
-        Draft202012Validator({"$defs": the_schema("group").schema.get("$defs", {}), **key}).validate(wrong)
+        Draft202012Validator({"$defs": schema.get("$defs", {}), **key}).validate(wrong)
         with pytest.raises(Invalid, match="cannot name a group") as refused:
             Group.check_key(wrong)
         assert [(fault.pointer, fault.rule) for fault in refused.value.faults] == [("/key", 28)]

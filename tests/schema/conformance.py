@@ -32,9 +32,10 @@ import schemathesis
 from hypothesis import strategies
 from hypothesis.strategies import SearchStrategy
 from schemathesis.config import SchemathesisConfig
-from schemathesis.core.failures import Failure
+from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.engine import events, from_schema
-from schemathesis.specs.openapi.checks import AcceptedNegativeData, RejectedPositiveData
+from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.schemas import BaseSchema
 
 from federation.api.responses import NDJSON
 from federation.domain.scopes import SCOPES
@@ -126,7 +127,7 @@ class Conformance:
             turn += 1
 
     def _events(self, phase: str, seed: int, operations: str | None) -> Iterator[events.EngineEvent]:
-        schema = schemathesis.openapi.from_dict(self.document, config=self._config(phase, seed))
+        schema: BaseSchema = schemathesis.openapi.from_dict(self.document, config=self._config(phase, seed))
         if operations is not None:
             schema = schema.include(path_regex=operations)
         schema.auth(refresh_interval=TOKEN_SECONDS)(self._authorization())
@@ -142,7 +143,7 @@ class Conformance:
         return iter(from_schema(schema).execute())
 
     def _config(self, phase: str, seed: int) -> SchemathesisConfig:
-        stateful = {"inference": {"algorithms": []}} if phase == "stateful" else {}
+        stateful: dict[str, Any] = {"inference": {"algorithms": []}} if phase == "stateful" else {}
         return SchemathesisConfig.from_dict(
             {
                 "seed": seed,

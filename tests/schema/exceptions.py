@@ -45,11 +45,13 @@ BY_FAULT = {
     ("/records", "missing"): "the first line of a replacement says how many follow",
     ("/records", "rule"): "the first line of a replacement says how many follow",
     ("?numbers", "unknown-parameter"): "numbers are asked for alone",
+    ("/client_name", "invalid"): "a name has no control characters",
     ("/email", "invalid"): "the node sends no e-mail",
 }
 """Relations of parameters, lists and settings, which OpenAPI has no words for: by pointer and code."""
 YEARS = "years 1970 to 2200: the description of a date"
 REPEATED = "a form has each parameter once (RFC 6749, 3.2), also those that nobody knows"
+TOGETHER = "the filters of a list have 50 values together"
 TEXT = "a parameter has NUL"
 MERGED = "what a merge patch makes of the record breaks the schema"
 NULL = "null for an optional member is read as absent"
@@ -85,7 +87,9 @@ def _reason_for_fault(case: Any, fault: Document) -> str | None:
             return YEARS
     if fault["code"] == "text" and pointer.startswith("?"):
         return TEXT
-    if case.method.upper() == "PATCH" and pointer.startswith("/content/"):
+    if fault["code"] == "too-many" and pointer.startswith("?"):
+        return TOGETHER
+    if case.method.upper() == "PATCH" and pointer.startswith(("/content/", "/audience", "/tlp")):
         return MERGED
     return BY_FAULT.get((pointer, fault["code"]))
 
