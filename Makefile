@@ -10,10 +10,10 @@ PORT ?= 8471
 # Node.js is the machine's, or the one that `make node` installs there.
 export PATH := $(CURDIR)/build/node/bin:$(PATH)
 
-.PHONY: help demo test long cases matrix coverage simulate chaos attack compare hostile clients mutants full bench check node contract format schemas lock clean
+.PHONY: help demo test long cases matrix coverage simulate chaos attack conformance compare hostile clients mutants full bench check node contract format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -69,6 +69,12 @@ CASE ?=
 attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=1, CASE=number of a single request)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
+# A new seed each time, unless one is given.
+SEEDED = $(if $(filter file,$(origin SEED)),,--seed $(SEED))
+conformance: N = 10000
+conformance: $(STAMP) ## Send requests made from the OpenAPI document (Schemathesis); prints its seed (N=10000, SEED=...)
+	@$(BIN)/python -m tests.schema.conformance --cases $(N) $(SEEDED)
+
 compare: $(STAMP) ## Compare the verdicts on made-up entries with the reader in JavaScript; needs node 20 (N=10000, SEED=1)
 	@$(BIN)/python -m tests.reader.fuzz --cases $(N) --seed $(SEED)
 
@@ -103,7 +109,7 @@ full: override INSTALL = 1
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: node check demo test matrix simulate chaos attack compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: node check contract demo test matrix simulate chaos attack conformance compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=

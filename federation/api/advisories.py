@@ -19,7 +19,7 @@ from federation.domain.canonical import decode_json
 from federation.domain.errors import Invalid, NotFound, TooLarge
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.formats.readers import READERS
-from federation.domain.values import GROUP_PATTERN
+from federation.domain.values import GROUP_PATTERN, ID_PATTERN
 from federation.domain.visibility import TLPS, Tlp
 from federation.node import advisories
 from federation.node.advisories import ImportReport
@@ -44,8 +44,9 @@ MAX_SOLUTIONS = 50
             DRY_RUN,
             several(
                 "solution",
-                {"type": "string"},
+                {"type": "string", "pattern": ID_PATTERN},
                 "What the advisories are about (origin/key), when it is not to be found out.",
+                MAX_SOLUTIONS,
             ),
             Parameter(
                 "tlp",

@@ -21,14 +21,18 @@ from federation.api.parameters import IDEMPOTENCY_KEY
 from federation.api.query_parameters import is_true
 from federation.api.responses import Bytes
 from federation.domain.errors import AnswerNotStored, Invalid, KeyReused, RequestInProgress
-from federation.domain.repeat import MAX_KEY_CHARACTERS, RequestName, StoredAnswer
+from federation.domain.repeat import (
+    MAX_KEY_CHARACTERS,
+    REQUEST_KEY_PATTERN,
+    RequestName,
+    StoredAnswer,
+)
 from federation.node.repeats import KeyedRequest, Repeated
 
 HEADER = "idempotency-key"
 _MEMBER = "keyed request"
 """The member of an ASGI scope that the request is under."""
-_FORM = re.compile(r'"([!#-\[\]-~]+)"|([A-Za-z0-9._~:/+=@-]+)')
-"""A string of structured fields (RFC 9651, 3.3.3) without escapes; without quotes as many clients send it."""
+_FORM = re.compile(REQUEST_KEY_PATTERN)
 
 Rendering = Callable[[Any], ASGIResponse]
 """From the result of an operation to its answer."""
@@ -88,13 +92,12 @@ def key_of(request: Request[Any, Any, Any]) -> str | None:
     if not given:
         return None
     form = _FORM.fullmatch(given[0].strip()) if len(given) == 1 else None
-    key = (form[1] or form[2]) if form else ""
-    if not 0 < len(key) <= MAX_KEY_CHARACTERS:
+    if form is None:
         raise Invalid(
             "Idempotency-Key is one string of up to {number} visible ASCII characters in quotes",
             number=MAX_KEY_CHARACTERS,
         )
-    return key
+    return form[0].strip('"')
 
 
 def _to_stored(response: ASGIResponse) -> StoredAnswer:

@@ -64,7 +64,7 @@ OAUTH_ERRORS = (
 )
 TOKEN_FORM = Body(
     FORM,
-    {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}},
+    {"type": "object", "required": ["token"], "properties": {"token": {"type": "string", "minLength": 1}}},
     {"token": "eyJhbGciOi….eyJhdWQi….MEUC…"},
 )
 

@@ -9,8 +9,18 @@ from msgspec import inspect
 from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
-from federation.domain.query import CONTROLS, MAX_PAGE, PAGE, RELEVANCE, SORTS, filter_type, filters_of
-from federation.domain.repeat import MAX_KEY_CHARACTERS, STORED_HOURS
+from federation.domain.query import (
+    BODY_PATTERN,
+    CONTROLS,
+    MAX_FILTER_VALUES,
+    MAX_PAGE,
+    PAGE,
+    RELEVANCE,
+    SORTS,
+    filter_type,
+    filters_of,
+)
+from federation.domain.repeat import REQUEST_KEY_PATTERN, STORED_HOURS
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 
@@ -58,7 +68,7 @@ _CONTROLS: dict[str, dict[str, Any]] = {
         "description": "Records of a page, at most.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
     },
-    "after": {"description": "Where the last page ended.", "schema": {"type": "string"}},
+    "after": {"description": "Where the last page ended.", "schema": {"type": "string", "minLength": 1}},
     "total": {"description": "Count what is found, up to 1 000.", "schema": {"type": "boolean"}},
 }
 CONTROL_PARAMETERS = {name: Parameter(name, about) for name, about in _CONTROLS.items()}
@@ -85,18 +95,21 @@ def _filter(kind: type[Content], name: str) -> Parameter:
     match filter_type(kind, name):
         case inspect.LiteralType() as literal:
             values["enum"] = list(literal.values)
-        case inspect.Metadata(type=inspect.StrType(pattern=str(pattern))):
-            values["pattern"] = pattern
-        case inspect.StrType(pattern=str(pattern)):
-            values["pattern"] = pattern
-    return several(name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.")
+        case inspect.Metadata(type=inspect.StrType() as text) | (inspect.StrType() as text):
+            bounds = {"pattern": text.pattern, "minLength": text.min_length, "maxLength": text.max_length}
+            values |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
+    if name == "beneficiary":
+        values["pattern"] = BODY_PATTERN
+    return several(
+        name, values, f"{about.get(name, f'Value of {name}.')} Several are alternatives.", MAX_FILTER_VALUES
+    )
 
 
-def several(name: str, items: dict[str, Any], description: str) -> Parameter:
-    """A parameter that may be given several times."""
+def several(name: str, items: dict[str, Any], description: str, maximum: int) -> Parameter:
+    """A parameter that may be given several times, up to a maximum."""
     about = {
         "description": description,
-        "schema": {"type": "array", "items": items},
+        "schema": {"type": "array", "items": items, "maxItems": maximum},
         "style": "form",
         "explode": True,
     }
@@ -178,7 +191,7 @@ IDEMPOTENCY_KEY = _header(
     "Idempotency-Key",
     f"A string of your own in quotes, a UUID for example: for {STORED_HOURS} hours the same request"
     " with the same key is carried out once, and its first answer is repeated.",
-    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS + 2},
+    {"type": "string", "pattern": REQUEST_KEY_PATTERN},
 )
 PREFER_WAIT = _header(
     "Prefer", f"`wait=25`: answer when a head moves, within so many seconds (at most {MAX_WAIT_SECONDS})."

@@ -53,7 +53,7 @@ def page_of(request: Request[Any, Any, Any]) -> tuple[Cursor | None, int]:
     parameters = parameters_of(request)
     limit = int(parameters.get("limit", PAGE_ENTRIES))  # the guard has checked that it is a number
     after = parameters.get("after")
-    return Cursor.parse(after) if after else None, limit
+    return Cursor.parse(after, "?after") if after else None, limit
 
 
 def media_type_of(request: Request[Any, Any, Any], *offered: str) -> str:

@@ -53,11 +53,13 @@ class Cursor(msgspec.Struct, frozen=True):
         return f"{self.epoch}.{self.seq}"
 
     @classmethod
-    def parse(cls, text: str) -> Cursor:
-        """Raises Invalid for what is no cursor."""
+    def parse(cls, text: str, pointer: str | None = None) -> Cursor:
+        """Raises Invalid for what is no cursor; ``pointer``: where it was given."""
         if not re.fullmatch(r"[0-9a-f]{16}\.[0-9]{1,16}", text):
             raise Invalid(
-                "{text!r} is not a cursor; take one from an answer, or leave it out", text=text[:80]
+                "{text!r} is not a cursor; take one from an answer, or leave it out",
+                pointer=pointer,
+                text=text[:80],
             )
         epoch, seq = text.split(".")
         return cls(epoch, int(seq))

@@ -12,12 +12,13 @@ import re
 import secrets
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from federation.domain.errors import Invalid
-from federation.domain.values import Instant
+from federation.domain.values import OPERATOR_PATTERN, Instant
 
 HOLDS = timedelta(hours=72)
 """For how long an invitation can be used."""
@@ -25,6 +26,8 @@ MAX_REGISTRATION = 65_536
 """Bytes of a registration, at most."""
 PROOF_SECONDS = 300
 """Seconds that the proof in a registration may hold, at most."""
+PRIVATE_KEY_JWT = "private_key_jwt"
+"""The way peers authenticate (RFC 7591, 2)."""
 _MARK = "federation-invitation-1."
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]{22,256}")
@@ -84,14 +87,16 @@ def fingerprint(secret: str) -> bytes:
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """A newcomer's node by value: client metadata (RFC 7591, 2) and what is a node's own."""
 
-    operator: str
-    client_name: str
+    operator: Annotated[str, Meta(extra_json_schema={"pattern": OPERATOR_PATTERN})]
+    client_name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 200})]
     client_uri: str
     """Base URL of its node."""
     jwks: dict[str, Any]
     software_statement: str
     """Proof that it holds the keys: a JWT for this inviter and this invitation."""
-    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a name of RFC 7591
+    token_endpoint_auth_method: Annotated[str, Meta(extra_json_schema={"const": PRIVATE_KEY_JWT})] = (
+        PRIVATE_KEY_JWT
+    )
     grant_types: tuple[str, ...] = ("client_credentials",)
 
 
@@ -114,7 +119,7 @@ class RegistrationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     client_uri: str
     jwks: dict[str, Any]
     inviter: Inviter
-    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a name of RFC 7591
+    token_endpoint_auth_method: str = PRIVATE_KEY_JWT
     grant_types: tuple[str, ...] = ("client_credentials",)
 
 

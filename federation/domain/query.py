@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
@@ -40,6 +41,8 @@ MAX_FILTER_VALUES = 50
 _COMMON_TYPES: dict[str, Any] = {"origin": Operator, "tlp": Tlp}
 COMMON_FILTERS = tuple(_COMMON_TYPES)
 """Filters that every type has."""
+BODY_PATTERN = r"^([0-9]{9}|[0-9]{14}|[0-9][0-9AB][0-9]{3}|([0-9]{4}|cog):[A-Za-z0-9][A-Za-z0-9:._-]{0,63})$"
+"""A body: its SIREN, its SIRET, its INSEE code, or the scheme and the value of an identifier."""
 BOOLEANS = ("true", "false")
 _TIMES = ("updated_since", "updated_before")
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
@@ -137,7 +140,13 @@ def read_query(kind: type[Content], parameters: list[tuple[str, str]]) -> Query:
                 names=", ".join(names + CONTROLS),
             )
     if sum(map(len, filters.values())) > MAX_FILTER_VALUES:
-        raise Invalid("more than {maximum} values are asked for", maximum=MAX_FILTER_VALUES)
+        longest = max(filters, key=lambda name: len(filters[name]))
+        raise Invalid(
+            "more than {maximum} values are asked for",
+            pointer=f"?{longest}",
+            fault="too-many",
+            maximum=MAX_FILTER_VALUES,
+        )
     for name, values in filters.items():
         for value in values:
             _check_filter(search, kind, name, value)
@@ -176,7 +185,7 @@ def _check_filter(search: FaultSearch, kind: type[Content], name: str, value: st
     """Note a value that the filter cannot have: no record is ever found by it."""
     pointer = f"?{name}"
     if name == "beneficiary":
-        if ":" not in value and len(value) not in _SCHEMES:
+        if not re.fullmatch(BODY_PATTERN, value):
             search.refuse(
                 pointer,
                 "pattern",

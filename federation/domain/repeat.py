@@ -14,6 +14,10 @@ STORED_HOURS = 24
 """Hours that the answer to a request with a key is stored."""
 MAX_KEY_CHARACTERS = 200
 """Length of a key, at most."""
+REQUEST_KEY_PATTERN = (
+    rf'^("[!#-\[\]-~]{{1,{MAX_KEY_CHARACTERS}}}"|[A-Za-z0-9._~:/+=@-]{{1,{MAX_KEY_CHARACTERS}}})$'
+)
+"""A string of structured fields (RFC 9651, 3.3.3) without escapes; without quotes as many clients send it."""
 MAX_KEYS = 10_000
 """Answers stored of one caller, at most."""
 MAX_STORED_BYTES = 64 * 1_048_576

@@ -183,4 +183,11 @@ RULES: dict[int, Rule] = {
         ),
         checked_by="federation.node.alerts:check_subscription",
     ),
+    28: Rule(
+        text=(
+            "The key of a group is a name: small letters, digits and hyphens, at most 63 of them;"
+            " `federation`, `private` and `public` are taken."
+        ),
+        checked_by="federation.domain.content.group:Group",
+    ),
 }

@@ -45,6 +45,7 @@ PART_OF = "part-of:"
 
 OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?" + END
 KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END
+ID_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END
 TYPE_PATTERN = r"^[a-z][a-z0-9-]{0,62}" + END
 GROUP_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" + END
 _YEAR = r"(19[7-9][0-9]|20[0-9]{2}|21[0-9]{2}|2200)"
@@ -77,7 +78,7 @@ Group = Annotated[
 Id = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END,
+        pattern=ID_PATTERN,
         description="Reference to a record, `origin/key`. It may dangle until its target arrives.",
         examples=["arnia/cmonia"],
     ),

@@ -16,6 +16,7 @@ from federation.domain.audit import OPERATOR
 from federation.domain.errors import Conflict, Invalid, Unauthenticated, Unreachable
 from federation.domain.invitation import (
     HOLDS,
+    PRIVATE_KEY_JWT,
     PROOF_SECONDS,
     Invitation,
     Inviter,
@@ -231,7 +232,7 @@ async def _newcomer(node: Node, request: Registration, secret: str) -> Peer:
         )
     if not 1 <= len(request.client_name) <= 200 or not request.client_name.isprintable():
         raise Invalid("a name has 1 to 200 printable characters", pointer="/client_name")
-    if request.token_endpoint_auth_method != "private_key_jwt":  # noqa: S105 - a name of RFC 7591
+    if request.token_endpoint_auth_method != PRIVATE_KEY_JWT:
         raise Invalid("peers authenticate with private_key_jwt", pointer="/token_endpoint_auth_method")
     try:
         kid = kid_of(request.software_statement) or ""

@@ -194,7 +194,9 @@ async def test_beneficiaries_are_found_by_any_of_their_numbers(own: httpx2.Async
         assert await keys(own, f"deployments?beneficiary={value}") == ["one"]
     assert await keys(own, "deployments?beneficiary=71077&beneficiary=71076") == ["one"]
     assert await keys(own, "deployments?beneficiary=71077") == []
-    refused(await own.get("/v1/deployments?beneficiary=Chalon"), 400, "invalid", pointer="?beneficiary")
+    for wrong in ("Chalon", "12345678x", "0002:", "siren:217100767", "7107%0A"):
+        answer = await own.get(f"/v1/deployments?beneficiary={wrong}")
+        refused(answer, 400, "invalid", pointer="?beneficiary")
     refused(await own.get("/v1/solutions?beneficiary=71076"), 400, "invalid", pointer="?beneficiary")
 
 

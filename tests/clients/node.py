@@ -40,7 +40,7 @@ class Serving(NamedTuple):
 
 
 @contextmanager
-def serving() -> Iterator[Serving]:
+def serving(scopes: tuple[str, ...] = SCOPES) -> Iterator[Serving]:
     """A new node as an administrator starts it, for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="federation-clients-") as directory:
         port = free_port()
@@ -60,7 +60,7 @@ def serving() -> Iterator[Serving]:
             url = f"http://127.0.0.1:{port}"
             _wait(node, f"{url}/health/ready")
             added = subprocess.run(
-                [program, "client", "add", "stories", "--scope", " ".join(SCOPES), "--json"],
+                [program, "client", "add", "stories", "--scope", " ".join(scopes), "--json"],
                 env=variables, check=True, capture_output=True, text=True,
             )  # fmt: skip
             credentials = json.loads(added.stdout)

@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from federation.api.examples import DEADLINE, DRAFTS, SUBSCRIPTION
+from federation.domain.content.group import Group
 from federation.domain.content.incident import Incident
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.draft import Draft, check_draft, read_draft
@@ -116,7 +117,7 @@ def test_the_code_that_checks_a_rule_is_there(number: int) -> None:
 def test_every_rule_has_a_document_that_breaks_it() -> None:
     of_readers, of_writers = {number for number, _, _ in OF_READERS}, {number for number, _, _ in OF_WRITERS}
     in_schema = {number for number, _, _, _ in BETWEEN_MEMBERS} | {12}
-    alone = {11, 21, 24}
+    alone = {11, 21, 24, 28}
     with_a_node = {26, 27}  # in tests/api/test_openapi.py
     assert of_readers | of_writers | in_schema | alone | with_a_node == RULES.keys()
     assert {number for number, rule in RULES.items() if rule.in_schema} == in_schema
@@ -186,6 +187,17 @@ def test_rule_11_the_steps_of_a_deadline() -> None:
     a_body("ReportingDeadlineInput").validate(wrong)
     with pytest.raises(Invalid, match="not a step of"):
         read_draft(msgspec.json.encode(wrong), ReportingDeadline)
+
+
+def test_rule_28_the_key_of_a_group() -> None:
+    schema: Any = the_schema("group").schema
+    key = schema["properties"]["key"]
+    Group.check_key("security")
+    for wrong in ("Security", "public", "a" * 64, "a.b"):
+        Draft202012Validator({"$defs": schema.get("$defs", {}), **key}).validate(wrong)
+        with pytest.raises(Invalid, match="cannot name a group") as refused:
+            Group.check_key(wrong)
+        assert [(fault.pointer, fault.rule) for fault in refused.value.faults] == [("/key", 28)]
 
 
 AN_INCIDENT = DRAFTS["incident"]["content"]

@@ -49,6 +49,9 @@ class Group(Content, frozen=True, kw_only=True):
             raise Invalid(
                 "{key} cannot name a group: small letters, digits and hyphens, at most 63; {reserved} are"
                 " taken",
+                pointer="/key",
+                fault="rule",
+                rule=28,
                 key=key,
                 reserved=", ".join(sorted(RESERVED)),
             )
