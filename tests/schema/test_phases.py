@@ -58,8 +58,9 @@ def test_an_answer_that_is_not_described_is_a_failure(node: Serving, missing: st
     else:
         conformance.document["components"]["schemas"]["Problem"]["required"].append("later")
     conformance.run(["fuzzing"], 400, operations=GROUPS)
-    assert len(conformance.failures) == 1
-    assert ("Undocumented" if missing == "status" else "'later'") in conformance.failures[0].replace('"', "'")
+    words = "Undocumented" if missing == "status" else "'later'"
+    assert conformance.failures
+    assert all(words in failure.replace('"', "'") for failure in conformance.failures)
 
 
 def refused(**fault: Any) -> Any:
