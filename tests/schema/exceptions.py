@@ -89,7 +89,7 @@ def _reason_for_fault(case: Any, fault: Document) -> str | None:
         return TEXT
     if fault["code"] == "too-many" and pointer.startswith("?"):
         return TOGETHER
-    if case.method.upper() == "PATCH" and pointer.startswith(("/content/", "/audience", "/tlp")):
+    if case.method.upper() == "PATCH" and pointer.startswith(("/content", "/audience", "/tlp")):
         return MERGED
     return BY_FAULT.get((pointer, fault["code"]))
 
