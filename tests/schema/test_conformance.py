@@ -164,7 +164,11 @@ class Asked:
 
     async def ask(self, case: Asking, caller: str, authorization: str | None) -> None:
         sent: Any = requests.Request(**case.as_transport_kwargs(base_url=str(self.client.base_url))).prepare()
-        headers = {name: value for name, value in sent.headers.items() if name.lower() != "authorization"}
+        headers = {
+            name: value.encode("latin-1") if isinstance(value, str) else value  # what a header can hold
+            for name, value in sent.headers.items()
+            if name.lower() != "authorization"
+        }
         if authorization is not None:
             headers["authorization"] = authorization
         answer = await self.client.request(sent.method, sent.url, content=sent.body, headers=headers)

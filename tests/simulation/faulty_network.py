@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from federation.api.entries import entry_line
+from federation.api.problem_details import STATUS
 from federation.api.requests import numbers_of
 from federation.domain.alert import Letter
 from federation.domain.canonical import canonical
-from federation.domain.errors import CursorExpired, Refused, Unreachable
+from federation.domain.errors import Refused, Unreachable
 from federation.domain.feed import Cursor, FeedName, Head
 from federation.domain.peer import IntroducedPeer, Peer
 from federation.node import feeds, receipts
@@ -61,8 +62,8 @@ async def answered(
     try:
         return await _answered(node, reader, method, target, body, between)
     except Refused as error:
-        status = 410 if isinstance(error, CursorExpired) else 409
-        return Answer(status, msgspec.json.encode({"type": f"/{error.code}", "detail": error.detail}))
+        problem = {"type": f"urn:federation:problem:{error.code}", "code": error.code, "detail": error.detail}
+        return Answer(STATUS[type(error)], msgspec.json.encode(problem))
 
 
 async def _answered(
