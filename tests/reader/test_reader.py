@@ -58,7 +58,7 @@ async def a_group(node: Node, key: str, *members: str) -> None:
 
 
 async def read_by(reader: Reader) -> set[Any]:
-    """The records of arnia that the reader stores, but for memberships, which the node publishes meanwhile."""
+    """The records of arnia that the reader stores, but for memberships: a node publishes these meanwhile."""
     return {row for row in await reader.rows("arnia") if row[0] != "membership"}
 
 
