@@ -106,6 +106,7 @@ def check_depth(body: bytes) -> None:
     # Pairs with nothing between them are taken away, level by level: a walk from bracket to bracket would
     # take a second of a document that has little else.
     brackets = _TEXTS.sub(b"", body).translate(_BRACKETS, _NO_BRACKET)
+    brackets += b"]" * (brackets.count(b"[") - brackets.count(b"]"))  # a body that was cut is as deep
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")
     # (What is left without a pair is no JSON, as its decoder says then.)
