@@ -58,7 +58,7 @@ async def test_updates_at_the_same_time_are_all_kept(
     [
         ({}, "/text"),
         ({"text": {}}, "/text"),
-        ({"text": {"fr": "x"}, "status": "completed"}, "/content/status"),
+        ({"text": {"fr": "x"}, "status": "completed"}, "/status"),
         ({"text": {"fr": "x"}, "status": "fine"}, "/status"),
         ({"text": {"fr": "x"}, "at": "2026-02-30T00:00:00Z"}, "/at"),
         ({"text": {"fr": "x"}, "revision": 2}, "/revision"),
