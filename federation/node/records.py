@@ -7,20 +7,17 @@ from typing import Any
 
 import msgspec
 
-from federation.domain.content.incident import STATUSES, Incident, NewUpdate, Update
+from federation.domain.content.incident import Incident, NewUpdate, Update, check_statuses
 from federation.domain.document import check_id, mint_key
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import (
     Conflict,
-    Invalid,
     NotFound,
     NotTheWriter,
     PreconditionFailed,
     Refused,
     Retracted,
 )
-from federation.domain.faults import Fault
-from federation.domain.messages import Message
 from federation.domain.query import PageKey, Query
 from federation.domain.record import draft_of
 from federation.domain.stored import StoredRecord, StoredRevision
@@ -169,7 +166,8 @@ async def append_update(
         if _has_line(content, update):
             return None
         preconditions.check(f"{origin}/{key}", stored)
-        _check_status(content["kind"], update)
+        if update.status is not None:
+            check_statuses(content["kind"], {"/status": update.status})
         time = as_instant(node.clock())
         was_resolved = content["status"] == "resolved"
         content["status"] = update.status or content["status"]
@@ -182,15 +180,6 @@ async def append_update(
         return check_draft(draft, Draft[Incident])  # type: ignore[no-any-return]
 
     return await edit_one(node, Incident, key, edit, by=by, dry_run=dry_run, step=step)
-
-
-def _check_status(kind: str, update: NewUpdate) -> None:
-    """Raise Invalid if the incident cannot have the status of a line."""
-    allowed = STATUSES[kind]
-    if update.status is not None and update.status not in allowed:
-        values = {"status": update.status, "kind": kind, "allowed": ", ".join(allowed)}
-        message = Message("{status} is not a status of {kind}: {allowed} are", values)
-        raise Invalid.of([Fault(pointer="/status", code="rule", message=message, allowed=allowed, rule=21)])
 
 
 def _has_line(content: dict[str, Any], update: NewUpdate) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
@@ -249,23 +249,13 @@ class Incident(Content, frozen=True, kw_only=True):
                 rule=21,
                 count=len(lines),
             )
-        allowed = STATUSES[self.kind]
-        faults = [
-            Fault(
-                pointer=f"/content/updates/{number}/status",
-                code="rule",
-                message=Message(
-                    "{status} is not a status of {kind}: {allowed} are",
-                    {"status": line.status, "kind": self.kind, "allowed": ", ".join(allowed)},
-                ),
-                allowed=allowed,
-                rule=21,
-            )
-            for number, line in enumerate(self.updates[len(lines) :], len(lines))
-            if line.status not in allowed
-        ]
-        if faults:
-            raise Invalid.of(faults)
+        check_statuses(
+            self.kind,
+            {
+                f"/content/updates/{number}/status": line.status
+                for number, line in enumerate(self.updates[len(lines) :], len(lines))
+            },
+        )
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "kind", self.kind
@@ -289,6 +279,30 @@ class Incident(Content, frozen=True, kw_only=True):
         yield from texts(self.title, self.summary)
         for alias in self.aliases:
             yield False, alias
+
+
+def check_statuses(kind: str, statuses: Mapping[str, str]) -> None:
+    """Raise Invalid for new lines of a timeline whose status this kind of incident cannot have (rule 21).
+
+    ``statuses``: the status of each line by the pointer to it.
+    """
+    allowed = STATUSES[kind]
+    faults = [
+        Fault(
+            pointer=pointer,
+            code="rule",
+            message=Message(
+                "{status} is not a status of {kind}: {allowed} are",
+                {"status": status, "kind": kind, "allowed": ", ".join(allowed)},
+            ),
+            allowed=allowed,
+            rule=21,
+        )
+        for pointer, status in statuses.items()
+        if status not in allowed
+    ]
+    if faults:
+        raise Invalid.of(faults)
 
 
 class NewUpdate(Dated, frozen=True, kw_only=True):
