@@ -135,7 +135,8 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 async def body_of(request: Request[Any, Any, Any], limit: int = MAX_DOCUMENT) -> bytes:
     """The whole body. Raises TooLarge as soon as it is, whatever Content-Length said; TooSlow."""
-    read: bytes | None = request.scope.get(BODY)  # type: ignore[assignment] # a member of our own
+    members: Any = request.scope
+    read: bytes | None = members.get(BODY)
     if read is not None:
         return read
     parts: list[bytes] = []
@@ -162,7 +163,8 @@ async def pieces(request: Request[Any, Any, Any], *, within: float | None = None
     now = asyncio.get_running_loop().time
     stream = request.stream()
     end = now() + within if within is not None else None
-    slot: Slot | None = request.scope.get(SLOT)  # type: ignore[assignment] # a member of our own
+    members: Any = request.scope
+    slot: Slot | None = members.get(SLOT)
     while True:
         silent_until = now() + MAX_SILENT_SECONDS
         try:

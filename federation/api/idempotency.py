@@ -57,7 +57,7 @@ async def answer_once(
     key = key_of(request)
     if key is None or is_true(request, "dry_run"):
         return await function(request, **request.path_params)
-    scope: dict[str, Any] = request.scope  # type: ignore[assignment] # with members of our own
+    scope: Any = request.scope
     body = scope[BODY] = await body_of(request, operation.max_bytes) if operation.bodies else b""
     caller = caller_of(request)
     name = RequestName(caller.client or caller.operator or "", operation.id, key)
@@ -80,7 +80,8 @@ async def answer_once(
 
 def keyed_request(request: Request[Any, Any, Any], rendering: Rendering) -> KeyedRequest | None:
     """The part of the transaction that stores the answer; None for a request without a key."""
-    keyed: KeyedRequest | None = request.scope.get(_MEMBER)  # type: ignore[assignment]
+    scope: Any = request.scope
+    keyed: KeyedRequest | None = scope.get(_MEMBER)
     if keyed is not None:
         keyed.answer_of = lambda result: _to_stored(rendering(result))
     return keyed

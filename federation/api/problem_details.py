@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from federation.api.weights import weighted
 from federation.domain import errors
 from federation.domain.faults import FAULT_CODES, MAX_FAULTS, Fault
 from federation.domain.messages import LANGUAGES, Language, Message
@@ -136,15 +136,8 @@ def text_of(text: str, language: Language) -> str:
 def language_of(accept_language: str | None) -> Language:
     """The language of ours that ``Accept-Language`` ranks first (RFC 9110, 12.5.4); English without one."""
     best, chosen = 0.0, LANGUAGES[0]
-    for part in (accept_language or "").split(",")[:20]:
-        tag, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((weight_of(p) for p in parameters if p.startswith("q=")), 1.0)
+    for tag, weight in weighted(accept_language or "", 20):
         language = tag.partition("-")[0]
         if language in LANGUAGES and weight > best:
             best, chosen = weight, language
     return chosen
-
-
-def weight_of(parameter: str) -> float:
-    """The value of ``q=…`` (RFC 9110, 12.4.2); an unreadable weight counts as none."""
-    return float(parameter[2:]) if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter) else 0.0

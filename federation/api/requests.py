@@ -8,9 +8,9 @@ from typing import Any
 from litestar import Request
 from litestar.datastructures import Headers
 
-from federation.api.problem_details import weight_of
 from federation.api.query_parameters import parameters_of
 from federation.api.responses import tags
+from federation.api.weights import weighted
 from federation.domain.errors import Invalid, NotAcceptable
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES, Cursor
 from federation.node.records import Preconditions
@@ -59,9 +59,7 @@ def page_of(request: Request[Any, Any, Any]) -> tuple[Cursor | None, int]:
 def media_type_of(request: Request[Any, Any, Any], *offered: str) -> str:
     """The form of the answer that ``Accept`` asks for; the first one offered when it does not matter."""
     best, chosen = 0.0, None
-    for part in request.headers.get("accept", "*/*").split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((weight_of(p) for p in parameters if p.startswith("q=")), 1.0)
+    for media_type, weight in weighted(request.headers.get("accept", "*/*")):
         candidate = offered[0] if media_type in ("*/*", "application/*", "") else media_type
         if candidate in offered and weight > best:
             best, chosen = weight, candidate

@@ -266,7 +266,8 @@ def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused
     if STATUS[type(error)] in (401, 403, 429):
         scope: Mapping[str, Any] = request.scope
         node.refusals.count(act_of(scope), error.code, subject_of(scope.get("caller")))
-    operation: Operation | None = request.scope.get(KEY)  # type: ignore[assignment] # a member of our own
+    members: Any = request.scope
+    operation: Operation | None = members.get(KEY)
     answered = refusal(
         node.url,
         error,

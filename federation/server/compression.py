@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from federation.api.problem_details import weight_of
+from federation.api.weights import weighted
 
 if sys.version_info >= (3, 14):
     from compression import zstd as zstd
@@ -101,18 +101,11 @@ def compressing(scope: Any, send: Send) -> Send:
 def coding_of(accepted: bytes) -> str | None:
     """The coding that ``Accept-Encoding`` prefers among ours; None for none."""
     best, chosen = 0.0, None
-    weights = dict(_weights(accepted.decode("latin-1").lower()))
+    weights = dict(weighted(accepted.decode("latin-1"), MAX_CODINGS))
     for coding in CODINGS:
         if (weight := weights.get(coding, 0.0)) > best:
             best, chosen = weight, coding
     return chosen
-
-
-def _weights(accepted: str) -> Iterator[tuple[str, float]]:
-    """Codings and their weights; without one it is 1."""
-    for part in accepted.split(",", MAX_CODINGS)[:MAX_CODINGS]:
-        coding, *parameters = (piece.strip() for piece in part.split(";"))
-        yield coding, next((weight_of(p.replace(" ", "")) for p in parameters), 1.0)
 
 
 class CompressedAnswer:
