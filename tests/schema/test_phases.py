@@ -20,6 +20,8 @@ pytestmark = pytest.mark.long
 SEED = 18
 GROUPS = "^/v1/groups"
 """The type with the smallest schema: what is made up of it is often taken."""
+MAX_TURNS = 10
+"""Turns of 150 requests: the ids in the answers differ from run to run, so a turn may retract no record."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +39,15 @@ def test_every_bound_of_a_schema_is_that_of_the_node(node: Serving) -> None:
 
 def test_sequences_by_links_are_answered_as_described(node: Serving) -> None:
     conformance = Conformance(node, SEED)
-    conformance.run(["stateful"], 150, operations=GROUPS)
+    expected = {("stateful", status) for status in (200, 201, 410)}
+    for turn in range(MAX_TURNS):
+        conformance.seed = SEED + turn
+        conformance.run(["stateful"], 150, operations=GROUPS)
+        if expected <= conformance.sent.keys() and conformance.followed.total() > 30:
+            break
     assert conformance.failures == []
     assert conformance.followed.total() > 30
-    for status in (200, 201, 410):
-        assert conformance.sent["stateful", status], conformance.sent
+    assert expected <= conformance.sent.keys(), conformance.sent
 
 
 def test_made_up_requests_are_answered_as_described(node: Serving) -> None:
