@@ -19,7 +19,6 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
-from federation.api.limits import Limits
 from federation.domain.draft import Draft, check_draft
 from federation.domain.entry import EntryPage, FeedEntry
 from federation.domain.feed import Cursor, FeedName
@@ -27,6 +26,7 @@ from federation.domain.peer import Peer
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import Caller, itself
+from federation.edge.limits import Limits
 from federation.node import exclusions, exposure_index, feeds, records
 from federation.node.edits import WriteResult
 from federation.node.keys import DPoPSigner

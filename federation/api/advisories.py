@@ -9,18 +9,18 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.examples import ADVISORY
-from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Body, Operation, Parameter, Right
 from federation.api.parameters import DRY_RUN, several
-from federation.api.query_parameters import pairs_of
-from federation.api.responses import JSON, NDJSON, NO_STORE, json_answer
 from federation.domain.canonical import decode_json
 from federation.domain.errors import Invalid, NotFound, TooLarge
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.formats.readers import READERS
 from federation.domain.values import GROUP_PATTERN, ID_PATTERN
 from federation.domain.visibility import TLPS, Tlp
+from federation.edge.answers import JSON, NDJSON, NO_STORE, json_answer
+from federation.edge.operations import Answer, Body, Operation, Parameter, Right
+from federation.edge.query_parameters import pairs_of
+from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import advisories
 from federation.node.advisories import ImportReport
 

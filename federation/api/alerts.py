@@ -11,12 +11,8 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.answer_links import links
 from federation.api.examples import SUBSCRIPTION
-from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.idempotency import keyed_request
-from federation.api.operations import Answer, Body, Operation, Parameter, Right
-from federation.api.query_parameters import is_true, parameters_of
-from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.alert import AlertState, NewSubscription
 from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
@@ -24,6 +20,10 @@ from federation.domain.errors import Invalid, MissingScope, NotFound
 from federation.domain.messages import Message
 from federation.domain.values import OPERATOR_PATTERN
 from federation.domain.visibility import Caller
+from federation.edge.answers import JSON, NO_STORE, answer, json_answer
+from federation.edge.operations import Answer, Body, Operation, Parameter, Right
+from federation.edge.query_parameters import is_true, parameters_of
+from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import alerts as node_alerts
 from federation.node.alerts import Subscribed
 

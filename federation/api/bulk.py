@@ -10,9 +10,7 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.examples import DRAFTS, KEYS
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Body, Operation, Right
 from federation.api.parameters import UPLOAD_PARAMETERS
-from federation.api.responses import JSON, NDJSON
 from federation.api.upload_lines import (
     MAX_JSON_RECORDS,
     MAX_LINES,
@@ -25,6 +23,8 @@ from federation.api.uploads import answer_upload
 from federation.domain.draft import KeyedDraft
 from federation.domain.errors import Conflict, Invalid, NotAcceptable, PlanChanged
 from federation.domain.values import Content
+from federation.edge.answers import JSON, NDJSON
+from federation.edge.operations import Answer, Body, Operation, Right
 
 
 def upload_handler(kind: type[Content]) -> HTTPRouteHandler:

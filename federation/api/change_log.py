@@ -11,15 +11,15 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.documents import CHANGE, CHANGE_PAGE
 from federation.api.entries import change_line, op_of, page_json
-from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Operation, Right
 from federation.api.parameters import FEED_PAGE, LAST_EVENT_ID
 from federation.api.requests import media_type_of, page_of
-from federation.api.responses import JSON, NDJSON, NO_STORE, answer
 from federation.api.streams import CurrentCaller, current_caller, stream_answer
 from federation.domain.errors import EpochChanged, NotAcceptable, Refused
 from federation.domain.feed import Cursor
+from federation.edge.answers import JSON, NDJSON, NO_STORE, answer
+from federation.edge.operations import Answer, Operation, Right
+from federation.edge.requests import caller_of, node_of
 from federation.node import feeds
 from federation.node.node import Node
 

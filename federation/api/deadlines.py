@@ -10,13 +10,13 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.answer_links import FROM_PATH, links
 from federation.api.examples import DEADLINE
-from federation.api.guard import body_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Body, Operation, Right
-from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, NotFound
+from federation.edge.answers import JSON, NO_STORE, answer, json_answer
+from federation.edge.operations import Answer, Body, Operation, Right
+from federation.edge.requests import body_of, node_of
 from federation.node import deadlines as node_deadlines
 from federation.node import records
 from federation.node.deadlines import DeadlineView

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from federation.api.operations import Named
 from federation.api.portable import Schema
 from federation.domain.entry import FeedEntry
 from federation.domain.query import MAX_TOTAL
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
+from federation.edge.operations import Named
 
 ENTRY = Named("Entry")
 """An entry of a feed."""

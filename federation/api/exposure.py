@@ -9,12 +9,8 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Operation, Parameter, Right
 from federation.api.parameters import CONTROL_PARAMETERS
-from federation.api.query_parameters import is_true, pairs_of
-from federation.api.responses import JSON, NO_STORE, json_answer
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, NotFound, Retracted
 from federation.domain.exposure.answers import (
@@ -25,6 +21,10 @@ from federation.domain.exposure.answers import (
 )
 from federation.domain.query import read_query
 from federation.domain.territories.bodies import Body
+from federation.edge.answers import JSON, NO_STORE, json_answer
+from federation.edge.operations import Answer, Operation, Parameter, Right
+from federation.edge.query_parameters import is_true, pairs_of
+from federation.edge.requests import caller_of, node_of
 from federation.node import exposure
 
 HEADERS = {**NO_STORE, "vary": "authorization"}

@@ -11,13 +11,9 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.documents import ENTRY, ENTRY_PAGE
 from federation.api.entries import entry_line, page_json
-from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Operation, Right
 from federation.api.parameters import BUCKET, FEED_PAGE, NUMBERS
-from federation.api.query_parameters import parameters_of
 from federation.api.requests import media_type_of, numbers_of, page_of
-from federation.api.responses import JSON, NDJSON, NO_STORE, answer, json_answer
 from federation.api.streams import CurrentCaller, current_caller, stream_answer
 from federation.domain.checkpoint import Leaves, SignedDigests
 from federation.domain.document import check_id
@@ -30,6 +26,10 @@ from federation.domain.errors import (
     Refused,
 )
 from federation.domain.feed import FeedName
+from federation.edge.answers import JSON, NDJSON, NO_STORE, answer, json_answer
+from federation.edge.operations import Answer, Operation, Right
+from federation.edge.query_parameters import parameters_of
+from federation.edge.requests import caller_of, node_of
 from federation.node import feeds
 from federation.node.feeds import FeedPage
 from federation.node.node import Node

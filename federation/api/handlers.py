@@ -1,7 +1,7 @@
 """From an operation and its function to a route handler, by one sequence that every request runs through.
 
     check caller, limits, size and right (``api/guard.py``)
-    → take a slot of the caller's share, and one for waiting where the request waits (``api/shares.py``)
+    → take a slot of the caller's share, and one for waiting where the request waits (``edge/shares.py``)
     → repeat the answer of an earlier request with the same ``Idempotency-Key`` (``api/idempotency.py``)
     → call the operation's function with the parameters of the path
     → turn what was refused or went wrong into a problem (``api/responses.py``)
@@ -25,12 +25,13 @@ from litestar.response.streaming import ASGIStreamingResponse
 
 from federation.api.guard import admit
 from federation.api.idempotency import answer_once, with_key
-from federation.api.operations import ANYONE, KEY, Operation, operation_of
 from federation.api.requests import asks_to_wait, wait_of
-from federation.api.responses import answer, answer_exception, answer_http_error, answer_refusal
-from federation.api.shares import Sending, Slot, enter, while_connected
-from federation.api.standing_headers import PREFLIGHT, accepted_types, allowed_methods
+from federation.api.responses import answer_exception, answer_http_error, answer_refusal
 from federation.domain.errors import Refused
+from federation.edge.answers import answer
+from federation.edge.operations import ANYONE, KEY, Operation, operation_of
+from federation.edge.shares import Sending, Slot, enter, while_connected
+from federation.edge.standing_headers import PREFLIGHT, accepted_types, allowed_methods
 
 Function = Callable[..., Awaitable[ASGIResponse]]
 """Takes the request, and the parameters of the path by name."""

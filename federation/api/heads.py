@@ -23,16 +23,16 @@ from litestar.response.base import ASGIResponse
 from federation.api.caller import Tokens
 from federation.api.documents import ENTRY
 from federation.api.entries import entry_line
-from federation.api.guard import caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Operation, Right
 from federation.api.parameters import AS_PEER, IF_NONE_MATCH, ORIGIN, PREFER_WAIT
-from federation.api.query_parameters import parameters_of
 from federation.api.requests import media_type_of, wait_of
-from federation.api.responses import ETAG_HEADER, JSON, NDJSON, answer, tags
 from federation.domain.errors import Invalid, MissingScope, NotFound
 from federation.domain.feed import Head
 from federation.domain.values import OPERATOR_PATTERN
+from federation.edge.answers import ETAG_HEADER, JSON, NDJSON, answer, tags
+from federation.edge.operations import Answer, Operation, Right
+from federation.edge.query_parameters import parameters_of
+from federation.edge.requests import caller_of, node_of
 from federation.node import checkpoints, feeds
 from federation.node.feed_snapshots import MAX_INLINE_BYTES, FeedDelta, FeedView
 

@@ -15,11 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import BODY, body_of, caller_of, node_of
-from federation.api.operations import Operation
 from federation.api.parameters import IDEMPOTENCY_KEY
-from federation.api.query_parameters import is_true
-from federation.api.responses import Bytes
 from federation.domain.errors import AnswerNotStored, Invalid, KeyReused, RequestInProgress
 from federation.domain.repeat import (
     MAX_KEY_CHARACTERS,
@@ -27,6 +23,10 @@ from federation.domain.repeat import (
     RequestName,
     StoredAnswer,
 )
+from federation.edge.answers import Bytes
+from federation.edge.operations import Operation
+from federation.edge.query_parameters import is_true
+from federation.edge.requests import BODY, body_of, caller_of, node_of
 from federation.node.repeats import KeyedRequest, Repeated
 
 HEADER = "idempotency-key"

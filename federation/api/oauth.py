@@ -17,9 +17,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.caller import LIFETIME, Tokens
-from federation.api.guard import body_of, node_of
 from federation.api.handlers import handles
-from federation.api.limits import Limits
 from federation.api.oauth_answers import (
     AuthorizationServer,
     Introspection,
@@ -28,10 +26,12 @@ from federation.api.oauth_answers import (
     TokenError,
 )
 from federation.api.oauth_errors import oauth_error
-from federation.api.operations import ANYONE, CREDENTIALS, Answer, Body, Operation
-from federation.api.responses import FORM, JSON, NO_STORE, answer, json_answer
 from federation.domain.errors import Invalid, Unauthenticated, Unavailable
 from federation.domain.scopes import PEER_SCOPES, SCOPES
+from federation.edge.answers import FORM, JSON, NO_STORE, answer, json_answer
+from federation.edge.limits import Limits
+from federation.edge.operations import ANYONE, CREDENTIALS, Answer, Body, Operation
+from federation.edge.requests import body_of, node_of
 from federation.node import tokens as node_tokens
 from federation.node.keys import ALGORITHMS
 from federation.node.node import Node

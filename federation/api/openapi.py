@@ -12,16 +12,16 @@ from typing import Any
 from litestar import Litestar
 
 from federation.api.components import reachable, references_in
-from federation.api.operations import Answer, Operation, table
 from federation.api.parameters import PATH_PARAMETERS
-from federation.api.problem_details import STATUS
 from federation.api.schemas import DIALECT, REFERENCE, Components, json_schema
 from federation.api.shared_parts import EVERY_ANSWER, refusal, refusals, share
-from federation.api.standing_headers import API_VERSION
 from federation.api.webhooks import webhooks
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.values import Content
+from federation.edge.operations import Answer, Operation, table
+from federation.edge.standing_headers import API_VERSION
+from federation.edge.statuses import STATUS
 
 __all__ = ["document", "json_schema"]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec import inspect
 
-from federation.api.operations import Parameter
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
 from federation.domain.query import (
@@ -23,6 +22,7 @@ from federation.domain.query import (
 from federation.domain.repeat import REQUEST_KEY_PATTERN, STORED_HOURS
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
+from federation.edge.operations import Parameter
 
 _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     "origin": (

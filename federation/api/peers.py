@@ -9,18 +9,18 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.examples import REGISTRATION
-from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.limits import Limits
-from federation.api.operations import ADMINISTRATOR, CREDENTIALS, Answer, Body, Operation, Right
 from federation.api.parameters import LOCAL
-from federation.api.query_parameters import is_true
-from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable, Unreachable
 from federation.domain.invitation import MAX_REGISTRATION, Registration, RegistrationAnswer
 from federation.domain.peer import Peer, PeerState
 from federation.domain.quota import QuotaChange
+from federation.edge.answers import JSON, NO_STORE, answer, json_answer
+from federation.edge.limits import Limits
+from federation.edge.operations import ADMINISTRATOR, CREDENTIALS, Answer, Body, Operation, Right
+from federation.edge.query_parameters import is_true
+from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import copies, exclusions, invitations, peer_views, peers, quotas
 from federation.node.peer_views import PeersView
 from federation.node.quotas import PeerQuota

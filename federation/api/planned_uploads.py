@@ -21,14 +21,15 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import caller_of, node_of
-from federation.api.problem_details import language_of
-from federation.api.responses import JSON, NO_STORE, PROBLEM, answer, answer_refusal
+from federation.api.responses import answer_refusal
 from federation.api.spool import Spool
 from federation.api.upload_lines import Line, LineReader, UploadBody, key_in, no_declaration
 from federation.api.upload_report import MAX_NAMED, PlannedLine, PlanSummary, Report, UploadSummary
 from federation.domain.errors import Conflict, Invalid, PlanChanged, Refused, TooLarge
 from federation.domain.values import Content
+from federation.edge.answers import JSON, NO_STORE, PROBLEM, answer
+from federation.edge.requests import caller_of, node_of
+from federation.edge.weights import language_of
 from federation.node.upload_plans import UploadPlan
 
 LINES_PER_TURN = 50

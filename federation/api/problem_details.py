@@ -2,66 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from federation.api.weights import weighted
-from federation.domain import errors
 from federation.domain.faults import FAULT_CODES, MAX_FAULTS, Fault
-from federation.domain.messages import LANGUAGES, Language, Message
+from federation.domain.messages import Language, Message
+from federation.edge.statuses import CODES
 
-STATUS: dict[type[errors.Refused], int] = {
-    errors.Invalid: 400,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.NotTheWriter: 403,
-    errors.MissingScope: 403,
-    errors.AudienceRevoked: 403,
-    errors.NotFound: 404,
-    errors.NotAcceptable: 406,
-    errors.TooSlow: 408,
-    errors.Conflict: 409,
-    errors.RequestInProgress: 409,
-    errors.AnswerNotStored: 409,
-    errors.PlanChanged: 409,
-    errors.EpochChanged: 409,
-    errors.Retracted: 410,
-    errors.CursorExpired: 410,
-    errors.CursorInFuture: 400,
-    errors.PreconditionFailed: 412,
-    errors.TooLarge: 413,
-    errors.UnsupportedMediaType: 415,
-    errors.KeyReused: 422,
-    errors.TooManyRequests: 429,
-    errors.Unreachable: 502,
-    errors.Forged: 502,
-    errors.PeerDown: 502,
-    errors.AccessRefused: 502,
-    errors.Unavailable: 503,
-    errors.WriteConflict: 503,
-}
-METHOD_NOT_ALLOWED = "method-not-allowed"
-INTERNAL_ERROR = "internal-error"
-TITLES = {
-    METHOD_NOT_ALLOWED: "The path does not take this method",
-    INTERNAL_ERROR: "Internal error",
-}
-"""Titles of problems that are no error of the domain, by code."""
 TYPE = "urn:federation:problem:{code}"
 """The ``type`` of a problem, the same at every node; the page of a node about it is in ``help``."""
-
-
-def _codes(kind: type[errors.Refused] = errors.Refused) -> Iterator[str]:
-    yield kind.code
-    for inner in kind.__subclasses__():
-        yield from _codes(inner)
-
-
-CODES: tuple[str, ...] = (*sorted({*_codes()} - {errors.Refused.code}), *TITLES)
-"""All codes of problems. A version of the API only adds to them."""
 
 
 class FaultDetail(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -131,13 +82,3 @@ def fault_details(faults: tuple[Fault, ...], language: Language = "en") -> tuple
 def text_of(text: str, language: Language) -> str:
     """A title in a language."""
     return Message(text).to_text(language)
-
-
-def language_of(accept_language: str | None) -> Language:
-    """The language of ours that ``Accept-Language`` ranks first (RFC 9110, 12.5.4); English without one."""
-    best, chosen = 0.0, LANGUAGES[0]
-    for tag, weight in weighted(accept_language or "", 20):
-        language = tag.partition("-")[0]
-        if language in LANGUAGES and weight > best:
-            best, chosen = weight, language
-    return chosen

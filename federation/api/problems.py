@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from federation.api.problem_details import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES
 from federation.domain.errors import Refused
+from federation.edge.statuses import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -9,13 +9,13 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.examples import FEEDBACK
-from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
-from federation.api.operations import Answer, Body, Operation, Right
-from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
 from federation.domain.rejection import FeedbackView
+from federation.edge.answers import JSON, NO_STORE, answer, json_answer
+from federation.edge.operations import Answer, Body, Operation, Right
+from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import receipts
 from federation.node.receipts import Feedback, WithdrawalsView
 

@@ -16,10 +16,8 @@ from federation.api.answer_links import FROM_BODY, FROM_PATH, page_links, record
 from federation.api.bulk import upload_handler
 from federation.api.documents import page_of, patch_of, result_of
 from federation.api.examples import DRAFTS, PATCHES, UPDATE
-from federation.api.guard import body_of, caller_of, node_of
 from federation.api.handlers import handles
 from federation.api.idempotency import keyed_request
-from federation.api.operations import Answer, Body, Operation, Right
 from federation.api.parameters import (
     DRY_RUN,
     IF_MATCH,
@@ -28,22 +26,8 @@ from federation.api.parameters import (
     PREFER_PROVENANCE,
     list_parameters,
 )
-from federation.api.query_parameters import is_true, pairs_of
 from federation.api.requests import preconditions_of
-from federation.api.responses import (
-    ETAG_HEADER,
-    JSON,
-    MERGE_PATCH,
-    NO_STORE,
-    REVALIDATE,
-    answer,
-    etag,
-    json_answer,
-    preferences_of,
-    record_answer,
-    tags,
-    write_answer,
-)
+from federation.api.responses import record_answer, write_answer
 from federation.domain.canonical import decode_json
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.incident import Incident, NewUpdate
@@ -59,6 +43,21 @@ from federation.domain.errors import (
 from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
+from federation.edge.answers import (
+    ETAG_HEADER,
+    JSON,
+    MERGE_PATCH,
+    NO_STORE,
+    REVALIDATE,
+    answer,
+    etag,
+    json_answer,
+    preferences_of,
+    tags,
+)
+from federation.edge.operations import Answer, Body, Operation, Right
+from federation.edge.query_parameters import is_true, pairs_of
+from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import copy_views, deployments, records, search
 from federation.node.edits import WriteResult
 from federation.node.node import Node

@@ -8,11 +8,11 @@ from typing import Any
 from litestar import Request
 from litestar.datastructures import Headers
 
-from federation.api.query_parameters import parameters_of
-from federation.api.responses import tags
-from federation.api.weights import weighted
 from federation.domain.errors import Invalid, NotAcceptable
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES, Cursor
+from federation.edge.answers import tags
+from federation.edge.query_parameters import parameters_of
+from federation.edge.weights import weighted
 from federation.node.records import Preconditions
 
 

@@ -4,123 +4,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import format_datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Scope, Send
 
 from federation.api.oauth_errors import oauth_code, oauth_error
-from federation.api.operations import KEY, Operation
-from federation.api.problem_details import (
-    INTERNAL_ERROR,
-    METHOD_NOT_ALLOWED,
-    STATUS,
-    TITLES,
-    TYPE,
-    Problem,
-    fault_details,
-    language_of,
-    text_of,
-)
-from federation.api.standing_headers import accepted_types, allowed_methods
+from federation.api.problem_details import TYPE, Problem, fault_details, text_of
 from federation.domain import errors as domain_errors
-from federation.domain.audit import ANONYMOUS
 from federation.domain.faults import Fault
 from federation.domain.messages import Language, Message
 from federation.domain.stored import StoredRecord
-from federation.domain.visibility import Caller
+from federation.edge.answers import (
+    JSON,
+    NO_STORE,
+    PROBLEM,
+    REVALIDATE,
+    act_of,
+    answer,
+    etag,
+    http_date,
+    json_answer,
+    subject_of,
+)
+from federation.edge.operations import KEY, Operation
+from federation.edge.standing_headers import accepted_types, allowed_methods
+from federation.edge.statuses import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES
+from federation.edge.weights import language_of
 from federation.node.edits import WriteResult
 from federation.node.keys import ALGORITHMS
 from federation.node.previews import Preview
 
 log = logging.getLogger("federation.api")
-
-UNKNOWN = "unknown"
-"""The act of a request that reached no operation."""
-
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-PROBLEM = "application/problem+json"
-MERGE_PATCH = "application/merge-patch+json"
-FORM = "application/x-www-form-urlencoded"
-
-# A record changes when its operator says so: caches may keep it, and must ask before they use it.
-REVALIDATE = {"cache-control": "private, no-cache", "vary": "authorization"}
-NO_STORE = {"cache-control": "no-store"}
-
-
-ETAG_HEADER = {
-    "ETag": {
-        "description": "SHA-256 of the record, the same at every node.",
-        "required": True,
-        "schema": {"type": "string"},
-    }
-}
-"""The header of an answer with a record's validator, as OpenAPI describes it."""
-
-
-class Bytes(ASGIResponse):
-    """An answer of bytes as they are. (Litestar's own makes a mapping of headers, and this makes none.)"""
-
-    __slots__ = ("_message",)
-
-    def __init__(self, body: bytes, status: int, media_type: str, headers: Mapping[str, str]) -> None:
-        self.body = body
-        self.status_code = status
-        named = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        if status not in (204, 304):
-            if media_type.startswith("text/"):
-                media_type += "; charset=utf-8"
-            named.append((b"content-type", media_type.encode("latin-1")))
-            named.append((b"content-length", b"%d" % len(body)))
-        self._message = {"type": "http.response.start", "status": status, "headers": named}
-
-    @property
-    def named_headers(self) -> dict[str, str]:
-        """Its headers, less the length."""
-        headers: Any = self._message["headers"]
-        named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-        return {name: value for name, value in named.items() if name != "content-length"}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(self._message)  # type: ignore[arg-type]
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
-
-
-def answer(
-    body: bytes, *, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
-) -> ASGIResponse:
-    """An answer of bytes as they are."""
-    return Bytes(body, status, media_type, headers or {})
-
-
-def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ASGIResponse:
-    """An answer of a value as JSON."""
-    return answer(msgspec.json.encode(value), status=status, headers=headers)
-
-
-def etag(hash_: bytes) -> str:
-    """The strong validator of a record: its hash, the same at every node."""
-    return f'"{hash_.hex()}"'
-
-
-def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:
-    """The hashes that ``If-Match`` or ``If-None-Match`` name; None without the header (RFC 9110, 13.1).
-
-    ``If-Match`` compares strongly: a weak tag matches nothing.
-    """
-    if header is None:
-        return None
-    named = [part.strip() for part in header.split(",") if part.strip()]
-    return frozenset(
-        tag.removeprefix("W/").strip('"') for tag in named if not (strong and tag.startswith("W/"))
-    )
 
 
 def record_answer(
@@ -131,7 +48,7 @@ def record_answer(
     ``modified_since``: the header ``If-Modified-Since``; it counts where no tag is named (RFC 9110, 13.1.3),
     and as the date of ``Last-Modified`` alone: a revision may arrive after a later date than its own.
     """
-    modified = _http_date(record.updated_at)
+    modified = http_date(record.updated_at)
     headers = {"etag": etag(record.hash), "last-modified": modified, **REVALIDATE}
     if held_tags is None:
         is_held = modified_since == modified
@@ -140,11 +57,6 @@ def record_answer(
     if is_held:
         return answer(b"", status=304, headers=headers)
     return answer(record.document, headers=headers)
-
-
-@lru_cache(4096)
-def _http_date(moment: datetime) -> str:
-    return format_datetime(moment, usegmt=True)
 
 
 def write_answer(outcome: WriteResult, location: str, *, dry_run: bool = False) -> ASGIResponse:
@@ -160,12 +72,6 @@ def write_answer(outcome: WriteResult, location: str, *, dry_run: bool = False) 
     if outcome.created:
         headers["location"] = location
     return answer(outcome.document, status=201 if outcome.created else 200, headers=headers)
-
-
-def preferences_of(request: Request[Any, Any, Any]) -> frozenset[str]:
-    """The preferences of the caller (RFC 7240), in small letters."""
-    header = ",".join(request.headers.getall("prefer", ()))
-    return frozenset(preference.strip().lower() for preference in header.split(",") if preference.strip())
 
 
 def problem(
@@ -287,17 +193,6 @@ def answer_refusal(request: Request[Any, Any, Any], error: domain_errors.Refused
     if operation is not None and isinstance(error, domain_errors.UnsupportedMediaType):
         answered.headers.update(accepted_types(operation))
     return answered
-
-
-def act_of(scope: Mapping[str, Any]) -> str:
-    """The act of a request, for metrics and the audit trail."""
-    operation: Operation | None = scope.get(KEY)
-    return operation.act if operation is not None else UNKNOWN
-
-
-def subject_of(caller: Caller | None) -> str:
-    """The caller as far as a token verified it: a client of ours, a peer, or nobody in particular."""
-    return (caller.client or caller.operator or ANONYMOUS) if caller is not None else ANONYMOUS
 
 
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -16,13 +16,13 @@ from federation.api.components import (
 )
 from federation.api.documents import document_schema, entry_struct, join_parts
 from federation.api.merge_patches import MergePatches
-from federation.api.operations import Named, Operation
 from federation.api.portable import Schema, refer
 from federation.api.problem_details import Problem
 from federation.api.webhooks import WEBHOOKS
 from federation.domain.document import Document
 from federation.domain.registry import TYPES
 from federation.domain.values import Content
+from federation.edge.operations import Named, Operation
 from federation.node.copy_views import Provenance
 from federation.node.previews import Preview
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from federation.api.responses import JSON, PROBLEM
-from federation.api.standing_headers import API_VERSION
+from federation.edge.answers import JSON, PROBLEM
+from federation.edge.standing_headers import API_VERSION
 
 Part = dict[str, Any]
 

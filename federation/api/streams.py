@@ -10,8 +10,8 @@ from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 
 from federation.api.caller import Tokens
-from federation.api.guard import caller_of
 from federation.domain.visibility import Caller
+from federation.edge.requests import caller_of
 
 CurrentCaller = Callable[[], Awaitable[Caller]]
 """The caller in the groups it is in by now. Raises Unauthenticated once the token no longer holds."""

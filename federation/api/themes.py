@@ -9,9 +9,9 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
-from federation.api.operations import ANYONE, Answer, Operation
-from federation.api.responses import JSON, answer
 from federation.domain.content.solution import OWN_THEMES, PUBLICCODE_THEMES
+from federation.edge.answers import JSON, answer
+from federation.edge.operations import ANYONE, Answer, Operation
 
 
 class ThemeView(msgspec.Struct, frozen=True):

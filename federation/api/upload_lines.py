@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request
 
-from federation.api.guard import body_of, pieces
-from federation.api.responses import JSON
 from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.entry import Lines
 from federation.domain.errors import Invalid, TooLarge
 from federation.domain.values import Content, Key
+from federation.edge.answers import JSON
+from federation.edge.requests import body_of, pieces
 from federation.node.edits import Retract
 
 MAX_LINES = 100_000

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from federation.api.problem_details import CODES, STATUS, FaultDetail, fault_details, text_of
+from federation.api.problem_details import FaultDetail, fault_details, text_of
 from federation.domain.errors import Refused
 from federation.domain.messages import Language
 from federation.domain.upload import Action, FeedRemovals
+from federation.edge.statuses import CODES, STATUS
 from federation.node.edits import WriteResult
 
 MAX_NAMED = 1_000

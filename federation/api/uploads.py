@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import caller_of, node_of
 from federation.api.planned_uploads import PlannedUpload
-from federation.api.problem_details import language_of
-from federation.api.query_parameters import parameters_of
 from federation.api.requests import media_type_of
-from federation.api.responses import JSON, NDJSON, NO_STORE, answer
 from federation.api.upload_lines import Line, LineReader, UploadBody, key_in
 from federation.api.upload_report import Report
 from federation.domain.errors import Invalid, Refused, TooLarge, TooSlow
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import Content
+from federation.edge.answers import JSON, NDJSON, NO_STORE, answer
+from federation.edge.query_parameters import parameters_of
+from federation.edge.requests import caller_of, node_of
+from federation.edge.weights import language_of
 from federation.node import records
 from federation.node.edits import WriteResult
 

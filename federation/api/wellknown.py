@@ -12,18 +12,18 @@ import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
-from federation.api.guard import node_of
 from federation.api.handlers import handles
 from federation.api.openapi import document
-from federation.api.operations import ADMINISTRATOR, ANYONE, UNCOUNTED, Answer, Operation
 from federation.api.problems import PROBLEMS
-from federation.api.responses import JSON, NO_STORE, answer, json_answer
 from federation.domain.document import MAX_DOCUMENT
 from federation.domain.errors import NotFound, Unavailable
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_BYTES, PAGE_ENTRIES
 from federation.domain.messages import Message
 from federation.domain.registry import TYPES
 from federation.domain.territories.bodies import BOUNDARIES, VERSION
+from federation.edge.answers import JSON, NO_STORE, answer, json_answer
+from federation.edge.operations import ADMINISTRATOR, ANYONE, UNCOUNTED, Answer, Operation
+from federation.edge.requests import node_of
 from federation.node import status
 
 HTML = "text/html"

@@ -19,7 +19,6 @@ from federation.api import (
     feeds,
     heads,
     oauth,
-    operations,
     peers,
     receipts,
     records,
@@ -29,10 +28,11 @@ from federation.api import (
 from federation.api.caller import Tokens
 from federation.api.handlers import with_options
 from federation.api.heads import SentStates
-from federation.api.limits import Limits, Proxies
 from federation.api.responses import answer_exception, answer_http_error, answer_refusal
-from federation.api.shares import Bounds, Shares
 from federation.domain.errors import Refused
+from federation.edge import operations
+from federation.edge.limits import Limits, Proxies
+from federation.edge.shares import Bounds, Shares
 from federation.node import checkpoints, epochs
 from federation.node.node import Node
 from federation.server import maintenance

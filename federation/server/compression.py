@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from federation.api.weights import weighted
+from federation.edge.weights import weighted
 
 if sys.version_info >= (3, 14):
     from compression import zstd as zstd

@@ -10,7 +10,7 @@ process, so they can be looked at here, and ended (Linux, by ``/proc/self/fd``):
 
 Idle is a connection without a request under way for ``GRACE_SECONDS``: silent, or with half a header. Those
 that have carried no request so far end first, then those that are idle longest. A request under way is never
-cut: ``api/shares.py`` bounds them. Trusted proxies have no share, since everybody's connections are theirs;
+cut: ``edge/shares.py`` bounds them. Trusted proxies have no share, since everybody's connections are theirs;
 they give theirs last.
 """
 
@@ -30,7 +30,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from federation.api.limits import Proxies
+from federation.edge.limits import Proxies
 from federation.telemetry import Metrics
 
 log = logging.getLogger("federation")

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from federation.api.responses import act_of
-from federation.api.standing_headers import standing_headers
+from federation.edge.answers import act_of
+from federation.edge.standing_headers import standing_headers
 from federation.server import bodies
 from federation.server.compression import compressing
 from federation.server.connections import Connections, peer_of

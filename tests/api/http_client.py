@@ -11,12 +11,12 @@ from typing import Any
 import asyncpg
 import httpx2
 
-from federation.api.operations import Operation, table
 from federation.domain.alert import Letter
 from federation.domain.errors import Unreachable
 from federation.domain.feed import Head
 from federation.domain.peer import IntroducedPeer, Peer
 from federation.domain.registry import TYPES
+from federation.edge.operations import Operation, table
 from federation.node.node import Node
 from federation.server.app import api
 from tests.nodes import NO_TLS, a_client, a_node, served

@@ -17,11 +17,12 @@ from litestar import Litestar
 from litestar.datastructures import Headers
 
 from federation.api import caller as callers
-from federation.api import guard, oauth
+from federation.api import oauth
 from federation.api.caller import Presented, Tokens
-from federation.api.operations import ANYONE, Body, Operation, table
 from federation.domain.errors import Invalid, TooLarge, TooSlow, Unauthenticated, UnsupportedMediaType
 from federation.domain.scopes import PEER_SCOPES, SCOPES
+from federation.edge import requests
+from federation.edge.operations import ANYONE, Body, Operation, table
 from federation.node import audit
 from federation.node import tokens as node_tokens
 from federation.node.node import Node
@@ -385,34 +386,34 @@ def connection(operation: Operation, headers: dict[str, str], query: bytes = b""
 def test_headers_say_what_may_be_read() -> None:
     reads = msgspec.structs.replace(JSON_READ, max_bytes=10)
     good = {"content-type": "application/json", "content-length": "10"}
-    guard.check_size(*connection(reads, good, b"x" * 8_192))
+    requests.check_size(*connection(reads, good, b"x" * 8_192))
     with pytest.raises(TooLarge, match="query string is longer than 8192"):
-        guard.check_size(*connection(reads, good, b"x" * 8_193))
+        requests.check_size(*connection(reads, good, b"x" * 8_193))
     for length in ("11", "-1", "x", "1e1", "", "9" * 20, " 1", "\u0661"):
         with pytest.raises(TooLarge, match="longer than 10 bytes"):
-            guard.check_size(*connection(reads, {**good, "content-length": length}))
+            requests.check_size(*connection(reads, {**good, "content-length": length}))
     boundless = msgspec.structs.replace(JSON_READ, max_bytes=int("9" * 19))
-    guard.check_size(*connection(boundless, {**good, "content-length": "9" * 19}))
-    guard.check_size(*connection(reads, {"content-type": "application/json"}))
+    requests.check_size(*connection(boundless, {**good, "content-length": "9" * 19}))
+    requests.check_size(*connection(reads, {"content-type": "application/json"}))
     for nothing in ({}, {"content-length": "0"}, {"content-length": "000"}, {"content-length": ""}):
-        guard.check_size(*connection(NOTHING_READ, nothing))
+        requests.check_size(*connection(NOTHING_READ, nothing))
     for body in ({"content-length": "1"}, {"content-length": "x"}, {"transfer-encoding": "chunked"}):
         with pytest.raises(Invalid, match="no body is read here"):
-            guard.check_size(*connection(NOTHING_READ, body))
+            requests.check_size(*connection(NOTHING_READ, body))
     at_most = {"content-type": "application/json", "content-length": "1048576"}
-    guard.check_size(*connection(JSON_READ, at_most))
+    requests.check_size(*connection(JSON_READ, at_most))
     with pytest.raises(TooLarge, match="1048576"):
-        guard.check_size(*connection(JSON_READ, {**at_most, "content-length": "1048577"}))
+        requests.check_size(*connection(JSON_READ, {**at_most, "content-length": "1048577"}))
 
 
 def test_a_request_has_one_authorization() -> None:
     for times in range(4):
         headers = Headers([(b"authorization", b"Bearer %d" % n) for n in range(times)])
         if times < 2:
-            guard.check_size(NOTHING_READ, {"query_string": b""}, headers)
+            requests.check_size(NOTHING_READ, {"query_string": b""}, headers)
         else:
             with pytest.raises(Invalid, match="more than one Authorization"):
-                guard.check_size(NOTHING_READ, {"query_string": b""}, headers)
+                requests.check_size(NOTHING_READ, {"query_string": b""}, headers)
 
 
 def test_a_body_is_of_a_form_that_is_read() -> None:
@@ -422,17 +423,17 @@ def test_a_body_is_of_a_form_that_is_read() -> None:
         "application/merge-patch+json", 'application/json; charset="utf-8"',
         "application/json;x=y; charset=utf-8",
     ):  # fmt: skip
-        guard.check_form(good, None, reads)
-        guard.check_form(good, "identity", reads)
+        requests.check_form(good, None, reads)
+        requests.check_form(good, "identity", reads)
     for wrong in (None, "", "text/plain", "application/json+x", "json", "application/jsonx"):
         with pytest.raises(UnsupportedMediaType, match="application/json or application/merge-patch"):
-            guard.check_form(wrong, None, reads)
+            requests.check_form(wrong, None, reads)
     for charset in ("latin-1", "utf-16", '"utf-8x"', ""):
         with pytest.raises(UnsupportedMediaType, match="must be UTF-8"):
-            guard.check_form(f"application/json; charset={charset}", None, reads)
+            requests.check_form(f"application/json; charset={charset}", None, reads)
     for encoding in ("gzip", "", "identity, gzip", "IDENTITY"):
         with pytest.raises(UnsupportedMediaType, match="must not be compressed"):
-            guard.check_form("application/json", encoding, reads)
+            requests.check_form("application/json", encoding, reads)
 
 
 def coming(*parts: bytes) -> Any:
@@ -444,12 +445,12 @@ def coming(*parts: bytes) -> Any:
 
 
 async def test_a_body_is_read_to_its_bound_and_not_beyond() -> None:
-    assert await guard.body_of(coming(b"12345", b"", b"67890"), 10) == b"1234567890"
+    assert await requests.body_of(coming(b"12345", b"", b"67890"), 10) == b"1234567890"
     with pytest.raises(TooLarge, match="longer than 10 bytes"):
-        await guard.body_of(coming(b"12345", b"678901"), 10)
+        await requests.body_of(coming(b"12345", b"678901"), 10)
     for nothing in ((), (b"",), (b"", b"")):
         with pytest.raises(Invalid, match="the request has no body"):
-            await guard.body_of(coming(*nothing), 10)
+            await requests.body_of(coming(*nothing), 10)
 
 
 async def test_a_body_ends_where_its_length_says_and_nothing_more_is_waited_for() -> None:
@@ -459,7 +460,7 @@ async def test_a_body_ends_where_its_length_says_and_nothing_more_is_waited_for(
         raise AssertionError("it is all there")
 
     request: Any = SimpleNamespace(scope={}, stream=stream, headers={"content-length": "10"})
-    assert await guard.body_of(request, 10) == b"1234567890"
+    assert await requests.body_of(request, 10) == b"1234567890"
 
 
 async def test_a_body_that_stops_is_given_up_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,14 +468,14 @@ async def test_a_body_that_stops_is_given_up_and_says_why(monkeypatch: pytest.Mo
         yield b"x"
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "MAX_SILENT_SECONDS", 0.05)
     with pytest.raises(TooSlow, match="nothing more of the body came for"):
-        await guard.body_of(SimpleNamespace(scope={}, stream=stuck, headers={}))  # type: ignore[arg-type]
+        await requests.body_of(SimpleNamespace(scope={}, stream=stuck, headers={}))  # type: ignore[arg-type]
     with pytest.raises(TooSlow, match="nothing more of the body came for"):
-        [piece async for piece in guard.pieces(SimpleNamespace(scope={}, stream=stuck, headers={}))]  # type: ignore[arg-type]
-    monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.02)
+        [piece async for piece in requests.pieces(SimpleNamespace(scope={}, stream=stuck, headers={}))]  # type: ignore[arg-type]
+    monkeypatch.setattr(requests, "MAX_BODY_SECONDS", 0.02)
     with pytest.raises(TooSlow, match="did not come within"):
-        await guard.body_of(SimpleNamespace(scope={}, stream=stuck, headers={}))  # type: ignore[arg-type]
+        await requests.body_of(SimpleNamespace(scope={}, stream=stuck, headers={}))  # type: ignore[arg-type]
 
 
 async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
@@ -485,14 +486,18 @@ async def test_a_body_that_never_stops_for_long_has_an_end_all_the_same(
             yield b"x"
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.1)
+    monkeypatch.setattr(requests, "MAX_BODY_SECONDS", 0.1)
     async with asyncio.timeout(MAX_WAIT_SECONDS):
         with pytest.raises(TooSlow, match="did not come within"):
-            await guard.body_of(SimpleNamespace(scope={}, stream=dripping, headers={}))  # type: ignore[arg-type]
+            await requests.body_of(SimpleNamespace(scope={}, stream=dripping, headers={}))  # type: ignore[arg-type]
 
 
 async def test_the_bounds_are_those_that_are_published(app: Litestar) -> None:
-    assert (guard.MAX_SILENT_SECONDS, guard.MAX_BODY_SECONDS, guard.MAX_QUERY_BYTES) == (10, 30, 8_192)
+    assert (requests.MAX_SILENT_SECONDS, requests.MAX_BODY_SECONDS, requests.MAX_QUERY_BYTES) == (
+        10,
+        30,
+        8_192,
+    )
     assert len(node_tokens._NO_SECRET) == hashlib.sha256().digest_size
     assert (oauth.MAX_FORM, node_tokens.MAX_ASSERTION_SECONDS, callers.MAX_TOKEN) == (16_384, 300, 8_192)
     limits = {operation.path: operation.max_bytes for operation in table(app) if operation.bodies}

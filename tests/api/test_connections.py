@@ -14,7 +14,7 @@ from ipaddress import ip_network
 import httpx2
 import pytest
 
-from federation.api.limits import Proxies
+from federation.edge.limits import Proxies
 from federation.server import connections as connections_module
 from federation.server.connections import GRACE_SECONDS, HALF_SENT_SECONDS, Connections
 from federation.telemetry import Metrics

@@ -11,8 +11,8 @@ from litestar import Litestar, Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
-from federation.api.limits import Limits
-from federation.api.operations import ANYONE, Operation
+from federation.edge.limits import Limits
+from federation.edge.operations import ANYONE, Operation
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, ObservedApplication

@@ -23,24 +23,16 @@ from litestar.response.base import ASGIResponse
 
 import federation.api
 import federation.node
-from federation.api import limits as limits_module
 from federation.api import openapi
 from federation.api.handlers import handles, with_options
-from federation.api.limits import (
-    FAILURES,
-    MAX_HOPS,
-    TOKENS,
-    Limits,
-    Proxies,
-    address_of,
-    claimed_client,
-)
-from federation.api.operations import ANYONE, Body, Operation, Right, check, table
-from federation.api.responses import JSON, MERGE_PATCH, PROBLEM, answer
-from federation.api.token_buckets import MAX_REMEMBERED, Rate, TokenBucket, TokenBuckets
 from federation.domain.canonical import MAX_DEPTH
 from federation.domain.errors import CommandFailed, TooManyRequests
 from federation.domain.visibility import Caller, anonymous
+from federation.edge import limits as limits_module
+from federation.edge.answers import JSON, MERGE_PATCH, PROBLEM, answer
+from federation.edge.limits import FAILURES, MAX_HOPS, TOKENS, Limits, Proxies, address_of, claimed_client
+from federation.edge.operations import ANYONE, Body, Operation, Right, check, table
+from federation.edge.token_buckets import MAX_REMEMBERED, Rate, TokenBucket, TokenBuckets
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication

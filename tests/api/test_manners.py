@@ -14,11 +14,11 @@ from litestar import Litestar, Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
-from federation.api.limits import Limits
-from federation.api.operations import ANYONE, Deprecation, Operation, table
-from federation.api.responses import json_answer
-from federation.api.standing_headers import API_VERSION
 from federation.domain.values import instant
+from federation.edge.answers import json_answer
+from federation.edge.limits import Limits
+from federation.edge.operations import ANYONE, Deprecation, Operation, table
+from federation.edge.standing_headers import API_VERSION
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication

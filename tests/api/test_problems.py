@@ -14,11 +14,11 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
 from federation.api.openapi import document
-from federation.api.operations import ANYONE, Operation
-from federation.api.problem_details import CODES, STATUS
 from federation.api.problems import PROBLEMS
 from federation.domain import errors
 from federation.domain.faults import FAULT_CODES
+from federation.edge.operations import ANYONE, Operation
+from federation.edge.statuses import CODES, STATUS
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from litestar import Litestar
 
-from federation.api.operations import Operation, Parameter, table
+from federation.edge.operations import Operation, Parameter, table
 from federation.node.node import Node
 from tests.api.http_client import NDJSON, fine, left_behind, lines, ndjson, put, refused
 from tests.domain.builders import a_solution, an_incident

@@ -11,10 +11,10 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api import handlers as api_handlers
-from federation.api.limits import Limits
-from federation.api.operations import Operation
 from federation.domain.content.solution import Solution
 from federation.domain.visibility import itself
+from federation.edge.limits import Limits
+from federation.edge.operations import Operation
 from federation.node import records as node_records
 from federation.node.node import Node
 from federation.server.observed import ObservedApplication

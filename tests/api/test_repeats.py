@@ -15,12 +15,12 @@ from litestar import Request
 from federation.api.examples import DRAFTS, SUBSCRIPTION
 from federation.api.handlers import respond
 from federation.api.idempotency import key_of
-from federation.api.operations import Operation, Right
-from federation.api.responses import answer
 from federation.domain import repeat
 from federation.domain.errors import Invalid
 from federation.domain.registry import TYPES
 from federation.domain.repeat import MAX_KEY_CHARACTERS, RequestName
+from federation.edge.answers import answer
+from federation.edge.operations import Operation, Right
 from federation.node import repeats
 from federation.node.node import Node
 from federation.server import maintenance

@@ -19,11 +19,11 @@ from federation.api import change_log, oauth, records
 from federation.api.caller import LIFETIME, Holder, Tokens
 from federation.api.examples import DRAFTS, FEEDBACK, UPDATE
 from federation.api.handlers import handles, with_options
-from federation.api.operations import ANYONE, Operation, check, table
-from federation.api.responses import answer
 from federation.domain.errors import CommandFailed
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
+from federation.edge.answers import answer
+from federation.edge.operations import ANYONE, Operation, check, table
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server.app import api

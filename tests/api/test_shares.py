@@ -12,9 +12,9 @@ import pytest
 from litestar import Litestar
 
 from federation.api import openapi
-from federation.api.operations import table
-from federation.api.shares import Bounds, Shares
 from federation.domain.errors import CommandFailed, TooManyRequests, Unavailable
+from federation.edge.operations import table
+from federation.edge.shares import Bounds, Shares
 from federation.node.node import Node
 from federation.server.app import api
 from federation.settings import RESERVED_SOCKETS, read

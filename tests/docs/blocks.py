@@ -17,18 +17,7 @@ import click
 import msgspec
 from click.testing import CliRunner
 
-from federation.api import (
-    caller,
-    change_log,
-    guard,
-    oauth,
-    openapi,
-    spool,
-    token_buckets,
-    upload_lines,
-    uploads,
-)
-from federation.api import limits as api_limits
+from federation.api import caller, change_log, oauth, openapi, spool, upload_lines, uploads
 from federation.api.portable import portable_pattern
 from federation.api.problems import PROBLEMS
 from federation.cli import advisories as advisories_command
@@ -60,6 +49,8 @@ from federation.domain.registry import TYPES
 from federation.domain.rules import RULES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
+from federation.edge import limits as api_limits
+from federation.edge import requests, token_buckets
 from federation.node import (
     advisories,
     advisory_archives,
@@ -366,7 +357,7 @@ def limits() -> str:
     rows: tuple[tuple[str, str, str], ...] = (
         ("Body of a request that is no upload, and a document", size(document.MAX_DOCUMENT), "413, 400"),
         ("Body of a token request", size(oauth.MAX_FORM), "413"),
-        ("Query string", size(guard.MAX_QUERY_BYTES), "413"),
+        ("Query string", size(requests.MAX_QUERY_BYTES), "413"),
         ("Objects and arrays inside one another", number(canonical.MAX_DEPTH), "400"),
         ("Integers", "±(2^53 − 1)", "400"),
         ("Records of a list page", f"{query.PAGE}, at most {query.MAX_PAGE}", "400"),

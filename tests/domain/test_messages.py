@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 import federation
-from federation.api.problem_details import TITLES, language_of
 from federation.domain import errors, expected
 from federation.domain.errors import Invalid, Refused
 from federation.domain.faults import FAULT_CODES
 from federation.domain.messages import LANGUAGES, Message
 from federation.domain.rules import RULES
+from federation.edge.statuses import TITLES
+from federation.edge.weights import language_of
 
 ROOT = Path(federation.__file__).parent
-ROOMS = ("api", "domain", "node", "outbound", "server", "store")
+ROOMS = ("api", "domain", "edge", "node", "outbound", "server", "store")
 NOT_ANSWERED = {
     "domain/checkpoint.py", "domain/entry.py", "domain/invitation.py", "domain/record.py",
     "domain/record_reading.py", "domain/rejection.py", "node/alert_delivery.py", "outbound/mail.py",
@@ -81,7 +82,7 @@ def templates() -> dict[str, str]:
         found[words] = "domain/expected.py"
     for form in ("an object", "an array", "a text", "an integer", "a number", "true or false", "null"):
         found[form] = "domain/json_forms.py"
-    found |= dict.fromkeys(("requests", "waits"), "api/shares.py")
+    found |= dict.fromkeys(("requests", "waits"), "edge/shares.py")
     found["another writer came first; nothing was changed, try again"] = "domain/errors.py"
     return found
 

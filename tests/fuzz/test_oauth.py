@@ -16,9 +16,9 @@ import pytest
 from joserfc import jws
 
 from federation.api import caller, guard, handlers, oauth
-from federation.api.operations import ANYONE, Operation
 from federation.domain.errors import Unauthenticated
 from federation.domain.visibility import Caller
+from federation.edge.operations import ANYONE, Operation
 from federation.node import invitations, keys, tokens
 from federation.node.node import Node
 from federation.server.app import api

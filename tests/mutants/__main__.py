@@ -71,6 +71,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/attack/test_bodies.py",
         "tests/matrix",
     ),
+    "federation/edge/requests.py": (
+        "tests/api/test_bounds.py",
+        "tests/api/test_input.py",
+        "tests/attack/test_bodies.py",
+    ),
     "federation/api/oauth.py": (
         "tests/api/test_limits.py",
         "tests/api/test_bounds.py",
@@ -97,7 +102,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "federation/node/invitations.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
     "federation/node/peers.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
     "federation/node/key_rotation.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
-    "federation/api/operations.py": (
+    "federation/edge/operations.py": (
         "tests/api/test_rights.py",
         "tests/api/test_pages.py",
         "tests/api/test_openapi.py",

@@ -37,8 +37,8 @@ from schemathesis.engine import events, from_schema
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 from schemathesis.schemas import BaseSchema
 
-from federation.api.responses import NDJSON
 from federation.domain.scopes import SCOPES
+from federation.edge.answers import NDJSON
 from tests.clients.node import OPERATOR, Serving, serving
 from tests.schema.exceptions import reason_for_acceptance, reason_for_refusal
 

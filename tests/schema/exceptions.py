@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from schemathesis.core.parameters import ParameterLocation
 
-from federation.api.responses import NDJSON
 from federation.domain.rules import RULES
+from federation.edge.answers import NDJSON
 
 Document = dict[str, Any]
 

@@ -33,9 +33,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from federation.api.examples import DEADLINE, DRAFTS, KEYS
-from federation.api.responses import NDJSON
 from federation.domain.peer import PeerState
 from federation.domain.registry import TYPES
+from federation.edge.answers import NDJSON
 from federation.node import checkpoints
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node

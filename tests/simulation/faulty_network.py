@@ -18,13 +18,13 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from federation.api.entries import entry_line
-from federation.api.problem_details import STATUS
 from federation.api.requests import numbers_of
 from federation.domain.alert import Letter
 from federation.domain.canonical import canonical
 from federation.domain.errors import Refused, Unreachable
 from federation.domain.feed import Cursor, FeedName, Head
 from federation.domain.peer import IntroducedPeer, Peer
+from federation.edge.statuses import STATUS
 from federation.node import feeds, receipts
 from federation.node.node import Node
 from federation.sync.peer_client import PeerSource

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from federation.api.problem_details import STATUS
 from federation.domain.entry import EntryPage, RejectedEntry
 from federation.domain.errors import AudienceRevoked, CursorExpired, CursorInFuture, EpochChanged, Unreachable
 from federation.domain.feed import Cursor
+from federation.edge.statuses import STATUS
 from federation.node.keys import Keyring, mint_private_key
 from federation.outbound import http
 from federation.outbound.urls import check_url

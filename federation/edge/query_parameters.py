@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl
 
 from litestar import Request
 
-from federation.api.operations import Operation, Parameter
 from federation.domain.errors import Invalid
 from federation.domain.expected import expected_form
 from federation.domain.fault_search import FaultSearch, listed
 from federation.domain.faults import Fault
 from federation.domain.query import BOOLEANS, read_number, read_time
+from federation.edge.operations import Operation, Parameter
 
 MAX_PARAMETERS = 100
 """Parameters of one query string, at most."""

@@ -35,7 +35,7 @@ class Right(msgspec.Struct, frozen=True):
     caller: Literal["any", "own", "peer"] = "any"
     """``own``: the operator's own clients only; ``peer``: other operators' nodes only."""
     counted: Literal["caller", "credentials", "not"] = "caller"
-    """As whose request it counts (``api/limits.py``); ``credentials``: the client's that it claims to be."""
+    """As whose request it counts (``edge/limits.py``); ``credentials``: the client's that it claims to be."""
 
 
 ANYONE = Right()

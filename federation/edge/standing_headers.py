@@ -16,8 +16,8 @@ from datetime import UTC, datetime, time
 from email.utils import format_datetime
 from typing import Any
 
-from federation.api.operations import KEY, Operation
-from federation.api.token_buckets import TokenBucket
+from federation.edge.operations import KEY, Operation
+from federation.edge.token_buckets import TokenBucket
 
 API_VERSION = "1.0.0"
 """Of the contract: the major number is the one of ``/v1``, the others count additions and corrections."""

@@ -24,11 +24,11 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from federation.api.limits import Limits
-from federation.api.operations import Operation
 from federation.domain.errors import Invalid, TooManyRequests, Unavailable
 from federation.domain.messages import Message
 from federation.domain.visibility import Caller
+from federation.edge.limits import Limits
+from federation.edge.operations import Operation
 from federation.telemetry import Metrics
 
 WAIT_RETRY_SECONDS = 15

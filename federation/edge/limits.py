@@ -2,7 +2,7 @@
 
 A request counts as of the own client or peer that its token names, else as of its address. Several processes
 on one database count each for itself, so together they allow as many times as much. A request counts once,
-however long it waits, and an upload is one request. How many may be under way at once: ``api/shares.py``.
+however long it waits, and an upload is one request. How many may be under way at once: ``edge/shares.py``.
 
 Requests that bring a secret count by address and the client they claim to be. Credentials that were right
 before count by themselves alone, and failed ones are counted after they were checked: whatever others behind
@@ -21,9 +21,9 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from federation.api.standing_headers import RATE
-from federation.api.token_buckets import MAX_REMEMBERED, Rate, TokenBuckets
 from federation.domain.visibility import Caller
+from federation.edge.standing_headers import RATE
+from federation.edge.token_buckets import MAX_REMEMBERED, Rate, TokenBuckets
 
 log = logging.getLogger("federation.api")
 

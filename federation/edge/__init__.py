@@ -1,0 +1,1 @@
+"""HTTP as machines and people share it: operations, limits, shares, bodies, answers."""
