@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -91,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of one origin that a subscription gets one by one within an hour; a digest has the others."""
     proxies: tuple[Network, ...] = ()
     """Where the proxies are whose ``X-Forwarded-For`` is believed."""
+    time_zone: str = "Europe/Paris"
+    """Time zone in which pages show moments, by its name in the IANA database."""
     security_contact: str | None = None
     """``mailto:`` or ``https:`` URL for reports of weaknesses, shown in ``/.well-known/security.txt``."""
 
@@ -187,6 +190,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         quota_entries=number("QUOTA_ENTRIES", _QUOTA.entries, 1_000, 1_000_000_000),
         alerts_an_hour=number("ALERTS_AN_HOUR", 20, 1, 1_000_000),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
+        time_zone=_time_zone(text("TIME_ZONE", "Europe/Paris")),
         security_contact=_security_contact(environment),
     )
     if settings.requests + settings.waits + RESERVED_SOCKETS > settings.sockets:
@@ -199,6 +203,17 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         check_authorities("FEDERATION_CA_FILE", settings.ca_file)
     mail_server(settings)
     return settings
+
+
+def _time_zone(name: str) -> str:
+    """A name of the IANA database. Raises CommandFailed."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise CommandFailed(
+            f"FEDERATION_TIME_ZONE is {name!r}; it must be a name of the IANA database, as Europe/Paris"
+        ) from None
+    return name
 
 
 def _security_contact(environment: Mapping[str, str]) -> str | None:

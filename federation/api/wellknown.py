@@ -167,7 +167,6 @@ async def get_openapi(request: Request[Any, Any, Any]) -> ASGIResponse:
         id="getDocs",
         method="GET",
         path="/docs",
-        aliases=("/",),
         right=ANYONE,
         tag="node",
         answers=PAGE,

@@ -142,8 +142,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_public(self) -> bool:
-        """True when anybody may read the answer without a token."""
-        return self.method == "GET" and (self.right.scope is None or self.right.open)
+        """True when programs of anybody may read the answer without a token."""
+        return bool(self.id) and self.method == "GET" and (self.right.scope is None or self.right.open)
 
     @property
     def is_page(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from federation.domain.errors import Unreachable
 from federation.domain.node_state import NodeState
@@ -50,6 +50,7 @@ class Node:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         tombstones_days: int = TOMBSTONES_DAYS,
         security_contact: str | None = None,
+        time_zone: tzinfo = UTC,
         quota: Quota = DEFAULT_QUOTA,
         alerts_an_hour: int = ALERTS_AN_HOUR,
     ) -> None:
@@ -63,6 +64,8 @@ class Node:
         """Days that tombstones and withdrawals are stored."""
         self.security_contact = security_contact
         """URL for reports of weaknesses."""
+        self.time_zone = time_zone
+        """Time zone in which pages show moments."""
         self.quota = quota
         """The bounds of each peer that has none of its own."""
         self.alerts_an_hour = alerts_an_hour

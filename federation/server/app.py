@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 
 from federation.api import (
@@ -43,6 +43,10 @@ from federation.settings import Settings
 from federation.store.database import open_store
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
+from federation.web import home
+from federation.web.error_pages import answer_no_page
+from federation.web.language import language_of_path
+from federation.web.rendering import compile_templates
 
 log = logging.getLogger("federation")
 
@@ -61,7 +65,9 @@ MODULES: tuple[Any, ...] = (
     themes,
     wellknown,
 )
-"""The modules of the API whose handlers make up the application."""
+"""The modules of the API."""
+PAGES: tuple[Any, ...] = (home,)
+"""The modules of pages. The application is made of the handlers of both."""
 
 
 def api(
@@ -77,11 +83,12 @@ def api(
     """
     metrics = metrics or Metrics()
     app = Litestar(
-        route_handlers=with_options(handler for module in MODULES for handler in module.HANDLERS),
-        # Of requests that reach no operation; those of an operation are answered in ``api/handlers.py``.
+        route_handlers=with_options(handler for module in (*MODULES, *PAGES) for handler in module.HANDLERS),
+        # Of requests that reach no operation; the others are answered in ``api/handlers.py`` and
+        # ``web/pages.py``.
         exception_handlers={
             Refused: answer_refusal,
-            HTTPException: answer_http_error,
+            HTTPException: _answer_http_error,
             Exception: answer_exception,
         },
         lifespan=[lifespan] if lifespan else [],
@@ -90,6 +97,7 @@ def api(
         logging_config=None,
     )
     operations.check(app)
+    compile_templates()
     app.state.metrics = metrics
     app.state.limits = limits or Limits()
     app.state.shares = shares or Shares()
@@ -97,6 +105,13 @@ def api(
     if node is not None:
         attach(app, node)
     return app
+
+
+def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Any:
+    """A page where people look for one, else a problem."""
+    if language_of_path(request.scope["path"]) is not None:
+        return answer_no_page(request, error)
+    return answer_http_error(request, error)
 
 
 def attach(app: Litestar, node: Node) -> None:

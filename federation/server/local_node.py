@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from federation.domain.errors import CommandFailed
 from federation.domain.peer import OwnKey
@@ -98,6 +99,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         outside=Network(settings.operator, keyring, _mailer(settings)),
         tombstones_days=settings.tombstones_days,
         security_contact=settings.security_contact,
+        time_zone=ZoneInfo(settings.time_zone),
         quota=settings.quota,
         alerts_an_hour=settings.alerts_an_hour,
     )

@@ -197,6 +197,7 @@ _SETTINGS = {
     "believed, such as `127.0.0.1,172.16.0.0/12`.",
     "tombstones_days": "Days that tombstones and withdrawals are kept, 1 to 36500. Who was away for longer "
     "compares all it holds, instead of reading on from its cursor.",
+    "time_zone": "Time zone in which pages show moments: a name of the IANA database.",
     "security_contact": "`mailto:security@example.org` or `https://example.org/security`: where to report a "
     "weakness of this node. It is shown in `/.well-known/security.txt` (RFC 9116).",
 }

@@ -21,7 +21,7 @@ from federation.edge.statuses import TITLES
 from federation.edge.weights import language_of
 
 ROOT = Path(federation.__file__).parent
-ROOMS = ("api", "domain", "edge", "node", "outbound", "server", "store")
+ROOMS = ("api", "domain", "edge", "node", "outbound", "server", "store", "web")
 NOT_ANSWERED = {
     "domain/checkpoint.py", "domain/entry.py", "domain/invitation.py", "domain/record.py",
     "domain/record_reading.py", "domain/rejection.py", "node/alert_delivery.py", "outbound/mail.py",

@@ -1,0 +1,83 @@
+"""Forms: what was typed, within bounds, and the faults beside their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Request
+
+from federation.domain.errors import Invalid
+from federation.domain.faults import Fault
+from federation.domain.messages import Language
+from federation.edge.requests import body_of
+
+MAX_FIELDS = 2_000
+"""Fields of one form, at most."""
+MAX_FORM_BYTES = 65_536
+"""Bytes of a form, at most, where its page does not say otherwise."""
+
+
+class Form:
+    """The fields that were typed, and what is wrong with them."""
+
+    def __init__(self, fields: Mapping[str, list[str]] | None = None) -> None:
+        self.fields: dict[str, list[str]] = dict(fields or {})
+        self.faults: dict[str, list[str]] = {}
+        """Texts for people by the name of the field; the empty name: of the form as a whole."""
+
+    def value(self, name: str, otherwise: str = "") -> str:
+        """The text of a field, without the white space around it."""
+        values = self.fields.get(name)
+        return values[0].strip() if values else otherwise
+
+    def values(self, name: str) -> list[str]:
+        """The texts of a field that may be there several times, without empty ones."""
+        return [value.strip() for value in self.fields.get(name, ()) if value.strip()]
+
+    def is_set(self, name: str) -> bool:
+        """True for a box that is ticked."""
+        return bool(self.value(name))
+
+    def refuse(self, name: str, text: str) -> None:
+        """Note a fault of a field."""
+        self.faults.setdefault(name, []).append(text)
+
+    def refuse_all(
+        self, faults: tuple[Fault, ...], language: Language, fields: Mapping[str, str] | None = None
+    ) -> None:
+        """Note the faults of a refusal. ``fields``: names of fields by pointer, where they differ.
+
+        A pointer names the field of the longest pointer that it begins with; else the form as a whole has the
+        fault.
+        """
+        for fault in faults:
+            self.refuse(self._field_of(fault.pointer, fields or {}), fault.message.to_text(language))
+
+    def _field_of(self, pointer: str, fields: Mapping[str, str]) -> str:
+        prefixes = [prefix for prefix in fields if pointer == prefix or pointer.startswith(f"{prefix}/")]
+        if prefixes:
+            return fields[max(prefixes, key=len)]
+        name = pointer.removeprefix("/content").removeprefix("/")
+        return name if name in self.fields else ""
+
+
+async def read_form(request: Request[Any, Any, Any], max_bytes: int = MAX_FORM_BYTES) -> Form:
+    """The form that was sent. Raises Invalid, TooLarge, TooSlow."""
+    if request.headers.get("content-length") == "0":
+        return Form()
+    body = await body_of(request, max_bytes)
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise Invalid(
+            "the form cannot be read: UTF-8, percent-encoded, at most {maximum} fields", maximum=MAX_FIELDS
+        ) from None
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        # Browsers send line feeds as CR LF; documents have LF.
+        fields.setdefault(name, []).append(value.replace("\r\n", "\n").replace("\r", "\n"))
+    return Form(fields)
