@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from federation.store.tables import metadata
+from federation.store.people_tables import people
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+context.configure(connection=connection, target_metadata=people.metadata, compare_type=True)
 with context.begin_transaction():
     context.run_migrations()

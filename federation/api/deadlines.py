@@ -16,7 +16,7 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, NotFound
 from federation.edge.answers import JSON, NO_STORE, answer, json_answer
 from federation.edge.operations import Answer, Body, Operation, Right
-from federation.edge.requests import body_of, node_of
+from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import deadlines as node_deadlines
 from federation.node import records
 from federation.node.deadlines import DeadlineView
@@ -45,7 +45,10 @@ class DeadlinesView(msgspec.Struct, frozen=True):
 )
 async def list_deadlines(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the reporting deadlines, the one due next first."""
-    return json_answer(DeadlinesView(await node_deadlines.list_deadlines(node_of(request))), headers=NO_STORE)
+    return json_answer(
+        DeadlinesView(await node_deadlines.list_deadlines(node_of(request), by=caller_of(request))),
+        headers=NO_STORE,
+    )
 
 
 @handles(
@@ -62,7 +65,11 @@ async def list_deadlines(request: Request[Any, Any, Any]) -> ASGIResponse:
 async def get_calendar(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Download what is due as a calendar (RFC 5545)."""
     headers = {**NO_STORE, "content-disposition": 'attachment; filename="deadlines.ics"'}
-    return answer(await node_deadlines.calendar(node_of(request)), media_type=CALENDAR, headers=headers)
+    return answer(
+        await node_deadlines.calendar(node_of(request), by=caller_of(request)),
+        media_type=CALENDAR,
+        headers=headers,
+    )
 
 
 @handles(
@@ -79,7 +86,9 @@ async def get_calendar(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def get_deadline(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Get a reporting deadline and its steps."""
-    return json_answer(await node_deadlines.find(node_of(request), origin, key), headers=NO_STORE)
+    return json_answer(
+        await node_deadlines.find(node_of(request), origin, key, by=caller_of(request)), headers=NO_STORE
+    )
 
 
 @handles(
@@ -107,7 +116,10 @@ async def set_deadline(request: Request[Any, Any, Any], origin: str, key: str) -
     node = node_of(request)
     records.check_origin(node, origin, key)
     deadline = read_draft(await body_of(request), ReportingDeadline)
-    return json_answer(await node_deadlines.set_deadline(node, deadline, origin, key), headers=NO_STORE)
+    return json_answer(
+        await node_deadlines.set_deadline(node, deadline, origin, key, by=caller_of(request)),
+        headers=NO_STORE,
+    )
 
 
 @handles(
@@ -124,7 +136,7 @@ async def set_deadline(request: Request[Any, Any, Any], origin: str, key: str) -
 )
 async def remove_deadline(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
     """Remove a reporting deadline."""
-    await node_deadlines.remove_deadline(node_of(request), origin, key)
+    await node_deadlines.remove_deadline(node_of(request), origin, key, by=caller_of(request))
     return answer(b"", status=204, headers=NO_STORE)
 
 

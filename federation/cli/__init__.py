@@ -16,6 +16,7 @@ _COMMANDS = {
     "status": "node:status",
     "client": "clients:client",
     "group": "clients:group",
+    "person": "people:person",
     "peer": "peers:peer",
     "key": "keys:key",
     "exposure": "exposure:exposure_of",

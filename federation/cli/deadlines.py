@@ -14,6 +14,7 @@ from federation.domain.deadline import STEPS, CompletedStep, Regime, ReportingDe
 from federation.domain.draft import read_draft
 from federation.domain.errors import CommandFailed
 from federation.domain.values import as_instant
+from federation.domain.visibility import itself
 from federation.node import deadlines
 from federation.node.deadlines import DeadlineView
 
@@ -81,7 +82,9 @@ async def deadline_add(
             deadlines.check(node, deadline, node.operator, key)
             view = DeadlineView.of(key, deadline, node.clock())
         else:
-            view = await deadlines.set_deadline(node, deadline, node.operator, key, new=True)
+            view = await deadlines.set_deadline(
+                node, deadline, node.operator, key, by=itself(node.operator), new=True
+            )
     print_result(view, as_json, lambda: _show(view))
 
 
@@ -91,7 +94,7 @@ async def deadline_add(
 async def deadline_list(as_json: bool) -> None:
     """List the deadlines and their steps, the one due next first."""
     async with node_here() as node:
-        views = await deadlines.list_deadlines(node)
+        views = await deadlines.list_deadlines(node, by=itself(node.operator))
 
     def text() -> None:
         for view in views:
@@ -121,7 +124,7 @@ async def deadline_done(key: str, step: str, at: str, reference: str | None, as_
     values = {"step": step, "at": at, **({"reference": reference} if reference is not None else {})}
     done: CompletedStep = read_draft(msgspec.json.encode(values), CompletedStep)
     async with node_here() as node:
-        view = await deadlines.complete_step(node, done, node.operator, key)
+        view = await deadlines.complete_step(node, done, node.operator, key, by=itself(node.operator))
     print_result(view, as_json, lambda: _show(view))
 
 
@@ -131,7 +134,7 @@ async def deadline_done(key: str, step: str, at: str, reference: str | None, as_
 async def deadline_remove(key: str) -> None:
     """Remove a deadline, with all that was noted of it."""
     async with node_here() as node:
-        await deadlines.remove_deadline(node, node.operator, key)
+        await deadlines.remove_deadline(node, node.operator, key, by=itself(node.operator))
     click.echo(f"{key} is removed")
 
 
@@ -141,7 +144,7 @@ async def deadline_remove(key: str) -> None:
 async def deadline_ics(file: Path) -> None:
     """Write what is due as a calendar (RFC 5545) to FILE, or to standard output."""
     async with node_here() as node:
-        calendar = await deadlines.calendar(node)
+        calendar = await deadlines.calendar(node, by=itself(node.operator))
     if str(file) == "-":
         click.echo(calendar, nl=False)
         return

@@ -22,6 +22,7 @@ from federation.domain.canonical import canonical
 from federation.domain.errors import Unauthenticated
 from federation.domain.feed import printable
 from federation.domain.values import SAFE_INTEGER, as_instant
+from federation.domain.visibility import Caller
 
 Event = Literal[
     "client.added",
@@ -40,6 +41,13 @@ Event = Literal[
     "key.rotated",
     "group.changed",
     "visibility.changed",
+    "person.added",
+    "person.changed",
+    "person.removed",
+    "person.invited",
+    "person.logged-in",
+    "passkey.added",
+    "passkey.removed",
     "token.revoked",
     "access.refused",
     "epoch.minted",
@@ -69,6 +77,13 @@ EVENTS: dict[Event, str] = {
     "key.rotated": "The node was given a new key.",
     "group.changed": "A group was published, revised or retracted; the members that came and went.",
     "visibility.changed": "A record was moved to another audience.",
+    "person.added": "A person was added: they may log in once they are invited.",
+    "person.changed": "A person was given another name, role or ceiling.",
+    "person.removed": "A person was removed; their sessions and calendar addresses ended.",
+    "person.invited": "An invitation to log in was made for a person.",
+    "person.logged-in": "A person logged in.",
+    "passkey.added": "A person added a passkey.",
+    "passkey.removed": "A passkey of a person was removed.",
     "token.revoked": "An access token was revoked before its time.",
     "access.refused": "Requests were refused (401, 403, 429): how often since the last such entry.",
     "epoch.minted": "A new epoch began: the database was restored or promoted, or an administrator said so.",
@@ -88,6 +103,14 @@ ITSELF = "node"
 """Actor: the node, of its own accord."""
 ANONYMOUS = "anonymous"
 """Actor: somebody who proved no identity."""
+
+
+def actor_of(caller: Caller) -> str:
+    """The actor that a caller is noted as: a person by name and id, a client by id, else the operator."""
+    if caller.person is not None:
+        return f"{caller.person_name} ({caller.person})" if caller.person_name else caller.person
+    return caller.client or OPERATOR
+
 
 MAX_TEXT_LENGTH = 500
 """Characters of an actor or a subject; what is longer is cut."""
@@ -115,7 +138,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 3339 in UTC, by the clock of the database: one for all processes."""
     event: str
     actor: str
-    """The client's id, a peer's operator, ``operator``, ``node`` or ``anonymous``."""
+    """A client's id, a person's name and id, a peer's operator, ``operator``, ``node`` or ``anonymous``."""
     subject: str
     """What it was done to."""
     detail: Detail

@@ -146,16 +146,18 @@ class Limits:
         if caller.operator is None:
             buckets, name = self._anonymous, self.address_of(scope)
         elif caller.own:
-            buckets, name = self._clients, caller.client or ""
+            buckets, name = self._clients, caller.person or caller.client or ""
         else:
             buckets, name = self._peers, caller.operator
         scope[RATE] = buckets.of(name)
         buckets.take(name)
 
     def caller_name(self, caller: Caller, scope: Any) -> str:
-        """The caller that a request counts as: a client, a peer, or an address."""
+        """The caller that a request counts as: a person, a client, a peer, or an address."""
         if caller.operator is None:
             return f"address {self.address_of(scope)}"
+        if caller.person is not None:
+            return f"person {caller.person}"
         return f"client {caller.client}" if caller.own else f"peer {caller.operator}"
 
     def count_credentials(self, authorization: str | None, scope: Any) -> None:

@@ -19,7 +19,7 @@ async def copy_ages(node: Node, tx: Reading, *, by: Caller) -> dict[str, CopyAge
     """The age and verification of the copy of each operator's records, as far as the caller may see them.
 
     Taken from the checkpoints of the operator's feeds, the worst of them; and from its last contact, where
-    nothing is verified yet. The state of a peer (suspended, left) is for the operator's own clients: others
+    nothing is verified yet. The state of a peer (suspended, left) is for callers that see everything: others
     see a stale copy.
     """
     now = node.clock()
@@ -32,14 +32,14 @@ async def copy_ages(node: Node, tx: Reading, *, by: Caller) -> dict[str, CopyAge
             if feed.origin == peer.operator and (copy := copies.get(feed.name)) is not None
             if may_see(feed.origin, feed.audience, by)
         ]
-        if not views and not by.own:
+        if not views and not by.sees_all:
             continue
         contacted = max(0, int((now - peer.contacted_at).total_seconds())) if peer.contacted_at else None
         state: CopyState = "stale" if contacted is None or contacted > STALE_AFTER_SECONDS else "unverified"
         if peer.state != "active":
             state = "stale"
         age = contacted
-        if peer.state in ("suspended", "left") and by.own:
+        if peer.state in ("suspended", "left") and by.sees_all:
             state = peer.state
         elif states := [_STATES[view.state] for view in views if view.state in _STATES]:
             state = max((state, *states) if state == "stale" else states, key=_WORST_LAST.index)

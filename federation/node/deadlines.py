@@ -1,4 +1,7 @@
-"""List, set and remove the operator's reporting deadlines, which are in no feed."""
+"""List, set and remove the operator's reporting deadlines, which are in no feed.
+
+A deadline of an incident is for those who may see the incident; one of none is for every own caller.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from federation.domain.canonical import canonical, check_text
+from federation.domain.content.incident import Incident
 from federation.domain.deadline import (
     CompletedStep,
     DeadlineStep,
@@ -18,10 +22,12 @@ from federation.domain.deadline import (
     steps_of,
 )
 from federation.domain.draft import check_draft
-from federation.domain.errors import Conflict, Invalid, NotFound
+from federation.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from federation.domain.feed import printable
+from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.node import Node
+from federation.store.database import Reading, Writing
 from federation.store.deadlines import MAX_DEADLINES
 
 
@@ -39,22 +45,21 @@ class DeadlineView(msgspec.Struct, frozen=True):
         return cls(key, deadline, steps, next_due(steps))
 
 
-async def list_deadlines(node: Node) -> tuple[DeadlineView, ...]:
-    """Every deadline, the one due next first and those with nothing due last."""
-    async with node.store.read() as tx:
-        stored = await tx.deadlines.all()
+async def list_deadlines(node: Node, *, by: Caller) -> tuple[DeadlineView, ...]:
+    """Every deadline that the caller may see, the one due next first and those with nothing due last."""
+    stored = await _visible(node, by)
     views = [DeadlineView.of(key, deadline, node.clock()) for key, deadline in stored]
     views.sort(key=lambda view: (view.next is None, view.next.due_at if view.next else ""))
     return tuple(views)
 
 
-async def find(node: Node, origin: str, key: str) -> DeadlineView:
-    """Find a deadline by its key. Raises NotFound."""
+async def find(node: Node, origin: str, key: str, *, by: Caller) -> DeadlineView:
+    """Find a deadline by its key. Hidden and absent are one answer: NotFound."""
     records.check_origin(node, origin, key)
     async with node.store.read() as tx:
         deadline = await tx.deadlines.find(key)
-    if deadline is None:
-        raise _no_deadline(key)
+        if deadline is None or not await _may_see(tx, deadline, by):
+            raise _no_deadline(key)
     return DeadlineView.of(key, deadline, node.clock())
 
 
@@ -65,9 +70,12 @@ def check(node: Node, deadline: ReportingDeadline, origin: str, key: str) -> Non
 
 
 async def set_deadline(
-    node: Node, deadline: ReportingDeadline, origin: str, key: str, *, new: bool = False
+    node: Node, deadline: ReportingDeadline, origin: str, key: str, *, by: Caller, new: bool = False
 ) -> DeadlineView:
-    """Add a deadline, or replace one; with ``new`` only add it. Raises Conflict, Invalid, NotTheWriter."""
+    """Add a deadline, or replace one; with ``new`` only add it.
+
+    Raises Conflict, Invalid, NotTheWriter, and Forbidden for the key of a deadline that is hidden.
+    """
     check(node, deadline, origin, key)
 
     def replace(before: ReportingDeadline | None) -> ReportingDeadline:
@@ -75,10 +83,12 @@ async def set_deadline(
             raise Conflict("there is a deadline {key} already", key=key)
         return deadline
 
-    return await _change(node, key, replace)
+    return await _change(node, key, replace, by)
 
 
-async def complete_step(node: Node, done: CompletedStep, origin: str, key: str) -> DeadlineView:
+async def complete_step(
+    node: Node, done: CompletedStep, origin: str, key: str, *, by: Caller
+) -> DeadlineView:
     """Store that a step is done, in place of an earlier note of it. Raises NotFound, Invalid."""
     records.check_origin(node, origin, key)
 
@@ -91,15 +101,25 @@ async def complete_step(node: Node, done: CompletedStep, origin: str, key: str) 
         check(node, completed, origin, key)
         return completed
 
-    return await _change(node, key, complete)
+    return await _change(node, key, complete, by)
 
 
 async def _change(
-    node: Node, key: str, change: Callable[[ReportingDeadline | None], ReportingDeadline]
+    node: Node, key: str, change: Callable[[ReportingDeadline | None], ReportingDeadline], by: Caller
 ) -> DeadlineView:
     async with node.store.write() as tx:
         before = await tx.deadlines.lock(key)
+        if before is not None and not await _may_see(tx, before, by):
+            change(None)  # refuses by itself what needs a deadline that is there
+            raise Forbidden("the key {key} cannot be used by you; choose another one", key=key)
         deadline = change(before)
+        if not await _may_see(tx, deadline, by):
+            raise Invalid(
+                "there is no incident {incident} that you may see",
+                pointer="/incident",
+                fault="rule",
+                incident=deadline.incident,
+            )
         if before is None and await tx.deadlines.count() >= MAX_DEADLINES:
             # A deadline beyond those that are listed would run out unseen.
             raise Invalid(
@@ -109,20 +129,37 @@ async def _change(
     return DeadlineView.of(key, deadline, node.clock())
 
 
-async def remove_deadline(node: Node, origin: str, key: str) -> None:
-    """Remove a deadline. Raises NotFound."""
+async def remove_deadline(node: Node, origin: str, key: str, *, by: Caller) -> None:
+    """Remove a deadline. Hidden and absent are one answer: NotFound."""
     records.check_origin(node, origin, key)
     async with node.store.write() as tx:
-        if not await tx.deadlines.delete(key):
+        deadline = await tx.deadlines.lock(key)
+        if deadline is None or not await _may_see(tx, deadline, by):
             raise _no_deadline(key)
+        await tx.deadlines.delete(key)
 
 
-async def calendar(node: Node) -> bytes:
-    """A calendar of the steps that are due, of every deadline (RFC 5545)."""
-    async with node.store.read() as tx:
-        stored = await tx.deadlines.all()
+async def calendar(node: Node, *, by: Caller) -> bytes:
+    """A calendar of the steps that are due, of every deadline that the caller may see (RFC 5545)."""
+    stored = await _visible(node, by)
     host = re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
     return calendar_of(stored, node.clock(), host=host)
+
+
+async def _visible(node: Node, by: Caller) -> tuple[tuple[str, ReportingDeadline], ...]:
+    async with node.store.read() as tx:
+        stored = await tx.deadlines.all()
+        if by.sees_all:
+            return stored
+        named = [deadline.incident for _, deadline in stored if deadline.incident is not None]
+        seen = await tx.records.visible_ids(Incident.type, named, visible_to=by)
+    return tuple(item for item in stored if item[1].incident is None or item[1].incident in seen)
+
+
+async def _may_see(tx: Reading | Writing, deadline: ReportingDeadline, by: Caller) -> bool:
+    if by.sees_all or deadline.incident is None:
+        return True
+    return bool(await tx.records.visible_ids(Incident.type, [deadline.incident], visible_to=by))
 
 
 def _no_deadline(key: str) -> NotFound:

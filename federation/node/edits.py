@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import msgspec
 
 from federation.domain.content.group import Group
+from federation.domain.document import Envelope
 from federation.domain.draft import Draft
 from federation.domain.errors import (
     Conflict,
+    Forbidden,
     Invalid,
     Refused,
     WriteConflict,
@@ -21,7 +23,7 @@ from federation.domain.feed import FeedName
 from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
 from federation.domain.stored import StoredRevision
 from federation.domain.values import Content
-from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import previews
 from federation.node.node import Node
 from federation.node.previews import DryRun
@@ -77,7 +79,7 @@ async def edit_one(
     """Carry out the edit of one record. Raises Refused, and Conflict after ``MAX_ATTEMPTS``."""
     outcome: WriteResult | Refused | None = None
     if not dry_run and kind is not Group and step is None:
-        outcome = await _edit_in_place(node, kind, key, edit)
+        outcome = await _edit_in_place(node, kind, key, edit, by)
     if outcome is None:
         outcome = (await edit_many(node, kind, [key], edit, by=by, dry_run=dry_run, step=step))[key]
     if isinstance(outcome, Refused):
@@ -85,7 +87,9 @@ async def edit_one(
     return outcome
 
 
-async def _edit_in_place(node: Node, kind: type[Content], key: str, edit: Edit) -> WriteResult | None:
+async def _edit_in_place(
+    node: Node, kind: type[Content], key: str, edit: Edit, by: Caller
+) -> WriteResult | None:
     """Edit one record that stays in its feed: read it, and store it by one statement.
 
     None where it does not stay: its readers change then, and that is noted in the same transaction. None also
@@ -94,7 +98,7 @@ async def _edit_in_place(node: Node, kind: type[Content], key: str, edit: Edit) 
     """
     async with node.store.autocommit(records=1) as tx:
         stored, feeds = await tx.records.current_state(kind.type, node.operator, key)
-        record = next_record(node, kind, key, stored, edit(key, stored), node.clock())
+        record = edited_record(node, kind, key, stored, edit, node.clock(), by=by)
         if record is None:
             return _unchanged_result(key, stored)
         feed = feeds.get(record.audience)
@@ -164,7 +168,7 @@ async def _apply(
     for key in keys:
         stored = revisions.get(key)
         try:
-            record = next_record(node, kind, key, stored, edit(key, stored), time)
+            record = edited_record(node, kind, key, stored, edit, time, by=by)
             if record is not None and record.audience not in feeds:
                 feeds[record.audience] = await _feed_of(node, tx, record)
         except Refused as refused:
@@ -196,6 +200,44 @@ async def _apply(
         await tx.records.upsert(node.operator, written, leaving)
         await tx.affecting_incidents.note_revisions((record for record, _, _ in written), time)
     return outcomes, bool(written)
+
+
+def edited_record(
+    node: Node,
+    kind: type[Content],
+    key: str,
+    stored: StoredRevision | None,
+    edit: Edit,
+    time: datetime,
+    *,
+    by: Caller,
+) -> Record | None:
+    """The record that an edit makes; None when it changes nothing.
+
+    A writer sees what there is before the edit, and what there is after it. To one that may not see the
+    stored record it is as if there were none, but for its key, which stays taken. Raises Forbidden.
+    """
+    if stored is not None and not by.sees_all and not may_see(node.operator, _audience(stored), by):
+        edit(key, None)  # refuses by itself what needs a record that is there
+        raise Forbidden(
+            "the key {key} cannot be used for a {kind} by you; choose another one", key=key, kind=kind.type
+        )
+    record = next_record(node, kind, key, stored, edit(key, stored), time)
+    if record is not None and not may_see(node.operator, record.audience, by):
+        raise Forbidden(
+            "this record would be {label}, and you would not see it; ask an administrator of this node",
+            pointer="/tlp",
+            fault="rule",
+            label=f"TLP:{record.tlp}",
+        )
+    return record
+
+
+def _audience(stored: StoredRevision) -> str:
+    if not stored.document:
+        return PRIVATE
+    envelope = msgspec.json.decode(stored.document, type=Envelope)
+    return audience_of(envelope.tlp, envelope.audience)
 
 
 def next_record(

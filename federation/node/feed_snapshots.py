@@ -77,6 +77,8 @@ class FeedSnapshot:
 
     def view(self, caller: Caller) -> FeedView:
         """The caller's part. Its groups are those of this snapshot, whatever ``caller`` says."""
+        if caller.own and not caller.sees_all:
+            return self._make_view(caller)  # a person's ceiling: no other caller has this view
         groups = None if caller.own else self._groups.get(caller.operator or "", frozenset())
         if (view := self._views.get(groups)) is None:
             view = self._views[groups] = self._make_view(

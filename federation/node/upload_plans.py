@@ -29,9 +29,9 @@ from federation.domain.record import Record
 from federation.domain.stored import StoredRevision
 from federation.domain.upload import Action, FeedRemovals
 from federation.domain.values import Content
-from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of
+from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import records
-from federation.node.edits import Retract, WriteResult, edit_many, next_record, no_group
+from federation.node.edits import Retract, WriteResult, edit_many, edited_record, no_group
 from federation.node.node import Node
 from federation.node.record_sets import MAX_MEMBERS, MembershipStep
 from federation.store.database import Reading
@@ -133,7 +133,8 @@ class UploadPlan:
             self._kind.type, set_name, origin=self._node.operator, after=after, limit=MAX_MEMBERS
         ):
             for key, revision, audience in members:
-                if key not in self.changes:
+                # (What a person may not see stays in the set: to them it is not there.)
+                if key not in self.changes and may_see(self._node.operator, audience, self._by):
                     self.retractions[key] = PlannedChange("retracted", revision, audience, b"", None, False)
             if len(self.retractions) > MAX_RETRACTED:
                 raise Invalid(
@@ -195,8 +196,10 @@ class UploadPlan:
             yield await edit_many(self._node, self._kind, batch, edit, by=self._by, step=step)
 
     def _next(self, key: str, line: Draft[Any] | Retract, stored: StoredRevision | None) -> Record | None:
-        edit = records.bulk_edit(self._node, self._kind, key, line, stored)
-        return next_record(self._node, self._kind, key, stored, edit, self._node.clock())
+        def edit(key: str, stored: StoredRevision | None) -> Draft[Any] | Retract:
+            return records.bulk_edit(self._node, self._kind, key, line, stored)
+
+        return edited_record(self._node, self._kind, key, stored, edit, self._node.clock(), by=self._by)
 
     async def _check_group(self, tx: Reading, record: Record, known: dict[str, bool]) -> None:
         audience = record.audience

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from federation.domain.audit import OPERATOR
+from federation.domain.audit import actor_of
 from federation.domain.content.group import Group, group_changes, member_changes
 from federation.domain.document import Envelope
 from federation.domain.record import Record
@@ -18,7 +18,7 @@ async def note_visibility(
     node: Node, tx: Writing, stored: StoredRevision | None, record: Record, by: Caller
 ) -> None:
     """Note changes of visibility in the audit trail: a record's audience, the members of a group."""
-    actor = by.client or OPERATOR
+    actor = actor_of(by)
     if stored is not None and stored.document:
         envelope = msgspec.json.decode(stored.document, type=Envelope)
         if (audience := audience_of(envelope.tlp, envelope.audience)) != record.audience:

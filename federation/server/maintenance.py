@@ -27,6 +27,7 @@ from federation.node import (
     repeats,
     retention,
     search_index,
+    sessions,
 )
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
@@ -91,6 +92,7 @@ async def _drop_old_tokens(node: Node) -> None:
     async with node.store.write() as tx:
         await tx.tokens.expire()
     await repeats.drop_expired_answers(node)
+    await sessions.drop_expired(node)
     await key_rotation.retire_keys(node)
 
 

@@ -32,6 +32,7 @@ from federation.store.keys import KeysReader, KeysWriter
 from federation.store.linkage import LinkageReader
 from federation.store.not_understood import NotUnderstoodReader
 from federation.store.peers import PeersReader, PeersWriter
+from federation.store.people import PeopleReader, PeopleWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
 from federation.store.pulled_records import PulledRecordsWriter
 from federation.store.quotas import QuotasReader, QuotasWriter
@@ -45,6 +46,7 @@ from federation.store.remains import RemainsWriter
 from federation.store.repairs import RepairsWriter
 from federation.store.retention import RetentionWriter
 from federation.store.search_index import SearchIndexReader, SearchIndexWriter
+from federation.store.sessions import SessionsReader, SessionsWriter
 from federation.store.statements import Session
 from federation.store.stored_answers import StoredAnswersReader, StoredAnswersWriter
 from federation.store.task_locks import TaskLocks
@@ -71,9 +73,9 @@ class Reading:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "quotas",
-        "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index",
-        "stored_answers", "tokens",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "people",
+        "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index",
+        "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -102,6 +104,8 @@ class Reading:
         self.read_advisories: ReadAdvisoriesReader = ReadAdvisoriesReader(session)
         self.record_sets: RecordSetsReader = RecordSetsReader(session)
         self.stored_answers: StoredAnswersReader = StoredAnswersReader(session)
+        self.people: PeopleReader = PeopleReader(session)
+        self.sessions: SessionsReader = SessionsReader(session)
 
 
 class Writing:
@@ -109,10 +113,9 @@ class Writing:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers",
+        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "people",
         "pulled_records", "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected",
-        "remains",
-        "repairs", "retention", "search_index", "stored_answers", "tokens",
+        "remains", "repairs", "retention", "search_index", "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -145,6 +148,8 @@ class Writing:
         self.read_advisories = ReadAdvisoriesWriter(session)
         self.record_sets = RecordSetsWriter(session)
         self.stored_answers = StoredAnswersWriter(session)
+        self.people = PeopleWriter(session)
+        self.sessions = SessionsWriter(session)
 
 
 class Store:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Text, cast, select, union_all
+from sqlalchemy import Text, cast, column, func, select, tuple_, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
@@ -33,6 +34,24 @@ def find_statement(viewer: Viewer) -> Statement:
             records.c.type == param("type", Text),
             records.c.origin == param("origin", Text),
             records.c.key == param("key", Text),
+            visible_condition(records, viewer),
+        )
+    )
+
+
+_names = (
+    func.unnest(param("origins", ARRAY(Text)), param("keys", ARRAY(Text)))
+    .table_valued(column("origin", Text), column("key", Text), name="names")
+    .render_derived()
+)
+
+
+@lru_cache
+def _visible_statement(viewer: Viewer) -> Statement:
+    return Statement(
+        select(records.c.origin, records.c.key).where(
+            records.c.type == param("type", Text),
+            tuple_(records.c.origin, records.c.key).in_(select(_names.c.origin, _names.c.key)),
             visible_condition(records, viewer),
         )
     )
@@ -151,6 +170,20 @@ class RecordsReader:
         )
         return StoredRecord(*row) if row else None
 
+    async def visible_ids(self, type_name: str, ids: Iterable[str], *, visible_to: Caller) -> frozenset[str]:
+        """Those of some ids whose records, or tombstones, are here and may be seen."""
+        names = [id_.partition("/") for id_ in sorted(set(ids))]
+        if not names:
+            return frozenset()
+        rows = await self._session.all(
+            _visible_statement(viewer_of(visible_to)),
+            type=type_name,
+            origins=[origin for origin, _, _ in names],
+            keys=[key for _, _, key in names],
+            **arguments(visible_to),
+        )
+        return frozenset(f"{origin}/{key}" for origin, key in rows)
+
     async def collect(
         self, query: Query, *, visible_to: Caller
     ) -> tuple[list[bytes], PageKey | None, int | None]:
@@ -171,7 +204,7 @@ class RecordsReader:
 
         As many rows as ``limit`` and ``PAGE_BYTES`` allow, and whether there are more.
         """
-        if not visible_to.own:
+        if not visible_to.sees_all:
             return [], False
         rows = await self._session.all(
             LIST_CHANGES, after=after, until=until, limit=limit, one_more=limit + 1, max_bytes=PAGE_BYTES

@@ -675,6 +675,12 @@ subscriptions = Table(
     Column("private", Boolean, nullable=False, comment="Whether the webhook may be at a private address."),
     Column("active", Boolean, nullable=False, server_default=text("true"), comment="False after a 410."),
     Column("created_at", Moment, nullable=False, server_default=text("now()"), comment="When."),
+    Column(
+        "person",
+        Text,
+        ForeignKey("people.id", ondelete="CASCADE"),
+        comment="The person whose it is; null for the operator's.",
+    ),
 )
 
 alerts = Table(

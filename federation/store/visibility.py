@@ -14,14 +14,17 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from federation.domain.visibility import FEDERATION, PUBLIC, Caller
 from federation.store.statements import param
 
-Viewer = Literal["own", "peer", "excluded", "anonymous"]
-"""The four shapes of the predicate; each statement is compiled once for each. ``excluded``: a peer that some
-origin excludes. Most peers are not, and their statements have no condition for it."""
+Viewer = Literal["own", "person", "peer", "excluded", "anonymous"]
+"""The five shapes of the predicate; each statement is compiled once for each. ``person``: a person whose
+ceiling is below RED. ``excluded``: a peer that some origin excludes. Most peers are not, and their statements
+have no condition for it."""
 
 
 def viewer_of(caller: Caller) -> Viewer:
-    if caller.own:
+    if caller.sees_all:
         return "own"
+    if caller.own:
+        return "person"
     if caller.operator is None:
         return "anonymous"
     return "excluded" if caller.excluded_by else "peer"
@@ -36,6 +39,12 @@ def visible_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
         case "anonymous":
             # Written out, so that the planner knows the partial index of public records holds them all.
             return columns.audience == literal_column(f"'{PUBLIC}'")
+        case "person":
+            return or_(
+                columns.audience.in_([PUBLIC, FEDERATION]),
+                columns.origin.concat("/").concat(columns.audience)
+                == param("viewer_audiences", ARRAY(Text)).any_(),
+            )
         case "peer":
             return or_(
                 columns.audience.in_([PUBLIC, FEDERATION]),
@@ -63,6 +72,8 @@ def arguments(caller: Caller) -> dict[str, Any]:
     viewer = viewer_of(caller)
     if viewer in ("own", "anonymous"):
         return {}
+    if viewer == "person":
+        return {"viewer_audiences": sorted(caller.ceiling.groups if caller.ceiling is not None else ())}
     arguments: dict[str, Any] = {"viewer_node": caller.node, "viewer_groups": sorted(caller.groups)}
     if viewer == "excluded":
         arguments["viewer_excluded_by"] = sorted(caller.excluded_by)

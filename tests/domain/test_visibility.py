@@ -3,7 +3,16 @@
 import pytest
 
 from federation.domain.errors import Invalid
-from federation.domain.visibility import TLPS, Caller, anonymous, audience_of, itself, may_see
+from federation.domain.visibility import (
+    MAX_CEILING_GROUPS,
+    TLPS,
+    Caller,
+    Ceiling,
+    anonymous,
+    audience_of,
+    itself,
+    may_see,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,22 +66,33 @@ CALLERS = {
         groups=frozenset({"rssi"}),
         excluded_by=frozenset({"megalis", "maximilien"}),
     ),
+    "green": Caller(node="arnia", operator="arnia", person="p", ceiling=Ceiling()),
+    "amber": Caller(
+        node="arnia",
+        operator="arnia",
+        person="p",
+        ceiling=Ceiling("AMBER", frozenset({"arnia/rssi", "megalis/buyers"})),
+        # What a peer may see by its groups is nothing to a person.
+        groups=frozenset({"buyers"}),
+    ),
+    "red": Caller(node="arnia", operator="arnia", person="p", ceiling=Ceiling("RED")),
 }
 # The node asked is arnia's. "rssi" is a group of arnia that megalis is a member of, "buyers" one that no
 # caller is in; records of megalis that arnia holds have audiences that mean something at megalis only.
-# Megalis excludes the last caller.
+# Megalis excludes one caller. The last three are people of arnia, called by their ceilings; the one of
+# amber names arnia's rssi and megalis' buyers.
 MATRIX = """
-    origin   audience     anonymous  own  member  other  excluded
-    arnia    public       yes        yes  yes     yes    yes
-    arnia    federation   no         yes  yes     yes    yes
-    arnia    rssi         no         yes  yes     no     yes
-    arnia    buyers       no         yes  no      no     no
-    arnia    private      no         yes  no      no     no
-    megalis  public       yes        yes  yes     yes    yes
-    megalis  federation   no         yes  yes     yes    no
-    megalis  rssi         no         yes  no      no     no
-    megalis  buyers       no         yes  no      no     no
-    megalis  private      no         yes  no      no     no
+    origin   audience     anonymous  own  member  other  excluded  green  amber  red
+    arnia    public       yes        yes  yes     yes    yes       yes    yes    yes
+    arnia    federation   no         yes  yes     yes    yes       yes    yes    yes
+    arnia    rssi         no         yes  yes     no     yes       no     yes    yes
+    arnia    buyers       no         yes  no      no     no        no     no     yes
+    arnia    private      no         yes  no      no     no        no     no     yes
+    megalis  public       yes        yes  yes     yes    yes       yes    yes    yes
+    megalis  federation   no         yes  yes     yes    no        yes    yes    yes
+    megalis  rssi         no         yes  no      no     no        no     no     yes
+    megalis  buyers       no         yes  no      no     no        no     yes    yes
+    megalis  private      no         yes  no      no     no        no     no     yes
 """
 HEAD, *ROWS = [line.split() for line in MATRIX.strip().splitlines()]
 
@@ -108,3 +128,27 @@ def test_an_exclusion_hides_nothing_from_the_operator_of_the_node() -> None:
 def test_an_own_client_is_own_at_its_own_node_only() -> None:
     assert Caller(node="arnia", operator="arnia", client="gru").own
     assert not Caller(node="megalis", operator="arnia", client="gru").own
+
+
+@pytest.mark.parametrize(
+    ("label", "groups"),
+    [
+        ("AMBER", []),
+        ("GREEN", ["arnia/rssi"]),
+        ("RED", ["arnia/rssi"]),
+        ("AMBER", ["rssi"]),
+        ("AMBER", ["arnia/"]),
+        ("AMBER", ["/rssi"]),
+        ("AMBER", ["arnia/rssi/x"]),
+        ("AMBER", ["arnia/private"]),
+        ("AMBER", ["arnia/public"]),
+        ("AMBER", ["arnia/federation"]),
+        ("AMBER", ["arnia/rssi", "arnia/pri\nvate"]),
+        ("AMBER", [f"arnia/g{number}" for number in range(MAX_CEILING_GROUPS + 1)]),
+    ],
+)
+def test_a_ceiling_names_groups_of_operators_and_amber_alone_does(label: str, groups: list[str]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        Ceiling(label, frozenset(groups))  # type: ignore[arg-type]
+    assert refusal.value.pointer == "/groups"
+    assert Ceiling("AMBER", frozenset(f"arnia/g{number}" for number in range(MAX_CEILING_GROUPS)))

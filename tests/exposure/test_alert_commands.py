@@ -16,6 +16,7 @@ from federation.domain.deadline import ReportingDeadline
 from federation.domain.errors import Conflict, Invalid, NotFound
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
+from federation.domain.visibility import itself
 from federation.node import alert_delivery, alert_scan, deadlines
 from federation.node import status as node_status
 from federation.node.node import Node
@@ -235,17 +236,20 @@ async def test_no_deadline_is_kept_that_would_not_be_listed(
 ) -> None:
     monkeypatch.setattr(deadlines, "MAX_DEADLINES", 2)
     found = await asyncio.gather(
-        *(deadlines.set_deadline(arnia, A_DEADLINE, "arnia", f"k{number}") for number in range(4)),
+        *(
+            deadlines.set_deadline(arnia, A_DEADLINE, "arnia", f"k{number}", by=itself("arnia"))
+            for number in range(4)
+        ),
         return_exceptions=True,
     )
     assert [type(one) for one in found if isinstance(one, Exception)] == [Invalid, Invalid]
-    kept = [one.key for one in await deadlines.list_deadlines(arnia)]
+    kept = [one.key for one in await deadlines.list_deadlines(arnia, by=itself("arnia"))]
     assert len(kept) == 2
-    await deadlines.set_deadline(arnia, A_DEADLINE, "arnia", kept[0])
+    await deadlines.set_deadline(arnia, A_DEADLINE, "arnia", kept[0], by=itself("arnia"))
     with pytest.raises(Conflict):
-        await deadlines.set_deadline(arnia, A_DEADLINE, "arnia", kept[0], new=True)
+        await deadlines.set_deadline(arnia, A_DEADLINE, "arnia", kept[0], by=itself("arnia"), new=True)
     with pytest.raises(NotFound):
-        await deadlines.find(arnia, "arnia", "none")
+        await deadlines.find(arnia, "arnia", "none", by=itself("arnia"))
 
 
 async def test_alerts_that_were_not_taken_are_counted_for_who_watches_the_node(arnia: Node, dsn: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import product
 
+import msgspec
 import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.feed import FeedName
 from federation.domain.query import read_query
-from federation.domain.visibility import Caller, anonymous, itself, may_see
+from federation.domain.visibility import Caller, Ceiling, anonymous, itself, may_see
 from federation.node import feeds, records
 from federation.node.node import Node
 from federation.store.records import RecordsReader
@@ -36,6 +37,12 @@ def peer(operator: str, *groups: str, excluded_by: tuple[str, ...] = ()) -> Call
     )
 
 
+def person(*groups: str, label: str | None = None) -> Caller:
+    named = label or ("AMBER" if groups else "GREEN")
+    ceiling = msgspec.convert({"label": named, "groups": groups}, Ceiling)
+    return Caller(node="arnia", operator="arnia", person="person-1", ceiling=ceiling)
+
+
 CALLERS = {
     "anonymous": anonymous("arnia"),
     "anonymous that claims groups": Caller(node="arnia", groups=frozenset({"rssi", "buyers", "private"})),
@@ -53,6 +60,12 @@ CALLERS = {
     "excluded by both origins": peer("recia", "rssi", excluded_by=("arnia", "megalis")),
     "excluded by another origin": peer("recia", "rssi", excluded_by=("maximilien",)),
     "own, and excluded": Caller(node="arnia", operator="arnia", excluded_by=frozenset({"megalis"})),
+    "person below GREEN": person(),
+    "person below AMBER of a group here": person("arnia/rssi"),
+    "person below AMBER of a group elsewhere": person("megalis/rssi"),
+    "person below AMBER of groups here and elsewhere": person("arnia/buyers", "megalis/rssi"),
+    "person below AMBER of a group that is nowhere": person("recia/rssi"),
+    "person below RED": person(label="RED"),
     "anonymous, and excluded": Caller(node="arnia", excluded_by=frozenset({"megalis"})),
 }
 
@@ -102,8 +115,6 @@ async def test_sql_and_python_see_the_same(full: Node, caller: Caller) -> None:
 async def test_lists_and_totals_show_what_may_be_seen(
     full: Node, caller: Caller, asked: list[tuple[str, str]]
 ) -> None:
-    import msgspec
-
     query = read_query(Solution, [*asked, ("total", "true")])
     documents, _, total = await records.collect(full, query, by=caller)
     assert {msgspec.json.decode(document)["key"] for document in documents} == expected(caller)
@@ -117,7 +128,12 @@ async def test_the_matrix_holds_both_answers_for_every_caller_but_the_operator()
     assert (
         sizes["anonymous"] == sizes["anonymous that claims groups"] == sizes["anonymous, and excluded"] == 2
     )
-    assert all(0 < size < everything for name, size in sizes.items() if not name.startswith("own"))
+    assert sizes["person below RED"] == everything
+    assert sizes["person below GREEN"] == sizes["person below AMBER of a group that is nowhere"] == 4
+    assert sizes["person below AMBER of a group here"] == 5
+    assert sizes["person below AMBER of groups here and elsewhere"] == 6
+    everything_seen = ("own", "own, and excluded", "person below RED")
+    assert all(0 < size < everything for name, size in sizes.items() if name not in everything_seen)
     assert sizes["excluded by the other origin"] == sizes["in no group"] - 1
     assert sizes["excluded by another origin"] == sizes["in one group"]
 

@@ -13,6 +13,7 @@ from alembic import command
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
 from federation.domain.record_reading import UNKNOWN_TYPE
+from federation.domain.visibility import itself
 from federation.domain.words import INDEX_VERSION
 from federation.node import (
     alert_delivery,
@@ -162,7 +163,7 @@ async def test_clients_and_deadlines_of_an_earlier_program_go_on(upgraded: str) 
         assert found["next"]["due_at"].startswith("2026-02-02T08:30:00")
         assert (await client.delete("/v1/deadlines/arnia/2026-1")).status_code == 204
         with pytest.raises(NotFound):
-            await deadlines.find(node, "arnia", "2026-1")
+            await deadlines.find(node, "arnia", "2026-1", by=itself("arnia"))
         without = fine(await client.post("/oauth2/token", data=form, auth=("client-erp", SECRET)), 200)
         client.headers["authorization"] = f"Bearer {without['access_token']}"
         assert "deadlines.read" in refused(await client.get("/v1/deadlines"), 403, "missing-scope")["detail"]
