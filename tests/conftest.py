@@ -56,7 +56,7 @@ BEGIN
         ' proofs revoked_tokens audit audit_checkpoints digests copies receipts departures'
         ' feedback deployed deployed_groups deployed_counts bodies_elsewhere'
         ' solution_identifiers alerts affecting_incidents read_advisories subscriptions'
-        ' deadlines exclusions search_index search_words record_sets stored_answers', ' ')
+        ' deadlines exclusions search_index search_words record_sets stored_answers people login_states', ' ')
     LOOP
         IF pg_relation_size(name::regclass) = 0 THEN
             CONTINUE;

@@ -14,12 +14,10 @@ from federation.api.examples import SUBSCRIPTION
 from federation.api.handlers import handles
 from federation.api.idempotency import keyed_request
 from federation.domain.alert import AlertState, NewSubscription
-from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid, MissingScope, NotFound
 from federation.domain.messages import Message
 from federation.domain.values import OPERATOR_PATTERN
-from federation.domain.visibility import Caller
 from federation.edge.answers import JSON, NO_STORE, answer, json_answer
 from federation.edge.operations import Answer, Body, Operation, Parameter, Right
 from federation.edge.query_parameters import is_true, parameters_of
@@ -70,7 +68,7 @@ async def list_subscriptions(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List who is told of what."""
     views = tuple(
         SubscriptionView(**{name: getattr(stored, name) for name in SubscriptionView.__struct_fields__})
-        for stored in await node_alerts.list_subscriptions(node_of(request))
+        for stored in await node_alerts.list_subscriptions(node_of(request), by=caller_of(request))
     )
     return json_answer(SubscriptionsView(views), headers=NO_STORE)
 
@@ -107,7 +105,7 @@ async def subscribe(request: Request[Any, Any, Any]) -> ASGIResponse:
         # Which hosts of the operator's own network answer, and how, is not for every IT system to try.
         raise MissingScope("private is for tokens with the scope {scope}", scope=PRIVATE_SCOPE)
     keyed = keyed_request(request, _subscribed_answer)
-    subscribed = await node_alerts.subscribe(node_of(request), subscription, by=_client(caller), keyed=keyed)
+    subscribed = await node_alerts.subscribe(node_of(request), subscription, by=caller, keyed=keyed)
     return _subscribed_answer(subscribed)
 
 
@@ -129,7 +127,7 @@ def _subscribed_answer(subscribed: Subscribed) -> ASGIResponse:
 )
 async def unsubscribe(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
     """Remove a subscription, and its alerts."""
-    await node_alerts.unsubscribe(node_of(request), id, by=_client(caller_of(request)))
+    await node_alerts.unsubscribe(node_of(request), id, by=caller_of(request))
     return answer(b"", status=204, headers=NO_STORE)
 
 
@@ -156,6 +154,7 @@ async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
         raise Invalid("origin is the id of an operator", pointer="?origin", fault="pattern")
     states = await node_alerts.list_alerts(
         node_of(request),
+        by=caller_of(request),
         parked=is_true(request, "parked"),
         withheld=is_true(request, "withheld"),
         origin=origin,
@@ -177,12 +176,8 @@ async def list_alerts(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def replay(request: Request[Any, Any, Any], id: str) -> ASGIResponse:
     """Deliver an alert again."""
-    await node_alerts.replay(node_of(request), id)
+    await node_alerts.replay(node_of(request), id, by=caller_of(request))
     return answer(b"", status=204, headers=NO_STORE)
 
 
 HANDLERS = (list_subscriptions, subscribe, unsubscribe, list_alerts, replay)
-
-
-def _client(caller: Caller) -> str:
-    return caller.client or OPERATOR

@@ -9,9 +9,9 @@ import msgspec
 
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.domain.alert import EVENT_MEANINGS, EVENTS, AlertState, NewSubscription
-from federation.domain.audit import OPERATOR
 from federation.domain.draft import read_draft
 from federation.domain.errors import Invalid
+from federation.domain.visibility import itself
 from federation.node import alert_delivery, alerts
 from federation.store.alerts import MAX_LISTED, Subscription
 
@@ -69,7 +69,7 @@ async def subscription_add(
                 {"dry_run": True}, as_json, lambda: click.echo(f"alerts would be sent to {webhook or email}")
             )
             return
-        subscribed = await alerts.subscribe(node, new, by=OPERATOR)
+        subscribed = await alerts.subscribe(node, new, by=itself(node.operator))
 
     def text() -> None:
         click.echo(f"id:     {subscribed.id}")
@@ -114,7 +114,7 @@ def _without_secret(stored: Subscription) -> dict[str, Any]:
 async def subscription_remove(id: str) -> None:
     """Remove a subscription and its alerts, also those that are not delivered yet."""
     async with node_here() as node:
-        await alerts.unsubscribe(node, id, by=OPERATOR)
+        await alerts.unsubscribe(node, id, by=itself(node.operator))
     click.echo(f"{id} is removed")
 
 
@@ -128,7 +128,7 @@ async def subscription_test(id: str, as_json: bool) -> None:
     It is an event of its own (subscription.test), signed like all others, sent once and not stored.
     """
     async with node_here() as node:
-        to = await alert_delivery.send_test(node, id)
+        to = await alert_delivery.send_test(node, id, by=itself(node.operator))
     receiver = to.webhook or to.email
     print_result(
         {"id": id, "delivered": True, "to": receiver},
@@ -209,8 +209,8 @@ async def alert_replay(
             print_result({"dry_run": True, "alerts": listed}, as_json, lambda: click.echo("\n".join(listed)))
             return
         if parked:
-            number = await alerts.replay_parked(node, of)
+            number = await alerts.replay_parked(node, of, by=itself(node.operator))
         else:
-            await alerts.replay(node, *dict.fromkeys(ids))
+            await alerts.replay(node, *dict.fromkeys(ids), by=itself(node.operator))
             number = len(set(ids))
     print_result({"replayed": number}, as_json, lambda: click.echo(f"{number} will be delivered again"))

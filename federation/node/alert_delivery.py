@@ -28,7 +28,9 @@ from federation.domain.alert import (
 from federation.domain.document import mint_key
 from federation.domain.errors import Unreachable
 from federation.domain.values import as_instant
-from federation.node.alerts import unknown_subscription
+from federation.domain.visibility import Caller
+from federation.node import alert_viewers
+from federation.node.alerts import is_subscription_of, unknown_subscription
 from federation.node.node import Node
 from federation.store.alerts import DueDelivery, Subscription
 
@@ -43,11 +45,11 @@ INCIDENT_MEMBERS = ("title", "kind", "status", "severity")
 """Members of a CLEAR or GREEN incident that its alert has. Of other incidents it has ids and links."""
 
 
-async def send_test(node: Node, id_: str) -> Subscription:
+async def send_test(node: Node, id_: str, *, by: Caller) -> Subscription:
     """Send a test event to a subscription, now and once. Raises NotFound, Unreachable."""
     async with node.store.read() as tx:
         to = next((stored for stored in await tx.alerts.subscriptions() if stored.id == id_), None)
-    if to is None:
+    if to is None or not is_subscription_of(to, by):
         raise unknown_subscription(id_)
     now = node.clock()
     data = {"id": to.id, "link": f"{node.url}/v1/subscriptions"}
@@ -64,6 +66,16 @@ async def deliver(node: Node) -> int:
             return 0
     async with node.store.write() as tx:
         claimed = await tx.alerts.claim(node.clock())
+        # A person's ceiling, or the label of the incident, may have changed since.
+        hidden = await alert_viewers.hidden(
+            node,
+            tx,
+            [(due.alert.id, due.alert.event, due.alert.subject) for due in claimed],
+            [due.subscription for due in claimed],
+        )
+        if hidden:
+            await tx.alerts.drop(hidden)
+            claimed = tuple(due for due in claimed if due.alert.id not in hidden)
     return sum(await asyncio.gather(*(_deliver(node, due) for due in claimed)))
 
 

@@ -14,7 +14,7 @@ A scan calls these functions under the lock of scanning, so that each alert is c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence, Set
 from urllib.parse import urlencode
 
 import msgspec
@@ -87,15 +87,18 @@ def _shared_name(new: NewAlert) -> tuple[str, str]:
     return new.subscription, new.shares or new.name
 
 
-async def add_digests(node: Node, tx: Writing, own_incidents: Collection[str]) -> int:
+async def add_digests(node: Node, tx: Writing, own_incidents: Mapping[str, Set[str]]) -> int:
     """Add the digest of each flood that is over. Returns how many.
 
-    ``own_incidents``: ids of open incidents that affect the operator, or may.
+    ``own_incidents``: ids of open incidents that affect the operator, or may, by subscription: as its owner
+    sees it.
     """
     now = node.clock()
     over = [flood for flood in await tx.alerts.floods() if flood.is_over(now)]
     for flood in over:
-        affecting = len(await tx.alerts.withheld_subjects(flood) & set(own_incidents))
+        affecting = len(
+            await tx.alerts.withheld_subjects(flood) & own_incidents.get(flood.subscription, frozenset())
+        )
         await tx.alerts.add([_digest(node, flood, affecting)])
         await tx.alerts.remove_flood(flood)
     return len(over)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
@@ -18,11 +19,11 @@ from federation.domain.alert import AlertEvent
 from federation.domain.exposure.affecting import Episodes
 from federation.domain.exposure.answers import OwnLine
 from federation.domain.query import MAX_PAGE, PageKey
-from federation.domain.visibility import itself
-from federation.node import alert_events, alert_floods, exposure
-from federation.node.alert_events import unanswered_incidents
+from federation.domain.visibility import Caller, Ceiling, itself
+from federation.node import alert_events, alert_floods, alert_viewers, exposure
+from federation.node.alert_events import Occurrence, unanswered_incidents
 from federation.node.node import Node
-from federation.store.alerts import MAX_CHANGES_PER_SCAN, NewAlert
+from federation.store.alerts import MAX_CHANGES_PER_SCAN, NewAlert, Subscription
 from federation.store.database import Writing
 
 SCAN_SECONDS = 15.0
@@ -73,11 +74,17 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
         active = [stored for stored in await reading.alerts.subscriptions() if stored.active]
         last = await reading.alerts.last_change()
         floods = await reading.alerts.floods()
+        viewers = await alert_viewers.viewers_of(node, reading, active)
     if not active:
         return 0
     # Changes from here on are scanned the next time: these exposures do not contain them.
     needs_own = bool(floods) or any(OWN_EVENTS & {*stored.events} for stored in active)
-    own = await _own_incidents(node) if needs_own else OwnIncidents((), last, last, complete=False)
+    own = OwnIncidents((), last, last, complete=False)
+    own_lines: dict[Ceiling | None, tuple[OwnLine, ...]] = {}
+    if needs_own:
+        own = await _own_incidents(node, itself(node.operator))
+        for ceiling, viewer in alert_viewers.by_ceiling(viewers.values()).items():
+            own_lines[ceiling] = (await _own_incidents(node, viewer)).lines if own.lines else ()
     number = 0
     more = True
     while more:
@@ -85,9 +92,13 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
             scanned = await tx.alerts.lock()
             # Under the lock: with the subscriptions added meanwhile, and without those removed.
             active = [stored for stored in await tx.alerts.subscriptions() if stored.active]
+            viewers = await alert_viewers.viewers_of(node, tx, active)
             until = max(scanned, min(last, scanned + MAX_CHANGES_PER_SCAN))
             more = until < last
-            events = [*alert_events.incident_changes(node, await tx.alerts.changed_incidents(scanned, until))]
+            changes = [
+                *alert_events.incident_changes(node, await tx.alerts.changed_incidents(scanned, until))
+            ]
+            events = list(changes)
             episodes = None if more else await _advance_episodes(node, tx, own)
             if episodes is not None:
                 events += [
@@ -96,21 +107,72 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
                     *await alert_events.rejected_records(node, tx),
                     *await alert_events.paused_peers(node, tx),
                 ]
+            # An alert of its own for each subscription.
+            found = [
+                (stored, event)
+                for stored in active
+                if stored.id not in viewers
+                for event in (*events, *unanswered_incidents(node, own.lines, episodes, stored))
+            ]
+            found += await _events_of_people(node, tx, active, viewers, changes, own_lines, episodes)
             number += await alert_floods.add(
                 node,
                 tx,
                 [
-                    # An alert of its own for each subscription.
                     NewAlert(stored.id, event.name, event.origin, event.alert, shares=event.shares)
-                    for stored in active
-                    for event in (*events, *unanswered_incidents(node, own.lines, episodes, stored))
+                    for stored, event in found
                     if event.is_for(stored)
                 ],
             )
             if not more:
-                number += await alert_floods.add_digests(node, tx, {line.incident.id for line in own.lines})
+                number += await alert_floods.add_digests(
+                    node,
+                    tx,
+                    {stored.id: _lines_of(stored, viewers, own_lines, own.lines) for stored in active},
+                )
             await tx.alerts.advance(until)
     return number
+
+
+async def _events_of_people(
+    node: Node,
+    tx: Writing,
+    active: Sequence[Subscription],
+    viewers: Mapping[str, Caller],
+    changes: Sequence[Occurrence],
+    own_lines: Mapping[Ceiling | None, tuple[OwnLine, ...]],
+    episodes: Episodes | None,
+) -> list[tuple[Subscription, Occurrence]]:
+    """The events of the subscriptions of people who do not see everything."""
+    found: list[tuple[Subscription, Occurrence]] = []
+    for stored in active:
+        viewer = viewers.get(stored.id)
+        if viewer is None:
+            continue
+        lines = own_lines.get(viewer.ceiling, ())  # none yet for a ceiling that is of this moment
+        found += [(stored, event) for event in changes]
+        if episodes is not None:
+            found += [(stored, event) for event in alert_events.affecting_incidents(node, lines, episodes)]
+        found += [(stored, event) for event in unanswered_incidents(node, lines, episodes, stored)]
+    named = alert_viewers.subjects(event for _, event in found)
+    visible = await alert_viewers.visible_incidents(tx, named, viewers.values())
+    return [
+        (stored, event)
+        for stored, candidate in found
+        for event in alert_viewers.only_visible([candidate], visible[viewers[stored.id].ceiling])
+    ]
+
+
+def _lines_of(
+    stored: Subscription,
+    viewers: Mapping[str, Caller],
+    own_lines: Mapping[Ceiling | None, tuple[OwnLine, ...]],
+    all_: tuple[OwnLine, ...],
+) -> frozenset[str]:
+    """Ids of the incidents that affect the operator, as the owner of a subscription sees it."""
+    viewer = viewers.get(stored.id)
+    lines = all_ if viewer is None else own_lines.get(viewer.ceiling, ())
+    return frozenset(line.incident.id for line in lines)
 
 
 class OwnIncidents(NamedTuple):
@@ -127,14 +189,15 @@ class OwnIncidents(NamedTuple):
     """False where there are more that are not understood than are read."""
 
 
-async def _own_incidents(node: Node) -> OwnIncidents:
+async def _own_incidents(node: Node, by: Caller) -> OwnIncidents:
+    """Read them as one caller sees them."""
     own: list[OwnLine] = []
     page_key: PageKey | None = None
     more_not_understood = False
     async with node.store.read() as tx:
         since = await tx.alerts.last_change()
     for _ in range(MAX_INCIDENT_PAGES):
-        page, page_key = await exposure.of_own(node, by=itself(node.operator), limit=MAX_PAGE, after=page_key)
+        page, page_key = await exposure.of_own(node, by=by, limit=MAX_PAGE, after=page_key)
         own += page.incidents
         more_not_understood |= page.more_not_understood
         if page_key is None:

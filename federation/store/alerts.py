@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,8 @@ class Subscription(msgspec.Struct, frozen=True):
     active: bool
     created_at: datetime
     secret: str
+    person: str | None = None
+    """The person whose it is; None for the operator's."""
 
 
 class NewAlert(msgspec.Struct, frozen=True):
@@ -74,14 +76,14 @@ class DueDelivery(msgspec.Struct, frozen=True):
 _s, _a = subscriptions.c, alerts.c
 _SUBSCRIPTION = (
     _s.id, _s.events, _s.webhook, _s.email, _s.unanswered_hours, _s.private, _s.active, _s.created_at,
-    _s.secret,
+    _s.secret, _s.person,
 )  # fmt: skip
 _ALL = Statement(select(*_SUBSCRIPTION).order_by(_s.id))
 _ADD = Statement(
     insert(subscriptions).values(
         id=param("id", Text), events=param("events", ARRAY(Text)), webhook=param("webhook", Text),
         email=param("email", Text), secret=param("secret", Text),
-        unanswered_hours=param("unanswered_hours"), private=param("private"),
+        unanswered_hours=param("unanswered_hours"), private=param("private"), person=param("person", Text),
     )
 )  # fmt: skip
 _REMOVE = Statement(delete(subscriptions).where(_s.id == param("id", Text)))
@@ -90,6 +92,7 @@ _STATE = (
     _a.id, _a.subscription, _a.event, _a.subject, _a.at, _a.attempts, _a.next_try_at, _a.delivered_at,
     _a.parked_at, _a.failure, _a.origin, _a.withheld,
 )  # fmt: skip
+_of_person = select(_s.id).where(_s.person == param("person", Text))
 _LIST = Statement(
     select(*_STATE)
     .where(
@@ -97,6 +100,7 @@ _LIST = Statement(
         or_(param("withheld", Boolean).is_(False), _a.withheld),
         or_(param("of", Text) == "", _a.subscription == param("of", Text)),
         or_(param("origin", Text) == "", _a.origin == param("origin", Text)),
+        or_(param("person", Text) == "", _a.subscription.in_(_of_person)),
     )
     .order_by(_a.at.desc(), _a.id.desc())
     .limit(param("limit"))
@@ -163,7 +167,8 @@ LEFT JOIN records AS r ON due.event IN ('incident.published', 'incident.changed'
     AND r.not_understood IS NULL
 WHERE a.id = due.id AND s.id = a.subscription
 RETURNING a.id, a.event, a.subject, a.at, a.data, a.attempts, r.document,
-    s.id AS sid, s.events, s.webhook, s.email, s.unanswered_hours, s.private, s.active, s.created_at, s.secret
+    s.id AS sid, s.events, s.webhook, s.email, s.unanswered_hours, s.private, s.active, s.created_at,
+    s.secret, s.person
 """
 _DELIVERED = Statement(
     update(alerts)
@@ -194,12 +199,17 @@ _FIRST_STATE: dict[str, Any] = {
     "next_try_at": func.now(), "at": func.now(), "delivered_at": None, "parked_at": None, "attempts": 0,
     "failure": None, "withheld": False,
 }  # fmt: skip
+_FIND_SUBSCRIPTION_OF = Statement(
+    select(*_SUBSCRIPTION).join(alerts, _a.subscription == _s.id).where(_a.id == param("id", Text))
+)
+_DROP = Statement(delete(alerts).where(_a.id == param("ids", ARRAY(Text)).any_()))
 _REPLAY = Statement(update(alerts).where(_a.id == param("id", Text)).values(**_FIRST_STATE))
 _REPLAY_PARKED = Statement(
     update(alerts)
     .where(
         _a.parked_at.is_not(None),
         or_(param("subscription", Text) == "", _a.subscription == param("subscription", Text)),
+        or_(param("person", Text) == "", _a.subscription.in_(_of_person)),
     )
     .values(**_FIRST_STATE)
 )
@@ -281,11 +291,21 @@ class AlertsReader:
         withheld: bool = False,
         of: str | None = None,
         origin: str | None = None,
+        person: str | None = None,
         limit: int = MAX_LISTED,
     ) -> tuple[AlertState, ...]:
-        """The last alerts, newest first, or the last parked or withheld; of one subscription or origin."""
+        """The last alerts, newest first, or the last parked or withheld.
+
+        Of one subscription or origin, or of the subscriptions of one person.
+        """
         rows = await self._session.all(
-            _LIST, parked=parked, withheld=withheld, of=of or "", origin=origin or "", limit=limit
+            _LIST,
+            parked=parked,
+            withheld=withheld,
+            of=of or "",
+            origin=origin or "",
+            person=person or "",
+            limit=limit,
         )
         return tuple(AlertState(*row) for row in rows)
 
@@ -293,7 +313,8 @@ class AlertsReader:
 class AlertsWriter(AlertsReader):
     """Subscriptions and alerts of this operator, in a transaction that may change them."""
 
-    async def subscribe(self, id_: str, new: NewSubscription, secret: str) -> None:
+    async def subscribe(self, id_: str, new: NewSubscription, secret: str, person: str | None = None) -> None:
+        """Store a subscription, of a person or of the operator."""
         await self._session.run(
             _ADD,
             id=id_,
@@ -303,6 +324,7 @@ class AlertsWriter(AlertsReader):
             secret=secret,
             unanswered_hours=new.unanswered_hours,
             private=new.private,
+            person=person,
         )
 
     async def unsubscribe(self, id_: str) -> bool:
@@ -383,6 +405,15 @@ class AlertsWriter(AlertsReader):
             for row in rows
         )
 
+    async def subscription_of(self, id_: str) -> Subscription | None:
+        """The subscription that an alert is for; None where there is no such alert."""
+        row = await self._session.one(_FIND_SUBSCRIPTION_OF, id=id_)
+        return _subscription(row) if row is not None else None
+
+    async def drop(self, ids: Iterable[str]) -> None:
+        """Delete alerts."""
+        await self._session.run(_DROP, ids=sorted(ids))
+
     async def mark_delivered(self, id_: str) -> None:
         await self._session.run(_DELIVERED, id=id_)
 
@@ -407,9 +438,9 @@ class AlertsWriter(AlertsReader):
         """Deliver an alert again, as if it were new."""
         return await self._session.run(_REPLAY, id=id_) == 1
 
-    async def replay_parked(self, subscription: str | None) -> int:
-        """Deliver the parked alerts again, of one subscription or of all. Returns how many."""
-        return await self._session.run(_REPLAY_PARKED, subscription=subscription or "")
+    async def replay_parked(self, subscription: str | None, person: str | None = None) -> int:
+        """Deliver the parked alerts again, of one subscription, of one person or of all. Returns how many."""
+        return await self._session.run(_REPLAY_PARKED, subscription=subscription or "", person=person or "")
 
     async def purge(self, before: datetime, lasting: Sequence[str]) -> None:
         """Delete delivered and parked alerts of events before this time, but for events that still last."""

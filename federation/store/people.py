@@ -30,7 +30,7 @@ _REMOVE_ADDRESSES = "DELETE FROM calendar_addresses WHERE person = $1"
 _FIND_ADDRESS = f"{_PERSON} WHERE id = (SELECT person FROM calendar_addresses WHERE hash = $1)"
 _NOTE_ADDRESS = """
 UPDATE calendar_addresses SET used_at = $2
-WHERE hash = $1 AND (used_at IS NULL OR used_at < $2 - interval '1 day')
+WHERE hash = $1 AND (used_at IS NULL OR used_at < $2::timestamptz - interval '1 day')
 """
 
 

@@ -20,6 +20,7 @@ from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
+from federation.domain.visibility import itself
 from federation.node import alert_delivery, alert_scan, checkpoints, invitations, peers
 from federation.node.node import Node
 from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations, resolved
@@ -389,7 +390,7 @@ async def alerts_and_deadlines(
     await own.put("/v1/incidents/arnia/told", json=DRAFTS["incident"])
     await alert_scan.add_alerts(arnia)
     await alert_delivery.deliver(arnia)
-    await alert_delivery.send_test(arnia, kept)
+    await alert_delivery.send_test(arnia, kept, by=itself("arnia"))
     check_webhooks(document, outside, "incident.published", "subscription.test")
     (one,) = (await own.get("/v1/alerts")).json()["alerts"]
     for client in (anyone, own):

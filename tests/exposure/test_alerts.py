@@ -23,7 +23,7 @@ from federation.domain.alert import (
 from federation.domain.content.incident import Incident
 from federation.domain.errors import Invalid, Unreachable
 from federation.domain.values import as_instant
-from federation.domain.visibility import itself
+from federation.domain.visibility import Caller, itself
 from federation.node import alert_delivery, alert_scan, alerts, records
 from federation.node.node import Node
 from federation.server import maintenance
@@ -69,7 +69,7 @@ def receiver(arnia: Node) -> Receiver:
 
 async def subscribed(node: Node, *events: str, **more: Any) -> alerts.Subscribed:
     wanted = NewSubscription(events=events, webhook="https://itsm.example.org/hook?x=1", **more)  # type: ignore[arg-type]
-    return await alerts.subscribe(node, wanted, by="operator")
+    return await alerts.subscribe(node, wanted, by=itself("arnia"))
 
 
 async def listed(node: Node, *, parked: bool = False) -> tuple[AlertState, ...]:
@@ -290,7 +290,7 @@ async def test_what_is_not_taken_for_a_day_is_parked_and_can_be_replayed(
     assert await alert_delivery.deliver(arnia) == 0
     receiver.down = False
     (one,) = await listed(arnia, parked=True)
-    await alerts.replay(arnia, one.id)
+    await alerts.replay(arnia, one.id, by=itself("arnia"))
     assert await alert_delivery.deliver(arnia) == 1
     assert await listed(arnia, parked=True) == ()
 
@@ -354,7 +354,9 @@ def test_waits_grow_and_are_not_the_same_for_all() -> None:
 )  # fmt: skip
 async def test_a_webhook_is_at_a_public_address_over_https(arnia: Node, url: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        await alerts.subscribe(arnia, NewSubscription(events=("peer.stale",), webhook=url), by="operator")
+        await alerts.subscribe(
+            arnia, NewSubscription(events=("peer.stale",), webhook=url), by=itself("arnia")
+        )
     assert refusal.value.pointer == "/webhook"
     with pytest.raises(Unreachable):
         await _network(arnia).post_webhook(url, b"{}", {}, private=False)
@@ -414,7 +416,7 @@ async def _listening(seen: list[bytes], said: str = "204 No Content") -> AsyncIt
 async def test_an_email_needs_a_mail_server(arnia: Node) -> None:
     with pytest.raises(Invalid) as refusal:
         await alerts.subscribe(
-            arnia, NewSubscription(events=("peer.stale",), email="soc@arnia.example.org"), by="operator"
+            arnia, NewSubscription(events=("peer.stale",), email="soc@arnia.example.org"), by=itself("arnia")
         )
     assert refusal.value.pointer == "/email"
 
@@ -522,10 +524,10 @@ async def test_who_subscribes_while_alerts_are_made_misses_nothing(
     await subscribed(arnia, "incident.changed")
     looked = alert_scan._own_incidents
 
-    async def meanwhile(node: Node) -> Any:
-        found = await looked(node)
+    async def meanwhile(node: Node, by: Caller) -> Any:
+        found = await looked(node, by)
         monkeypatch.setattr(alert_scan, "_own_incidents", looked)
-        await alerts.unsubscribe(arnia, leaves.id, by="operator")
+        await alerts.unsubscribe(arnia, leaves.id, by=itself("arnia"))
         await subscribed(arnia, "incident.published")
         await publish(arnia, "incident", "after", an_incident())
         return found
@@ -761,7 +763,7 @@ async def test_a_process_looks_when_something_arrives_and_now_and_then_and_rests
 async def test_what_hits_us_is_worked_out_for_who_wants_to_know(
     arnia: Node, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def own(_: Node) -> Any:
+    async def own(_: Node, __: Caller) -> Any:
         raise AssertionError("nobody has asked")
 
     monkeypatch.setattr(alert_scan, "_own_incidents", own)
@@ -781,7 +783,7 @@ async def test_nobody_leaves_or_comes_while_alerts_are_made(
     async with arnia.store.write() as tx:
         await tx.alerts.lock()
         comes = asyncio.create_task(subscribed(arnia, "incident.published"))
-        leaves = asyncio.create_task(alerts.unsubscribe(arnia, made.id, by="operator"))
+        leaves = asyncio.create_task(alerts.unsubscribe(arnia, made.id, by=itself("arnia")))
         async with looking(dsn) as look, arnia.store.read() as reading:
             await waits(look, 2)
             assert [one.id for one in await reading.alerts.subscriptions()] == [made.id]
@@ -796,9 +798,9 @@ async def test_a_receiver_that_is_tried_and_says_that_it_is_gone_is_told_so(
     made = await subscribed(arnia, "incident.published")
     receiver.status = 410
     with pytest.raises(Unreachable, match="gone"):
-        await alert_delivery.send_test(arnia, made.id)
+        await alert_delivery.send_test(arnia, made.id, by=itself("arnia"))
     receiver.status = 204
-    await alert_delivery.send_test(arnia, made.id)
+    await alert_delivery.send_test(arnia, made.id, by=itself("arnia"))
     headers, body = receiver.taken[-1]
     assert (body["type"], body["data"]["id"]) == ("subscription.test", made.id)
     raw = json.dumps(body, separators=(",", ":")).encode()
@@ -838,7 +840,7 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
     arnia: Node, several: Several, moment: list[datetime]
 ) -> None:
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
-    await alerts.subscribe(arnia, silent, by="operator")
+    await alerts.subscribe(arnia, silent, by=itself("arnia"))
     for number in range(30):
         await publish(arnia, "incident", f"i{number}", an_incident())
     await alert_scan.add_alerts(arnia)
@@ -865,7 +867,7 @@ async def test_a_receiver_that_says_nothing_holds_up_nobody_else(
 
 async def test_a_process_tells_others_while_some_keep_it_waiting(arnia: Node, several: Several) -> None:
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
-    await alerts.subscribe(arnia, silent, by="operator")
+    await alerts.subscribe(arnia, silent, by=itself("arnia"))
     await publish(arnia, "incident", "first", an_incident())
     await alert_scan.add_alerts(arnia)
     house = asyncio.create_task(maintenance.deliver_alerts_forever(arnia))
@@ -892,7 +894,7 @@ async def test_an_attempt_that_ends_after_another_has_begun_changes_nothing(
 ) -> None:
     """A process was stopped for longer than its lease: meanwhile another has told it."""
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
-    await alerts.subscribe(arnia, silent, by="operator")
+    await alerts.subscribe(arnia, silent, by=itself("arnia"))
     await cve(arnia)
     await alert_scan.add_alerts(arnia)
     late = asyncio.create_task(alert_delivery.deliver(arnia))
@@ -944,7 +946,7 @@ async def test_an_attempt_ends_before_its_lease_does(
     assert ATTEMPT_TIMEOUT < ATTEMPT_LEASE
     monkeypatch.setattr(alert_delivery, "ATTEMPT_TIMEOUT", timedelta(seconds=0.2))
     silent = NewSubscription(events=("incident.published",), webhook="https://silent.example.org/")
-    await alerts.subscribe(arnia, silent, by="operator")
+    await alerts.subscribe(arnia, silent, by=itself("arnia"))
     await cve(arnia)
     await settle(arnia)
     (one,) = await listed(arnia)

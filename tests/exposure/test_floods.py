@@ -10,6 +10,7 @@ import pytest
 
 from federation.domain.alert import FLOOD_QUIET, Letter, NewSubscription
 from federation.domain.feed import FeedName
+from federation.domain.visibility import itself
 from federation.node import alert_delivery, alert_floods, alert_scan, alerts
 from federation.node.node import Node
 from tests.api.http_client import refused
@@ -91,7 +92,9 @@ async def test_beyond_the_ceiling_one_digest_says_how_many_and_how_many_are_ours
         f"megalis: 38 more alerts since {moment[0] - FLOOD_QUIET:%H:%M} UTC; 3 of"
     )
     assert headers["webhook-id"]
-    withheld = await alerts.list_alerts(arnia, parked=False, withheld=True, origin="megalis")
+    withheld = await alerts.list_alerts(
+        arnia, by=itself("arnia"), parked=False, withheld=True, origin="megalis"
+    )
     assert len(withheld) == 38
     async with browsing(arnia) as client:
         token = await a_token(arnia, client)
@@ -142,11 +145,11 @@ async def test_each_receiver_has_a_ceiling_of_its_own_and_a_replay_delivers_what
         )  # fmt: skip
     await settle(arnia)
     assert [kind for kind, _ in receiver.events()].count("incident.changed") == 2
-    (one,) = await alerts.list_alerts(arnia, parked=False, withheld=True)
+    (one,) = await alerts.list_alerts(arnia, by=itself("arnia"), parked=False, withheld=True)
     assert (one.subject, one.delivered_at, one.next_try_at) == ("megalis/d", None, None)
     assert "megalis/d  withheld" in await said(dsn, "alert", "list", "--withheld")
     assert await told(dsn, "alert", "list", "--origin", "recia") == []
-    await alerts.replay(arnia, one.id)
+    await alerts.replay(arnia, one.id, by=itself("arnia"))
     moment[0] += timedelta(minutes=4)  # (A replay is due from now on, by the clock of the database.)
     await settle(arnia)
     assert ("incident.published", "megalis/d") in receiver.events()
@@ -210,7 +213,7 @@ async def test_a_digest_goes_by_mail_as_well(
     receiver.sends_mail = True
     arnia.alerts_an_hour = 1
     wanted = NewSubscription(events=("incident.published",), email="noc@example.org")
-    await alerts.subscribe(arnia, wanted, by="operator")
+    await alerts.subscribe(arnia, wanted, by=itself("arnia"))
     await incidents(arnia, "megalis", ["a", "b", "c"], moment[0])
     await settle(arnia)
     moment[0] += FLOOD_QUIET

@@ -21,6 +21,7 @@ from cryptography import x509
 
 from federation.domain.alert import Alert, AlertState, Letter, NewSubscription, compose_letter
 from federation.domain.errors import Invalid, NotFound, Unreachable
+from federation.domain.visibility import itself
 from federation.node import alert_delivery, alert_scan, alerts
 from federation.node.node import Node
 from federation.outbound import mail
@@ -56,7 +57,7 @@ def writing(node: Node, found: Mailer | int) -> None:
 
 async def subscribed(node: Node, *events: str, email: str = SOC) -> str:
     wanted = NewSubscription(events=events or ("incident.published",), email=email)  # type: ignore[arg-type]
-    return (await alerts.subscribe(node, wanted, by="operator")).id
+    return (await alerts.subscribe(node, wanted, by=itself("arnia"))).id
 
 
 async def settle(node: Node) -> None:
@@ -230,7 +231,7 @@ async def test_what_is_refused_for_good_is_parked_with_the_reason_and_for_now_is
         await settle(arnia)
         assert len(box.letters) == (0 if final else 1)
         if final:
-            await alerts.replay(arnia, one.id)
+            await alerts.replay(arnia, one.id, by=itself("arnia"))
             await settle(arnia)
             assert len(box.letters) == 1, "it is there for when the mailbox is"
 
@@ -500,7 +501,7 @@ async def test_an_administrator_can_try_whether_mail_is_taken(arnia: Node) -> No
     async with mail_server() as box:
         writing(arnia, box.port)
         made = await subscribed(arnia)
-        await alert_delivery.send_test(arnia, made)
+        await alert_delivery.send_test(arnia, made, by=itself("arnia"))
         assert box.letters[0]["Subject"] == f"[federation] subscription.test: {made}"
         assert (
             "Somebody tries whether this subscription is told; nothing has happened."
@@ -509,6 +510,6 @@ async def test_an_administrator_can_try_whether_mail_is_taken(arnia: Node) -> No
         assert await listed(arnia) == (), "it is no alert"
         box.answers["RCPT"] = ["550 5.1.1 no such mailbox"]
         with pytest.raises(Unreachable, match="no such mailbox"):
-            await alert_delivery.send_test(arnia, made)
+            await alert_delivery.send_test(arnia, made, by=itself("arnia"))
         with pytest.raises(NotFound):
-            await alert_delivery.send_test(arnia, "none")
+            await alert_delivery.send_test(arnia, "none", by=itself("arnia"))

@@ -365,7 +365,7 @@ async def test_of_those_that_were_not_read_no_episode_ends(
     arnia: Node, monkeypatch: pytest.MonkeyPatch, read: int, lasting: set[str]
 ) -> None:
     wanted = NewSubscription(events=("incident.affects-mine",), webhook="https://itsm.example.org/hook")
-    await alerts.subscribe(arnia, wanted, by="operator")
+    await alerts.subscribe(arnia, wanted, by=itself("arnia"))
     await publish(arnia, "deployment", "one", running("10.0.6"))
     for n in range(2):
         later = a_vulnerability(severity="worst", aliases=[f"CVE-2026-{n}"])

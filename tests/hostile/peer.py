@@ -36,6 +36,7 @@ from federation.domain.alert import NewSubscription
 from federation.domain.canonical import canonical
 from federation.domain.rejection_lines import MAX_LINES_AN_HOUR
 from federation.domain.values import as_instant
+from federation.domain.visibility import itself
 from federation.node import alert_scan, alerts, copies, peers, quotas
 from federation.node.node import Node
 from tests.domain.builders import a_document, a_solution, an_incident
@@ -338,7 +339,7 @@ async def attack(arnia: str, recia: str, sizes: Sizes, say: Callable[[str], None
         honest = await stack.enter_async_context(a_node(HONEST, recia, url=theirs))
         node.quota = msgspec.structs.replace(node.quota, records=sizes.records, rejected=sizes.rejected_quota)
         wanted = NewSubscription(events=("incident.published", "peer.paused"), webhook=hook.url, private=True)
-        await alerts.subscribe(node, wanted, by="operator")
+        await alerts.subscribe(node, wanted, by=itself(node.operator))
         await introduce(node, honest)
         async with node.store.write() as tx:
             await tx.peers.add(known_as(HOSTILE, server.url))

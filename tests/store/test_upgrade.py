@@ -174,7 +174,7 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
         node._outside = receiver = Receiver()
         (one,) = await told(upgraded, "subscription", "list")
         assert one["events"] == ["incident.affects-mine", "record.rejected", "peer.stale"]
-        assert await alerts.replay_parked(node, "s") == 3
+        assert await alerts.replay_parked(node, "s", by=itself("arnia")) == 3
         assert await alert_delivery.deliver(node) == 3
         assert {body["type"] for body in receiver.bodies} == set(one["events"])
         await publish(node, "deployment", "one", running())
@@ -206,7 +206,7 @@ async def test_the_audit_trail_of_an_earlier_program_is_left_and_holds(upgraded:
         assert [one.event for one in noted] == ["client.added", "subscription.added", "access.refused"]
         assert noted[1].detail["events"] == "incident.hits-mine record.set-aside peer.stale"
         assert [json.loads(raw) for raw in TRAIL] == await told(upgraded, "audit", "list")
-        await alerts.unsubscribe(node, "s", by="operator")
+        await alerts.unsubscribe(node, "s", by=itself("arnia"))
         found = await holds(node, 4)
         assert (found.checkpoints, found.after_checkpoint) == (1, 1)
     async with looking(upgraded) as look:

@@ -13,6 +13,7 @@ from federation.domain.entry import RejectedEntry
 from federation.domain.errors import StaleCursor
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.quota import Quota, QuotaChange
+from federation.domain.visibility import itself
 from federation.node import alert_scan, alerts, copies, peers, quotas, retention
 from federation.node.node import Node
 from tests.conftest import Databases
@@ -56,7 +57,7 @@ async def known(arnia: Node) -> Node:
     wanted = NewSubscription(
         events=("record.rejected", "peer.paused"), webhook="https://itsm.example.org/hook"
     )
-    await alerts.subscribe(arnia, wanted, by="operator")
+    await alerts.subscribe(arnia, wanted, by=itself("arnia"))
     await publish(arnia, "group", "g", {"name": "g", "members": ["megalis"]})
     await publish(arnia, "solution", "ours", a_solution(), tlp="AMBER", audience="g")
     await take(arnia, an_entry(1), an_entry(2, hash="0" * 64))
