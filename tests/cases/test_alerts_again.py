@@ -9,6 +9,7 @@ import pytest
 
 from federation.domain.content.incident import Incident
 from federation.domain.values import as_instant
+from federation.domain.visibility import Caller
 from federation.node import alert_scan
 from federation.node.node import Node
 from tests.api.http_client import fine
@@ -239,8 +240,8 @@ async def test_two_processes_do_not_open_again_what_one_of_them_has_read_before(
     await settle(arnia)
     read = alert_scan._own_incidents
 
-    async def slowly(node: Node) -> Any:
-        own = await read(node)
+    async def slowly(node: Node, by: Caller) -> Any:
+        own = await read(node, by)
         monkeypatch.setattr(alert_scan, "_own_incidents", read)
         await publish(arnia, "incident", "x", an_incident(affects=HERE, status="resolved"))
         await alert_scan.add_alerts(node)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import httpx2
+
 from federation.domain.person import Person
 from federation.domain.visibility import Ceiling, itself
-from federation.node import people
+from federation.node import people, sessions
 from federation.node.node import Node
+from federation.web.visitor import cookie_name
 
 
 async def a_person(
@@ -33,3 +36,8 @@ class Clock:
 
     def move(self, **span: float) -> None:
         self.now += timedelta(**span)
+
+
+async def log_in(node: Node, client: httpx2.AsyncClient, person: Person) -> None:
+    """Give a client the session of a person, as a login does."""
+    client.cookies.set(cookie_name(node), await sessions.begin(node, person.id))
