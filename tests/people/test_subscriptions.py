@@ -7,7 +7,7 @@ import pytest
 from federation.domain.alert import AlertEvent, NewSubscription
 from federation.domain.errors import Forbidden, Invalid, MissingScope, NotFound
 from federation.domain.visibility import Caller, Ceiling, itself
-from federation.node import alert_delivery, alerts, people
+from federation.node import alert_delivery, alert_scan, alerts, people
 from federation.node.node import Node
 from tests.domain.builders import a_group
 from tests.exposure.deployments import CHALON, a_vulnerability, bodies, copy, running
@@ -52,6 +52,7 @@ async def test_alerts_are_of_incidents_that_the_person_sees(arnia: Node, receive
     await publish(arnia, "incident", "green", a_vulnerability(aliases=["CVE-2026-1"]), tlp="GREEN")
     for key, envelope in (("amber", {"tlp": "AMBER", "audience": "close"}), ("red", {"tlp": "RED"})):
         await publish(arnia, "incident", key, a_vulnerability(aliases=[f"{key.upper()}-1"]), **envelope)
+    assert await alert_scan.add_alerts(arnia) == 1 + 2 + 3 + 3
     await settle(arnia)
     published = {key: ("incident.published", key) for key in ("green", "amber", "red")}
     assert await subjects(arnia, green) == {published["green"]}
