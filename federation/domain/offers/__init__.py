@@ -1,0 +1,1 @@
+"""Offers to a public body: whether it may join, and what it would pay."""
