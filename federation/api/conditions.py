@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from federation.api.portable import portable_pattern
+from federation.domain.content.consultation import AFTER_AWARD
+from federation.domain.content.contribution import CONTRIBUTION_LABELS, WITHOUT_TEXT
 from federation.domain.content.group import RESERVED
 from federation.domain.content.incident import STATUSES
+from federation.domain.content.purchase import CENTRAL
 from federation.domain.registry import TYPES
 from federation.domain.values import GROUP_PATTERN
 
@@ -67,6 +70,23 @@ def _incident() -> Condition:
     return {"dependentSchemas": {"kind": {"allOf": [*statuses, times]}}}
 
 
+def _exactly_where(member: str, name: str, value: str) -> Condition:
+    """A member that is there where another one has this value, and nowhere else."""
+    return {
+        "if": {"properties": {name: {"const": value}}, "required": [name]},
+        "then": _needs(member),
+        "else": {"not": _needs(member)},
+    }
+
+
+def _contribution() -> Condition:
+    """The members that a contribution needs by its kind."""
+    without_text = {"properties": {"kind": {"enum": list(WITHOUT_TEXT)}}, "required": ["kind"]}
+    text = {"if": without_text, "else": _needs("text")}
+    # (`kind` is always there, as with incidents.)
+    return {"dependentSchemas": {"kind": {"allOf": [{"if": _of_kind("task-done"), "then": _needs("task")}, text]}}}
+
+
 def _either(first: str, second: Condition) -> Condition:
     """What holds where a member is absent."""
     return {"if": {"not": _needs(first)}, "then": second}
@@ -80,6 +100,9 @@ def _drafts() -> dict[str, Condition]:
             if kind.type == "group":
                 only_red = {"tlp": {"const": "RED"}, **({"key": _GROUP_KEY} if shape == "KeyedDraft" else {})}
                 condition = {"dependentSchemas": {"content": {"properties": only_red, **_WITHOUT_AUDIENCE}}}
+            if kind.type == "contribution":
+                labels = {"tlp": {"enum": list(CONTRIBUTION_LABELS)}}
+                condition = {"dependentSchemas": {"content": {"properties": labels, **_WITHOUT_AUDIENCE}}}
             conditions[f"{shape}_{kind.__name__}_"] = condition
         document = _for_label(_AMBER)
         if kind.type == "group":
@@ -108,6 +131,17 @@ CONDITIONS: dict[str, Condition] = {
         "if": {"properties": {"status": {"const": "known_not_affected"}}, "required": ["status"]},
         "then": _needs("justification"),
         "else": {"not": _needs("justification")},
+    },
+    "Requirement": _either(
+        "text",
+        {"required": ["offers"], "properties": {"offers": {"type": "array", "items": {}, "minItems": 1}}},
+    ),
+    "Offer": _exactly_where("tariff", "pricing", "tariff"),
+    "Contribution": _contribution(),
+    "Purchase": _exactly_where("mode", "kind", CENTRAL),
+    "Consultation": {
+        "if": _needs("contract"),
+        "then": {"properties": {"status": {"enum": list(AFTER_AWARD)}}},
     },
     "NewSubscription": {
         "if": _needs("webhook"),

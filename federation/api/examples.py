@@ -116,6 +116,155 @@ DRAFTS: dict[str, dict[str, Any]] = {
             "admitted_at": "2026-03-02T09:00:00Z",
         },
     },
+    "offer": {
+        "content": {
+            "solution": "arnia/glpi",
+            "title": {"fr": "Gestion de parc mutualisée (démonstration)"},
+            "summary": {"fr": "Une instance commune, hébergée et mise à jour pour les adhérents."},
+            "contact": "offres@arnia.example.org",
+            "pricing": "tariff",
+            "eligibility": {"kinds": ["commune", "epci"], "territory": ["FR-BFC"]},
+            "requires": {"text": {"fr": "Adhérer au groupement"}},
+            "steps": [
+                {"what": {"fr": "Délibération"}, "who": "conseil municipal", "weeks": 6},
+                {"what": {"fr": "Ouverture de l'instance"}, "who": "L'ARNia", "weeks": 2},
+            ],
+            "deliberation_template": "Le conseil de {name} ({siren}) décide d'adhérer, pour {price} par an.",
+            "tariff": {
+                "currency": "EUR",
+                "vat": "exempt",
+                "decided_on": "2025-12-12",
+                "parts": [
+                    {
+                        "label": {"fr": "Communes de moins de 500 habitants"},
+                        "when": "yearly",
+                        "basis": "body",
+                        "micros": 48000000,
+                        "kinds": ["commune"],
+                        "population": {"to": 499},
+                    },
+                    {
+                        "label": {"fr": "Autres adhérents, par habitant"},
+                        "when": "yearly",
+                        "basis": "inhabitant",
+                        "micros": 166000,
+                        "population": {"from": 500},
+                        "maximum_cents": 3850000,
+                    },
+                ],
+            },
+            "deployments": ["arnia/glpi-mutualise"],
+            "valid_from": "2026-01-01",
+            "trial_months": 3,
+        },
+    },
+    "practice": {
+        "content": {
+            "title": {"fr": "Migrer vers un outil libre de gestion de parc (démonstration)"},
+            "summary": {"fr": "Calendrier, écueils et résultats d'une migration de douze communes."},
+            "kind": "achievement",
+            "body": {"fr": "## Contexte\n\nDouze communes géraient leur parc dans des tableurs."},
+            "solutions": ["arnia/glpi"],
+            "themes": ["it-asset-management"],
+            "results": [
+                {
+                    "label": {"fr": "Communes équipées"},
+                    "value": "12",
+                    "unit": "communes",
+                    "as_of": "2026-02-01",
+                }
+            ],
+            "assets": [
+                {
+                    "title": {"fr": "Plan de migration"},
+                    "url": "https://arnia.example.org/plan.pdf",
+                    "media_type": "application/pdf",
+                }
+            ],
+            "date": "2026-02-10",
+            "audience_kinds": ["commune"],
+        },
+    },
+    "meeting": {
+        "content": {
+            "title": {"fr": "Réunion mensuelle des partenaires (démonstration)"},
+            "starts_at": "2026-04-02T08:00:00Z",
+            "ends_at": "2026-04-02T09:30:00Z",
+            "time_zone": "Europe/Paris",
+            "url": "https://visio.arnia.example.org/mensuelle",
+            "agenda": [
+                {"title": {"fr": "Bilan de l'injection SQL dans GLPI"}, "minutes": 20, "by": "arnia"},
+                {"title": {"fr": "Achat groupé de postes de travail"}, "minutes": 40, "by": "recia"},
+            ],
+            "tasks": [
+                {
+                    "key": "plan",
+                    "text": {"fr": "Publier le plan de migration"},
+                    "owner": "arnia",
+                    "due": "2026-04-30",
+                }
+            ],
+            "attending": ["arnia", "megalis", "recia"],
+            "series": "mensuelle",
+        },
+    },
+    "contribution": {
+        "content": {
+            "about": {"type": "meeting", "id": "recia/2026-04"},
+            "kind": "agenda-item",
+            "text": {"fr": "Présenter le retour d'expérience sur GLPI (démonstration)."},
+        },
+    },
+    "purchase": {
+        "content": {
+            "title": {"fr": "Groupement de commandes de postes de travail (démonstration)"},
+            "summary": {"fr": "Des postes reconditionnés pour les communes des membres."},
+            "kind": "groupement-de-commandes",
+            "coordinator": {
+                "identifiers": [{"scheme": "0009", "value": "21710076700011"}],
+                "name": "Commune coordinatrice (démonstration)",
+            },
+            "convention_url": "https://arnia.example.org/convention.pdf",
+            "joining": {
+                "text": {"fr": "Signer la convention avant le lancement de la consultation."},
+                "steps": [{"what": {"fr": "Délibération"}, "who": "conseil municipal", "weeks": 6}],
+            },
+            "territory": ["FR-BFC", "FR-CVL"],
+            "status": "open",
+        },
+    },
+    "consultation": {
+        "content": {
+            "purchase": "arnia/postes",
+            "title": {"fr": "Postes de travail reconditionnés 2026 (démonstration)"},
+            "status": "gathering",
+            "needs_until": "2026-05-31T21:59:59Z",
+            "launch_on": "2026-06-15",
+            "award_on": "2026-10-01",
+            "cpv": ["30213000-5"],
+            "units": [
+                {"key": "portable", "label": {"fr": "Ordinateurs portables"}},
+                {"key": "fixe", "label": {"fr": "Ordinateurs fixes"}},
+            ],
+        },
+    },
+    "participation": {
+        "content": {
+            "consultation": "arnia/postes-2026",
+            "state": "need-given",
+            "bodies": {
+                "kind": "list",
+                "beneficiaries": [
+                    {
+                        "identifiers": [{"scheme": "0002", "value": "217100767"}],
+                        "name": "Chalon-sur-Saône",
+                        "type": "commune",
+                    }
+                ],
+            },
+            "needs": [{"unit": "portable", "quantity": 40, "estimated_cents": 1600000}],
+        },
+    },
 }
 PATCHES: dict[str, dict[str, Any]] = {
     "solution": {"content": {"status": "obsolete", "repository": None}},
@@ -125,6 +274,13 @@ PATCHES: dict[str, dict[str, Any]] = {
     "operator": {"content": {"homepage": "https://arnia.example.org/"}},
     "group": {"content": {"members": ["megalis", "recia", "soluris"]}},
     "membership": {"content": {"name": "Mégalis Bretagne"}},
+    "offer": {"content": {"valid_until": "2026-12-31", "trial_months": None}},
+    "practice": {"content": {"kind": "guide"}},
+    "meeting": {"content": {"status": "held", "url": None}},
+    "contribution": {"content": {"kind": "question"}},
+    "purchase": {"content": {"status": "closed"}},
+    "consultation": {"content": {"status": "launched"}},
+    "participation": {"content": {"state": "deliberated", "decided_on": "2026-05-12"}},
 }
 """Merge patches of the drafts: null removes a member."""
 KEYS = {
@@ -135,6 +291,13 @@ KEYS = {
     "operator": "arnia",
     "group": "security",
     "membership": "megalis",
+    "offer": "glpi-mutualise",
+    "practice": "migrer-vers-glpi",
+    "meeting": "2026-04",
+    "contribution": "2026-04-glpi",
+    "purchase": "postes",
+    "consultation": "postes-2026",
+    "participation": "postes-2026",
 }
 UPDATE = {
     "status": "mitigated",

@@ -26,11 +26,18 @@ from federation.client.record_view import C
 from federation.client.records import Collection
 from federation.client.sender import JSON, MAX_ATTEMPTS, Sender, client_credentials
 from federation.client.tokens import TokenSource
+from federation.domain.content.consultation import Consultation
+from federation.domain.content.contribution import Contribution
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.group import Group
 from federation.domain.content.incident import Incident
+from federation.domain.content.meeting import Meeting
 from federation.domain.content.membership import Membership
+from federation.domain.content.offer import Offer
 from federation.domain.content.operator import Operator
+from federation.domain.content.participation import Participation
+from federation.domain.content.practice import Practice
+from federation.domain.content.purchase import Purchase
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
 from federation.domain.formats.report import ImportReport
@@ -73,6 +80,13 @@ class Client:
     operators: Collection[Operator]
     groups: Collection[Group]
     memberships: Collection[Membership]
+    offers: Collection[Offer]
+    practices: Collection[Practice]
+    meetings: Collection[Meeting]
+    contributions: Collection[Contribution]
+    purchases: Collection[Purchase]
+    consultations: Collection[Consultation]
+    participations: Collection[Participation]
 
     def __init__(
         self,

@@ -11,8 +11,11 @@ import msgspec
 from msgspec import inspect
 
 from federation.domain.addresses import pattern_of, types_of, url_problem
+from federation.domain.content.consultation import Consultation
 from federation.domain.content.incident import Affected, Incident
+from federation.domain.content.meeting import Meeting
 from federation.domain.content.membership import Membership
+from federation.domain.content.practice import PracticeAsset, PracticeResult
 from federation.domain.content.solution import Assurance, Package, Solution
 from federation.domain.messages import Message
 from federation.domain.values import (
@@ -72,6 +75,10 @@ _MEMBERS: tuple[tuple[type[msgspec.Struct], str, str], ...] = (
     (Identifier, "scheme", "the four digits of a register (ISO 6523), such as 0002 for a SIREN, or cog"),
     (Identifier, "value", "a number of that register, such as 217100767"),
     (Organisation, "type", "a kind of body, such as commune or epci"),
+    (Meeting, "time_zone", "a time zone of the IANA database, such as Europe/Paris"),
+    (PracticeResult, "value", "a decimal number as a text, such as 37.5"),
+    (PracticeAsset, "media_type", "a media type without parameters, such as application/pdf"),
+    (Consultation, "cpv", "a code of the Common Procurement Vocabulary, such as 48000000-8"),
     (Membership, "thumbprint", "the thumbprint of a key (RFC 7638): 43 letters, digits and _ -"),
 )
 _PATTERN = re.compile(r"Expected `str` matching regex (?P<quoted>'.*'|\".*\")", re.DOTALL)

@@ -19,7 +19,7 @@ from federation.domain.moments import MomentError, in_utc
 from federation.domain.territories.areas import area_of, departements_of, overlapping
 from federation.domain.territories.identity import names_of_body
 from federation.domain.unsound import UNSOUND
-from federation.domain.values import PART_OF, Content, Operator, instant
+from federation.domain.values import EVERYWHERE, PART_OF, Content, Operator, instant
 from federation.domain.visibility import Tlp
 from federation.domain.words import search_words
 
@@ -211,7 +211,7 @@ def _scheme_and_value(value: str) -> str:
 def _values(kind: type[Content], name: str, values: list[str]) -> tuple[str, ...]:
     """The stored values that a filter with these values finds."""
     if name == "territory":
-        return _overlapping_territories(values)
+        return (*_overlapping_territories(values), EVERYWHERE)
     return tuple(stored for value in values for stored in kind.filter_values(name, value))
 
 

@@ -33,7 +33,9 @@ RULES: dict[int, Rule] = {
         text=(
             "A moment that ends something is not before the one that begins it: `resolved_at` not before"
             " `started_at` and `detected_at`, `scheduled_until` not before `scheduled_for`, `until` not"
-            " before `since`, `updated_at` not before `created_at`."
+            " before `since`, `updated_at` not before `created_at`,"
+            " `valid_until` not before `valid_from`, `ends_at` not before `starts_at`, `award_on` not before"
+            " `launch_on`."
         ),
         checked_by="federation.domain.values:Dated",
         readers=True,
@@ -189,5 +191,83 @@ RULES: dict[int, Rule] = {
             " `federation`, `private` and `public` are taken."
         ),
         checked_by="federation.domain.content.group:Group",
+    ),
+    29: Rule(
+        text="A list has each key once: `tasks` and `units` their `key`, `needs` their `unit`.",
+        checked_by="federation.domain.values:distinct",
+        readers=True,
+    ),
+    30: Rule(
+        text="A text in Markdown (`body`, `minutes`) has at most 65 536 bytes in UTF-8.",
+        checked_by="federation.domain.values:short_markdown",
+        readers=True,
+    ),
+    31: Rule(
+        text=(
+            "A range of numbers has `from`, `to` or both, and `to` is not below `from`; `maximum_cents` is"
+            " not below `minimum_cents`."
+        ),
+        checked_by="federation.domain.content.tariff:NumberRange",
+        readers=True,
+    ),
+    32: Rule(
+        text="The `requires` of an offer has `offers`, `text` or both.",
+        checked_by="federation.domain.content.offer:Requirement",
+        readers=True,
+        in_schema=True,
+    ),
+    33: Rule(
+        text="An offer has a `tariff` exactly where its `pricing` is `tariff`.",
+        checked_by="federation.domain.content.offer:Offer",
+        readers=True,
+        in_schema=True,
+    ),
+    34: Rule(
+        text="In braces, a `deliberation_template` has `name`, `siren`, `price` and `date` only.",
+        checked_by="federation.domain.content.offer:Offer",
+    ),
+    35: Rule(
+        text="A `time_zone` is one of the IANA database that the node has.",
+        checked_by="federation.domain.content.meeting:is_time_zone",
+    ),
+    36: Rule(
+        text=(
+            "A contribution of the kind `task-done` has a `task`; one of another kind but `attendance` has a"
+            " `text`."
+        ),
+        checked_by="federation.domain.content.contribution:Contribution",
+        readers=True,
+        in_schema=True,
+    ),
+    37: Rule(
+        text="A contribution is TLP:CLEAR, GREEN or RED.",
+        checked_by="federation.domain.content.contribution:Contribution",
+        in_schema=True,
+    ),
+    38: Rule(
+        text="A purchase has a `mode` exactly where its `kind` is `centrale-d-achat`.",
+        checked_by="federation.domain.content.purchase:Purchase",
+        readers=True,
+        in_schema=True,
+    ),
+    39: Rule(
+        text="The `coordinator` of a purchase has a SIRET (`0009`) among its identifiers.",
+        checked_by="federation.domain.content.purchase:Purchase",
+        readers=True,
+    ),
+    40: Rule(
+        text="A consultation has a `contract` only where its `status` is `awarded`, `running` or `ended`.",
+        checked_by="federation.domain.content.consultation:Consultation",
+        readers=True,
+        in_schema=True,
+    ),
+    41: Rule(
+        text="The `earlier` quantities of a need are in the order of their times, and before `given_at`.",
+        checked_by="federation.domain.content.participation:Need",
+        readers=True,
+    ),
+    42: Rule(
+        text="The quantity of a need changes at most 50 times.",
+        checked_by="federation.domain.content.participation:Participation",
     ),
 }

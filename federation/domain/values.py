@@ -8,7 +8,7 @@ is canonical.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -42,6 +42,9 @@ language are written by their numbers: generators copy patterns into source text
 
 PART_OF = "part-of:"
 """Before the number of a département, in the filter on territories: the record names bodies in it."""
+
+EVERYWHERE = "everywhere"
+"""In the same filter: the record is for every territory."""
 
 OPERATOR_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?" + END
 KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}" + END
@@ -152,6 +155,18 @@ LanguageMap = Annotated[
         examples=[{"fr": "Gestion de parc informatique", "en": "IT asset management"}],
     ),
 ]
+MAX_MARKDOWN_BYTES = 65_536
+"""Bytes of a text in Markdown, in UTF-8."""
+Markdown = Annotated[str, Meta(min_length=1, max_length=MAX_MARKDOWN_BYTES)]
+MarkdownMap = Annotated[
+    dict[LanguageTag, Markdown],
+    Meta(
+        min_length=1,
+        max_length=30,
+        description="A text in Markdown, by BCP 47 language tag; at least one language, 64 KiB each.",
+        examples=[{"fr": "## Contexte\n\nLes communes du territoire partagent un service."}],
+    ),
+]
 Count = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 Cents = Annotated[int, Meta(ge=0, le=SAFE_INTEGER, description="Money as an integer number of cents.")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END, description="ISO 4217.", examples=["EUR"])]
@@ -204,6 +219,27 @@ class RuleBroken(ValueError):
         """Its number among the rules that JSON Schema does not say (``domain/rules.py``)."""
         self.pointer = f"/{member}" if member else ""
         """The member to be corrected, from the group that the rule is about."""
+
+
+def distinct(member: str, key: str, entries: Iterable[Any]) -> Iterator[RuleBroken]:
+    """The breach of the rule that a list has each key once: the first entry whose key was there before."""
+    seen: set[str] = set()
+    for index, entry in enumerate(entries):
+        value = getattr(entry, key)
+        if value in seen:
+            rule = "{value} is the {key} of an entry before this one"
+            at = f"{member}/{index}/{key}"
+            yield RuleBroken(rule, number=29, member=at, names={"key": key}, value=value)
+            return
+        seen.add(value)
+
+
+def short_markdown(member: str, texts: Mapping[str, str] | None) -> Iterator[RuleBroken]:
+    """The breach of the bound of texts in Markdown, which is one of bytes."""
+    for tag, text in (texts or {}).items():
+        if len(text) * 4 > MAX_MARKDOWN_BYTES and len(text.encode()) > MAX_MARKDOWN_BYTES:
+            rule = "a text in Markdown has at most 65536 bytes"
+            yield RuleBroken(rule, number=30, member=f"{member}/{tag}")
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -388,6 +424,15 @@ class Content(Dated, frozen=True, kw_only=True):
         """This content as it is written down: where a list has a form of its own for a value, in that form.
 
         For one's own operator only; what a peer has signed stays as it is.
+        """
+        return self
+
+    def completed(self, before: dict[str, Any] | None, now: datetime) -> Self:
+        """This content with the members that the node sets when it writes: from the content before it, as
+        JSON (None for what is new), and its clock.
+
+        What a writer sends for these members is replaced: it comes back with a document that was read. For
+        one's own operator only. Raises Invalid.
         """
         return self
 

@@ -259,9 +259,11 @@ def next_record(
             return None
         return tombstone(stored.document, updated_at=time)
     document = stored.document if stored is not None and not stored.retracted else None
+    before = draft_of(document) if document else None
+    edited = _completed(edited, before, time)
     if document and equals_stored(edited, document):
         return None
-    edited.content.check_after(draft_of(document)["content"] if document else None)
+    edited.content.check_after(before["content"] if before else None)
     if stored is None:
         try:
             kind.check_key(key)
@@ -276,6 +278,18 @@ def next_record(
         created_at=stored.created_at if stored else time,
         updated_at=time,
     )
+
+
+def _completed(edited: Draft[Any], before: dict[str, Any] | None, time: datetime) -> Draft[Any]:
+    """The draft as it is written: with the label that the record has where it names none, so that another
+    default of a newer version widens nothing, and with the members of the content that the node sets.
+    """
+    if before is not None and edited.tlp is None:
+        audience = before.get("audience") if edited.audience is None else edited.audience
+        audience_of(before["tlp"], audience)
+        edited = msgspec.structs.replace(edited, tlp=before["tlp"], audience=audience)
+    content = edited.content.completed(before["content"] if before else None, time)
+    return edited if content is edited.content else msgspec.structs.replace(edited, content=content)
 
 
 async def _feed_of(node: Node, tx: Writing, record: Record) -> int:

@@ -17,12 +17,19 @@ from federation.domain.registry import TYPES
 from federation.node.node import Node
 from tests.api.http_client import fine, put, refused
 from tests.domain.builders import (
+    a_consultation,
+    a_contribution,
     a_deployment,
     a_group,
+    a_meeting,
     a_membership,
+    a_participation,
+    a_practice,
+    a_purchase,
     a_solution,
     a_statement,
     an_incident,
+    an_offer,
     an_operator,
 )
 from tests.nodes import publish
@@ -77,6 +84,66 @@ FOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     ),
     "group": (a_group(members=["recia"]), a_group(members=["megalis"]), {"member": "recia"}),
     "membership": (a_membership(operator="recia"), a_membership(), {"operator": "recia", "tlp": "RED"}),
+    "offer": (
+        an_offer(
+            solution="recia/ent", pricing="on-request", consultation="recia/c", deployments=["recia/ent-1"],
+            eligibility={"kinds": ["commune", "epci"], "territory": ["FR-BFC", "71"]},
+        ),
+        an_offer(eligibility={"kinds": ["region"], "territory": ["FR-CVL"]}),
+        {
+            "solution": "recia/ent", "pricing": "on-request", "consultation": "recia/c", "territory": "71",
+            "deployment": "recia/ent-1", "kind": "epci", "tlp": "RED",
+        },
+    ),
+    "practice": (
+        a_practice(
+            kind="lesson", themes=["ai", "education"], solutions=["recia/ent"], audience_kinds=["school"]
+        ),
+        a_practice(themes=["crm"]),
+        {
+            "kind": "lesson", "theme": "education", "solution": "recia/ent", "audience_kind": "school",
+            "tlp": "RED",
+        },
+    ),
+    "meeting": (
+        a_meeting(
+            status="held", series="mensuelle", attending=["recia", "arnia"],
+            tasks=[{"key": "a", "text": {"fr": "Rédiger"}, "owner": "megalis"}],
+        ),
+        a_meeting(attending=["arnia"]),
+        {"status": "held", "series": "mensuelle", "attending": "recia", "owner": "megalis", "tlp": "RED"},
+    ),
+    "contribution": (
+        a_contribution(about={"type": "offer", "id": "recia/ent"}, kind="task-done", task="a"),
+        a_contribution(),
+        {"about": "recia/ent", "about_type": "offer", "kind": "task-done", "task": "a", "tlp": "RED"},
+    ),
+    "purchase": (
+        a_purchase(kind="centrale-d-achat", mode="wholesaler", status="open", territory=["71"]),
+        a_purchase(status="ended", territory=["FR-CVL"]),
+        {
+            "kind": "centrale-d-achat", "mode": "wholesaler", "status": "open", "territory": "FR-BFC",
+            "tlp": "RED",
+        },
+    ),
+    "consultation": (
+        a_consultation(
+            purchase="recia/p", status="launched", solutions=["recia/ent"], themes=["education"],
+            cpv=["48000000-8"],
+        ),
+        a_consultation(cpv=["48000000"]),
+        {
+            "purchase": "recia/p", "status": "launched", "solution": "recia/ent", "theme": "education",
+            "cpv": "48000000-8", "tlp": "RED",
+        },
+    ),
+    "participation": (
+        a_participation(
+            consultation="recia/c", state="signed", bodies={"kind": "territory", "territory": ["71"]}
+        ),
+        a_participation(),
+        {"consultation": "recia/c", "state": "signed", "territory": "71", "tlp": "RED"},
+    ),
 }  # fmt: skip
 
 
@@ -96,6 +163,18 @@ NOBODY: dict[str, dict[str, str]] = {
     "operator": {"country": "DE", "territory": "DE"},
     "group": {"member": "nobody"},
     "membership": {"operator": "nobody"},
+    "offer": {
+        "solution": "nobody/x", "pricing": "tariff", "consultation": "nobody/x", "territory": "FR-BRE",
+        "deployment": "nobody/x", "kind": "ccas",
+    },
+    "practice": {"kind": "template", "theme": "hr", "solution": "nobody/x", "audience_kind": "region"},
+    "meeting": {"status": "cancelled", "series": "nobody", "attending": "nobody", "owner": "nobody"},
+    "contribution": {"about": "nobody/x", "about_type": "solution", "kind": "answer", "task": "nobody"},
+    "purchase": {"kind": "partenariat", "mode": "intermediary", "status": "closed", "territory": "FR-BRE"},
+    "consultation": {
+        "purchase": "nobody/x", "status": "idea", "solution": "nobody/x", "theme": "hr", "cpv": "99999999-9",
+    },
+    "participation": {"consultation": "nobody/x", "state": "withdrawn", "territory": "FR-BRE"},
 }  # fmt: skip
 """Values that a filter can have and none of the records above."""
 

@@ -68,7 +68,10 @@ async def test_metrics_are_for_administrators(
 async def test_the_descriptor_names_everything_a_peer_needs(anyone: httpx2.AsyncClient, arnia: Node) -> None:
     told = fine(await anyone.get("/.well-known/federation"), 200)
     assert (told["operator"], told["url"], told["issuer"]) == ("arnia", arnia.url, arnia.url)
-    assert set(told["types"]) == {"solution", "deployment", "incident", "statement", "operator", "membership"}
+    assert set(told["types"]) == {
+        "solution", "deployment", "incident", "statement", "operator", "membership", "offer", "practice",
+        "meeting", "contribution", "purchase", "consultation", "participation",
+    }  # fmt: skip
     for where in (told["jwks_uri"], told["protocols"]["v1"] + "/openapi.json"):
         assert (await anyone.get(where)).status_code == 200
     assert "contact" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
@@ -16,6 +17,7 @@ from jsonschema import Draft202012Validator
 from federation.api.examples import DEADLINE, DRAFTS, SUBSCRIPTION
 from federation.domain.content.group import Group
 from federation.domain.content.incident import Incident
+from federation.domain.content.participation import Participation
 from federation.domain.deadline import ReportingDeadline
 from federation.domain.draft import Draft, check_draft, read_draft
 from federation.domain.errors import Invalid
@@ -81,11 +83,30 @@ def identifiers(*pairs: tuple[str, str]) -> list[dict[str, str]]:
     return [{"scheme": scheme, "value": value} for scheme, value in pairs]
 
 
+def a_part(document: Document) -> Document:
+    part: Document = document["content"]["tariff"]["parts"][0]
+    return part
+
+
+def a_need(first: str, second: str, given: str) -> Document:
+    """A need with two earlier quantities, given on these days."""
+    earlier = [{"quantity": 1, "given_at": f"{day}T08:00:00Z"} for day in (first, second)]
+    return {"unit": "portable", "quantity": 2, "given_at": f"{given}T08:00:00Z", "earlier": earlier}
+
+
+def bodies_of(document: Document) -> list[Document]:
+    bodies: list[Document] = document["content"]["bodies"]["beneficiaries"]
+    return bodies
+
+
 OF_READERS: list[tuple[int, str, Change]] = [
     (1, "deployment", content(since="2026-02-30")),
     (2, "deployment", content(since="2026-03-01", until="2026-02-01")),
     (2, "solution", lambda document: document.update(updated_at="1999-01-01T00:00:00Z")),
     (3, "operator", content(identifiers=identifiers(("0002", "217100768")))),
+    (2, "offer", content(valid_until="2025-12-31")),
+    (2, "meeting", content(ends_at="2026-04-02T07:00:00Z")),
+    (2, "consultation", content(award_on="2026-01-01")),
     (20, "solution", content(name="Cafe\u0301")),
     (20, "solution", content(name="GL\u200bPI")),
     (20, "solution", content(name="GLPI\n")),
@@ -93,6 +114,17 @@ OF_READERS: list[tuple[int, str, Change]] = [
     (23, "solution", lambda document: document.update(later="x" * 1_048_576)),
     (25, "solution", lambda document: document.update(later=1.5)),
     (25, "solution", lambda document: document.update(später=1)),
+    (29, "meeting", content(tasks=[{"key": "a", "text": {"fr": "Rédiger"}}] * 2)),
+    (29, "consultation", content(units=[{"key": "a", "label": {"fr": "Poste"}}] * 2)),
+    (29, "participation", content(needs=[{"unit": "a", "quantity": 1}] * 2)),
+    (30, "practice", content(body={"fr": "é" * 32_769})),
+    (30, "meeting", content(minutes={"fr": "é" * 32_769})),
+    (31, "offer", content(eligibility={"population": {}})),
+    (31, "offer", content(eligibility={"agents": {"from": 2, "to": 1}})),
+    (31, "offer", lambda document: a_part(document).update(minimum_cents=2, maximum_cents=1)),
+    (39, "purchase", content(coordinator={"identifiers": identifiers(("0002", "217100767"))})),
+    (41, "participation", content(needs=[a_need("2026-03-02", "2026-03-01", "2026-03-03")])),
+    (41, "participation", content(needs=[a_need("2026-03-01", "2026-03-02", "2026-03-01")])),
 ]
 OF_WRITERS: list[tuple[int, str, Change]] = [
     (14, "operator", content(identifiers=identifiers(("0002", "217100767"), ("cog", "71270")))),
@@ -101,6 +133,15 @@ OF_WRITERS: list[tuple[int, str, Change]] = [
     (18, "solution", content(packages=[{"purl": "pkg:npm/@"}])),
     (19, "solution", content(repository="https://user:secret@forge.example.org/x")),
     (19, "solution", content(repository="https://forge.example.org/a\u2003b")),
+    (14, "purchase", content(coordinator={"identifiers": identifiers(("0009", "21710076700011"), ("cog", "71270"))})),
+    (14, "participation", lambda document: bodies_of(document)[0].update(
+        identifiers=identifiers(("0002", "217100767"), ("cog", "71270")))),
+    (16, "practice", content(licence="No-Such-Licence-1.0")),
+    (17, "practice", content(themes=["astrology"])),
+    (17, "consultation", content(themes=["astrology"])),
+    (34, "offer", content(deliberation_template="{name} décide {everything}")),
+    (35, "meeting", content(time_zone="Europe/Chalon")),
+    (35, "meeting", content(time_zone="Europe")),
 ]
 """Number of the rule, a type, and what is wrong with its example."""
 
@@ -117,7 +158,7 @@ def test_the_code_that_checks_a_rule_is_there(number: int) -> None:
 def test_every_rule_has_a_document_that_breaks_it() -> None:
     of_readers, of_writers = {number for number, _, _ in OF_READERS}, {number for number, _, _ in OF_WRITERS}
     in_schema = {number for number, _, _, _ in BETWEEN_MEMBERS} | {12}
-    alone = {11, 21, 24, 28}
+    alone = {11, 21, 24, 28, 42}
     with_a_node = {26, 27}  # in tests/api/test_openapi.py
     assert of_readers | of_writers | in_schema | alone | with_a_node == RULES.keys()
     assert {number for number, rule in RULES.items() if rule.in_schema} == in_schema
@@ -189,6 +230,21 @@ def test_rule_11_the_steps_of_a_deadline() -> None:
         read_draft(msgspec.json.encode(wrong), ReportingDeadline)
 
 
+def test_rule_42_a_need_changes_fifty_times() -> None:
+    document = an_example("participation")["content"]
+    document["needs"] = [{"unit": "a", "quantity": 0}]
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    before: Document | None = None
+    for quantity in range(51):
+        document["needs"][0]["quantity"] = quantity
+        before = msgspec.to_builtins(msgspec.convert(document, Participation).completed(before, now))
+    msgspec.convert(document, Participation).completed(before, now)
+    document["needs"][0]["quantity"] = 51
+    with pytest.raises(Invalid, match="50 times") as refused:
+        msgspec.convert(document, Participation).completed(before, now)
+    assert [(fault.pointer, fault.rule) for fault in refused.value.faults] == [("/content/needs/0/quantity", 42)]
+
+
 def test_rule_28_the_key_of_a_group() -> None:
     schema: Any = the_schema("group").schema
     key = schema["properties"]["key"]
@@ -215,6 +271,17 @@ BETWEEN_MEMBERS: list[tuple[int, str, Document, Document]] = [
     (9, "StatementDraft", {}, {"status": "known_not_affected"}),
     (9, "StatementDraft", {}, {"justification": "component_not_present"}),
     (13, "GroupDraft", {"tlp": "GREEN"}, {}),
+    (32, "OfferDraft", {}, {"requires": {}}),
+    (32, "OfferDraft", {}, {"requires": {"offers": []}}),
+    (33, "OfferDraft", {}, {"tariff": None}),
+    (33, "OfferDraft", {}, {"pricing": "free"}),
+    (36, "ContributionDraft", {}, {"text": None}),
+    (36, "ContributionDraft", {}, {"kind": "task-done"}),
+    (37, "ContributionDraft", {"tlp": "AMBER", "audience": "security"}, {}),
+    (37, "ContributionDraft", {"audience": "security"}, {}),
+    (38, "PurchaseDraft", {}, {"mode": "wholesaler"}),
+    (38, "PurchaseDraft", {}, {"kind": "centrale-d-achat"}),
+    (40, "ConsultationDraft", {}, {"contract": {"id": "2026-042"}}),
 ]
 
 

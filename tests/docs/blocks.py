@@ -699,6 +699,7 @@ _FORMS: dict[str, Any] = {
     "instant": values.Instant,
     "day": values.Day,
     "language map": values.LanguageMap,
+    "Markdown map": values.MarkdownMap,
     "line": values.Line,
     "text": values.Text,
     "URL": values.Url,
@@ -877,6 +878,9 @@ _LABELS = {
     "statement": "GREEN",
     "group": "RED, and no other",
     "membership": "GREEN",
+    "meeting": "GREEN",
+    "contribution": "GREEN",
+    "participation": "GREEN",
 }
 
 

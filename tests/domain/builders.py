@@ -97,6 +97,51 @@ def a_membership(**members: Any) -> dict[str, Any]:
     }
 
 
+def an_offer(**members: Any) -> dict[str, Any]:
+    return {
+        "solution": "arnia/glpi",
+        "title": {"fr": "Gestion de parc mutualisée"},
+        "contact": "contact@arnia.example.org",
+        "pricing": "free",
+        **members,
+    }
+
+
+def a_practice(**members: Any) -> dict[str, Any]:
+    return {"title": {"fr": "Migration"}, "summary": {"fr": "Douze communes"}, "kind": "guide", **members}
+
+
+def a_meeting(**members: Any) -> dict[str, Any]:
+    return {"title": {"fr": "Réunion mensuelle"}, "starts_at": "2026-04-02T08:00:00Z", **members}
+
+
+def a_contribution(**members: Any) -> dict[str, Any]:
+    return {
+        "about": {"type": "meeting", "id": "recia/2026-04"},
+        "kind": "comment",
+        "text": {"fr": "Très utile"},
+        **members,
+    }
+
+
+def a_purchase(**members: Any) -> dict[str, Any]:
+    return {
+        "title": {"fr": "Postes de travail"},
+        "summary": {"fr": "Achat groupé"},
+        "kind": "groupement-de-commandes",
+        "coordinator": {"identifiers": [{"scheme": "0009", "value": "21710076700011"}]},
+        **members,
+    }
+
+
+def a_consultation(**members: Any) -> dict[str, Any]:
+    return {"purchase": "arnia/postes", "title": {"fr": "Postes 2026"}, "status": "gathering", **members}
+
+
+def a_participation(**members: Any) -> dict[str, Any]:
+    return {"consultation": "arnia/postes-2026", "state": "interested", **members}
+
+
 def without(content: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
 

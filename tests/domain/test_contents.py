@@ -10,11 +10,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.domain.content.consultation import Consultation
+from federation.domain.content.contribution import Contribution
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.group import Group, is_group_name
 from federation.domain.content.incident import STATUSES, Incident
+from federation.domain.content.meeting import Meeting
 from federation.domain.content.membership import Membership
+from federation.domain.content.offer import Offer
 from federation.domain.content.operator import Operator
+from federation.domain.content.participation import Participation
+from federation.domain.content.practice import Practice
+from federation.domain.content.purchase import Purchase
 from federation.domain.content.solution import THEMES, Solution
 from federation.domain.content.statement import Statement
 from federation.domain.formats.spdx import licence_problem
@@ -23,14 +30,21 @@ from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.domain.values import Content
 from tests.domain.builders import (
     COMMUNE,
+    a_consultation,
+    a_contribution,
     a_deployment,
     a_draft,
     a_group,
+    a_meeting,
     a_membership,
+    a_participation,
+    a_practice,
+    a_purchase,
     a_record,
     a_solution,
     a_statement,
     an_incident,
+    an_offer,
     an_operator,
     refused_draft,
     without,
@@ -45,6 +59,13 @@ OF_TYPE = {
     Operator: an_operator,
     Group: a_group,
     Membership: a_membership,
+    Offer: an_offer,
+    Practice: a_practice,
+    Meeting: a_meeting,
+    Contribution: a_contribution,
+    Purchase: a_purchase,
+    Consultation: a_consultation,
+    Participation: a_participation,
 }
 
 DAY, MOMENT = "2026-03-01", "2026-03-01T08:30:00Z"
@@ -781,6 +802,13 @@ def test_the_types_are_known_by_their_names() -> None:
         "operator": "operators",
         "group": "groups",
         "membership": "memberships",
+        "offer": "offers",
+        "practice": "practices",
+        "meeting": "meetings",
+        "contribution": "contributions",
+        "purchase": "purchases",
+        "consultation": "consultations",
+        "participation": "participations",
     }
     assert known_type("incident") is Incident
     assert known_type("recipe") is None
@@ -800,6 +828,14 @@ def test_every_filter_but_the_beneficiary_is_something_its_type_is_found_by() ->
         Operator: [an_operator()],
         Group: [a_group()],
         Membership: [a_membership()],
+        Offer: [an_offer(deployments=["a/b"], consultation="a/c")],
+        Practice: [a_practice(themes=["ai"], solutions=["a/b"], audience_kinds=["school"])],
+        Meeting: [a_meeting(series="a", attending=["b"], tasks=[{"key": "a", "text": {"fr": "x"},
+            "owner": "b"}])],
+        Contribution: [a_contribution(task="a")],
+        Purchase: [a_purchase(kind="centrale-d-achat", mode="wholesaler", status="open")],
+        Consultation: [a_consultation(solutions=["a/b"], themes=["ai"], cpv=["48000000"])],
+        Participation: [a_participation(bodies={"kind": "territory", "territory": ["71"]})],
     }  # fmt: skip
     for kind, contents in full.items():
         found = {name for content in contents for name, _ in a_draft(content, kind).content.found_by()}

@@ -65,6 +65,11 @@ VALUES = {
     "solution": "arnia/glpi",
     "deployment": "arnia/cmonia",
     "incident": "arnia/2026-0042",
+    "consultation": "arnia/postes-2026",
+    "purchase": "arnia/postes",
+    "about": "arnia/2026-04",
+    "about_type": "meeting",
+    "cpv": "48000000-8",
 }
 """A value of filters that do not take any text."""
 

@@ -353,7 +353,7 @@ def test_a_line_feed_after_the_end_matches_no_pattern(pattern: str) -> None:
     assert len(re.findall(r"(?<!\\)\$", pattern)) == 1
     assert not re.search(r"\\[AZz]|\(\?[^!:=]", pattern), "ECMA-262 has it not"
     for example in ("a", "aa", "a/b", "FR", "EUR", "cog", "fr", "0" * 16, "0" * 64, "0" * 43,
-                    "71", "AGPL-3.0", "0002",
+                    "71", "AGPL-3.0", "0002", "48000000-8",
                     "2026-03-01", "2026-03-01T08:30:00Z", "https://a.b", "a@b", "pkg:a/b", "cpe:/a",
                     "vers:a/b", "/a", "CVE-1", "CVSS:3.1/AV:N/AC:L", "a:b"):  # fmt: skip
         if re.search(pattern, example):

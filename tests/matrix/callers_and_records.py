@@ -28,13 +28,20 @@ from federation.telemetry import Metrics
 from tests.api.http_client import ASSERTION
 from tests.domain.builders import (
     NOW,
+    a_consultation,
+    a_contribution,
     a_deployment,
     a_group,
+    a_meeting,
     a_membership,
+    a_participation,
+    a_practice,
+    a_purchase,
     a_record,
     a_solution,
     a_statement,
     an_incident,
+    an_offer,
     an_operator,
 )
 from tests.matrix import rules
@@ -62,6 +69,10 @@ OPERATORS = {
 """Whose caller is which; the group names all of them but three."""
 STATES: dict[str, PeerState] = {"newcomer": "pending", "suspect": "suspended", "leaver": "left"}
 CLOSE = sorted({*OPERATORS.values()} - {"recia", "maximilien", "barred"})
+
+
+LABELS_OF = {"group": ("RED",), "contribution": ("CLEAR", "GREEN", "RED")}
+"""Labels that the records of a type can have, where not all."""
 
 
 class Thing(NamedTuple):
@@ -105,6 +116,20 @@ def content_of(type_name: str, word: str) -> dict[str, Any]:
             return an_operator(name=word)
         case "membership":
             return a_membership(name=word)
+        case "offer":
+            return an_offer(title={"fr": word})
+        case "practice":
+            return a_practice(title={"fr": word})
+        case "meeting":
+            return a_meeting(title={"fr": word})
+        case "contribution":
+            return a_contribution(text={"fr": word})
+        case "purchase":
+            return a_purchase(title={"fr": word})
+        case "consultation":
+            return a_consultation(title={"fr": word})
+        case "participation":
+            return a_participation(consultation=f"arnia/{word}")
     return a_group(name=word, members=[word])
 
 
@@ -127,7 +152,7 @@ async def fill(node: Node) -> list[Thing]:
     of_all = itertools.product(rules.TYPES, rules.TLPS, (HERE, THERE), (True, False))
     numbers = itertools.count(1)
     for type_name, tlp, origin, live in of_all:
-        if type_name == "group" and tlp != "RED":
+        if tlp not in LABELS_OF.get(type_name, rules.TLPS):
             continue
         n = next(numbers)
         one = Thing(type_name, tlp, origin, live, f"k{n:03}", WORDS[n], "", b"")

@@ -16,7 +16,10 @@ from typing import Literal
 HERE, THERE = "arnia", "megalis"
 """The operator whose node is asked, and a peer whose records it holds copies of."""
 
-EVERY_TYPE = ("solution", "deployment", "incident", "statement", "operator", "group", "membership")
+EVERY_TYPE = (
+    "solution", "deployment", "incident", "statement", "operator", "group", "membership", "offer", "practice",
+    "meeting", "contribution", "purchase", "consultation", "participation",
+)  # fmt: skip
 TYPES = EVERY_TYPE if os.environ.get("MATRIX") == "all" else ("deployment", "incident", "group")
 """All types run through one code: ``make test`` asks for three, ``make matrix`` for every one."""
 TLPS = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")

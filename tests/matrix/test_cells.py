@@ -55,6 +55,7 @@ def filtered(thing: Thing) -> str:
         "incident": f"&solution=arnia/{thing.word}",
         "statement": f"&incident=arnia/{thing.word}",
         "group": f"&member={thing.word}",
+        "participation": f"&consultation=arnia/{thing.word}",
     }.get(thing.type, f"&q={thing.word}")
     return f"/v1/{thing.plural}?total=true&sort=id&origin={thing.origin}&tlp={quote(thing.tlp)}{alone}"
 

@@ -21,6 +21,7 @@ from tests.domain.builders import a_group
 from tests.matrix import rules
 from tests.matrix.callers_and_records import (
     CLOSE,
+    LABELS_OF,
     OPERATORS,
     Thing,
     World,
@@ -204,7 +205,7 @@ async def test_nothing_that_happens_to_a_hidden_record_moves_an_answer(world: Wo
     """Published, revised, retracted, published anew. (The key is the one the descriptor looks up, too.)"""
     kind, node = registry.TYPES[type_name], world.node
     held = 0
-    for tlp in rules.TLPS if type_name != "group" else ("RED",):
+    for tlp in LABELS_OF.get(type_name, rules.TLPS):
 
         async def now() -> dict[str, list[tuple[Any, ...]]]:
             return {name: await answers(world.callers[name], name, type_name) for name in WATCHERS}
@@ -231,4 +232,4 @@ async def test_nothing_that_happens_to_a_hidden_record_moves_an_answer(world: Wo
         # Out of everybody's sight, so that the next label begins with a record that is not there.
         await put(tlp="RED")
         await records.retract(node, kind, HERE, "arnia", by=itself(HERE))
-    assert held == len(WATCHERS) * 4 * (1 if type_name == "group" else len(rules.TLPS))
+    assert held == len(WATCHERS) * 4 * len(LABELS_OF.get(type_name, rules.TLPS))

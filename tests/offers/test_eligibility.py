@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from federation.domain.content.offer import Offer
-from federation.domain.offers.eligibility import Place, availability
+from federation.domain.offers.eligibility import Location, availability
 from federation.domain.offers.quote import PricedBody, quote
 
 TODAY = date(2026, 3, 1)
 CHASSAGNE = PricedBody(kind="commune", population=261)
-IN_COTE_D_OR = Place("21", ("200006682",))
+IN_COTE_D_OR = Location(("21",), ("200006682",))
 
 
 def offer(**members: Any) -> Offer:
@@ -60,6 +60,19 @@ def test_each_condition_answers_for_itself(
 ) -> None:
     found = availability(offer(eligibility=eligibility), CHASSAGNE, IN_COTE_D_OR, TODAY)
     assert (found.state, reasons(found)) == (state, why)
+
+
+def test_a_body_that_lies_in_a_territory_in_part_may_or_may_not_be_meant() -> None:
+    across = Location(("21", "71"))
+    for territory, state in ((["21"], "unknown"), (["21", "71"], "open"), (["FR-BFC"], "open"), (["58"], "not-open")):
+        asked = offer(eligibility={"territory": territory})
+        assert availability(asked, CHASSAGNE, across, TODAY).state == state
+
+
+def test_a_territory_that_the_register_does_not_have_is_unknown_in_france_only() -> None:
+    for territory, state in ((["FR-ZZZ"], "unknown"), (["FR-ZZZ", "21"], "open"), (["BE"], "not-open")):
+        asked = offer(eligibility={"territory": territory})
+        assert availability(asked, CHASSAGNE, IN_COTE_D_OR, TODAY).state == state
 
 
 def test_of_a_body_that_the_register_does_not_have_no_place_and_no_number_is_known() -> None:

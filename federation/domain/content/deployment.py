@@ -72,6 +72,24 @@ class Number(Dated, frozen=True, kw_only=True, tag_field="kind", tag="count"):
 Coverage = Bodies | Area | Number
 
 
+def territories_of(coverage: Coverage) -> Iterator[str]:
+    """The values of a coverage for the filter on territories."""
+    if isinstance(coverage, Area):
+        yield from coverage.territory
+    elif isinstance(coverage, Bodies):
+        # What a list covers a part of: the question for a territory asks for it, too (``query.py``).
+        for departement in departements_of_bodies(coverage.beneficiaries):
+            yield f"{PART_OF}{departement}"
+
+
+def one_body_each(coverage: Coverage | None, at: str) -> Iterator[Fault]:
+    """The faults of bodies whose identifiers contradict each other; ``at``: the pointer to the coverage."""
+    if isinstance(coverage, Bodies):
+        for index, body in enumerate(coverage.beneficiaries):
+            if len(body.identifiers) > 1:  # most bodies have one, and there may be thousands
+                yield from contradictions(body.identifiers, f"{at}/beneficiaries/{index}")
+
+
 class PriceBand(Part, frozen=True, kw_only=True):
     """A price for bodies of up to so many inhabitants; without a maximum, for all larger ones."""
 
@@ -82,7 +100,7 @@ class PriceBand(Part, frozen=True, kw_only=True):
     max_population: Count | None = None
 
 
-class Offer(Part, frozen=True, kw_only=True):
+class DeploymentOffer(Part, frozen=True, kw_only=True):
     """An offer to others to join this deployment."""
 
     open: bool
@@ -134,7 +152,7 @@ class Deployment(Content, frozen=True, kw_only=True):
     environment: Literal["production", "acceptance", "test", "demonstration"] | None = None
     url: Url | None = None
     support: Text | None = None
-    offer: Offer | None = None
+    offer: DeploymentOffer | None = None
     attestation: Literal["declared", "confirmed-by-beneficiary", "probed"] | None = None
 
     def own_rules(self) -> tuple[Iterator[RuleBroken], ...]:
@@ -145,13 +163,7 @@ class Deployment(Content, frozen=True, kw_only=True):
             yield RuleBroken("version_state is exact, so version is needed", number=10, member="version")
 
     def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
-        return (self._one_body_each(),)
-
-    def _one_body_each(self) -> Iterator[Fault]:
-        if isinstance(self.coverage, Bodies):
-            for index, body in enumerate(self.coverage.beneficiaries):
-                if len(body.identifiers) > 1:  # most bodies have one, and there may be thousands
-                    yield from contradictions(body.identifiers, f"/coverage/beneficiaries/{index}")
+        return (one_body_each(self.coverage, "/coverage"),)
 
     def default_tlp(self) -> Literal["GREEN"]:
         # A public list of "commune X runs GLPI 10.0.6" is a target list.
@@ -170,13 +182,8 @@ class Deployment(Content, frozen=True, kw_only=True):
             yield "version", self.version
         if self.offer:
             yield "open", "true" if self.offer.open else "false"
-        if isinstance(self.coverage, Area):
-            for territory in self.coverage.territory:
-                yield "territory", territory
-        elif isinstance(self.coverage, Bodies):
-            # What a list covers a part of: the question for a territory asks for it, too (``query.py``).
-            for departement in departements_of_bodies(self.coverage.beneficiaries):
-                yield "territory", f"{PART_OF}{departement}"
+        for territory in territories_of(self.coverage):
+            yield "territory", territory
 
     def bodies(self) -> Iterator[Organisation]:
         if isinstance(self.coverage, Bodies):

@@ -12,9 +12,11 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from federation.domain.content.tariff import Bounds, Kinds, Tariff
-from federation.domain.errors import Invalid
+from federation.domain.content.tariff import BODY_KINDS, BodyKind, BodyKinds, NumberRange, Tariff
+from federation.domain.faults import Fault
+from federation.domain.messages import Message
 from federation.domain.values import (
+    EVERYWHERE,
     Content,
     Day,
     Id,
@@ -29,17 +31,17 @@ from federation.domain.values import (
 )
 
 PLACEHOLDERS = ("name", "siren", "price", "date")
-"""Names that the text of a deliberation may have in braces: of the body, and of what it decides."""
+"""Names that the text of a deliberation may have in braces: of the body, and of its decision."""
 _IN_BRACES = re.compile(r"\{([^{}]{0,40})\}")
 
 
 class Eligibility(Part, frozen=True, kw_only=True):
     """The bodies that may join: those that match every condition that is there."""
 
-    kinds: Kinds = ()
+    kinds: BodyKinds = ()
     territory: Annotated[tuple[Territory, ...], Meta(max_length=200)] = ()
-    population: Bounds | None = None
-    agents: Bounds | None = None
+    population: NumberRange | None = None
+    agents: NumberRange | None = None
 
 
 class Requirement(Part, frozen=True, kw_only=True):
@@ -49,16 +51,27 @@ class Requirement(Part, frozen=True, kw_only=True):
     text: LanguageMap | None = None
 
     def __post_init__(self) -> None:
+        for broken in self._requires_something():
+            raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._requires_something(),)
+
+    def _requires_something(self) -> Iterator[RuleBroken]:
         if not self.offers and self.text is None:
-            raise RuleBroken("a requirement needs offers or text")
+            yield RuleBroken("a requirement needs offers, a text, or both", number=32)
 
 
-class Step(Part, frozen=True, kw_only=True):
+class JoiningStep(Part, frozen=True, kw_only=True):
     """One step of joining, in its place."""
 
     what: LanguageMap
     who: Line | None = None
     weeks: Annotated[int, Meta(ge=0, le=520)] | None = None
+    """The weeks that it usually takes."""
+
+
+JoiningSteps = Annotated[tuple[JoiningStep, ...], Meta(max_length=30)]
 
 
 class Offer(Content, frozen=True, kw_only=True):
@@ -67,7 +80,8 @@ class Offer(Content, frozen=True, kw_only=True):
     type: ClassVar = "offer"
     plural: ClassVar = "offers"
     title_member: ClassVar = "title"
-    filters: ClassVar = ("solution", "pricing", "kind", "territory", "consultation")
+    filters: ClassVar = ("solution", "pricing", "kind", "territory", "deployment", "consultation")
+    filter_types: ClassVar = {"kind": BodyKind, "territory": Territory, "deployment": Id}
     moments: ClassVar = ("valid_from", "valid_until")
     ordered: ClassVar = (("valid_from", "valid_until"),)
 
@@ -76,41 +90,52 @@ class Offer(Content, frozen=True, kw_only=True):
     contact: Mailbox
     pricing: Literal["free", "on-request", "tariff"]
     summary: LanguageMap | None = None
-    eligibility: Eligibility = Eligibility()
+    eligibility: Eligibility | None = None
+    """Absent: every body may join."""
     requires: Requirement | None = None
-    steps: Annotated[tuple[Step, ...], Meta(max_length=30)] = ()
+    steps: JoiningSteps = ()
     deliberation_template: Text | None = None
-    """The text that a council votes, with ``{name}``, ``{siren}``, ``{price}`` and ``{date}`` in it."""
+    """The text that a council votes, with `{name}`, `{siren}`, `{price}` and `{date}` in it."""
     tariff: Tariff | None = None
     deployments: Annotated[tuple[Id, ...], Meta(max_length=50)] = ()
     consultation: Id | None = None
     valid_from: Day | None = None
     valid_until: Day | None = None
+    """The last day on which a body may join."""
     trial_months: Annotated[int, Meta(ge=0, le=120)] | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pricing == "tariff" and self.tariff is None:
-            raise RuleBroken("pricing is tariff, so tariff is needed")
-        if self.pricing != "tariff" and self.tariff is not None:
-            raise RuleBroken("a tariff needs pricing tariff")
+    def own_rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._priced(),)
 
-    def check_as_writer(self, tlp: str) -> None:
-        for name in _IN_BRACES.findall(self.deliberation_template or ""):
+    def _priced(self) -> Iterator[RuleBroken]:
+        if self.pricing == "tariff" and self.tariff is None:
+            yield RuleBroken("pricing is tariff, so tariff is needed", number=33, member="tariff")
+        if self.pricing != "tariff" and self.tariff is not None:
+            rule = "a tariff needs the pricing tariff, and it is {pricing}"
+            yield RuleBroken(rule, number=33, member="pricing", pricing=self.pricing)
+
+    def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
+        return (self._known_placeholders(),)
+
+    def _known_placeholders(self) -> Iterator[Fault]:
+        for name in dict.fromkeys(_IN_BRACES.findall(self.deliberation_template or "")):
             if name not in PLACEHOLDERS:
-                raise Invalid(
-                    f"{{{name}}} is not replaced in the text of a deliberation;"
-                    f" {', '.join(f'{{{known}}}' for known in PLACEHOLDERS)} are",
-                    pointer="/deliberation_template",
+                message = Message(
+                    "{name} in braces is not replaced in the text of a deliberation; {names} are",
+                    {"name": name, "names": ", ".join(PLACEHOLDERS)},
                 )
+                yield Fault(pointer="/deliberation_template", code="rule", message=message, rule=34)
 
     def found_by(self) -> Iterator[tuple[str, str]]:
+        eligibility = self.eligibility or Eligibility()
         yield "solution", self.solution
         yield "pricing", self.pricing
-        for kind in self.eligibility.kinds:
+        for kind in eligibility.kinds or BODY_KINDS:
             yield "kind", kind
-        for territory in self.eligibility.territory:
+        for territory in eligibility.territory or (EVERYWHERE,):
             yield "territory", territory
+        for deployment in self.deployments:
+            yield "deployment", deployment
         if self.consultation:
             yield "consultation", self.consultation
 

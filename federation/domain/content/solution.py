@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
@@ -77,6 +77,25 @@ Licence = Annotated[
         examples=["AGPL-3.0-or-later", "GPL-2.0-only OR MIT"],
     ),
 ]
+
+
+def unlisted_licence(licence: str) -> Iterator[Fault]:
+    """The fault of a licence that the SPDX list does not have."""
+    if problem := licence_problem(licence):
+        yield Fault(pointer="/licence", code="not-allowed", message=problem, rule=16)
+
+
+def unknown_themes(themes: Iterable[str]) -> Iterator[Fault]:
+    """The faults of themes that are not of the list."""
+    for index, theme in enumerate(themes):
+        if theme not in THEMES:
+            message = Message(
+                "{theme} is not a theme; see the list in the documentation of the schema", {"theme": theme}
+            )
+            allowed = tuple(sorted(THEMES))
+            yield Fault(
+                pointer=f"/themes/{index}", code="not-allowed", message=message, allowed=allowed, rule=17
+            )
 
 
 class Package(Part, frozen=True, kw_only=True):
@@ -175,11 +194,12 @@ class Solution(Content, frozen=True, kw_only=True):
     accessibility: Accessibility | None = None
 
     def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
-        return self._known_licence(), self._known_packages(), self._known_themes(), self._one_steward()
-
-    def _known_licence(self) -> Iterator[Fault]:
-        if problem := licence_problem(self.licence):
-            yield Fault(pointer="/licence", code="not-allowed", message=problem, rule=16)
+        return (
+            unlisted_licence(self.licence),
+            self._known_packages(),
+            unknown_themes(self.themes),
+            self._one_steward(),
+        )
 
     def _known_packages(self) -> Iterator[Fault]:
         for index, package in enumerate(self.packages):
@@ -195,18 +215,6 @@ class Solution(Content, frozen=True, kw_only=True):
                     " cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*"
                 )
                 yield Fault(pointer=f"/packages/{index}/cpe", code="pattern", message=message, rule=18)
-
-    def _known_themes(self) -> Iterator[Fault]:
-        for index, theme in enumerate(self.themes):
-            if theme not in THEMES:
-                message = Message(
-                    "{theme} is not a theme; see the list in the documentation of the schema",
-                    {"theme": theme},
-                )
-                allowed = tuple(sorted(THEMES))
-                yield Fault(
-                    pointer=f"/themes/{index}", code="not-allowed", message=message, allowed=allowed, rule=17
-                )
 
     def _one_steward(self) -> Iterator[Fault]:
         if isinstance(self.steward, Organisation):

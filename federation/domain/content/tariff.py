@@ -1,12 +1,13 @@
 """A tariff: the parts that a price is made of, and the bodies that each part is for.
 
 Figures are integers: an amount for one unit in millionths of the currency (``micros``), since 0.166 euros an
-inhabitant is no whole number of cents. What a body pays is computed by ``domain/offers/quote.py``.
+inhabitant is no whole number of cents. The price for a body is computed by ``domain/offers/quote.py``.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta
 
@@ -24,29 +25,36 @@ from federation.domain.values import (
 
 BodyKind = Literal["commune", "epci", "departement", "region", "ccas", "school", "syndicat", "other"]
 """Kinds of public bodies: a closed list, since prices and rights to join depend on it."""
+BODY_KINDS: tuple[BodyKind, ...] = get_args(BodyKind)
+BodyKinds = Annotated[tuple[BodyKind, ...], Meta(max_length=8)]
 Basis = Literal["body", "inhabitant", "agent", "user", "member-commune", "gigabyte"]
 """The unit that an amount is for."""
 When = Literal["yearly", "monthly", "once", "first-year", "after-first"]
 """``yearly`` and ``monthly`` from the first year on; ``once`` at joining; ``first-year`` and ``after-first`` are
 the amounts of a year where the first one differs. Years count from joining."""
 
-Kinds = Annotated[tuple[BodyKind, ...], Meta(max_length=8)]
 
-
-class Bounds(Part, frozen=True, kw_only=True, rename={"from_": "from"}):
+class NumberRange(Part, frozen=True, kw_only=True, rename={"from_": "from"}):
     """Numbers from and to; both are inside, and either may be absent."""
 
     from_: Count | None = None
     to: Count | None = None
 
     def __post_init__(self) -> None:
-        if self.from_ is None and self.to is None:
-            raise RuleBroken("bounds need from or to")
-        if self.from_ is not None and self.to is not None and self.from_ > self.to:
-            raise RuleBroken("to is below from")
+        for broken in self._in_order():
+            raise broken
 
-    def contain(self, number: int) -> bool:
-        """True for a number within the bounds."""
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._in_order(),)
+
+    def _in_order(self) -> Iterator[RuleBroken]:
+        if self.from_ is None and self.to is None:
+            yield RuleBroken("a range needs from, to, or both", number=31)
+        elif self.from_ is not None and self.to is not None and self.from_ > self.to:
+            yield RuleBroken("to is below from", number=31, member="to")
+
+    def contains(self, number: int) -> bool:
+        """True for a number within the range."""
         return (self.from_ is None or number >= self.from_) and (self.to is None or number <= self.to)
 
 
@@ -57,25 +65,32 @@ class TariffPart(Part, frozen=True, kw_only=True):
     when: When
     basis: Basis
     micros: Annotated[
-        int,
-        Meta(ge=0, le=10**15, description="Amount for one unit, in millionths of the currency."),
+        int, Meta(ge=0, le=10**15, description="Amount for one unit, in millionths of the currency.")
     ]
-    kinds: Kinds = ()
-    """Kinds of bodies that it is for; every kind without one."""
-    population: Bounds | None = None
-    agents: Bounds | None = None
+    kinds: BodyKinds = ()
+    """Kinds of bodies that it is for; absent: every kind."""
+    population: NumberRange | None = None
+    agents: NumberRange | None = None
     minimum_cents: Cents | None = None
+    """The least amount of a year, whatever the number of units."""
     maximum_cents: Cents | None = None
     optional: bool = False
-    """An option: it is listed apart, and is not in the total."""
+    """True for an option: it is listed apart, and is not in the total."""
 
     def __post_init__(self) -> None:
+        for broken in self._in_order():
+            raise broken
+
+    def rules(self) -> tuple[Iterator[RuleBroken], ...]:
+        return (self._in_order(),)
+
+    def _in_order(self) -> Iterator[RuleBroken]:
         if (
             self.minimum_cents is not None
             and self.maximum_cents is not None
             and self.minimum_cents > self.maximum_cents
         ):
-            raise RuleBroken("maximum_cents is below minimum_cents")
+            yield RuleBroken("maximum_cents is below minimum_cents", number=31, member="maximum_cents")
 
 
 class Tariff(Dated, frozen=True, kw_only=True):

@@ -1,1 +1,1 @@
-"""Offers to a public body: whether it may join, and what it would pay."""
+"""Offers to a public body: may it join, and what would it pay."""

@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from federation.domain.content.offer import Offer
-from federation.domain.content.tariff import Basis, BodyKind, Bounds, Tariff, TariffPart
+from federation.domain.content.tariff import Basis, BodyKind, NumberRange, Tariff, TariffPart
 
 MONTHS = 12
 MICROS_PER_CENT = 10_000
@@ -123,7 +123,7 @@ def _unknown_conditions(part: TariffPart, body: PricedBody) -> list[Unknown] | N
     if part.kinds and body.kind not in part.kinds:
         return None
     unknown: list[Unknown] = []
-    conditions: tuple[tuple[Unknown, Bounds | None, int | None], ...] = (
+    conditions: tuple[tuple[Unknown, NumberRange | None, int | None], ...] = (
         ("population", part.population, body.population),
         ("agents", part.agents, body.agents),
     )
@@ -132,7 +132,7 @@ def _unknown_conditions(part: TariffPart, body: PricedBody) -> list[Unknown] | N
             continue
         if number is None:
             unknown.append(name)
-        elif not bounds.contain(number):
+        elif not bounds.contains(number):
             return None
     return unknown
 
