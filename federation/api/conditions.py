@@ -84,7 +84,9 @@ def _contribution() -> Condition:
     without_text = {"properties": {"kind": {"enum": list(WITHOUT_TEXT)}}, "required": ["kind"]}
     text = {"if": without_text, "else": _needs("text")}
     # (`kind` is always there, as with incidents.)
-    return {"dependentSchemas": {"kind": {"allOf": [{"if": _of_kind("task-done"), "then": _needs("task")}, text]}}}
+    return {
+        "dependentSchemas": {"kind": {"allOf": [{"if": _of_kind("task-done"), "then": _needs("task")}, text]}}
+    }
 
 
 def _either(first: str, second: Condition) -> Condition:

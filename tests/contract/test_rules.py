@@ -133,9 +133,18 @@ OF_WRITERS: list[tuple[int, str, Change]] = [
     (18, "solution", content(packages=[{"purl": "pkg:npm/@"}])),
     (19, "solution", content(repository="https://user:secret@forge.example.org/x")),
     (19, "solution", content(repository="https://forge.example.org/a\u2003b")),
-    (14, "purchase", content(coordinator={"identifiers": identifiers(("0009", "21710076700011"), ("cog", "71270"))})),
-    (14, "participation", lambda document: bodies_of(document)[0].update(
-        identifiers=identifiers(("0002", "217100767"), ("cog", "71270")))),
+    (
+        14,
+        "purchase",
+        content(coordinator={"identifiers": identifiers(("0009", "21710076700011"), ("cog", "71270"))}),
+    ),
+    (
+        14,
+        "participation",
+        lambda document: bodies_of(document)[0].update(
+            identifiers=identifiers(("0002", "217100767"), ("cog", "71270"))
+        ),
+    ),
     (16, "practice", content(licence="No-Such-Licence-1.0")),
     (17, "practice", content(themes=["astrology"])),
     (17, "consultation", content(themes=["astrology"])),
@@ -242,7 +251,9 @@ def test_rule_42_a_need_changes_fifty_times() -> None:
     document["needs"][0]["quantity"] = 51
     with pytest.raises(Invalid, match="50 times") as refused:
         msgspec.convert(document, Participation).completed(before, now)
-    assert [(fault.pointer, fault.rule) for fault in refused.value.faults] == [("/content/needs/0/quantity", 42)]
+    assert [(fault.pointer, fault.rule) for fault in refused.value.faults] == [
+        ("/content/needs/0/quantity", 42)
+    ]
 
 
 def test_rule_28_the_key_of_a_group() -> None:

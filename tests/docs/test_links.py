@@ -26,7 +26,7 @@ _COMMAND = re.compile(
 )
 AVOIDED = ("tenant", "entity", "DTO", "payload", "manager", "helper", "utils", "CRUD")
 """Words that the glossary leaves out: there is another one for each thing."""
-TO_BE_WRITTEN = {"federation/domain/content/practice.py"}
+TO_BE_WRITTEN = {"federation/domain/content/recipe.py"}
 """Files that a how-to asks its reader to make."""
 
 

@@ -52,7 +52,11 @@ def test_an_offer_without_conditions_is_open_to_all() -> None:
         ({"territory": ["FR-21", "71"]}, "open", []),
         ({"territory": ["FR"]}, "open", []),
         ({"territory": ["FR-BRE", "71"]}, "not-open", [("territory", "not-open")]),
-        ({"kinds": ["region"], "agents": {"to": 10}}, "not-open", [("kind", "not-open"), ("agents", "unknown")]),
+        (
+            {"kinds": ["region"], "agents": {"to": 10}},
+            "not-open",
+            [("kind", "not-open"), ("agents", "unknown")],
+        ),
     ],
 )
 def test_each_condition_answers_for_itself(
@@ -64,7 +68,12 @@ def test_each_condition_answers_for_itself(
 
 def test_a_body_that_lies_in_a_territory_in_part_may_or_may_not_be_meant() -> None:
     across = Location(("21", "71"))
-    for territory, state in ((["21"], "unknown"), (["21", "71"], "open"), (["FR-BFC"], "open"), (["58"], "not-open")):
+    for territory, state in (
+        (["21"], "unknown"),
+        (["21", "71"], "open"),
+        (["FR-BFC"], "open"),
+        (["58"], "not-open"),
+    ):
         asked = offer(eligibility={"territory": territory})
         assert availability(asked, CHASSAGNE, across, TODAY).state == state
 
@@ -77,13 +86,20 @@ def test_a_territory_that_the_register_does_not_have_is_unknown_in_france_only()
 
 def test_of_a_body_that_the_register_does_not_have_no_place_and_no_number_is_known() -> None:
     unknown = PricedBody(kind="syndicat")
-    found = availability(offer(eligibility={"territory": ["FR"], "population": {"to": 9}}), unknown, None, TODAY)
+    found = availability(
+        offer(eligibility={"territory": ["FR"], "population": {"to": 9}}), unknown, None, TODAY
+    )
     assert (found.state, reasons(found)) == ("unknown", [("territory", "unknown"), ("population", "unknown")])
 
 
 def test_an_offer_is_open_within_its_days() -> None:
     dated = offer(valid_from="2026-03-01", valid_until="2026-03-31")
-    for day, state in (("2026-02-28", "not-open"), ("2026-03-01", "open"), ("2026-03-31", "open"), ("2026-04-01", "not-open")):
+    for day, state in (
+        ("2026-02-28", "not-open"),
+        ("2026-03-01", "open"),
+        ("2026-03-31", "open"),
+        ("2026-04-01", "not-open"),
+    ):
         assert availability(dated, CHASSAGNE, None, date.fromisoformat(day)).state == state
 
 

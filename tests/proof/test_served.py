@@ -157,7 +157,7 @@ async def test_a_newer_versions_types_and_members_are_kept_served_and_relayed_by
     arnia: Node, megalis: Node, recia: Node
 ) -> None:
     unknown = [
-        a_document(key="new", type="practice", content={"body": "Text", "novel": {"deep": [1, "é"]}}),
+        a_document(key="new", type="recipe", content={"body": "Text", "novel": {"deep": [1, "é"]}}),
         a_document(key="s", content={**a_solution(), "novel": {"deep": [1, "é"]}}),
     ]
     for document in unknown:

@@ -60,8 +60,8 @@ class Contribution(Content, frozen=True, kw_only=True):
     def _for_all_partners(self, tlp: str) -> Iterator[Fault]:
         if tlp not in CONTRIBUTION_LABELS:
             message = Message(
-                "a contribution is CLEAR or GREEN, as the record that it is about, or RED: to a group, write to"
-                " the contact of the record"
+                "a contribution is CLEAR or GREEN, as the record that it is about, or RED: to a group, write"
+                " to the contact of the record"
             )
             yield Fault(pointer="", code="rule", message=message, rule=37)
 

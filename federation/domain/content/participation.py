@@ -138,9 +138,7 @@ class Participation(Content, frozen=True, kw_only=True, rename={"coverage": "bod
         stored = msgspec.convert(before.get("needs", []) if before else [], tuple[Need, ...])
         earlier = {need.unit: need for need in stored}
         units = {need.unit for need in self.needs}
-        left_out = [
-            msgspec.structs.replace(need, quantity=0) for need in stored if need.unit not in units
-        ]
+        left_out = [msgspec.structs.replace(need, quantity=0) for need in stored if need.unit not in units]
         needs = (*self.needs, *left_out)
         if len(needs) > MAX_NEEDS:
             raise Invalid(

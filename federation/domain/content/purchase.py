@@ -63,7 +63,9 @@ class Purchase(Content, frozen=True, kw_only=True):
 
     def _mode_of_kind(self) -> Iterator[RuleBroken]:
         if self.kind == CENTRAL and self.mode is None:
-            yield RuleBroken("a centrale-d-achat has a mode: who orders and who pays", number=38, member="mode")
+            yield RuleBroken(
+                "a centrale-d-achat has a mode: who orders and who pays", number=38, member="mode"
+            )
         if self.kind != CENTRAL and self.mode is not None:
             rule = "a mode is that of a centrale-d-achat, and the kind is {kind}"
             yield RuleBroken(rule, number=38, member="mode", kind=self.kind)

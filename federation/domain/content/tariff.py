@@ -30,8 +30,8 @@ BodyKinds = Annotated[tuple[BodyKind, ...], Meta(max_length=8)]
 Basis = Literal["body", "inhabitant", "agent", "user", "member-commune", "gigabyte"]
 """The unit that an amount is for."""
 When = Literal["yearly", "monthly", "once", "first-year", "after-first"]
-"""``yearly`` and ``monthly`` from the first year on; ``once`` at joining; ``first-year`` and ``after-first`` are
-the amounts of a year where the first one differs. Years count from joining."""
+"""``yearly`` and ``monthly`` from the first year on; ``once`` at joining; ``first-year`` and ``after-first``
+where the amount of the first year differs. Years count from joining."""
 
 
 class NumberRange(Part, frozen=True, kw_only=True, rename={"from_": "from"}):

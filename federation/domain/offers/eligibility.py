@@ -93,7 +93,7 @@ def _number_reasons(
 
 
 def _territory_state(location: Location | None, codes: tuple[str, ...]) -> State:
-    """The answer for the territories of an offer: a body that lies in them in part may or may not be meant."""
+    """The answer for the territories of an offer: of a body that lies in them in part, nobody knows."""
     if location is None:
         return "unknown"
     covered: set[str] = set()

@@ -1,7 +1,7 @@
 """The price of an offer for one body: pure, exact, and never a guess.
 
-1. A part of the tariff is for a body that matches all of its conditions (kind, population, agents). A condition
-   on a number that is not known makes the whole price unknown, unless another condition excludes the part.
+1. A part of the tariff is for a body that matches all of its conditions (kind, population, agents). A
+   condition on a number that is not known makes the price unknown, unless another one excludes the part.
 2. A part that is due in the year asked for is ``micros`` times the number of its units, rounded half up to
    cents, then kept within ``minimum_cents`` and ``maximum_cents``. A monthly part is due twelve times: the
    bounds are those of the year. A number of units that is not known makes the price unknown, too.
@@ -21,7 +21,7 @@ from federation.domain.content.tariff import Basis, BodyKind, NumberRange, Tarif
 MONTHS = 12
 MICROS_PER_CENT = 10_000
 Unknown = Literal["population", "agents", "users", "gigabytes", "member_communes", "price", "part"]
-"""The reason that a price is unknown: a number that is needed, a price on request, or no part for the body."""
+"""The reason of an unknown price: a number that is needed, a price on request, or no part for the body."""
 
 _NUMBERS: dict[Basis, Unknown] = {
     "inhabitant": "population",
