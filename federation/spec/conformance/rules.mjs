@@ -37,7 +37,8 @@ function textsFault(value, at) {
 /** [a, b]: b is not before a. */
 const ORDER = [
   ["created_at", "updated_at"], ["since", "until"], ["started_at", "resolved_at"], ["detected_at", "resolved_at"],
-  ["scheduled_for", "scheduled_until"],
+  ["scheduled_for", "scheduled_until"], ["valid_from", "valid_until"], ["starts_at", "ends_at"],
+  ["launch_on", "award_on"],
 ];
 
 const instant = (value) => (isDay(value) ? value : timeOf(value));
@@ -87,9 +88,74 @@ function partsFault(value, at) {
   return undefined;
 }
 
+const MAX_MARKDOWN_BYTES = 65_536;
+
+/** Rule 29: a list has each key once. */
+function distinctFault(list, key, at) {
+  const keys = (list ?? []).map((entry) => entry[key]);
+  return new Set(keys).size < keys.length ? `${at} has a ${key} twice` : undefined;
+}
+
+/** Rule 30: the bytes of each text in Markdown. */
+function markdownFault(texts, at) {
+  const isLong = Object.values(texts ?? {}).some((text) => Buffer.byteLength(text) > MAX_MARKDOWN_BYTES);
+  return isLong ? `${at} has a text of more than ${MAX_MARKDOWN_BYTES} bytes` : undefined;
+}
+
+/** Rule 31: numbers from and to, the least and the most. */
+function rangesFault(part, at) {
+  for (const name of ["population", "agents"]) {
+    const range = part?.[name];
+    if (range && range.from === undefined && range.to === undefined) return `${at}/${name} has no bound`;
+    if (range && range.from > range.to) return `${at}/${name} ends before it begins`;
+  }
+  return part?.minimum_cents > part?.maximum_cents ? `${at} has a minimum above its maximum` : undefined;
+}
+
+const tariffFault = (tariff, at) => first(tariff?.parts, (part, n) => rangesFault(part, `${at}/parts/${n}`));
+
+/** Rule 39: one of the identifiers is a SIRET. */
+const siretFault = (body, at) =>
+  body.identifiers.some(({ scheme }) => scheme === "0009") ? undefined : `${at} has no SIRET`;
+
+/** Rule 41: earlier quantities in the order of their times. */
+function needFault(need, at) {
+  const times = (need.earlier ?? []).map((quantity) => timeOf(quantity.given_at));
+  if (times.length && need.given_at !== undefined) times.push(timeOf(need.given_at));
+  return times.some((time, n) => n > 0 && time < times[n - 1]) ? `${at} has quantities out of order` : undefined;
+}
+
+/** The first fault that a function finds among the entries of a list. */
+function first(list, faultOf) {
+  for (const [n, entry] of (list ?? []).entries()) {
+    const fault = faultOf(entry, n);
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+/** Rules of one type. */
+const OF_TYPE = {
+  offer: (content) => rangesFault(content.eligibility, "/eligibility") ?? tariffFault(content.tariff, "/tariff"),
+  practice: (content) => markdownFault(content.body, "/body"),
+  meeting: (content) => distinctFault(content.tasks, "key", "/tasks") ?? markdownFault(content.minutes, "/minutes"),
+  purchase: (content) => siretFault(content.coordinator, "/coordinator"),
+  consultation: (content) =>
+    distinctFault(content.units, "key", "/units") ?? tariffFault(content.tariff, "/tariff"),
+  participation: (content) =>
+    distinctFault(content.needs, "unit", "/needs") ?? first(content.needs, (need, n) => needFault(need, `/needs/${n}`)),
+};
+
+const typeFault = ({ type, content }) => (content && Object.hasOwn(OF_TYPE, type) ? OF_TYPE[type](content) : undefined);
+
 /** The first rule that a document breaks whose schema it keeps, or undefined. */
 export function rulesFault(document) {
-  return textsFault(document, "") ?? partsFault(document.content, "/content") ?? orderFault(document, "");
+  return (
+    textsFault(document, "") ??
+    partsFault(document.content, "/content") ??
+    orderFault(document, "") ??
+    typeFault(document)
+  );
 }
 
 export { textsFault };
