@@ -44,7 +44,7 @@ def environment(language: Language) -> Environment:
         "number": partial(formatting.number_text, language),
         "money": partial(formatting.money_text, language),
         "day": partial(_day, language),
-        "length": partial(formatting.length_text, language),
+        "duration": partial(formatting.length_text, language),
         "words": partial(_words, language),
         "label": partial(_label, language),
         "url": safe_url,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from federation.web.formatting import age_text, date_text, moment_text, money_text, number_text
-from federation.web.rendering import in_language, safe_url
+from federation.web.rendering import environment, in_language, safe_url
 
 
 def plain(text: str) -> str:
@@ -70,3 +70,8 @@ def test_a_text_falls_back_to_another_language() -> None:
 )
 def test_only_addresses_of_some_schemes_are_linked(address: str, is_linked: bool) -> None:
     assert safe_url(address) == (address if is_linked else "")
+
+
+def test_durations_and_the_lengths_of_lists_are_two_filters() -> None:
+    template = environment("fr").from_string("{{ 7200|duration }} / {{ [1, 2]|length }}")
+    assert plain(template.render()) == "2 heures / 2"
