@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
+from typing import Literal
 
 from federation.domain.errors import Refused, Unavailable
 from federation.domain.values import as_instant
+from federation.domain.visibility import Caller
 from federation.node.node import Node
+from federation.store.body_sets import CoverageSet
 from federation.store.database import Reading
+from federation.store.exposure import DeploymentGroup
 
 log = logging.getLogger("federation.exposure")
 
@@ -63,6 +67,37 @@ async def current(node: Node, *, within: float = MAX_WAIT_SECONDS) -> AsyncItera
         # Statements of one connection do not share a snapshot: the index may have been begun anew meanwhile.
         if not (await tx.exposure.index_state()).covers(target):
             raise Unavailable(_COUNTING)
+
+
+async def catch_up(node: Node) -> None:
+    """Wait until every record that has arrived is counted. Raises Unavailable as ``current`` does."""
+    async with node.store.read() as tx:
+        state = await tx.exposure.index_state()
+    if not state.covers(state.newest):
+        await _wait_for(node, state.newest, MAX_WAIT_SECONDS)
+
+
+async def groups_in_use(
+    node: Node,
+    by: Literal["solutions", "operators", "all"],
+    keys: Sequence[str],
+    limit: int,
+    *,
+    visible_to: Caller,
+) -> tuple[tuple[DeploymentGroup, CoverageSet], ...]:
+    """The groups in use of solutions or operators, or all, with the bodies they cover; ``limit`` at most.
+
+    Every record that had arrived before the call is counted. Raises Unavailable as ``current`` does.
+    """
+    async with node.store.read() as tx:
+        state, groups = await tx.exposure.groups_in_use(by, keys, limit, visible_to=visible_to)
+    if not state.covers(state.newest):
+        await _wait_for(node, state.newest, MAX_WAIT_SECONDS)
+        async with node.store.read() as tx:
+            again, groups = await tx.exposure.groups_in_use(by, keys, limit, visible_to=visible_to)
+        if not again.covers(state.newest):
+            raise Unavailable(_COUNTING)
+    return groups
 
 
 async def _wait_for(node: Node, target: int, within: float) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Integer, Text, column, func, select, tuple_
+from sqlalchemy import BigInteger, Boolean, Integer, Text, and_, column, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.content.deployment import VersionState
@@ -84,12 +84,23 @@ class SingleDeployment(msgspec.Struct, frozen=True):
 
 
 _INDEX_STATE = """
-SELECT exposure.arrival, node.arrival, exposure.register,
+SELECT exposure.arrival AS through, node.arrival AS newest, exposure.register AS register,
     0 < exposure.arrival AND exposure.arrival < node.arrivals_from AND exposure.begun_at < node.arrivals_from
+    AS is_missed
 FROM node, exposure
 """
 """How far the groups reach. The last column: a withdrawal that they have not seen was dropped meanwhile."""
 
+_state = (
+    text(_INDEX_STATE)
+    .columns(
+        column("through", BigInteger),
+        column("newest", BigInteger),
+        column("register", Text),
+        column("is_missed", Boolean),
+    )
+    .subquery("state")
+)
 _g = deployed_groups.c
 _GROUP = (
     _g.id, _g.origin, _g.solution, _g.version, _g.version_state, _g.in_use,
@@ -115,6 +126,22 @@ def _groups(viewer: Viewer, by: str) -> Statement:
         select(*_GROUP)
         .where(key == param("keys", ARRAY(Text)).any_(), visible_condition(deployed_groups, viewer))
         .order_by(_g.origin, _g.solution, _g.version, _g.version_state, _g.id)
+    )
+
+
+@lru_cache
+def _groups_in_use(viewer: Viewer, by: str) -> Statement:
+    """The state of the groups, and those in use with the bodies they cover: of one snapshot."""
+    conditions = [_g.in_use, visible_condition(deployed_groups, viewer)]
+    if by != "all":
+        conditions.append(
+            (_g.solution if by == "solutions" else _g.origin) == param("keys", ARRAY(Text)).any_()
+        )
+    return Statement(
+        select(*_state.c, *_GROUP, _g.bodies, _g.others)
+        .select_from(_state.outerjoin(deployed_groups, and_(*conditions)))
+        .order_by(_g.origin, _g.solution, _g.version, _g.version_state, _g.id)
+        .limit(param("limit"))
     )
 
 
@@ -185,10 +212,32 @@ class ExposureReader:
 
     async def index_state(self) -> IndexState:
         """The changes that the groups have counted, of those that have arrived."""
-        through, newest, register, is_missed = await self._session.connection.fetchrow(_INDEX_STATE)
-        # The numbers of another edition of the register mean other bodies.
-        is_valid = register == index_edition() and not is_missed
-        return IndexState(int(through) if is_valid else 0, int(newest), is_valid)
+        return _index_state(await self._session.connection.fetchrow(_INDEX_STATE))
+
+    async def groups_in_use(
+        self,
+        by: Literal["solutions", "operators", "all"],
+        keys: Sequence[str],
+        limit: int,
+        *,
+        visible_to: Caller,
+    ) -> tuple[IndexState, tuple[tuple[DeploymentGroup, CoverageSet], ...]]:
+        """The groups in use of these solutions or operators, with the bodies they cover, ``limit`` at most.
+
+        They and the state that the groups are in are of one snapshot.
+        """
+        values = {} if by == "all" else {"keys": list(keys)}
+        rows = await self._session.all(
+            _groups_in_use(viewer_of(visible_to), by), limit=limit, **values, **arguments(visible_to)
+        )
+        return _index_state(rows[0]), tuple(
+            (
+                _group(row[4:-2]),
+                CoverageSet(int.from_bytes(row[-2], "little"), int.from_bytes(row[-1], "little")),
+            )
+            for row in rows
+            if row[4] is not None
+        )
 
     async def of_solutions(
         self, solutions: Sequence[str], *, visible_to: Caller
@@ -260,6 +309,13 @@ class ExposureReader:
             _deployments_of(viewer_of(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
         )
         return tuple((f"{origin}/{key}", group) for origin, key, group in rows)
+
+
+def _index_state(row: Any) -> IndexState:
+    through, newest, register, is_missed = row[:4]
+    # The numbers of another edition of the register mean other bodies.
+    is_valid = register == index_edition() and not is_missed
+    return IndexState(int(through) if is_valid else 0, int(newest), is_valid)
 
 
 def _group(row: Any) -> DeploymentGroup:

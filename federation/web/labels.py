@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from federation.web.language import screen_text as t
+from federation.web.solution_labels import SOLUTION_LABELS
 
 LABELS: dict[str, dict[str, str]] = {
+    **SOLUTION_LABELS,
     "tlp": {
         "CLEAR": t("public"),
         "GREEN": t("members of the federation"),

@@ -1,0 +1,68 @@
+"""The page of one record: the record, or the page that says why there is none to show.
+
+    entry = await open_record(visit, Solution, origin, key)
+    if not isinstance(entry, Entry):
+        return entry
+
+``entry.content`` is the content as its type has it. The facts that each page of a record shows, its label,
+origin, age and verification, are printed by ``{{ records.facts(entry, source) }}`` of ``record.html``, with
+``source`` from :func:`source_of`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar.response.base import ASGIResponse
+
+from federation.domain.values import Content
+from federation.domain.visibility import audience_of
+from federation.node import copy_views, records, replacements
+from federation.node.copy_views import Provenance
+from federation.web.listing import Entry, decoder
+from federation.web.visit import Visit
+
+GONE = 410
+
+
+async def open_record(visit: Visit, kind: type[Content], origin: str, key: str) -> Entry[Any] | ASGIResponse:
+    """The record; or the page of one that is retracted or not understood. Raises NotFound."""
+    stored = await records.find(visit.node, kind, origin, key, by=visit.caller)
+    alternate = f"/v1/{kind.plural}/{origin}/{key}"
+    if stored.retracted:
+        following = await replacements.of_record(visit.node, kind, origin, key, by=visit.caller)
+        return visit.page(
+            "retracted.html",
+            status=GONE,
+            kind=kind,
+            id=f"{origin}/{key}",
+            origin=origin,
+            retracted_at=stored.updated_at,
+            replacements=following,
+        )
+    if stored.not_understood is not None:
+        return visit.page(
+            "not_understood.html",
+            alternate=alternate,
+            kind=kind,
+            id=f"{origin}/{key}",
+            origin=origin,
+            updated_at=stored.updated_at,
+        )
+    if len(stored.document) > MAX_DECODED_INLINE_BYTES:
+        # A list of ten thousand bodies takes tens of milliseconds.
+        return await asyncio.to_thread(decoder(kind).decode, stored.document)  # type: ignore[no-any-return]
+    entry: Entry[Any] = decoder(kind).decode(stored.document)
+    return entry
+
+
+MAX_DECODED_INLINE_BYTES = 200_000
+"""Bytes of a document that is decoded on the event loop; larger ones are in a thread."""
+
+
+async def source_of(visit: Visit, entry: Entry[Any]) -> Provenance | None:
+    """The feed that a record is from, with its verification; None where nothing is known of it."""
+    audience = audience_of(entry.tlp, entry.audience)
+    sources = await copy_views.provenance(visit.node, [entry.origin], by=visit.caller)
+    return next((source for source in sources if source.audience == audience), None)
