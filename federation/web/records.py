@@ -24,10 +24,17 @@ from federation.web.listing import Entry, decoder
 from federation.web.visit import Visit
 
 GONE = 410
+MAX_DECODED_INLINE_BYTES = 200_000
+"""Bytes of a document that is decoded on the event loop; larger ones are in a thread."""
 
 
-async def open_record(visit: Visit, kind: type[Content], origin: str, key: str) -> Entry[Any] | ASGIResponse:
-    """The record; or the page of one that is retracted or not understood. Raises NotFound."""
+async def open_record(
+    visit: Visit, kind: type[Content], origin: str, key: str, *, row: type | None = None
+) -> Entry[Any] | ASGIResponse:
+    """The record; or the page of one that is retracted or not understood. Raises NotFound.
+
+    ``row``: a struct with what the page shows of the content; without it the content as its type has it.
+    """
     stored = await records.find(visit.node, kind, origin, key, by=visit.caller)
     alternate = f"/v1/{kind.plural}/{origin}/{key}"
     if stored.retracted:
@@ -52,13 +59,9 @@ async def open_record(visit: Visit, kind: type[Content], origin: str, key: str) 
         )
     if len(stored.document) > MAX_DECODED_INLINE_BYTES:
         # A list of ten thousand bodies takes tens of milliseconds.
-        return await asyncio.to_thread(decoder(kind).decode, stored.document)  # type: ignore[no-any-return]
-    entry: Entry[Any] = decoder(kind).decode(stored.document)
+        return await asyncio.to_thread(decoder(row or kind).decode, stored.document)  # type: ignore[no-any-return]
+    entry: Entry[Any] = decoder(row or kind).decode(stored.document)
     return entry
-
-
-MAX_DECODED_INLINE_BYTES = 200_000
-"""Bytes of a document that is decoded on the event loop; larger ones are in a thread."""
 
 
 async def source_of(visit: Visit, entry: Entry[Any]) -> Provenance | None:

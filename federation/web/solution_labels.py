@@ -48,4 +48,24 @@ SOLUTION_LABELS: dict[str, dict[str, str]] = {
         "LicenseRef-proprietary": t("proprietary"),
         "LicenseRef-unknown": t("licence not known"),
     },
+    "price_basis": {
+        "body": t("for each body"),
+        "inhabitant": t("for each inhabitant"),
+        "agent": t("for each agent"),
+        "user": t("for each user"),
+        "member-commune": t("for each member commune"),
+        "gigabyte": t("for each gigabyte"),
+    },
+    "price_when": {
+        "yearly": t("each year"),
+        "monthly": t("each month"),
+        "once": t("once"),
+        "first-year": t("in the first year"),
+        "after-first": t("in each following year"),
+    },
+    "vat": {
+        "excluded": t("Without VAT"),
+        "included": t("With VAT"),
+        "exempt": t("Without VAT: none is due"),
+    },
 }

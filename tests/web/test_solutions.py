@@ -11,6 +11,7 @@ from federation.node.node import Node
 from tests.api.http_client import put
 from tests.domain.builders import a_deployment, a_solution, an_incident
 from tests.nodes import publish
+from tests.people.people import a_person, log_in
 from tests.web.browser import links, shown
 from tests.web.statements import counted
 
@@ -74,7 +75,7 @@ async def test_a_list_is_a_file(visitor: httpx2.AsyncClient, own: httpx2.AsyncCl
 
 
 async def test_a_solution_shows_who_runs_it_as_far_as_its_visitor_may_see(
-    visitor: httpx2.AsyncClient, own: httpx2.AsyncClient
+    visitor: httpx2.AsyncClient, own: httpx2.AsyncClient, arnia: Node
 ) -> None:
     await put(own, "solutions/glpi", a_solution(releases=[{"version": "10.0.17"}]))
     covers = {"kind": "list", "beneficiaries": [{"identifiers": [{"scheme": "cog", "value": "71076"}]}]}
@@ -91,6 +92,10 @@ async def test_a_solution_shows_who_runs_it_as_far_as_its_visitor_may_see(
     assert "cela ne veut pas dire qu’il n’y en a pas" in text
     assert "Publiée par l’opérateur de ce site." in text
     assert 'type="application/json" href="/v1/solutions/arnia/glpi"' in answer.text
+    await log_in(arnia, visitor, await a_person(arnia))
+    text = shown(await visitor.get("/fr/solutions/arnia/glpi"))
+    assert "2 déploiements" in text
+    assert "9.9 (1)" in text
 
 
 async def test_open_incidents_are_shown_as_far_as_visible(

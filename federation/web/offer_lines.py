@@ -1,0 +1,67 @@
+"""Offers as lines of other pages: of a solution, of an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from federation.domain.query import PAGE, Query
+from federation.domain.registry import known_type
+from federation.node import records
+from federation.web.listing import Entry, decoder
+from federation.web.visit import Visit
+
+
+class PartRow(msgspec.Struct, frozen=True):
+    """A part of a tariff."""
+
+    label: dict[str, str]
+    when: str
+    basis: str
+    micros: int
+    optional: bool = False
+
+    @property
+    def cents(self) -> int | None:
+        """The amount in cents; None where it is no whole number of them."""
+        return self.micros // 10_000 if self.micros % 10_000 == 0 else None
+
+    @property
+    def decimal(self) -> str:
+        """The amount with all its decimals: 0.166."""
+        return f"{self.micros // 1_000_000}.{self.micros % 1_000_000:06}".rstrip("0")
+
+
+class TariffRow(msgspec.Struct, frozen=True):
+    """A tariff."""
+
+    currency: str
+    vat: str
+    parts: tuple[PartRow, ...]
+
+
+class OfferRow(msgspec.Struct, frozen=True):
+    """The members of an offer that a line shows."""
+
+    solution: str
+    title: dict[str, str]
+    pricing: str
+    contact: str
+    summary: dict[str, str] | None = None
+    tariff: TariffRow | None = None
+    valid_until: str | None = None
+
+
+async def offers_of(
+    visit: Visit, *, solutions: Iterable[str] = (), origin: str = ""
+) -> tuple[Entry[OfferRow], ...]:
+    """The offers of solutions or of an operator that the visitor may see, the last updated 50."""
+    kind: Any = known_type("offer")
+    if kind is None:
+        return ()
+    facets = (("origin", (origin,)),) if origin else (("solution", tuple(solutions)),)
+    query = Query(kind=kind, facets=facets, limit=PAGE)
+    documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
+    return tuple(map(decoder(OfferRow).decode, documents))
