@@ -43,7 +43,7 @@ from federation.settings import Settings
 from federation.store.database import open_store
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
-from federation.web import home, operators, solutions
+from federation.web import home, operators, solutions, status
 from federation.web.error_pages import answer_no_page
 from federation.web.language import language_of_path
 from federation.web.rendering import compile_templates
@@ -66,7 +66,7 @@ MODULES: tuple[Any, ...] = (
     wellknown,
 )
 """The modules of the API."""
-PAGES: tuple[Any, ...] = (home, operators, solutions)
+PAGES: tuple[Any, ...] = (home, operators, solutions, status)
 """The modules of pages. The application is made of the handlers of both."""
 
 

@@ -31,7 +31,7 @@ show what was not asked for. Parameters that are no filters of the page are igno
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -156,6 +156,11 @@ def decoder(row: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(Entry[row])
 
 
+def decode_rows(row: Any, documents: Iterable[bytes]) -> list[Entry[Any]]:
+    """The rows of these documents."""
+    return list(map(decoder(row).decode, documents))
+
+
 async def read_listing(
     visit: Visit,
     kind: type[Content],
@@ -190,7 +195,7 @@ async def read_listing(
     documents, after, total, _, not_understood = found.listed
     following = urlencode([*pairs, ("after", str(after)), ("page", str(listing.number + 1))]) if after else ""
     return listing._replace(
-        rows=tuple(map(decoder(row).decode, documents)),
+        rows=tuple(decode_rows(row, documents)),
         total=total or 0,
         following=following,
         not_understood=not_understood,
@@ -239,7 +244,8 @@ def _words(visit: Visit, filters: Sequence[Filter], pairs: Pairs) -> Iterator[st
     by_name = {filter_.name: filter_ for filter_ in filters}
     for name, value in pairs:
         if (filter_ := by_name.get(name)) is not None:
-            yield f"{visit.text(filter_.label)}: {value_words(visit, filter_.kind, value)}"
+            colon = "\N{NO-BREAK SPACE}: " if visit.language == "fr" else ": "
+            yield f"{visit.text(filter_.label)}{colon}{value_words(visit, filter_.kind, value)}"
 
 
 def value_words(visit: Visit, kind: str, value: str) -> str:

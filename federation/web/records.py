@@ -59,7 +59,7 @@ async def open_record(
         )
     if len(stored.document) > MAX_DECODED_INLINE_BYTES:
         # A list of ten thousand bodies takes tens of milliseconds.
-        return await asyncio.to_thread(decoder(row or kind).decode, stored.document)  # type: ignore[no-any-return]
+        return await asyncio.to_thread(decoder(row or kind).decode, stored.document)
     entry: Entry[Any] = decoder(row or kind).decode(stored.document)
     return entry
 

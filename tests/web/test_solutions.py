@@ -28,7 +28,7 @@ async def test_the_list_has_filters_and_their_words(
     assert "Secret" not in text
     answer = await visitor.get("/fr/solutions?theme=education")
     text = shown(answer)
-    assert "<title>Solutions – Thème: éducation" in answer.text
+    assert "<title>Solutions – Thème\N{NO-BREAK SPACE}: éducation" in answer.text
     assert "1 résultat" in text
     assert "GLPI" not in text
     assert "Rien ne correspond" in shown(await visitor.get("/fr/solutions?licence=MIT"))
