@@ -2,20 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 from litestar.response.base import ASGIResponse
 
 from federation.domain.errors import NotFound
+from federation.domain.query import Query
+from federation.domain.registry import TYPES, known_type
+from federation.domain.values import instant
 from federation.edge.answers import answer
 from federation.edge.weights import language_of
+from federation.node import records, service_status
+from federation.web.listing import Entry, decode_rows
 from federation.web.pages import page
 from federation.web.static_files import static_files
 from federation.web.visit import Visit, redirect
 
+NEW_TYPES = ("practice", "solution", "offer")
+"""Types whose newest records the first page shows."""
+MAX_NEW = 4
+"""Records of each type that are shown as new."""
+MAX_EVENTS = 8
+"""Outages, dates and meetings that each part shows, at most."""
+MAX_READ = 100
+"""Consultations and meetings that are read to find those that come next, at most: those changed last."""
+OPEN_CONSULTATIONS = ("idea", "gathering", "convention")
+"""Statuses in which needs are still given."""
+
+
+class NewRow(msgspec.Struct, frozen=True):
+    """The members of a new record that are shown; a solution has a name in place of a title."""
+
+    name: str | None = None
+    title: dict[str, str] | None = None
+
+
+class ConsultationRow(msgspec.Struct, frozen=True):
+    """The members of a consultation that are shown."""
+
+    title: dict[str, str]
+    needs_until: str | None = None
+
+
+class MeetingRow(msgspec.Struct, frozen=True):
+    """The members of a meeting that are shown."""
+
+    title: dict[str, str]
+    starts_at: str
+    place: str | None = None
+    url: str | None = None
+
 
 @page("/", act="page_home")
 async def home(visit: Visit) -> ASGIResponse:
-    """Show what the node is, and the way to its pages."""
-    return visit.page("home.html")
+    """Show what is new, what is down, what closes soon, and when operators meet."""
+    new = [row for name in NEW_TYPES for row in await _newest(visit, name, NewRow, MAX_NEW)]
+    events, more_events = await service_status.going_on(visit.node, by=visit.caller)
+    consultations: Sequence[Entry[ConsultationRow]] = await _newest(
+        visit, "consultation", ConsultationRow, MAX_READ, status=OPEN_CONSULTATIONS
+    )
+    meetings: Sequence[Entry[MeetingRow]] = await _newest(
+        visit, "meeting", MeetingRow, MAX_READ, status=("planned",)
+    )
+    now = visit.now
+    closing = [entry for entry in consultations if _is_to_come(visit, entry.content.needs_until)]
+    closing.sort(key=lambda entry: instant(entry.content.needs_until or ""))
+    to_come = [entry for entry in meetings if _is_to_come(visit, entry.content.starts_at)]
+    to_come.sort(key=lambda entry: instant(entry.content.starts_at))
+    return visit.page(
+        "home.html",
+        plurals={name: kind.plural for name, kind in TYPES.items()},
+        new=sorted(new, key=lambda entry: entry.updated_at, reverse=True),
+        down=[event for event in events if not event.is_to_come(now)][:MAX_EVENTS],
+        planned=sorted(
+            (event for event in events if event.is_to_come(now)), key=lambda event: event.since or ""
+        )[:MAX_EVENTS],
+        more_events=more_events,
+        closing=closing[:MAX_EVENTS],
+        meetings=to_come[:MAX_EVENTS],
+    )
+
+
+async def _newest(
+    visit: Visit, type_name: str, row: Any, limit: int, *, status: tuple[str, ...] = ()
+) -> list[Entry[Any]]:
+    """The last updated records of a type."""
+    kind = known_type(type_name)
+    if kind is None:
+        return []
+    query = Query(kind=kind, facets=(("status", status),) if status else (), limit=limit)
+    documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
+    return decode_rows(row, documents)
+
+
+def _is_to_come(visit: Visit, moment: str | None) -> bool:
+    return moment is not None and instant(moment) > visit.now
 
 
 @page("/", act="page_root", has_language=False)
