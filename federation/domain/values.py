@@ -145,6 +145,14 @@ Mailbox = Annotated[
         examples=["contact@arnia.example.org"],
     ),
 ]
+Telephone = Annotated[
+    str,
+    Meta(
+        pattern=r"^[+][0-9]( ?[0-9]){5,19}" + END,
+        description="A telephone number of the body, not of a person, with its country code (ITU-T E.164).",
+        examples=["+33 1 99 00 12 34"],
+    ),
+]
 LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}" + END)]
 LanguageMap = Annotated[
     dict[LanguageTag, Text],

@@ -15,6 +15,7 @@ from federation.domain.values import (
     Identifier,
     Line,
     Mailbox,
+    Telephone,
     Territory,
     Url,
 )
@@ -36,6 +37,9 @@ class Operator(Content, frozen=True, kw_only=True):
     identifiers: Annotated[tuple[Identifier, ...], Meta(max_length=8)] = ()
     homepage: Url | None = None
     node: Url | None = None
+    telephone: Telephone | None = None
+    security_telephone: Telephone | None = None
+    """Answered when a service is down or attacked, at night too where it says so to its members."""
 
     def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
         return (contradictions(self.identifiers, ""),)

@@ -1,0 +1,223 @@
+"""Incidents: the list, and the page of one with who is affected, what to do and whom to call.
+
+An incident that is CLEAR is for everybody; who is affected by it is for members.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar.response.base import ASGIResponse
+
+from federation.domain.content.incident import STATUSES, Incident
+from federation.domain.content.statement import Statement
+from federation.domain.errors import Retracted
+from federation.domain.query import Query
+from federation.edge.operations import Right
+from federation.node import contacts, deadlines, exposure, records
+from federation.node.contacts import Contact
+from federation.node.deadlines import DeadlineView
+from federation.web.csv_files import CSV, Column, listing_file
+from federation.web.exposure_views import ExposureView, view_of
+from federation.web.language import screen_text as t
+from federation.web.listing import Filter, read_listing, value_words
+from federation.web.pages import page
+from federation.web.rendering import in_language
+from federation.web.visit import Visit
+
+MAX_STATEMENTS = 200
+"""Statements whose texts the page of an incident shows, the newest."""
+
+
+class Row(msgspec.Struct):
+    """The part of an incident that the list shows."""
+
+    title: dict[str, str]
+    kind: str
+    status: str
+    severity: str
+    started_at: str | None = None
+    scheduled_for: str | None = None
+
+
+class AffectedView(msgspec.Struct):
+    """An entry of what is affected."""
+
+    solution: str | None = None
+    range: str | None = None
+    range_text: str | None = None
+    fixed_in: tuple[str, ...] = ()
+    deployments: tuple[str, ...] = ()
+
+
+class RemediationView(msgspec.Struct):
+    """A remedy."""
+
+    category: str
+    text: dict[str, str] | None = None
+    url: str | None = None
+    version: str | None = None
+
+
+class UpdateView(msgspec.Struct):
+    """A line of the timeline."""
+
+    at: str
+    status: str
+    text: dict[str, str]
+
+
+class SourceView(msgspec.Struct):
+    """The advisory that it was made from."""
+
+    url: str
+    publisher: str | None = None
+
+
+class IncidentView(msgspec.Struct):
+    """An incident as the page shows it: values that this version does not know are shown as they are."""
+
+    title: dict[str, str] = msgspec.field(default_factory=dict)
+    summary: dict[str, str] = msgspec.field(default_factory=dict)
+    kind: str = ""
+    status: str = ""
+    severity: str = ""
+    affects: tuple[AffectedView, ...] = ()
+    started_at: str | None = None
+    detected_at: str | None = None
+    resolved_at: str | None = None
+    scheduled_for: str | None = None
+    scheduled_until: str | None = None
+    aliases: tuple[str, ...] = ()
+    exploitation: str | None = None
+    remediations: tuple[RemediationView, ...] = ()
+    updates: tuple[UpdateView, ...] = ()
+    source: SourceView | None = None
+    duplicate_of: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    revision: int
+    created_at: str
+    updated_at: str
+    tlp: str
+    audience: str | None = None
+
+
+class _Content(msgspec.Struct):
+    content: IncidentView
+
+
+class _StatementContent(msgspec.Struct):
+    action: dict[str, str] | None = None
+
+
+class _StatementRecord(msgspec.Struct):
+    origin: str
+    key: str
+    tlp: str
+    content: _StatementContent
+    audience: str | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_content = msgspec.json.Decoder(_Content)
+_statement = msgspec.json.Decoder(_StatementRecord)
+
+FILTERS = (
+    Filter("kind", t("Kind"), values=tuple(STATUSES), kind="incident_kind"),
+    Filter(
+        "status",
+        t("State"),
+        values=tuple(dict.fromkeys(status for statuses in STATUSES.values() for status in statuses)),
+        kind="incident_status",
+    ),
+    Filter("severity", t("Severity"), values=("critical", "high", "medium", "low", "none"), kind="severity"),
+    Filter("solution", t("Solution"), hint=t("For example arnia/glpi")),
+    Filter("origin", t("Operator"), hint=t("For example arnia")),
+    Filter("q", t("Words")),
+)
+COLUMNS = (
+    Column(t("Incident"), lambda visit, entry: entry.id),
+    Column(t("Title"), lambda visit, entry: in_language(visit.language, entry.content.title)[0]),
+    Column(t("Kind"), lambda visit, entry: value_words(visit, "incident_kind", entry.content.kind)),
+    Column(t("State"), lambda visit, entry: value_words(visit, "incident_status", entry.content.status)),
+    Column(t("Severity"), lambda visit, entry: value_words(visit, "severity", entry.content.severity)),
+    Column(t("Operator"), lambda visit, entry: entry.origin),
+    Column(t("Changed"), lambda visit, entry: entry.updated_at),
+    Column(t("Label"), lambda visit, entry: f"TLP:{entry.tlp}"),
+)
+READ = Right("incidents.read", open=True)
+
+
+@page("/incidents", act="page_incidents", right=READ)
+async def incidents(visit: Visit) -> ASGIResponse:
+    """List the incidents, those changed last first."""
+    listing = await read_listing(visit, Incident, Row, FILTERS)
+    return visit.page("incidents.html", status=listing.status, alternate=listing.alternate, listing=listing)
+
+
+@page("/incidents.csv", act="page_incidents_file", right=READ, media_type=CSV)
+async def incidents_file(visit: Visit) -> ASGIResponse:
+    """Download the list."""
+    return await listing_file(visit, Incident, Row, FILTERS, COLUMNS)
+
+
+@page("/incidents/{origin:str}/{key:str}", act="page_incident", right=READ)
+async def incident(visit: Visit, origin: str, key: str) -> ASGIResponse:
+    """Show an incident and, to members, who is affected and whom to call."""
+    node, id_ = visit.node, f"{origin}/{key}"
+    stored = await records.find(node, Incident, origin, key, by=visit.caller)
+    if stored.retracted:
+        raise Retracted("incident {origin}/{key} has been retracted by {origin}", origin=origin, key=key)
+    envelope = _envelope.decode(stored.document)
+    try:
+        content = _content.decode(stored.document).content
+    except msgspec.ValidationError:
+        content = IncidentView()
+    affected: ExposureView | None = None
+    actions: dict[str, dict[str, str]] = {}
+    due: tuple[DeadlineView, ...] = ()
+    operators: dict[str, Contact]
+    if visit.is_member and visit.may("exposure.read"):
+        exposed = await exposure.of_incident(node, origin, key, by=visit.caller)
+        listed = {origin, *(entry.operator for entry in exposed.operators)}
+        operators = await contacts.contacts_of(node, listed, by=visit.caller)
+        affected = view_of(visit, exposed, operators)
+        actions = await _actions(visit, id_)
+        if visit.may("deadlines.read"):
+            all_deadlines = await deadlines.list_deadlines(node, by=visit.caller)
+            due = tuple(view for view in all_deadlines if view.deadline.incident == id_)
+    else:
+        operators = await contacts.contacts_of(node, {origin}, by=visit.caller)
+    return visit.page(
+        "incident.html",
+        alternate=f"/v1/incidents/{id_}",
+        id=id_,
+        origin=origin,
+        key=key,
+        record=envelope,
+        incident=content,
+        is_understood=stored.not_understood is None,
+        exposure=affected,
+        contact=operators.get(origin),
+        actions=actions,
+        deadlines=due,
+        is_own=origin == node.operator,
+    )
+
+
+async def _actions(visit: Visit, incident_id: str) -> dict[str, dict[str, str]]:
+    """The words of the statements on an incident, by id."""
+    query = Query(kind=Statement, facets=(("incident", (incident_id,)),), limit=MAX_STATEMENTS)
+    documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
+    statements: Any = map(_statement.decode, documents)
+    return {
+        f"{statement.origin}/{statement.key}": statement.content.action
+        for statement in statements
+        if statement.content.action
+    }
+
+
+HANDLERS = (incidents, incidents_file, incident)
