@@ -44,6 +44,7 @@ from federation.store.database import open_store
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
 from federation.web import home, operators, solutions, status
+from federation.web import home, incidents, operators, solutions
 from federation.web.error_pages import answer_no_page
 from federation.web.language import language_of_path
 from federation.web.rendering import compile_templates
@@ -67,6 +68,7 @@ MODULES: tuple[Any, ...] = (
 )
 """The modules of the API."""
 PAGES: tuple[Any, ...] = (home, operators, solutions, status)
+PAGES: tuple[Any, ...] = (home, incidents, operators, solutions)
 """The modules of pages. The application is made of the handlers of both."""
 
 
