@@ -106,9 +106,7 @@ def view_of(visit: Visit, exposed: IncidentExposure, contacts: Mapping[str, Cont
     )
 
 
-def _own_answer(
-    visit: Visit, exposed: IncidentExposure, own: OperatorExposure | None
-) -> tuple[str, str]:
+def _own_answer(visit: Visit, exposed: IncidentExposure, own: OperatorExposure | None) -> tuple[str, str]:
     """Class and sentence of the answer to: are we affected?"""
     if exposed.incident.not_understood:
         return PERHAPS, visit.text(
@@ -141,7 +139,9 @@ def _own_answer(
         )
     if own is not None and own.not_affected:
         return NO, visit.text(
-            t("No, by the versions that are recorded: deployments of ours that are not affected: %(number)s."),
+            t(
+                "No, by the versions that are recorded: deployments of ours that are not affected: %(number)s."
+            ),
             number=own.not_affected,
         )
     return NOTHING, visit.text(
@@ -158,7 +158,9 @@ def _remarks(visit: Visit, exposed: IncidentExposure, own: OperatorExposure | No
     if not visit.caller.sees_all:
         yield visit.text(t("Only records that you may see are counted. Others may be affected, too."))
     if exposed.more_linked_solutions:
-        yield visit.text(t("More solutions may be the same software. They were not read and are not counted."))
+        yield visit.text(
+            t("More solutions may be the same software. They were not read and are not counted.")
+        )
     if any(name.startswith(f"{visit.node.operator}/") for name in exposed.not_here):
         yield visit.text(t("The incident names deployments of ours that are not recorded here."))
 

@@ -67,9 +67,7 @@ async def test_somebody_who_is_not_logged_in_sees_a_public_incident_and_no_expos
     assert "Canari" not in shown(await visitor.get("/fr/incidents/arnia/hidden"), 404)
 
 
-async def test_an_answer_is_shown_with_its_time_and_its_words(
-    cve: Node, editor: httpx2.AsyncClient
-) -> None:
+async def test_an_answer_is_shown_with_its_time_and_its_words(cve: Node, editor: httpx2.AsyncClient) -> None:
     await publish(
         cve, "statement", "cve",
         a_statement(incident="arnia/cve", status="fixed", action={"fr": "Mis à jour hier"}),
