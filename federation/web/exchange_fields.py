@@ -38,8 +38,8 @@ def tariff(name: str, group: str) -> tuple[Field, ...]:
                 Field("kinds", "several", t("Only for"), labels="body_kind"),
                 *number_range("population", t("Inhabitants from")),
                 *number_range("agents", t("Staff from")),
-                Field("minimum_cents", "cents", t("At least, in a year"), t("50.00")),
-                Field("maximum_cents", "cents", t("At most, in a year"), t("8200.00")),
+                Field("minimum_cents", "cents", t("At least, in a year"), example="50.00"),
+                Field("maximum_cents", "cents", t("At most, in a year"), example="8200.00"),
                 Field("optional", "yes-no", t("An option, not part of the total"), labels="yes_no"),
             ),
         ),
@@ -53,7 +53,7 @@ STEPS = Field(
     rows=(
         Field("what", "words", t("What to do"), t("The council votes the membership")),
         Field("who", "line", t("By whom"), t("The municipal council")),
-        Field("weeks", "number", t("Weeks it takes"), t("6")),
+        Field("weeks", "number", t("Weeks it takes"), example="6"),
     ),
 )
 OFFER = (
@@ -93,7 +93,7 @@ OFFER = (
     Field("consultation", "line", t("Consultation"), t("Bought by: arnia/e-mail-2027")),
     Field("valid_from", "day", t("Valid from")),
     Field("valid_until", "day", t("Last day to join")),
-    Field("trial_months", "number", t("Months to try it"), t("3")),
+    Field("trial_months", "number", t("Months to try it"), example="3"),
 )
 PRACTICE = (
     Field("title", "words", t("Title"), t("Moving 40 communes to shared e-mail"), required=True),
@@ -119,8 +119,8 @@ PRACTICE = (
         group=t("Results and files"),
         rows=(
             Field("label", "words", t("What was counted"), t("Communes that joined")),
-            Field("value", "line", t("Figure"), t("40 or 37.5")),
-            Field("unit", "line", t("Unit"), t("communes")),
+            Field("value", "line", t("Figure"), example="37.5"),
+            Field("unit", "line", t("Unit"), example="communes"),
             Field("as_of", "day", t("Counted on")),
         ),
     ),
@@ -130,8 +130,8 @@ PRACTICE = (
         t("File"),
         rows=(
             Field("title", "words", t("Title"), t("Model of a convention")),
-            Field("url", "line", t("Address"), t("https://arnia.example.org/convention.odt")),
-            Field("media_type", "line", t("Type of file"), t("application/pdf")),
+            Field("url", "line", t("Address"), example="https://arnia.example.org/convention.odt"),
+            Field("media_type", "line", t("Type of file"), example="application/pdf"),
         ),
     ),
 )
@@ -139,10 +139,10 @@ MEETING = (
     Field("title", "words", t("Title"), t("Meeting of October"), required=True),
     Field("starts_at", "moment", t("Begins"), required=True),
     Field("ends_at", "moment", t("Ends")),
-    Field("time_zone", "line", t("Time zone"), t("Europe/Paris")),
+    Field("time_zone", "line", t("Time zone"), example="Europe/Paris"),
     Field("status", "choice", t("State"), labels="meeting_status"),
     Field("place", "line", t("Place"), t("Dijon, town hall")),
-    Field("url", "line", t("Video conference"), t("https://visio.example.org/oct")),
+    Field("url", "line", t("Video conference"), example="https://visio.example.org/oct"),
     Field("series", "line", t("Series"), t("The same for each date of a recurring meeting: monthly")),
     Field(
         "agenda",
@@ -151,7 +151,7 @@ MEETING = (
         group=t("Agenda"),
         rows=(
             Field("title", "words", t("Title"), t("Purchase of e-mail")),
-            Field("minutes", "number", t("Minutes"), t("20")),
+            Field("minutes", "number", t("Minutes"), example="20"),
             Field("by", "line", t("Presented by"), t("An operator: megalis")),
         ),
     ),
@@ -168,7 +168,7 @@ MEETING = (
         t("Task"),
         group=t("Who does what"),
         rows=(
-            Field("key", "line", t("Short name"), t("tender")),
+            Field("key", "line", t("Short name"), example="tender"),
             Field("text", "words", t("Task"), t("Write the tender")),
             Field("owner", "line", t("By"), t("An operator: megalis")),
             Field("due", "day", t("Until")),
@@ -204,7 +204,7 @@ PURCHASE = (
         required=True,
         rows=(
             Field("scheme", "line", t("Register"), t("0009 for SIRET")),
-            Field("value", "line", t("Number"), t("13000918600011")),
+            Field("value", "line", t("Number"), example="13000918600011"),
         ),
     ),
     Field("joining.text", "prose", t("How to join"), group=t("How to join")),
@@ -225,7 +225,7 @@ CONSULTATION = (
         t("What is counted"),
         group=t("Needs"),
         rows=(
-            Field("key", "line", t("Short name"), t("mailboxes")),
+            Field("key", "line", t("Short name"), example="mailboxes"),
             Field("label", "words", t("Name"), t("Mailboxes")),
         ),
     ),
@@ -241,15 +241,15 @@ CONSULTATION = (
         group=t("After the award"),
     ),
     Field("contract.notified_on", "day", t("Notified on")),
-    Field("contract.months", "number", t("Months it lasts"), t("48")),
-    Field("contract.amount_cents", "cents", t("Amount without VAT"), t("120000.00")),
+    Field("contract.months", "number", t("Months it lasts"), example="48"),
+    Field("contract.amount_cents", "cents", t("Amount without VAT"), example="120000.00"),
     Field(
         "contract.suppliers",
         "rows",
         t("Supplier"),
         rows=(
             Field("scheme", "line", t("Register"), t("0009 for SIRET")),
-            Field("value", "line", t("Number"), t("13000918600011")),
+            Field("value", "line", t("Number"), example="13000918600011"),
             Field("name", "line", t("Name")),
         ),
     ),
@@ -266,8 +266,8 @@ PARTICIPATION = (
         group=t("Needs"),
         rows=(
             Field("unit", "line", t("What is counted"), t("Short name in the consultation: mailboxes")),
-            Field("quantity", "number", t("Quantity"), t("120")),
-            Field("estimated_cents", "cents", t("Estimated amount"), t("5000.00")),
+            Field("quantity", "number", t("Quantity"), example="120"),
+            Field("estimated_cents", "cents", t("Estimated amount"), example="5000.00"),
         ),
     ),
     Field("decided_on", "day", t("Decided on")),

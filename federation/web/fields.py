@@ -46,6 +46,8 @@ class Field(msgspec.Struct, frozen=True):
     """A text of the screen."""
     hint: str = ""
     """A text of the screen, with an example."""
+    example: str = ""
+    """An example that is the same in every language."""
     labels: str = ""
     """The enumeration in ``labels.py`` whose values are the options."""
     required: bool = False

@@ -7,7 +7,6 @@ from federation.web.language import screen_text as t
 
 MAILBOX = t("A shared mailbox, not a person’s: contact@arnia.example.org")
 SOLUTION_HINT = t("Operator and key of the solution: arnia/glpi")
-ONE_EACH_LINE = t("One on each line.")
 TERRITORY_HINT = t("One on each line: FR-BFC for a region, 71 for a département.")
 
 SOLUTION = (
@@ -20,9 +19,11 @@ SOLUTION = (
     ),
     Field("themes", "lines", t("Themes"), t("One on each line: it-asset-management"), required=True),
     Field("description", "prose", t("Description"), group=t("To know more")),
-    Field("homepage", "line", t("Web site"), t("https://glpi-project.org")),
-    Field("documentation", "line", t("Documentation"), t("https://glpi-user-documentation.readthedocs.io")),
-    Field("repository", "line", t("Source code"), t("https://github.com/glpi-project/glpi")),
+    Field("homepage", "line", t("Web site"), example="https://glpi-project.org"),
+    Field(
+        "documentation", "line", t("Documentation"), example="https://glpi-user-documentation.readthedocs.io"
+    ),
+    Field("repository", "line", t("Source code"), example="https://github.com/glpi-project/glpi"),
     Field("maintenance", "choice", t("Maintained by"), labels="maintenance"),
     Field(
         "packages",
@@ -31,8 +32,8 @@ SOLUTION = (
         t("Advisories are matched by these names."),
         group=t("To be found by advisories"),
         rows=(
-            Field("purl", "line", t("Package URL"), t("pkg:composer/glpi-project/glpi")),
-            Field("cpe", "line", t("CPE"), t("cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*")),
+            Field("purl", "line", t("Package URL"), example="pkg:composer/glpi-project/glpi"),
+            Field("cpe", "line", t("CPE"), example="cpe:2.3:a:glpi-project:glpi:*:*:*:*:*:*:*:*"),
         ),
     ),
     Field(
@@ -40,7 +41,7 @@ SOLUTION = (
         "rows",
         t("Release"),
         rows=(
-            Field("version", "line", t("Version"), t("10.0.18")),
+            Field("version", "line", t("Version"), example="10.0.18"),
             Field("released_at", "day", t("Released on")),
             Field("support", "choice", t("Support"), labels="support"),
             Field("eol_at", "day", t("End of support")),
@@ -74,7 +75,7 @@ def coverage(name: str, *, required: bool) -> tuple[Field, ...]:
             when=(kind, "list"),
         ),
         Field(f"{name}.territory", "lines", t("Territories"), TERRITORY_HINT, when=(kind, "territory")),
-        Field(f"{name}.count", "number", t("Number of bodies"), t("412"), when=(kind, "count")),
+        Field(f"{name}.count", "number", t("Number of bodies"), example="412", when=(kind, "count")),
     )
 
 
@@ -93,7 +94,7 @@ DEPLOYMENT = (
     Field("environment", "choice", t("Purpose"), labels="environment", group=t("More")),
     Field("since", "day", t("In use since")),
     Field("until", "day", t("In use until")),
-    Field("url", "line", t("Address"), t("https://glpi.arnia.example.org")),
+    Field("url", "line", t("Address"), example="https://glpi.arnia.example.org"),
     Field("support", "text", t("Support"), t("How the bodies served get help")),
 )
 INCIDENT = (
@@ -110,7 +111,7 @@ INCIDENT = (
         group=t("What is affected"),
         rows=(
             Field("solution", "line", t("Solution"), SOLUTION_HINT),
-            Field("range", "line", t("Affected versions"), t("vers:generic/>=10.0.0|<10.0.18")),
+            Field("range", "line", t("Affected versions"), example="vers:generic/>=10.0.0|<10.0.18"),
             Field(
                 "range_text",
                 "line",
@@ -177,15 +178,15 @@ OPERATOR = (
         t("Telephone for security"),
         t("Answered when a service is down: +33 1 99 00 12 35"),
     ),
-    Field("homepage", "line", t("Web site"), t("https://arnia.example.org"), group=t("More")),
-    Field("node", "line", t("Address of the node"), t("https://node.arnia.example.org")),
+    Field("homepage", "line", t("Web site"), example="https://arnia.example.org", group=t("More")),
+    Field("node", "line", t("Address of the node"), example="https://node.arnia.example.org"),
     Field(
         "identifiers",
         "rows",
         t("Number in a register"),
         rows=(
             Field("scheme", "line", t("Register"), t("0002 for SIREN, 0009 for SIRET")),
-            Field("value", "line", t("Number"), t("130009186")),
+            Field("value", "line", t("Number"), example="130009186"),
         ),
     ),
 )

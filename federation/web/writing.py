@@ -1,0 +1,279 @@
+"""Write records: a form for each type, a review with the names of those who will see it, then publication."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar.response.base import ASGIResponse
+
+from federation.domain.content.incident import Incident, NewUpdate
+from federation.domain.draft import check_draft
+from federation.domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    MissingScope,
+    NotFound,
+    PreconditionFailed,
+)
+from federation.domain.registry import TYPES
+from federation.domain.values import Content
+from federation.edge.operations import Right
+from federation.node import records
+from federation.node.audiences import audience
+from federation.node.previews import DryRun
+from federation.node.records import Preconditions
+from federation.web.form_content import FormContent
+from federation.web.language import screen_text as t
+from federation.web.pages import page
+from federation.web.record_fields import UPDATE
+from federation.web.record_forms import RecordForm, Review, control_view, find_live
+from federation.web.record_types import FIELDS
+from federation.web.visit import Visit
+
+MAX_RECORD_FORM_BYTES = 262_144
+"""Bytes of the form of a record: two texts of 64 KiB, percent-encoded."""
+WRITE = Right("incidents.write")
+_PAGES = {"operator": "/operators/{origin}", "group": "/write/group/{key}"}
+"""Pages of records that are not at the path of their record."""
+
+
+@page("/write", act="page_write", right=WRITE)
+async def choices(visit: Visit) -> ASGIResponse:
+    """Show what can be written."""
+    kinds = [kind for kind in FIELDS if visit.may(f"{TYPES[kind].plural}.write")]
+    return visit.page("write_choices.html", kinds=kinds)
+
+
+@page("/write/{type_name:str}", act="page_write_new", right=WRITE)
+async def new_form(visit: Visit, type_name: str) -> ASGIResponse:
+    """Show the form of a new record."""
+    kind = _kind(visit, type_name)
+    if type_name == "operator":
+        return visit.to(f"/write/operator/{visit.node.operator}")
+    writing = RecordForm(visit, kind, FIELDS[type_name], None, None)
+    writing.fill(visit.query)
+    return await _form_page(writing)
+
+
+@page(
+    "/write/{type_name:str}",
+    act="page_write_new_sent",
+    right=WRITE,
+    method="POST",
+    max_bytes=MAX_RECORD_FORM_BYTES,
+)
+async def new_sent(visit: Visit, type_name: str) -> ASGIResponse:
+    """Review or publish a new record."""
+    writing = RecordForm(visit, _kind(visit, type_name), FIELDS[type_name], None, None)
+    return await _sent(writing)
+
+
+@page("/write/{type_name:str}/{key:str}", act="page_write_record", right=WRITE)
+async def form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
+    """Show the form of a record of ours."""
+    writing = await _of_record(visit, type_name, key)
+    writing.fill(visit.query)
+    return await _form_page(writing)
+
+
+@page(
+    "/write/{type_name:str}/{key:str}",
+    act="page_write_record_sent",
+    right=WRITE,
+    method="POST",
+    max_bytes=MAX_RECORD_FORM_BYTES,
+)
+async def sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
+    """Review or publish a change of a record of ours."""
+    return await _sent(await _of_record(visit, type_name, key))
+
+
+async def _of_record(visit: Visit, type_name: str, key: str) -> RecordForm:
+    kind = _kind(visit, type_name)
+    try:
+        stored = await find_live(visit, kind, key)
+    except NotFound:
+        if type_name != "operator" or key != visit.node.operator:
+            raise
+        return RecordForm(visit, kind, FIELDS[type_name], key, None)
+    return RecordForm(visit, kind, FIELDS[type_name], key, stored)
+
+
+def _kind(visit: Visit, type_name: str) -> type[Content]:
+    if type_name not in FIELDS:
+        raise NotFound("there is no such page here")
+    kind = TYPES[type_name]
+    if not visit.may(f"{kind.plural}.write"):
+        raise MissingScope("your role does not have the right {scope}", scope=f"{kind.plural}.write")
+    return kind
+
+
+async def _sent(writing: RecordForm) -> ASGIResponse:
+    visit, do = writing.visit, writing.form.value("do")
+    if writing.is_overtaken:
+        return await _form_page(writing, status=412, overtaken=writing.rebase())
+    if do.startswith("add:") or do == "edit":
+        return await _form_page(writing, extra_row=do.removeprefix("add:"))
+    review = await writing.review()
+    if review is None:
+        return await _form_page(writing, status=400)
+    if do != "publish":
+        return _review_page(writing, review)
+    if writing.is_widened(review) and not writing.form.is_set("widen"):
+        writing.form.refuse("widen", visit.text(t("Tick this box: more operators would see the record.")))
+        return _review_page(writing, review, status=400)
+    if not await writing.publish(review):
+        current = await _of_record(visit, writing.kind.type, writing.key or "")
+        return await _form_page(current, status=412, overtaken=current.rebase())
+    return visit.to(_page_of(visit, writing.kind, writing.key or ""), notice="published")
+
+
+async def _form_page(
+    writing: RecordForm, *, status: int = 200, extra_row: str = "", overtaken: Any = None
+) -> ASGIResponse:
+    view = await writing.view(extra_row)
+    return writing.visit.page("write.html", status=status, overtaken=overtaken, **view)
+
+
+def _review_page(writing: RecordForm, review: Review, *, status: int = 200) -> ASGIResponse:
+    writing.form.fields["key"] = [writing.key or ""]
+    return writing.visit.page(
+        "write_review.html",
+        status=status,
+        form=writing.form,
+        kind=writing.kind.type,
+        key=writing.key,
+        is_new=writing.stored is None,
+        review=review,
+        is_widened=writing.is_widened(review),
+    )
+
+
+def _page_of(visit: Visit, kind: type[Content], key: str) -> str:
+    path = _PAGES.get(kind.type, f"/{kind.plural}/{{origin}}/{{key}}")
+    return path.format(origin=visit.node.operator, key=key)
+
+
+@page("/write/{type_name:str}/{key:str}/retract", act="page_retract", right=WRITE)
+async def retract_form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
+    """Show what retracting a record of ours does at the others."""
+    return await _retract_page(await _of_record(visit, type_name, key))
+
+
+@page("/write/{type_name:str}/{key:str}/retract", act="page_retract_sent", right=WRITE, method="POST")
+async def retract_sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
+    """Retract a record of ours in the state that was shown."""
+    writing = await _of_record(visit, type_name, key)
+    try:
+        await records.retract(
+            visit.node,
+            writing.kind,
+            visit.node.operator,
+            key,
+            by=visit.caller,
+            preconditions=Preconditions(match=frozenset({writing.form.value("revision")})),
+        )
+    except PreconditionFailed:
+        return await _retract_page(writing, status=412)
+    return visit.to(f"/{writing.kind.plural}" if type_name != "group" else "/write", notice="retracted")
+
+
+async def _retract_page(writing: RecordForm, *, status: int = 200) -> ASGIResponse:
+    if writing.stored is None:
+        raise NotFound("{name} does not exist", name=f"{writing.visit.node.operator}/{writing.key}")
+    visit, base = writing.visit, writing.base
+    title = base["content"].get(writing.kind.title_member or "", "")
+    return visit.page(
+        "retract.html",
+        status=status,
+        kind=writing.kind.type,
+        key=writing.key,
+        title={"fr": title} if isinstance(title, str) else title,
+        revision=writing.revision,
+        audience=await audience(visit.node, base["tlp"], base.get("audience"), by=visit.caller),
+        back=_page_of(visit, writing.kind, writing.key or ""),
+    )
+
+
+@page("/write/{type_name:str}/{key:str}/update", act="page_update", right=WRITE)
+async def update_form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
+    """Show the form of a new line in the timeline of an incident of ours."""
+    writing = await _of_incident(visit, type_name, key)
+    writing.form.fields["revision"] = [writing.revision]
+    return _update_page(writing)
+
+
+@page("/write/{type_name:str}/{key:str}/update", act="page_update_sent", right=WRITE, method="POST")
+async def update_sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
+    """Review the line, or append it."""
+    writing = await _of_incident(visit, type_name, key)
+    written, do = writing.form, writing.form.value("do")
+    if do == "edit":
+        return _update_page(writing)
+    reading = FormContent(written, visit.node.time_zone)
+    try:
+        update = check_draft(reading.read({}, UPDATE), NewUpdate)
+        await records.append_update(
+            visit.node,
+            update,
+            visit.node.operator,
+            key,
+            by=visit.caller,
+            preconditions=Preconditions(match=frozenset({written.value("revision")})),
+            dry_run=do != "publish",
+        )
+    except DryRun:
+        base = writing.base
+        readers = await audience(visit.node, base["tlp"], base.get("audience"), by=visit.caller)
+        return _update_page(writing, template="update_review.html", audience=readers)
+    except PreconditionFailed:
+        written.fields["revision"] = [writing.revision]
+        written.refuse(
+            "", visit.text(t("The incident was changed meanwhile. Look at its timeline, then go on."))
+        )
+        return _update_page(writing, status=412)
+    except (Invalid, Forbidden, Conflict) as error:
+        names = {pointer.removeprefix("/content"): name for pointer, name in reading.names.items()}
+        written.refuse_all(error.faults, visit.language, names)
+        return _update_page(writing, status=400)
+    return visit.to(f"/incidents/{visit.node.operator}/{key}", notice="published")
+
+
+async def _of_incident(visit: Visit, type_name: str, key: str) -> RecordForm:
+    if type_name != Incident.type:
+        raise NotFound("there is no such page here")
+    return await _of_record(visit, type_name, key)
+
+
+def _update_page(
+    writing: RecordForm, *, status: int = 200, template: str = "update.html", **view: Any
+) -> ASGIResponse:
+    content = writing.content
+    lines = msgspec.convert(content.get("updates", []), list[dict[str, Any]])
+    return writing.visit.page(
+        template,
+        status=status,
+        form=writing.form,
+        fields=UPDATE,
+        key=writing.key,
+        incident=content,
+        lines=lines[::-1],
+        rows={},
+        **control_view(writing.visit),
+        **view,
+    )
+
+
+HANDLERS = (
+    choices,
+    new_form,
+    new_sent,
+    form,
+    sent,
+    retract_form,
+    retract_sent,
+    update_form,
+    update_sent,
+)
