@@ -32,8 +32,8 @@ def tariff(name: str, group: str) -> tuple[Field, ...]:
             t("Part of the price"),
             rows=(
                 Field("label", "words", t("Name"), t("Membership of small communes")),
-                Field("when", "choice", t("To be paid"), labels="when"),
-                Field("basis", "choice", t("For each"), labels="basis"),
+                Field("when", "choice", t("To be paid"), labels="price_when"),
+                Field("basis", "choice", t("For each"), labels="price_basis"),
                 Field("micros", "micros", t("Amount"), t("For one unit: 48 or 0.166")),
                 Field("kinds", "several", t("Only for"), labels="body_kind"),
                 *number_range("population", t("Inhabitants from")),
@@ -223,7 +223,7 @@ CONSULTATION = (
         "units",
         "rows",
         t("What is counted"),
-        group=t("Needs"),
+        group=t("What is needed"),
         rows=(
             Field("key", "line", t("Short name"), example="mailboxes"),
             Field("label", "words", t("Name"), t("Mailboxes")),
@@ -263,7 +263,7 @@ PARTICIPATION = (
         "needs",
         "rows",
         t("Need"),
-        group=t("Needs"),
+        group=t("What is needed"),
         rows=(
             Field("unit", "line", t("What is counted"), t("Short name in the consultation: mailboxes")),
             Field("quantity", "number", t("Quantity"), example="120"),

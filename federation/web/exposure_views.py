@@ -139,9 +139,7 @@ def _own_answer(visit: Visit, exposed: IncidentExposure, own: OperatorExposure |
         )
     if own is not None and own.not_affected:
         return NO, visit.text(
-            t(
-                "No, by the versions that are recorded: deployments of ours that are not affected: %(number)s."
-            ),
+            t("No, by the recorded versions: deployments of ours that are not affected: %(number)s."),
             number=own.not_affected,
         )
     return NOTHING, visit.text(

@@ -95,7 +95,7 @@ DEPLOYMENT = (
     Field("since", "day", t("In use since")),
     Field("until", "day", t("In use until")),
     Field("url", "line", t("Address"), example="https://glpi.arnia.example.org"),
-    Field("support", "text", t("Support"), t("How the bodies served get help")),
+    Field("support", "text", t("Help for users"), t("How the bodies served get help")),
 )
 INCIDENT = (
     Field("title", "words", t("Title"), t("Short: Sign-in to GLPI is down"), required=True),
