@@ -43,12 +43,10 @@ from federation.settings import Settings
 from federation.store.database import open_store
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics
-from federation.web import home, operators, solutions, status
-from federation.web import home, incidents, operators, solutions
-from federation.web import home, incidents, operators, solutions, writing
 from federation.web.error_pages import answer_no_page
 from federation.web.language import language_of_path
 from federation.web.rendering import compile_templates
+from federation.web.site import PAGES
 
 log = logging.getLogger("federation")
 
@@ -67,11 +65,7 @@ MODULES: tuple[Any, ...] = (
     themes,
     wellknown,
 )
-"""The modules of the API."""
-PAGES: tuple[Any, ...] = (home, operators, solutions, status)
-PAGES: tuple[Any, ...] = (home, incidents, operators, solutions)
-PAGES: tuple[Any, ...] = (home, incidents, operators, solutions, writing)
-"""The modules of pages. The application is made of the handlers of both."""
+"""The modules of the API; those of pages are in ``web/site.py``."""
 
 
 def api(

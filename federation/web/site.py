@@ -1,0 +1,23 @@
+"""The modules of pages whose handlers the application is made of, beside those of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from federation.web import (
+    home,
+    incidents,
+    operators,
+    solutions,
+    status,
+    writing,
+)
+
+PAGES: tuple[Any, ...] = (
+    home,
+    incidents,
+    operators,
+    solutions,
+    status,
+    writing,
+)
