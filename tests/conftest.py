@@ -72,7 +72,7 @@ END
 $$;
 UPDATE exposure SET arrival = 0;
 UPDATE alerting SET arrival = 0;
-UPDATE node SET arrival = 0, arrivals_from = 0, proved = 0;
+UPDATE node SET arrival = 0, arrivals_from = 0, proved = 0, public_outages = true;
 DELETE FROM feeds WHERE origin <> (SELECT operator FROM node) OR audience NOT IN ('public', 'federation');
 UPDATE feeds SET head = 0, live = 0, retained_from = 0, remote_head = NULL;
 """

@@ -16,6 +16,7 @@ _COMMANDS = {
     "status": "node:status",
     "client": "clients:client",
     "group": "clients:group",
+    "label": "labels:label",
     "person": "people:person",
     "peer": "peers:peer",
     "key": "keys:key",

@@ -28,7 +28,11 @@ from federation.domain.visibility import Tlp, audience_of
 
 
 class Draft(Part, Generic[C], frozen=True, kw_only=True):
-    """The content, and the envelope fields that its writer may set."""
+    """The content, and the envelope fields that its writer may set.
+
+    Without ``tlp`` a new record has the label of its type (an outage or a maintenance is CLEAR, or GREEN
+    where the operator of the node chose so), and a record that is there keeps its label.
+    """
 
     content: C
     tlp: Tlp | None = None

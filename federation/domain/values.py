@@ -420,6 +420,12 @@ class Content(Dated, frozen=True, kw_only=True):
         """The TLP label of a record whose writer named none."""
         return "CLEAR"
 
+    def label_at_creation(
+        self, *, public_outages: bool
+    ) -> Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]:
+        """The same for a record that is new, at a node where outages are public, or are not."""
+        return self.default_tlp()
+
     def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
         """Rules that hold for one's own operator only, since they rest on lists that grow.
 

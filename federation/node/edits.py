@@ -25,6 +25,7 @@ from federation.domain.stored import StoredRevision
 from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import previews
+from federation.node.default_labels import public_outages
 from federation.node.node import Node
 from federation.node.previews import DryRun
 from federation.node.visibility_notes import note_visibility
@@ -98,7 +99,8 @@ async def _edit_in_place(
     """
     async with node.store.autocommit(records=1) as tx:
         stored, feeds = await tx.records.current_state(kind.type, node.operator, key)
-        record = edited_record(node, kind, key, stored, edit, node.clock(), by=by)
+        public = await public_outages(tx, kind, [stored])
+        record = edited_record(node, kind, key, stored, edit, node.clock(), by=by, public_outages=public)
         if record is None:
             return _unchanged_result(key, stored)
         feed = feeds.get(record.audience)
@@ -160,6 +162,7 @@ async def _apply(
     if step is not None:
         await step.begin(tx)
     revisions = await tx.records.stored_revisions(kind.type, node.operator, keys)
+    public = await public_outages(tx, kind, map(revisions.get, keys))
     time = node.clock()
     feeds: dict[str, int | None] = {PRIVATE: None}
     written: list[tuple[Record, int | None, int]] = []
@@ -168,7 +171,7 @@ async def _apply(
     for key in keys:
         stored = revisions.get(key)
         try:
-            record = edited_record(node, kind, key, stored, edit, time, by=by)
+            record = edited_record(node, kind, key, stored, edit, time, by=by, public_outages=public)
             if record is not None and record.audience not in feeds:
                 feeds[record.audience] = await _feed_of(node, tx, record)
         except Refused as refused:
@@ -211,6 +214,7 @@ def edited_record(
     time: datetime,
     *,
     by: Caller,
+    public_outages: bool,
 ) -> Record | None:
     """The record that an edit makes; None when it changes nothing.
 
@@ -222,7 +226,7 @@ def edited_record(
         raise Forbidden(
             "the key {key} cannot be used for a {kind} by you; choose another one", key=key, kind=kind.type
         )
-    record = next_record(node, kind, key, stored, edit(key, stored), time)
+    record = next_record(node, kind, key, stored, edit(key, stored), time, public_outages=public_outages)
     if record is not None and not may_see(node.operator, record.audience, by):
         raise Forbidden(
             "this record would be {label}, and you would not see it; ask an administrator of this node",
@@ -247,8 +251,13 @@ def next_record(
     stored: StoredRevision | None,
     edited: Draft[Any] | Retract | None,
     time: datetime,
+    *,
+    public_outages: bool,
 ) -> Record | None:
-    """The record that an edit makes; None when it changes nothing."""
+    """The record that an edit makes; None when it changes nothing.
+
+    ``public_outages``: the label of new outages, see ``default_labels.py``.
+    """
     # A clock that was set back must not make a document older than its own creation.
     if stored is not None:
         time = max(time, stored.created_at)
@@ -260,7 +269,7 @@ def next_record(
         return tombstone(stored.document, updated_at=time)
     document = stored.document if stored is not None and not stored.retracted else None
     before = draft_of(document) if document else None
-    edited = _completed(edited, before, time)
+    edited = _completed(edited, before, time, public_outages=public_outages)
     if document and equals_stored(edited, document):
         return None
     edited.content.check_after(before["content"] if before else None)
@@ -280,11 +289,18 @@ def next_record(
     )
 
 
-def _completed(edited: Draft[Any], before: dict[str, Any] | None, time: datetime) -> Draft[Any]:
-    """The draft as it is written: with the label that the record has where it names none, so that another
-    default of a newer version widens nothing, and with the members of the content that the node sets.
+def _completed(
+    edited: Draft[Any], before: dict[str, Any] | None, time: datetime, *, public_outages: bool
+) -> Draft[Any]:
+    """The draft as it is written, with the members of the content that the node sets, and with a label.
+
+    Where it names none: that of a new record, or the one that the record has, so that another default of a
+    newer version widens nothing.
     """
-    if before is not None and edited.tlp is None:
+    if before is None and edited.tlp is None:
+        label = edited.content.label_at_creation(public_outages=public_outages)
+        edited = msgspec.structs.replace(edited, tlp=label)
+    elif before is not None and edited.tlp is None:
         audience = before.get("audience") if edited.audience is None else edited.audience
         audience_of(before["tlp"], audience)
         edited = msgspec.structs.replace(edited, tlp=before["tlp"], audience=audience)

@@ -31,6 +31,7 @@ from federation.domain.upload import Action, FeedRemovals
 from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import records
+from federation.node.default_labels import public_outages
 from federation.node.edits import Retract, WriteResult, edit_many, edited_record, no_group
 from federation.node.node import Node
 from federation.node.record_sets import MAX_MEMBERS, MembershipStep
@@ -90,11 +91,12 @@ class UploadPlan:
             stored = await tx.records.current_revisions(self._kind.type, self._node.operator, keys)
             sets = await tx.record_sets.sets_of(self._kind.type, keys)
             groups: dict[str, bool] = {}
+            public = await public_outages(tx, self._kind, map(stored.get, keys))
             for number, key in enumerate(keys):
                 if number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
                 try:
-                    record = self._next(key, lines[key], stored.get(key))
+                    record = self._next(key, lines[key], stored.get(key), public)
                     if record is not None:
                         await self._check_group(tx, record, groups)
                 except Refused as error:
@@ -195,11 +197,16 @@ class UploadPlan:
 
             yield await edit_many(self._node, self._kind, batch, edit, by=self._by, step=step)
 
-    def _next(self, key: str, line: Draft[Any] | Retract, stored: StoredRevision | None) -> Record | None:
+    def _next(
+        self, key: str, line: Draft[Any] | Retract, stored: StoredRevision | None, public: bool
+    ) -> Record | None:
         def edit(key: str, stored: StoredRevision | None) -> Draft[Any] | Retract:
             return records.bulk_edit(self._node, self._kind, key, line, stored)
 
-        return edited_record(self._node, self._kind, key, stored, edit, self._node.clock(), by=self._by)
+        time = self._node.clock()
+        return edited_record(
+            self._node, self._kind, key, stored, edit, time, by=self._by, public_outages=public
+        )
 
     async def _check_group(self, tx: Reading, record: Record, known: dict[str, bool]) -> None:
         audience = record.audience

@@ -22,6 +22,7 @@ from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.copies import CopiesReader, CopiesWriter
 from federation.store.deadlines import DeadlinesReader, DeadlinesWriter
+from federation.store.default_labels import DefaultLabelsReader, DefaultLabelsWriter
 from federation.store.entries import EntriesReader
 from federation.store.epochs import EpochsReader, EpochsWriter
 from federation.store.exclusions import ExclusionsReader, ExclusionsWriter
@@ -72,10 +73,10 @@ class Reading:
     """The readers of every table, over one connection."""
 
     __slots__ = (
-        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "people",
-        "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index",
-        "sessions", "stored_answers", "tokens",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines",
+        "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys", "linkage",
+        "not_understood", "peers", "people", "quotas", "read_advisories", "receipts", "record_sets",
+        "records", "rejected", "search_index", "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -100,6 +101,7 @@ class Reading:
         self.alerts: AlertsReader = AlertsReader(session)
         self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
+        self.default_labels: DefaultLabelsReader = DefaultLabelsReader(session)
         self.search_index: SearchIndexReader = SearchIndexReader(session)
         self.read_advisories: ReadAdvisoriesReader = ReadAdvisoriesReader(session)
         self.record_sets: RecordSetsReader = RecordSetsReader(session)
@@ -112,10 +114,11 @@ class Writing:
     """The readers and writers of every table, in one transaction."""
 
     __slots__ = (
-        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines", "entries",
-        "epochs", "exclusions", "exposure", "feeds", "keys", "linkage", "not_understood", "peers", "people",
-        "pulled_records", "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected",
-        "remains", "repairs", "retention", "search_index", "sessions", "stored_answers", "tokens",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines",
+        "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys", "linkage",
+        "not_understood", "peers", "people", "pulled_records", "quotas", "read_advisories", "receipts",
+        "record_sets", "records", "rejected", "remains", "repairs", "retention", "search_index", "sessions",
+        "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -144,6 +147,7 @@ class Writing:
         self.alerts = AlertsWriter(session)
         self.affecting_incidents = AffectingIncidentsWriter(session)
         self.deadlines = DeadlinesWriter(session)
+        self.default_labels = DefaultLabelsWriter(session)
         self.search_index = SearchIndexWriter(session)
         self.read_advisories = ReadAdvisoriesWriter(session)
         self.record_sets = RecordSetsWriter(session)

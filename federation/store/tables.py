@@ -79,6 +79,13 @@ node = Table(
         server_default=text("0"),
         comment="Cursors in the order of arrival before it have missed tombstones.",
     ),
+    Column(
+        "public_outages",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="True: outages and maintenance are CLEAR when their writer names no label; else GREEN.",
+    ),
     CheckConstraint("one", name="one"),
 )
 

@@ -7,7 +7,9 @@ import pytest
 
 from federation.node.node import Node
 from tests.api.http_client import fine, ndjson, patch, put, refused, upload
+from tests.audit.audit_trail import entries
 from tests.domain.builders import a_group, a_participation, a_solution, an_incident
+from tests.exposure.commands import told
 from tests.nodes import publish
 
 
@@ -50,6 +52,36 @@ async def test_an_outage_that_becomes_a_security_incident_must_name_its_label(
     refused(await put(own, "incidents/1", security, audience="close"), 400, "invalid", pointer="/audience")
     narrowed = fine(await put(own, "incidents/1", security, tlp="AMBER", audience="close"), 200)
     assert (narrowed["tlp"], narrowed["audience"]) == ("AMBER", "close")
+
+
+LABELS = [("outage", "CLEAR"), ("maintenance", "CLEAR"), ("degradation", "GREEN"), ("vulnerability", "GREEN")]
+
+
+@pytest.mark.parametrize(("kind", "label"), LABELS)
+async def test_outages_and_maintenance_of_a_new_node_are_public(
+    own: httpx2.AsyncClient, kind: str, label: str
+) -> None:
+    content = an_incident(kind=kind)
+    assert fine(await put(own, "incidents/1", content), 201)["tlp"] == label
+    await upload(own, ndjson({"key": "2", "content": content}), plural="incidents")
+    assert fine(await own.get("/v1/incidents/arnia/2"), 200)["tlp"] == label
+    assert fine(await put(own, "incidents/3", content, tlp="RED"), 201)["tlp"] == "RED"
+
+
+async def test_an_administrator_chooses_the_label_of_new_outages(
+    own: httpx2.AsyncClient, arnia: Node, dsn: str
+) -> None:
+    assert await told(dsn, "label") == {"outages": "CLEAR"}
+    fine(await put(own, "incidents/1", an_incident()), 201)
+    assert await told(dsn, "label", "--outages", "GREEN") == {"outages": "GREEN"}
+    assert fine(await put(own, "incidents/2", an_incident()), 201)["tlp"] == "GREEN"
+    changed = an_incident(severity="low")
+    assert fine(await put(own, "incidents/1", changed), 200)["tlp"] == "CLEAR", "what is there stays"
+    await own.delete("/v1/incidents/arnia/1")
+    assert fine(await put(own, "incidents/1", changed), 201)["tlp"] == "GREEN"
+    await told(dsn, "label", "--outages", "GREEN")
+    (noted,) = [entry for entry in await entries(arnia) if entry.event == "label.changed"]
+    assert (noted.actor, noted.detail) == ("operator", {"to": "GREEN"})
 
 
 async def test_a_writer_cannot_forge_when_a_need_was_given(own: httpx2.AsyncClient) -> None:

@@ -874,7 +874,8 @@ def labels() -> str:
 
 _LABELS = {
     "deployment": "GREEN",
-    "incident": "GREEN; AMBER when its kind is `security` (a group must then be named)",
+    "incident": "GREEN; of an outage or a maintenance CLEAR (GREEN where `federation label` says so); AMBER"
+    " when its kind is `security` (a group must then be named)",
     "statement": "GREEN",
     "group": "RED, and no other",
     "membership": "GREEN",

@@ -29,7 +29,7 @@ from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
 from tests.api.http_client import NextDoor, fine, refused
 from tests.audit.audit_trail import entries, holds
-from tests.domain.builders import a_record, a_solution
+from tests.domain.builders import a_record, a_solution, an_incident
 from tests.exposure.commands import told
 from tests.exposure.deployments import a_vulnerability, running
 from tests.nodes import a_node, browsing, publish
@@ -230,6 +230,15 @@ async def test_the_copies_of_an_earlier_program_count_towards_the_quota_of_their
         assert [tuple(row) for row in rows] == [("arnia", 0, 0), ("arnia", 0, 0), ("megalis", 2, 6)]
         rows = await look.fetch("SELECT origin, withheld FROM alerts")
         assert {tuple(row) for row in rows} == {(None, False)}
+
+
+async def test_new_outages_stay_green_at_a_node_of_an_earlier_program(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node:
+        outage = json.loads((await publish(node, "incident", "1", an_incident())).document)
+        assert (outage["content"]["kind"], outage["tlp"]) == ("outage", "GREEN")
+        assert await told(upgraded, "label", "--outages", "CLEAR") == {"outages": "CLEAR"}
+        public = json.loads((await publish(node, "incident", "2", an_incident())).document)
+        assert public["tlp"] == "CLEAR"
 
 
 async def test_records_of_an_earlier_program_are_found_by_the_words_of_this_one(upgraded: str) -> None:

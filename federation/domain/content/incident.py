@@ -40,6 +40,9 @@ IncidentStatus = Literal[
     "withdrawn",
 ]  # fmt: skip
 
+PUBLIC_KINDS = ("outage", "maintenance")
+"""Kinds that are CLEAR at creation where outages are public: the users of the software notice them anyway."""
+
 Alias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,99}" + END)]
 
 _HAPPENING = ("investigating", "identified", "monitoring", "resolved", "withdrawn")
@@ -235,6 +238,9 @@ class Incident(Content, frozen=True, kw_only=True):
 
     def default_tlp(self) -> Literal["GREEN", "AMBER"]:
         return "AMBER" if self.kind == "security" else "GREEN"
+
+    def label_at_creation(self, *, public_outages: bool) -> Literal["CLEAR", "GREEN", "AMBER"]:
+        return "CLEAR" if public_outages and self.kind in PUBLIC_KINDS else self.default_tlp()
 
     def check_after(self, before: dict[str, Any] | None) -> None:
         """The timeline is append-only, and its new lines have a status that this kind of incident has."""
