@@ -39,9 +39,7 @@ def draft(operator: str, number: int, *, edition: int = 0) -> dict[str, Any]:
     chance = random.Random(number)
     content = found["content"]
     content["hosting"]["provider"] = f"Hébergeur {chance.randrange(PROVIDERS)} (démonstration)"
-    content["support"] = f"{_SUPPORT} Édition {edition}."
-    offer = content.setdefault("offer", {"open": False})
-    offer["eligibility"] = {"fr": chance.choice(_ELIGIBILITY)}
+    content["support"] = f"{_SUPPORT} {chance.choice(_ELIGIBILITY)} Édition {edition}."
     found["key"] = f"demo-{number:07d}"
     return found
 

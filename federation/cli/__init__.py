@@ -17,6 +17,7 @@ _COMMANDS = {
     "client": "clients:client",
     "group": "clients:group",
     "label": "labels:label",
+    "offer": "offers:offer",
     "person": "people:person",
     "peer": "peers:peer",
     "key": "keys:key",

@@ -102,20 +102,6 @@ def deployment(operator: str, number: int) -> dict[str, Any]:
         # The story needs an affected deployment of every operator, however few there are.
         content |= {"solution": "arnia/glpi", "status": "production", "version": "10.0.17"}
         content["version_state"] = "exact"
-    if chance.random() < 0.2:
-        content["offer"] = {
-            "open": True,
-            "price_bands": [
-                {
-                    "max_population": 500,
-                    "amount_cents": 9_000,
-                    "currency": "EUR",
-                    "per": "year",
-                    "unit": "body",
-                },
-                {"amount_cents": 25_000, "currency": "EUR", "per": "year", "unit": "body"},
-            ],
-        }
     return {"key": f"demo-{number:06d}", "content": content}
 
 

@@ -270,4 +270,10 @@ RULES: dict[int, Rule] = {
         text="The quantity of a need changes at most 50 times.",
         checked_by="federation.domain.content.participation:Participation",
     ),
+    43: Rule(
+        text=(
+            "The `offer` of a deployment is that of its stored revision: a new one is a record of `/v1/offers`."
+        ),
+        checked_by="federation.domain.content.deployment:Deployment",
+    ),
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from federation.domain.content.solution import Assurance
+from federation.domain.errors import Invalid
 from federation.domain.faults import Fault
 from federation.domain.territories.identity import contradictions, departements_of_bodies
 from federation.domain.values import (
@@ -101,7 +103,10 @@ class PriceBand(Part, frozen=True, kw_only=True):
 
 
 class DeploymentOffer(Part, frozen=True, kw_only=True):
-    """An offer to others to join this deployment."""
+    """An offer to others to join this deployment, of a time before offers were records (`/v1/offers`).
+
+    Stored ones stay, and can be left out; a new or changed one is refused.
+    """
 
     open: bool
     eligibility: LanguageMap | None = None
@@ -168,6 +173,20 @@ class Deployment(Content, frozen=True, kw_only=True):
     def default_tlp(self) -> Literal["GREEN"]:
         # A public list of "commune X runs GLPI 10.0.6" is a target list.
         return "GREEN"
+
+    def check_after(self, before: dict[str, Any] | None) -> None:
+        """No offer is new or changed: a price list is public, and who runs which version is not."""
+        if self.offer is None:
+            return
+        stored = before.get("offer") if before else None
+        if stored is None or msgspec.convert(stored, DeploymentOffer) != self.offer:
+            raise Invalid(
+                "an offer is a record of its own: publish it at /v1/offers, and leave offer out here or as it"
+                " was (federation offer draft makes offers of stored ones)",
+                pointer="/content/offer",
+                fault="rule",
+                rule=43,
+            )
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "solution", self.solution
