@@ -68,6 +68,15 @@ class RejectedAlert(_Linked, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
+class HiddenContributionAlert(_Linked, frozen=True, kw_only=True, omit_defaults=True):
+    """A contribution of one's own that fewer readers see than its label says: narrow or retract it."""
+
+    id: Id
+    about: Id
+    """The record that it is about."""
+    about_type: str
+
+
 class WithheldAlerts(_Linked, frozen=True, kw_only=True, omit_defaults=True):
     """Alerts of one operator that were more than a receiver gets one by one within an hour."""
 
@@ -94,6 +103,7 @@ WEBHOOKS: dict[str, Any] = {
     "peer.stale": PeerAlert,
     "peer.paused": PeerAlert,
     "record.rejected": RejectedAlert,
+    "contribution.hidden": HiddenContributionAlert,
     DIGEST_EVENT: WithheldAlerts,
     TEST_EVENT: SubscriptionTest,
 }

@@ -25,7 +25,7 @@ from federation.domain.values import Mailbox, Part, RuleBroken, Url
 
 AlertEvent = Literal[
     "incident.published", "incident.changed", "incident.affects-mine", "incident.unanswered", "peer.stale",
-    "record.rejected", "peer.paused",
+    "record.rejected", "peer.paused", "contribution.hidden",
 ]  # fmt: skip
 TestEvent = Literal["subscription.test"]
 DigestEvent = Literal["alerts.withheld"]
@@ -38,6 +38,7 @@ EVENT_MEANINGS: dict[AlertEvent, str] = {
     "peer.stale": "a peer has not answered for ten minutes",
     "record.rejected": "an entry of a peer's feed has been rejected",
     "peer.paused": "a peer is paused until an administrator confirms: much is removed, or beyond its quota",
+    "contribution.hidden": "the record that a contribution of one's own is about has fewer readers than it",
 }
 
 TEST_EVENT: TestEvent = "subscription.test"
@@ -71,7 +72,7 @@ ATTEMPT_TIMEOUT = timedelta(minutes=2)
 class NewSubscription(Part, frozen=True, kw_only=True):
     """Events, and the receiver of their alerts."""
 
-    events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=7)]
+    events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=8)]
     webhook: Url | None = None
     email: Mailbox | None = None
     unanswered_hours: Annotated[int, Meta(ge=1, le=720)] = 24

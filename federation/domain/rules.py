@@ -272,8 +272,20 @@ RULES: dict[int, Rule] = {
     ),
     43: Rule(
         text=(
-            "The `offer` of a deployment is that of its stored revision: a new one is a record of `/v1/offers`."
+            "The `offer` of a deployment is that of its stored revision: a new one is a record of"
+            " `/v1/offers`."
         ),
         checked_by="federation.domain.content.deployment:Deployment",
+    ),
+    44: Rule(
+        text="A contribution is about a record of another type.",
+        checked_by="federation.domain.content.contribution:Contribution",
+    ),
+    45: Rule(
+        text=(
+            "The subject of a contribution that is not RED is CLEAR or GREEN, as far as the node has it; a"
+            " new contribution has its label, and a revised one none that is wider."
+        ),
+        checked_by="federation.node.contribution_labels:with_label_of_subject",
     ),
 }

@@ -400,6 +400,9 @@ class Content(Dated, frozen=True, kw_only=True):
     """What lists of this type can be filtered on, besides what every type has."""
     filter_types: ClassVar[dict[str, Any]] = {}
     """Types of the values of filters whose name is not that of a member with these values."""
+    has_subject: ClassVar[bool] = False
+    """True where a record is shown only to those who may see the record that it is about, too: its subject,
+    which the filters ``about_type`` and ``about`` name."""
     title_member: ClassVar[str | None] = None
     """The member that names the record: a text, or a text by language. It is among ``words``."""
 

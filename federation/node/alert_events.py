@@ -1,4 +1,5 @@
-"""Events that have alerts: incidents that change, that affect the operator or are unanswered, and peers.
+"""Events that have alerts: incidents that change, that affect the operator or are unanswered, peers, and own
+contributions that are hidden.
 
 An event has a name, and each subscription one alert of that name, however often the event is found.
 """
@@ -162,6 +163,25 @@ async def rejected_records(node: Node, tx: Writing) -> list[Occurrence]:
             entry.origin,
         )
         for entry in await tx.rejected.all()
+    ]
+
+
+async def hidden_contributions(node: Node, tx: Writing) -> list[Occurrence]:
+    """Own contributions whose subject has become narrower; one event for each revision of the subject."""
+    return [
+        Occurrence(
+            f"contribution.hidden {node.operator}/{hidden.key} {hidden.revision}",
+            _alert(
+                node,
+                "contribution.hidden",
+                f"{node.operator}/{hidden.key}",
+                about=hidden.subject,
+                about_type=hidden.subject_type,
+                link=f"{node.url}/v1/contributions/{node.operator}/{hidden.key}",
+            ),
+            node.operator,
+        )
+        for hidden in await tx.contributions.hidden(node.operator)
     ]
 
 

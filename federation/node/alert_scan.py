@@ -4,7 +4,8 @@
 2. In one transaction for each ``MAX_CHANGES_PER_SCAN`` changes: lock the scan, add the alerts of these
    changes, and store the sequence they end at. A crash loses no alert and adds none twice.
 3. In the last of them, begin and end the episodes of incidents that affect the operator, and add the alerts
-   of the present state: affecting and unanswered incidents, silent peers, rejected entries, paused peers.
+   of the present state: affecting and unanswered incidents, silent peers, rejected entries, paused peers,
+   hidden contributions.
    (``node/alert_events`` names them; each subscription has one alert of a name.)
 """
 
@@ -106,6 +107,7 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
                     *await alert_events.stale_peers(node, tx, started_at),
                     *await alert_events.rejected_records(node, tx),
                     *await alert_events.paused_peers(node, tx),
+                    *await alert_events.hidden_contributions(node, tx),
                 ]
             # An alert of its own for each subscription.
             found = [
@@ -244,6 +246,7 @@ async def purge(node: Node) -> None:
                 *await alert_events.stale_peers(node, tx),
                 *await alert_events.rejected_records(node, tx),
                 *await alert_events.paused_peers(node, tx),
+                *await alert_events.hidden_contributions(node, tx),
             )
         ]
         for row in (await tx.affecting_incidents.lasting()).values():

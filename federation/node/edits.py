@@ -25,11 +25,12 @@ from federation.domain.stored import StoredRevision
 from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import previews
+from federation.node.contribution_labels import with_label_of_subject
 from federation.node.default_labels import public_outages
 from federation.node.node import Node
 from federation.node.previews import DryRun
 from federation.node.visibility_notes import note_visibility
-from federation.store.database import Writing
+from federation.store.database import Reading, Writing
 from federation.store.record_writes import LeavingRecord, locks_of
 
 
@@ -79,7 +80,7 @@ async def edit_one(
 ) -> WriteResult:
     """Carry out the edit of one record. Raises Refused, and Conflict after ``MAX_ATTEMPTS``."""
     outcome: WriteResult | Refused | None = None
-    if not dry_run and kind is not Group and step is None:
+    if not dry_run and kind is not Group and not kind.has_subject and step is None:
         outcome = await _edit_in_place(node, kind, key, edit, by)
     if outcome is None:
         outcome = (await edit_many(node, kind, [key], edit, by=by, dry_run=dry_run, step=step))[key]
@@ -171,7 +172,8 @@ async def _apply(
     for key in keys:
         stored = revisions.get(key)
         try:
-            record = edited_record(node, kind, key, stored, edit, time, by=by, public_outages=public)
+            known = await subject_edit(node, tx, kind, key, stored, edit, by) if kind.has_subject else edit
+            record = edited_record(node, kind, key, stored, known, time, by=by, public_outages=public)
             if record is not None and record.audience not in feeds:
                 feeds[record.audience] = await _feed_of(node, tx, record)
         except Refused as refused:
@@ -205,6 +207,26 @@ async def _apply(
     return outcomes, bool(written)
 
 
+async def subject_edit(
+    node: Node,
+    tx: Reading | Writing,
+    kind: type[Content],
+    key: str,
+    stored: StoredRevision | None,
+    edit: Edit,
+    by: Caller,
+) -> Edit:
+    """The edit of a record that has a subject, with the label that follows from it. Raises Refused."""
+    if _is_hidden(node, stored, by):
+        return edit
+    labelled = await with_label_of_subject(tx, kind, edit(key, stored), stored, by)
+    return lambda key, stored: labelled
+
+
+def _is_hidden(node: Node, stored: StoredRevision | None, by: Caller) -> bool:
+    return stored is not None and not by.sees_all and not may_see(node.operator, _audience(stored), by)
+
+
 def edited_record(
     node: Node,
     kind: type[Content],
@@ -221,7 +243,7 @@ def edited_record(
     A writer sees what there is before the edit, and what there is after it. To one that may not see the
     stored record it is as if there were none, but for its key, which stays taken. Raises Forbidden.
     """
-    if stored is not None and not by.sees_all and not may_see(node.operator, _audience(stored), by):
+    if _is_hidden(node, stored, by):
         edit(key, None)  # refuses by itself what needs a record that is there
         raise Forbidden(
             "the key {key} cannot be used for a {kind} by you; choose another one", key=key, kind=kind.type

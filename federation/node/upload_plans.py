@@ -32,7 +32,15 @@ from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import records
 from federation.node.default_labels import public_outages
-from federation.node.edits import Retract, WriteResult, edit_many, edited_record, no_group
+from federation.node.edits import (
+    Edit,
+    Retract,
+    WriteResult,
+    edit_many,
+    edited_record,
+    no_group,
+    subject_edit,
+)
 from federation.node.node import Node
 from federation.node.record_sets import MAX_MEMBERS, MembershipStep
 from federation.store.database import Reading
@@ -96,7 +104,7 @@ class UploadPlan:
                 if number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
                 try:
-                    record = self._next(key, lines[key], stored.get(key), public)
+                    record = await self._next(tx, key, lines[key], stored.get(key), public)
                     if record is not None:
                         await self._check_group(tx, record, groups)
                 except Refused as error:
@@ -197,15 +205,23 @@ class UploadPlan:
 
             yield await edit_many(self._node, self._kind, batch, edit, by=self._by, step=step)
 
-    def _next(
-        self, key: str, line: Draft[Any] | Retract, stored: StoredRevision | None, public: bool
+    async def _next(
+        self,
+        tx: Reading,
+        key: str,
+        line: Draft[Any] | Retract,
+        stored: StoredRevision | None,
+        public: bool,
     ) -> Record | None:
-        def edit(key: str, stored: StoredRevision | None) -> Draft[Any] | Retract:
+        def edit(key: str, stored: StoredRevision | None) -> Draft[Any] | Retract | None:
             return records.bulk_edit(self._node, self._kind, key, line, stored)
 
+        chosen: Edit = edit
+        if self._kind.has_subject:
+            chosen = await subject_edit(self._node, tx, self._kind, key, stored, edit, self._by)
         time = self._node.clock()
         return edited_record(
-            self._node, self._kind, key, stored, edit, time, by=self._by, public_outages=public
+            self._node, self._kind, key, stored, chosen, time, by=self._by, public_outages=public
         )
 
     async def _check_group(self, tx: Reading, record: Record, known: dict[str, bool]) -> None:

@@ -20,6 +20,7 @@ from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
 from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
 from federation.store.clients import ClientsReader, ClientsWriter
+from federation.store.contributions import ContributionsReader
 from federation.store.copies import CopiesReader, CopiesWriter
 from federation.store.deadlines import DeadlinesReader, DeadlinesWriter
 from federation.store.default_labels import DefaultLabelsReader, DefaultLabelsWriter
@@ -73,10 +74,10 @@ class Reading:
     """The readers of every table, over one connection."""
 
     __slots__ = (
-        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines",
-        "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys", "linkage",
-        "not_understood", "peers", "people", "quotas", "read_advisories", "receipts", "record_sets",
-        "records", "rejected", "search_index", "sessions", "stored_answers", "tokens",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
+        "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
+        "linkage", "not_understood", "peers", "people", "quotas", "read_advisories", "receipts",
+        "record_sets", "records", "rejected", "search_index", "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -84,6 +85,7 @@ class Reading:
         self.feeds: FeedsReader = FeedsReader(session)
         self.entries: EntriesReader = EntriesReader(session)
         self.checkpoints: CheckpointsReader = CheckpointsReader(session)
+        self.contributions: ContributionsReader = ContributionsReader(session)
         self.copies: CopiesReader = CopiesReader(session)
         self.rejected: RejectedReader = RejectedReader(session)
         self.receipts: ReceiptsReader = ReceiptsReader(session)
@@ -114,11 +116,11 @@ class Writing:
     """The readers and writers of every table, in one transaction."""
 
     __slots__ = (
-        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "copies", "deadlines",
-        "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys", "linkage",
-        "not_understood", "peers", "people", "pulled_records", "quotas", "read_advisories", "receipts",
-        "record_sets", "records", "rejected", "remains", "repairs", "retention", "search_index", "sessions",
-        "stored_answers", "tokens",
+        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
+        "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
+        "linkage", "not_understood", "peers", "people", "pulled_records", "quotas", "read_advisories",
+        "receipts", "record_sets", "records", "rejected", "remains", "repairs", "retention", "search_index",
+        "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -127,6 +129,7 @@ class Writing:
         self.feeds = FeedsWriter(session)
         self.entries = EntriesReader(session)
         self.checkpoints = CheckpointsWriter(session)
+        self.contributions = ContributionsReader(session)
         self.copies = CopiesWriter(session)
         self.rejected = RejectedWriter(session)
         self.remains = RemainsWriter(session)

@@ -37,6 +37,8 @@ class Shape(NamedTuple):
     """Whether filters of frequent values are checked on the rows, and not asked of the index."""
     rare_words: bool = False
     """Whether the index is asked for the rare words alone, and all words are checked on the rows."""
+    has_subject: bool = False
+    """Whether the viewer must see the subject of a record, too."""
 
     @classmethod
     def of(cls, query: Query, viewer: Viewer) -> Shape:
@@ -50,6 +52,7 @@ class Shape(NamedTuple):
             since=query.updated_since is not None,
             before=query.updated_before is not None,
             after=query.after is not None,
+            has_subject=query.kind.has_subject and viewer != "own",
         )
 
     @property

@@ -27,13 +27,19 @@ from federation.store.list_filters import (
 from federation.store.pages import bounded
 from federation.store.statements import Statement, param
 from federation.store.tables import records
-from federation.store.visibility import visible_condition
+from federation.store.visibility import subject_condition, visible_condition
 
 _KEY = ("updated_at", "origin", "key")
 _ROW_ADDRESS: Any = literal_column("records.ctid").label("row_address")
 """Valid within one statement, where it saves a second look-up of the key."""
 _LISTED = (~records.c.retracted, records.c.not_understood.is_(None))
 """Conditions of every list, as the indexes of the orders have them."""
+
+
+def _visible(table: FromClause, shape: Shape) -> Any:
+    """The condition that the viewer may see a row, and its subject where the type has one."""
+    visible = visible_condition(table, shape.viewer)
+    return and_(visible, subject_condition(table, shape.viewer)) if shape.has_subject else visible
 
 
 def _scan_conditions(shape: Shape) -> list[Any]:
@@ -63,7 +69,7 @@ def _scan(shape: Shape) -> FromClause:
 
 def _row_conditions(scanned: FromClause, shape: Shape) -> list[Any]:
     """The other conditions: they are checked on each row of a scan."""
-    conditions = [*index_filters(scanned, shape), visible_condition(scanned, shape.viewer)]
+    conditions = [*index_filters(scanned, shape), _visible(scanned, shape)]
     if shape.sort == "id":
         conditions += time_range(scanned, shape)
     return conditions
@@ -84,7 +90,7 @@ def _not_understood(shape: Shape) -> Any:
     marked = records.alias("marked")
     counted: Any = (
         select(literal_column("1"))
-        .where(of_type(marked), marked.c.not_understood.is_not(None), visible_condition(marked, shape.viewer))
+        .where(of_type(marked), marked.c.not_understood.is_not(None), _visible(marked, shape))
         .limit(literal_column(str(MAX_TOTAL)))
     )
     number: Any = select(func.count()).select_from(counted.subquery("counted_marks")).scalar_subquery()
@@ -138,8 +144,9 @@ def page_by_index(shape: Shape) -> Statement:
     c = records.c
     matches = and_(true(), *residual_filters(records, shape)).label("matches")
     ranks = [rank(records).label("rank")] if shape.is_ranked else []
+    facets = [c.facets] if shape.has_subject else []
     indexed = (
-        select(_ROW_ADDRESS, *(c[name] for name in _KEY), *ranks, c.type, c.audience, matches)
+        select(_ROW_ADDRESS, *(c[name] for name in _KEY), *ranks, *facets, c.type, c.audience, matches)
         .where(*_LISTED, *index_filters(records, shape))
         .cte("indexed")
         .prefix_with("MATERIALIZED", dialect="postgresql")
@@ -151,7 +158,7 @@ def page_by_index(shape: Shape) -> Statement:
         .where(
             read.c.matches,
             of_type(read),
-            visible_condition(read, shape.viewer),
+            _visible(read, shape),
             *time_range(read, shape),
         )
         .cte("matching")
@@ -184,7 +191,7 @@ def count_by_index(shape: Shape) -> Statement:
     """The number of matches among ``rows`` rows of the index, which ends after ``max_total`` + 1 of them."""
     matches = and_(
         of_type(records),
-        visible_condition(records, shape.viewer),
+        _visible(records, shape),
         *time_range(records, shape),
         *residual_filters(records, shape),
     )

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Text, cast, column, func, select, tuple_, union_all
+from sqlalchemy import Text, and_, cast, column, func, or_, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.feed import PAGE_BYTES
 from federation.domain.query import PageKey, Query
+from federation.domain.registry import known_type
 from federation.domain.stored import StoredRecord, StoredRevision
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
@@ -18,11 +19,27 @@ from federation.store.lists import Listed
 from federation.store.pages import bounded
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
-from federation.store.visibility import Viewer, arguments, viewer_of, visible_condition
+from federation.store.visibility import (
+    Viewer,
+    arguments,
+    subject_condition,
+    viewer_of,
+    visible_condition,
+)
+
+
+def _visible(type_name: str | None, viewer: Viewer) -> Any:
+    """The condition of one record; a tombstone says nothing about its subject."""
+    visible = visible_condition(records, viewer)
+    kind = known_type(type_name) if type_name else None
+    if kind is None or not kind.has_subject:
+        return visible
+    return and_(visible, or_(records.c.retracted, subject_condition(records, viewer)))
 
 
 @lru_cache
-def find_statement(viewer: Viewer) -> Statement:
+def find_statement(viewer: Viewer, type_name: str | None = None) -> Statement:
+    """``type_name``: of a type whose records have a subject; None for any other."""
     return Statement(
         select(
             records.c.document,
@@ -34,7 +51,7 @@ def find_statement(viewer: Viewer) -> Statement:
             records.c.type == param("type", Text),
             records.c.origin == param("origin", Text),
             records.c.key == param("key", Text),
-            visible_condition(records, viewer),
+            _visible(type_name, viewer),
         )
     )
 
@@ -47,12 +64,12 @@ _names = (
 
 
 @lru_cache
-def _visible_statement(viewer: Viewer) -> Statement:
+def _visible_statement(viewer: Viewer, type_name: str | None) -> Statement:
     return Statement(
         select(records.c.origin, records.c.key).where(
             records.c.type == param("type", Text),
             tuple_(records.c.origin, records.c.key).in_(select(_names.c.origin, _names.c.key)),
-            visible_condition(records, viewer),
+            _visible(type_name, viewer),
         )
     )
 
@@ -153,6 +170,12 @@ WHERE type = $1 AND origin = $2 AND key = ANY($3::text[])
 """
 
 
+def _with_subject(type_name: str) -> str | None:
+    """The type, if its records have a subject: other types share their statements."""
+    kind = known_type(type_name)
+    return type_name if kind is not None and kind.has_subject else None
+
+
 class RecordsReader:
     """Records, as far as the caller may see them."""
 
@@ -162,7 +185,7 @@ class RecordsReader:
     async def find(self, type_name: str, origin: str, key: str, *, visible_to: Caller) -> StoredRecord | None:
         """The record or its tombstone; None if there is none that the caller may see."""
         row = await self._session.one(
-            find_statement(viewer_of(visible_to)),
+            find_statement(viewer_of(visible_to), _with_subject(type_name)),
             type=type_name,
             origin=origin,
             key=key,
@@ -176,7 +199,7 @@ class RecordsReader:
         if not names:
             return frozenset()
         rows = await self._session.all(
-            _visible_statement(viewer_of(visible_to)),
+            _visible_statement(viewer_of(visible_to), _with_subject(type_name)),
             type=type_name,
             origins=[origin for origin, _, _ in names],
             keys=[key for _, _, key in names],

@@ -8,11 +8,24 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, literal_column, not_, or_, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Text,
+    and_,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.visibility import FEDERATION, PUBLIC, Caller
 from federation.store.statements import param
+from federation.store.tables import records
 
 Viewer = Literal["own", "person", "peer", "excluded", "anonymous"]
 """The five shapes of the predicate; each statement is compiled once for each. ``person``: a person whose
@@ -65,6 +78,41 @@ def visible_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
                     columns.audience == param("viewer_groups", ARRAY(Text)).any_(),
                 ),
             )
+
+
+_NAMED_TYPE, _NAMED_ID = "contribution.about_type=", "contribution.about="
+
+
+def subject_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
+    """The condition under which a viewer may see the subjects of contributions: the same predicate again.
+
+    ``table`` has the ``facets`` of live contributions. A subject that is not stored here is seen by nobody
+    but the operator itself; nor is one that is a contribution, of which a second look would be needed.
+    """
+    if viewer == "own":
+        return true()
+    subject = records.alias("subject")
+    type_, id_ = _named(table, _NAMED_TYPE), _named(table, _NAMED_ID)
+    return exists(
+        select(literal_column("1"))
+        .where(
+            subject.c.type == type_,
+            subject.c.type != literal_column("'contribution'"),
+            subject.c.origin == func.split_part(id_, "/", literal_column("1")),
+            subject.c.key == func.split_part(id_, "/", literal_column("2")),
+            visible_condition(subject, viewer),
+        )
+        .correlate(table)
+    )
+
+
+def _named(table: FromClause, prefix: str) -> Any:
+    """The value of the facet of a row that begins so."""
+    facet: Any = func.unnest(table.c.facets).column_valued("facet")
+    start = literal_column(f"'{prefix}'")
+    value = func.substr(facet, literal_column(str(len(prefix) + 1)), type_=Text)
+    named = select(value).where(func.starts_with(facet, start)).limit(literal_column("1"))
+    return named.correlate(table).scalar_subquery()
 
 
 def arguments(caller: Caller) -> dict[str, Any]:

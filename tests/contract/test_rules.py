@@ -149,6 +149,7 @@ OF_WRITERS: list[tuple[int, str, Change]] = [
     (17, "practice", content(themes=["astrology"])),
     (17, "consultation", content(themes=["astrology"])),
     (34, "offer", content(deliberation_template="{name} décide {everything}")),
+    (44, "contribution", content(about={"type": "contribution", "id": "recia/question"})),
     (35, "meeting", content(time_zone="Europe/Chalon")),
     (35, "meeting", content(time_zone="Europe")),
 ]
@@ -168,7 +169,8 @@ def test_every_rule_has_a_document_that_breaks_it() -> None:
     of_readers, of_writers = {number for number, _, _ in OF_READERS}, {number for number, _, _ in OF_WRITERS}
     in_schema = {number for number, _, _, _ in BETWEEN_MEMBERS} | {12}
     alone = {11, 21, 24, 28, 42}
-    with_a_node = {26, 27, 43}  # in tests/api/test_openapi.py; 43 in tests/api/test_offer_drafts.py
+    # In tests/api: test_openapi.py, test_offer_drafts.py and test_contributions.py.
+    with_a_node = {26, 27, 43, 45}
     assert of_readers | of_writers | in_schema | alone | with_a_node == RULES.keys()
     assert {number for number, rule in RULES.items() if rule.in_schema} == in_schema
     readers = {number for number, rule in RULES.items() if rule.readers and not rule.in_schema}

@@ -101,7 +101,7 @@ class Thing(NamedTuple):
         return self._replace(key=ABSENT_KEY, word=ABSENT_WORD)
 
 
-def content_of(type_name: str, word: str) -> dict[str, Any]:
+def content_of(type_name: str, word: str, tlp: str = "GREEN") -> dict[str, Any]:
     """Content that is found by the word."""
     match type_name:
         case "solution":
@@ -123,7 +123,8 @@ def content_of(type_name: str, word: str) -> dict[str, Any]:
         case "meeting":
             return a_meeting(title={"fr": word})
         case "contribution":
-            return a_contribution(text={"fr": word})
+            subject = "subject-clear" if tlp == "CLEAR" else "subject-green"
+            return a_contribution(text={"fr": word}, about={"type": "solution", "id": f"{HERE}/{subject}"})
         case "purchase":
             return a_purchase(title={"fr": word})
         case "consultation":
@@ -139,7 +140,7 @@ def envelope_of(tlp: str) -> dict[str, Any]:
 
 def draft_of(thing: Thing, **envelope: Any) -> dict[str, Any]:
     """What a writer would send to publish the record anew."""
-    return {**envelope_of(thing.tlp), "content": content_of(thing.type, thing.word), **envelope}
+    return {**envelope_of(thing.tlp), "content": content_of(thing.type, thing.word, thing.tlp), **envelope}
 
 
 async def fill(node: Node) -> list[Thing]:
@@ -148,6 +149,9 @@ async def fill(node: Node) -> list[Thing]:
     await publish(node, "group", "other", a_group(members=["recia"]))
     # What a feed of another group holds is nothing to those of this one.
     await publish(node, "solution", "elsewhere", a_solution(), tlp="AMBER", audience="other")
+    # Who sees a contribution sees what it is about.
+    await publish(node, "solution", "subject-clear", a_solution(), tlp="CLEAR")
+    await publish(node, "solution", "subject-green", a_solution(), tlp="GREEN")
     things = []
     of_all = itertools.product(rules.TYPES, rules.TLPS, (HERE, THERE), (True, False))
     numbers = itertools.count(1)
@@ -162,7 +166,7 @@ async def fill(node: Node) -> list[Thing]:
 
 
 async def _published(node: Node, thing: Thing, _: int) -> tuple[bytes, bytes]:
-    content = content_of(thing.type, thing.word)
+    content = content_of(thing.type, thing.word, thing.tlp)
     made = await publish(node, thing.type, thing.key, content, **envelope_of(thing.tlp))
     if not thing.live:
         made = await records.retract(node, registry.TYPES[thing.type], HERE, thing.key, by=itself(HERE))
@@ -173,7 +177,11 @@ async def _copied(node: Node, thing: Thing, n: int) -> tuple[bytes, bytes]:
     """As if pulled; also what no pull takes, for nobody is to see that either."""
     kind = registry.TYPES[thing.type]
     record: Record = a_record(
-        content_of(thing.type, thing.word), kind, origin=THERE, key=thing.key, **envelope_of(thing.tlp)
+        content_of(thing.type, thing.word, thing.tlp),
+        kind,
+        origin=THERE,
+        key=thing.key,
+        **envelope_of(thing.tlp),
     )
     if not thing.live:
         record = tombstone(record.document, updated_at=NOW)

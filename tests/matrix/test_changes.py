@@ -211,7 +211,7 @@ async def test_nothing_that_happens_to_a_hidden_record_moves_an_answer(world: Wo
             return {name: await answers(world.callers[name], name, type_name) for name in WATCHERS}
 
         async def put(tlp: str = tlp, **members: Any) -> None:
-            content = content_of(type_name, "qxcanary")
+            content = content_of(type_name, "qxcanary", tlp)
             await publish(node, type_name, "arnia", content, **envelope_of(tlp), **members)
 
         steps: list[Callable[[], Awaitable[Any]]] = [

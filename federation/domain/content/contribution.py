@@ -1,7 +1,13 @@
 """A contribution: what an operator adds to a record of another one, shown beneath it.
 
 A record has one writer. So a point for the agenda, a question, an answer or a task done is a record of the
-operator that says it, and names the record that it is about.
+operator that says it, and names the record that it is about, its subject.
+
+1. Subjects are CLEAR or GREEN: a group means something at its origin alone. A new contribution has the label
+   of its subject where the node has it (``node/contribution_labels.py``), and none is ever wider.
+2. A contribution is visible to those who may see it and its subject (``store/visibility.py``): a subject that
+   becomes narrower takes along what was said about it.
+3. The writer has an alert then, ``contribution.hidden``, to narrow or retract it.
 """
 
 from __future__ import annotations
@@ -34,6 +40,7 @@ class Contribution(Content, frozen=True, kw_only=True):
     plural: ClassVar = "contributions"
     filters: ClassVar = ("about", "about_type", "kind", "task")
     filter_types: ClassVar = {"about": Id, "about_type": TypeName}
+    has_subject: ClassVar = True
 
     about: Subject
     kind: Literal["agenda-item", "comment", "question", "answer", "attendance", "task-done"]
@@ -55,7 +62,7 @@ class Contribution(Content, frozen=True, kw_only=True):
             yield RuleBroken(rule, number=36, member="text", kind=self.kind)
 
     def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
-        return (self._for_all_partners(tlp),)
+        return (self._for_all_partners(tlp), self._about_another_type())
 
     def _for_all_partners(self, tlp: str) -> Iterator[Fault]:
         if tlp not in CONTRIBUTION_LABELS:
@@ -64,6 +71,14 @@ class Contribution(Content, frozen=True, kw_only=True):
                 " to the contact of the record"
             )
             yield Fault(pointer="", code="rule", message=message, rule=37)
+
+    def _about_another_type(self) -> Iterator[Fault]:
+        # Of a contribution about another one, nobody would see from its subject who may see it.
+        if self.about.type == self.type:
+            message = Message(
+                "a contribution is about a record of another type: name the subject of that one"
+            )
+            yield Fault(pointer="/about/type", code="rule", message=message, rule=44)
 
     def found_by(self) -> Iterator[tuple[str, str]]:
         yield "about", self.about.id
