@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.errors import NotFound
 from federation.domain.query import Query
-from federation.domain.registry import TYPES, known_type
+from federation.domain.registry import TYPES
 from federation.domain.values import instant
 from federation.edge.answers import answer
 from federation.edge.weights import language_of
@@ -89,10 +89,7 @@ async def _newest(
     visit: Visit, type_name: str, row: Any, limit: int, *, status: tuple[str, ...] = ()
 ) -> list[Entry[Any]]:
     """The last updated records of a type."""
-    kind = known_type(type_name)
-    if kind is None:
-        return []
-    query = Query(kind=kind, facets=(("status", status),) if status else (), limit=limit)
+    query = Query(kind=TYPES[type_name], facets=(("status", status),) if status else (), limit=limit)
     documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
     return decode_rows(row, documents)
 

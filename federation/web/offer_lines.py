@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
+from federation.domain.content.offer import Offer
 from federation.domain.query import PAGE, Query
-from federation.domain.registry import known_type
 from federation.node import records
 from federation.web.listing import Entry, decoder
 from federation.web.visit import Visit
@@ -58,10 +57,7 @@ async def offers_of(
     visit: Visit, *, solutions: Iterable[str] = (), origin: str = ""
 ) -> tuple[Entry[OfferRow], ...]:
     """The offers of solutions or of an operator that the visitor may see, the last updated 50."""
-    kind: Any = known_type("offer")
-    if kind is None:
-        return ()
     facets = (("origin", (origin,)),) if origin else (("solution", tuple(solutions)),)
-    query = Query(kind=kind, facets=facets, limit=PAGE)
+    query = Query(kind=Offer, facets=facets, limit=PAGE)
     documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
     return tuple(map(decoder(OfferRow).decode, documents))

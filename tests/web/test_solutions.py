@@ -9,7 +9,7 @@ import httpx2
 
 from federation.node.node import Node
 from tests.api.http_client import put
-from tests.domain.builders import a_deployment, a_solution, an_incident
+from tests.domain.builders import a_deployment, a_solution, an_incident, an_offer
 from tests.nodes import publish
 from tests.people.people import a_person, log_in
 from tests.web.browser import links, shown
@@ -137,3 +137,17 @@ async def test_a_record_that_was_retracted_meanwhile_has_its_page(
     assert "/fr/solutions?origin=arnia" in links(answer)
     assert "/fr/solutions/arnia/new" in links(answer)
     shown(await visitor.get("/fr/solutions/arnia/never"), 404)
+
+
+async def test_offers_are_shown_with_their_price_in_words(
+    visitor: httpx2.AsyncClient, own: httpx2.AsyncClient
+) -> None:
+    await put(own, "solutions/glpi", a_solution())
+    part = {"label": {"fr": "Adhésion"}, "when": "yearly", "basis": "inhabitant", "micros": 166_000}
+    tariff = {"currency": "EUR", "vat": "excluded", "parts": [part]}
+    await put(own, "offers/glpi", an_offer(pricing="tariff", tariff=tariff, valid_until="2020-01-01"))
+    await put(own, "offers/hidden", an_offer(title={"fr": "Offre cachée"}), tlp="GREEN")
+    text = shown(await visitor.get("/fr/solutions/arnia/glpi"))
+    assert "Adhésion – 0,166 EUR par habitant, chaque année" in text
+    assert "Plus ouverte" in text
+    assert "cachée" not in text
