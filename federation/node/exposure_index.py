@@ -69,12 +69,16 @@ async def current(node: Node, *, within: float = MAX_WAIT_SECONDS) -> AsyncItera
             raise Unavailable(_COUNTING)
 
 
-async def catch_up(node: Node) -> None:
-    """Wait until every record that has arrived is counted. Raises Unavailable as ``current`` does."""
+async def catch_up(node: Node) -> int:
+    """Wait until every record that has arrived is counted. Raises Unavailable as ``current`` does.
+
+    Returns the local sequence of the last of them.
+    """
     async with node.store.read() as tx:
         state = await tx.exposure.index_state()
     if not state.covers(state.newest):
         await _wait_for(node, state.newest, MAX_WAIT_SECONDS)
+    return state.newest
 
 
 async def groups_in_use(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from federation.web import (
+    coverage,
     home,
     incidents,
     operators,
@@ -14,6 +15,7 @@ from federation.web import (
 )
 
 PAGES: tuple[Any, ...] = (
+    coverage,
     home,
     incidents,
     operators,

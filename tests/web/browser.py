@@ -16,7 +16,7 @@ from federation.telemetry import Metrics
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
 """The header of a form that was sent from a page of the node."""
-_VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "source", "wbr", "path", "circle", "rect"})
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "source", "wbr"})
 
 
 @asynccontextmanager

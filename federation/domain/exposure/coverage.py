@@ -173,24 +173,34 @@ def tally(tokens: int, *, others: int = 0, counted: int = 0, areas: int = 0) -> 
     The people of a territory are those of its communes: groupings that reach beyond it do not widen it.
     """
     covered = covered_bodies(tokens)
-    communes, epci = (covered & mask for mask in _kinds())
-    people = communes
-    for number in members(tokens & _kinds()[1]):
-        people |= _communes_of()[number]
+    communes, epci = (covered & mask for mask in kinds())
+    people = served_communes(tokens, communes)
     return Tally(
         bodies=covered.bit_count() + others,
         communes=communes.bit_count(),
         epci=epci.bit_count(),
         others=others,
-        # The populations bit by bit: 22 counts instead of an addition for each commune.
-        inhabitants=sum((people & plane).bit_count() << n for n, plane in enumerate(_populations())),
+        inhabitants=inhabitants(people),
         counted=counted,
         areas=areas,
     )
 
 
+def served_communes(tokens: int, communes: int) -> int:
+    """The communes whose people tokens stand for: these, and those of the groupings that are named."""
+    for number in members(tokens & kinds()[1]):
+        communes |= _communes_of()[number]
+    return communes
+
+
+def inhabitants(communes: int) -> int:
+    """The people of a set of communes."""
+    # The populations bit by bit: 22 counts instead of an addition for each commune.
+    return sum((communes & plane).bit_count() << n for n, plane in enumerate(_populations()))
+
+
 @cache
-def _kinds() -> tuple[int, int]:
+def kinds() -> tuple[int, int]:
     """The communes, and the EPCI."""
     epci = bits(n for n, body in enumerate(bodies()) if body.kind == "epci")
     return ((1 << len(bodies())) - 1) ^ epci, epci
