@@ -17,6 +17,7 @@ from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
 from federation.store.lists import Listed
 from federation.store.pages import bounded
+from federation.store.search_all import TypeMatches, search_all
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import feeds, records, withdrawals
 from federation.store.visibility import (
@@ -219,6 +220,12 @@ class RecordsReader:
     async def search(self, query: Query, *, visible_to: Caller) -> Listed:
         """A page as ``collect`` gives it, with the order that it is in."""
         return await lists.collect(self._session, query, visible_to=visible_to)
+
+    async def search_all(
+        self, words: str, types: Sequence[str], of_each: int, *, visible_to: Caller
+    ) -> tuple[dict[str, TypeMatches], bool]:
+        """The best matches of each type; True where more rows match than were read."""
+        return await search_all(self._session, words, types, of_each, visible_to=visible_to)
 
     async def change_log(
         self, after: int, until: int, limit: int, *, visible_to: Caller
