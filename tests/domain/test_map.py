@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -43,5 +42,5 @@ def test_a_path_is_made_of_relative_steps_without_needless_points() -> None:
 def test_the_file_is_what_its_source_gives() -> None:
     if not GEO.exists():
         pytest.skip("the shared map data is not beside the project: nothing to compare with")
-    made = gzip.decompress(make_map.compress([COLUMNS, *make_map.rows(GEO)])).decode()
+    made = "".join("\t".join(row) + "\n" for row in (COLUMNS, *make_map.rows(GEO)))
     assert made == read_file("map.tsv.gz")

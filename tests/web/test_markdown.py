@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from markupsafe import Markup
 
 from federation.domain.values import MAX_MARKDOWN_BYTES
 from federation.web import markdown
@@ -74,8 +75,13 @@ def test_a_text_beyond_the_bounds_is_shown_as_it_was_written() -> None:
 
 
 async def test_a_text_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = []
-    monkeypatch.setattr(markdown, "render", lambda text: runs.append(text) or render(text))
+    runs: list[str] = []
+
+    def note(text: str) -> Markup:
+        runs.append(text)
+        return render(text)
+
+    monkeypatch.setattr(markdown, "render", note)
     monkeypatch.setattr(markdown, "_stored", markdown._Stored())
     long = "mot " * MAX_INLINE_BYTES
     for _ in range(2):
