@@ -94,6 +94,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the proxies are whose ``X-Forwarded-For`` is believed."""
     time_zone: str = "Europe/Paris"
     """Time zone in which pages show moments, by its name in the IANA database."""
+    texts_dir: Path | None = None
+    """Directory with the operator's own texts of pages: ``accessibility.fr.md``, ``legal.fr.md``."""
     security_contact: str | None = None
     """``mailto:`` or ``https:`` URL for reports of weaknesses, shown in ``/.well-known/security.txt``."""
 
@@ -191,6 +193,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         alerts_an_hour=number("ALERTS_AN_HOUR", 20, 1, 1_000_000),
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
         time_zone=_time_zone(text("TIME_ZONE", "Europe/Paris")),
+        texts_dir=path("TEXTS_DIR"),
         security_contact=_security_contact(environment),
     )
     if settings.requests + settings.waits + RESERVED_SOCKETS > settings.sockets:

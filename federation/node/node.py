@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 
 from federation.domain.errors import Unreachable
 from federation.domain.node_state import NodeState
@@ -51,6 +52,7 @@ class Node:
         tombstones_days: int = TOMBSTONES_DAYS,
         security_contact: str | None = None,
         time_zone: tzinfo = UTC,
+        texts_dir: Path | None = None,
         quota: Quota = DEFAULT_QUOTA,
         alerts_an_hour: int = ALERTS_AN_HOUR,
     ) -> None:
@@ -66,6 +68,8 @@ class Node:
         """URL for reports of weaknesses."""
         self.time_zone = time_zone
         """Time zone in which pages show moments."""
+        self.texts_dir = texts_dir
+        """Directory with the operator's own texts of pages."""
         self.quota = quota
         """The bounds of each peer that has none of its own."""
         self.alerts_an_hour = alerts_an_hour

@@ -100,6 +100,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         tombstones_days=settings.tombstones_days,
         security_contact=settings.security_contact,
         time_zone=ZoneInfo(settings.time_zone),
+        texts_dir=settings.texts_dir,
         quota=settings.quota,
         alerts_an_hour=settings.alerts_an_hour,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from federation.web import (
     coverage,
+    duties,
     home,
     incidents,
     operators,
@@ -17,6 +18,7 @@ from federation.web import (
 
 PAGES: tuple[Any, ...] = (
     coverage,
+    duties,
     home,
     incidents,
     operators,

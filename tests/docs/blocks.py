@@ -197,6 +197,8 @@ _SETTINGS = {
     "believed, such as `127.0.0.1,172.16.0.0/12`.",
     "tombstones_days": "Days that tombstones and withdrawals are kept, 1 to 36500. Who was away for longer "
     "compares all it holds, instead of reading on from its cursor.",
+    "texts_dir": "Directory with your own texts of pages, in Markdown: `accessibility.fr.md`, "
+    "`accessibility.en.md`, `legal.fr.md`, `legal.en.md`. A page without one shows a text of the program.",
     "time_zone": "Time zone in which pages show moments: a name of the IANA database.",
     "security_contact": "`mailto:security@example.org` or `https://example.org/security`: where to report a "
     "weakness of this node. It is shown in `/.well-known/security.txt` (RFC 9116).",
@@ -210,6 +212,7 @@ _OTHERWISE = {
     "smtp_url": "none: alerts go by webhook only",
     "smtp_password_file": "none",
     "ca_file": "those of the system only",
+    "texts_dir": "the texts of the program",
     "smtp_ca_file": "those of the system",
     "mail_from": "none",
     "proxies": "nobody: a request came from where its connection did",
