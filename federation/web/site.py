@@ -7,6 +7,7 @@ from typing import Any
 from federation.web import (
     coverage,
     duties,
+    answers,
     home,
     incidents,
     operators,
@@ -19,6 +20,7 @@ from federation.web import (
 PAGES: tuple[Any, ...] = (
     coverage,
     duties,
+    answers,
     home,
     incidents,
     operators,

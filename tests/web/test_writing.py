@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from typing import Any
 
 import httpx2
@@ -16,9 +16,10 @@ from federation.node import records, sessions
 from federation.node.node import Node
 from tests.domain.builders import a_group, a_solution, an_incident
 from tests.nodes import introduce, publish
-from tests.people.people import a_person
+from tests.people.people import a_person, log_in
 from tests.web.browser import SAME_ORIGIN, browsing, shown
 from tests.web.conftest import logged_in
+from tests.web.forms import hidden, shown_fields
 
 SOLUTION = {
     "name": "GLPI",
@@ -32,38 +33,8 @@ SOLUTION = {
 
 
 async def stored(node: Node, kind: str, key: str) -> dict[str, Any]:
-    import json
-
     found = await records.find(node, TYPES[kind], node.operator, key, by=itself(node.operator))
     return json.loads(found.document)  # type: ignore[no-any-return]
-
-
-def hidden(answer: httpx2.Response) -> dict[str, str]:
-    """The hidden fields of the form on a page."""
-    from html import unescape
-
-    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', answer.text)
-    return {name: unescape(value) for name, value in found}
-
-
-def shown_fields(answer: httpx2.Response) -> dict[str, str]:
-    """The fields of the form on a page, as a browser would send them."""
-    from html import unescape
-
-    fields = hidden(answer)
-    main = answer.text[answer.text.index("<main") :]
-    for name, value in re.findall(
-        r'<input id="[^"]*" name="([^"]*)" type="(?!checkbox)[^"]*" value="([^"]*)"', main
-    ):
-        fields[name] = unescape(value)
-    for name, value in re.findall(r'<textarea id="[^"]*" name="([^"]*)"[^>]*>\n?([^<]*)</textarea>', main):
-        fields[name] = unescape(value)
-    for name, options in re.findall(
-        r'<select id="[^"]*" name="([^"]*)"[^>]*>(.*?)</select>', main, re.DOTALL
-    ):
-        chosen = re.search(r'value="([^"]*)" selected', options)
-        fields[name] = chosen[1] if chosen else ""
-    return fields
 
 
 async def test_a_new_record_is_reviewed_with_its_readers_and_published_once(
@@ -163,8 +134,6 @@ async def test_a_record_that_was_retracted_meanwhile_keeps_what_was_typed(
 async def test_a_session_that_has_ended_keeps_what_was_typed(arnia: Node, app: Litestar) -> None:
     person = await a_person(arnia, "Anne", "editor")
     async with browsing(app) as client:
-        from tests.people.people import log_in
-
         await log_in(arnia, client, person)
         client.headers.update(SAME_ORIGIN)
         await sessions.end_all(arnia, person.id)
