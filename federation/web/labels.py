@@ -189,7 +189,7 @@ LABELS: dict[str, dict[str, str]] = {
         "preparing": t("in preparation"),
         "open": t("open to new members"),
         "closed": t("closed to new members"),
-        "ended": t("ended"),
+        "ended": t("over"),
     },
     "consultation_status": {
         "idea": t("idea"),
@@ -198,7 +198,7 @@ LABELS: dict[str, dict[str, str]] = {
         "launched": t("launched"),
         "awarded": t("awarded"),
         "running": t("contract running"),
-        "ended": t("ended"),
+        "ended": t("over"),
         "abandoned": t("given up"),
     },
     "participation_state": {
@@ -207,5 +207,14 @@ LABELS: dict[str, dict[str, str]] = {
         "deliberated": t("voted by the council"),
         "signed": t("signed"),
         "withdrawn": t("has left"),
+    },
+    "event": {
+        "incident.published": t("an incident is published"),
+        "incident.changed": t("an incident is changed, withdrawn or retracted"),
+        "incident.affects-mine": t("an incident affects us, or may affect us"),
+        "incident.unanswered": t("such an incident waits too long for our answer"),
+        "peer.stale": t("an operator does not answer for ten minutes"),
+        "record.rejected": t("a record of an operator is rejected"),
+        "peer.paused": t("an operator is paused until somebody confirms"),
     },
 }
