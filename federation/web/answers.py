@@ -105,7 +105,7 @@ def _labels(visit: Visit, record: _Envelope, groups: tuple[str, ...], *, is_own:
 
     The group of another operator's incident means nothing here: an answer to it goes to a group of ours.
     """
-    widest = max(TLPS.index("GREEN"), TLPS.index(record.tlp))  # type: ignore[arg-type] # a label as it is stored
+    widest = max(TLPS.index("GREEN"), TLPS.index(record.tlp))
     return tuple(
         label
         for label in TLP_LABELS[widest:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from litestar.response.base import ASGIResponse
 
 from federation.domain.query import PageKey
@@ -40,7 +42,9 @@ async def mine(visit: Visit) -> ASGIResponse:
 def _address(visit: Visit, note: own_work.VersionNote) -> str:
     """The list of the deployments that a note is about; those without a version are marked there."""
     filters = {"origin": visit.node.operator, "solution": note.solution, "version": note.version or ""}
-    return visit.url("/deployments", **{name: value for name, value in filters.items() if value})
+    return (
+        f"{visit.url('/deployments')}?{urlencode({name: value for name, value in filters.items() if value})}"
+    )
 
 
 HANDLERS = (mine,)

@@ -39,7 +39,7 @@ class Operator(Content, frozen=True, kw_only=True):
     node: Url | None = None
     telephone: Telephone | None = None
     security_telephone: Telephone | None = None
-    """Answered when a service is down or attacked, at night too where it says so to its members."""
+    """Answered when a service is down or attacked."""
 
     def writer_rules(self, tlp: str) -> tuple[Iterator[Fault], ...]:
         return (contradictions(self.identifiers, ""),)
