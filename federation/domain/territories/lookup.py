@@ -16,6 +16,7 @@ from federation.domain.territories.bodies import (
     PACKAGE,
     VERSION,
     Body,
+    PartCode,
     bodies,
     communes_of_codes,
     edition,
@@ -98,8 +99,8 @@ def find(text: str) -> tuple[Found, ...]:
     elif re.fullmatch("[0-9][0-9AB][0-9]{3}", text):
         number = number_of(f"cog:{text}")
         if number is not None:
-            part = _parts().get(text, (None, None))
-            found.append(_found("insee", number, *part))
+            part = part_of(text)
+            found.append(_found("insee", number, *((part.kind, part.name or None) if part else (None, None))))
         communes = _communes_of_postcodes().get(text, ())
         found += [_found("postcode", body_numbers()[f"cog:{cog}"]) for cog in communes]
     return tuple(found)
@@ -112,12 +113,28 @@ def _found(
     part_name: str | None = None,
 ) -> Found:
     body = bodies()[number]
-    return Found(by, body, _postcodes().get(body.cog or "", ()), part, part_name)
+    return Found(by, body, postcodes_of(body.cog or ""), part, part_name)
+
+
+def part_of(code: str) -> PartCode | None:
+    """The part of a commune of today, or the former commune, that an INSEE code names."""
+    return parts().get(code)
 
 
 @cache
-def _parts() -> dict[str, tuple[str, str | None]]:
-    return {part.code: (part.kind, part.name or None) for part in parse_codes(read_file("codes.tsv.gz"))}
+def parts() -> dict[str, PartCode]:
+    """The INSEE codes that are no commune of today."""
+    return {part.code: part for part in parse_codes(read_file("codes.tsv.gz"))}
+
+
+def postcodes_of(cog: str) -> tuple[str, ...]:
+    """The postcodes of a commune of today, by its INSEE code."""
+    return _postcodes().get(cog, ())
+
+
+def communes_of_postcode(postcode: str) -> tuple[str, ...]:
+    """The INSEE codes of the communes that share a postcode."""
+    return _communes_of_postcodes().get(postcode, ())
 
 
 @cache
