@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bench import exposure, growth, importing, products, reading, sync, waiting, writing
+from bench import exposure, growth, importing, products, reading, sync, waiting, web, writing
 from bench.report import written
 from bench.run import Run
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "exposure": exposure.measure,
     "importing": importing.measure,
     "waiting": waiting.measure,
+    "web": web.measure,
     "products": products.measure,
 }
 HERE = Path(__file__).parent.parent

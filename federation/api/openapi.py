@@ -64,6 +64,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
         "servers": [{"url": base}],
         "tags": [
             *({"name": kind.plural, "description": _first_line(kind)} for kind in TYPES.values()),
+            {"name": "bodies", "description": "Public bodies: what they may join, and at which price"},
             {"name": "exposure", "description": "Who is hit by an incident, and who has answered"},
             {"name": "alerts", "description": "Who is told of what, and by when authorities are to be told"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},

@@ -20,6 +20,7 @@ from federation.domain.query import (
     filters_of,
 )
 from federation.domain.repeat import REQUEST_KEY_PATTERN, STORED_HOURS
+from federation.domain.territories.public_bodies import BODY_ID_PATTERN
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
 from federation.edge.operations import Parameter
@@ -37,6 +38,11 @@ _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "code": ("The code of a problem.", {"type": "string", "pattern": "^[a-z-]{1,60}$"}),
     "id": ("The id that the node gave it.", {"type": "string", "format": "uuid"}),
+    "body_id": (
+        "A public body: `cog:` and an INSEE code, `0002:` and a SIREN, `territory:` and the code of a"
+        " département or a région, or any other scheme and value.",
+        {"type": "string", "pattern": BODY_ID_PATTERN, "examples": ["cog:71076", "0002:217100767"]},
+    ),
     "form": ("The form of the advisories.", {"enum": ["cve", "osv", "csaf"]}),
 }
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {

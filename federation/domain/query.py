@@ -44,6 +44,8 @@ COMMON_FILTERS = tuple(_COMMON_TYPES)
 BODY_PATTERN = r"^([0-9]{9}|[0-9]{14}|[0-9][0-9AB][0-9]{3}|([0-9]{4}|cog):[A-Za-z0-9][A-Za-z0-9:._-]{0,63})$"
 """A body: its SIREN, its SIRET, its INSEE code, or the scheme and the value of an identifier."""
 BOOLEANS = ("true", "false")
+MAX_DIGITS = 12
+"""Digits of a number in the query string, at most."""
 _TIMES = ("updated_since", "updated_before")
 CONTROLS = ("q", "updated_since", "updated_before", "sort", "limit", "after", "total")
 
@@ -274,12 +276,14 @@ def read_time(search: FaultSearch, name: str, text: str) -> datetime | None:
         return None
 
 
-def read_number(search: FaultSearch, name: str, text: str, maximum: int) -> int:
-    """The number that a parameter has, from 1 on; 1 where the search notes a fault."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= maximum):
-        template = "{name} is a number from 1 to {maximum}"
-        search.refuse(f"?{name}", "out-of-range", template, name=name, maximum=maximum)
-        return 1
+def read_number(search: FaultSearch, name: str, text: str, maximum: int, minimum: int = 1) -> int:
+    """The number that a parameter has; the minimum where the search notes a fault."""
+    if not (
+        text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and minimum <= int(text) <= maximum
+    ):
+        template = "{name} is a number from {minimum} to {maximum}"
+        search.refuse(f"?{name}", "out-of-range", template, name=name, minimum=minimum, maximum=maximum)
+        return minimum
     return int(text)
 
 

@@ -84,7 +84,7 @@ def _check(search: FaultSearch, parameter: Parameter, value: str) -> None:
             values = {"name": name, "values": listed(allowed)}
             search.refuse(f"?{name}", "not-allowed", "{name} is one of {values}", allowed=allowed, **values)
     elif schema.get("type") == "integer":
-        read_number(search, name, value, schema["maximum"])
+        read_number(search, name, value, schema["maximum"], schema.get("minimum", 1))
     elif schema.get("format") == "date-time":
         read_time(search, name, value)
     elif (words := expected_form(schema.get("pattern", ""), value)) and not re.search(

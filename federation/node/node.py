@@ -22,6 +22,7 @@ from federation.node.feed_snapshots import FeedSnapshots
 from federation.node.index_signal import IndexSignal
 from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
+from federation.node.offer_index import OfferIndex
 from federation.node.used_proofs import UsedProofs
 from federation.store.database import Store
 
@@ -85,6 +86,7 @@ class Node:
         self._reading_keys = asyncio.Lock()
         self.notifier.on_trust_change(self.read_keys)
         self.index_signal = IndexSignal()
+        self.offer_index = OfferIndex()
         self.refusals = Refusals()
         """Refused access, counted here and noted in the audit trail by ``housekeeping.py``."""
         self.stopping = asyncio.Event()

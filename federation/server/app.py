@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from federation.api import (
     advisories,
     alerts,
+    bodies,
     change_log,
     deadlines,
     exposure,
@@ -54,6 +55,7 @@ MODULES: tuple[Any, ...] = (
     records,
     advisories,
     alerts,
+    bodies,
     deadlines,
     exposure,
     heads,

@@ -33,6 +33,7 @@ from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.keys import KeysReader, KeysWriter
 from federation.store.linkage import LinkageReader
 from federation.store.not_understood import NotUnderstoodReader
+from federation.store.offers import OffersReader
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.people import PeopleReader, PeopleWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
@@ -76,7 +77,7 @@ class Reading:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
         "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
-        "linkage", "not_understood", "peers", "people", "quotas", "read_advisories", "receipts",
+        "linkage", "not_understood", "offers", "peers", "people", "quotas", "read_advisories", "receipts",
         "record_sets", "records", "rejected", "search_index", "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
@@ -100,6 +101,7 @@ class Reading:
         self.exposure: ExposureReader = ExposureReader(session)
         self.linkage: LinkageReader = LinkageReader(session)
         self.not_understood: NotUnderstoodReader = NotUnderstoodReader(session)
+        self.offers: OffersReader = OffersReader(session)
         self.alerts: AlertsReader = AlertsReader(session)
         self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)

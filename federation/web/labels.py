@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from federation.web.body_labels import BODY_LABELS
 from federation.web.language import screen_text as t
 from federation.web.solution_labels import SOLUTION_LABELS
 
 LABELS: dict[str, dict[str, str]] = {
+    **BODY_LABELS,
     **SOLUTION_LABELS,
     "tlp": {
         "CLEAR": t("public"),

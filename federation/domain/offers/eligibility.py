@@ -7,6 +7,7 @@ that is not known leaves it unknown. In doubt it is never open.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -65,7 +66,7 @@ def availability(
     if asked.kinds and body.kind not in asked.kinds:
         reasons.append(UnmetCondition(condition="kind", state="not-open", allowed=asked.kinds))
     if asked.territory:
-        state = _territory_state(location, asked.territory)
+        state = territory_state(location, asked.territory)
         if state != "open":
             reasons.append(UnmetCondition(condition="territory", state=state, allowed=asked.territory))
     reasons += _number_reasons("population", asked.population, body.population)
@@ -92,7 +93,8 @@ def _number_reasons(
     return [UnmetCondition(condition=condition, state=state, from_=bounds.from_, to=bounds.to)]
 
 
-def _territory_state(location: Location | None, codes: tuple[str, ...]) -> State:
+@lru_cache(maxsize=4_096)
+def territory_state(location: Location | None, codes: tuple[str, ...]) -> State:
     """The answer for the territories of an offer: of a body that lies in them in part, nobody knows."""
     if location is None:
         return "unknown"

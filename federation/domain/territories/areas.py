@@ -43,6 +43,7 @@ class Area(NamedTuple):
 FRANCE = Area("country", ("FR",))
 
 
+@lru_cache(maxsize=4_096)
 def area_of(code: str) -> Area | None:
     """The territory of a code; None where the register does not have it."""
     if code == "FR":

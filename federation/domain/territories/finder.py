@@ -18,6 +18,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
+from threading import Lock
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -50,6 +51,7 @@ _DEPARTEMENT = re.compile(r"0[1-9]|[1-8][0-9]|9[0-5]|2[ab]|9[78][0-9]")
 _CODE = re.compile(r"[0-9][0-9ab][0-9]{3}")
 _AMONG_DIGITS = re.compile(r"(?<=[0-9])[\s.\u00a0\u202f]+(?=[0-9])")
 
+_PREPARING = Lock()
 _SECOND_CODE_OF_CORSICA = "FR-COR"
 
 By = Literal["name", "postcode", "insee", "siren", "siret", "departement"]
@@ -100,12 +102,18 @@ def words_of(text: str) -> list[str]:
 
 
 def prepare() -> None:
-    """Read the register and make the index, if that has not been done."""
-    _index()
-    communes_of_postcode("")
-    postcodes_of("")
-    communes_of("")
-    body_numbers()
+    """Read the register and make the index, if that has not been done; one thread does it."""
+    with _PREPARING:
+        communes_of_postcode("")
+        postcodes_of("")
+        communes_of("")
+        body_numbers()
+        _index()
+
+
+def is_prepared() -> bool:
+    """True once the index has been made."""
+    return _index.cache_info().currsize > 0
 
 
 @cache
@@ -114,13 +122,13 @@ def _index() -> _Index:
     for number, body in enumerate(bodies()):
         names.append(_name(body.name, body.population, body.departement, number))
     for part in parts().values():
-        number = number_of(f"cog:{part.code}") if part.name else None
-        if number is not None:
-            names.append(_name(part.name, 0, bodies()[number].departement, number, part.code))
+        commune = number_of(f"cog:{part.code}") if part.name else None
+        if commune is not None:
+            names.append(_name(part.name, 0, bodies()[commune].departement, commune, part.code))
     for area in _territories():
-        body = territory_body(area)
-        departement = body.departement.code if body.departement else ""
-        names.append(_name(body.name or "", body.population or 0, departement, None, None, area))
+        territory = territory_body(area)
+        departement = territory.departement.code if territory.departement else ""
+        names.append(_name(territory.name or "", territory.population or 0, departement, None, None, area))
     # In this order all answers are: few people ask for a département.
     names.sort(key=lambda name: (name.area is not None, -name.population, name.text, name.part or ""))
     entries = sorted((word, place) for place, name in enumerate(names) for word in set(name.text.split()))

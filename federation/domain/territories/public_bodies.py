@@ -14,7 +14,15 @@ from typing import Literal
 import msgspec
 
 from federation.domain.errors import Invalid
-from federation.domain.territories.areas import REGIONS, Area, area_of, departements_of, region_of
+from federation.domain.territories.areas import (
+    GROUPINGS,
+    REGIONS,
+    Area,
+    area_of,
+    departements_of,
+    region_of,
+    spellings,
+)
 from federation.domain.territories.bodies import Body, bodies
 from federation.domain.territories.identity import body_numbers, name_of, number_of
 from federation.domain.territories.lookup import part_of, postcodes_of
@@ -28,7 +36,7 @@ BODY_ID_PATTERN = r"^(([0-9]{4}|cog):[A-Za-z0-9][A-Za-z0-9:._-]{0,63}|territory:
 RegisterKind = Literal["commune", "epci", "departement", "region"]
 
 
-class Place(msgspec.Struct, frozen=True):
+class NamedTerritory(msgspec.Struct, frozen=True):
     """A département, a région or a grouping that a body is in."""
 
     code: str
@@ -56,12 +64,12 @@ class PublicBody(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     population: int | None = None
     """Municipal population, of all its communes."""
-    departement: Place | None = None
+    departement: NamedTerritory | None = None
     """That of most of its communes, where it is in several."""
-    region: Place | None = None
-    grouping: Place | None = None
+    region: NamedTerritory | None = None
+    grouping: NamedTerritory | None = None
     """The EPCI with its own taxation that a commune belongs to."""
-    territorial_body: Place | None = None
+    territorial_body: NamedTerritory | None = None
     """The territorial body of Greater Paris (EPT) that a commune belongs to as well."""
     siren: str | None = None
     insee: str | None = None
@@ -97,7 +105,7 @@ def _not_an_identifier(text: str) -> Invalid:
     return Invalid(
         "{text} names no body: scheme:value with a right check digit, 0002:SIREN, cog:INSEE code or"
         " territory:code",
-        pointer="/body",
+        pointer="/body_id",
         fault="pattern",
         text=text[:80],
     )
@@ -112,8 +120,8 @@ def registered_body(number: int) -> PublicBody:
         kind=body.kind,
         name=body.name,
         population=body.population,
-        departement=Place(body.departement, departement_name(body.departement)),
-        region=Place(body.region, region_name(body.region)),
+        departement=NamedTerritory(body.departement, departement_name(body.departement)),
+        region=NamedTerritory(body.region, region_name(body.region)),
         grouping=_grouping(body.epci),
         territorial_body=_grouping(body.ept),
         siren=body.siren,
@@ -128,11 +136,11 @@ def body_id(body: Body) -> str:
     return f"cog:{body.cog}" if body.cog else f"0002:{body.siren}"
 
 
-def _grouping(siren: str | None) -> Place | None:
+def _grouping(siren: str | None) -> NamedTerritory | None:
     if siren is None:
         return None
     number = body_numbers().get(f"0002:{siren}")
-    return Place(siren, bodies()[number].name if number is not None else siren)
+    return NamedTerritory(siren, bodies()[number].name if number is not None else siren)
 
 
 def _territory(text: str, code: str) -> PublicBody:
@@ -140,7 +148,7 @@ def _territory(text: str, code: str) -> PublicBody:
     if area is None or area.kind == "country" or len(area.codes) > 1:
         raise Invalid(
             "{territory} is no département or région of the register",
-            pointer="/body",
+            pointer="/body_id",
             fault="not-allowed",
             territory=code,
         )
@@ -163,8 +171,8 @@ def territory_body(area: Area) -> PublicBody:
         kind="region" if is_region else "departement",
         name=region_name(code) if is_region else departement_name(code),
         population=sum(population for population, _ in sums),
-        departement=None if is_region else Place(code, departement_name(code)),
-        region=Place(region, region_name(region)),
+        departement=None if is_region else NamedTerritory(code, departement_name(code)),
+        region=NamedTerritory(region, region_name(region)),
         member_communes=sum(communes for _, communes in sums),
     )
 
@@ -202,7 +210,18 @@ def location_codes(body: PublicBody) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (), ()
 
 
-def _code(place: Place | None) -> str:
+def containing_codes(body: PublicBody) -> tuple[str, ...]:
+    """Every code of a territory that a body is in, or has a part in; none where that is not known."""
+    departements, groupings = location_codes(body)
+    regions = {region_of()[departement] for departement in departements}
+    codes = [*departements, *(iso for iso, insee in REGIONS.items() if insee in regions)]
+    codes += [iso for iso, siren in GROUPINGS.items() if siren in groupings]
+    if codes:
+        codes.append("FR")
+    return tuple(dict.fromkeys(spelling for code in codes for spelling in spellings(code)))
+
+
+def _code(place: NamedTerritory | None) -> str:
     return place.code if place else ""
 
 
