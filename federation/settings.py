@@ -96,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Time zone in which pages show moments, by its name in the IANA database."""
     texts_dir: Path | None = None
     """Directory with the operator's own texts of pages: ``accessibility.fr.md``, ``legal.fr.md``."""
+    demo_links: bool = False
+    """Login links of the demonstration hold: at a plain http address of the loopback interface only."""
     security_contact: str | None = None
     """``mailto:`` or ``https:`` URL for reports of weaknesses, shown in ``/.well-known/security.txt``."""
 
@@ -127,6 +129,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
                 f"FEDERATION_{name} is {value!r}; it must be a number from {least} to {maximum}"
             )
         return int(value)
+
+    def flag(name: str) -> bool:
+        value = text(name, "no")
+        if value not in ("yes", "no"):
+            raise CommandFailed(f"FEDERATION_{name} is {value!r}; it must be yes or no")
+        return value == "yes"
 
     def network(value: str) -> Network:
         try:
@@ -194,6 +202,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
         time_zone=_time_zone(text("TIME_ZONE", "Europe/Paris")),
         texts_dir=path("TEXTS_DIR"),
+        demo_links=flag("DEMO_LINKS"),
         security_contact=_security_contact(environment),
     )
     if settings.requests + settings.waits + RESERVED_SOCKETS > settings.sockets:
@@ -201,6 +210,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             f"FEDERATION_SOCKETS is {settings.sockets}; it must be at least FEDERATION_REQUESTS and"
             f" FEDERATION_WAITS together and {RESERVED_SOCKETS} more:"
             f" {settings.requests + settings.waits + RESERVED_SOCKETS}"
+        )
+    if settings.demo_links and not settings.url.startswith("http://"):
+        raise CommandFailed(
+            "FEDERATION_DEMO_LINKS is for the demonstration, at a plain http address of this machine"
         )
     if settings.ca_file is not None:
         check_authorities("FEDERATION_CA_FILE", settings.ca_file)

@@ -31,6 +31,8 @@ Settings are read from the environment:
   FEDERATION_QUOTA_ENTRIES  entries of one peer within an hour (1000000)
   FEDERATION_ALERTS_AN_HOUR  alerts of one operator that a receiver gets one by one (20)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
+  FEDERATION_TIME_ZONE     time zone of the moments on pages (Europe/Paris)
+  FEDERATION_DEMO_LINKS    yes: login links of the demonstration hold, over loopback only (no)
   FEDERATION_SECURITY_CONTACT  mailto: or https: URL for /.well-known/security.txt (none)
   FEDERATION_CA_FILE       authorities (PEM) of peers' certificates, beside those of the system
   FEDERATION_LOG_LEVEL     DEBUG, INFO, WARNING or ERROR (INFO)

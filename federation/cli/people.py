@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from federation.cli.console import command, json_option, node_here, print_result
+from federation.domain.login import PersonInvitation
 from federation.domain.person import ROLES, Person
 from federation.domain.visibility import Ceiling, itself
-from federation.node import people
+from federation.node import logins, people
 
 LABELS = ("GREEN", "AMBER", "RED")
 ceiling_option = click.option(
@@ -40,7 +41,7 @@ def person() -> None:
 async def person_add(
     name: str, role: str, ceiling: str | None, groups: tuple[str, ...], as_json: bool
 ) -> None:
-    """Add a person. They cannot log in until they are invited.
+    """Add a person. They cannot log in until they are invited (federation person invite).
 
     A reader sees and subscribes, an editor also publishes and keeps deadlines, an administrator also runs the
     node. Readers and editors see what is CLEAR or GREEN unless --ceiling says more; an administrator sees
@@ -51,6 +52,61 @@ async def person_add(
             node, name=name, role=role, ceiling=_ceiling(ceiling, groups), by=itself(node.operator)
         )
     _show(added, as_json)
+
+
+@person.command("invite")
+@click.argument("id", required=False)
+@click.option("--name", help="The name of somebody new.")
+@click.option("--role", type=click.Choice(ROLES), help="What somebody new may do.")
+@ceiling_option
+@group_option
+@json_option
+@command
+async def person_invite(
+    id: str | None,
+    name: str | None,
+    role: str | None,
+    ceiling: str | None,
+    groups: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Print a link by which a person logs in once, within ten minutes, and then adds a passkey.
+
+    ID invites somebody who is listed: a person who lost their last passkey, or has not come yet. --name and
+    --role add somebody new. The link or the code is for that person alone; a new one replaces it.
+    """
+    if (id is None) != (name is not None and role is not None):
+        raise click.UsageError("name either the ID of a person, or --name and --role of somebody new")
+    if id is not None and (name is not None or role is not None or ceiling is not None or groups):
+        raise click.UsageError("what a person who is listed may do or see: federation person change")
+    async with node_here() as node:
+        by = itself(node.operator)
+        if id is not None:
+            invitation = await logins.invite(node, id, by=by)
+        else:
+            invitation = await logins.invite_new(
+                node, name=name or "", role=role or "", ceiling=_ceiling(ceiling, groups), by=by
+            )
+        url = node.url
+    print_result(
+        {
+            "person": _to_json(invitation.person),
+            "link": f"{url}{invitation.path}",
+            "page": f"{url}{invitation.code_path}",
+            "code": invitation.code,
+            "expires_at": invitation.expires_at,
+        },
+        as_json,
+        lambda: _show_invitation(invitation, url),
+    )
+
+
+def _show_invitation(invitation: PersonInvitation, url: str) -> None:
+    click.echo(f"{_line(invitation.person)}\n")
+    click.echo("Send this link to them alone. It holds once, for ten minutes:")
+    click.echo(f"  {url}{invitation.path}\n")
+    click.echo(f"In a browser without JavaScript: {url}{invitation.code_path}")
+    click.echo(f"  code {invitation.code}")
 
 
 @person.command("list")

@@ -113,5 +113,7 @@ def act_of(scope: Mapping[str, Any]) -> str:
 
 
 def subject_of(caller: Caller | None) -> str:
-    """The caller as far as a token verified it: a client of ours, a peer, or nobody in particular."""
-    return (caller.client or caller.operator or ANONYMOUS) if caller is not None else ANONYMOUS
+    """The caller as far as a token verified it: a client or person of ours, a peer, or nobody."""
+    return (
+        (caller.client or caller.person or caller.operator or ANONYMOUS) if caller is not None else ANONYMOUS
+    )

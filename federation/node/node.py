@@ -56,6 +56,7 @@ class Node:
         texts_dir: Path | None = None,
         quota: Quota = DEFAULT_QUOTA,
         alerts_an_hour: int = ALERTS_AN_HOUR,
+        has_demo_links: bool = False,
     ) -> None:
         self.operator = operator
         self.url = url
@@ -75,6 +76,8 @@ class Node:
         """The bounds of each peer that has none of its own."""
         self.alerts_an_hour = alerts_an_hour
         """Alerts of one origin that a subscription gets one by one within an hour."""
+        self.has_demo_links = has_demo_links
+        """True where login links of the demonstration hold."""
         self.allowances: defaultdict[str, Allowance] = defaultdict(Allowance)
         """What each origin may still store, as this process knows it."""
         self.rejection_lines = RejectionLines()

@@ -103,6 +103,7 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         texts_dir=settings.texts_dir,
         quota=settings.quota,
         alerts_an_hour=settings.alerts_an_hour,
+        has_demo_links=settings.demo_links,
     )
     async with node.notifier.running():
         yield node

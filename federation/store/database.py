@@ -32,8 +32,10 @@ from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
 from federation.store.keys import KeysReader, KeysWriter
 from federation.store.linkage import LinkageReader
+from federation.store.logins import LoginsReader, LoginsWriter
 from federation.store.not_understood import NotUnderstoodReader
 from federation.store.offers import OffersReader
+from federation.store.passkeys import PasskeysReader, PasskeysWriter
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.people import PeopleReader, PeopleWriter
 from federation.store.pools import FIXED, VARIED, Acquired, Pool, create_pool
@@ -77,8 +79,9 @@ class Reading:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
         "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
-        "linkage", "not_understood", "offers", "peers", "people", "quotas", "read_advisories", "receipts",
-        "record_sets", "records", "rejected", "search_index", "sessions", "stored_answers", "tokens",
+        "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
+        "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "sessions",
+        "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -112,6 +115,8 @@ class Reading:
         self.stored_answers: StoredAnswersReader = StoredAnswersReader(session)
         self.people: PeopleReader = PeopleReader(session)
         self.sessions: SessionsReader = SessionsReader(session)
+        self.logins: LoginsReader = LoginsReader(session)
+        self.passkeys: PasskeysReader = PasskeysReader(session)
 
 
 class Writing:
@@ -120,9 +125,9 @@ class Writing:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
         "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
-        "linkage", "not_understood", "peers", "people", "pulled_records", "quotas", "read_advisories",
-        "receipts", "record_sets", "records", "rejected", "remains", "repairs", "retention", "search_index",
-        "sessions", "stored_answers", "tokens",
+        "linkage", "logins", "not_understood", "passkeys", "peers", "people", "pulled_records", "quotas",
+        "read_advisories", "receipts", "record_sets", "records", "rejected", "remains", "repairs",
+        "retention", "search_index", "sessions", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -159,6 +164,8 @@ class Writing:
         self.stored_answers = StoredAnswersWriter(session)
         self.people = PeopleWriter(session)
         self.sessions = SessionsWriter(session)
+        self.logins = LoginsWriter(session)
+        self.passkeys = PasskeysWriter(session)
 
 
 class Store:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from federation.web import (
-    coverage,
-    duties,
     answers,
+    bodies,
+    coverage,
     deadlines,
     deployments,
-    bodies,
+    duties,
     home,
     incidents,
     mine,

@@ -200,6 +200,8 @@ _SETTINGS = {
     "texts_dir": "Directory with your own texts of pages, in Markdown: `accessibility.fr.md`, "
     "`accessibility.en.md`, `legal.fr.md`, `legal.en.md`. A page without one shows a text of the program.",
     "time_zone": "Time zone in which pages show moments: a name of the IANA database.",
+    "demo_links": "`yes` or `no`. With `yes`, login links of the demonstration hold, for requests of this "
+    "machine only, at a plain http address of the loopback interface only.",
     "security_contact": "`mailto:security@example.org` or `https://example.org/security`: where to report a "
     "weakness of this node. It is shown in `/.well-known/security.txt` (RFC 9116).",
 }
@@ -215,6 +217,7 @@ _OTHERWISE = {
     "texts_dir": "the texts of the program",
     "smtp_ca_file": "those of the system",
     "mail_from": "none",
+    "demo_links": "`no`",
     "proxies": "nobody: a request came from where its connection did",
     "security_contact": "none: `/.well-known/security.txt` answers 404",
 }
