@@ -155,6 +155,7 @@ class PeerSource:
             headers |= {"if-none-match": self._tag, "prefer": f"wait={HEADS_WAIT_SECONDS}"}
         async with self._request("GET", "/v1/feeds", headers, wait=HEADS_WAIT_SECONDS) as response:
             if response.status_code == 304:
+                await response.aread()  # read to its end, or its connection would not be used again
                 return None
             body = await self._read_body(response)
         first, _, inline = body.partition(b"\n")

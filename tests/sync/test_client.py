@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -336,6 +336,34 @@ async def test_a_token_is_asked_for_once_and_again_when_it_is_refused() -> None:
         peer.answers["/v1/feeds"] = heads_of(a_head(2))
         assert await source.heads() == (a_head(2),)
         assert peer.asked.count("/oauth2/token") == 2
+
+
+async def test_a_wait_that_ends_without_news_leaves_its_connection_for_the_next_one() -> None:
+    connections = 0
+    heads = heads_of(a_head(1)).replace(b"connection: close\r\n", b"")
+    unchanged = b'HTTP/1.1 304 Said\r\netag: "1"\r\n\r\n'
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"/oauth2/token" in head:
+                writer.write(TOKEN)
+            else:
+                connections += 1
+                while True:
+                    writer.write(unchanged if b"if-none-match" in head.lower() else heads)
+                    head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        peer = Tiny()
+        peer.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with asking(peer) as source:
+            assert await source.heads(wait=True) == (a_head(1),)
+            for _ in range(3):
+                assert await source.heads(wait=True) is None
+    assert connections == 1
 
 
 def _much(*, compressed: bool) -> tuple[Callable[..., Awaitable[None]], list[int]]:
