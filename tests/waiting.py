@@ -41,7 +41,9 @@ async def wait_for_waiter(node: Node, number: int = 1) -> None:
     """Return when so many callers wait for a change of the node's database."""
 
     async def enough() -> bool:
-        return len(node.notifier._waiters) >= number
+        snapshots = node.feed_snapshots  # of whose callers one task waits for a change
+        following = snapshots._following is not None and bool(node.notifier._waiters)
+        return len(node.notifier._waiters) - following + len(snapshots._waiting) >= number
 
     await until(enough)
 

@@ -2,10 +2,11 @@
 
 1. A caller that names no state gets the heads as they are in the database.
 2. A caller that names a state and waits is compared with the last snapshot of the own feeds
-   (``node/feed_snapshots.py``), which is read once for all that wait.
+   (``node/feed_snapshots.py``), which is read once for all that wait, before they run.
 3. Where its state is the snapshot before that one, it gets the entries in between with the heads. The answer
    is encoded once for all callers in the same groups.
-4. Where it does not wait, or has missed a snapshot, the entries after its state are read for it alone.
+4. Where it has missed a snapshot, the entries after its state are read once for all that are at the same one.
+   Where it does not wait, they are read for it alone.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ async def list_feeds(request: Request[Any, Any, Any]) -> ASGIResponse:
             return encoded.answer(wait, lines=lines)
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0 or node.stopping.is_set():
-            return answer(b"", status=304, headers=_headers(encoded.tag, wait))
+            return _unchanged(encoded, wait)
         if origin is None:
             await node.notifier.wait_for(state.heads, left, of="heads")
         else:
@@ -184,29 +185,38 @@ async def _since_state(request: Request[Any, Any, Any], known: frozenset[str], w
     node, caller = node_of(request), caller_of(request)
     tokens: Tokens = request.app.state.tokens
     states: SentStates = request.app.state.states
-    deadline = asyncio.get_running_loop().time() + wait
+    snapshots = node.feed_snapshots
     previous = states.find(known)
+    if not wait:  # as it is in the database now, whatever other processes have written
+        view = (await snapshots.after(previous or ())).view(caller)
+        encoded = EncodedHeads(view.heads, view.deltas)
+        states.keep(encoded.tag, encoded.heads)
+        return encoded.answer(0, lines=True) if encoded.tag not in known else _unchanged(encoded, 0)
+    now = asyncio.get_running_loop().time
+    deadline = now() + wait
+    snapshot = await snapshots.since(node.notifier.state)
     while True:
-        state = node.notifier.state
-        if wait:
-            view = (await node.feed_snapshots.since(state)).view(caller)
+        view = snapshot.view(caller)
+        encoded = states.encode(view)
+        if encoded.tag not in known and previous != view.before:
+            # The caller has missed a snapshot.
+            view = (await snapshots.missed(previous or (), node.notifier.state)).view(caller)
             encoded = states.encode(view)
-        if not wait or (encoded.tag not in known and previous != view.before):
-            # Read for this caller alone: it does not wait, or has missed a snapshot.
-            view = (await node.feed_snapshots.after(previous or ())).view(caller)
-            encoded = EncodedHeads(view.heads, view.deltas)
-            states.keep(encoded.tag, encoded.heads)
         if encoded.tag not in known:
             return encoded.answer(wait, lines=True)
         previous = view.heads
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0 or node.stopping.is_set():
-            return answer(b"", status=304, headers=_headers(encoded.tag, wait))
-        await node.notifier.wait_for(state.heads, left, of="heads")
+        if now() >= deadline or node.stopping.is_set():
+            return _unchanged(encoded, wait)
+        later = await snapshots.later_than(snapshot, deadline)
         caller = await tokens.holder_again(request.headers["authorization"])
+        snapshot = later or await snapshots.since(node.notifier.state)
 
 
 HANDLERS = (list_feeds,)
+
+
+def _unchanged(encoded: EncodedHeads, wait: int) -> ASGIResponse:
+    return answer(b"", status=304, headers=_headers(encoded.tag, wait))
 
 
 def _headers(tag: str, wait: int) -> dict[str, str]:

@@ -199,17 +199,28 @@ async def while_connected(
     """
     task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment] # a coroutine runs in one
     is_answering, given_up = True, False
+    awaited: asyncio.Future[Any]
 
-    def give_up(ended: asyncio.Task[None]) -> None:
-        nonlocal given_up
-        if not ended.cancelled():
-            ended.exception()  # whatever it was: the connection is of no use
-            if is_answering:
-                given_up = True
-                task.cancel()
+    def listen() -> asyncio.Future[Any]:
+        # What the server gives is as good as a future: no task is needed to wait for it.
+        message = asyncio.ensure_future(request.receive())
+        message.add_done_callback(take)
+        return message
 
-    ended = asyncio.ensure_future(_end_of_connection(request))
-    ended.add_done_callback(give_up)
+    def take(message: asyncio.Future[Any]) -> None:
+        nonlocal awaited, given_up
+        if message.cancelled():
+            return
+        error = message.exception()  # whatever it is: the connection is of no use
+        if not is_answering:
+            return
+        if error is None and message.result()["type"] != "http.disconnect":
+            awaited = listen()
+        else:
+            given_up = True
+            task.cancel()
+
+    awaited = listen()
     try:
         return await answering
     except asyncio.CancelledError:
@@ -218,12 +229,8 @@ async def while_connected(
         raise
     finally:
         is_answering = False
-        ended.cancel()
-
-
-async def _end_of_connection(request: Request[Any, Any, Any]) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        awaited.remove_done_callback(take)
+        awaited.cancel()
 
 
 class Sending(ASGIResponse):

@@ -1,16 +1,19 @@
 """Snapshots of the node's own feeds, read once for all callers that wait for a change.
 
 1. The first caller that needs a state newer than the last snapshot starts to read; the others wait for it.
-2. A snapshot has the heads of all own feeds, the entries since the snapshot before it, and the members of
+2. While callers wait for the next snapshot, one task waits for a change for all of them, reads the snapshot,
+   and hands it to them. Only then do they run.
+3. A snapshot has the heads of all own feeds, the entries since the snapshot before it, and the members of
    the node's groups. The entries are read before the members: an operator that has lost a group sees no
    entry that came after that.
-3. Each caller gets the part that ``may_see`` allows it. Callers in the same groups share one ``FeedView``.
+4. Each caller gets the part that ``may_see`` allows it. Callers in the same groups share one ``FeedView``.
+5. Callers that have missed a snapshot share a reading, too, where they name the same heads.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +21,7 @@ import msgspec
 from federation.domain.feed import Cursor, FeedName, FeedState, Head
 from federation.domain.node_state import NodeState
 from federation.domain.visibility import Caller, may_see
+from federation.node.notifier import ChangeNotifier
 from federation.store.database import Store
 
 MAX_INLINE_ENTRIES = 100
@@ -101,34 +105,99 @@ class FeedSnapshot:
         )
 
 
-class FeedSnapshots:
-    """The last snapshot of the node's own feeds, and the next one while it is read."""
+class SharedReading:
+    """The last snapshot of one kind, and the next one while it is read."""
 
-    def __init__(self, operator: str, store: Store, state: Callable[[], NodeState]) -> None:
-        """``state``: the state of the node that this process knows now."""
-        self._operator = operator
-        self._store = store
-        self._state = state
-        self._last: FeedSnapshot | None = None
+    def __init__(self, read: Callable[[], Awaitable[FeedSnapshot]]) -> None:
+        self._read = read
+        self.last: FeedSnapshot | None = None
         self._reading: asyncio.Task[FeedSnapshot] | None = None
 
     async def since(self, state: NodeState) -> FeedSnapshot:
         """A snapshot that has everything that this state counts. Raises Unavailable."""
-        if self._last is not None and not self._last.is_older_than(state):
-            return self._last
+        if self.last is not None and not self.last.is_older_than(state):
+            return self.last
         while True:
             is_new = self._reading is None
             if self._reading is None:
-                self._reading = asyncio.create_task(self._read(), name="feed snapshot")
+                self._reading = asyncio.create_task(self._read_next(), name="feed snapshot")
                 self._reading.add_done_callback(_retrieve_error)
             # Shielded: a caller that hangs up must not end the reading of the others.
             snapshot = await asyncio.shield(self._reading)
             if is_new or not snapshot.is_older_than(state):
                 return snapshot  # (A reading that began after the call is new enough, whatever it found.)
 
+    async def _read_next(self) -> FeedSnapshot:
+        try:
+            self.last = await self._read()
+            return self.last
+        finally:
+            # Here, and not when the task is done: a caller that comes in between must not find it.
+            self._reading = None
+
+
+class FeedSnapshots:
+    """The last snapshot of the node's own feeds, and the callers that wait for the next one."""
+
+    HANDED_PER_TURN = 20
+    """Callers that get a snapshot before other tasks have a turn: each answers, in half a tenth of a
+    millisecond or so."""
+    LINGER_SECONDS = 5.0
+    """Time after the last caller has gone in which nobody looks whether one waits."""
+    MAX_MISSED = 8
+    """Different heads that callers name after having missed a snapshot, with readings that are remembered."""
+
+    def __init__(self, operator: str, store: Store, notifier: ChangeNotifier) -> None:
+        self._operator = operator
+        self._store = store
+        self._notifier = notifier
+        self._shared = SharedReading(self._read)
+        self._missed: dict[tuple[Head, ...], SharedReading] = {}
+        self._waiting: dict[asyncio.Future[FeedSnapshot | None], None] = {}
+        self._following: asyncio.Task[None] | None = None
+
+    async def since(self, state: NodeState) -> FeedSnapshot:
+        """A snapshot that has everything that this state counts. Raises Unavailable."""
+        return await self._shared.since(state)
+
+    async def later_than(self, snapshot: FeedSnapshot, deadline: float) -> FeedSnapshot | None:
+        """The snapshot after one, once there is one; None when the time is over or the process is to stop.
+
+        ``deadline``: on the clock of the event loop. None also where the next one cannot be read.
+        """
+        if self._shared.last is not snapshot:
+            return self._shared.last
+        loop = asyncio.get_running_loop()
+        handed: asyncio.Future[FeedSnapshot | None] = loop.create_future()
+        timer = loop.call_at(deadline, _hand, handed, None)
+        self._waiting[handed] = None
+        if self._following is None:
+            self._following = asyncio.create_task(self._follow(snapshot), name="feed snapshots")
+        try:
+            return await handed
+        finally:
+            timer.cancel()
+            self._waiting.pop(handed, None)
+
+    def wake(self) -> None:
+        """Let every caller that waits look again."""
+        self._hand_to_all(None)
+
+    async def missed(self, before: tuple[Head, ...], state: NodeState) -> FeedSnapshot:
+        """A snapshot with the entries after these heads that has everything that a state counts.
+
+        For a caller that has missed a snapshot; it is read once for all that name the same heads.
+        """
+        if (shared := self._missed.pop(before, None)) is None:
+            shared = SharedReading(lambda: self.after(before))
+        self._missed[before] = shared
+        while len(self._missed) > self.MAX_MISSED:
+            self._missed.pop(next(iter(self._missed)))
+        return await shared.since(state)
+
     async def after(self, before: tuple[Head, ...]) -> FeedSnapshot:
-        """A snapshot with the entries after these heads, for one caller that has missed a snapshot."""
-        state = self._state()  # before the database is asked, which may know more by then
+        """A snapshot with the entries after these heads, for one caller."""
+        state = self._notifier.state  # before the database is asked, which may know more by then
         async with self._store.read_by_key() as tx:
             feeds, rows = await tx.entries.own_deltas(
                 self._operator, before, MAX_INLINE_ENTRIES, MAX_INLINE_BYTES
@@ -137,13 +206,43 @@ class FeedSnapshots:
         return FeedSnapshot(state, feeds, before, rows, groups)
 
     async def _read(self) -> FeedSnapshot:
-        before = self._last.feeds if self._last else ()
+        before = self._shared.last.feeds if self._shared.last else ()
+        snapshot = await self.after(tuple(feed.as_head for feed in before))
+        self._missed.clear()  # what is remembered of an older state is not asked for again
+        return snapshot
+
+    async def _follow(self, last: FeedSnapshot) -> None:
+        """Hand each next snapshot to those that wait for it, while there are any."""
         try:
-            self._last = await self.after(tuple(feed.as_head for feed in before))
-            return self._last
+            while self._waiting:
+                await self._notifier.wait_for(last.state.heads, self.LINGER_SECONDS, of="heads")
+                # (It also returns when clients or peers have changed, which is news for each that waits.)
+                snapshot = await self.since(self._notifier.state)
+                if snapshot is not last:
+                    last = snapshot
+                    self._hand_to_all(snapshot)
+        except Exception:
+            self.wake()  # whatever it was: each looks itself, and gets the error
         finally:
-            # Here, and not when the task is done: a caller that comes in between must not find it.
-            self._reading = None
+            self._following = None
+
+    def _hand_to_all(self, snapshot: FeedSnapshot | None) -> None:
+        waiting, self._waiting = list(self._waiting), {}
+        self._hand_in_turns(waiting, snapshot)
+
+    def _hand_in_turns(
+        self, waiting: list[asyncio.Future[FeedSnapshot | None]], snapshot: FeedSnapshot | None
+    ) -> None:
+        """Hand a snapshot over in the order in which callers began to wait, to some at a time."""
+        for handed in waiting[: self.HANDED_PER_TURN]:
+            _hand(handed, snapshot)
+        if rest := waiting[self.HANDED_PER_TURN :]:
+            asyncio.get_running_loop().call_soon(self._hand_in_turns, rest, snapshot)
+
+
+def _hand(handed: asyncio.Future[FeedSnapshot | None], snapshot: FeedSnapshot | None) -> None:
+    if not handed.done():
+        handed.set_result(snapshot)
 
 
 def _retrieve_error(reading: asyncio.Task[FeedSnapshot]) -> None:

@@ -84,7 +84,7 @@ class Node:
         """The lines of the log about rejected entries."""
         self._outside = outside
         self.notifier = ChangeNotifier(store, state)
-        self.feed_snapshots = FeedSnapshots(operator, store, lambda: self.notifier.state)
+        self.feed_snapshots = FeedSnapshots(operator, store, self.notifier)
         self.used_proofs = UsedProofs(store)
         self._reading_keys = asyncio.Lock()
         self.notifier.on_trust_change(self.read_keys)
@@ -112,3 +112,4 @@ class Node:
         """End waits and streams: the process is to stop."""
         self.stopping.set()
         self.notifier.wake()
+        self.feed_snapshots.wake()

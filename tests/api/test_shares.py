@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -14,7 +15,7 @@ from litestar import Litestar
 from federation.api import openapi
 from federation.domain.errors import CommandFailed, TooManyRequests, Unavailable
 from federation.edge.operations import table
-from federation.edge.shares import Bounds, Shares
+from federation.edge.shares import Bounds, Shares, while_connected
 from federation.node.node import Node
 from federation.server.app import api
 from federation.settings import RESERVED_SOCKETS, read
@@ -295,6 +296,24 @@ async def test_a_wait_whose_connection_has_ended_gives_its_slot_back(dsn: str) -
         for connection in gone:
             connection.close()
         await until(is_free)
+
+
+async def test_a_connection_that_ends_just_after_its_answer_stops_nothing() -> None:
+    """The request goes on in the same task: a cancellation that comes late would hit it there."""
+    loop = asyncio.get_running_loop()
+    ended, answered = loop.create_future(), loop.create_future()
+    connection: Any = SimpleNamespace(receive=lambda: ended)
+
+    async def respond() -> Any:
+        response = await while_connected(answered, connection)
+        await asyncio.sleep(0)
+        return response
+
+    responding = asyncio.create_task(respond())
+    await asyncio.sleep(0)
+    answered.set_result("the answer")
+    ended.set_result({"type": "http.disconnect"})
+    assert await responding == "the answer"
 
 
 async def test_half_sent_bodies_of_an_address_do_not_keep_its_clients_out(dsn: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from federation.domain.content.solution import Solution
+from federation.domain.errors import Unavailable
 from federation.domain.feed import Head
 from federation.domain.node_state import NodeState
 from federation.domain.visibility import Caller, itself
@@ -18,6 +19,7 @@ from federation.node.feed_snapshots import FeedSnapshot, FeedSnapshots, FeedView
 from federation.node.node import Node
 from tests.domain.builders import a_draft, a_solution
 from tests.nodes import a_node, as_peer, publish
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 async def snapshot(node: Node) -> FeedSnapshot:
@@ -131,29 +133,142 @@ async def a_reader(node: Node) -> Any:
         return tx
 
 
+def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Head, ...]]:
+    """The heads that snapshots begin at which are read from now on."""
+    readings: list[tuple[Head, ...]] = []
+    after = FeedSnapshots.after
+
+    async def counted(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
+        readings.append(before)
+        return await after(self, before)
+
+    monkeypatch.setattr(FeedSnapshots, "after", counted)
+    return readings
+
+
+async def waiting_after(
+    node: Node, last: FeedSnapshot, many: int, seconds: float = MAX_WAIT_SECONDS
+) -> list[asyncio.Task[FeedSnapshot | None]]:
+    """Callers that wait for the next snapshot."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    waiting = [asyncio.create_task(node.feed_snapshots.later_than(last, deadline)) for _ in range(many)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    return waiting
+
+
+async def test_the_next_snapshot_is_read_once_and_handed_to_all_that_wait(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_records(arnia)
+    last = await snapshot(arnia)
+    readings = count_readings(monkeypatch)
+    many = 3 * FeedSnapshots.HANDED_PER_TURN
+    waiting = await waiting_after(arnia, last, many)
+    order: list[int] = []
+    for task in waiting:
+        task.add_done_callback(lambda ended: order.append(waiting.index(ended)))
+    await publish(arnia, "solution", "new", a_solution())
+    between = False
+    while len(order) < many:
+        await asyncio.sleep(0)
+        between |= 0 < len(order) < many
+    found = {task.result() for task in waiting}
+    assert len(readings) == len(found) == 1
+    assert order == list(range(many)), "in the order in which they began to wait"
+    assert between, "others have turns between"
+    handed = found.pop()
+    assert handed is not None
+    assert keys(handed.view(itself("arnia"))) == {"public": ["new"]}
+    late = arnia.feed_snapshots.later_than(last, deadline=0.0)
+    assert await late is handed, "one that has missed it is not to wait"
+
+
+async def test_a_wait_ends_with_its_time_and_with_the_process(arnia: Node) -> None:
+    last = await snapshot(arnia)
+    patient = await waiting_after(arnia, last, 2)
+    (over,) = await waiting_after(arnia, last, 1, seconds=0.01)
+    assert await over is None
+    assert not any(task.done() for task in patient)
+    arnia.stop()
+    assert await asyncio.gather(*patient) == [None, None]
+
+
+async def test_changes_of_trust_are_news_for_those_that_wait(arnia: Node) -> None:
+    last = await snapshot(arnia)
+    (waiting,) = await waiting_after(arnia, last, 1)
+    async with arnia.store.write() as tx:
+        await tx.clients.revoke("nobody")
+    await arnia.notifier.refresh()
+    handed = await waiting
+    assert handed is not None
+    assert handed.state.trust > last.state.trust
+
+
+async def test_where_the_next_snapshot_cannot_be_read_each_that_waits_learns_why(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = await snapshot(arnia)
+    waiting = await waiting_after(arnia, last, 3)
+
+    async def fail(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
+        raise Unavailable("the database is away")
+
+    with monkeypatch.context() as context:
+        context.setattr(FeedSnapshots, "after", fail)
+        await publish(arnia, "solution", "new", a_solution())
+        assert await asyncio.gather(*waiting) == [None] * 3
+        await arnia.notifier.refresh()
+        with pytest.raises(Unavailable):
+            await arnia.feed_snapshots.since(arnia.notifier.state)
+    found = await arnia.feed_snapshots.since(arnia.notifier.state)
+    (waiting_again,) = await waiting_after(arnia, found, 1)
+    await publish(arnia, "solution", "newer", a_solution())
+    assert (handed := await waiting_again) is not None
+    assert keys(handed.view(itself("arnia"))) == {"public": ["newer"]}
+
+
+async def test_those_that_missed_the_same_snapshots_share_a_reading(
+    arnia: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_records(arnia)
+    caller = itself("arnia")
+    one = (await snapshot(arnia)).view(caller).heads
+    await publish(arnia, "solution", "new", a_solution())
+    two = (await snapshot(arnia)).view(caller).heads
+    await publish(arnia, "solution", "newer", a_solution())
+    await snapshot(arnia)
+    readings = count_readings(monkeypatch)
+    snapshots, state = arnia.feed_snapshots, arnia.notifier.state
+    found = await asyncio.gather(*(snapshots.missed(before, state) for before in (one, one, two, one)))
+    assert readings == [one, two]
+    assert found[0] is found[1] is found[3]
+    assert keys(found[0].view(caller)) == {"public": ["new", "newer"]}
+    assert keys(found[2].view(caller)) == {"public": ["newer"]}
+    newer = msgspec.structs.replace(state, signed=state.signed + 1)
+    assert await snapshots.missed(one, newer) is not found[0], "what is older than a change is read anew"
+    for number in range(FeedSnapshots.MAX_MISSED):
+        await snapshots.missed((msgspec.structs.replace(one[0], seq=number),), state)
+    assert len(snapshots._missed) == FeedSnapshots.MAX_MISSED
+    assert one not in snapshots._missed
+
+
 async def test_all_that_wait_are_answered_by_one_reading(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await with_records(arnia)
     await snapshot(arnia)
-    readings = 0
-    after = FeedSnapshots.after
-
-    async def counted(self: FeedSnapshots, before: tuple[Head, ...]) -> FeedSnapshot:
-        nonlocal readings
-        readings += 1
-        return await after(self, before)
-
-    monkeypatch.setattr(FeedSnapshots, "after", counted)
+    readings = count_readings(monkeypatch)
     await publish(arnia, "solution", "new", a_solution())
+    await arnia.notifier.refresh()  # (a look at the database that was under way hides what was written)
     state = arnia.notifier.state
     found = await asyncio.gather(*(arnia.feed_snapshots.since(state) for _ in range(50)))
-    assert readings == 1
+    assert len(readings) == 1
     assert len({id(one) for one in found}) == 1
     caller, same = await as_peer(arnia, "recia"), await as_peer(arnia, "sitiv")
     assert found[0].view(caller) is found[0].view(same), "one view for all in the same groups"
     await arnia.feed_snapshots.since(state)
-    assert readings == 1, "nothing has changed since"
+    assert len(readings) == 1, "nothing has changed since"
 
 
 async def test_a_change_during_a_reading_is_read_by_the_next_one(
@@ -172,9 +287,11 @@ async def test_a_change_during_a_reading_is_read_by_the_next_one(
 
     monkeypatch.setattr(FeedSnapshots, "after", held_up)
     await publish(arnia, "solution", "first", a_solution())
+    await arnia.notifier.refresh()
     first = asyncio.create_task(arnia.feed_snapshots.since(arnia.notifier.state))
     await begun.wait()
     await publish(arnia, "solution", "second", a_solution())
+    await arnia.notifier.refresh()
     second = asyncio.create_task(arnia.feed_snapshots.since(arnia.notifier.state))
     await asyncio.sleep(0)
     go_on.set()
@@ -211,6 +328,7 @@ async def test_a_caller_that_comes_when_a_reading_ends_begins_the_next_one(
     monkeypatch.setattr(FeedSnapshots, "after", ending)
     monkeypatch.setattr(FeedSnapshot, "is_older_than", counted)
     await publish(arnia, "solution", "new", a_solution())
+    await arnia.notifier.refresh()
     waiting = asyncio.create_task(late())
     await asyncio.sleep(0)
     first = await arnia.feed_snapshots.since(arnia.notifier.state)
