@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from federation.domain.alert import is_mailbox
+from federation.domain.claim_rule import ClaimRule, read_rules
 from federation.domain.errors import CommandFailed
 from federation.domain.quota import Quota
 from federation.domain.values import OPERATOR_PATTERN
@@ -96,6 +97,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Time zone in which pages show moments, by its name in the IANA database."""
     texts_dir: Path | None = None
     """Directory with the operator's own texts of pages: ``accessibility.fr.md``, ``legal.fr.md``."""
+    oidc_issuer: str | None = None
+    """Issuer of the identity provider by which people log in (OpenID Connect); without it none is used."""
+    oidc_client_id: str | None = None
+    """Id of this node as a client of it."""
+    oidc_secret_file: Path | None = None
+    """File that holds the secret of that client, and nothing else."""
+    oidc_scopes: str = "openid profile"
+    """Scopes that are asked for, separated by spaces."""
+    oidc_name: str | None = None
+    """Name of the identity provider on the login page."""
+    oidc_rules: tuple[ClaimRule, ...] = ()
+    """Roles of people by a claim; without a rule only those are let in who were invited."""
+    oidc_private: bool = False
+    """The identity provider may be at an address that is not public."""
     demo_links: bool = False
     """Login links of the demonstration hold: at a plain http address of the loopback interface only."""
     security_contact: str | None = None
@@ -202,6 +217,13 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         proxies=tuple(network(part) for part in proxies.split(",")) if proxies else (),
         time_zone=_time_zone(text("TIME_ZONE", "Europe/Paris")),
         texts_dir=path("TEXTS_DIR"),
+        oidc_issuer=environment.get("FEDERATION_OIDC_ISSUER", "").strip() or None,
+        oidc_client_id=environment.get("FEDERATION_OIDC_CLIENT_ID", "").strip() or None,
+        oidc_secret_file=path("OIDC_SECRET_FILE"),
+        oidc_scopes=" ".join(text("OIDC_SCOPES", "openid profile").split()),
+        oidc_name=environment.get("FEDERATION_OIDC_NAME", "").strip() or None,
+        oidc_rules=read_rules(environment.get("FEDERATION_OIDC_RULES", "")),
+        oidc_private=flag("OIDC_PRIVATE"),
         demo_links=flag("DEMO_LINKS"),
         security_contact=_security_contact(environment),
     )
@@ -218,7 +240,42 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     if settings.ca_file is not None:
         check_authorities("FEDERATION_CA_FILE", settings.ca_file)
     mail_server(settings)
+    _check_identity_provider(settings)
     return settings
+
+
+def _check_identity_provider(settings: Settings) -> None:
+    """Raises CommandFailed that names the variable at fault, for half of an identity provider too."""
+    issuer = settings.oidc_issuer
+    if issuer is None:
+        for name in ("oidc_client_id", "oidc_secret_file", "oidc_name", "oidc_rules"):
+            if getattr(settings, name):
+                raise CommandFailed(f"FEDERATION_{name.upper()} is set, and FEDERATION_OIDC_ISSUER is not")
+        return
+    try:
+        parts = urlsplit(issuer)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    plain = parts.scheme == "http" and is_loopback(host)
+    if (
+        not (parts.scheme == "https" or plain)
+        or not _HOST.fullmatch(host)
+        or parts.query
+        or parts.fragment
+        or "@" in issuer
+    ):
+        raise CommandFailed(
+            f"FEDERATION_OIDC_ISSUER is {issuer.rpartition('@')[2]!r}; it must be the https URL of its"
+            " issuer, as its discovery document names it"
+        )
+    if settings.oidc_client_id is None or settings.oidc_secret_file is None:
+        raise CommandFailed(
+            "FEDERATION_OIDC_ISSUER needs FEDERATION_OIDC_CLIENT_ID and FEDERATION_OIDC_SECRET_FILE beside it"
+        )
+    if "openid" not in settings.oidc_scopes.split(" "):
+        raise CommandFailed("FEDERATION_OIDC_SCOPES must have openid among its scopes")
+    read_password(settings.oidc_secret_file, variable="FEDERATION_OIDC_SECRET_FILE")
 
 
 def _time_zone(name: str) -> str:
@@ -437,15 +494,15 @@ def mail_server(settings: Settings) -> MailServer | None:
     )
 
 
-def read_password(file: Path) -> str:
+def read_password(file: Path, variable: str = "FEDERATION_SMTP_PASSWORD_FILE") -> str:
     """The password that a file holds: one line. Raises Broken that tells nothing of it."""
     try:
         with file.open("rb") as opened:
             reason = opened.read(MAX_PASSWORD_BYTES + 1).decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
-        raise CommandFailed(f"FEDERATION_SMTP_PASSWORD_FILE cannot be read: {error.strerror}") from None
+        raise CommandFailed(f"{variable} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         reason = ""
     if not reason or len(reason) > MAX_PASSWORD_BYTES or not reason.isprintable():
-        raise CommandFailed("FEDERATION_SMTP_PASSWORD_FILE must hold a password, in one line")
+        raise CommandFailed(f"{variable} must hold a password, in one line")
     return reason

@@ -32,6 +32,13 @@ Settings are read from the environment:
   FEDERATION_ALERTS_AN_HOUR  alerts of one operator that a receiver gets one by one (20)
   FEDERATION_PROXIES       proxies whose X-Forwarded-For is believed: addresses, networks (none)
   FEDERATION_TIME_ZONE     time zone of the moments on pages (Europe/Paris)
+  FEDERATION_OIDC_ISSUER   identity provider by which people log in (none)
+  FEDERATION_OIDC_CLIENT_ID  id of this node there
+  FEDERATION_OIDC_SECRET_FILE  file with the secret of that client
+  FEDERATION_OIDC_SCOPES   scopes that are asked for (openid profile)
+  FEDERATION_OIDC_NAME     name of the identity provider on the login page (its host)
+  FEDERATION_OIDC_RULES    roles by claim: reader: groups=federation; editor: ... (none)
+  FEDERATION_OIDC_PRIVATE  yes: it may be at an address that is not public (no)
   FEDERATION_DEMO_LINKS    yes: login links of the demonstration hold, over loopback only (no)
   FEDERATION_SECURITY_CONTACT  mailto: or https: URL for /.well-known/security.txt (none)
   FEDERATION_CA_FILE       authorities (PEM) of peers' certificates, beside those of the system

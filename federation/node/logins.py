@@ -7,6 +7,7 @@ without script. It holds once, for ten minutes, and a new one of the same person
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 
 from federation.domain.audit import actor_of
@@ -32,8 +33,8 @@ from federation.node.node import Node
 from federation.node.people import unknown_person
 from federation.store.database import Writing
 
-MAX_ID_LENGTH = 40
-"""Characters of the id of an invitation, at most."""
+_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+"""Ids of invitations."""
 
 
 async def invite(node: Node, person_id: str, *, by: Caller) -> PersonInvitation:
@@ -96,7 +97,7 @@ async def _invite_in(
 
 async def is_open(node: Node, id_: str) -> bool:
     """True where an invitation can still be used. The id is no secret."""
-    if len(id_) > MAX_ID_LENGTH:
+    if not _ID.fullmatch(id_):
         return False
     async with node.store.read_by_key() as tx:
         return await tx.logins.invitation_expiry(id_, node.clock()) is not None
@@ -104,8 +105,10 @@ async def is_open(node: Node, id_: str) -> bool:
 
 async def accept_link(node: Node, id_: str, secret: str) -> str:
     """Use an invitation up by the secret of its link. Returns the id of its person. Raises NotFound."""
+    if not _ID.fullmatch(id_):
+        raise _no_invitation()
     async with node.store.autocommit() as tx:
-        person = await tx.logins.accept_link(id_[:MAX_ID_LENGTH], fingerprint(secret), node.clock())
+        person = await tx.logins.accept_link(id_, fingerprint(secret), node.clock())
     if person is None:
         raise _no_invitation()
     return person
@@ -125,7 +128,8 @@ async def accept_code(node: Node, id_: str, text: str) -> str:
     )
     if not code:
         raise wrong
-    id_ = id_[:MAX_ID_LENGTH]
+    if not _ID.fullmatch(id_):
+        raise _no_invitation()
     now = node.clock()
     async with node.store.autocommit() as tx:
         if await tx.logins.count_attempt(id_, now) is None:

@@ -24,6 +24,7 @@ from federation.node.keys import Keyring
 from federation.node.notifier import ChangeNotifier
 from federation.node.offer_index import OfferIndex
 from federation.node.used_proofs import UsedProofs
+from federation.outbound.oidc import IdentityProvider
 from federation.store.database import Store
 
 TOMBSTONES_DAYS = 90
@@ -57,6 +58,7 @@ class Node:
         quota: Quota = DEFAULT_QUOTA,
         alerts_an_hour: int = ALERTS_AN_HOUR,
         has_demo_links: bool = False,
+        identity_provider: IdentityProvider | None = None,
     ) -> None:
         self.operator = operator
         self.url = url
@@ -78,6 +80,8 @@ class Node:
         """Alerts of one origin that a subscription gets one by one within an hour."""
         self.has_demo_links = has_demo_links
         """True where login links of the demonstration hold."""
+        self.identity_provider = identity_provider
+        """The operator's identity provider, by which people log in."""
         self.allowances: defaultdict[str, Allowance] = defaultdict(Allowance)
         """What each origin may still store, as this process knows it."""
         self.rejection_lines = RejectionLines()

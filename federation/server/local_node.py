@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from federation.domain.errors import CommandFailed
@@ -16,9 +19,10 @@ from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.outbound.http import trust_authorities
 from federation.outbound.mail import Mailer
+from federation.outbound.oidc import IdentityProvider, ProviderSettings
 from federation.postgres import errors
 from federation.postgres import server as postgres_server
-from federation.settings import Settings, mail_server
+from federation.settings import Settings, mail_server, read_password
 from federation.store import schema
 from federation.store.database import Store, open_store
 from federation.store.engine import check_engine
@@ -104,9 +108,28 @@ async def node_of(settings: Settings, store: Store) -> AsyncIterator[Node]:
         quota=settings.quota,
         alerts_an_hour=settings.alerts_an_hour,
         has_demo_links=settings.demo_links,
+        identity_provider=_provider(settings),
     )
     async with node.notifier.running():
         yield node
+
+
+def _provider(settings: Settings) -> IdentityProvider | None:
+    if settings.oidc_issuer is None:
+        return None
+    return IdentityProvider(
+        ProviderSettings(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id or "",
+            secret_file=settings.oidc_secret_file or Path(),
+            read_secret=partial(read_password, variable="FEDERATION_OIDC_SECRET_FILE"),
+            scopes=settings.oidc_scopes,
+            name=settings.oidc_name or urlsplit(settings.oidc_issuer).netloc,
+            rules=settings.oidc_rules,
+            private=settings.oidc_private,
+        ),
+        lambda: datetime.now(UTC),
+    )
 
 
 def _mailer(settings: Settings) -> Mailer | None:

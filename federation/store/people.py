@@ -17,7 +17,7 @@ FROM people
 """
 _ALL = f"{_PERSON} ORDER BY lower(name), id"
 _FIND = f"{_PERSON} WHERE id = $1"
-_FIND_SUBJECT = f"{_PERSON} WHERE issuer = $1 AND subject = $2"
+_FIND_SUBJECT = f"{_PERSON.replace('SELECT id', 'SELECT by_claim, id')} WHERE issuer = $1 AND subject = $2"
 _LOCK = "LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE"
 _ADD = "INSERT INTO people (id, name, role, label, groups) VALUES ($1, $2, $3, $4, $5)"
 _CHANGE = "UPDATE people SET name = $2, role = $3, label = $4, groups = $5 WHERE id = $1"
@@ -47,9 +47,10 @@ class PeopleReader:
     async def find(self, id_: str) -> Person | None:
         return _to_person_or_none(await self._session.connection.fetchrow(_FIND, id_))
 
-    async def find_subject(self, issuer: str, subject: str) -> Person | None:
-        """The person bound to an identifier at an identity provider."""
-        return _to_person_or_none(await self._session.connection.fetchrow(_FIND_SUBJECT, issuer, subject))
+    async def find_bound(self, issuer: str, subject: str) -> tuple[Person, bool] | None:
+        """The person bound to an identifier at an identity provider; True where a claim rule let them in."""
+        row = await self._session.connection.fetchrow(_FIND_SUBJECT, issuer, subject)
+        return (to_person(row), row["by_claim"]) if row is not None else None
 
     async def find_calendar_reader(self, address: bytes) -> Person | None:
         """The person whose calendar address has this hash."""

@@ -20,6 +20,8 @@ from federation.edge.statuses import STATUS
 from federation.web.language import language_of_path
 from federation.web.visit import HTML, Visit, redirect
 
+STEP_UP = "insufficient_user_authentication"
+"""The error of a page that asks its visitor to log in again (RFC 9470, 3)."""
 log = logging.getLogger("federation.web")
 
 
@@ -37,7 +39,8 @@ def answer_page_error(visit: Visit, error: Exception) -> ASGIResponse:
     if isinstance(refused, errors.Unauthenticated) and visit.request.method in ("GET", "HEAD"):
         query = scope["query_string"].decode("latin-1")
         back = f"{visit.path}?{query}" if query else visit.path
-        return redirect(visit.url(f"/login?{urlencode({'next': back})}"))
+        again = {"again": "yes"} if refused.error == STEP_UP else {}
+        return redirect(visit.url(f"/login?{urlencode({'next': back, **again})}"))
     if isinstance(refused, errors.TooManyRequests):
         headers["retry-after"] = str(refused.retry_after)
     elif status == 503:
@@ -71,6 +74,8 @@ def _kind(refused: errors.Refused | None, status: int) -> str:
     match refused:
         case None:
             return "failed"
+        case errors.Unauthenticated(error=error) if error == STEP_UP:
+            return "step-up"
         case errors.Unauthenticated():
             return "session-ended"
         case errors.MissingScope():

@@ -28,7 +28,7 @@ from federation.edge.operations import ANYONE, KEY, Answer, Body, Operation, Rig
 from federation.edge.query_parameters import read_parameters
 from federation.edge.requests import check_size, node_of
 from federation.edge.shares import Slot, enter
-from federation.web.error_pages import answer_page_error
+from federation.web.error_pages import STEP_UP, answer_page_error
 from federation.web.form_origin import check_form_origin
 from federation.web.forms import MAX_FORM_BYTES
 from federation.web.language import language_of_path
@@ -48,12 +48,14 @@ def page(
     max_bytes: int = MAX_FORM_BYTES,
     media_type: str = HTML,
     has_language: bool = True,
+    fresh: bool = False,
 ) -> Callable[[Function], HTTPRouteHandler]:
     """The route handler of a page, in every language, made from the function below.
 
     ``path``: without the language, as the framework reads it: ``/solutions/{origin:str}/{key:str}``. ``act``:
     its name in metrics, logs and the audit trail. ``right``: a scope; with ``open`` for people who are not
-    logged in, too.
+    logged in, too. ``fresh``: for people who have logged in within the last five minutes, since it is hard to
+    undo; others are asked to log in again, and what they typed waits for them.
     """
     paths = localized(path) if has_language else (path,)
     operation = Operation(
@@ -70,8 +72,14 @@ def page(
     )
 
     def declare(function: Function) -> HTTPRouteHandler:
+        async def fresh_only(visit: Visit, **parameters: Any) -> ASGIResponse:
+            check_fresh(visit)
+            return await function(visit, **parameters)
+
+        guarded = fresh_only if fresh else function
+
         async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
-            return await respond(operation, function, request)
+            return await respond(operation, guarded, request)
 
         return route([*paths], http_method=[method], status_code=200, opt={KEY: operation})(handler)
 
@@ -123,3 +131,13 @@ def check_right(right: Right, visit: Visit) -> None:
             raise Unauthenticated("log in to see this page", presented=False)
     elif not visit.may(right.scope):
         raise MissingScope("your role does not have the right {scope}", scope=right.scope)
+
+
+def check_fresh(visit: Visit) -> None:
+    """Raises Unauthenticated (RFC 9470) unless the visitor has logged in within the last five minutes."""
+    if not visit.is_fresh:
+        raise Unauthenticated(
+            "this is hard to undo, so it asks you to log in again first",
+            presented=visit.session is not None,
+            error=STEP_UP,
+        )

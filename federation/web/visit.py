@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +11,12 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.domain.messages import Language
+from federation.domain.person import SESSION_DURATION
 from federation.domain.visibility import Caller
 from federation.edge.answers import answer
 from federation.edge.query_parameters import pairs_of
 from federation.edge.requests import node_of
+from federation.node.sessions import is_fresh
 from federation.web.forms import MAX_FORM_BYTES, Form, read_form
 from federation.web.language import screen_text as t
 from federation.web.language import translate
@@ -50,7 +53,11 @@ class Visit:
     """One request for a page."""
 
     def __init__(
-        self, request: Request[Any, Any, Any], language: Language, caller: Caller, session: Any = None
+        self,
+        request: Request[Any, Any, Any],
+        language: Language,
+        caller: Caller,
+        session: Any = None,
     ) -> None:
         self.request = request
         self.language = language
@@ -72,6 +79,19 @@ class Visit:
     def may(self, scope: str) -> bool:
         """True if the visitor has a right: a scope as programs have them."""
         return scope in self.caller.scopes
+
+    @property
+    def is_fresh(self) -> bool:
+        """True for five minutes after the visitor has logged in: what is hard to undo asks for it."""
+        return self.session is not None and is_fresh(self.session, self.now)
+
+    @property
+    def session_end(self) -> datetime | None:
+        """The end of the session at the latest; an administrator's ends after an idle hour, too."""
+        if self.session is None:
+            return None
+        end: datetime = self.session.created + SESSION_DURATION
+        return end
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -141,7 +161,8 @@ class Visit:
 
     def _answer(self, body: bytes, status: int, media_type: str, headers: dict[str, str]) -> ASGIResponse:
         sent = {**PAGE_HEADERS, **headers}
-        if status != 200 or self.request.method not in ("GET", "HEAD"):
+        is_shown_once = status != 200 or self.request.method not in ("GET", "HEAD")
+        if is_shown_once or headers.get("cache-control") == "no-store":
             return answer(
                 body, status=status, media_type=media_type, headers={**sent, "cache-control": "no-store"}
             )
@@ -154,15 +175,17 @@ class Visit:
             return answer(b"", status=304, headers=sent)
         return answer(body, media_type=media_type, headers=sent)
 
-    def to(self, path: str, *, notice: str | None = None) -> ASGIResponse:
+    def to(
+        self, path: str, *, notice: str | None = None, headers: dict[str, str] | None = None
+    ) -> ASGIResponse:
         """Go on to another page, after a form was carried out."""
         target = self.url(path)
         if notice is not None:
             target += f"{'&' if '?' in target else '?'}{urlencode({NOTICE: notice})}"
-        return redirect(target)
+        return redirect(target, headers=headers)
 
 
-def redirect(target: str, status: int = 303) -> ASGIResponse:
-    """Go on to an address of this node."""
-    headers = {"location": target, "cache-control": "no-store", "referrer-policy": "same-origin"}
-    return answer(b"", status=status, media_type=HTML, headers=headers)
+def redirect(target: str, status: int = 303, headers: dict[str, str] | None = None) -> ASGIResponse:
+    """Go on to an address."""
+    fixed = {"location": target, "cache-control": "no-store", "referrer-policy": "same-origin"}
+    return answer(b"", status=status, media_type=HTML, headers={**fixed, **(headers or {})})

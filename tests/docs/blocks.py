@@ -200,6 +200,16 @@ _SETTINGS = {
     "texts_dir": "Directory with your own texts of pages, in Markdown: `accessibility.fr.md`, "
     "`accessibility.en.md`, `legal.fr.md`, `legal.en.md`. A page without one shows a text of the program.",
     "time_zone": "Time zone in which pages show moments: a name of the IANA database.",
+    "oidc_issuer": "Issuer of your identity provider (OpenID Connect), as its discovery document names it: "
+    "[people log in there](../how-to/let-people-in.md#with-an-identity-provider).",
+    "oidc_client_id": "Id of this node as a client of the identity provider.",
+    "oidc_secret_file": "File that holds the secret of that client, in one line; it is read at each login.",
+    "oidc_scopes": "Scopes that are asked for, separated by spaces; `openid` is one of them.",
+    "oidc_name": "Name of the identity provider on the login page.",
+    "oidc_rules": "Roles by a claim, read at each login, separated by semicolons; the first that holds "
+    "counts: `administrator: groups=/federation/admins; reader: siret=13002526500013`. A claim within "
+    "a claim is written with a dot, as `realm_access.roles=reader`. `email` is never read.",
+    "oidc_private": "`yes` or `no`. With `yes`, it may be at an address that is not public.",
     "demo_links": "`yes` or `no`. With `yes`, login links of the demonstration hold, for requests of this "
     "machine only, at a plain http address of the loopback interface only.",
     "security_contact": "`mailto:security@example.org` or `https://example.org/security`: where to report a "
@@ -218,6 +228,12 @@ _OTHERWISE = {
     "smtp_ca_file": "those of the system",
     "mail_from": "none",
     "demo_links": "`no`",
+    "oidc_issuer": "none: people log in by passkeys",
+    "oidc_client_id": "none",
+    "oidc_secret_file": "none",
+    "oidc_name": "the issuer's host",
+    "oidc_rules": "none: those are let in who were invited",
+    "oidc_private": "`no`",
     "proxies": "nobody: a request came from where its connection did",
     "security_contact": "none: `/.well-known/security.txt` answers 404",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -40,4 +41,5 @@ class Clock:
 
 async def log_in(node: Node, client: httpx2.AsyncClient, person: Person) -> None:
     """Give a client the session of a person, as a login does."""
-    client.cookies.set(cookie_name(node), await sessions.begin(node, person.id))
+    secret = await sessions.begin(node, person.id)
+    client.cookies.set(cookie_name(node), secret, domain=urlsplit(node.url).hostname or "")

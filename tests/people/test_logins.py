@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from federation.domain.errors import CommandFailed, Invalid, NotFound
-from federation.domain.login import PersonInvitation, code_hash, read_code
+from federation.domain.login import LoginState, PersonInvitation, code_hash, read_code
 from federation.domain.visibility import itself
 from federation.node import login_states, logins, people
 from federation.node.node import Node
@@ -122,7 +122,7 @@ async def test_the_database_has_no_secret_and_the_trail_names_who_invited(arnia:
 
 
 async def test_a_login_under_way_holds_once_for_its_kind_and_its_time(arnia: Node, clock: Clock) -> None:
-    state = logins.LoginState(person="person-1", nonce="n")
+    state = LoginState(person="person-1", nonce="n")
     first = await login_states.remember(arnia, "passkey", state)
     assert await login_states.take(arnia, "new-passkey", first) is None
     assert await login_states.take(arnia, "passkey", first[:-1] + "!") is None
@@ -136,7 +136,7 @@ async def test_a_login_under_way_holds_once_for_its_kind_and_its_time(arnia: Nod
 async def test_the_oldest_login_under_way_gives_way(
     arnia: Node, clock: Clock, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = logins.LoginState()
+    state = LoginState()
     async with looking(dsn) as look:
         await look.execute(
             "INSERT INTO login_states SELECT sha256(n::text::bytea), 'passkey', '{}', $1"
