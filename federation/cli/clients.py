@@ -43,8 +43,8 @@ async def client_add(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
 @command
 async def client_list(as_json: bool) -> None:
     """List the clients."""
-    async with node_here() as node, node.store.read() as tx:
-        clients = await tx.clients.all()
+    async with node_here() as node:
+        clients = await node_clients.all_clients(node)
 
     def text() -> None:
         for row in clients:

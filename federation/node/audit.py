@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -14,6 +15,7 @@ from federation.domain.audit import (
     GENESIS,
     ITSELF,
     AuditCheckpointClaims,
+    AuditEntry,
     Event,
     Reader,
     SignedAuditCheckpoint,
@@ -86,6 +88,22 @@ async def verify_audit_trail(node: Node, *, elsewhere: Iterable[str] = ()) -> Ve
         return await tx.audit.verify(
             node.operator, checkpoint_reader(await tx.keys.all()), elsewhere=tuple(elsewhere)
         )
+
+
+async def last_entries(node: Node, count: int, *, before: int | None = None) -> tuple[AuditEntry, ...]:
+    """The newest entries of the audit trail, newest first; those before a number.
+
+    An entry that cannot be read is left out: ``verify_audit_trail`` names it.
+    """
+    async with node.store.read() as tx:
+        last, _ = await tx.audit.last()
+        end = last if before is None else min(last, before - 1)
+        rows = await tx.audit.page(max(end - count, 0), count)
+    entries = []
+    for row in reversed([row for row in rows if row.n <= end]):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            entries.append(msgspec.json.decode(row.entry, type=AuditEntry))
+    return tuple(entries)
 
 
 def checkpoint_reader(keys: Sequence[OwnKey]) -> Reader:

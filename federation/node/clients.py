@@ -10,7 +10,8 @@ import msgspec
 from federation.domain.audit import OPERATOR
 from federation.domain.content.group import Group
 from federation.domain.draft import Draft, check_draft
-from federation.domain.errors import CommandFailed, Conflict, NotFound, Retracted
+from federation.domain.errors import Conflict, Invalid, NotFound, Retracted
+from federation.domain.feed import printable
 from federation.domain.invitation import fingerprint, new_secret
 from federation.domain.query import Query
 from federation.domain.record import draft_of
@@ -19,53 +20,75 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
 from federation.node.records import Preconditions
+from federation.store.clients import Client
 
 NOT_BY_DEFAULT = ("feeds.read", "peers.read", "node.admin")
 
 
-async def add_client(node: Node, name: str, scopes: tuple[str, ...] = ()) -> tuple[str, str, tuple[str, ...]]:
+async def add_client(
+    node: Node, name: str, scopes: tuple[str, ...] = (), *, by: str = OPERATOR
+) -> tuple[str, str, tuple[str, ...]]:
     """Make an OAuth2 client of the operator's own: its id, its secret (kept nowhere) and its scopes.
 
-    Without scopes it gets every one but those of ``NOT_BY_DEFAULT``. Raises Broken.
+    Without scopes it gets every one but those of ``NOT_BY_DEFAULT``. Raises Invalid, Conflict.
     """
     if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise CommandFailed("a client's name has 1 to 100 printable characters")
+        raise Invalid("a client's name has 1 to 100 printable characters", pointer="/name", fault="rule")
     for scope in scopes:
         if scope not in SCOPES:
-            raise CommandFailed(f"{scope} is not a scope; {', '.join(SCOPES)} are")
+            raise Invalid(
+                "{scope} is not a scope; {scopes} are",
+                pointer="/scopes",
+                fault="not-allowed",
+                scope=printable(scope, 80),
+                scopes=", ".join(SCOPES),
+            )
     chosen = tuple(dict.fromkeys(scopes)) or tuple(s for s in SCOPES if s not in NOT_BY_DEFAULT)
     client_id, secret = f"client-{secrets.token_hex(8)}", new_secret()
     async with node.store.write() as tx:
         if any(item.name == name and item.revoked_at is None for item in await tx.clients.all()):
-            raise CommandFailed(f"there is a client {name} already; revoke it first, or choose another name")
-        await tx.audit.note("client.added", actor=OPERATOR, subject=client_id, detail={"name": name})
+            raise Conflict(
+                "there is a client {name} already; revoke it first, or choose another name", name=name
+            )
+        await tx.audit.note("client.added", actor=by, subject=client_id, detail={"name": name})
         await tx.clients.add(client_id, name, fingerprint(secret), chosen)
     return client_id, secret, chosen
 
 
-async def revoke_client(node: Node, name: str) -> None:
-    """Cut off a client by its name or id; its tokens are refused within a second. Raises Broken."""
+async def all_clients(node: Node) -> tuple[Client, ...]:
+    """The clients, revoked ones too."""
+    async with node.store.read() as tx:
+        return await tx.clients.all()
+
+
+async def revoke_client(node: Node, name: str, *, by: str = OPERATOR) -> None:
+    """Cut off a client by its name or id; its tokens are refused within a second. Raises NotFound."""
     async with node.store.write() as tx:
-        await tx.audit.note("client.revoked", actor=OPERATOR, subject=name)
+        await tx.audit.note("client.revoked", actor=by, subject=name)
         if not await tx.clients.revoke(name):
-            raise CommandFailed(f"there is no active client {name}")
+            raise NotFound("there is no active client {name}", name=printable(name, 100))
 
 
-async def change_secret(node: Node, name: str, *, finish: bool = False) -> str | None:
-    """A new secret beside the one a client has; with ``finish`` none, and the former one is dropped."""
+async def change_secret(node: Node, name: str, *, finish: bool = False, by: str = OPERATOR) -> str | None:
+    """A new secret beside the one a client has; with ``finish`` none, and the former one is dropped.
+
+    Raises NotFound.
+    """
     secret = None if finish else new_secret()
     async with node.store.write() as tx:
         await tx.audit.note(
             "client.secret-changed",
-            actor=OPERATOR,
+            actor=by,
             subject=name,
             detail={"former": "dropped" if finish else "holds"},
         )
         if secret is None:
             if not await tx.clients.drop_former_secret(name):
-                raise CommandFailed(f"there is no active client {name} with a former secret")
+                raise NotFound(
+                    "there is no active client {name} with a former secret", name=printable(name, 100)
+                )
         elif not await tx.clients.change_secret(name, fingerprint(secret)):
-            raise CommandFailed(f"there is no active client {name}")
+            raise NotFound("there is no active client {name}", name=printable(name, 100))
     return secret
 
 

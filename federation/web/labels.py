@@ -218,5 +218,29 @@ LABELS: dict[str, dict[str, str]] = {
         "peer.stale": t("an operator does not answer for ten minutes"),
         "record.rejected": t("a record of an operator is rejected"),
         "peer.paused": t("an operator is paused until somebody confirms"),
+    "peer_state": {
+        "pending": t("pending"),
+        "active": t("active"),
+        "suspended": t("suspended"),
+        "left": t("left"),
+    },
+    "copy_state": {
+        "verified": t("verified"),
+        "unverified": t("not verified yet"),
+        "stale": t("verified, but old"),
+        "diverged": t("differs from what was signed"),
+    },
+    "audience": {
+        "public": t("everybody"),
+        "federation": t("members"),
+    },
+    "peer_act": {
+        "activate": t("Activate"),
+        "retry": t("Ask it now"),
+        "confirm": t("Let it go on"),
+        "suspend": t("Suspend"),
+        "resume": t("Resume"),
+        "leave": t("End it"),
+        "forget": t("Forget"),
     },
 }

@@ -25,6 +25,10 @@ from federation.web import (
     subscriptions,
     writing,
 )
+from federation.web.admin import clients as admin_clients
+from federation.web.admin import overview as admin_overview
+from federation.web.admin import peers as admin_peers
+from federation.web.admin import records as admin_records
 
 PAGES: tuple[Any, ...] = (
     coverage,
@@ -33,6 +37,10 @@ PAGES: tuple[Any, ...] = (
     deadlines,
     deployments,
     bodies,
+    admin_clients,
+    admin_overview,
+    admin_peers,
+    admin_records,
     home,
     identity_provider,
     incidents,
