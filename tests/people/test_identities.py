@@ -164,7 +164,7 @@ WRONG_ID_TOKENS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", WRONG_ID_TOKENS, ids=str)
+@pytest.mark.parametrize("wrong", WRONG_ID_TOKENS, ids=",".join)
 async def test_an_id_token_that_does_not_hold_lets_nobody_in(
     arnia: Node, provider: Provider, visitor: httpx2.AsyncClient, wrong: dict[str, Any]
 ) -> None:
@@ -183,7 +183,7 @@ WRONG_USERINFO: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", WRONG_USERINFO, ids=str)
+@pytest.mark.parametrize("wrong", WRONG_USERINFO, ids=",".join)
 async def test_a_signed_userinfo_that_does_not_hold_lets_nobody_in(
     arnia: Node, provider: Provider, visitor: httpx2.AsyncClient, wrong: dict[str, Any]
 ) -> None:
