@@ -15,6 +15,7 @@ import msgspec
 from federation.domain.audit import ITSELF
 from federation.domain.claim_rule import name_by_claims, role_by_claims
 from federation.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from federation.domain.identity import Identity
 from federation.domain.login import LoginState
 from federation.domain.messages import Language
 from federation.domain.person import Person, Role, ceiling_of, mint_person_id
@@ -23,7 +24,7 @@ from federation.node import people
 from federation.node.login_states import remember, take
 from federation.node.node import Node
 from federation.node.people import unknown_person
-from federation.outbound.oidc import Identity, IdentityProvider
+from federation.outbound.oidc import IdentityProvider
 from federation.store.database import Writing
 
 CALLBACK = "/login/callback"
@@ -104,6 +105,7 @@ async def finish(node: Node, begun: LoginState, *, code: str, iss: str | None) -
     async with node.store.write() as tx:
         await tx.people.lock()
         known = await tx.people.find_bound(identity.issuer, identity.subject)
+        person: Person | None
         if begun.person:
             person = await _bind(tx, identity, begun.person, known[0] if known else None)
         elif known is None:

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from federation.domain.errors import CommandFailed
+from federation.domain.identity import ProviderSettings
 from federation.domain.peer import OwnKey
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.outbound.http import trust_authorities
 from federation.outbound.mail import Mailer
-from federation.outbound.oidc import IdentityProvider, ProviderSettings
+from federation.outbound.oidc import IdentityProvider
 from federation.postgres import errors
 from federation.postgres import server as postgres_server
 from federation.settings import Settings, mail_server, read_password

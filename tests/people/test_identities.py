@@ -16,10 +16,11 @@ from litestar import Litestar
 
 from federation.domain.claim_rule import name_by_claims, read_rules, role_by_claims
 from federation.domain.errors import CommandFailed
+from federation.domain.identity import ProviderSettings
 from federation.domain.visibility import Ceiling, itself
 from federation.node import logins, people, sessions
 from federation.node.node import Node
-from federation.outbound.oidc import IdentityProvider, ProviderSettings
+from federation.outbound.oidc import IdentityProvider
 from federation.settings import read, read_password
 from federation.web.identity_provider import STATE_COOKIE
 from federation.web.visitor import cookie_name
