@@ -36,7 +36,8 @@ async def with_label_of_subject(
     subject = await tx.records.find(about.type, origin, key, visible_to=by)
     if subject is None:
         return edited
-    is_new = stored is None or stored.retracted or not stored.document
+    before = stored.document if stored is not None and not stored.retracted else None
+    is_new = before is None
     if subject.retracted:
         if is_new:
             raise Invalid(
@@ -47,7 +48,7 @@ async def with_label_of_subject(
                 rule=45,
             )
         return edited
-    chosen = edited.tlp or (None if is_new else _label_of(stored.document))
+    chosen = edited.tlp or (_label_of(before) if before is not None else None)
     if chosen == "RED":
         return edited
     label = _label_of(subject.document)

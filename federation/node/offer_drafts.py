@@ -46,20 +46,20 @@ async def draft_offers(node: Node, *, contact: str | None, vat: Vat | None, by: 
     CommandFailed where there is none.
     """
     contact = contact or await _own_contact(node, by)
-    offered = {id_ async for offer in _own(node, Offer, by) for id_ in offer.content.deployments}
+    offered = {id_ async for _, content in _own(node, Offer, by) for id_ in content.deployments}
     names: dict[str, str] = {}
     drafts: list[OfferDraft] = []
     without_prices: list[SkippedDeployment] = []
     skipped: list[SkippedDeployment] = []
-    async for document in _own(node, Deployment, by):
-        offer, id_ = document.content.offer, f"{document.origin}/{document.key}"
+    async for document, content in _own(node, Deployment, by):
+        offer, id_ = content.offer, f"{document.origin}/{document.key}"
         if offer is None:
             continue
         if not offer.open or id_ in offered:
             reason = "an offer names it already" if id_ in offered else "its offer is not open"
             skipped.append(SkippedDeployment(id_, reason))
             continue
-        solution = document.content.solution
+        solution = content.solution
         if solution not in names:
             names[solution] = await _name_of(node, solution, by)
         try:
@@ -80,8 +80,8 @@ def _checked(drafted: Drafted) -> Drafted:
     return drafted
 
 
-async def _own(node: Node, kind: type[Content], by: Caller) -> AsyncIterator[Document[Any]]:
-    """The node's own live records of a type, page by page."""
+async def _own(node: Node, kind: type[Content], by: Caller) -> AsyncIterator[tuple[Document[Any], Any]]:
+    """The node's own live records of a type with their contents, page by page."""
     shape: Any = Document
     decoder = msgspec.json.Decoder(shape[kind])
     open_ones = (("open", ("true", "false")),) if kind is Deployment else ()
@@ -96,15 +96,16 @@ async def _own(node: Node, kind: type[Content], by: Caller) -> AsyncIterator[Doc
         )
         documents, after, _ = await records.collect(node, query, by=by)
         for document in documents:
-            yield decoder.decode(document)
+            read = decoder.decode(document)
+            yield read, read.content
         if after is None:
             return
         await asyncio.sleep(0)
 
 
 async def _own_contact(node: Node, by: Caller) -> str:
-    async for document in _own(node, Operator, by):
-        return str(document.content.contact)
+    async for _, content in _own(node, Operator, by):
+        return str(content.contact)
     raise CommandFailed("name a functional mailbox by --contact: this node has no record of its operator")
 
 

@@ -109,7 +109,7 @@ def subject_condition(table: FromClause, viewer: Viewer) -> ColumnElement[bool]:
 def _named(table: FromClause, prefix: str) -> Any:
     """The value of the facet of a row that begins so."""
     facet: Any = func.unnest(table.c.facets).column_valued("facet")
-    start = literal_column(f"'{prefix}'")
+    start: Any = literal_column(f"'{prefix}'")
     value = func.substr(facet, literal_column(str(len(prefix) + 1)), type_=Text)
     named = select(value).where(func.starts_with(facet, start)).limit(literal_column("1"))
     return named.correlate(table).scalar_subquery()

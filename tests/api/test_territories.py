@@ -49,10 +49,10 @@ async def test_a_territory_is_found_by_its_codes_its_parts_and_what_is_around_it
                 arnia, type_name, f"k{number}-{written.lower()}", WITH_TERRITORY[type_name]([written])
             )
     for number, codes in enumerate(SAME[:-1]):
-        written = {f"k{number}-{code.lower()}" for code in codes}
+        expected = {f"k{number}-{code.lower()}" for code in codes}
         for code in codes:
             found = await keys(own, f"{plural}?territory={code}&limit=500")
-            assert written <= {*found}, code
+            assert expected <= {*found}, code
     elsewhere = {*await keys(own, f"{plural}?territory=FR-BRE")}
     assert elsewhere == {f"k{len(SAME) - 1}-fr"}, "only what is in all of France"
     assert f"k{len(SAME) - 4}-fr-69m" not in await keys(own, f"{plural}?territory=01")

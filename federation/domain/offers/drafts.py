@@ -48,8 +48,8 @@ def draft_offer(document: Document[Deployment], *, name: str, contact: str, vat:
     ``name``: of the solution. ``vat``: what prices say of the tax, which deployments did not tell.
     """
     deployment = document.content
-    offer = deployment.offer
-    if offer is None:
+    offer = deployment.offer if deployment is not None else None
+    if deployment is None or offer is None:
         raise ValueError("the deployment has no offer")
     languages = offer.eligibility or {"fr": ""}
     content: dict[str, Any] = {
