@@ -20,6 +20,7 @@ from tests.web.browser import shown
 from tests.web.statements import counted
 
 SAONE_ET_LOIRE = {"kind": "territory", "territory": ["71"]}
+PARIS = {"kind": "territory", "territory": ["75"]}
 CHALON = {"kind": "list", "beneficiaries": [{"identifiers": [{"scheme": "cog", "value": "71076"}]}]}
 
 
@@ -37,6 +38,7 @@ async def test_a_deployment_is_in_its_row_and_on_the_map(
 ) -> None:
     await put(own, "deployments/one", a_deployment(coverage=CHALON), tlp="CLEAR")
     await put(own, "deployments/green", a_deployment(coverage=SAONE_ET_LOIRE))
+    await put(own, "deployments/red", a_deployment(coverage=PARIS), tlp="RED")
     await visitor.get("/fr/coverage")  # counts what has arrived
     with counted() as statements:
         answer = await visitor.get("/fr/coverage")
@@ -55,6 +57,7 @@ async def test_a_deployment_is_in_its_row_and_on_the_map(
     answer = await visitor.get("/fr/coverage")
     assert "2 déploiements" in shown(answer)
     assert "<title>Saône-et-Loire 100 %</title>" in answer.text
+    assert "<title>Paris 0 %</title>" in answer.text
 
 
 async def test_coverage_is_narrowed_to_a_solution_and_an_operator(

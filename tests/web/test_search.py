@@ -21,6 +21,7 @@ async def test_a_search_finds_records_of_every_type_by_their_words(
     await put(own, "offers/o", an_offer(title={"fr": "Parapheur mutualisé"}))
     await put(own, "operators/arnia", an_operator(name="Parapheur et compagnie"))
     await put(own, "incidents/i", an_incident(title={"fr": "Parapheur en panne"}), tlp="GREEN")
+    await put(own, "incidents/red", an_incident(title={"fr": "Parapheur attaqué"}), tlp="RED")
     with counted() as statements:
         answer = await visitor.get("/fr/search?q=parapheurs")
     text = shown(answer)
@@ -32,7 +33,10 @@ async def test_a_search_finds_records_of_every_type_by_their_words(
         assert path in links(answer)
     assert "en panne" not in text
     await log_in(arnia, visitor, await a_person(arnia))
-    assert "Parapheur en panne" in shown(await visitor.get("/fr/search?q=parapheurs"))
+    text = shown(await visitor.get("/fr/search?q=parapheurs"))
+    assert "Parapheur en panne" in text
+    assert "Incidents (1)" in text
+    assert "attaqué" not in text
 
 
 async def test_a_search_without_words_and_without_matches_has_a_way_on(visitor: httpx2.AsyncClient) -> None:
