@@ -34,13 +34,17 @@ async def test_the_list_has_filters_and_their_words(
     assert "Rien ne correspond" in shown(await visitor.get("/fr/solutions?licence=MIT"))
 
 
-async def test_a_bad_filter_is_shown_beside_its_field(visitor: httpx2.AsyncClient) -> None:
+async def test_a_bad_filter_is_shown_beside_its_field(
+    visitor: httpx2.AsyncClient, own: httpx2.AsyncClient
+) -> None:
+    await put(own, "solutions/glpi", a_solution())
     answer = await visitor.get("/fr/solutions?status=odd&q=x&utm_source=letter")
     text = shown(answer, 400)
     assert "1 point à corriger" in text
     assert 'aria-invalid="true"' in answer.text
     assert 'id="fault-status"' in answer.text
     assert 'value="x"' in answer.text
+    assert "GLPI" not in text, "a list without the filter is not what was asked for"
     shown(await visitor.get("/fr/solutions?after=odd"), 400)
     shown(await visitor.get("/fr/solutions?q=x&utm_source=letter"))
 
