@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
@@ -16,18 +17,27 @@ class Statements(list[str]):
         return "\n\n".join(self)
 
 
+_counting: ContextVar[Statements | None] = ContextVar("counting", default=None)
+
+
 @contextmanager
 def counted() -> Iterator[Statements]:
-    """Count the statements of this process within a block, those that begin and end a transaction aside."""
+    """Count the statements of this task within a block, those that begin and end a transaction aside.
+
+    Tasks that the node has started before count for nothing: they look for changes now and then.
+    """
     statements = Statements()
     run = asyncpg.Connection._execute
 
     async def note(self: Any, query: str, *values: Any, **options: Any) -> Any:
-        statements.append(query)
+        if (noted := _counting.get()) is not None:
+            noted.append(query)
         return await run(self, query, *values, **options)
 
     asyncpg.Connection._execute = note
+    token = _counting.set(statements)
     try:
         yield statements
     finally:
+        _counting.reset(token)
         asyncpg.Connection._execute = run
