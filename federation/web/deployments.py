@@ -80,7 +80,6 @@ async def deployment(visit: Visit, origin: str, key: str) -> ASGIResponse:
         source=await source_of(visit, entry),
         served=[_name(body) for body in served[:MAX_BODIES]],
         more=len(served) - MAX_BODIES,
-        is_own=origin == visit.node.operator,
     )
 
 

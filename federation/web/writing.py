@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from federation.node.previews import DryRun
 from federation.node.records import Preconditions
 from federation.web.form_content import FormContent
 from federation.web.language import screen_text as t
+from federation.web.listing import Filter, read_listing
 from federation.web.pages import page
 from federation.web.record_fields import UPDATE
 from federation.web.record_forms import RecordForm, Review, control_view, find_live
@@ -35,15 +37,39 @@ from federation.web.visit import Visit
 MAX_RECORD_FORM_BYTES = 262_144
 """Bytes of the form of a record: two texts of 64 KiB, percent-encoded."""
 WRITE = Right("incidents.write")
-_PAGES = {"operator": "/operators/{origin}", "group": "/write/group/{key}"}
-"""Pages of records that are not at the path of their record."""
+_PAGES = {
+    "operator": "/operators/{origin}",
+    "group": "/write/group/{key}",
+    "offer": "/solutions/{solution}",
+    "participation": "/consultations/{consultation}",
+}
+"""Pages of records that have none at the path of the record."""
+_AFTER_RETRACTION = {
+    "group": "/write?type=group",
+    **{kind: _PAGES[kind] for kind in ("offer", "participation")},
+}
+"""Pages that follow the retraction of a record, where its type has no list."""
+
+
+class OwnRow(msgspec.Struct, frozen=True):
+    """A record of ours in the list of those that can be changed."""
+
+    title: Any = None
+    name: Any = None
+    solution: str = ""
+    consultation: str = ""
 
 
 @page("/write", act="page_write", right=WRITE)
 async def choices(visit: Visit) -> ASGIResponse:
-    """Show what can be written."""
+    """Show what can be written and, of one type, what we have written."""
     kinds = [kind for kind in FIELDS if visit.may(f"{TYPES[kind].plural}.write")]
-    return visit.page("write_choices.html", kinds=kinds)
+    chosen = visit.parameter("type")
+    listing = None
+    if chosen in kinds:
+        own = (("origin", visit.node.operator),)
+        listing = await read_listing(visit, TYPES[chosen], OwnRow, (Filter("q", t("Words")),), narrowed=own)
+    return visit.page("write_choices.html", kinds=kinds, chosen=chosen, listing=listing)
 
 
 @page("/write/{type_name:str}", act="page_write_new", right=WRITE)
@@ -127,7 +153,8 @@ async def _sent(writing: RecordForm) -> ASGIResponse:
     if not await writing.publish(review):
         current = await _of_record(visit, writing.kind.type, writing.key or "")
         return await _form_page(current, status=412, overtaken=current.rebase())
-    return visit.to(_page_of(visit, writing.kind, writing.key or ""), notice="published")
+    content = msgspec.to_builtins(review.draft.content)
+    return visit.to(_page_of(visit, writing.kind, writing.key or "", content), notice="published")
 
 
 async def _form_page(
@@ -151,9 +178,10 @@ def _review_page(writing: RecordForm, review: Review, *, status: int = 200) -> A
     )
 
 
-def _page_of(visit: Visit, kind: type[Content], key: str) -> str:
+def _page_of(visit: Visit, kind: type[Content], key: str, content: Mapping[str, Any]) -> str:
     path = _PAGES.get(kind.type, f"/{kind.plural}/{{origin}}/{{key}}")
-    return path.format(origin=visit.node.operator, key=key)
+    named = {name: content.get(name, "") for name in ("solution", "consultation")}
+    return path.format(origin=visit.node.operator, key=key, **named)
 
 
 @page("/write/{type_name:str}/{key:str}/retract", act="page_retract", right=WRITE)
@@ -177,7 +205,9 @@ async def retract_sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
         )
     except PreconditionFailed:
         return await _retract_page(writing, status=412)
-    return visit.to(f"/{writing.kind.plural}" if type_name != "group" else "/write", notice="retracted")
+    path = _AFTER_RETRACTION.get(type_name, f"/{writing.kind.plural}")
+    named = {name: writing.content.get(name, "") for name in ("solution", "consultation")}
+    return visit.to(path.format(**named), notice="retracted")
 
 
 async def _retract_page(writing: RecordForm, *, status: int = 200) -> ASGIResponse:
@@ -193,7 +223,7 @@ async def _retract_page(writing: RecordForm, *, status: int = 200) -> ASGIRespon
         title={"fr": title} if isinstance(title, str) else title,
         revision=writing.revision,
         audience=await audience(visit.node, base["tlp"], base.get("audience"), by=visit.caller),
-        back=_page_of(visit, writing.kind, writing.key or ""),
+        back=_page_of(visit, writing.kind, writing.key or "", writing.content),
     )
 
 

@@ -231,3 +231,27 @@ async def test_a_line_is_appended_to_the_timeline(arnia: Node, editor: httpx2.As
     content = (await stored(arnia, "incident", "down"))["content"]
     assert [line["text"] for line in content["updates"]] == [{"fr": "Cause trouvée"}]
     assert content["status"] == "identified"
+
+
+async def test_records_without_a_page_of_their_own_are_found_to_be_changed(
+    arnia: Node, editor: httpx2.AsyncClient
+) -> None:
+    """Offers are on the page of their solution; groups are on none."""
+    offer = {
+        "solution": "arnia/glpi", "title.fr": "GLPI pour tous", "contact": "contact@arnia.example.org",
+        "pricing": "tariff", "tariff.currency": "EUR", "tariff.vat": "excluded",
+        "tariff.parts.0.label.fr": "Adhésion", "tariff.parts.0.when": "yearly",
+        "tariff.parts.0.basis": "inhabitant", "tariff.parts.0.micros": "0,166",
+        "tariff.parts.0.population.to": "3500", "revision": "", "key": "glpi", "do": "publish",
+    }  # fmt: skip
+    done = await editor.post("/fr/write/offer", data=offer)
+    assert done.headers.get("location") == "/fr/solutions/arnia/glpi?done=published", done.text
+    (part,) = (await stored(arnia, "offer", "glpi"))["content"]["tariff"]["parts"]
+    assert (part["micros"], part["population"]) == (166_000, {"to": 3500})
+    listed = await editor.get("/fr/write?type=offer")
+    assert "GLPI pour tous" in shown(listed)
+    assert 'href="/fr/write/offer/glpi"' in listed.text
+    fields = shown_fields(await editor.get("/fr/write/offer/glpi"))
+    assert fields["tariff.parts.0.micros"] == "0.166"
+    mixed = await editor.post("/fr/write/offer/glpi", data={**fields, "pricing": "free", "do": "review"})
+    assert 'id="fault-pricing"' in mixed.text, shown(mixed, 400)
