@@ -132,12 +132,18 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
 
 
 async def of_own(
-    node: Node, *, by: Caller, limit: int = PAGE, after: PageKey | None = None
+    node: Node,
+    *,
+    by: Caller,
+    limit: int = PAGE,
+    after: PageKey | None = None,
+    with_deployments: bool = True,
 ) -> tuple[OwnExposure, PageKey | None]:
     """The open incidents that affect the caller's own deployments or may affect them, newest first.
 
     A page reads ``limit`` incidents, so it may show fewer; the first one has also those that are not
-    understood. Raises Forbidden for a caller without an operator.
+    understood. ``with_deployments``: the deployments are listed, which takes a statement for each incident.
+    Raises Forbidden for a caller without an operator.
     """
     if by.operator is None:
         raise Forbidden("a token is needed: without one nothing is known to be yours")
@@ -165,7 +171,7 @@ async def of_own(
         ):
             own = totals.get(by.operator)
             if own is not None and _is_affected(own):
-                deployments = await query.own_deployments(incident, own)
+                deployments = await query.own_deployments(incident, own) if with_deployments else []
                 reasons = links.to_view(query.linked[incident.id])
                 lines.append(
                     OwnLine(incident.to_view(now), query.to_view(incident, own, deployments), reasons)

@@ -22,7 +22,9 @@ async def mine(visit: Visit) -> ASGIResponse:
     """Show what waits for us: incidents without our answer, reports, tasks, needs, versions."""
     node, by = visit.node, visit.caller
     after = PageKey.parse(text, "-updated_at") if (text := visit.parameter("after")) else None
-    own, following = await exposure.of_own(node, by=by, limit=MAX_INCIDENTS, after=after)
+    own, following = await exposure.of_own(
+        node, by=by, limit=MAX_INCIDENTS, after=after, with_deployments=False
+    )
     due = await deadlines.list_deadlines(node, by=by) if visit.may("deadlines.read") else ()
     return visit.page(
         "mine.html",

@@ -12,6 +12,7 @@ from tests.exposure.deployments import CHALON, DIJON, a_vulnerability, bodies, c
 from tests.nodes import publish
 from tests.web.browser import shown
 from tests.web.forms import hidden, shown_fields
+from tests.web.statements import counted
 
 
 async def test_what_waits_for_us_is_on_one_page(arnia: Node, editor: httpx2.AsyncClient) -> None:
@@ -116,3 +117,20 @@ async def test_alerts_are_ones_own(
 async def test_a_reader_has_no_page_of_ours(member: httpx2.AsyncClient) -> None:
     for path in ("/fr/mine", "/fr/deadlines", "/fr/write"):
         shown(await member.get(path), 403)
+
+
+async def test_a_page_takes_as_many_statements_for_many_incidents_as_for_few(
+    arnia: Node, editor: httpx2.AsyncClient
+) -> None:
+    await publish(arnia, "deployment", "old", running("10.0.17", bodies(CHALON)))
+    numbers = []
+    for count in (2, 6):
+        for number in range(count):
+            await publish(arnia, "incident", f"cve-{number}", a_vulnerability(aliases=[f"CVE-2026-{number}"]))
+        for path in ("/fr/mine", "/fr/incidents", "/fr/incidents/arnia/cve-1"):
+            shown(await editor.get(path))  # (the index is refreshed)
+        with counted() as statements:
+            for path in ("/fr/mine", "/fr/incidents", "/fr/incidents/arnia/cve-1"):
+                shown(await editor.get(path))
+        numbers.append(len(statements))
+    assert numbers[0] == numbers[1]
