@@ -12,7 +12,6 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.content.incident import STATUSES, Incident
 from federation.domain.content.statement import Statement
-from federation.domain.errors import Retracted
 from federation.domain.query import Query
 from federation.edge.operations import Right
 from federation.node import contacts, deadlines, exposure, records
@@ -21,8 +20,9 @@ from federation.node.deadlines import DeadlineView
 from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.exposure_views import ExposureView, view_of
 from federation.web.language import screen_text as t
-from federation.web.listing import Filter, read_listing, value_words
+from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
 from federation.web.pages import page
+from federation.web.records import open_record, source_of
 from federation.web.rendering import in_language
 from federation.web.visit import Visit
 
@@ -97,18 +97,6 @@ class IncidentView(msgspec.Struct):
     duplicate_of: str | None = None
 
 
-class _Envelope(msgspec.Struct):
-    revision: int
-    created_at: str
-    updated_at: str
-    tlp: str
-    audience: str | None = None
-
-
-class _Content(msgspec.Struct):
-    content: IncidentView
-
-
 class _StatementContent(msgspec.Struct):
     action: dict[str, str] | None = None
 
@@ -121,8 +109,6 @@ class _StatementRecord(msgspec.Struct):
     audience: str | None = None
 
 
-_envelope = msgspec.json.Decoder(_Envelope)
-_content = msgspec.json.Decoder(_Content)
 _statement = msgspec.json.Decoder(_StatementRecord)
 
 FILTERS = (
@@ -154,8 +140,7 @@ READ = Right("incidents.read", open=True)
 @page("/incidents", act="page_incidents", right=READ)
 async def incidents(visit: Visit) -> ASGIResponse:
     """List the incidents, those changed last first."""
-    listing = await read_listing(visit, Incident, Row, FILTERS)
-    return visit.page("incidents.html", status=listing.status, alternate=listing.alternate, listing=listing)
+    return list_answer(visit, "incidents.html", await read_listing(visit, Incident, Row, FILTERS))
 
 
 @page("/incidents.csv", act="page_incidents_file", right=READ, media_type=CSV)
@@ -170,10 +155,13 @@ async def incident(visit: Visit, origin: str, key: str) -> ASGIResponse:
     node, id_ = visit.node, f"{origin}/{key}"
     stored = await records.find(node, Incident, origin, key, by=visit.caller)
     if stored.retracted:
-        raise Retracted("incident {origin}/{key} has been retracted by {origin}", origin=origin, key=key)
-    envelope = _envelope.decode(stored.document)
+        gone = await open_record(visit, Incident, origin, key)
+        if isinstance(gone, Entry):  # published again in this moment
+            return visit.to(visit.path)
+        return gone
+    entry: Entry[Any] = decoder(msgspec.Raw).decode(stored.document)
     try:
-        content = _content.decode(stored.document).content
+        content = msgspec.json.decode(entry.content, type=IncidentView)
     except msgspec.ValidationError:
         content = IncidentView()
     affected: ExposureView | None = None
@@ -197,7 +185,8 @@ async def incident(visit: Visit, origin: str, key: str) -> ASGIResponse:
         id=id_,
         origin=origin,
         key=key,
-        record=envelope,
+        entry=entry,
+        source=await source_of(visit, entry),
         incident=content,
         is_understood=stored.not_understood is None,
         exposure=affected,

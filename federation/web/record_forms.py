@@ -22,7 +22,7 @@ from federation.domain.record import draft_of, equals_stored
 from federation.domain.stored import StoredRecord
 from federation.domain.values import Content
 from federation.domain.visibility import LABELS as TLP_LABELS
-from federation.node import records
+from federation.node import default_labels, records
 from federation.node.audiences import Audience, audience, own_groups
 from federation.node.previews import DryRun, Preview
 from federation.node.records import Preconditions
@@ -131,7 +131,8 @@ class RecordForm:
                 self._names.setdefault(pointer, name)
         for name, text in reading.faults:
             self.form.refuse(name, self.visit.text(text))
-        draft = {**self.base, "content": content, "tlp": self.form.value("tlp") or None}
+        label = self.form.value("tlp") or self.base.get("tlp")
+        draft = {**self.base, "content": content, "tlp": label}
         draft["audience"] = self.form.value("audience") or None
         given = {name: value for name, value in draft.items() if value is not None}
         shape: Any = Draft
@@ -157,6 +158,11 @@ class RecordForm:
         if self.key is None:
             self.key = self.form.value("key") or mint_key()
         node, by = self.visit.node, self.visit.caller
+        if draft.tlp is None:
+            # What is reviewed is what is published, also if the usual label is another one by then.
+            public = await default_labels.label_of_outages(node) == "CLEAR"
+            draft = msgspec.structs.replace(draft, tlp=draft.content.label_at_creation(public_outages=public))
+            self.form.fields["tlp"] = [str(draft.tlp)]
         preview = Preview.nothing()
         try:
             await self._publish(draft, dry_run=True)
@@ -172,7 +178,7 @@ class RecordForm:
         effect = next(
             (part for part in preview.effects if (part.type, part.key) == (self.kind.type, self.key)), None
         )
-        label = draft.tlp or draft.content.default_tlp()
+        label = str(draft.tlp)
         after = fields_of(msgspec.to_builtins(draft.content), self.fields, node.time_zone)
         before = fields_of(self.content, self.fields, node.time_zone)
         return Review(

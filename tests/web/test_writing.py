@@ -12,7 +12,7 @@ from litestar import Litestar
 from federation.domain.content.solution import Solution
 from federation.domain.registry import TYPES
 from federation.domain.visibility import itself
-from federation.node import records, sessions
+from federation.node import default_labels, records, sessions
 from federation.node.node import Node
 from tests.domain.builders import a_group, a_solution, an_incident
 from tests.nodes import introduce, publish
@@ -255,3 +255,25 @@ async def test_records_without_a_page_of_their_own_are_found_to_be_changed(
     assert fields["tariff.parts.0.micros"] == "0.166"
     mixed = await editor.post("/fr/write/offer/glpi", data={**fields, "pricing": "free", "do": "review"})
     assert 'id="fault-pricing"' in mixed.text, shown(mixed, 400)
+
+
+async def test_the_usual_label_is_named_in_the_review_and_is_the_one_that_is_published(
+    arnia: Node, editor: httpx2.AsyncClient
+) -> None:
+    outage = {
+        "title.fr": "Panne", "summary.fr": "Rien ne répond", "kind": "outage", "status": "investigating",
+        "severity": "high", "affects.0.solution": "arnia/glpi", "started_at": "2026-03-01T08:00",
+        "key": "down", "revision": "", "do": "review",
+    }  # fmt: skip
+    await default_labels.set_label_of_outages(arnia, "CLEAR", by=itself("arnia"))
+    review = await editor.post("/fr/write/incident", data=outage)
+    assert "Tout le monde la verra, même sans connexion." in shown(review)
+    await default_labels.set_label_of_outages(arnia, "GREEN", by=itself("arnia"))
+    narrow = await editor.post("/fr/write/incident", data=outage)
+    assert "Tout le monde" not in shown(narrow)
+    await default_labels.set_label_of_outages(arnia, "CLEAR", by=itself("arnia"))
+    done = await editor.post("/fr/write/incident", data={**hidden(narrow), "do": "publish"})
+    assert done.status_code == 303
+    assert (await stored(arnia, "incident", "down"))["tlp"] == "GREEN"
+    attack = await editor.post("/fr/write/incident", data={**outage, "kind": "security", "key": "attack"})
+    assert "AMBER" in shown(attack, 400), "a security incident needs a group, or another label"
