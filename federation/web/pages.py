@@ -19,7 +19,7 @@ from litestar import Request, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from federation.domain.errors import MissingScope, Unauthenticated
+from federation.domain.errors import MissingScope, NotFound, Unauthenticated
 from federation.domain.messages import LANGUAGES
 from federation.domain.visibility import anonymous
 from federation.edge.answers import FORM
@@ -101,6 +101,8 @@ async def respond(operation: Operation, function: Function, request: Request[Any
     visit = Visit(request, language, scope["caller"])
     slot: Slot | None = None
     try:
+        if "\0" in scope["path"]:  # (no text of the database has it)
+            raise NotFound("there is no such page here")
         check_form_origin(operation.method, request.headers, node.url)
         limits: Limits = request.app.state.limits
         session = await session_of(node, request)
