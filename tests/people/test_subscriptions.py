@@ -84,6 +84,24 @@ async def test_that_an_incident_affects_the_operator_is_reported_as_the_person_s
     assert "secret" not in str(last)
 
 
+async def test_each_ceiling_has_its_own_deployments(arnia: Node, receiver: Receiver) -> None:
+    """One alert for each, of the deployments that its person sees, whatever another person sees."""
+    await publish(arnia, "group", "close", a_group(members=["megalis"]))
+    await publish(arnia, "group", "far", a_group(members=["megalis"]))
+    for groups in ((), ("arnia/close",), ("arnia/far",)):
+        await subscribe(arnia, await a_reader(arnia, *groups), "incident.affects-mine")
+    await publish(arnia, "incident", "cve", a_vulnerability(affects=ALL), tlp="GREEN")
+    await publish(arnia, "deployment", "green", running("7.1", bodies(CHALON)), tlp="GREEN")
+    for group in ("close", "far"):
+        await publish(arnia, "deployment", group, running("7.2", bodies(CHALON)), tlp="AMBER", audience=group)
+    await settle(arnia)
+    assert sorted(sorted(body["data"]["deployments"]) for _, body in receiver.taken) == [
+        ["arnia/close", "arnia/green"],
+        ["arnia/far", "arnia/green"],
+        ["arnia/green"],
+    ]
+
+
 async def test_what_became_hidden_is_neither_sent_nor_listed(arnia: Node, receiver: Receiver) -> None:
     green = await a_reader(arnia)
     await subscribe(arnia, green)

@@ -23,7 +23,9 @@ from federation.node import (
     deadlines,
     peer_views,
     peers,
+    people,
     search_index,
+    sessions,
 )
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
@@ -196,6 +198,21 @@ async def test_subscriptions_and_alerts_of_an_earlier_program_go_on(upgraded: st
             "record.rejected megalis/public incident/x 7",
             "peer.stale recia 2026-03-01T08:30:00.000000Z",
         ]
+
+
+async def test_subscriptions_of_an_earlier_program_are_no_persons(
+    upgraded: str,
+) -> None:
+    async with a_node("arnia", upgraded) as node:
+        anne = await people.add(node, name="Anne", role="reader", by=itself("arnia"))
+        caller = anne.caller("arnia")
+        (stored,) = await alerts.list_subscriptions(node, by=itself("arnia"))
+        assert (stored.id, stored.person) == ("s", None)
+        assert await alerts.list_subscriptions(node, by=caller) == ()
+        secret = await sessions.begin(node, anne.id)
+        assert await sessions.session(node, secret) is not None
+        await people.remove(node, anne.id, by=itself("arnia"))
+        assert [stored.id for stored in await alerts.list_subscriptions(node, by=itself("arnia"))] == ["s"]
 
 
 async def test_the_audit_trail_of_an_earlier_program_is_left_and_holds(upgraded: str) -> None:
