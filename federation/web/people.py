@@ -8,6 +8,7 @@ administrator does, or the command line.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from litestar.response.base import ASGIResponse
 
@@ -132,7 +133,7 @@ async def remove_person(visit: Visit, person: str) -> ASGIResponse:
     return visit.to("/admin/people", notice="removed")
 
 
-def _choices(visit: Visit) -> dict[str, list[tuple[str, str]]]:
+def _choices(visit: Visit) -> dict[str, Any]:
     return {
         "roles": [(role, visit.text(ROLE_TEXTS[role])) for role in ROLES],
         "labels": [(label, visit.text(text)) for label, text in LABELS],
