@@ -129,7 +129,7 @@ DRAFTS: dict[str, dict[str, Any]] = {
                 {"what": {"fr": "Délibération"}, "who": "conseil municipal", "weeks": 6},
                 {"what": {"fr": "Ouverture de l'instance"}, "who": "L'ARNia", "weeks": 2},
             ],
-            "deliberation_template": "Le conseil de {name} ({siren}) décide d'adhérer, pour {price} par an.",
+            "deliberation_template": "Le conseil de {name} ({siren}) décide d'adhérer. Prix : {price}.",
             "tariff": {
                 "currency": "EUR",
                 "vat": "exempt",

@@ -14,6 +14,7 @@ _COMMANDS = {
     "init": "node:init",
     "migrate": "node:migrate",
     "status": "node:status",
+    "body": "bodies:body",
     "client": "clients:client",
     "group": "clients:group",
     "label": "labels:label",

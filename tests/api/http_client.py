@@ -188,6 +188,7 @@ class Case:
             "{key:str}": "one",
             "{audience:str}": "public",
             "{form:str}": "cve",
+            "{body_id:str}": "cog:71076",
             "{id:str}": "none",
         }
         path = self.template

@@ -281,6 +281,7 @@ async def test_what_is_answered_is_what_is_described(
     await exposure_is_asked(anyone, own)
     await advisories_are_taken(anyone, own)
     await alerts_and_deadlines(anyone, own, arnia, document)
+    await bodies_are_asked(anyone, own)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
     for feed in ("arnia/public", "arnia/federation", "megalis/public", "arnia/none", "arnia/a!"):
@@ -328,6 +329,20 @@ async def test_what_is_answered_is_what_is_described(
     arnia.stop()
     await anyone.get("/health/ready")
     assert sorted(held.faults) == [], "\n".join(sorted(held.faults))
+
+
+async def bodies_are_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Known and unknown bodies, with offers and without, and wrongly."""
+    assert (await own.put("/v1/offers/arnia/o", json=DRAFTS["offer"])).status_code in (200, 201)
+    for path in (
+        "/v1/bodies?q=annecy+le+vieux", "/v1/bodies?q=zzz", "/v1/bodies", "/v1/bodies/cog:71076",
+        "/v1/bodies/x", "/v1/bodies/0002:130025265", "/v1/bodies/territory:21/offers",
+        "/v1/bodies/cog:71076/offers?agents=3",
+        "/v1/bodies/cog:29019/offers", "/v1/bodies/0002:130025265/offers?kind=school&departement=71",
+        "/v1/bodies/0002:130025265/offers",
+    ):  # fmt: skip
+        for client in (own, anyone):
+            await client.get(path)
 
 
 async def exposure_is_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:

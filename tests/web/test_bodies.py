@@ -11,6 +11,7 @@ import pytest
 from federation.node.node import Node
 from tests.api.http_client import put
 from tests.domain.builders import a_deployment
+from tests.exposure.deployments import copy, copy_unread
 from tests.offers.tariffs import AMF_32, CDG_38, an_offer, euros, tariff
 from tests.people.people import a_person, log_in
 from tests.web.browser import links, shown
@@ -207,3 +208,20 @@ async def test_a_member_sees_who_serves_the_body_and_the_labels(
     assert "/fr/deployments/arnia/glpi" in links(answer)
     assert "TLP:GREEN visible par : les membres de la fédération" in text
     assert "canary-red" not in text
+
+
+async def test_a_copy_that_is_not_verified_is_said_beside_its_offer(
+    visitor: httpx2.AsyncClient, arnia: Node
+) -> None:
+    await copy(arnia, "offer", "megalis/o", an_offer(), tlp="CLEAR")
+    text = shown(await visitor.get(SMALL))
+    assert "1 offre est ouverte" in text
+    assert "Cette copie n’est pas encore vérifiée" in text
+
+
+async def test_an_offer_that_is_not_understood_may_be_open(visitor: httpx2.AsyncClient, arnia: Node) -> None:
+    await copy_unread(arnia, "offer", "megalis/o", {"pricing": "barter"}, tlp="CLEAR")
+    await copy_unread(arnia, "offer", "megalis/hidden", {"pricing": "barter"}, tlp="GREEN")
+    text = shown(await visitor.get(SMALL))
+    assert "0 offre est ouverte" in text
+    assert "1 offre n’est pas comprise par cette version : elle est peut-être ouverte." in text
