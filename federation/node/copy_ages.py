@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from federation.domain.exposure.answers import CopyAge, CopyState
+from federation.domain.peer import Peer
 from federation.domain.visibility import Caller, may_see
 from federation.node.copy_views import feed_view
 from federation.node.node import Node
@@ -15,17 +18,19 @@ _WORST_LAST: tuple[CopyState, ...] = ("verified", "unverified", "stale", "diverg
 _STATES: dict[str, CopyState] = {state: state for state in _WORST_LAST}
 
 
-async def copy_ages(node: Node, tx: Reading, *, by: Caller) -> dict[str, CopyAge]:
+async def copy_ages(
+    node: Node, tx: Reading, *, by: Caller, peers: Sequence[Peer] | None = None
+) -> dict[str, CopyAge]:
     """The age and verification of the copy of each operator's records, as far as the caller may see them.
 
     Taken from the checkpoints of the operator's feeds, the worst of them; and from its last contact, where
     nothing is verified yet. The state of a peer (suspended, left) is for callers that see everything: others
-    see a stale copy.
+    see a stale copy. ``peers``: where they have been read already.
     """
     now = node.clock()
     ages = {node.operator: CopyAge("own", 0)}
     feeds, copies = await tx.feeds.all(), await tx.copies.all()
-    for peer in await tx.peers.all():
+    for peer in await tx.peers.all() if peers is None else peers:
         views = [
             feed_view(feed, copy, now)
             for feed in feeds

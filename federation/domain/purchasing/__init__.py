@@ -1,0 +1,1 @@
+"""Buying together: the needs of a consultation, added up before its deadline, and its contract."""

@@ -1,0 +1,157 @@
+"""Purchases and their consultations: the needs added up for a caller, and the contract after the award."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from federation.domain.content.consultation import Consultation
+from federation.domain.content.operator import Operator
+from federation.domain.content.participation import Participation
+from federation.domain.content.purchase import Purchase
+from federation.domain.document import Document, check_id
+from federation.domain.errors import Conflict, NotFound, Retracted
+from federation.domain.peer import Peer
+from federation.domain.purchasing.answers import ConsultationNeeds, Reach
+from federation.domain.purchasing.decp import decp_of
+from federation.domain.purchasing.needs import (
+    MAX_PARTICIPATIONS,
+    StoredConsultation,
+    StoredParticipation,
+    Surroundings,
+    add_up,
+)
+from federation.domain.query import Query
+from federation.domain.values import Identifier, instant
+from federation.domain.visibility import FEDERATION, PRIVATE, Caller, may_see
+from federation.node.copy_ages import copy_ages
+from federation.node.node import Node
+from federation.store.database import Reading
+
+MAX_OPERATORS = 500
+"""Records of operators that are looked at for register numbers."""
+_consultations = msgspec.json.Decoder(Document[Consultation])
+_participations = msgspec.json.Decoder(Document[Participation])
+_operators = msgspec.json.Decoder(Document[Operator])
+_purchases = msgspec.json.Decoder(Document[Purchase])
+
+
+async def needs_of(node: Node, origin: str, key: str, *, by: Caller) -> ConsultationNeeds:
+    """The needs of a consultation, as far as the caller may see them. Hidden and absent are one answer.
+
+    Raises NotFound, Retracted, and Conflict for a record that this version does not understand.
+    """
+    check_id(origin, key)
+    name = f"{origin}/{key}"
+    query = Query(
+        kind=Participation, facets=(("consultation", (name,)),), limit=MAX_PARTICIPATIONS
+    )
+    async with node.store.read() as tx:
+        document = await _live(tx, Consultation.type, origin, key, by=by)
+        listed = await tx.records.search(query, visible_to=by)
+        operators, _, _ = await tx.records.collect(Query(kind=Operator, limit=MAX_OPERATORS), visible_to=by)
+        peers = await tx.peers.all()
+        copies = await copy_ages(node, tx, by=by, peers=peers)
+    sees_members = may_see(node.operator, FEDERATION, by)
+    around = Surroundings(
+        now=node.clock(),
+        rests_on=_reach(node, by),
+        members=_members(node, peers, copies) if sees_members else None,
+        copies=copies,
+        more=listed.page_key is not None,
+        not_understood=listed.not_understood,
+    )
+    # A participation names ten thousand bodies at most: they are looked up beside the event loop.
+    return await asyncio.to_thread(_add_up, document, listed.documents, operators, around)
+
+
+def _add_up(
+    document: bytes, participations: Sequence[bytes], operators: Iterable[bytes], around: Surroundings
+) -> ConsultationNeeds:
+    consultation = _consultations.decode(document)
+    assert consultation.content is not None  # noqa: S101 - it is no tombstone
+    stored = StoredConsultation(
+        f"{consultation.origin}/{consultation.key}", instant(consultation.updated_at), consultation.content
+    )
+    around = msgspec.structs.replace(around, identifiers=_identifiers(operators))
+    return add_up(stored, [entry for entry in map(_participation, participations) if entry], around)
+
+
+def _participation(document: bytes) -> StoredParticipation | None:
+    decoded = _participations.decode(document)
+    if decoded.content is None:
+        return None
+    return StoredParticipation(
+        decoded.origin, f"{decoded.origin}/{decoded.key}", instant(decoded.updated_at), decoded.content
+    )
+
+
+def _identifiers(operators: Iterable[bytes]) -> Mapping[str, tuple[Identifier, ...]]:
+    """Register numbers of each operator, from the record of the operator itself."""
+    found = {}
+    for document in operators:
+        decoded = _operators.decode(document)
+        if decoded.content is not None and decoded.content.identifiers:
+            found.setdefault(decoded.origin, decoded.content.identifiers)
+    return found
+
+
+def _reach(node: Node, by: Caller) -> Reach:
+    if may_see(node.operator, PRIVATE, by):
+        return "all"
+    return "federation" if may_see(node.operator, FEDERATION, by) else "public"
+
+
+def _members(node: Node, peers: Sequence[Peer], copies: Mapping[str, Any]) -> set[str]:
+    """Operators that answer in this federation, as far as the caller may know of them."""
+    return {node.operator} | {
+        peer.operator for peer in peers if peer.state == "active" and peer.operator in copies
+    }
+
+
+async def _live(tx: Reading, type_name: str, origin: str, key: str, *, by: Caller) -> bytes:
+    """The document of a record. Raises NotFound, Retracted, Conflict."""
+    stored = await tx.records.find(type_name, origin, key, visible_to=by)
+    if stored is None:
+        raise NotFound("there is no {kind} {origin}/{key} that you may see", kind=type_name, origin=origin, key=key)
+    if stored.retracted:
+        raise Retracted("{name} has been retracted", name=f"{origin}/{key}")
+    if stored.not_understood is not None:
+        raise Conflict(
+            "this version of the node does not understand {name}: upgrade the node", name=f"{origin}/{key}"
+        )
+    return stored.document
+
+
+# The contract
+
+
+class AwardedData(msgspec.Struct, frozen=True):
+    """The contract of a consultation as DECP has it, and when its record was last revised."""
+
+    document: dict[str, Any]
+    updated_at: datetime
+
+
+async def decp(node: Node, origin: str, key: str, *, by: Caller) -> AwardedData:
+    """The essential data of the contract. Raises NotFound, Retracted, and Conflict before the award."""
+    check_id(origin, key)
+    async with node.store.read() as tx:
+        consultation = _consultations.decode(await _live(tx, Consultation.type, origin, key, by=by))
+        assert consultation.content is not None  # noqa: S101 - it is no tombstone
+        purchase = await _purchase(tx, consultation.content.purchase, by=by)
+    document = decp_of(consultation.content, purchase, name=f"{origin}/{key}")
+    return AwardedData(document, instant(consultation.updated_at))
+
+
+async def _purchase(tx: Reading, name: str, *, by: Caller) -> Purchase | None:
+    """The vehicle of a consultation; None where it is not here, or not for the caller."""
+    origin, _, key = name.partition("/")
+    stored = await tx.records.find(Purchase.type, origin, key, visible_to=by)
+    if stored is None or stored.retracted or stored.not_understood is not None:
+        return None
+    return _purchases.decode(stored.document).content
