@@ -29,6 +29,7 @@ from federation.edge.answers import (
     json_answer,
     subject_of,
 )
+from federation.edge.log_paths import logged_path
 from federation.edge.operations import KEY, Operation
 from federation.edge.standing_headers import accepted_types, allowed_methods
 from federation.edge.statuses import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES
@@ -224,7 +225,7 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 def answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The answer to an exception outside the tree of errors. Its trace is logged, and not answered."""
     log.error(
-        "unhandled exception", exc_info=error, extra={"path": request.url.path, "method": request.method}
+        "unhandled exception", exc_info=error, extra={"path": logged_path(request.url.path), "method": request.method}
     )
     return problem(
         request.app.state.node.url,

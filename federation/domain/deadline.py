@@ -10,14 +10,15 @@ A reporting deadline is the operator's own business: it is no record, and no fee
 
 from __future__ import annotations
 
-import calendar
+from calendar import monthrange
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
+from federation.domain.formats.ical import CalendarEvent, calendar
 from federation.domain.values import Dated, Id, Instant, Line, RuleBroken, Text, as_instant, instant
 
 Regime = Literal["nis2", "gdpr"]
@@ -113,7 +114,7 @@ def _steps(deadline: ReportingDeadline, now: datetime) -> Iterator[DeadlineStep]
 def a_month_after(moment: datetime) -> datetime:
     """This day of the next month, or the last day of that month."""
     year, month = moment.year + moment.month // 12, moment.month % 12 + 1
-    return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))
+    return moment.replace(year=year, month=month, day=min(moment.day, monthrange(year, month)[1]))
 
 
 def next_due(steps: tuple[DeadlineStep, ...]) -> DeadlineStep | None:
@@ -124,48 +125,21 @@ def next_due(steps: tuple[DeadlineStep, ...]) -> DeadlineStep | None:
 # iCalendar (RFC 5545)
 
 
+def events_of(key: str, deadline: ReportingDeadline, now: datetime, *, host: str) -> Iterator[CalendarEvent]:
+    """The steps of a deadline that are not done; each has an alarm two hours before."""
+    for step in steps_of(deadline, now):
+        if step.done_at is None:
+            yield CalendarEvent(
+                uid=f"{key}-{step.step}@{host}",
+                changed_at=now,
+                starts_at=instant(step.due_at),
+                summary=f"{step.step}: {deadline.title}",
+                description=step.rule,
+                alarm_minutes=120,
+            )
+
+
 def calendar_of(deadlines: tuple[tuple[str, ReportingDeadline], ...], now: datetime, *, host: str) -> bytes:
-    """A calendar of every step that is not done; each has an alarm two hours before.
-
-    Texts have been checked (``document.check_text``): of the characters that end a line here they hold the
-    line feed only.
-    """
-    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//federation//deadlines//EN"]
-    for key, deadline in deadlines:
-        for step in steps_of(deadline, now):
-            if step.done_at is None:
-                lines += [
-                    "BEGIN:VEVENT",
-                    f"UID:{key}-{step.step}@{host}",
-                    f"DTSTAMP:{_stamp(now)}",
-                    f"DTSTART:{_stamp(instant(step.due_at))}",
-                    f"SUMMARY:{_escape(f'{step.step}: {deadline.title}')}",
-                    f"DESCRIPTION:{_escape(step.rule)}",
-                    "BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-PT2H",
-                    f"DESCRIPTION:{_escape(step.rule)}",
-                    "END:VALARM", "END:VEVENT",
-                ]  # fmt: skip
-    lines.append("END:VCALENDAR")
-    return "".join(f"{part}\r\n" for line in lines for part in _fold(line)).encode()
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-def _escape(text: str) -> str:
-    for char in "\\;,":
-        text = text.replace(char, f"\\{char}")
-    return text.replace("\n", "\\n")
-
-
-def _fold(line: str) -> Iterator[str]:
-    """A line in parts of 75 octets, continued after a space (RFC 5545, 3.1)."""
-    part, size = "", 0
-    for char in line:
-        length = len(char.encode())
-        if size + length > 75:
-            yield part
-            part, size = " ", 1
-        part, size = part + char, size + length
-    yield part
+    """A calendar of every step that is not done."""
+    events = (event for key, deadline in deadlines for event in events_of(key, deadline, now, host=host))
+    return calendar(events, product="deadlines")

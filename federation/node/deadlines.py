@@ -18,12 +18,14 @@ from federation.domain.deadline import (
     DeadlineStep,
     ReportingDeadline,
     calendar_of,
+    events_of,
     next_due,
     steps_of,
 )
 from federation.domain.draft import check_draft
 from federation.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from federation.domain.feed import printable
+from federation.domain.formats.ical import CalendarEvent
 from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.node import Node
@@ -141,9 +143,21 @@ async def remove_deadline(node: Node, origin: str, key: str, *, by: Caller) -> N
 
 async def calendar(node: Node, *, by: Caller) -> bytes:
     """A calendar of the steps that are due, of every deadline that the caller may see (RFC 5545)."""
-    stored = await _visible(node, by)
-    host = re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
-    return calendar_of(stored, node.clock(), host=host)
+    return calendar_of(await _visible(node, by), node.clock(), host=_host(node))
+
+
+async def events(node: Node, *, by: Caller) -> tuple[CalendarEvent, ...]:
+    """The steps that are due as events of a larger calendar."""
+    now = node.clock()
+    return tuple(
+        event
+        for key, deadline in await _visible(node, by)
+        for event in events_of(key, deadline, now, host=_host(node))
+    )
+
+
+def _host(node: Node) -> str:
+    return re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
 
 
 async def _visible(node: Node, by: Caller) -> tuple[tuple[str, ReportingDeadline], ...]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from federation.edge.answers import act_of
+from federation.edge.log_paths import logged_path
 from federation.edge.standing_headers import standing_headers
 from federation.server import bodies
 from federation.server.compression import compressing
@@ -144,7 +145,7 @@ class ObservedApplication:
                         "answered",
                         extra={
                             "method": method,
-                            "path": scope["path"][:200],
+                            "path": logged_path(scope["path"])[:200],
                             "status": status,
                             "ms": round(took * 1000, 2),
                         },

@@ -18,6 +18,7 @@ from federation.domain.errors import Unavailable
 from federation.store.affecting_incidents import AffectingIncidentsReader, AffectingIncidentsWriter
 from federation.store.alerts import AlertsReader, AlertsWriter
 from federation.store.audit import AuditReader, AuditWriter
+from federation.store.calendars import CalendarsReader
 from federation.store.checkpoints import CheckpointsReader, CheckpointsWriter
 from federation.store.clients import ClientsReader, ClientsWriter
 from federation.store.contributions import ContributionsReader
@@ -77,8 +78,8 @@ class Reading:
     """The readers of every table, over one connection."""
 
     __slots__ = (
-        "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
-        "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
+        "affecting_incidents", "alerts", "audit", "calendars", "checkpoints", "clients", "contributions",
+        "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
         "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
         "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "sessions",
         "stored_answers", "tokens",
@@ -109,6 +110,7 @@ class Reading:
         self.affecting_incidents: AffectingIncidentsReader = AffectingIncidentsReader(session)
         self.deadlines: DeadlinesReader = DeadlinesReader(session)
         self.default_labels: DefaultLabelsReader = DefaultLabelsReader(session)
+        self.calendars: CalendarsReader = CalendarsReader(session)
         self.search_index: SearchIndexReader = SearchIndexReader(session)
         self.read_advisories: ReadAdvisoriesReader = ReadAdvisoriesReader(session)
         self.record_sets: RecordSetsReader = RecordSetsReader(session)

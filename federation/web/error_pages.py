@@ -14,6 +14,7 @@ from federation.domain import errors
 from federation.domain.messages import LANGUAGES
 from federation.domain.visibility import anonymous
 from federation.edge.answers import Bytes, act_of, subject_of
+from federation.edge.log_paths import logged_path
 from federation.edge.query_parameters import PAIRS
 from federation.edge.requests import node_of
 from federation.edge.statuses import STATUS
@@ -32,7 +33,7 @@ def answer_page_error(visit: Visit, error: Exception) -> ASGIResponse:
     refused, status = _as_refusal(error)
     headers = {}
     if refused is None:
-        path, method = visit.request.url.path, visit.request.method
+        path, method = logged_path(visit.request.url.path), visit.request.method
         log.error("unhandled exception", exc_info=error, extra={"path": path, "method": method})
     elif status in (401, 403, 429):
         visit.node.refusals.count(act_of(scope), refused.code, subject_of(visit.caller))
