@@ -225,7 +225,9 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 def answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The answer to an exception outside the tree of errors. Its trace is logged, and not answered."""
     log.error(
-        "unhandled exception", exc_info=error, extra={"path": logged_path(request.url.path), "method": request.method}
+        "unhandled exception",
+        exc_info=error,
+        extra={"path": logged_path(request.url.path), "method": request.method},
     )
     return problem(
         request.app.state.node.url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from federation.domain.purchasing.needs import (
 from federation.domain.query import Query
 from federation.domain.values import Identifier, instant
 from federation.domain.visibility import FEDERATION, PRIVATE, Caller, may_see
+from federation.node import records
 from federation.node.copy_ages import copy_ages
 from federation.node.node import Node
 from federation.store.database import Reading
@@ -46,39 +47,40 @@ async def needs_of(node: Node, origin: str, key: str, *, by: Caller) -> Consulta
     Raises NotFound, Retracted, and Conflict for a record that this version does not understand.
     """
     check_id(origin, key)
-    name = f"{origin}/{key}"
-    query = Query(
-        kind=Participation, facets=(("consultation", (name,)),), limit=MAX_PARTICIPATIONS
-    )
     async with node.store.read() as tx:
         document = await _live(tx, Consultation.type, origin, key, by=by)
+    decoded = _consultations.decode(document)
+    assert decoded.content is not None  # noqa: S101 - it is no tombstone
+    asked = StoredConsultation(f"{origin}/{key}", instant(decoded.updated_at), decoded.content)
+    return await needs_of_stored(node, asked, by=by)
+
+
+async def needs_of_stored(node: Node, consultation: StoredConsultation, *, by: Caller) -> ConsultationNeeds:
+    """The needs of a consultation that the caller has read."""
+    query = Query(
+        kind=Participation, facets=(("consultation", (consultation.id,)),), limit=MAX_PARTICIPATIONS
+    )
+    async with node.store.read() as tx:
         listed = await tx.records.search(query, visible_to=by)
-        operators, _, _ = await tx.records.collect(Query(kind=Operator, limit=MAX_OPERATORS), visible_to=by)
         peers = await tx.peers.all()
         copies = await copy_ages(node, tx, by=by, peers=peers)
+    # A participation names ten thousand bodies at most: they are read and looked up beside the event loop.
+    participations = await asyncio.to_thread(_decoded, listed.documents)
     sees_members = may_see(node.operator, FEDERATION, by)
     around = Surroundings(
         now=node.clock(),
         rests_on=_reach(node, by),
         members=_members(node, peers, copies) if sees_members else None,
         copies=copies,
+        identifiers=await _identifiers(node, participations, by=by),
         more=listed.page_key is not None,
         not_understood=listed.not_understood,
     )
-    # A participation names ten thousand bodies at most: they are looked up beside the event loop.
-    return await asyncio.to_thread(_add_up, document, listed.documents, operators, around)
+    return await asyncio.to_thread(add_up, consultation, participations, around)
 
 
-def _add_up(
-    document: bytes, participations: Sequence[bytes], operators: Iterable[bytes], around: Surroundings
-) -> ConsultationNeeds:
-    consultation = _consultations.decode(document)
-    assert consultation.content is not None  # noqa: S101 - it is no tombstone
-    stored = StoredConsultation(
-        f"{consultation.origin}/{consultation.key}", instant(consultation.updated_at), consultation.content
-    )
-    around = msgspec.structs.replace(around, identifiers=_identifiers(operators))
-    return add_up(stored, [entry for entry in map(_participation, participations) if entry], around)
+def _decoded(documents: Sequence[bytes]) -> list[StoredParticipation]:
+    return [entry for entry in map(_participation, documents) if entry is not None]
 
 
 def _participation(document: bytes) -> StoredParticipation | None:
@@ -90,10 +92,15 @@ def _participation(document: bytes) -> StoredParticipation | None:
     )
 
 
-def _identifiers(operators: Iterable[bytes]) -> Mapping[str, tuple[Identifier, ...]]:
-    """Register numbers of each operator, from the record of the operator itself."""
-    found = {}
-    for document in operators:
+async def _identifiers(
+    node: Node, participations: Sequence[StoredParticipation], *, by: Caller
+) -> Mapping[str, tuple[Identifier, ...]]:
+    """Register numbers of the operators that take part for themselves, from their own records."""
+    found: dict[str, tuple[Identifier, ...]] = {}
+    if all(entry.content.coverage is not None for entry in participations):
+        return found
+    documents, _, _ = await records.collect(node, Query(kind=Operator, limit=MAX_OPERATORS), by=by)
+    for document in documents:
         decoded = _operators.decode(document)
         if decoded.content is not None and decoded.content.identifiers:
             found.setdefault(decoded.origin, decoded.content.identifiers)
@@ -117,7 +124,9 @@ async def _live(tx: Reading, type_name: str, origin: str, key: str, *, by: Calle
     """The document of a record. Raises NotFound, Retracted, Conflict."""
     stored = await tx.records.find(type_name, origin, key, visible_to=by)
     if stored is None:
-        raise NotFound("there is no {kind} {origin}/{key} that you may see", kind=type_name, origin=origin, key=key)
+        raise NotFound(
+            "there is no {kind} {origin}/{key} that you may see", kind=type_name, origin=origin, key=key
+        )
     if stored.retracted:
         raise Retracted("{name} has been retracted", name=f"{origin}/{key}")
     if stored.not_understood is not None:
@@ -146,6 +155,12 @@ async def decp(node: Node, origin: str, key: str, *, by: Caller) -> AwardedData:
         purchase = await _purchase(tx, consultation.content.purchase, by=by)
     document = decp_of(consultation.content, purchase, name=f"{origin}/{key}")
     return AwardedData(document, instant(consultation.updated_at))
+
+
+async def vehicle_of(node: Node, consultation: Consultation, *, by: Caller) -> Purchase | None:
+    """The vehicle of a consultation; None where it is not here, or not for the caller."""
+    async with node.store.read_by_key() as tx:
+        return await _purchase(tx, consultation.purchase, by=by)
 
 
 async def _purchase(tx: Reading, name: str, *, by: Caller) -> Purchase | None:

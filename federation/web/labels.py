@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from federation.web.body_labels import BODY_LABELS
 from federation.web.language import screen_text as t
+from federation.web.purchase_labels import PURCHASE_LABELS
 from federation.web.solution_labels import SOLUTION_LABELS
 
 LABELS: dict[str, dict[str, str]] = {
     **BODY_LABELS,
     **SOLUTION_LABELS,
+    **PURCHASE_LABELS,
     "tlp": {
         "CLEAR": t("public"),
         "GREEN": t("members of the federation"),

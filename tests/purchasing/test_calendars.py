@@ -33,7 +33,13 @@ def soon(days: float = 3) -> str:
 
 def a_maintenance(**members: Any) -> dict[str, Any]:
     return an_incident(
-        **{"kind": "maintenance", "status": "scheduled", "scheduled_for": soon(1), "scheduled_until": soon(2), **members}
+        **{
+            "kind": "maintenance",
+            "status": "scheduled",
+            "scheduled_for": soon(1),
+            "scheduled_until": soon(2),
+            **members,
+        }
     )
 
 
@@ -69,10 +75,13 @@ def test_no_text_ends_its_line(text: str) -> None:
     )  # fmt: skip
     body = calendar([event], product="test", name=text)
     assert all(len(line) <= 75 for line in body.split(b"\r\n"))
-    assert body.count(b"\nBEGIN:VEVENT") == 1 and b"\nATTENDEE" not in body and b"\nX:y" not in body
+    assert body.count(b"\nBEGIN:VEVENT") == 1
+    assert b"\nATTENDEE" not in body
+    assert b"\nX:y" not in body
     read = icalendar.Calendar.from_ical(body)
     (found,) = read.walk("VEVENT")
-    assert not read.errors and not found.errors
+    assert not read.errors
+    assert not found.errors
     expected = "".join(c for c in text.replace("\r\n", "\n") if c == "\n" or (c >= " " and c != "\x7f"))
     assert str(found["DESCRIPTION"]) == expected
     assert (found["DTSTART"].dt, found["DTEND"].dt, int(found["SEQUENCE"])) == (
@@ -88,7 +97,9 @@ async def test_the_public_calendar_has_what_is_public_and_nothing_else(
     arnia: Node, anyone: httpx2.AsyncClient
 ) -> None:
     await publish(arnia, "consultation", "postes", a_consultation(needs_until=soon()), tlp="CLEAR")
-    await publish(arnia, "consultation", "without-end", {**a_consultation(), "needs_until": None}, tlp="CLEAR")
+    await publish(
+        arnia, "consultation", "without-end", {**a_consultation(), "needs_until": None}, tlp="CLEAR"
+    )
     await publish(arnia, "incident", "window", a_maintenance(), tlp="CLEAR")
     await publish(arnia, "incident", "outage", an_incident(), tlp="CLEAR")
     await publish(arnia, "meeting", "open", a_meeting(starts_at=soon(), ends_at=soon(4)), tlp="CLEAR")
@@ -104,7 +115,10 @@ async def test_the_public_calendar_has_what_is_public_and_nothing_else(
         "arnia/open@meetings.federation",
     }
     assert "canary" not in answer.text
-    assert str(found["arnia/postes@consultations.federation"]["SUMMARY"]) == "Fin du recueil des besoins : Postes 2026"
+    assert (
+        str(found["arnia/postes@consultations.federation"]["SUMMARY"])
+        == "Fin du recueil des besoins : Postes 2026"
+    )
     assert str(found["arnia/open@meetings.federation"]["URL"]) == f"{arnia.url}/fr/meetings/arnia/open"
     again = await anyone.get("/calendar.ics?language=fr", headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
@@ -150,11 +164,16 @@ async def test_a_person_sees_what_is_green_by_a_secret_address_and_nothing_narro
     answer = await anyone.get(f"/calendar/{secret}.ics")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    assert set(events(answer.content)) == {"arnia/green@meetings.federation", "megalis/green@meetings.federation"}
+    assert set(events(answer.content)) == {
+        "arnia/green@meetings.federation",
+        "megalis/green@meetings.federation",
+    }
     assert "canary" not in answer.text
 
 
-async def test_an_address_ends_with_its_person_or_by_their_wish(arnia: Node, anyone: httpx2.AsyncClient) -> None:
+async def test_an_address_ends_with_its_person_or_by_their_wish(
+    arnia: Node, anyone: httpx2.AsyncClient
+) -> None:
     first, second = await a_person(arnia, "Anne", "editor"), await a_person(arnia, "Bob", "reader")
     secrets = [await people.new_calendar_address(arnia, person.id) for person in (first, second)]
     for secret in secrets:
@@ -191,5 +210,7 @@ async def test_the_secret_is_in_no_log(
         await anyone.get("/v1/meetings")
     paths = [getattr(record, "path", "") for record in caplog.records if record.name == "federation.requests"]
     assert paths == ["/calendar/…", "/v1/meetings"]
-    assert not any(secret in str(record.__dict__) for record in caplog.records if record.name.startswith("federation"))
+    assert not any(
+        secret in str(record.__dict__) for record in caplog.records if record.name.startswith("federation")
+    )
     assert logged_path("/calendar.ics") == "/calendar.ics"

@@ -45,7 +45,9 @@ def at(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def need(quantity: int, given: datetime | None = BEFORE, unit: str = "portable", **members: Any) -> dict[str, Any]:
+def need(
+    quantity: int, given: datetime | None = BEFORE, unit: str = "portable", **members: Any
+) -> dict[str, Any]:
     times = {"given_at": at(given)} if given else {}
     return {"unit": unit, "quantity": quantity, **times, **members}
 
@@ -113,7 +115,8 @@ def test_it_says_what_is_missing_and_from_whom() -> None:
         ("recia", "no-need", ("portable", "fixe")),
     ]
     late = added(participation("arnia", need(4, AFTER)), now=AFTER, members=())
-    assert late.missing is not None and [entry.reason for entry in late.missing] == ["late"]
+    assert late.missing is not None
+    assert [entry.reason for entry in late.missing] == ["late"]
 
 
 def test_who_sees_no_participation_of_members_is_told_of_nobody() -> None:
@@ -133,7 +136,11 @@ def test_who_sees_no_participation_of_members_is_told_of_nobody() -> None:
         (need(40, AFTER, earlier=[{"quantity": 30, "given_at": at(BEFORE)}]), AFTER, (30, None, 40)),
         (need(0, AFTER, earlier=[{"quantity": 30, "given_at": at(BEFORE)}]), AFTER, (30, None, 0)),
         (
-            need(9, AFTER, earlier=[{"quantity": n, "given_at": at(BEFORE + timedelta(hours=n))} for n in (1, 2)]),
+            need(
+                9,
+                AFTER,
+                earlier=[{"quantity": n, "given_at": at(BEFORE + timedelta(hours=n))} for n in (1, 2)],
+            ),
             AFTER,
             (2, None, 9),
         ),
@@ -160,7 +167,8 @@ def test_who_withdrew_in_time_counts_for_nothing_and_who_withdrew_later_still_co
     assert not in_time.operators[0].participations[0].counts
     assert quantities(later)["portable"] == (7, None, None)
     assert later.operators[0].participations[0].counts
-    assert later.bodies.bodies == 1 and in_time.bodies.bodies == 0
+    assert later.bodies.bodies == 1
+    assert in_time.bodies.bodies == 0
 
 
 def launched(**members: Any) -> StoredConsultation:
@@ -200,7 +208,9 @@ def test_sums_of_quantities_never_mix_what_counts_with_what_is_late() -> None:
         history = [(UNTIL + timedelta(hours=hour - 500), chance.randint(0, 9)) for hour in moments]
         *earlier, (given, quantity) = history
         entry = need(
-            quantity, given, earlier=[{"quantity": number, "given_at": at(moment)} for moment, number in earlier]
+            quantity,
+            given,
+            earlier=[{"quantity": number, "given_at": at(moment)} for moment, number in earlier],
         )
         stored = participation("arnia", entry).content.needs[0]
         deadline = deadline_of(consultation().content, AFTER)
@@ -233,13 +243,15 @@ def test_a_territory_is_expanded_by_the_register() -> None:
         participation("megalis", need(2), bodies=listed(CHALON)),
     )
     alone = added(participation("arnia", need(4), bodies=area))
-    assert needs.bodies == alone.bodies and needs.bodies.communes > 500
+    assert needs.bodies == alone.bodies
+    assert needs.bodies.communes > 500
     assert needs.in_several == 1
 
 
 def test_bodies_that_are_only_counted_make_the_sum_a_least_one() -> None:
     needs = added(participation("arnia", need(4), bodies={"kind": "count", "count": 30}))
-    assert needs.at_least and needs.bodies.counted == 30
+    assert needs.at_least
+    assert needs.bodies.counted == 30
     assert needs.summary["en"].startswith("at least 4")
     assert added(participation("arnia", need(4)), more=True).at_least
     assert added(participation("arnia", need(4)), not_understood=1).at_least
@@ -260,7 +272,9 @@ def test_an_operator_that_takes_part_for_itself_is_one_body() -> None:
 def test_quantities_are_given_by_size_where_all_bodies_are_of_one_size() -> None:
     needs = added(
         participation("arnia", need(40), bodies=listed(CHALON)),
-        participation("megalis", need(2), bodies=listed(CHALON, {"identifiers": [{"scheme": "cog", "value": "71001"}]})),
+        participation(
+            "megalis", need(2), bodies=listed(CHALON, {"identifiers": [{"scheme": "cog", "value": "71001"}]})
+        ),
         participation("recia", need(1)),
     )
     bands = {band.population.from_: (band.bodies, [n.quantity for n in band.needs]) for band in needs.bands}

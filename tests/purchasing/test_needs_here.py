@@ -33,7 +33,7 @@ async def consultation(arnia: Node, megalis: Node) -> AsyncIterator[None]:
     await publish(arnia, "participation", "own", a_participation(40))
     await copy(arnia, "participation", "megalis/p", a_participation(2), tlp="GREEN")
     await copy(arnia, "participation", "megalis/g", a_participation(500), tlp="AMBER", audience="circle")
-    yield
+    return
 
 
 def quantity(needs: Any) -> int | None:
@@ -47,7 +47,8 @@ async def test_sums_rest_on_what_the_caller_may_see_and_say_so(arnia: Node, cons
         "public": anonymous("arnia"),
     }
     found = {
-        name: await purchases.needs_of(arnia, "arnia", "postes-2026", by=caller) for name, caller in by_all.items()
+        name: await purchases.needs_of(arnia, "arnia", "postes-2026", by=caller)
+        for name, caller in by_all.items()
     }
     assert {name: needs.rests_on for name, needs in found.items()} == {name: name for name in by_all}
     assert {name: quantity(needs) for name, needs in found.items()} == {

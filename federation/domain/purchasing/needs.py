@@ -267,5 +267,3 @@ def _time(consultation: Consultation, deadline: NeedsDeadline, now: datetime) ->
         late_after=as_instant(deadline.late) if deadline.late else None,
         is_over=deadline.is_over(now),
     )
-
-

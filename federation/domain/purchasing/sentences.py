@@ -33,9 +33,7 @@ def summary(
     least = ("at least ", "au moins ") if at_least else ("", "")
 
     def quantities(language: str) -> str:
-        return ", ".join(
-            f"{_number(unit.quantity or 0)} {_label(unit, language)}" for unit in given
-        )
+        return ", ".join(f"{_number(unit.quantity or 0)} {_label(unit, language)}" for unit in given)
 
     asked = len(missing) if missing is not None else None
     return {

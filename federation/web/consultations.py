@@ -1,0 +1,138 @@
+"""Consultations: until when needs are given, how they add up, who has answered, and how to take part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar.response.base import ASGIResponse
+
+from federation.domain.content.consultation import Consultation
+from federation.domain.purchasing.answers import ConsultationNeeds
+from federation.domain.purchasing.needs import StoredConsultation
+from federation.domain.values import instant
+from federation.edge.operations import Right
+from federation.node import purchases
+from federation.web.csv_files import CSV, Column, file_answer, listing_file
+from federation.web.labels import LABELS
+from federation.web.language import screen_text as t
+from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
+from federation.web.pages import page
+from federation.web.records import open_record, source_of
+from federation.web.rendering import in_language
+from federation.web.theme_names import THEME_NAMES
+from federation.web.visit import Visit
+
+READ = Right("consultations.read", open=True)
+OPEN = ("idea", "gathering", "convention")
+"""Statuses in which others may still join."""
+
+
+class ConsultationRow(msgspec.Struct, frozen=True):
+    """The members of a consultation that lists show."""
+
+    title: dict[str, str]
+    status: str
+    purchase: str
+    needs_until: str | None = None
+
+
+FILTERS = (
+    Filter("q", t("Words")),
+    Filter(
+        "status", t("Stage"), values=tuple(LABELS["consultation_status"]), kind="consultation_status"
+    ),
+    Filter("theme", t("Theme"), values=tuple(sorted(THEME_NAMES)), kind="theme"),
+    Filter("purchase", t("Joint purchase"), hint=t("its identifier, for example arnia/postes")),
+    Filter("origin", t("Operator"), hint=t("its identifier, for example arnia")),
+)
+COLUMNS = (
+    Column(t("Title"), lambda visit, entry: in_language(visit.language, entry.content.title)[0]),
+    Column(t("Stage"), lambda visit, entry: value_words(visit, "consultation_status", entry.content.status)),
+    Column(t("Needs until"), lambda visit, entry: entry.content.needs_until),
+    Column(t("Joint purchase"), lambda visit, entry: entry.content.purchase),
+    Column(t("Operator"), lambda visit, entry: entry.origin),
+    Column(t("Identifier"), lambda visit, entry: entry.id),
+    Column(t("Updated"), lambda visit, entry: entry.updated_at),
+)
+NEEDS_COLUMNS = tuple(
+    Column(label, lambda visit, entry: None)
+    for label in (
+        t("Operator"),
+        t("Unit"),
+        t("Counts"),
+        t("Uncertain"),
+        t("Given late"),
+        t("Answer"),
+        t("Bodies"),
+        t("Not named"),
+    )  # fmt: skip
+)
+
+
+@page("/consultations", act="page_consultations", right=READ)
+async def consultations(visit: Visit) -> ASGIResponse:
+    """List consultations."""
+    listing = await read_listing(visit, Consultation, ConsultationRow, FILTERS)
+    return list_answer(visit, "consultations.html", listing, open_statuses=OPEN)
+
+
+@page("/consultations.csv", act="page_consultations_file", right=READ, media_type=CSV)
+async def consultations_file(visit: Visit) -> ASGIResponse:
+    """The list of consultations as a file."""
+    return await listing_file(visit, Consultation, ConsultationRow, FILTERS, COLUMNS)
+
+
+@page("/consultations/{origin:str}/{key:str}", act="page_consultation", right=READ)
+async def consultation(visit: Visit, origin: str, key: str) -> ASGIResponse:
+    """Show until when needs are given, how they add up, who has answered, and how to take part."""
+    entry = await open_record(visit, Consultation, origin, key)
+    if not isinstance(entry, Entry):
+        return entry
+    asked = StoredConsultation(entry.id, instant(entry.updated_at), entry.content)
+    needs = await purchases.needs_of_stored(visit.node, asked, by=visit.caller)
+    until = entry.content.needs_until
+    return visit.page(
+        "consultation.html",
+        alternate=f"/v1/consultations/{origin}/{key}",
+        entry=entry,
+        source=await source_of(visit, entry),
+        vehicle=await purchases.vehicle_of(visit.node, entry.content, by=visit.caller),
+        needs=needs,
+        labels={unit.unit: unit.label for unit in needs.units},
+        is_open=entry.content.status in OPEN and not needs.deadline.is_over,
+        ends_soon=until is not None and 0 <= (instant(until) - visit.now).days < 14,
+        may_take_part=visit.may("participations.write"),
+        is_ours=origin == visit.node.operator and visit.may("consultations.write"),
+    )
+
+
+@page("/consultations/{origin:str}/{key:str}/needs.csv", act="page_needs_file", right=READ, media_type=CSV)
+async def needs_file(visit: Visit, origin: str, key: str) -> ASGIResponse:
+    """The needs of a consultation as a file: a line for each operator and unit."""
+    needs = await purchases.needs_of(visit.node, origin, key, by=visit.caller)
+    return file_answer(visit, "needs", NEEDS_COLUMNS, _need_lines(visit, needs), is_cut=needs.more)
+
+
+def _need_lines(visit: Visit, needs: ConsultationNeeds) -> Iterator[list[object]]:
+    labels = {unit.unit: unit.label for unit in needs.units}
+    for operator in needs.operators:
+        states = ", ".join(dict.fromkeys(_state(visit, entry) for entry in operator.participations))
+        bodies = [states, operator.bodies.bodies, operator.bodies.counted]
+        for need in operator.needs:
+            unit = in_language(visit.language, labels.get(need.unit))[0] or need.unit
+            yield [operator.operator, unit, need.quantity, need.uncertain, need.late, *bodies]
+        if not operator.needs:
+            yield [operator.operator, None, None, None, None, *bodies]
+    for missing in needs.missing or ():
+        if missing.reason == "no-answer":
+            reason = value_words(visit, "missing_reason", missing.reason)
+            yield [missing.operator, None, None, None, None, reason, None, None]
+
+
+def _state(visit: Visit, participation: Any) -> str:
+    return value_words(visit, "participation_state", participation.state)
+
+
+HANDLERS = (consultations, consultations_file, consultation, needs_file)
