@@ -1,7 +1,7 @@
 """Calendars to subscribe to: the public one, and that of a person by its secret address.
 
-Calendar programs cannot log in, so the address is the key. It stands in no log of the node (``edge/log_paths.py``),
-in no cache, and it ends with the person.
+Calendar programs cannot log in, so the address is the key. It stands in no log of the node
+(``edge/log_paths.py``) and in no cache, and it ends with the person.
 """
 
 from __future__ import annotations

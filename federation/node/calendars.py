@@ -1,9 +1,9 @@
 """Calendars to subscribe to: meetings, ends of the time for needs, maintenance windows, reporting deadlines.
 
-1. The newest records of each type that the caller may see, and never one beyond GREEN: calendar programs store
-   what they read, and share it.
-2. Each is an event of its own, the same one at every node: its UID is made of type, origin and key, its SEQUENCE
-   of the revision.
+1. The newest records of each type that the caller may see, and never one beyond GREEN: calendar programs
+   store what they read, and share it.
+2. Each is an event of its own, the same one at every node: its UID is made of type, origin and key, its
+   SEQUENCE of the revision.
 3. What was cancelled or retracted stays for a while as cancelled, so that programs remove it.
 """
 

@@ -76,12 +76,16 @@ def _as_json(coverage: Coverage) -> dict[str, Any]:
 
 
 def _listed(visit: Visit, form: Form, typed: str) -> dict[str, Any] | None:
-    found, unknown = [], []
+    found: list[dict[str, Any]] = []
+    unknown: list[str] = []
     for text in dict.fromkeys(typed.replace(",", " ").upper().replace("COG:", "cog:").split()):
         body = _body(text)
-        (unknown if body is None else found).append(text if body is None else body)
+        if body is None:
+            unknown.append(text)
+        else:
+            found.append(body)
     if unknown:
-        named = ", ".join(map(str, unknown[:MAX_NAMED_FAULTS]))
+        named = ", ".join(unknown[:MAX_NAMED_FAULTS])
         form.refuse(
             "listed", visit.text("These are no SIREN, SIRET or INSEE code: %(numbers)s", numbers=named)
         )

@@ -40,9 +40,7 @@ class ConsultationRow(msgspec.Struct, frozen=True):
 
 FILTERS = (
     Filter("q", t("Words")),
-    Filter(
-        "status", t("Stage"), values=tuple(LABELS["consultation_status"]), kind="consultation_status"
-    ),
+    Filter("status", t("Stage"), values=tuple(LABELS["consultation_status"]), kind="consultation_status"),
     Filter("theme", t("Theme"), values=tuple(sorted(THEME_NAMES)), kind="theme"),
     Filter("purchase", t("Joint purchase"), hint=t("its identifier, for example arnia/postes")),
     Filter("origin", t("Operator"), hint=t("its identifier, for example arnia")),
@@ -67,8 +65,9 @@ NEEDS_COLUMNS = tuple(
         t("Answer"),
         t("Bodies"),
         t("Not named"),
-    )  # fmt: skip
+    )
 )
+"""Columns of the file of needs, whose rows are made by ``_need_lines``."""
 
 
 @page("/consultations", act="page_consultations", right=READ)

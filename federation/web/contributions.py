@@ -2,7 +2,7 @@
 
     contributions=await contributions_about(visit, entry, KINDS)
 
-shows them by ``{{ contributed.section(contributions) }}`` of ``contributions.html``. The form of a page leads to
+shows them by ``contributed.section(…)`` of ``contributions.html``. The form of a page leads to
 :func:`contribute`, which publishes a record of this operator with the label of the subject.
 """
 

@@ -1,12 +1,12 @@
 """The acts of a meeting's operator, one form each: agenda; minutes with decisions and tasks; closing.
 
-A form has a row for each entry and some empty ones; an entry whose text is emptied is removed. Texts are written
-in the language of the page, those of other languages stay.
+A form has a row for each entry and some empty ones; an entry whose text is emptied is removed. Texts are
+written in the language of the page, those of other languages stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from litestar.response.base import ASGIResponse
@@ -81,24 +81,27 @@ async def _form(
         id=f"{origin}/{key}",
         record=record,
         content=content,
-        points=_with_empty([{**_text(visit, "title", point.title), "minutes": point.minutes or "", "by": point.by or ""}
-                            for point in content.agenda]),
-        decisions=_with_empty([{**_text(visit, "text", entry.text), "on": entry.on or ""}
-                               for entry in content.decisions]),
-        tasks=_with_empty([{**_text(visit, "text", task.text), "key": task.key, "owner": task.owner or "",
-                            "due": task.due or "", "done_on": task.done_on or ""} for task in content.tasks]),
+        points=_rows_of(visit, content.agenda, "title", ("minutes", "by")),
+        decisions=_rows_of(visit, content.decisions, "text", ("on",)),
+        tasks=_rows_of(visit, content.tasks, "text", ("owner", "due", "done_on")),
         minutes=in_language(visit.language, content.minutes)[0],
         statuses=[(value, value_words(visit, "meeting_status", value)) for value in LABELS["meeting_status"]],
         tlp=record.draft["tlp"],
         audience=record.draft.get("audience") or "",
-    )  # fmt: skip
+    )
 
 
-def _text(visit: Visit, name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    return {name: in_language(visit.language, texts)[0]}
-
-
-def _with_empty(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _rows_of(
+    visit: Visit, entries: Sequence[Any], text: str, members: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The rows of a form: the entries, with their text in the language of the visitor, and empty ones."""
+    rows = [
+        {
+            text: in_language(visit.language, getattr(entry, text))[0],
+            **{member: getattr(entry, member) or "" for member in members},
+        }
+        for entry in entries
+    ]
     return rows + [{} for _ in range(EMPTY_ROWS)]
 
 
@@ -149,7 +152,8 @@ def _minutes(visit: Visit, form: Form, content: Meeting) -> Made:
     text = form.value("minutes")
     others = {tag: words for tag, words in (content.minutes or {}).items() if tag != visit.language}
     fields = {"minutes": "minutes", f"minutes/{visit.language}": "minutes"}
-    decisions, tasks = [], []
+    decisions: list[dict[str, Any]] = []
+    tasks: list[dict[str, Any]] = []
     for index in _rows(form, "decision"):
         if not (words := form.value(f"decision-{index}")):
             continue

@@ -1,7 +1,7 @@
 """Forms that change a record of this operator: its state when the form was made, and the revision published.
 
-A form has the hash of the record in a hidden field. When somebody else has changed the record meanwhile, the form
-comes back with what was typed and says so; nothing is overwritten unseen.
+A form has the hash of the record in a hidden field. When somebody else has changed the record meanwhile, the
+form comes back with what was typed and says so; nothing is overwritten unseen.
 """
 
 from __future__ import annotations

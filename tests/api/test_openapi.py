@@ -279,6 +279,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.delete(one)
         await own.get(one)
     await exposure_is_asked(anyone, own)
+    await needs_and_calendars_are_asked(anyone, own)
     await advisories_are_taken(anyone, own)
     await alerts_and_deadlines(anyone, own, arnia, document)
     await bodies_are_asked(anyone, own)
@@ -361,6 +362,29 @@ async def exposure_is_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient)
             await client.get(path)
             await client.get(path, headers={"authorization": "Bearer x"})
             await client.get(path, params={"x": "y"})
+
+
+async def needs_and_calendars_are_asked(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Of a consultation that is there, awarded, retracted, and of none."""
+    draft = DRAFTS["consultation"]["content"]
+    awarded = {**draft, "status": "awarded", "contract": {"id": "2026-1", "amount_cents": 100}}
+    for key, content in (("there", draft), ("awarded", awarded), ("gone", draft)):
+        answer = await own.put(f"/v1/consultations/arnia/{key}", json={"content": content})
+        assert answer.status_code in (200, 201)
+    await own.put("/v1/participations/arnia/there", json={
+        "content": {**DRAFTS["participation"]["content"], "consultation": "arnia/there"}, "tlp": "CLEAR",
+    })  # fmt: skip
+    await own.delete("/v1/consultations/arnia/gone")
+    for client in (own, anyone):
+        for key in ("there", "awarded", "gone", "none", "A!"):
+            for member in ("needs", "decp.json"):
+                await client.get(f"/v1/consultations/arnia/{key}/{member}")
+                await client.get(f"/v1/consultations/arnia/{key}/{member}", params={"x": "y"})
+                await client.get(
+                    f"/v1/consultations/arnia/{key}/{member}", headers={"authorization": "Bearer x"}
+                )
+        for query in ("", "?language=fr", "?language=de", "?x=y"):
+            await client.get(f"/calendar.ics{query}")
 
 
 async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:

@@ -294,7 +294,7 @@ def operations() -> str:
     return table(("request", "what it does", "scope", "operationId"), rows())
 
 
-OF_ONE_COLLECTION = ("/updates", "/exposure", "/bodies", "/version")
+OF_ONE_COLLECTION = ("/updates", "/exposure", "/bodies", "/version", "/needs", "/decp.json")
 _COLLECTIONS = tuple(f"/v1/{kind.plural}" for kind in TYPES.values())
 
 

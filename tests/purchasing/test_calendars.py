@@ -12,6 +12,8 @@ import pytest
 
 from federation.domain.content.consultation import Consultation
 from federation.domain.content.meeting import Meeting
+from federation.domain.deadline import ReportingDeadline
+from federation.domain.draft import check_draft
 from federation.domain.formats.ical import CalendarEvent, calendar
 from federation.domain.visibility import itself
 from federation.edge.log_paths import logged_path
@@ -78,7 +80,7 @@ def test_no_text_ends_its_line(text: str) -> None:
     assert body.count(b"\nBEGIN:VEVENT") == 1
     assert b"\nATTENDEE" not in body
     assert b"\nX:y" not in body
-    read = icalendar.Calendar.from_ical(body)
+    read: Any = icalendar.Calendar.from_ical(body)
     (found,) = read.walk("VEVENT")
     assert not read.errors
     assert not found.errors
@@ -191,7 +193,7 @@ async def test_reporting_deadlines_are_for_those_who_may_read_them(
     arnia: Node, anyone: httpx2.AsyncClient
 ) -> None:
     draft = {"title": "Fuite", "regimes": ["gdpr"], "aware_at": soon(0)}
-    deadline = deadlines.check_draft(draft, deadlines.ReportingDeadline)
+    deadline = check_draft(draft, ReportingDeadline)
     await deadlines.set_deadline(arnia, deadline, "arnia", "one", by=itself("arnia"))
     found = {}
     for role in ("reader", "editor"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -25,7 +24,7 @@ PATH = "/v1/consultations/arnia/postes-2026"
 
 
 @pytest.fixture
-async def consultation(arnia: Node, megalis: Node) -> AsyncIterator[None]:
+async def consultation(arnia: Node, megalis: Node) -> None:
     """Arnia's consultation, with a need of arnia for members, one of megalis, and one for a group."""
     await introduce(arnia, megalis)
     await publish(arnia, "purchase", "postes", a_purchase())
@@ -33,7 +32,6 @@ async def consultation(arnia: Node, megalis: Node) -> AsyncIterator[None]:
     await publish(arnia, "participation", "own", a_participation(40))
     await copy(arnia, "participation", "megalis/p", a_participation(2), tlp="GREEN")
     await copy(arnia, "participation", "megalis/g", a_participation(500), tlp="AMBER", audience="circle")
-    return
 
 
 def quantity(needs: Any) -> int | None:

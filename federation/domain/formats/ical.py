@@ -1,7 +1,7 @@
 """Calendars as calendar programs subscribe to them (iCalendar, RFC 5545, with RFC 7986).
 
-Times are in UTC. A calendar of the same events is the same bytes, whenever it is written: the time of an event is
-that of its last revision.
+Times are in UTC. A calendar of the same events is the same bytes, whenever it is written: the time of an
+event is that of its last revision.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The deadline of a consultation, and the quantity of a need that counts by it.
 
 A need counts that was given by ``needs_until``, and before the procedure was launched (French public
-procurement code, L2113-6 to L2113-8). A launch is known as a day only, or by the status alone. So the deadline
-is a stretch of time: what was given before it counts, what was given after it is late, and of a quantity
-that was given within it nobody here can say.
+procurement code, L2113-6 to L2113-8). A launch is known as a day only, or by the status alone. So the
+deadline is a stretch of time: what was given before it counts, what was given after it is late, and of a
+quantity that was given within it nobody here can say.
 """
 
 from __future__ import annotations

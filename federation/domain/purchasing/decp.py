@@ -1,8 +1,8 @@
 """The contract of a consultation in the members of DECP 2.0.3, the published essential data of contracts.
 
 Source: schema_decp_v2.0.3.json of the French Ministry of the Economy (139bercy/format-commande-publique). A
-record holds a part of what the schema requires. Members that it does not hold are left out and named, and never
-made up: the buyer adds them before publishing.
+record holds a part of what the schema requires. Members that it does not hold are left out and named, and
+never made up: the buyer adds them before publishing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ MAX_OBJECT_CHARACTERS = 1_000
 IDENTIFIER_TYPES = {SIRET: "SIRET", "9957": "TVA"}
 """`typeIdentifiant` by the scheme of ISO 6523: an establishment (SIRET), a French VAT number."""
 REQUIRED = (
-    "id", "acheteur", "nature", "objet", "codeCPV", "techniques", "modalitesExecution", "marcheInnovant", "ccag",
-    "offresRecues", "attributionAvance", "typeGroupementOperateurs", "procedure", "lieuExecution", "dureeMois",
-    "dateNotification", "datePublicationDonnees", "montant", "typesPrix", "formePrix", "sousTraitanceDeclaree",
-    "titulaires", "considerationsSociales", "considerationsEnvironnementales",
+    "id", "acheteur", "nature", "objet", "codeCPV", "techniques", "modalitesExecution", "marcheInnovant",
+    "ccag", "offresRecues", "attributionAvance", "typeGroupementOperateurs", "procedure", "lieuExecution",
+    "dureeMois", "dateNotification", "datePublicationDonnees", "montant", "typesPrix", "formePrix",
+    "sousTraitanceDeclaree", "titulaires", "considerationsSociales", "considerationsEnvironnementales",
 )  # fmt: skip
 """Members that the schema requires of a contract."""
 

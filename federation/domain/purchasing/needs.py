@@ -2,8 +2,8 @@
 
 1. Each need counts by its quantity at the deadline (``deadline.py``); later changes stand apart as late.
 2. A participation that was withdrawn in time counts for nothing. One that was withdrawn later still counts.
-3. Quantities are those of a participation as a whole. So they are added up by unit and by operator, and by size
-   of the bodies only where all bodies of a participation are of one size.
+3. Quantities are those of a participation as a whole. So they are added up by unit and by operator, and by
+   size of the bodies only where all bodies of a participation are of one size.
 4. Bodies count once, whichever participations and identifiers name them.
 5. Operators that take part without a quantity are missing, and members that have not answered; who sees no
    participation of members is told of nobody.
@@ -26,6 +26,7 @@ from federation.domain.purchasing.answers import (
     ConsultationNeeds,
     GivenNeed,
     MissingNeed,
+    MissingReason,
     NeedsTime,
     OperatorNeeds,
     ParticipationNeeds,
@@ -255,7 +256,7 @@ def _missing(
             missing.append(MissingNeed(operator=operator, reason="some-units", units=without))
         else:
             is_late = any(need.late is not None or need.uncertain is not None for need in needs)
-            reason = "late" if is_late else "no-need"
+            reason: MissingReason = "late" if is_late else "no-need"
             missing.append(MissingNeed(operator=operator, reason=reason, units=without))
     return tuple(missing)
 
