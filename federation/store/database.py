@@ -79,8 +79,8 @@ class Reading:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "calendars", "checkpoints", "clients", "contributions",
-        "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
-        "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
+        "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds",
+        "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
         "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "sessions",
         "stored_answers", "tokens",
     )  # fmt: skip

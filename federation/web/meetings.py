@@ -18,6 +18,7 @@ from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
+from federation.web.markdown import in_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_of
 from federation.web.rendering import in_language
@@ -116,6 +117,7 @@ async def _show(visit: Visit, entry: Entry[Any], status: int = 200) -> ASGIRespo
         alternate=f"/v1/meetings/{entry.id}",
         entry=entry,
         source=await source_of(visit, entry),
+        minutes=await in_words(content.minutes, visit.language),
         there=_there(visit, content),
         today=visit.now.astimezone(visit.node.time_zone).date().isoformat(),
         reports=_reports(contributions.entries),
