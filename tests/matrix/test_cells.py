@@ -367,6 +367,9 @@ async def test_pages_and_totals_count_what_may_be_seen_only(world: World) -> Non
                 mine |= {"close", "other"}
             if type_name == "solution" and caller in (rules.OWN, rules.NEIGHBOUR):
                 mine |= {"elsewhere"}
+            if type_name == "solution":
+                subjects = (("subject-clear", "CLEAR"), ("subject-green", "GREEN"))
+                mine |= {key for key, tlp in subjects if rules.sees(caller, type_name, HERE, tlp)}
             for sort in ("id", "updated_at", "-updated_at"):
                 for limit in {max(len(mine), 1), max(len(mine) - 1, 1), 1, 500}:
                     at = f"/v1/{type_name}s?total=true&sort={sort}&limit={limit}"
