@@ -67,6 +67,7 @@ def events(body: bytes) -> dict[str, Any]:
         "a\r\nATTENDEE:mailto:x@example.org",
         "\x07bell\x0band\x7fmore",
         "BEGIN:VEVENT\nEND:VCALENDAR",
+        "C:\\new; a, b",
     ],
 )
 def test_no_text_ends_its_line(text: str) -> None:
