@@ -111,7 +111,10 @@ def test_scopes_and_links_in_it_are_this_nodes(document: Document, arnia: Node) 
 def closed(value: Any) -> Any:
     """The same schema with its open enumerations closed: this node answers the values that it describes."""
     if isinstance(value, dict):
-        return {("enum" if name == OPEN else name): closed(inner) for name, inner in value.items()}
+        changed = {("enum" if name == OPEN else name): closed(inner) for name, inner in value.items()}
+        if OPEN in value and "null" in value.get("type", ()):
+            changed["enum"] = [*value[OPEN], None]
+        return changed
     return [closed(inner) for inner in value] if isinstance(value, list) else value
 
 
