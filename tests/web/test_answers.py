@@ -6,8 +6,9 @@ import httpx2
 import pytest
 from litestar import Litestar
 
+from federation.domain.errors import PreconditionFailed
 from federation.domain.visibility import itself
-from federation.node import exposure
+from federation.node import answers, exposure
 from federation.node.node import Node
 from tests.domain.builders import a_group, a_statement
 from tests.exposure.deployments import CHALON, DIJON, a_vulnerability, bodies, running
@@ -70,6 +71,8 @@ async def test_the_last_answer_is_the_one_that_applies(cve: Node, editor: httpx2
     assert await stated(cve) == {"arnia/old": "known_affected"}
     await answered(editor, **{"status": "fixed", "of.arnia/old": ""})
     assert await stated(cve) == {}, "one answer for all takes the place of the others"
+    (only,) = (await answers.own_statements(cve, "arnia/cve", by=itself("arnia"))).statements
+    assert (only.content.status, only.content.deployments) == ("fixed", ())
     # By a program, and so newer than what the page has published.
     await publish(cve, "statement", "by-program", a_statement(incident="arnia/cve", status="known_affected"))
     assert set(await stated(cve)) == {"arnia/old", "arnia/unsure"}
@@ -116,6 +119,23 @@ async def test_an_answer_of_a_colleague_meanwhile_is_shown_and_not_replaced(
     again = await editor.post(PAGE, data={**shown_fields(late), "status": "known_affected", "do": "publish"})
     assert again.status_code == 303
     assert set(await stated(cve)) == {"arnia/old", "arnia/unsure"}
+
+
+async def test_an_answer_in_between_undoes_all_of_it(cve: Node) -> None:
+    by = itself("arnia")
+    before = await answers.own_statements(cve, "arnia/cve", by=by)
+    parts = [
+        answers.Part({"status": "fixed", "deployments": ["arnia/old"]}),
+        answers.Part({"status": "known_affected", "deployments": ["arnia/unsure"]}),
+    ]
+    drafts = answers.drafts("arnia/cve", parts, "GREEN", None)
+    await publish(cve, "statement", "theirs", a_statement(incident="arnia/cve", status="known_affected"))
+    with pytest.raises(PreconditionFailed):
+        await answers.publish_answer(cve, "arnia/cve", drafts, state=before.state, newest=None, by=by)
+    assert set((await stated(cve)).values()) == {"known_affected"}
+    now = await answers.own_statements(cve, "arnia/cve", by=by)
+    await answers.publish_answer(cve, "arnia/cve", drafts, state=now.state, newest="theirs", by=by)
+    assert await stated(cve) == {"arnia/unsure": "known_affected"}
 
 
 async def test_an_answer_is_never_wider_than_its_incident(
