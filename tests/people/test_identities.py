@@ -178,6 +178,18 @@ async def test_an_id_token_that_does_not_hold_lets_nobody_in(
     assert (await logged_in(visitor, provider)).status_code == 303
 
 
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\x00b", "a\u202eb"], ids=ascii)
+async def test_a_subject_is_a_short_printable_text(
+    arnia: Node, provider: Provider, visitor: httpx2.AsyncClient, subject: str
+) -> None:
+    provider.claims["siret"] = "13002526500013"
+    good, provider.subject = provider.subject, subject
+    assert "n'est pas valable" in shown(await logged_in(visitor, provider), 400)
+    assert await people.all(arnia) == ()
+    provider.subject = good
+    assert (await logged_in(visitor, provider)).status_code == 303
+
+
 WRONG_USERINFO: list[dict[str, Any]] = [
     {"aud": "another"}, {"aud": None}, {"iss": "https://elsewhere.example"}, {"sub": "another"},
     {"sub": None}, {"exp": NOW - 3_600},
@@ -259,6 +271,18 @@ async def test_the_answer_is_of_the_issuer_and_of_this_browser(
         visitor, {"state": provider.log_in(await sent(visitor))["state"], "error": "access_denied"}
     )
     assert "access_denied" in shown(refused, 400)
+
+
+async def test_a_provider_without_rfc_9207_may_leave_out_the_issuer_and_not_name_another(
+    arnia: Node, provider: Provider, visitor: httpx2.AsyncClient
+) -> None:
+    await bound(arnia, provider)
+    provider.in_metadata = {"authorization_response_iss_parameter_supported": False}
+    answer = provider.log_in(await sent(visitor))
+    shown(await come_back(visitor, answer | {"iss": "https://elsewhere.example"}), 400)
+    answer = provider.log_in(await sent(visitor))
+    del answer["iss"]
+    assert (await come_back(visitor, answer)).status_code == 303
 
 
 async def test_the_state_is_in_a_cookie_for_the_host_alone(
