@@ -357,11 +357,14 @@ _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
 def is_loopback(host: str) -> bool:
-    """Return True for a host that is this machine, by its address or as ``localhost``."""
+    """Return True for a host that is this machine: by its address, as ``localhost``, or by a name under it.
+
+    Names under ``localhost`` are of this machine for everybody (RFC 6761, 6.3).
+    """
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or host.endswith(".localhost")
 
 
 _CHOICES = {

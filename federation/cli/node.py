@@ -127,7 +127,8 @@ async def demo(check: bool, scale: int, port: int) -> None:
     """Run four operators' nodes on this machine with demonstration data, until Ctrl-C.
 
     Each has a PostgreSQL of its own, in a temporary directory that is removed at the end. Solutions,
-    communes and vulnerabilities are real; deployments, the outage and the maintenance are invented.
+    communes and vulnerabilities are real; deployments, offers, prices, needs, meetings and the outage are
+    invented. At the end it prints the addresses of pages, and a login link for each operator.
     """
     from federation.demo.story import tell
 

@@ -20,3 +20,12 @@ def beneficiaries(region: str) -> tuple[Body, ...]:
             f"region {region} is not in the demonstration data: {', '.join(sorted(REGIONS.values()))} are"
         )
     return tuple(body for body in bodies() if body.region == region)
+
+
+EXAMPLE = "89148"
+"""INSEE code of the commune that the demonstration shows offers for: in Bourgogne, of 265 inhabitants."""
+
+
+def example_commune() -> Body:
+    """The commune that the demonstration shows offers for."""
+    return next(body for body in beneficiaries(REGIONS["FR-BFC"]) if body.cog == EXAMPLE)

@@ -1,4 +1,4 @@
-"""Demonstration data: real solutions, communes and vulnerabilities; invented deployments.
+"""Demonstration data: real solutions, communes and vulnerabilities; invented deployments and offers.
 
 Deterministic: the same operator and scale give the same records. No deployment says anything about what
 a commune or an operator really runs; each is marked ``environment: demonstration``.
@@ -12,13 +12,30 @@ from typing import Any
 
 from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS
 from federation.demo.communes import REGIONS, beneficiaries
-from federation.domain.territories.bodies import Body
+from federation.demo.cooperation import organisation
+from federation.demo.offers import OFFERS
 
 NAMES = tuple(entry.origin for entry in OPERATORS)
 """The four operators of the demonstration."""
 
 IMPORTED = "arnia/CVE-2025-24799"
 """The incident that is not loaded with the others: the story imports it as an advisory."""
+OUTAGE = "arnia/demo-outage"
+OUTAGE_CONTENT = {
+    "title": {
+        "fr": "Démonstration : messagerie indisponible",
+        "en": "Demonstration: messaging is unavailable",
+    },
+    "summary": {
+        "fr": "Panne inventée pour la démonstration.",
+        "en": "An outage invented for the demonstration.",
+    },
+    "kind": "outage",
+    "status": "investigating",
+    "severity": "high",
+    "started_at": "2026-11-23T08:00:00Z",
+    "affects": [{"deployments": ["arnia/demo-000001"]}],
+}
 GROUP = "security"
 MEMBERS = {"arnia": ("megalis", "recia")}
 """Who is in the group of an operator, for records that not everybody may see."""
@@ -54,6 +71,9 @@ def drafts(operator: str, scale: int) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield plural, draft
     if operator in MEMBERS:
         yield "incidents", security_incident(operator)
+    for entry in OFFERS:
+        if entry.origin == operator:
+            yield "offers", {"key": entry.key, "content": entry.content}
     for number in range(scale):
         yield "deployments", deployment(operator, number)
 
@@ -113,10 +133,4 @@ def _coverage(chance: random.Random, region: str) -> dict[str, Any]:
     if kind == "count":
         return {"kind": kind, "count": chance.randint(5, 400), "as_of": "2026-01-01"}
     chosen = chance.sample(bodies, chance.choice((1, 1, 1, 2, 3, 8)))
-    return {"kind": kind, "beneficiaries": [_organisation(body) for body in chosen]}
-
-
-def _organisation(body: Body) -> dict[str, Any]:
-    numbers = (("0002", body.siren), ("cog", body.cog))
-    identifiers = [{"scheme": scheme, "value": value} for scheme, value in numbers if value]
-    return {"identifiers": identifiers, "name": body.name, "type": body.kind}
+    return {"kind": kind, "beneficiaries": [organisation(body) for body in chosen]}

@@ -73,6 +73,7 @@ _SPECIAL = _nets(
     "203.0.113.0/24", "240.0.0.0/4",
     "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",  # Teredo and ORCHID, documentation, 6to4
 )  # fmt: skip
+_LOOPBACK = ("127.0.0.1", "::1")
 _UNICAST, _LOW, _NAT64, _NAT64_LOCAL = _nets("2000::/3", "::/64", "64:ff9b::/96", "64:ff9b:1::/48")
 
 # A thread waits in the C library for each name. Slow names may use up these, not the threads of others.
@@ -193,7 +194,12 @@ def _ipv4_forms(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
-    """The addresses of a name in the resolver's order, with the zone of those that have one."""
+    """The addresses of a name in the resolver's order, with the zone of those that have one.
+
+    Names under ``localhost`` are this machine, and no server is asked for them (RFC 6761, 6.3).
+    """
+    if host.endswith(".localhost"):
+        return list(_LOOPBACK)
     infos: list[Any] = await asyncio.get_running_loop().run_in_executor(
         _threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     )

@@ -34,6 +34,7 @@ def refused(**variables: str) -> str:
         "http://127.0.0.1:8470",
         "http://127.9.9.9",
         "http://localhost:8470",
+        "http://arnia.localhost:8470",
         "http://[::1]:8470",
         "https://[2001:db8::1]",
     ],
@@ -47,6 +48,7 @@ def test_a_node_is_reached_by_https_or_on_its_own_machine(url: str) -> None:
     [
         "http://example.org",
         "http://node.localhost.example.org",
+        "http://nodelocalhost",
         "http://10.0.0.1:8470",
         "http://0.0.0.0:8470",
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 import time
 import tracemalloc
@@ -15,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpcore2
 import httpx2
@@ -365,6 +366,23 @@ async def test_the_zone_of_an_address_is_not_lost_on_the_way() -> None:
     assert await addresses_of("fe80::1%1", 80) == ["fe80::1%1"]
     assert await addresses_of("127.0.0.1", 80) == ["127.0.0.1"]
     assert await addresses_of("::1", 80) == ["::1"]
+
+
+async def test_names_under_localhost_are_this_machine_and_no_resolver_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a resolver is asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    assert await addresses_of("arnia.localhost", 80) == ["127.0.0.1", "::1"]
+    with pytest.raises(AssertionError, match="a resolver is asked"):
+        await addresses_of("arnia.localhost.example", 80)
+    wire = Wire()
+    async with client("http://arnia.localhost:8", names=addresses_of, wire=wire) as guarded:
+        with pytest.raises(TransferFailed, match="which is not a public address"):
+            await guarded.get("http://arnia.localhost:8/")
+    assert wire.called == []
 
 
 # --- TLS -----------------------------------------------------------------------------------------------
