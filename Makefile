@@ -10,7 +10,7 @@ PORT ?= 8471
 # Node.js is the machine's, or the one that `make node` installs there.
 export PATH := $(CURDIR)/build/node/bin:$(PATH)
 
-.PHONY: help demo test long cases matrix coverage simulate chaos attack conformance compare hostile clients mutants full bench check node contract format schemas lock clean
+.PHONY: help demo test long cases matrix browser pictures coverage simulate chaos attack conformance compare hostile clients mutants full bench check node contract format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ K ?=
 SLOW ?=
 WORKERS ?= $(if $(K),0,2)
 PATHS = $(foreach path,$(K),'$(path)')
-TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,-m 'not slow and not long'))
+TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,-m 'not slow and not long and not browser'))
 # A file is one piece of work for one process, and files come in their order: by default the files with few tests
 # come last, and those are the long ones.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
@@ -43,6 +43,21 @@ long: $(STAMP) ## Run the tests that take many seconds each: simulated nodes, ki
 
 matrix: $(STAMP) ## Ask for every type of record, label and verb as every caller, and see that nothing hidden shows
 	@MATRIX=all $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/matrix
+
+AXE = build/node/axe
+$(AXE)/installed: tests/browser/axe/package.json
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed to check pages by axe: make node"; exit 1; }
+	@echo "Installing into $(AXE)..."
+	@rm -rf $(AXE) && mkdir -p $(AXE) && cp $< $(AXE)
+	@npm install --prefix $(AXE) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# It installs no browser: Debian and Ubuntu have one as apt-get install chromium.
+browser: $(STAMP) $(AXE)/installed ## See the pages of four nodes in Chromium, check them by axe, do what people do (K=...)
+	@$(BIN)/python -m pytest -n 0 -r s -m browser $(if $(K),-k '$(K)') tests/browser
+
+pictures: $(STAMP) $(AXE)/installed ## Take the pictures of pages for docs/images/pages anew, by Chromium (K="home status")
+	@$(BIN)/python -m tests.browser.pictures $(K)
 
 cases: $(STAMP) ## Run the public cases and print one line for each, also for those that have no test
 	@$(BIN)/python -m pytest -n 0 tests/cases --cases
@@ -109,7 +124,7 @@ full: override INSTALL = 1
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: node check contract demo test matrix simulate chaos attack conformance compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: node check contract demo $(AXE)/installed test matrix simulate chaos attack conformance compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=
