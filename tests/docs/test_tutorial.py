@@ -158,6 +158,10 @@ def test_the_tutorial_does_what_it_promises(tmp_path: Path) -> None:
     follow(DOCS / "tutorial.md", tmp_path)
 
 
+def test_the_tutorial_about_pages_does_what_it_promises(tmp_path: Path) -> None:
+    follow(DOCS / "tutorial-web.md", tmp_path)
+
+
 def test_the_session_of_the_readme_does_what_it_promises(tmp_path: Path) -> None:
     follow(ROOT / "README.md", tmp_path)
 
