@@ -2,7 +2,8 @@
 
 Real: the solutions (names, licences, repositories, links between them) and the two vulnerabilities, from
 public sources and in words of our own. What could not be checked is left out, and a licence that could not be
-is `LicenseRef-unknown`. Invented: who publishes which solution, the mailboxes, the outage, the maintenance.
+is `LicenseRef-unknown`. Invented: who publishes which solution, the mailboxes, the telephone numbers (of
+those that are kept for films), the outage, the maintenance.
 None of it says what a real operator runs, recommends or suffers; the outage and the maintenance say so in
 their own texts.
 
@@ -35,13 +36,14 @@ def _say(fr: str, en: str) -> Languages:
     return {"fr": fr, "en": en}
 
 
-def _operator(origin: str, name: str, territory: str, homepage: str) -> CatalogueEntry:
+def _operator(origin: str, name: str, territory: str, homepage: str, telephone: str) -> CatalogueEntry:
     content = {
         "name": name,
         "country": "FR",
         "territory": [territory],
         "contact": f"contact@{origin}.example.org",
         "security_contact": f"security@{origin}.example.org",
+        "security_telephone": telephone,
         "homepage": homepage,
     }
     return CatalogueEntry(origin=origin, key=origin, content=content)
@@ -89,10 +91,12 @@ def _by_id(*entries: CatalogueEntry) -> tuple[CatalogueEntry, ...]:
 
 
 OPERATORS = _by_id(
-    _operator("arnia", "ARNia", "FR-BFC", "https://www.ternum-bfc.fr"),
-    _operator("megalis", "Mégalis Bretagne", "FR-BRE", "https://www.megalis.bretagne.bzh"),
-    _operator("recia", "GIP RECIA", "FR-CVL", "https://www.recia.fr"),
-    _operator("maximilien", "GIP Maximilien", "FR-IDF", "https://www.maximilien.fr"),
+    _operator("arnia", "ARNia", "FR-BFC", "https://www.ternum-bfc.fr", "+33 1 99 00 10 01"),
+    _operator(
+        "megalis", "Mégalis Bretagne", "FR-BRE", "https://www.megalis.bretagne.bzh", "+33 1 99 00 10 02"
+    ),
+    _operator("recia", "GIP RECIA", "FR-CVL", "https://www.recia.fr", "+33 1 99 00 10 03"),
+    _operator("maximilien", "GIP Maximilien", "FR-IDF", "https://www.maximilien.fr", "+33 1 99 00 10 04"),
 )
 
 _ARNIA = (
