@@ -109,9 +109,16 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 def _to_page(tokens: Sequence[Token]) -> None:
     """Lower the headings, and align the cells of tables by class."""
+    levels: list[int] = []
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1:]) + HEADING_SHIFT)}"
+            level = int(token.tag[1:])
+            if token.type == "heading_open":
+                # No level is left out, whatever the writer begins with: readers aloud go by levels.
+                while levels and levels[-1] >= level:
+                    levels.pop()
+                levels.append(level)
+            token.tag = f"h{min(6, len(levels) + HEADING_SHIFT)}"
         elif token.type in ("td_open", "th_open"):
             style = token.attrs.pop("style", None)
             if style in ALIGNMENTS:

@@ -16,7 +16,11 @@ from federation.web.markdown import MAX_INLINE_BYTES, in_words, render, to_html
     ("text", "html"),
     [
         ("# Titre\n\n## Suite", "<h3>Titre</h3>\n<h4>Suite</h4>\n"),
-        ("###### Bas", "<h6>Bas</h6>\n"),
+        ("### a\n\n# b\n\n### c", "<h3>a</h3>\n<h3>b</h3>\n<h4>c</h4>\n"),
+        (
+            "# a\n\n## b\n\n### c\n\n#### d\n\n##### e",
+            "<h3>a</h3>\n<h4>b</h4>\n<h5>c</h5>\n<h6>d</h6>\n<h6>e</h6>\n",
+        ),
         ("**a** _b_ `c` ~~d~~", "<p><strong>a</strong> <em>b</em> <code>c</code> <s>d</s></p>\n"),
         ("3. a", '<ol start="3">\n<li>a</li>\n</ol>\n'),
         (
