@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -101,7 +102,6 @@ def api(
         logging_config=None,
     )
     operations.check(app)
-    compile_templates()
     app.state.metrics = metrics
     app.state.limits = limits or Limits()
     app.state.shares = shares or Shares()
@@ -141,6 +141,8 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedA
             await stack.enter_async_context(connections.watching())
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())
+            compiling = asyncio.create_task(asyncio.to_thread(compile_templates), name="compile templates")
+            stack.callback(compiling.cancel)
             observed.on_drain = node.stop
             log.info("serving", extra={"operator": node.operator, "url": node.url})
             try:

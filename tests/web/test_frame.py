@@ -13,6 +13,7 @@ from litestar.datastructures import Headers
 import federation.web
 from federation.domain.errors import Forbidden
 from federation.web.form_origin import check_form_origin
+from federation.web.rendering import compile_templates, environment
 from federation.web.static_files import static_files, static_path
 from tests.web.browser import browsing, shown
 
@@ -94,3 +95,8 @@ def test_a_form_is_taken_from_a_page_of_this_node_only(
     else:
         with pytest.raises(Forbidden):
             check_form_origin("POST", Headers(headers), "https://arnia.example")
+
+
+def test_every_template_compiles() -> None:
+    compile_templates()
+    assert environment("fr").get_template("base.html")
