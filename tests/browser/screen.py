@@ -19,6 +19,10 @@ HEIGHT = 900
 WAIT_MILLISECONDS = MAX_WAIT_SECONDS * 1_000
 
 
+UNITS = "seconde?|minute|heure|hour|jour|day"
+"""Units of ages in both languages, without their plural."""
+
+
 class Variant(NamedTuple):
     """A way in which people look at a page."""
 
@@ -69,8 +73,8 @@ class Screen:
         return " ".join((await self.page.locator("main").inner_text()).split())
 
     async def words(self) -> str:
-        """The text of the main part without digits: ages pass while one looks."""
-        return re.sub(r"\d+", "0", await self.text())
+        """The text of the main part without numbers and units of time: ages pass while one looks."""
+        return re.sub(rf"\d+(\s({UNITS})s?\b)?", "0", await self.text())
 
     def fr(self, english: str, **values: Any) -> str:
         """A text of the screens in French, the language in which people walk through the pages here."""
