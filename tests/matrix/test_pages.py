@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from federation.edge.operations import table
+from federation.node import people
 from federation.node.node import Node
 from tests.matrix.callers_and_records import ABSENT_KEY, ABSENT_WORD, Thing, World, a_world
 from tests.matrix.rules import HERE, THERE
@@ -83,6 +84,7 @@ def addresses(world: World) -> Iterable[str]:
         yield f"/fr/{thing.plural}.csv?q={thing.word}"
         if thing.type == "incident":
             yield f"/fr/{record}/answer"
+    yield "/calendar.ics"
     for origin in (HERE, THERE):
         yield from (f"/fr/operators/{origin}", f"/fr/status/{origin}")
 
@@ -111,6 +113,8 @@ async def test_no_page_shows_what_its_visitor_may_not_see(
                 await log_in(arnia, client, person)
                 client.headers.update(SAME_ORIGIN)
             waiting = deque(dict.fromkeys(addresses(world)))
+            if visitor.role is not None:
+                waiting.append(f"/calendar/{await people.new_calendar_address(arnia, person.id)}.ics")
             known = set(waiting)
             opened = 0
             while waiting and opened < MAX_PAGES:
