@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from federation.api import guard, upload_lines, uploads
+from federation.api import upload_lines, uploads
 from federation.domain.draft import Draft
 from federation.domain.entry import Lines
 from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
 from federation.domain.values import Content
 from federation.domain.visibility import Caller
+from federation.edge import requests
 from federation.node import records as node_records
 from federation.node.edits import WriteResult
 from federation.node.node import Node
@@ -143,7 +144,7 @@ async def test_an_upload_that_falls_silent_keeps_what_came_and_says_that_it_was_
 ) -> None:
     body = ndjson(*many("s", 3)) + b'{"key":'
     async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
-        monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 1.0)
+        monkeypatch.setattr(requests, "MAX_SILENT_SECONDS", 1.0)
         url = urlsplit(str(client.base_url))
         reader, writer = await asyncio.open_connection(url.hostname, url.port)
         writer.write(
@@ -169,8 +170,8 @@ async def test_an_upload_may_last_longer_than_other_bodies(dsn: str, monkeypatch
             await asyncio.sleep(0.1)
 
     async with on_the_wire(dsn) as (_, client):
-        monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", MAX_WAIT_SECONDS)
-        monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 0.1)
+        monkeypatch.setattr(requests, "MAX_SILENT_SECONDS", MAX_WAIT_SECONDS)
+        monkeypatch.setattr(requests, "MAX_BODY_SECONDS", 0.1)
         _, summary = await upload(client, slowly())
     assert summary["created"] == 4
 

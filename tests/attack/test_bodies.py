@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from federation.api import guard
+from federation.edge import requests
 from tests.attack.conftest import Secrets
 from tests.attack.forged_tokens import Party
 from tests.attack.target_node import GRANT, Running
@@ -136,7 +136,7 @@ async def test_bodies_that_hardly_begin_do_not_hold_up_the_others(
 ) -> None:
     """Two hundred send a byte and then nothing. None is given up for an hour, and others are answered."""
     for bound in ("MAX_SILENT_SECONDS", "MAX_BODY_SECONDS"):
-        monkeypatch.setattr(guard, bound, 3_600.0)
+        monkeypatch.setattr(requests, bound, 3_600.0)
     credentials = await a_client(target.node)
     where = urlsplit(target.at)
     head = (
@@ -162,7 +162,7 @@ async def test_more_silent_bodies_than_there_are_places_are_given_up(
     target: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They hold every place for requests, until they have been silent for too long."""
-    monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(requests, "MAX_SILENT_SECONDS", 1.0)
     credentials = await a_client(target.node)
     head = b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
     half = head + b"content-length: 100\r\n\r\ng"
@@ -175,14 +175,14 @@ async def test_more_silent_bodies_than_there_are_places_are_given_up(
 
 
 async def test_a_body_that_drips_is_given_up(target: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 2.0)
+    monkeypatch.setattr(requests, "MAX_BODY_SECONDS", 2.0)
     credentials = await a_client(target.node)
     pair = base64.b64encode(":".join(credentials).encode())
     head = b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
     head += b"authorization: Basic " + pair + b"\r\ncontent-length: 29\r\n\r\n"
     form = [bytes([byte]) for byte in b"grant_type=client_credentials"]
     assert status_of(await raw(target, head, *form[:9], pause=0.2)) == 408
-    monkeypatch.setattr(guard, "MAX_BODY_SECONDS", MAX_WAIT_SECONDS)
+    monkeypatch.setattr(requests, "MAX_BODY_SECONDS", MAX_WAIT_SECONDS)
     assert status_of(await raw(target, head, *form, pause=0.002)) == 200
 
 

@@ -355,7 +355,7 @@ def test_a_line_feed_after_the_end_matches_no_pattern(pattern: str) -> None:
     for example in ("a", "aa", "a/b", "FR", "EUR", "cog", "fr", "0" * 16, "0" * 64, "0" * 43,
                     "71", "AGPL-3.0", "0002", "48000000-8",
                     "2026-03-01", "2026-03-01T08:30:00Z", "https://a.b", "a@b", "pkg:a/b", "cpe:/a",
-                    "vers:a/b", "/a", "CVE-1", "CVSS:3.1/AV:N/AC:L", "a:b"):  # fmt: skip
+                    "vers:a/b", "/a", "+33 1 99 00 12 34", "CVE-1", "CVSS:3.1/AV:N/AC:L", "a:b"):  # fmt: skip
         if re.search(pattern, example):
             assert not re.search(pattern, example + "\n")
             break

@@ -97,7 +97,7 @@ async def test_every_kind_of_change_moves_the_root_to_what_it_should_be(arnia: N
         lambda: publish(arnia, "solution", "a", a_solution(name="Other")),
         lambda: publish(arnia, "solution", "b", a_solution(), tlp="GREEN"),
         lambda: publish(arnia, "solution", "a", a_solution(name="Other"), tlp="AMBER", audience="g"),
-        lambda: publish(arnia, "solution", "b", a_solution()),
+        lambda: publish(arnia, "solution", "b", a_solution(), tlp="CLEAR"),
         lambda: retract(arnia, "b"),
         lambda: publish(arnia, "solution", "b", a_solution(), tlp="RED"),
     ):

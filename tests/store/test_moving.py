@@ -36,7 +36,8 @@ async def feed(node: Node, audience: str) -> list[tuple[int, str, str, int]]:
 
 
 async def put(node: Node, key: str = "glpi", **envelope: Any) -> None:
-    await publish(node, "solution", key, a_solution(), **envelope)
+    """Publish it anew: CLEAR, unless its label is named."""
+    await publish(node, "solution", key, a_solution(), **{"tlp": "CLEAR", **envelope})
 
 
 async def retract(node: Node, key: str = "glpi") -> None:
@@ -158,7 +159,7 @@ async def test_a_bulk_upload_that_moves_many_records_leaves_true_counts(arnia: N
     def drafts(**envelope: Any) -> dict[str, Draft[Any]]:
         return {f"k{n}": a_draft(a_solution(), **envelope) for n in range(20)}
 
-    for envelope in ({}, GREEN, AMBER, {}):
+    for envelope in ({}, GREEN, AMBER, {"tlp": "CLEAR"}):
         await records.upload(arnia, Solution, drafts(**envelope), by=itself("arnia"))
         await counts_are_true(look)
     assert [entry[1] for entry in await feed(arnia, "public")] == ["upsert"] * 20

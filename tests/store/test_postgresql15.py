@@ -104,7 +104,9 @@ async def test_it_is_fifteen_and_has_exactly_our_tables(fifteen: str) -> None:
 
 async def test_records_are_kept_moved_found_and_searched(recia: Node, fifteen: str) -> None:
     await publish(recia, "group", "rssi", a_group(members=["arnia"]))
-    for n, envelope in enumerate(({}, {"tlp": "GREEN"}, {"tlp": "AMBER", "audience": "rssi"}, {})):
+    for n, envelope in enumerate(
+        ({}, {"tlp": "GREEN"}, {"tlp": "AMBER", "audience": "rssi"}, {"tlp": "CLEAR"})
+    ):
         await publish(
             recia, "solution", "glpi", a_solution(name=f"n{n}", summary={"fr": "Les écoles"}), **envelope
         )

@@ -37,8 +37,7 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
         "deployment",
         a_deployment(
             solution="megalis/formulaires-en-ligne",
-            hosting={"model": "operator", "provider": "Régie numérique"},
-            offer={"open": True, "eligibility": {"fr": "Communautés de communes"}},
+            hosting={"model": "operator", "provider": "Régie numérique des communautés de communes"},
         ),
     ),
     "panne": (

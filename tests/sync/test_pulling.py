@@ -21,6 +21,7 @@ from tests.nodes import InMemory, a_node, as_peer, introduce, publish, served
 from tests.store.stepwise_transactions import arrivals, begun, counts_are_true, feed_id, until, waits
 from tests.sync.peers import EPOCH, PUBLIC, Told, a_head, an_entry, held, known_as, reasons, take
 
+CLEAR: dict[str, Any] = {"tlp": "CLEAR"}
 GREEN: dict[str, Any] = {"tlp": "GREEN"}
 AMBER: dict[str, Any] = {"tlp": "AMBER", "audience": "rssi"}
 RED: dict[str, Any] = {"tlp": "RED"}
@@ -39,7 +40,7 @@ async def some_records(node: Node) -> None:
     await publish(node, "solution", "s1", a_solution(name="revised"))
     await publish(node, "solution", "s2", a_solution(), **GREEN)
     await publish(node, "solution", "s3", a_solution(), **RED)
-    await publish(node, "solution", "a4", a_solution())
+    await publish(node, "solution", "a4", a_solution(), **CLEAR)
     await records.retract(node, Solution, node.operator, "s5", by=itself(node.operator))
     await records.retract(node, Solution, node.operator, "a6", by=itself(node.operator))
 
@@ -99,7 +100,7 @@ async def test_a_record_that_moves_is_held_once_in_whatever_order_its_feeds_are_
                 await counts_are_true(look)
 
     orders = [("public", "federation", "rssi"), ("rssi", "federation", "public")]
-    envelopes: list[dict[str, Any]] = [{}, GREEN, {}, AMBER, GREEN, AMBER, {}, RED, {}]
+    envelopes = [CLEAR, GREEN, CLEAR, AMBER, GREEN, AMBER, CLEAR, RED, CLEAR]
     revision = 0
     for order in orders:
         for envelope in envelopes:
@@ -117,12 +118,12 @@ async def test_a_record_that_moved_while_its_old_feed_was_not_read_ends_where_it
     await publish(megalis, "solution", "glpi", a_solution())
     await take_all(arnia, megalis)
     await publish(megalis, "solution", "glpi", a_solution(), **GREEN)
-    await publish(megalis, "solution", "glpi", a_solution())
+    await publish(megalis, "solution", "glpi", a_solution(), **CLEAR)
     await publish(megalis, "solution", "glpi", a_solution(), **RED)
     await take_all(arnia, megalis)
     assert await held(arnia) == {}
     await counts_are_true(look)
-    await publish(megalis, "solution", "glpi", a_solution())
+    await publish(megalis, "solution", "glpi", a_solution(), **CLEAR)
     await take_all(arnia, megalis)
     assert await held(arnia) == {"glpi": 5}
     await counts_are_true(look)
