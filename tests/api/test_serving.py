@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from federation.api import guard
+from federation.edge import requests
 from federation.server import serve
 from federation.settings import Settings
 from tests.api.http_client import on_the_wire
@@ -91,7 +91,7 @@ HALF_A_FORM = (
 
 async def test_a_body_that_falls_silent_is_given_up(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
-        monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", 0.3)
+        monkeypatch.setattr(requests, "MAX_SILENT_SECONDS", 0.3)
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(HALF_A_FORM)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")  # and the connection ends
@@ -103,8 +103,8 @@ async def test_a_body_that_falls_silent_is_given_up(dsn: str, monkeypatch: pytes
 
 async def test_a_body_that_comes_byte_by_byte_is_given_up(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_the_wire(dsn) as (_, client), asyncio.timeout(MAX_WAIT_SECONDS):
-        monkeypatch.setattr(guard, "MAX_SILENT_SECONDS", MAX_WAIT_SECONDS)
-        monkeypatch.setattr(guard, "MAX_BODY_SECONDS", 1)
+        monkeypatch.setattr(requests, "MAX_SILENT_SECONDS", MAX_WAIT_SECONDS)
+        monkeypatch.setattr(requests, "MAX_BODY_SECONDS", 1)
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(HALF_A_FORM)
         answered = asyncio.ensure_future(reader.read())
