@@ -124,7 +124,7 @@ async def test_a_meeting_shows_decisions_tasks_and_what_is_overdue(
     text = shown(answer)
     for part in ("On continue.", "Publier le plan", "en retard", "faite", "Bonne réunion <script>"):
         assert part in text
-    assert "<h4>Bonne réunion &lt;script&gt;</h4>" in answer.text
+    assert "<h3>Bonne réunion &lt;script&gt;</h3>" in answer.text
     assert f"{PAGE}/agenda" not in links(answer)
 
 
