@@ -32,7 +32,7 @@ from federation.edge.answers import (
 from federation.edge.log_paths import logged_path
 from federation.edge.operations import KEY, Operation
 from federation.edge.standing_headers import accepted_types, allowed_methods
-from federation.edge.statuses import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES
+from federation.edge.statuses import INTERNAL_ERROR, METHOD_NOT_ALLOWED, STATUS, TITLES, retry_headers
 from federation.edge.weights import language_of
 from federation.node.edits import WriteResult
 from federation.node.keys import ALGORITHMS
@@ -124,7 +124,7 @@ def refusal(
     ``authorization``: the header of the request; ``scope``: the scope that its operation asks for.
     """
     status = STATUS[type(error)]
-    headers = {}
+    headers = retry_headers(error)
     scheme = authorization.partition(" ")[0].lower()
     if isinstance(error, domain_errors.Unauthenticated):
         headers["www-authenticate"] = _challenges(base, error, scheme, tokens=scope is not None)
@@ -132,12 +132,6 @@ def refusal(
         name = "DPoP" if scheme == "dpop" else "Bearer"
         needed = f', scope="{scope}"' if scope else ""
         headers["www-authenticate"] = f'{name} realm="{base}", error="insufficient_scope"{needed}'
-    elif isinstance(error, domain_errors.TooManyRequests):
-        headers["retry-after"] = str(error.retry_after)
-    elif status == 503:
-        headers["retry-after"] = "2"
-    elif status == 408:
-        headers["connection"] = "close"  # RFC 9110, 15.5.9: what may still come of the body is not read
     return problem(
         base,
         error.code,

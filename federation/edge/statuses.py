@@ -36,6 +36,20 @@ STATUS: dict[type[errors.Refused], int] = {
     errors.Unavailable: 503,
     errors.WriteConflict: 503,
 }
+
+
+def retry_headers(error: errors.Refused) -> dict[str, str]:
+    """The headers of a refusal that say when to try again, or that the connection ends."""
+    if isinstance(error, errors.TooManyRequests):
+        return {"retry-after": str(error.retry_after)}
+    match STATUS[type(error)]:
+        case 503:
+            return {"retry-after": "2"}
+        case 408:
+            return {"connection": "close"}  # RFC 9110, 15.5.9: what may still come of the body is not read
+    return {}
+
+
 METHOD_NOT_ALLOWED = "method-not-allowed"
 INTERNAL_ERROR = "internal-error"
 TITLES = {

@@ -17,7 +17,7 @@ from federation.edge.answers import Bytes, act_of, subject_of
 from federation.edge.log_paths import logged_path
 from federation.edge.query_parameters import PAIRS
 from federation.edge.requests import node_of
-from federation.edge.statuses import STATUS
+from federation.edge.statuses import STATUS, retry_headers
 from federation.web.language import language_of_path
 from federation.web.visit import HTML, Visit, redirect
 
@@ -31,7 +31,6 @@ def answer_page_error(visit: Visit, error: Exception) -> ASGIResponse:
     scope: Any = visit.request.scope
     scope.setdefault(PAIRS, [])
     refused, status = _as_refusal(error)
-    headers = {}
     if refused is None:
         path, method = logged_path(visit.request.url.path), visit.request.method
         log.error("unhandled exception", exc_info=error, extra={"path": path, "method": method})
@@ -42,19 +41,12 @@ def answer_page_error(visit: Visit, error: Exception) -> ASGIResponse:
         back = f"{visit.path}?{query}" if query else visit.path
         again = {"again": "yes"} if refused.error == STEP_UP else {}
         return redirect(visit.url(f"/login?{urlencode({'next': back, **again})}"))
-    if isinstance(refused, errors.TooManyRequests):
-        headers["retry-after"] = str(refused.retry_after)
-    elif status == 503:
-        headers["retry-after"] = "2"
-    elif status == 408:
-        headers["connection"] = "close"
     return visit.page(
         "error.html",
         status=status,
-        headers=headers,
+        headers=retry_headers(refused) if refused is not None else None,
         kind=_kind(refused, status),
         error=refused,
-        status_code=status,
         fields=list(visit.form.fields.items()) if visit.form is not None else [],
     )
 

@@ -9,7 +9,6 @@ from federation.domain.errors import NotFound, Refused
 from federation.domain.scopes import SCOPES
 from federation.edge.operations import ADMINISTRATOR
 from federation.node import clients, key_rotation
-from federation.node.clients import NOT_BY_DEFAULT
 from federation.web.pages import page
 from federation.web.visit import Visit
 
@@ -26,10 +25,7 @@ async def _clients(visit: Visit, status: int = 200, secret: tuple[str, str] | No
         await clients.all_clients(visit.node),
         key=lambda client: (client.revoked_at is not None, client.name),
     )
-    usual = [scope for scope in SCOPES if scope not in NOT_BY_DEFAULT]
-    return visit.page(
-        "admin/clients.html", status=status, clients=listed, secret=secret, scopes=list(SCOPES), usual=usual
-    )
+    return visit.page("admin/clients.html", status=status, clients=listed, secret=secret, scopes=list(SCOPES))
 
 
 @page("/admin/clients", act="page_admin_client_add", right=ADMINISTRATOR, method="POST", fresh=True)
@@ -74,9 +70,13 @@ async def change_client(visit: Visit, client: str, act: str) -> ASGIResponse:
 @page("/admin/keys", act="page_admin_keys", right=ADMINISTRATOR)
 async def show_keys(visit: Visit) -> ASGIResponse:
     """Show the key that signs, and those that are published."""
+    return _keys(visit)
+
+
+def _keys(visit: Visit, status: int = 200) -> ASGIResponse:
     ring = visit.node.keyring
     published = [str(key["kid"]) for key in ring.public()["keys"]]
-    return visit.page("admin/keys.html", kid=ring.kid, published=published)
+    return visit.page("admin/keys.html", status=status, kid=ring.kid, published=published)
 
 
 @page("/admin/keys", act="page_admin_key_rotate", right=ADMINISTRATOR, method="POST", fresh=True)
@@ -87,9 +87,7 @@ async def rotate_key(visit: Visit) -> ASGIResponse:
         await key_rotation.rotate(visit.node, by=actor_of(visit.caller))
     except Refused as error:
         form.refuse("", error.message.to_text(visit.language))
-        ring = visit.node.keyring
-        published = [str(key["kid"]) for key in ring.public()["keys"]]
-        return visit.page("admin/keys.html", status=409, kid=ring.kid, published=published)
+        return _keys(visit, status=409)
     return visit.to("/admin/keys", notice="saved")
 
 
