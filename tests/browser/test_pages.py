@@ -20,6 +20,7 @@ MAX_PAGE_BYTES = {"/coverage": 75_000}
 """Bytes of a page, uncompressed; 45 000 of every other."""
 FROM_ELSEWHERE = {"/invitation/{invitation:str}", "/login/provider", "/login/provider/bind"}
 """Pages that only an invitation or the identity provider leads to."""
+PASSKEYS_NEED_SCRIPTS = "A passkey needs JavaScript, which is off in your browser."
 OTHERS = ("nobody", *(role for role in ROLES if role != "administrator"))
 
 
@@ -82,11 +83,19 @@ async def test_every_page_shows_the_same_without_scripts(browser: Browser, feder
     ):
         for address in await addresses_for(federation, "administrator"):
             path = in_language(LANGUAGES[0], address)
-            if path.endswith("/passkeys") or "/login" in path:
-                continue  # passkeys need a script, and these pages say so
-            await view.open(path)
-            await plain.open(path)
-            assert await plain.words() == await view.words(), path
+            shown = await words_of(path, view, plain)
+            if len(set(shown)) > 1:  # a login or an age has passed a limit between the two
+                shown = await words_of(path, view, plain)
+            assert shown[0] == shown[1], path
+
+
+async def words_of(path: str, *screens: Screen) -> list[str]:
+    """The words that each screen shows of a page, but for the one that says that passkeys need scripts."""
+    shown = []
+    for view in screens:
+        await view.open(path)
+        shown.append(" ".join((await view.words()).replace(view.fr(PASSKEYS_NEED_SCRIPTS), "").split()))
+    return shown
 
 
 async def test_what_is_no_page_keeps_the_rules(browser: Browser, arnia: Running) -> None:
