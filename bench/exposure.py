@@ -41,7 +41,7 @@ from federation.postgres import server
 from federation.server.app import api
 from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.store import schema
 from federation.store.database import open_store
 from federation.telemetry import Metrics

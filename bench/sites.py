@@ -22,7 +22,7 @@ from federation.node import clients, invitations, peers
 from federation.node.node import Node
 from federation.postgres import server
 from federation.server.local_node import node_of
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.store import schema
 from federation.store.database import open_store
 

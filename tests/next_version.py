@@ -15,8 +15,10 @@ from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
+from federation.domain.part import Dated
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content, Dated, Line
+from federation.domain.values import Line
 
 
 class LaterSolution(Solution, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from federation.node.node import Node
 from federation.server.app import api, application, attach
 from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.telemetry import Metrics
 from tests.stores import spare_store
 from tests.waiting import MAX_WAIT_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 
 FROM_PATH = {"origin": "$request.path.origin", "key": "$request.path.key"}
 FROM_BODY = {"origin": "$response.body#/origin", "key": "$response.body#/key"}

@@ -22,7 +22,7 @@ from federation.api.upload_report import PlannedLine, RefusedLine, UploadEnd, Up
 from federation.api.uploads import answer_upload
 from federation.domain.draft import KeyedDraft
 from federation.domain.errors import Conflict, Invalid, NotAcceptable, PlanChanged
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.edge.answers import JSON, NDJSON
 from federation.edge.operations import Answer, Body, Operation, Right
 

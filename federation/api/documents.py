@@ -9,8 +9,8 @@ import msgspec
 from federation.api.portable import Schema
 from federation.domain.entry import FeedEntry
 from federation.domain.query import MAX_TOTAL
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 from federation.edge.operations import Named
 
 ENTRY = Named("Entry")

@@ -16,9 +16,9 @@ from federation.api.parameters import PATH_PARAMETERS
 from federation.api.schemas import DIALECT, REFERENCE, Components, json_schema
 from federation.api.shared_parts import EVERY_ANSWER, refusal, refusals, share
 from federation.api.webhooks import webhooks
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
-from federation.domain.values import Content
 from federation.edge.operations import Answer, Operation, table
 from federation.edge.standing_headers import API_VERSION
 from federation.edge.statuses import STATUS

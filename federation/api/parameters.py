@@ -19,10 +19,11 @@ from federation.domain.query import (
     filter_type,
     filters_of,
 )
+from federation.domain.record_content import Content
 from federation.domain.repeat import REQUEST_KEY_PATTERN, STORED_HOURS
 from federation.domain.territories.public_bodies import BODY_ID_PATTERN
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
-from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN, Content
+from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN
 from federation.edge.operations import Parameter
 
 _PATHS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -26,7 +26,7 @@ from federation.api.spool import Spool
 from federation.api.upload_lines import Line, LineReader, UploadBody, key_in, no_declaration
 from federation.api.upload_report import MAX_NAMED, PlannedLine, PlanSummary, Report, UploadSummary
 from federation.domain.errors import Conflict, Invalid, PlanChanged, Refused, TooLarge
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.edge.answers import JSON, NO_STORE, PROBLEM, answer
 from federation.edge.requests import caller_of, node_of
 from federation.edge.weights import language_of

@@ -41,8 +41,8 @@ from federation.domain.errors import (
     Retracted,
 )
 from federation.domain.query import MAX_TOTAL, read_query
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 from federation.edge.answers import (
     ETAG_HEADER,
     JSON,

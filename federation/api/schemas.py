@@ -20,8 +20,8 @@ from federation.api.portable import Schema, refer
 from federation.api.problem_details import Problem
 from federation.api.webhooks import WEBHOOKS
 from federation.domain.document import Document
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 from federation.edge.operations import Named, Operation
 from federation.node.copy_views import Provenance
 from federation.node.previews import Preview

@@ -16,7 +16,8 @@ from litestar import Request
 from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.entry import Lines
 from federation.domain.errors import Invalid, TooLarge
-from federation.domain.values import Content, Key
+from federation.domain.record_content import Content
+from federation.domain.values import Key
 from federation.edge.answers import JSON
 from federation.edge.requests import body_of, pieces
 from federation.node.edits import Retract

@@ -21,8 +21,8 @@ from federation.api.requests import media_type_of
 from federation.api.upload_lines import Line, LineReader, UploadBody, key_in
 from federation.api.upload_report import Report
 from federation.domain.errors import Invalid, Refused, TooLarge, TooSlow
+from federation.domain.record_content import Content
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
-from federation.domain.values import Content
 from federation.edge.answers import JSON, NDJSON, NO_STORE, answer
 from federation.edge.query_parameters import parameters_of
 from federation.edge.requests import caller_of, node_of

@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-from federation import settings, telemetry
+from federation import telemetry
 from federation.domain.errors import CommandFailed, Refused
 from federation.node.node import Node
 from federation.server.local_node import absent, database, node_of, refuse_absent
+from federation.settings.environment import read as read_settings
 from federation.store import schema
 from federation.store.database import open_store
 
@@ -73,7 +74,7 @@ async def node_here() -> AsyncIterator[Node]:
 
     Raises CommandFailed where there is none: a mistyped setting must not make another node.
     """
-    current = settings.read()
+    current = read_settings()
     telemetry.log_as_json("WARNING")
     refuse_absent(current)
     async with database(current, exclusive=False) as dsn:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from federation import settings, telemetry
+from federation import telemetry
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.cli.environment import ENVIRONMENT
 from federation.cli.peer_table import show_peers
@@ -15,7 +15,8 @@ from federation.domain.errors import CommandFailed
 from federation.domain.territories.bodies import BOUNDARIES, VERSION
 from federation.node import peer_views
 from federation.server.local_node import absent, database, make_node, refuse_absent
-from federation.settings import Settings
+from federation.settings.environment import read as read_settings
+from federation.settings.settings import Settings
 from federation.store import schema
 
 
@@ -30,7 +31,7 @@ async def serve(migrate: bool) -> None:
     """
     from federation.server.serve import serve as serve_node
 
-    current: Settings = settings.read()
+    current: Settings = read_settings()
     telemetry.log_as_json(current.log_level)
     await serve_node(current, migrate=migrate)
 
@@ -43,7 +44,7 @@ async def init(as_json: bool) -> None:
 
     `federation serve` does the same when it starts. All other commands need a node that is there.
     """
-    current = settings.read()
+    current = read_settings()
     telemetry.log_as_json("WARNING")
     new, kid = await make_node(current)
     print_result(
@@ -60,7 +61,7 @@ async def init(as_json: bool) -> None:
 @command
 async def migrate(as_json: bool) -> None:
     """Bring the database of a node to the schema of this program. Safe to run twice."""
-    current = settings.read()
+    current = read_settings()
     telemetry.log_as_json("WARNING")
     refuse_absent(current)
     async with database(current, exclusive=False) as dsn:

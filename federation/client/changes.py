@@ -31,8 +31,8 @@ from federation.client.errors import (
 )
 from federation.client.record_view import RecordView
 from federation.client.sender import JSON, Sender, backoff, decode
+from federation.domain.record_content import Content
 from federation.domain.registry import known_type
-from federation.domain.values import Content
 
 log = logging.getLogger("federation.client")
 

@@ -41,8 +41,8 @@ from federation.domain.content.purchase import Purchase
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
 from federation.domain.formats.report import ImportReport
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 
 TIMEOUT_SECONDS = 60.0
 """Silence after which an answer is given up: an answer may take half a minute of the database."""

@@ -11,7 +11,7 @@ import msgspec
 from federation.client.errors import NotUnderstood, UnexpectedAnswer
 from federation.client.names import query_value
 from federation.domain.document import Document
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 
 C = TypeVar("C", bound=Content)
 

@@ -20,7 +20,7 @@ from federation.domain.scopes import SCOPES
 from federation.node import clients, invitations, peers
 from federation.node.node import Node
 from federation.server.local_node import database, node_of
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.store.database import open_store
 
 READY_SECONDS = 180.0

@@ -21,7 +21,9 @@ import msgspec
 from msgspec import Meta
 
 from federation.domain.feed import printable
-from federation.domain.values import Mailbox, Part, RuleBroken, Url
+from federation.domain.part import Part
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import Mailbox, Url
 
 AlertEvent = Literal[
     "incident.published", "incident.changed", "incident.affects-mine", "incident.unanswered", "peer.stale",

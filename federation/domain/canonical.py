@@ -18,9 +18,7 @@ from federation.domain.errors import Invalid
 from federation.domain.faults import MAX_FAULTS, Fault
 from federation.domain.messages import Message
 from federation.domain.unassigned import UNICODE_VERSION, first_unassigned
-from federation.domain.values import (
-    SAFE_INTEGER,
-)
+from federation.domain.values import SAFE_INTEGER
 
 MAX_DEPTH = 32
 """Objects and arrays inside one another, at most."""

@@ -25,13 +25,7 @@ from federation.domain.entry import FeedEntry, FeedSource, RejectedEntry
 from federation.domain.errors import Invalid
 from federation.domain.feed import Cursor, FeedName
 from federation.domain.record import Op
-from federation.domain.values import (
-    END,
-    KEY_PATTERN,
-    TYPE_PATTERN,
-    Count,
-    Operator,
-)
+from federation.domain.values import END, KEY_PATTERN, TYPE_PATTERN, Count, Operator
 
 BUCKETS = 256
 LIFETIME = 3_600

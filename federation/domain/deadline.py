@@ -19,7 +19,9 @@ import msgspec
 from msgspec import Meta
 
 from federation.domain.formats.ical import CalendarEvent, calendar
-from federation.domain.values import Dated, Id, Instant, Line, RuleBroken, Text, as_instant, instant
+from federation.domain.part import Dated
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import Id, Instant, Line, Text, as_instant, instant
 
 Regime = Literal["nis2", "gdpr"]
 Step = Literal["nis2-early-warning", "nis2-notification", "nis2-final-report", "gdpr-notification"]

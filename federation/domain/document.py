@@ -17,12 +17,12 @@ import msgspec
 from msgspec import Meta
 
 from federation.domain.errors import Invalid
+from federation.domain.part import Dated
 from federation.domain.values import (
     KEY_PATTERN,
     OPERATOR_PATTERN,
     SAFE_INTEGER,
     TYPE_PATTERN,
-    Dated,
     Group,
     Instant,
     Key,

@@ -18,12 +18,9 @@ from federation.domain.fault_search import FaultSearch
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
 from federation.domain.normal_values import normal_value
+from federation.domain.part import Part
 from federation.domain.unsound import UNSOUND, UnsoundError, sound
-from federation.domain.values import (
-    Group,
-    Key,
-    Part,
-)
+from federation.domain.values import Group, Key
 from federation.domain.visibility import Tlp, audience_of
 
 

@@ -17,14 +17,7 @@ from federation.domain.feed import Cursor, FeedName, printable
 from federation.domain.record import Op, Record
 from federation.domain.record_reading import read_record
 from federation.domain.schema_faults import without_values
-from federation.domain.values import (
-    END,
-    KEY_PATTERN,
-    SAFE_INTEGER,
-    Count,
-    Key,
-    TypeName,
-)
+from federation.domain.values import END, KEY_PATTERN, SAFE_INTEGER, Count, Key, TypeName
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC
 
 

@@ -18,20 +18,19 @@ from federation.domain.content.membership import Membership
 from federation.domain.content.practice import PracticeAsset, PracticeResult
 from federation.domain.content.solution import Assurance, Package, Solution
 from federation.domain.messages import Message
+from federation.domain.organisation import Identifier, Organisation
 from federation.domain.values import (
     Country,
     Currency,
     Day,
     Group,
     Id,
-    Identifier,
     IdOrUri,
     Instant,
     Key,
     LanguageTag,
     Mailbox,
     Operator,
-    Organisation,
     Sha256,
     Telephone,
     Territory,

@@ -24,8 +24,10 @@ from federation.domain.json_forms import NULL, form_of, form_of_value
 from federation.domain.messages import Message
 from federation.domain.moments import MomentError, in_utc
 from federation.domain.normal_values import INSTANT_PATTERN
+from federation.domain.part import Part
+from federation.domain.rule_broken import RuleBroken
 from federation.domain.unsound import UNSOUND, sound
-from federation.domain.values import Day, Part, RuleBroken, day, instant
+from federation.domain.values import Day, day, instant
 
 MAX_VALUES = 5_000
 """Values and unknown members that a search looks at: some ten milliseconds. Faults behind are not found."""
@@ -270,8 +272,7 @@ class FaultSearch:
         if isinstance(made, Part):
             for rule in made.rules():
                 for broken in sound(rule):
-                    pointer = f"{at}{broken.pointer}"
-                    number = broken.number
+                    pointer, number = f"{at}{broken.pointer}", broken.number
                     self.add(Fault(pointer=pointer, code="rule", message=broken.message, rule=number))
         return made
 

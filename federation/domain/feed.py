@@ -14,12 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from federation.domain.errors import Invalid
-from federation.domain.values import (
-    END,
-    GROUP_PATTERN,
-    SAFE_INTEGER,
-    Operator,
-)
+from federation.domain.values import END, GROUP_PATTERN, SAFE_INTEGER, Operator
 
 PAGE_ENTRIES = 1_000
 """Entries of a page, at most."""

@@ -16,10 +16,11 @@ from federation.domain.addresses import types_of
 from federation.domain.errors import Invalid
 from federation.domain.fault_search import FaultSearch
 from federation.domain.moments import MomentError, in_utc
+from federation.domain.record_content import Content
 from federation.domain.territories.areas import area_of, departements_of, overlapping
 from federation.domain.territories.identity import names_of_body
 from federation.domain.unsound import UNSOUND
-from federation.domain.values import EVERYWHERE, PART_OF, Content, Operator, instant
+from federation.domain.values import EVERYWHERE, PART_OF, Operator, instant
 from federation.domain.visibility import Tlp
 from federation.domain.words import search_words
 

@@ -15,12 +15,9 @@ from federation.domain.canonical import canonical, check_text
 from federation.domain.document import MAX_DOCUMENT, SERVER_OWNED, Document, Envelope, Sealed
 from federation.domain.draft import Draft
 from federation.domain.errors import Invalid
-from federation.domain.values import (
-    Content,
-    Projection,
-    as_instant,
-    instant,
-)
+from federation.domain.projection import Projection
+from federation.domain.record_content import Content
+from federation.domain.values import as_instant, instant
 from federation.domain.visibility import audience_of
 
 Op = Literal["upsert", "delete", "withdraw"]

@@ -30,10 +30,12 @@ from federation.domain.canonical import (
 )
 from federation.domain.document import MAX_DOCUMENT, Document
 from federation.domain.errors import Invalid
+from federation.domain.projection import Projection
 from federation.domain.record import Record, project
+from federation.domain.record_content import Content
 from federation.domain.registry import known_type
 from federation.domain.schema_faults import document_types, null_member, pointing_into_schema, without_values
-from federation.domain.values import Content, Group, Projection, instant
+from federation.domain.values import Group, instant
 from federation.domain.visibility import Tlp, audience_of
 
 UNKNOWN_TYPE = "its type is not known to this version"

@@ -18,7 +18,7 @@ from federation.domain.content.practice import Practice
 from federation.domain.content.purchase import Purchase
 from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 
 TYPES: dict[str, type[Content]] = {
     content.type: content

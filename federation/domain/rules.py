@@ -26,7 +26,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 RULES: dict[int, Rule] = {
     1: Rule(
         text="A date, and a date-time, is one of the calendar: not 30 February.",
-        checked_by="federation.domain.values:Dated",
+        checked_by="federation.domain.part:Dated",
         readers=True,
     ),
     2: Rule(
@@ -37,7 +37,7 @@ RULES: dict[int, Rule] = {
             " `valid_until` not before `valid_from`, `ends_at` not before `starts_at`, `award_on` not before"
             " `launch_on`."
         ),
-        checked_by="federation.domain.values:Dated",
+        checked_by="federation.domain.part:Dated",
         readers=True,
     ),
     3: Rule(
@@ -45,7 +45,7 @@ RULES: dict[int, Rule] = {
             "The check digits of an identifier hold: SIREN (`0002`), SIRET (`0009`), Belgian enterprise"
             " number (`0208`); an INSEE code (`cog`) has its form."
         ),
-        checked_by="federation.domain.values:Identifier",
+        checked_by="federation.domain.organisation:Identifier",
         readers=True,
     ),
     4: Rule(
@@ -194,12 +194,12 @@ RULES: dict[int, Rule] = {
     ),
     29: Rule(
         text="A list has each key once: `tasks` and `units` their `key`, `needs` their `unit`.",
-        checked_by="federation.domain.values:distinct",
+        checked_by="federation.domain.part:distinct",
         readers=True,
     ),
     30: Rule(
         text="A text in Markdown (`body`, `minutes`) has at most 65 536 bytes in UTF-8.",
-        checked_by="federation.domain.values:short_markdown",
+        checked_by="federation.domain.part:short_markdown",
         readers=True,
     ),
     31: Rule(

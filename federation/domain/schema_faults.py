@@ -13,7 +13,8 @@ from msgspec import inspect
 from federation.domain.document import Document, Sealed
 from federation.domain.draft import to_invalid
 from federation.domain.errors import Invalid
-from federation.domain.values import Content, RuleBroken
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
 
 # What msgspec says before it quotes a value or a pattern.
 _UNQUOTED = re.compile(

@@ -4,7 +4,7 @@
     a request that waits, an open stream    ``waits_per_caller`` of one caller, ``waits`` in all
 
 A caller is a client or a peer by its token, else an address (``Limits.caller_name``). The bounds "in all"
-leave connections free (``settings.RESERVED_SOCKETS``): for ``/health/*``, which is not counted here, for
+leave connections free (``RESERVED_SOCKETS``): for ``/health/*``, which is not counted here, for
 clients with the right to administer the node, metrics among it, and for credentials that were right before.
 
 Where a caller has no slot left, the oldest of its requests whose body has not come whole gives way: nobody

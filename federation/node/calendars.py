@@ -23,7 +23,8 @@ from federation.domain.errors import NotFound
 from federation.domain.formats.ical import CalendarEvent, calendar
 from federation.domain.messages import Language
 from federation.domain.query import MAX_PAGE, Query
-from federation.domain.values import Content, instant
+from federation.domain.record_content import Content
+from federation.domain.values import instant
 from federation.domain.visibility import Caller, anonymous
 from federation.node import deadlines, people
 from federation.node.node import Node

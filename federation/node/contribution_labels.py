@@ -19,8 +19,8 @@ from federation.domain.content.operator import Operator
 from federation.domain.document import Envelope
 from federation.domain.draft import Draft
 from federation.domain.errors import Invalid
+from federation.domain.record_content import Content
 from federation.domain.stored import StoredRecord, StoredRevision
-from federation.domain.values import Content
 from federation.domain.visibility import Caller, Tlp, is_wider
 from federation.store.database import Reading, Writing
 

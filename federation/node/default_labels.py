@@ -12,8 +12,8 @@ from typing import Literal
 
 from federation.domain.audit import actor_of
 from federation.domain.content.incident import Incident
+from federation.domain.record_content import Content
 from federation.domain.stored import StoredRevision
-from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node.node import Node
 from federation.store.database import Reading, Writing

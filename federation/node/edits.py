@@ -21,8 +21,8 @@ from federation.domain.errors import (
 )
 from federation.domain.feed import FeedName
 from federation.domain.record import Record, draft_of, equals_stored, to_record, tombstone
+from federation.domain.record_content import Content
 from federation.domain.stored import StoredRevision
-from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import previews
 from federation.node.contribution_labels import with_label_of_subject

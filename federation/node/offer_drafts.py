@@ -17,7 +17,7 @@ from federation.domain.draft import KeyedDraft, check_draft
 from federation.domain.errors import CommandFailed, Invalid
 from federation.domain.offers.drafts import Drafted, OfferDraft, Vat, draft_offer
 from federation.domain.query import MAX_PAGE, PageKey, Query
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.domain.visibility import Caller
 from federation.node import records
 from federation.node.node import Node

@@ -12,7 +12,7 @@ from federation.domain.content.meeting import Meeting
 from federation.domain.content.participation import Participation
 from federation.domain.content.solution import Solution
 from federation.domain.query import MAX_PAGE, Query
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.domain.visibility import Caller
 from federation.node import exposure_index, records
 from federation.node.node import Node

@@ -15,6 +15,7 @@ from federation.domain.content.participation import Participation
 from federation.domain.content.purchase import Purchase
 from federation.domain.document import Document, check_id
 from federation.domain.errors import Conflict, NotFound, Retracted
+from federation.domain.organisation import Identifier
 from federation.domain.peer import Peer
 from federation.domain.purchasing.answers import ConsultationNeeds, Reach
 from federation.domain.purchasing.decp import decp_of
@@ -26,7 +27,7 @@ from federation.domain.purchasing.needs import (
     add_up,
 )
 from federation.domain.query import Query
-from federation.domain.values import Identifier, instant
+from federation.domain.values import instant
 from federation.domain.visibility import FEDERATION, PRIVATE, Caller, may_see
 from federation.node import records
 from federation.node.copy_ages import copy_ages

@@ -20,8 +20,9 @@ from federation.domain.errors import (
 )
 from federation.domain.query import PageKey, Query
 from federation.domain.record import draft_of
+from federation.domain.record_content import Content
 from federation.domain.stored import StoredRecord, StoredRevision
-from federation.domain.values import Content, as_instant
+from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
 from federation.node.edits import Retract, WriteResult, WriteStep, edit_many, edit_one
 from federation.node.node import Node

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from federation.domain.content.solution import Solution
 from federation.domain.query import Query
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.domain.visibility import Caller
 from federation.node import exposure_index
 from federation.node.linkage import linked_solutions

@@ -26,9 +26,9 @@ from federation.domain.document import Envelope
 from federation.domain.draft import Draft
 from federation.domain.errors import Conflict, Invalid, Refused
 from federation.domain.record import Record
+from federation.domain.record_content import Content
 from federation.domain.stored import StoredRevision
 from federation.domain.upload import Action, FeedRemovals
-from federation.domain.values import Content
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
 from federation.node import records
 from federation.node.default_labels import public_outages

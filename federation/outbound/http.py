@@ -110,7 +110,7 @@ _ca_file: Path | None = None
 def trust_authorities(ca_file: Path | None) -> None:
     """Accept certificates of the authorities in this file (PEM), too, in every client made from now on.
 
-    The file was checked with the settings (``settings.read``).
+    The file was checked with the settings (``settings.environment.read``).
     """
     global _ca_file
     _ca_file = ca_file

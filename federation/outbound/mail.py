@@ -20,7 +20,9 @@ import aiosmtplib
 from federation.domain.alert import Letter
 from federation.domain.errors import CommandFailed, Unreachable
 from federation.domain.feed import printable
-from federation.settings import MailServer, is_loopback, read_password
+from federation.settings.files import read_password
+from federation.settings.mail_server import MailServer
+from federation.settings.urls import is_loopback
 
 REPLY_SECONDS = 30.0
 """Seconds after which a mail server that says nothing is given up."""

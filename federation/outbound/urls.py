@@ -11,7 +11,7 @@ from federation.domain.errors import (
 from federation.domain.feed import printable
 from federation.outbound import http
 from federation.outbound.answers import error_text
-from federation.settings import is_loopback
+from federation.settings.urls import is_loopback
 
 
 def check_url(url: str, *, private: bool = False) -> str:

@@ -43,7 +43,7 @@ from federation.server import maintenance
 from federation.server.connections import SPARE_SOCKETS, Connections
 from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.store.database import open_store
 from federation.sync.loop import Loop
 from federation.telemetry import Metrics

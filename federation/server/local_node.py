@@ -23,7 +23,9 @@ from federation.outbound.mail import Mailer
 from federation.outbound.oidc import IdentityProvider
 from federation.postgres import errors
 from federation.postgres import server as postgres_server
-from federation.settings import Settings, mail_server, read_password
+from federation.settings.files import read_password
+from federation.settings.mail_server import mail_server
+from federation.settings.settings import Settings
 from federation.store import schema
 from federation.store.database import Store, open_store
 from federation.store.engine import check_engine

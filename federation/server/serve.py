@@ -21,7 +21,7 @@ from federation.domain.exposure.coverage import read_register
 from federation.server.app import application
 from federation.server.connections import SPARE_SOCKETS
 from federation.server.local_node import database
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.store import schema
 
 log = logging.getLogger("federation")

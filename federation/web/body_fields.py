@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from federation.domain.content.deployment import Area, Bodies, Coverage, Number
+from federation.domain.organisation import Identifier
 from federation.domain.territories.bodies import bodies
 from federation.domain.territories.identity import name_of, number_of
-from federation.domain.values import Identifier
 from federation.web.forms import Form
 from federation.web.visit import Visit
 

@@ -25,7 +25,7 @@ import msgspec
 from litestar.response.base import ASGIResponse
 
 from federation.domain.query import MAX_PAGE
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.node import records
 from federation.web.language import screen_text as t
 from federation.web.listing import Entry, Filter, decoder, read_filters

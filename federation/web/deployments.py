@@ -6,9 +6,9 @@ import msgspec
 from litestar.response.base import ASGIResponse
 
 from federation.domain.content.deployment import Deployment
+from federation.domain.organisation import Organisation
 from federation.domain.territories.bodies import bodies as registered_bodies
 from federation.domain.territories.identity import name_of, number_of
-from federation.domain.values import Organisation
 from federation.edge.operations import Right
 from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.labels import LABELS

@@ -41,7 +41,7 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.errors import Invalid
 from federation.domain.query import MAX_TOTAL, Query, read_query
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.node import search
 from federation.web.forms import Form
 from federation.web.labels import LABELS

@@ -15,7 +15,7 @@ from federation.domain.visibility import anonymous
 from federation.edge.answers import JSON, NO_STORE
 from federation.edge.weights import language_of
 from federation.node import logins, passkeys, sessions
-from federation.settings import is_loopback
+from federation.settings.urls import is_loopback
 from federation.web.forms import Form
 from federation.web.identity_provider import provider_logout
 from federation.web.next_page import safe_next

@@ -13,7 +13,7 @@ import msgspec
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid, NotFound, PreconditionFailed
 from federation.domain.record import draft_of
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.node import records
 from federation.node.records import Preconditions
 from federation.web.contributions import refuse

@@ -19,8 +19,8 @@ from federation.domain.document import mint_key
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Conflict, Forbidden, Invalid, PreconditionFailed, Refused, Retracted
 from federation.domain.record import draft_of, equals_stored
+from federation.domain.record_content import Content
 from federation.domain.stored import StoredRecord
-from federation.domain.values import Content
 from federation.domain.visibility import LABELS as TLP_LABELS
 from federation.node import default_labels, records
 from federation.node.audiences import Audience, audience, own_groups

@@ -16,7 +16,7 @@ from typing import Any
 
 from litestar.response.base import ASGIResponse
 
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.domain.visibility import audience_of
 from federation.node import copy_views, records, replacements
 from federation.node.copy_views import Provenance

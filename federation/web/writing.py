@@ -8,29 +8,21 @@ from typing import Any
 import msgspec
 from litestar.response.base import ASGIResponse
 
-from federation.domain.content.incident import Incident, NewUpdate
-from federation.domain.draft import check_draft
 from federation.domain.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
     MissingScope,
     NotFound,
     PreconditionFailed,
 )
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 from federation.edge.operations import Right
 from federation.node import records
 from federation.node.audiences import audience
-from federation.node.previews import DryRun
 from federation.node.records import Preconditions
-from federation.web.form_content import FormContent
 from federation.web.language import screen_text as t
 from federation.web.listing import Filter, read_listing
 from federation.web.pages import page
-from federation.web.record_fields import UPDATE
-from federation.web.record_forms import RecordForm, Review, control_view, find_live
+from federation.web.record_forms import RecordForm, Review, find_live
 from federation.web.record_types import FIELDS
 from federation.web.visit import Visit
 
@@ -99,7 +91,7 @@ async def new_sent(visit: Visit, type_name: str) -> ASGIResponse:
 @page("/write/{type_name:str}/{key:str}", act="page_write_record", right=WRITE)
 async def form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
     """Show the form of a record of ours."""
-    writing = await _of_record(visit, type_name, key)
+    writing = await record_form(visit, type_name, key)
     writing.fill(visit.query)
     return await _form_page(writing)
 
@@ -113,10 +105,11 @@ async def form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
 )
 async def sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
     """Review or publish a change of a record of ours."""
-    return await _sent(await _of_record(visit, type_name, key))
+    return await _sent(await record_form(visit, type_name, key))
 
 
-async def _of_record(visit: Visit, type_name: str, key: str) -> RecordForm:
+async def record_form(visit: Visit, type_name: str, key: str) -> RecordForm:
+    """The form of a record of ours; of one's own operator also before there is a record. Raises NotFound."""
     kind = _kind(visit, type_name)
     try:
         stored = await find_live(visit, kind, key)
@@ -151,7 +144,7 @@ async def _sent(writing: RecordForm) -> ASGIResponse:
         writing.form.refuse("widen", visit.text(t("Tick this box: more operators would see the record.")))
         return _review_page(writing, review, status=400)
     if not await writing.publish(review):
-        current = await _of_record(visit, writing.kind.type, writing.key or "")
+        current = await record_form(visit, writing.kind.type, writing.key or "")
         return await _form_page(current, status=412, overtaken=current.rebase())
     content = msgspec.to_builtins(review.draft.content)
     return visit.to(_page_of(visit, writing.kind, writing.key or "", content), notice="published")
@@ -187,13 +180,13 @@ def _page_of(visit: Visit, kind: type[Content], key: str, content: Mapping[str, 
 @page("/write/{type_name:str}/{key:str}/retract", act="page_retract", right=WRITE)
 async def retract_form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
     """Show what retracting a record of ours does at the others."""
-    return await _retract_page(await _of_record(visit, type_name, key))
+    return await _retract_page(await record_form(visit, type_name, key))
 
 
 @page("/write/{type_name:str}/{key:str}/retract", act="page_retract_sent", right=WRITE, method="POST")
 async def retract_sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
     """Retract a record of ours in the state that was shown."""
-    writing = await _of_record(visit, type_name, key)
+    writing = await record_form(visit, type_name, key)
     try:
         await records.retract(
             visit.node,
@@ -227,75 +220,6 @@ async def _retract_page(writing: RecordForm, *, status: int = 200) -> ASGIRespon
     )
 
 
-@page("/write/{type_name:str}/{key:str}/update", act="page_update", right=WRITE)
-async def update_form(visit: Visit, type_name: str, key: str) -> ASGIResponse:
-    """Show the form of a new line in the timeline of an incident of ours."""
-    writing = await _of_incident(visit, type_name, key)
-    writing.form.fields["revision"] = [writing.revision]
-    return _update_page(writing)
-
-
-@page("/write/{type_name:str}/{key:str}/update", act="page_update_sent", right=WRITE, method="POST")
-async def update_sent(visit: Visit, type_name: str, key: str) -> ASGIResponse:
-    """Review the line, or append it."""
-    writing = await _of_incident(visit, type_name, key)
-    written, do = writing.form, writing.form.value("do")
-    if do == "edit":
-        return _update_page(writing)
-    reading = FormContent(written, visit.node.time_zone)
-    try:
-        update = check_draft(reading.read({}, UPDATE), NewUpdate)
-        await records.append_update(
-            visit.node,
-            update,
-            visit.node.operator,
-            key,
-            by=visit.caller,
-            preconditions=Preconditions(match=frozenset({written.value("revision")})),
-            dry_run=do != "publish",
-        )
-    except DryRun:
-        base = writing.base
-        readers = await audience(visit.node, base["tlp"], base.get("audience"), by=visit.caller)
-        return _update_page(writing, template="update_review.html", audience=readers)
-    except PreconditionFailed:
-        written.fields["revision"] = [writing.revision]
-        written.refuse(
-            "", visit.text(t("The incident was changed meanwhile. Look at its timeline, then go on."))
-        )
-        return _update_page(writing, status=412)
-    except (Invalid, Forbidden, Conflict) as error:
-        names = {pointer.removeprefix("/content"): name for pointer, name in reading.names.items()}
-        written.refuse_all(error.faults, visit.language, names)
-        return _update_page(writing, status=400)
-    return visit.to(f"/incidents/{visit.node.operator}/{key}", notice="published")
-
-
-async def _of_incident(visit: Visit, type_name: str, key: str) -> RecordForm:
-    if type_name != Incident.type:
-        raise NotFound("there is no such page here")
-    return await _of_record(visit, type_name, key)
-
-
-def _update_page(
-    writing: RecordForm, *, status: int = 200, template: str = "update.html", **view: Any
-) -> ASGIResponse:
-    content = writing.content
-    lines = msgspec.convert(content.get("updates", []), list[dict[str, Any]])
-    return writing.visit.page(
-        template,
-        status=status,
-        form=writing.form,
-        fields=UPDATE,
-        key=writing.key,
-        incident=content,
-        lines=lines[::-1],
-        rows={},
-        **control_view(writing.visit),
-        **view,
-    )
-
-
 HANDLERS = (
     choices,
     new_form,
@@ -304,6 +228,4 @@ HANDLERS = (
     sent,
     retract_form,
     retract_sent,
-    update_form,
-    update_sent,
 )

@@ -36,7 +36,7 @@ from federation.edge.token_buckets import MAX_REMEMBERED, Rate, TokenBucket, Tok
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
-from federation.settings import read
+from federation.settings.environment import read
 from federation.telemetry import Metrics
 from tests.api.http_client import Case, on_the_wire, operations, refused, resolved
 from tests.attack.forged_tokens import Party

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from federation.domain.content.deployment import Deployment
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.node.node import Node
 from tests.api.http_client import fine, ndjson, patch, put, refused, upload
 from tests.domain.builders import a_deployment, a_group, a_solution, an_operator

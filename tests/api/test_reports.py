@@ -15,7 +15,7 @@ from federation.api import upload_lines, uploads
 from federation.domain.draft import Draft
 from federation.domain.entry import Lines
 from federation.domain.errors import Conflict, Refused, Unavailable, WriteConflict
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from federation.domain.visibility import Caller
 from federation.edge import requests
 from federation.node import records as node_records

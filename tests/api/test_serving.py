@@ -16,7 +16,7 @@ import pytest
 
 from federation.edge import requests
 from federation.server import serve
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from tests.api.http_client import on_the_wire
 from tests.domain.builders import a_solution
 from tests.nodes import a_node, answers, free_port, publish
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.long
 A_NODE = """
 import asyncio, pathlib, signal, socket, sys
 from federation.server import serve
-from federation.settings import Settings
+from federation.settings.settings import Settings
 
 async def main():
     port = int(sys.argv[2])

@@ -18,7 +18,8 @@ from federation.edge.operations import table
 from federation.edge.shares import Bounds, Shares, while_connected
 from federation.node.node import Node
 from federation.server.app import api
-from federation.settings import RESERVED_SOCKETS, read
+from federation.settings.environment import read
+from federation.settings.settings import RESERVED_SOCKETS
 from federation.telemetry import Metrics
 from tests.api.http_client import refused
 from tests.api.raw import RawConnection, connected

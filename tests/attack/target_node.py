@@ -15,7 +15,7 @@ from federation.domain.peer import PeerState
 from federation.node.node import Node
 from federation.server import serve
 from federation.server.app import application
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.telemetry import JsonLines
 from tests.attack.forged_tokens import ASSERTION, Party
 from tests.nodes import NO_TLS, answers, free_port

@@ -12,10 +12,10 @@ from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
 from federation.domain.errors import Invalid
 from federation.domain.exposure.coverage import Resolved, Tally, bits, resolve, tally
+from federation.domain.organisation import Identifier
 from federation.domain.query import read_query
 from federation.domain.territories.bodies import bodies, communes_of_codes
 from federation.domain.territories.identity import contradicting, names_of_body
-from federation.domain.values import Identifier
 from tests.domain.builders import a_deployment, a_document, a_draft, a_solution, an_operator, received
 
 ANNECY, DIJON, CHALON = "200063402", "212102313", "217100767"

@@ -24,8 +24,8 @@ from federation.domain.expected import in_words
 from federation.domain.exposure.solution_identifiers import identifier
 from federation.domain.formats.spdx import licence_problem, listed_licence
 from federation.domain.query import read_query
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 from tests.domain.builders import (
     a_deployment,
     a_document,

@@ -24,7 +24,7 @@ from granian.server.embed import Server
 
 from federation.api import openapi
 from federation.server.app import api, application
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.sync import loop, peer_client
 
 PR_SET_PDEATHSIG = 1

@@ -16,7 +16,7 @@ from federation.demo.catalogue import INCIDENTS, OPERATORS, SOLUTIONS, Catalogue
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import THEMES, Solution
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 
 T = TypeVar("T", bound=Content)
 

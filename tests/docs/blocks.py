@@ -45,10 +45,10 @@ from federation.domain.exposure.reasons import REASONS, SETTLED_BY
 from federation.domain.faults import FAULT_CODES, FAULT_MEANINGS
 from federation.domain.formats.advisory import MAX_ADVISORY_BYTES
 from federation.domain.messages import translated
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
 from federation.domain.rules import RULES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.domain.values import Content
 from federation.edge import limits as api_limits
 from federation.edge import requests, token_buckets
 from federation.node import (
@@ -69,7 +69,8 @@ from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.outbound import http, mail
 from federation.server import bodies, connections, maintenance, serve
 from federation.server.app import api
-from federation.settings import Settings, read
+from federation.settings.environment import read
+from federation.settings.settings import Settings
 from federation.store import alerts as stored_alerts
 from federation.store import deadlines as stored_deadlines
 from federation.store import pools, read_advisories, rejected

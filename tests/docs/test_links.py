@@ -10,7 +10,7 @@ import click
 import pytest
 
 from federation.cli import main
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from tests.docs.blocks import DOCS, ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])

@@ -13,7 +13,7 @@ from federation.api.problems import PROBLEMS
 from federation.cli import main
 from federation.domain.registry import TYPES
 from federation.server.app import api
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from tests.docs.blocks import BLOCKS, DOCS, OF_ONE_COLLECTION, ROOT, commands, names, written
 
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])

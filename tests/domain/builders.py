@@ -13,8 +13,8 @@ from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, read_draft
 from federation.domain.errors import Invalid
 from federation.domain.record import Record, to_record
+from federation.domain.record_content import Content
 from federation.domain.record_reading import read_record
-from federation.domain.values import Content
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 COMMUNE = {"scheme": "0002", "value": "217100767"}

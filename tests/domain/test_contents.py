@@ -25,9 +25,9 @@ from federation.domain.content.purchase import Purchase
 from federation.domain.content.solution import THEMES, Solution
 from federation.domain.content.statement import Statement
 from federation.domain.formats.spdx import licence_problem
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES, known_type
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.domain.values import Content
 from tests.domain.builders import (
     COMMUNE,
     a_consultation,

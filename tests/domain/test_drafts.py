@@ -15,7 +15,7 @@ from federation.domain.content.solution import Solution
 from federation.domain.document import SERVER_OWNED
 from federation.domain.draft import Draft, KeyedDraft, read_draft
 from federation.domain.errors import Invalid
-from federation.domain.values import Content
+from federation.domain.record_content import Content
 from tests.domain.builders import (
     COMMUNE,
     a_body,

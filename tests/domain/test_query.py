@@ -13,8 +13,8 @@ from federation.domain.content.incident import Incident
 from federation.domain.content.solution import THEMES, Solution
 from federation.domain.errors import Invalid
 from federation.domain.query import CONTROLS, SORTS, PageKey, Query, filter_type, filters_of, read_query
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
-from federation.domain.values import Content
 from tests.domain.builders import NOW
 
 

@@ -8,7 +8,10 @@ import pytest
 
 from federation.domain.errors import CommandFailed
 from federation.domain.quota import Quota
-from federation.settings import Settings, mail_server, read, read_password
+from federation.settings.environment import read
+from federation.settings.files import read_password
+from federation.settings.mail_server import mail_server
+from federation.settings.settings import Settings
 
 
 def settings(**variables: str) -> Settings:

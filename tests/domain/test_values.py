@@ -16,22 +16,16 @@ from msgspec import inspect
 from stdnum.fr import siren
 
 from federation import domain
-from federation.domain import values
+from federation.domain import organisation
 from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.operator import Operator
 from federation.domain.content.solution import Solution
-from federation.domain.values import (
-    END,
-    MAX_SEARCHED_BYTES,
-    Content,
-    Dated,
-    Identifier,
-    Part,
-    as_instant,
-    day,
-    instant,
-)
+from federation.domain.organisation import Identifier
+from federation.domain.part import Dated, Part
+from federation.domain.projection import MAX_SEARCHED_BYTES
+from federation.domain.record_content import Content
+from federation.domain.values import END, as_instant, day, instant
 from tests.domain.builders import (
     NOW,
     a_deployment,
@@ -306,9 +300,9 @@ def test_the_check_digit_of_a_siren_is_what_the_library_says_it_is() -> None:
     chance = random.Random(5)
     for _ in range(2_000):
         value = f"{chance.randrange(10**9):09d}"
-        assert values._is_valid_identifier("0002", value) == siren.is_valid(value), value
+        assert organisation._is_valid_identifier("0002", value) == siren.is_valid(value), value
     for value in ("", "21710076", "2171007677", "21710076x", "²17100767", "٢17100767"):
-        assert not values._is_valid_identifier("0002", value)
+        assert not organisation._is_valid_identifier("0002", value)
 
 
 # Patterns

@@ -26,8 +26,8 @@ from federation.node import alert_delivery, alert_scan, alerts
 from federation.node.node import Node
 from federation.outbound import mail
 from federation.outbound.mail import Mailer
-from federation.settings import mail_server as named
-from federation.settings import read
+from federation.settings.environment import read
+from federation.settings.mail_server import mail_server as named
 from federation.sync.network import Network
 from tests.domain.builders import a_group, an_incident
 from tests.exposure.deployments import a_vulnerability, cve, running

@@ -21,7 +21,8 @@ from federation.domain.visibility import Ceiling, itself
 from federation.node import logins, people, sessions
 from federation.node.node import Node
 from federation.outbound.oidc import IdentityProvider
-from federation.settings import read, read_password
+from federation.settings.environment import read
+from federation.settings.files import read_password
 from federation.web.identity_provider import STATE_COOKIE
 from federation.web.visitor import cookie_name
 from tests.api.conftest import app, unattached

@@ -13,7 +13,7 @@ from federation.domain.login import LoginState, PersonInvitation, code_hash, rea
 from federation.domain.visibility import itself
 from federation.node import login_states, logins, people
 from federation.node.node import Node
-from federation.settings import read
+from federation.settings.environment import read
 from tests.audit.audit_trail import entries
 from tests.exposure.commands import ran, said, told
 from tests.people.people import Clock, a_person

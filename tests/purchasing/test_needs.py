@@ -11,6 +11,7 @@ import pytest
 
 from federation.domain.content.consultation import Consultation
 from federation.domain.content.participation import Participation
+from federation.domain.organisation import Identifier
 from federation.domain.purchasing.answers import ConsultationNeeds
 from federation.domain.purchasing.deadline import counted, deadline_of
 from federation.domain.purchasing.needs import (
@@ -19,7 +20,7 @@ from federation.domain.purchasing.needs import (
     Surroundings,
     add_up,
 )
-from federation.domain.values import Identifier, instant
+from federation.domain.values import instant
 
 UNTIL = datetime(2026, 5, 31, 22, 0, tzinfo=UTC)
 BEFORE, AFTER = UNTIL - timedelta(days=3), UNTIL + timedelta(days=3)

@@ -17,7 +17,7 @@ import pytest
 from federation.domain.errors import CommandFailed
 from federation.postgres.programs import choose_account, find_binaries, reachable_binaries
 from federation.server.serve import serve
-from federation.settings import read
+from federation.settings.environment import read
 from federation.store.engine import check_engine, locks_exclude
 from tests.nodes import free_port
 from tests.store.stepwise_transactions import looking, until

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from federation.domain import values
+from federation.domain import projection
 from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
 from federation.domain.entry import FeedEntry, RejectedEntry
@@ -217,7 +217,7 @@ async def test_a_document_too_wordy_to_be_indexed_is_held_like_any(
 async def test_own_records_that_the_database_does_not_take_are_refused_in_a_sentence(
     arnia: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(values, "MAX_SEARCHED_BYTES", 10**9)
+    monkeypatch.setattr(projection, "MAX_SEARCHED_BYTES", 10**9)
     with pytest.raises(Invalid, match="the record cannot be stored: SQLSTATE 54000"):
         await publish(arnia, "solution", "wordy", too_wordy())
     shape: Any = Draft
@@ -327,7 +327,7 @@ async def test_a_record_that_the_database_does_not_take_is_set_aside_alone(
     arnia: Node, look: Any, monkeypatch: pytest.MonkeyPatch, size: int, at_fault: set[int]
 ) -> None:
     """Nothing is known that PostgreSQL refuses. Were there something, it must not stop the feed."""
-    monkeypatch.setattr(values, "MAX_SEARCHED_BYTES", 10**9)
+    monkeypatch.setattr(projection, "MAX_SEARCHED_BYTES", 10**9)
     entries = [
         an_entry(n, a_document(key=f"k{n}", content=too_wordy() if n in at_fault else a_solution()))
         for n in range(1, 10)

@@ -19,7 +19,7 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.postgres import server
 from federation.server.local_node import node_of
-from federation.settings import Settings
+from federation.settings.settings import Settings
 from federation.store import schema
 from federation.store.database import open_store
 from tests.conftest import Databases, emptied

@@ -13,24 +13,12 @@ from msgspec import Meta
 from federation.domain.content.solution import THEMES, Theme, unknown_themes
 from federation.domain.content.tariff import Tariff
 from federation.domain.faults import Fault
-from federation.domain.values import (
-    END,
-    Cents,
-    Content,
-    Dated,
-    Day,
-    Id,
-    Identifier,
-    Instant,
-    Key,
-    LanguageMap,
-    Line,
-    Part,
-    RuleBroken,
-    Url,
-    distinct,
-    texts,
-)
+from federation.domain.organisation import Identifier
+from federation.domain.part import Dated, Part, distinct
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import END, Cents, Day, Id, Instant, Key, LanguageMap, Line, Url
 
 ConsultationStatus = Literal[
     "idea", "gathering", "convention", "launched", "awarded", "running", "ended", "abandoned"

@@ -17,7 +17,11 @@ from typing import ClassVar, Literal
 
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
-from federation.domain.values import Content, Id, Key, LanguageMap, Part, RuleBroken, TypeName, texts
+from federation.domain.part import Part
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import Id, Key, LanguageMap, TypeName
 
 CONTRIBUTION_LABELS = ("CLEAR", "GREEN", "RED")
 """Labels that a contribution can have, RED while it is nobody else's: a group means something at its origin

@@ -11,28 +11,27 @@ from msgspec import Meta
 from federation.domain.content.solution import Assurance
 from federation.domain.errors import Invalid
 from federation.domain.faults import Fault
+from federation.domain.organisation import Organisation
+from federation.domain.part import Dated, Part
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
 from federation.domain.territories.identity import contradictions, departements_of_bodies
 from federation.domain.values import (
     PART_OF,
     Cents,
-    Content,
     Count,
     Country,
     Currency,
-    Dated,
     Day,
     Id,
     Instant,
     LanguageMap,
     Line,
-    Organisation,
-    Part,
-    RuleBroken,
     Territory,
     Text,
     Url,
     Version,
-    texts,
 )
 
 HostingModel = Literal[

@@ -16,7 +16,9 @@ from msgspec import Meta
 from federation.domain.errors import Invalid
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
-from federation.domain.values import GROUP_PATTERN, Content, LanguageMap, Line, Operator, texts
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.values import GROUP_PATTERN, LanguageMap, Line, Operator
 
 
 class Group(Content, frozen=True, kw_only=True):

@@ -13,23 +13,22 @@ from msgspec import Meta
 from federation.domain.errors import Invalid
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
+from federation.domain.part import Dated, Part
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
 from federation.domain.values import (
     END,
     VISIBLE,
-    Content,
-    Dated,
     Id,
     IdOrUri,
     Instant,
     LanguageMap,
     Operator,
-    Part,
-    RuleBroken,
     Sha256,
     Url,
     Version,
     instant,
-    texts,
 )
 
 IncidentKind = Literal["outage", "degradation", "maintenance", "vulnerability", "security"]

@@ -13,24 +13,11 @@ from msgspec import Meta
 
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
-from federation.domain.values import (
-    END,
-    Content,
-    Dated,
-    Day,
-    Instant,
-    Key,
-    LanguageMap,
-    Line,
-    MarkdownMap,
-    Operator,
-    Part,
-    RuleBroken,
-    Url,
-    distinct,
-    short_markdown,
-    texts,
-)
+from federation.domain.part import Dated, Part, distinct, short_markdown
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import END, Day, Instant, Key, LanguageMap, Line, MarkdownMap, Operator, Url
 
 TimeZone = Annotated[
     str,

@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from federation.domain.values import END, Content, Instant, Line, Operator, Url
+from federation.domain.record_content import Content
+from federation.domain.values import END, Instant, Line, Operator, Url
 
 
 class Membership(Content, frozen=True, kw_only=True):

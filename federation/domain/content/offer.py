@@ -15,20 +15,11 @@ from msgspec import Meta
 from federation.domain.content.tariff import BODY_KINDS, BodyKind, BodyKinds, NumberRange, Tariff
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
-from federation.domain.values import (
-    EVERYWHERE,
-    Content,
-    Day,
-    Id,
-    LanguageMap,
-    Line,
-    Mailbox,
-    Part,
-    RuleBroken,
-    Territory,
-    Text,
-    texts,
-)
+from federation.domain.part import Part
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import EVERYWHERE, Day, Id, LanguageMap, Line, Mailbox, Territory, Text
 
 PLACEHOLDERS = ("name", "siren", "price", "date")
 """Names that the text of a deliberation may have in braces: of the body, and of its decision."""

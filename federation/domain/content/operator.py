@@ -8,17 +8,10 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from federation.domain.faults import Fault
+from federation.domain.organisation import Identifier
+from federation.domain.record_content import Content
 from federation.domain.territories.identity import contradictions
-from federation.domain.values import (
-    Content,
-    Country,
-    Identifier,
-    Line,
-    Mailbox,
-    Telephone,
-    Territory,
-    Url,
-)
+from federation.domain.values import Country, Line, Mailbox, Telephone, Territory, Url
 
 
 class Operator(Content, frozen=True, kw_only=True):

@@ -21,22 +21,11 @@ from msgspec import Meta
 from federation.domain.content.deployment import Bodies, Coverage, one_body_each, territories_of
 from federation.domain.errors import Invalid
 from federation.domain.faults import Fault
-from federation.domain.values import (
-    Cents,
-    Content,
-    Count,
-    Dated,
-    Day,
-    Id,
-    Instant,
-    Key,
-    Organisation,
-    RuleBroken,
-    Territory,
-    as_instant,
-    distinct,
-    instant,
-)
+from federation.domain.organisation import Organisation
+from federation.domain.part import Dated, distinct
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import Cents, Count, Day, Id, Instant, Key, Territory, as_instant, instant
 
 MAX_NEEDS = 100
 MAX_CHANGES = 50

@@ -12,23 +12,11 @@ from federation.domain.content.solution import THEMES, Licence, Theme, unknown_t
 from federation.domain.content.tariff import BodyKind, BodyKinds
 from federation.domain.faults import Fault
 from federation.domain.formats.spdx import listed_licence
-from federation.domain.values import (
-    END,
-    Content,
-    Dated,
-    Day,
-    Id,
-    LanguageMap,
-    Line,
-    Mailbox,
-    MarkdownMap,
-    Part,
-    RuleBroken,
-    Sha256,
-    Url,
-    short_markdown,
-    texts,
-)
+from federation.domain.part import Dated, Part, short_markdown
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import END, Day, Id, LanguageMap, Line, Mailbox, MarkdownMap, Sha256, Url
 
 _MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}"
 

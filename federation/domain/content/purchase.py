@@ -13,18 +13,13 @@ from msgspec import Meta
 
 from federation.domain.content.offer import JoiningSteps
 from federation.domain.faults import Fault
+from federation.domain.organisation import Organisation
+from federation.domain.part import Part
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
 from federation.domain.territories.identity import contradictions
-from federation.domain.values import (
-    EVERYWHERE,
-    Content,
-    LanguageMap,
-    Organisation,
-    Part,
-    RuleBroken,
-    Territory,
-    Url,
-    texts,
-)
+from federation.domain.values import EVERYWHERE, LanguageMap, Territory, Url
 
 CENTRAL = "centrale-d-achat"
 SIRET = "0009"

@@ -13,24 +13,13 @@ from federation.domain.formats.cpe import parse_cpe
 from federation.domain.formats.names import read_purl
 from federation.domain.formats.spdx import licence_problem, listed_licence, same_licences
 from federation.domain.messages import Message
+from federation.domain.organisation import Organisation
+from federation.domain.part import Dated, Part
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
 from federation.domain.territories.identity import contradictions
-from federation.domain.values import (
-    END,
-    VISIBLE,
-    Content,
-    Country,
-    Dated,
-    Day,
-    Id,
-    LanguageMap,
-    Line,
-    Organisation,
-    Part,
-    RuleBroken,
-    Url,
-    Version,
-    texts,
-)
+from federation.domain.values import END, VISIBLE, Country, Day, Id, LanguageMap, Line, Url, Version
 
 SolutionKind = Literal["software", "service", "ai-model", "configuration", "dataset"]
 DevelopmentStatus = Literal["concept", "development", "beta", "stable", "obsolete"]

@@ -7,7 +7,10 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta
 
-from federation.domain.values import Content, Id, Instant, LanguageMap, RuleBroken, texts
+from federation.domain.projection import texts
+from federation.domain.record_content import Content
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import Id, Instant, LanguageMap
 
 StatementStatus = Literal["under_investigation", "known_affected", "known_not_affected", "fixed"]
 """Product status of CSAF 2.0, 3.2.3.9."""

@@ -11,17 +11,9 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta
 
-from federation.domain.values import (
-    Cents,
-    Count,
-    Currency,
-    Dated,
-    Day,
-    LanguageMap,
-    Part,
-    RuleBroken,
-    Url,
-)
+from federation.domain.part import Dated, Part
+from federation.domain.rule_broken import RuleBroken
+from federation.domain.values import Cents, Count, Currency, Day, LanguageMap, Url
 
 BodyKind = Literal["commune", "epci", "departement", "region", "ccas", "school", "syndicat", "other"]
 """Kinds of public bodies: a closed list, since prices and rights to join depend on it."""

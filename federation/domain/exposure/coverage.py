@@ -13,10 +13,10 @@ from functools import cache
 import msgspec
 
 from federation.domain.content.deployment import Area, Bodies, Coverage, Number
+from federation.domain.organisation import Organisation
 from federation.domain.territories.areas import REGIONS, area_of
 from federation.domain.territories.bodies import Body, bodies, communes_of_codes
 from federation.domain.territories.identity import body_numbers, name_of, number_of
-from federation.domain.values import Organisation
 
 
 class Resolved(msgspec.Struct, frozen=True):

@@ -9,8 +9,8 @@ from federation.domain.content.deployment import Bodies
 from federation.domain.content.participation import Participation
 from federation.domain.content.tariff import NumberRange
 from federation.domain.exposure.coverage import Resolved, Tally, bits, covered_bodies, resolve, tally
+from federation.domain.organisation import Identifier, Organisation
 from federation.domain.territories.bodies import bodies
-from federation.domain.values import Identifier, Organisation
 
 BANDS = (0, 500, 2_000, 3_500, 10_000, 20_000, 50_000, 100_000)
 """The first number of inhabitants of each band: thresholds of French local law and of usual tariffs."""

@@ -21,6 +21,7 @@ import msgspec
 from federation.domain.content.consultation import Consultation
 from federation.domain.content.participation import Participation
 from federation.domain.exposure.answers import CopyAge
+from federation.domain.organisation import Identifier
 from federation.domain.purchasing.answers import (
     BandNeeds,
     ConsultationNeeds,
@@ -37,7 +38,7 @@ from federation.domain.purchasing.answers import (
 from federation.domain.purchasing.bodies import BodySum, band_range
 from federation.domain.purchasing.deadline import NeedsDeadline, counted, deadline_of
 from federation.domain.purchasing.sentences import summary
-from federation.domain.values import Identifier, as_instant
+from federation.domain.values import as_instant
 
 MAX_PARTICIPATIONS = 500
 """Participations of one consultation that are added up, those changed last."""

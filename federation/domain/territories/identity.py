@@ -11,8 +11,8 @@ from functools import cache
 
 from federation.domain.faults import Fault
 from federation.domain.messages import Message
+from federation.domain.organisation import Identifier, Organisation
 from federation.domain.territories.bodies import bodies, communes_of_codes
-from federation.domain.values import Identifier, Organisation
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from federation.domain.errors import Invalid
+from federation.domain.organisation import Identifier
 from federation.domain.territories.areas import (
     GROUPINGS,
     REGIONS,
@@ -27,7 +28,6 @@ from federation.domain.territories.bodies import Body, bodies
 from federation.domain.territories.identity import body_numbers, name_of, number_of
 from federation.domain.territories.lookup import part_of, postcodes_of
 from federation.domain.territories.names import departement_name, region_name
-from federation.domain.values import Identifier
 
 TERRITORY = "territory"
 """The scheme of territories: a département or a région as a body."""

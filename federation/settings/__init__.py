@@ -1,0 +1,1 @@
+"""Settings, from the environment (``FEDERATION_*``) and the command line."""
