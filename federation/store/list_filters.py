@@ -39,6 +39,8 @@ class Shape(NamedTuple):
     """Whether the index is asked for the rare words alone, and all words are checked on the rows."""
     has_subject: bool = False
     """Whether the viewer must see the subject of a record, too."""
+    typed: bool = True
+    """Whether the index is asked for the type as well, in the order of relevance."""
 
     @classmethod
     def of(cls, query: Query, viewer: Viewer) -> Shape:
@@ -108,6 +110,7 @@ _PER_LENGTH: Any = literal_column("1")
 """Divide a rank by 1 + the logarithm of the number of words."""
 _TITLE_FACTOR: Any = literal_column("2")
 _RANK_UNIT: Any = literal_column("1000000")
+MAX_INTEGER = 2**31 - 1
 
 
 def rank(table: FromClause) -> Any:
@@ -139,7 +142,7 @@ def index_filters(table: FromClause, shape: Shape) -> list[Any]:
         conditions.append(c.facets.overlap(param(f"alternatives{index}", ARRAY(Text))))
     if shape.beneficiaries:
         conditions.append(c.beneficiaries.overlap(param("beneficiaries", ARRAY(Text))))
-    if shape.is_ranked:
+    if shape.is_ranked and shape.typed:
         # The words of other types are not counted, where the number of matches decides.
         conditions.append(c.facets.overlap(param("labels", ARRAY(Text))))
     if shape.words:
@@ -199,6 +202,8 @@ def page_values(query: Query) -> dict[str, Any]:
             values["at"] = query.after.updated_at
         if query.sort == RELEVANCE:
             values["at_rank"] = query.after.rank
+    if query.sort == RELEVANCE:
+        values["max_ranked"] = MAX_INTEGER
     return values
 
 

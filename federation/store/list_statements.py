@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import FromClause, and_, case, false, func, literal_column, or_, select, true
+from sqlalchemy import FromClause, Integer, and_, case, false, func, literal_column, or_, select, true
 
 from federation.domain.query import MAX_TOTAL
 from federation.store.list_filters import (
@@ -139,14 +139,15 @@ def page_by_index(shape: Shape) -> Statement:
     """The rows that the index finds, sorted, if they are not more than ``rows``; else ``cut`` and no page.
 
     ``total`` is the number of records in the whole list; with ``cut``, the number among the rows read. The
-    search in the index is materialized, so that the planner cannot take another index for it.
+    search in the index is materialized, so that the planner cannot take another index for it. In the order of
+    relevance ``ranked`` is false, and the order that of time, where more than ``max_ranked`` rows match.
     """
     c = records.c
     matches = and_(true(), *residual_filters(records, shape)).label("matches")
-    ranks = [rank(records).label("rank")] if shape.is_ranked else []
+    words = [c.search] if shape.is_ranked else []
     facets = [c.facets] if shape.has_subject else []
     indexed = (
-        select(_ROW_ADDRESS, *(c[name] for name in _KEY), *ranks, *facets, c.type, c.audience, matches)
+        select(_ROW_ADDRESS, *(c[name] for name in _KEY), *words, *facets, c.type, c.audience, matches)
         .where(*_LISTED, *index_filters(records, shape))
         .cte("indexed")
         .prefix_with("MATERIALIZED", dialect="postgresql")
@@ -164,10 +165,16 @@ def page_by_index(shape: Shape) -> Statement:
         .cte("matching")
     )
     total = select(func.count()).select_from(matching).scalar_subquery()
+    ranks, ranked = _ranks(read, matching) if shape.is_ranked else ([], [])
+    sorted_rows = (
+        select(matching.c.row_address, *(matching.c[name] for name in _KEY), *ranks)
+        .where(~cut)
+        .subquery("sorted_rows")
+    )
     chosen = (
-        select(matching)
-        .where(~cut, *after_page(matching, shape))
-        .order_by(*sort_order(matching, shape))
+        select(sorted_rows)
+        .where(*after_page(sorted_rows, shape))
+        .order_by(*sort_order(sorted_rows, shape))
         .limit(param("one_more"))
         .subquery("chosen")
     )
@@ -177,13 +184,25 @@ def page_by_index(shape: Shape) -> Statement:
         .order_by(*sort_order(chosen, shape))
     )
     page = bounded(documents, *shape.order, backwards=shape.descending).subquery("page")
-    state = select(cut.label("cut"), total.label("total"), _not_understood(shape)).subquery("state")
+    state = select(cut.label("cut"), total.label("total"), _not_understood(shape), *ranked).subquery("state")
     return Statement(
         select(*state.c, *page.c)
         .prefix_with("/* page_by_index */")
         .select_from(state.outerjoin(page, true()))
         .order_by(*sort_order(page, shape))
     )
+
+
+def _ranks(read: FromClause, matching: FromClause) -> tuple[list[Any], list[Any]]:
+    """The rank of each row, the same for all where they are not to be ranked; and the column ``ranked``.
+
+    What the viewer may not see counts as well, as in a search that reads ``max_ranked`` rows at most.
+    """
+    counted: Any = (
+        select(func.count()).select_from(read).where(read.c.matches, of_type(read)).scalar_subquery()
+    )
+    ranked = counted <= param("max_ranked", Integer)
+    return [case((ranked, rank(matching)), else_=0).label("rank")], [ranked.label("ranked")]
 
 
 @lru_cache(maxsize=512)

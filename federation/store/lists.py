@@ -147,6 +147,9 @@ class _ListReader:
         certain = MAX_ROWS_BY_INDEX if self._is_single_word else MAX_MATCHES_LOOKED_UP
         if after is None and certain < self._matches < inf:
             return None
+        is_short = after is None and self._matches <= MAX_ROWS_BY_INDEX
+        if is_short and (page := await self._page_of_few()) is not None:
+            return page
         bound = MAX_RANKED
         while True:
             queries = [IndexQuery(self._shape, self._values)]
@@ -158,6 +161,24 @@ class _ListReader:
             if after is None:
                 return None
             bound *= BOUND_GROWTH
+
+    async def _page_of_few(self) -> Page | None:
+        """A page by one statement, where few records match: of all types, so that the index has least to do.
+
+        It is in the order of relevance, or of time where more than ``MAX_RANKED`` match. None where records
+        of other types have the words, and more do than the bound.
+        """
+        shape, values = self._rare
+        values = {name: value for name, value in values.items() if name != "labels"}
+        values |= page_values(self._query) | {"max_ranked": MAX_RANKED}
+        statement = page_by_index(shape._replace(typed=False))
+        rows = await self._session.all(statement, **values, rows=MAX_ROWS_BY_INDEX)
+        if rows[0]["cut"]:
+            return None
+        if not rows[0]["ranked"]:
+            self._give_up_ranking()
+        self._total = rows[0]["total"]
+        return self._page(rows)
 
     def _give_up_ranking(self) -> None:
         """Go on in the order of time."""

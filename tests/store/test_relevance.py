@@ -130,18 +130,45 @@ async def test_a_list_goes_on_in_the_order_it_began_in_whatever_comes_meanwhile(
 async def test_statistics_decide_how_fast_a_search_is_and_not_its_order(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain: dict[str, Any] = {}
     questions = (
         [("q", "piscine bassin")],
         [("q", "piscine"), ("origin", "recia")],
         [("q", '"piscine" bassin')],
+        [("q", "cimetière")],
+        [("q", "cimetière or piscine"), ("total", "true")],
     )
-    for asked in questions:
-        plain[str(asked)] = keys(await listed(node, *asked))
+    bounds = (2, 6, 7, 8, 1_000)
+    few: list[str] = []
+    page_of_few = lists._ListReader._page_of_few
+
+    async def watched(reader: Any) -> Any:
+        page = await page_of_few(reader)
+        few.append("cut" if page is None else reader.sort)
+        return page
+
+    async def answers() -> list[tuple[list[str], str, int | None]]:
+        found = []
+        for bound in bounds:
+            monkeypatch.setattr(lists, "MAX_RANKED", bound)
+            for question in questions:
+                for by in (itself("recia"), anonymous("recia")):
+                    listed_ = await listed(node, *question, ("limit", "3"), by=by)
+                    found.append((keys(listed_), listed_.sort, listed_.total))
+        return found
+
+    monkeypatch.setattr(lists._ListReader, "_page_of_few", watched)
     known = node.store._varied.stats
     monkeypatch.setattr(known, "_until", float("inf"))
+    monkeypatch.setattr(known, "records", float("inf"))
+    plain = await answers()
+    assert not few  # nothing is known of how many match
     monkeypatch.setattr(known, "facets", frozenset({"solution.origin=recia"}))
     monkeypatch.setattr(known, "lexemes", frozenset({"piscin"}))
     monkeypatch.setattr(known, "records", 100.0)
-    for asked in questions:
-        assert keys(await listed(node, *asked)) == plain[str(asked)]
+    assert await answers() == plain
+    assert {"relevance", "-updated_at"} <= set(few)
+    # Records of other types have the words, too, and more than are read.
+    monkeypatch.setattr(lists, "MAX_ROWS_BY_INDEX", 9)
+    monkeypatch.setattr(known, "records", 9.0)
+    assert await answers() == plain
+    assert "cut" in few
