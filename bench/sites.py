@@ -35,6 +35,8 @@ SOCKETS = 4_096
 """Connections that one address may have: as many as there are."""
 RATE = 1_000_000
 """Requests a second that one client may make: the limiter works as always, and stops nobody."""
+QUOTA = 4_000_000
+"""Records of a peer, and its entries within an hour: a first sync of a million and one is not paused."""
 
 
 class Site:
@@ -72,6 +74,8 @@ class Site:
             "FEDERATION_URL": self.url,
             "FEDERATION_PORT": str(self.port),
             "FEDERATION_DATABASE_URL": self.dsn,
+            "FEDERATION_QUOTA_RECORDS": str(QUOTA),
+            "FEDERATION_QUOTA_ENTRIES": str(QUOTA),
             "FEDERATION_RATE": str(RATE),
             "FEDERATION_RATE_ANONYMOUS": str(RATE),
             # (All members of a crowd are at one address here.)
