@@ -1,0 +1,1 @@
+"""Sources of records: spreadsheets, catalogues, monitoring, feeds; and the merge of what they give."""
