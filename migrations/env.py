@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from federation.store.people_tables import people
+from federation.store.source_tables import sources
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=people.metadata, compare_type=True)
+context.configure(connection=connection, target_metadata=sources.metadata, compare_type=True)
 with context.begin_transaction():
     context.run_migrations()

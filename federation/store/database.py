@@ -53,6 +53,8 @@ from federation.store.repairs import RepairsWriter
 from federation.store.retention import RetentionWriter
 from federation.store.search_index import SearchIndexReader, SearchIndexWriter
 from federation.store.sessions import SessionsReader, SessionsWriter
+from federation.store.source_items import SourceItemsReader, SourceItemsWriter
+from federation.store.sources import SourcesReader, SourcesWriter
 from federation.store.statements import Session
 from federation.store.stored_answers import StoredAnswersReader, StoredAnswersWriter
 from federation.store.task_locks import TaskLocks
@@ -82,7 +84,7 @@ class Reading:
         "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds",
         "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
         "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "sessions",
-        "stored_answers", "tokens",
+        "source_items", "sources", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -119,6 +121,8 @@ class Reading:
         self.sessions: SessionsReader = SessionsReader(session)
         self.logins: LoginsReader = LoginsReader(session)
         self.passkeys: PasskeysReader = PasskeysReader(session)
+        self.sources: SourcesReader = SourcesReader(session)
+        self.source_items: SourceItemsReader = SourceItemsReader(session)
 
 
 class Writing:
@@ -129,7 +133,7 @@ class Writing:
         "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
         "linkage", "logins", "not_understood", "passkeys", "peers", "people", "pulled_records", "quotas",
         "read_advisories", "receipts", "record_sets", "records", "rejected", "remains", "repairs",
-        "retention", "search_index", "sessions", "stored_answers", "tokens",
+        "retention", "search_index", "sessions", "source_items", "sources", "stored_answers", "tokens",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -168,6 +172,8 @@ class Writing:
         self.sessions = SessionsWriter(session)
         self.logins = LoginsWriter(session)
         self.passkeys = PasskeysWriter(session)
+        self.sources = SourcesWriter(session)
+        self.source_items = SourceItemsWriter(session)
 
 
 class Store:

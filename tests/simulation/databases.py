@@ -12,13 +12,13 @@ import asyncpg
 
 from federation.postgres import server
 from federation.store import schema
-from federation.store.people_tables import people
+from federation.store.source_tables import sources
 
-TABLES = [table.name for table in people.metadata.sorted_tables]
+TABLES = [table.name for table in sources.metadata.sorted_tables]
 """Parents before what refers to them."""
 COLUMNS = {
     table.name: ", ".join(f'"{column.name}"' for column in table.columns if column.computed is None)
-    for table in people.metadata.sorted_tables
+    for table in sources.metadata.sorted_tables
 }
 
 
