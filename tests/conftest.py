@@ -56,7 +56,8 @@ BEGIN
         ' proofs revoked_tokens audit audit_checkpoints digests copies receipts departures'
         ' feedback deployed deployed_groups deployed_counts bodies_elsewhere'
         ' solution_identifiers alerts affecting_incidents read_advisories subscriptions'
-        ' deadlines exclusions search_index search_words record_sets stored_answers people login_states', ' ')
+        ' deadlines exclusions search_index search_words record_sets stored_answers people login_states'
+        ' sources', ' ')
     LOOP
         IF pg_relation_size(name::regclass) = 0 THEN
             CONTINUE;

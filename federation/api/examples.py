@@ -349,3 +349,10 @@ FEEDBACK: dict[str, Any] = {
         }
     ],
 }
+SOURCE: dict[str, Any] = {
+    "name": "editor-advisories",
+    "kind": "csaf",
+    "url": "https://editor.example.org/csaf/2026-0042.json",
+    "every": 21_600,
+    "tlp": "GREEN",
+}

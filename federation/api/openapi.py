@@ -67,6 +67,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
             {"name": "bodies", "description": "Public bodies: what they may join, and at which price"},
             {"name": "exposure", "description": "Who is hit by an incident, and who has answered"},
             {"name": "alerts", "description": "Who is told of what, and by when authorities are to be told"},
+            {"name": "sources", "description": "Where records come from: files, catalogues, feeds of others"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
             {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},
             {"name": "webhooks", "description": "Requests that the node sends to a subscriber"},

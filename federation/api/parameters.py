@@ -21,6 +21,7 @@ from federation.domain.query import (
 )
 from federation.domain.record_content import Content
 from federation.domain.repeat import REQUEST_KEY_PATTERN, STORED_HOURS
+from federation.domain.sources.source import SOURCE_PATTERN
 from federation.domain.territories.public_bodies import BODY_ID_PATTERN
 from federation.domain.upload import DIGEST_PATTERN, SET_PATTERN
 from federation.domain.values import GROUP_PATTERN, KEY_PATTERN, OPERATOR_PATTERN
@@ -44,6 +45,8 @@ _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
         " département or a région, or any other scheme and value.",
         {"type": "string", "pattern": BODY_ID_PATTERN, "examples": ["cog:71076", "0002:217100767"]},
     ),
+    "source": ("Name of a source.", {"type": "string", "pattern": SOURCE_PATTERN}),
+    "number": ("Number of a run.", {"type": "string", "pattern": "^[1-9][0-9]{0,14}$"}),
     "form": ("The form of the advisories.", {"enum": ["cve", "osv", "csaf"]}),
 }
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {

@@ -77,6 +77,13 @@ class HiddenContributionAlert(_Linked, frozen=True, kw_only=True, omit_defaults=
     about_type: str
 
 
+class SourceAlert(_Linked, frozen=True, kw_only=True, omit_defaults=True):
+    """A source of records that could not be read several times in a row."""
+
+    id: str
+    reason: str
+
+
 class WithheldAlerts(_Linked, frozen=True, kw_only=True, omit_defaults=True):
     """Alerts of one operator that were more than a receiver gets one by one within an hour."""
 
@@ -104,6 +111,7 @@ WEBHOOKS: dict[str, Any] = {
     "peer.paused": PeerAlert,
     "record.rejected": RejectedAlert,
     "contribution.hidden": HiddenContributionAlert,
+    "source.failing": SourceAlert,
     DIGEST_EVENT: WithheldAlerts,
     TEST_EVENT: SubscriptionTest,
 }

@@ -26,6 +26,7 @@ _COMMANDS = {
     "register": "register:register",
     "import": "advisories:import_",
     "subscription": "alerts:subscription",
+    "source": "sources:source",
     "alert": "alerts:alert",
     "deadline": "deadlines:deadline",
     "verify": "checkpoints:verify",

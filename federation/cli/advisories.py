@@ -12,6 +12,7 @@ import click
 from federation.cli.advisory_files import read_advisories
 from federation.cli.advisory_paths import find_paths, total_size
 from federation.cli.console import command, json_option, node_here, print_result
+from federation.cli.sources import import_file
 from federation.domain.formats.report import ImportLine, OutcomeCounts
 from federation.domain.visibility import TLPS, Tlp
 from federation.node.advisory_archives import QUIET_OUTCOMES, ArchiveImport, ArchiveReport, ImportTally
@@ -22,9 +23,31 @@ PROGRESS_STEPS = 1_000
 """Steps of the bar: to draw it takes longer than to read an advisory."""
 
 
-@click.group("import")
+class _Import(click.Group):
+    """A group in which what is no command is the file of the command ``file``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["file", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("import", cls=_Import)
 def import_() -> None:
-    """Publish advisories of others as incidents of yours: CVE, OSV, CSAF."""
+    """Import a file: `federation import FILE --as KIND`, or advisories of others: CVE, OSV, CSAF.
+
+    `federation import file --help` has the options of a file, `federation source add --help` the kinds.
+    """
+
+
+import_.add_command(import_file)
 
 
 def _add_command(form: str, description: str) -> None:

@@ -27,7 +27,7 @@ from federation.domain.values import Mailbox, Url
 
 AlertEvent = Literal[
     "incident.published", "incident.changed", "incident.affects-mine", "incident.unanswered", "peer.stale",
-    "record.rejected", "peer.paused", "contribution.hidden",
+    "record.rejected", "peer.paused", "contribution.hidden", "source.failing",
 ]  # fmt: skip
 TestEvent = Literal["subscription.test"]
 DigestEvent = Literal["alerts.withheld"]
@@ -41,6 +41,7 @@ EVENT_MEANINGS: dict[AlertEvent, str] = {
     "record.rejected": "an entry of a peer's feed has been rejected",
     "peer.paused": "a peer is paused until an administrator confirms: much is removed, or beyond its quota",
     "contribution.hidden": "the record that a contribution of one's own is about has fewer readers than it",
+    "source.failing": "a source of records could not be read three times in a row, or more often",
 }
 
 TEST_EVENT: TestEvent = "subscription.test"
@@ -74,7 +75,7 @@ ATTEMPT_TIMEOUT = timedelta(minutes=2)
 class NewSubscription(Part, frozen=True, kw_only=True):
     """Events, and the receiver of their alerts."""
 
-    events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=8)]
+    events: Annotated[tuple[AlertEvent, ...], Meta(min_length=1, max_length=9)]
     webhook: Url | None = None
     email: Mailbox | None = None
     unanswered_hours: Annotated[int, Meta(ge=1, le=720)] = 24

@@ -57,6 +57,10 @@ Event = Literal[
     "quota.confirmed",
     "subscription.added",
     "subscription.removed",
+    "source.added",
+    "source.changed",
+    "source.removed",
+    "source.secret-changed",
     "node.started",
     "node.stopped",
 ]
@@ -94,6 +98,10 @@ EVENTS: dict[Event, str] = {
     "quota.confirmed": "An administrator let a peer go on that would go beyond its quota.",
     "subscription.added": "Somebody is told of events from now on, by webhook or e-mail.",
     "subscription.removed": "Somebody is told of events no more.",
+    "source.added": "A source of records was added.",
+    "source.changed": "A source was paused or resumed, or given another interval.",
+    "source.removed": "A source was removed; its records stayed.",
+    "source.secret-changed": "A source that is pushed to was given another secret.",
     "node.started": "A process of the node began to serve.",
     "node.stopped": "A process of the node ended in order.",
 }

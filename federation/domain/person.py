@@ -29,8 +29,9 @@ _EDITOR = _READER | {
     *(f"{kind.plural}.write" for kind in TYPES.values()),
     "deadlines.read",
     "deadlines.write",
+    "imports.write",
 }
-_ADMINISTRATOR = _EDITOR | {"node.admin", "peers.read"}
+_ADMINISTRATOR = _EDITOR | {"node.admin", "peers.read", "sources.read", "sources.write"}
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     "reader": _READER,
     "editor": _EDITOR,

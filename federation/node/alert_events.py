@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from federation.domain.alert import Alert, AlertEvent
 from federation.domain.exposure.affecting import Episodes
 from federation.domain.exposure.answers import OwnLine
+from federation.domain.sources.source import ALERT_AFTER_FAILURES
 from federation.domain.values import as_instant, instant
 from federation.node.copy_ages import STALE_AFTER_SECONDS
 from federation.node.node import Node
@@ -198,3 +199,21 @@ async def paused_peers(node: Node, tx: Writing) -> list[Occurrence]:
         alert = _alert(node, "peer.paused", name.origin, **data)
         paused[event] = Occurrence(event, alert, name.origin)
     return list(paused.values())
+
+
+async def failing_sources(node: Node, tx: Writing) -> list[Occurrence]:
+    """Sources that failed ``ALERT_AFTER_FAILURES`` times in a row; one event until one succeeds."""
+    return [
+        Occurrence(
+            f"source.failing {source.name} {as_instant(source.failing_since or source.created_at)}",
+            _alert(
+                node,
+                "source.failing",
+                source.name,
+                reason=source.reason or "",
+                link=f"{node.url}/v1/sources/{source.name}",
+            ),
+            node.operator,
+        )
+        for source in await tx.sources.failing(ALERT_AFTER_FAILURES)
+    ]

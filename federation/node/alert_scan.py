@@ -5,7 +5,7 @@
    changes, and store the sequence they end at. A crash loses no alert and adds none twice.
 3. In the last of them, begin and end the episodes of incidents that affect the operator, and add the alerts
    of the present state: affecting and unanswered incidents, silent peers, rejected entries, paused peers,
-   hidden contributions.
+   hidden contributions, failing sources.
    (``node/alert_events`` names them; each subscription has one alert of a name.)
 """
 
@@ -108,6 +108,7 @@ async def add_alerts(node: Node, *, started_at: datetime | None = None) -> int:
                     *await alert_events.rejected_records(node, tx),
                     *await alert_events.paused_peers(node, tx),
                     *await alert_events.hidden_contributions(node, tx),
+                    *await alert_events.failing_sources(node, tx),
                 ]
             # An alert of its own for each subscription.
             found = [

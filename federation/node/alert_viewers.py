@@ -2,7 +2,7 @@
 
 1. Events of incidents that change: of incidents that the person may see.
 2. Events of incidents that affect the operator: as an answer about exposure shows it to the person.
-3. Events of peers, rejected entries and hidden contributions: for those who see everything.
+3. Events of peers, rejected entries, hidden contributions and sources: for those who see everything.
 
 The rights are those of the scan, and are looked up again before an alert is sent or listed.
 """
@@ -22,7 +22,7 @@ from federation.store.alerts import Subscription
 from federation.store.database import Reading, Writing
 
 EVENTS_FOR_ALL: frozenset[AlertEvent] = frozenset(
-    {"peer.stale", "record.rejected", "peer.paused", "contribution.hidden"}
+    {"peer.stale", "record.rejected", "peer.paused", "contribution.hidden", "source.failing"}
 )
 """Events that name what a ceiling may hide: for those who see everything."""
 _NOT_ABOUT_A_RECORD = frozenset({DIGEST_EVENT, TEST_EVENT})

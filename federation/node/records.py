@@ -199,11 +199,12 @@ async def upload(
     by: Caller,
     set_name: str | None = None,
     revisions: Mapping[str, int] | None = None,
+    step: WriteStep | None = None,
 ) -> dict[str, WriteResult | Refused]:
     """Publish or retract many records in one transaction; the rest is stored where one of them is refused.
 
     ``set_name``: the set that they are in from now on. ``revisions``: those that they must be at, 0 for no
-    record.
+    record. ``step``: what else is written in that transaction, where no set is named.
     """
     _check_writer(node, by, node.operator, "bulk")
 
@@ -215,7 +216,8 @@ async def upload(
             )
         return bulk_edit(node, kind, key, lines[key], stored)
 
-    step = SetStep(kind.type, set_name) if set_name is not None else None
+    if set_name is not None:
+        step = SetStep(kind.type, set_name)
     return await edit_many(node, kind, sorted(lines), edit, by=by, step=step)
 
 

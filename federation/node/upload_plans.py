@@ -36,6 +36,7 @@ from federation.node.edits import (
     Edit,
     Retract,
     WriteResult,
+    WriteStep,
     edit_many,
     edited_record,
     no_group,
@@ -182,11 +183,13 @@ class UploadPlan:
             for audience in sorted(removed)
         )
 
-    async def write(self, lines: Mapping[str, Draft[Any] | Retract]) -> dict[str, WriteResult | Refused]:
-        """Store a batch of the planned lines, in one transaction."""
+    async def write(
+        self, lines: Mapping[str, Draft[Any] | Retract], step: WriteStep | None = None
+    ) -> dict[str, WriteResult | Refused]:
+        """Store a batch of the planned lines, in one transaction; ``step`` belongs to it, without a set."""
         revisions = {key: self.changes[key].revision for key in lines}
         return await records.upload(
-            self._node, self._kind, lines, by=self._by, set_name=self._set, revisions=revisions
+            self._node, self._kind, lines, by=self._by, set_name=self._set, revisions=revisions, step=step
         )
 
     async def retract(self) -> AsyncIterator[dict[str, WriteResult | Refused]]:

@@ -41,6 +41,8 @@ STREAM_BYTES = 8 * 1_073_741_824
 """Bytes of a stream of entries, at most. Its reader bounds the time (``sync/peer_follower``)."""
 STREAM = {"federation.stream": True}
 """Extension of a request whose answer is a stream: its reader bounds each line and the time."""
+BYTES = "federation.bytes"
+"""Extension of a request: the bytes that its answer may have at most, in place of ``SMALL_BYTES``."""
 PIECES = 256
 """Pieces of an answer that are read before others have their turn."""
 PIECE_BYTES = 512
@@ -295,7 +297,7 @@ class Outbound(httpx2.AsyncHTTPTransport):
         # The client would keep them, and send them back, as many as the peer can think of.
         response.headers.pop("set-cookie", None)
         streams = response.status_code == 200 and request.extensions.get("federation.stream")
-        limit = STREAM_BYTES if streams else SMALL_BYTES
+        limit = STREAM_BYTES if streams else int(request.extensions.get(BYTES, SMALL_BYTES))
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise TransferFailed("the answer is compressed, which was not asked for")

@@ -53,6 +53,22 @@ def check_webhook(url: str, *, private: bool) -> None:
         )
 
 
+def check_source(url: str, *, private: bool) -> None:
+    """Check the address of a source: as that of a webhook. Raises Unreachable."""
+    try:
+        scheme, host, _ = http.origin_of(url)
+    except (http.TransferFailed, ValueError) as error:
+        raise Unreachable(
+            "{url} cannot be called: {reason}", url=printable(url, 200), reason=error_text(error)
+        ) from None
+    if scheme != "https" and not is_loopback(host):
+        raise Unreachable("a source is https (plain http is for the loopback interface only)")
+    if not private and (is_loopback(host) or (_is_address(host) and not http.public(host))):
+        raise Unreachable(
+            "the source is at an address that is not public; private allows it, if you trust it"
+        )
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

@@ -22,10 +22,12 @@ from federation.api import (
     exposure,
     feeds,
     heads,
+    imports,
     oauth,
     peers,
     receipts,
     records,
+    sources,
     themes,
     wellknown,
 )
@@ -69,6 +71,8 @@ MODULES: tuple[Any, ...] = (
     receipts,
     peers,
     oauth,
+    sources,
+    imports,
     themes,
     wellknown,
 )

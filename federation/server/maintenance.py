@@ -28,6 +28,7 @@ from federation.node import (
     retention,
     search_index,
     sessions,
+    source_runs,
 )
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
@@ -64,6 +65,8 @@ INDEX_SECONDS = 20.0
 """Seconds between two times that what makes records findable is put in its place."""
 VACUUM_SECONDS = 0.5
 """Seconds between looks whether many records have come."""
+SOURCES_SECONDS = 2.0
+"""Seconds between looks for sources whose next run is due."""
 SHUTDOWN_SECONDS = 10.0
 """Seconds that the last entries of a process may take: a database that is gone must not hold it up."""
 
@@ -195,6 +198,7 @@ async def _run_tasks(node: Node) -> None:
         memberships.publish_memberships_forever(node),
         _repeat(FORGET_ALERTS_SECONDS, alert_scan.purge, node),
         _repeat(CHECKPOINT_SECONDS, sign_audit_checkpoint, node),
+        _repeat(SOURCES_SECONDS, source_runs.run_due, node),
     )
 
 

@@ -11,7 +11,6 @@ from federation.domain.sources.report import MAX_RUNS, RunReport
 from federation.domain.sources.source import (
     HttpState,
     NewSource,
-    ReadingOptions,
     Source,
     SourceQuota,
 )
@@ -60,7 +59,6 @@ WHERE name = $1 RETURNING runs
 _ADD_RUN = "INSERT INTO source_runs (source, number, ended_at, report) VALUES ($1, $2, $3, $4)"
 _DROP_RUNS = "DELETE FROM source_runs WHERE source = $1 AND number <= $2"
 _report = msgspec.json.Decoder(RunReport)
-_options = msgspec.json.Decoder(ReadingOptions)
 _quota = msgspec.json.Decoder(SourceQuota)
 
 
@@ -177,6 +175,6 @@ class SourcesWriter(SourcesReader):
 
 def _to_source(row: Any) -> Source:
     members = dict(row)
-    members["options"] = _options.decode(members["options"])
+    members["options"] = msgspec.json.decode(members["options"])
     members["quota"] = _quota.decode(members["quota"])
     return Source(**members)

@@ -220,6 +220,7 @@ LABELS: dict[str, dict[str, str]] = {
         "peer.stale": t("an operator does not answer for ten minutes"),
         "record.rejected": t("a record of an operator is rejected"),
         "peer.paused": t("an operator is paused until somebody confirms"),
+        "source.failing": t("a source of records cannot be read"),
     },
     "peer_state": {
         "pending": t("pending"),

@@ -13,6 +13,7 @@ from alembic import command
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
 from federation.domain.record_reading import UNKNOWN_TYPE
+from federation.domain.sources.source import NewSource
 from federation.domain.visibility import itself
 from federation.domain.words import INDEX_VERSION
 from federation.node import (
@@ -26,6 +27,7 @@ from federation.node import (
     people,
     search_index,
     sessions,
+    sources,
 )
 from federation.node.keys import Keyring, mint_private_key
 from federation.store import schema
@@ -298,3 +300,13 @@ async def test_records_of_unknown_types_get_their_mark_and_diverged_copies_are_c
         assert [tuple(row) for row in marks] == [("k1", None), ("k2", UNKNOWN_TYPE), ("k3", None)]
         row = await look.fetchrow("SELECT compared, tried, tried_at FROM copies")
         assert tuple(row) == ("diverged", None, None)
+
+
+async def test_an_upgraded_node_takes_sources(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node:
+        assert await sources.all(node) == ()
+        await sources.add(node, NewSource(name="advisories", kind="csaf"), by=itself("arnia"))
+        (added,) = await sources.all(node)
+        assert (added.name, added.state, added.failures) == ("advisories", "active", 0)
+        await sources.remove(node, "advisories", by=itself("arnia"))
+        assert await sources.all(node) == ()

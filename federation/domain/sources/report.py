@@ -1,7 +1,7 @@
 """The report of a run: what became of each record of a source, and what was not understood.
 
-All are counted. Lines of records that did not change are left out, and of the others the first
-``MAX_REPORT_LINES`` are kept.
+All are counted. Records that did not change have no line, unless a person changed them; of those that changed
+the first ``MAX_REPORT_LINES`` are listed, and as many of the others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from federation.domain.messages import translated
 from federation.domain.upload import FeedRemovals
 
 MAX_REPORT_LINES = 500
-"""Lines of a report that are stored and shown."""
+"""Lines of records that changed in a report, and as many of the others."""
 MAX_REASONS = 5
 """Reasons of one line."""
 MAX_REASON_LENGTH = 300
@@ -30,6 +30,7 @@ MAX_RUNS = 50
 
 Outcome = Literal["created", "revised", "unchanged", "retracted", "rejected", "disappeared"]
 Trigger = Literal["poll", "command", "upload", "event"]
+CHANGES: frozenset[Outcome] = frozenset({"created", "revised", "retracted"})
 RunOutcome = Literal["done", "not-modified", "failed"]
 
 
@@ -82,7 +83,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     counts: RunCounts = RunCounts()
     lines: tuple[ReportLine, ...] = ()
     omitted: int = 0
-    """Lines beyond ``MAX_REPORT_LINES``."""
+    """Lines beyond these bounds."""
     reason: str | None = None
     """The reason of a failure."""
     digest: str | None = None
@@ -97,6 +98,7 @@ class Tally:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._lines: list[ReportLine] = []
+        self._listed: Counter[bool] = Counter()
         self.omitted = 0
 
     @property
@@ -107,16 +109,23 @@ class Tally:
     def lines(self) -> tuple[ReportLine, ...]:
         return tuple(self._lines)
 
-    def add(self, line: ReportLine, number: int = 1) -> None:
-        self._counts[line.outcome] += number
+    def add(self, line: ReportLine) -> None:
+        self._counts[line.outcome] += 1
         if line.person:
             self._counts["person"] += 1
         if line.outcome == "unchanged" and not (line.person or line.reasons):
             return
-        if len(self._lines) < MAX_REPORT_LINES:
+        is_change = line.outcome in CHANGES
+        if self._listed[is_change] < MAX_REPORT_LINES:
+            self._listed[is_change] += 1
             self._lines.append(_bounded(line))
         else:
             self.omitted += 1
+
+    def count(self, outcome: Outcome, number: int = 1) -> None:
+        """Count outcomes that have no line of their own."""
+        self._counts[outcome] += number
+        self.omitted += number
 
 
 def _bounded(line: ReportLine) -> ReportLine:

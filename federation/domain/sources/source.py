@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -31,8 +31,8 @@ MAX_BACKOFF_SECONDS = 6 * 3_600.0
 """Seconds after a failure at most, unless the interval is longer."""
 ALERT_AFTER_FAILURES = 3
 """Failures in a row from which on there is an alert."""
-MAX_COLUMNS = 200
-"""Columns of a mapping, at most."""
+MAX_OPTIONS_BYTES = 65_536
+"""Bytes of the options of a source, as JSON."""
 MEBIBYTE = 1_048_576
 
 SourceState = Literal["active", "paused"]
@@ -41,7 +41,6 @@ Interval = Annotated[
     int,
     Meta(ge=MIN_INTERVAL_SECONDS, le=MAX_INTERVAL_SECONDS, description="Seconds between two runs."),
 ]
-_Column = Annotated[str, Meta(max_length=200)]
 
 
 class SourceQuota(Part, frozen=True, kw_only=True):
@@ -51,21 +50,8 @@ class SourceQuota(Part, frozen=True, kw_only=True):
     """Records of the source."""
     mebibytes: Annotated[int, Meta(ge=1, le=64)] = 20
     """Of one file or answer."""
-    runs: Annotated[int, Meta(ge=1, le=3_600)] = 60
-    """Runs within an hour, however they began."""
-
-
-class ReadingOptions(Part, frozen=True, kw_only=True):
-    """How the files of a source are read."""
-
-    type: Annotated[str, Meta(max_length=64)] | None = None
-    """Plural name of the record type of its rows, for spreadsheets."""
-    columns: Annotated[dict[_Column, _Column], Meta(max_length=MAX_COLUMNS)] = msgspec.field(
-        default_factory=dict
-    )
-    """Members of the record by the names of columns, for spreadsheets; without it, as suggested."""
-    solutions: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=50)] = ()
-    """The solutions that advisories are about, where they do not name them."""
+    runs: Annotated[int, Meta(ge=1, le=50)] = 30
+    """Runs within an hour that somebody asked for."""
 
 
 class NewSource(Part, frozen=True, kw_only=True):
@@ -76,7 +62,8 @@ class NewSource(Part, frozen=True, kw_only=True):
     url: Url | None = None
     every: Interval | None = None
     """Seconds between two runs; needed with an address, and absent without one."""
-    options: ReadingOptions = ReadingOptions()
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    """How its files are read; each kind has options of its own."""
     tlp: Tlp | None = None
     """The label of its records: none gets a wider one. Without it that of the source, or of the type."""
     audience: Annotated[str, Meta(pattern=GROUP_PATTERN)] | None = None
@@ -102,7 +89,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     url: str | None
     every: int | None
-    options: ReadingOptions
+    options: dict[str, Any]
     tlp: Tlp | None
     audience: str | None
     private: bool

@@ -1,0 +1,248 @@
+"""Runs of sources: fetch, read, plan, and report or write.
+
+1. One process runs a source at a time: it holds the lock of the source until the report is stored.
+2. Fetch with the validators of the last answer, unless that run had something to say of a record: a record
+   may be accepted now that was not then. (Uploads begin with 3.)
+3. Read in a thread; a reader has no clock and no network, and bounds of its own.
+4. Plan and, unless it is a dry run, write (``source_plans.py``); advisories have a merge of their own.
+5. Store the report, and when the next run is due. A failure is a report, too; from the third one in a row on
+   there is an alert.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from federation.domain.errors import (
+    Conflict,
+    Invalid,
+    PlanChanged,
+    Refused,
+    TooManyRequests,
+    Unreachable,
+)
+from federation.domain.sources.kinds import kind_of, read_options
+from federation.domain.sources.reading import Reading
+from federation.domain.sources.report import RunReport, Tally, Trigger
+from federation.domain.sources.source import MEBIBYTE, HttpState, Source, next_run, next_try
+from federation.domain.visibility import Caller, itself
+from federation.node import source_advisories
+from federation.node.node import Node
+from federation.node.source_plans import SourcePlan
+from federation.node.sources import unknown_source
+from federation.outbound.sources import fetch_source
+
+log = logging.getLogger("federation.sources")
+
+MAX_RUN_SECONDS = 900.0
+"""Seconds of a run, at most."""
+MAX_RUNS_AT_ONCE = 2
+"""Polled sources that a process runs at once: each has a whole file in memory."""
+HOUR = timedelta(hours=1)
+REASON_LENGTH = 300
+
+
+async def run_due(node: Node) -> int:
+    """Run the polled sources that are due, a few of them at once. Returns how many were run."""
+    async with node.store.read() as tx:
+        # More than are run at once: other processes may be running the first ones.
+        names = await tx.sources.due(node.clock(), 4 * MAX_RUNS_AT_ONCE)
+    slots = asyncio.Semaphore(MAX_RUNS_AT_ONCE)
+    return sum(await asyncio.gather(*(_run_if_due(node, name, slots) for name in names)))
+
+
+async def _run_if_due(node: Node, name: str, slots: asyncio.Semaphore) -> bool:
+    async with slots, node.store.try_task(_task(name)) as is_locked:
+        if not is_locked:
+            return False
+        async with node.store.read() as tx:
+            source = await tx.sources.find(name)  # anew: another process may have run it a moment ago
+        if (
+            source is None
+            or source.next_at is None
+            or source.next_at > node.clock()
+            or source.state != "active"
+        ):
+            return False
+        await _poll(node, source, "poll", by=itself(node.operator), dry_run=False)
+    return True
+
+
+async def run_now(node: Node, name: str, *, by: Caller, dry_run: bool = False) -> RunReport:
+    """Run a polled source now, whatever its state. Raises NotFound, Invalid, Conflict, TooManyRequests."""
+    async with alone(node, name) as source:
+        if source.url is None:
+            raise Invalid("the source {name} has no address; its files are uploaded or pushed", name=name)
+        return await _poll(node, source, "command", by=by, dry_run=dry_run)
+
+
+@asynccontextmanager
+async def alone(node: Node, name: str, absent: Source | None = None) -> AsyncIterator[Source]:
+    """The source, which nobody else runs meanwhile; ``absent`` where there is none.
+
+    Raises NotFound, Conflict, TooManyRequests.
+    """
+    async with node.store.try_task(_task(name)) as is_locked:
+        if not is_locked:
+            raise Conflict("the source {name} is run at this moment; try again", name=name)
+        async with node.store.read() as tx:
+            source = await tx.sources.find(name)
+        if source is None and absent is not None:
+            yield absent
+            return
+        if source is None:
+            raise unknown_source(name)
+        now = node.clock()
+        async with node.store.read() as tx:
+            number = await tx.sources.runs_since(name, now - HOUR)
+        if number >= source.quota.runs:
+            raise TooManyRequests(
+                "the quota of the source is {maximum} runs within an hour",
+                retry_after=600,
+                maximum=source.quota.runs,
+            )
+        yield source
+
+
+def _task(name: str) -> str:
+    return f"source {name}"
+
+
+async def _poll(node: Node, source: Source, trigger: Trigger, *, by: Caller, dry_run: bool) -> RunReport:
+    """Fetch and import a source. A failure is reported, not raised."""
+    run = SourceRun(node, source, trigger, by, dry_run=dry_run)
+    state = HttpState()
+    retry_after: float | None = None
+    try:
+        async with asyncio.timeout(MAX_RUN_SECONDS):
+            report, state = await run.fetch()
+    except Unreachable as error:
+        retry_after, report = error.retry_after, run.failed(error.detail)
+    except Refused as error:
+        report = run.failed(error.detail)
+    except TimeoutError:
+        report = run.failed(f"the run was not over within {MAX_RUN_SECONDS:g} seconds")
+    except Exception:
+        log.exception("a source could not be run", extra={"source": source.name})
+        report = run.failed("the run went wrong; the log of the node has the reason")
+    return await run.store(report, state, retry_after=retry_after)
+
+
+class SourceRun:
+    """One run of a source, whose lock the caller has."""
+
+    def __init__(self, node: Node, source: Source, trigger: Trigger, by: Caller, *, dry_run: bool) -> None:
+        self._node = node
+        self._source = source
+        self._trigger: Trigger = trigger
+        self._by = by
+        self._dry_run = dry_run
+        self._started_at = node.clock()
+
+    async def fetch(self) -> tuple[RunReport, HttpState]:
+        source = self._source
+        async with self._node.store.read() as tx:
+            before = await tx.sources.http_state(source.name)
+        if self._dry_run:
+            before = HttpState()
+        fetched = await fetch_source(
+            source.url or "", before, max_bytes=source.quota.mebibytes * MEBIBYTE, private=source.private
+        )
+        if fetched.body is None:
+            return self._report("not-modified", Tally()), before
+        report = await self.read(fetched.body)
+        return report, HttpState() if report.counts.rejected else fetched.state
+
+    async def read(
+        self, raw: bytes, *, replaces: bool = False, digest: str | None = None, partial: bool = False
+    ) -> RunReport:
+        kind = kind_of(self._source.kind)
+        options = read_options(kind, self._source.options)
+        if kind.way == "advisory":
+            tally = await source_advisories.import_document(
+                self._node, self._source, options, raw, by=self._by, dry_run=self._dry_run
+            )
+            return self._report("done", tally)
+        if kind.read is None:
+            raise Invalid("files of the kind {kind} are not read", kind=self._source.kind)
+        reading: Reading = await asyncio.to_thread(kind.read, raw, options)
+        if partial:
+            reading = msgspec.structs.replace(reading, is_complete=False)
+        plan = SourcePlan(self._node, self._source, reading, by=self._by, replaces=replaces)
+        tally = await plan.prepare()
+        if not self._dry_run:
+            if replaces:
+                self._check_replacement(plan, digest)
+            tally = await plan.write()
+        return msgspec.structs.replace(
+            self._report("done", tally), digest=plan.digest, removals=plan.removals
+        )
+
+    def _check_replacement(self, plan: SourcePlan, digest: str | None) -> None:
+        if number := plan.tally.counts.rejected:
+            raise Invalid("{number} records are rejected, so nothing was changed", number=number)
+        if digest is None:
+            raise PlanChanged(
+                "a file that replaces the records of a source is imported with the digest of its dry run;"
+                " nothing was changed",
+                digest=plan.digest,
+            )
+        if digest != plan.digest:
+            raise PlanChanged(
+                "the file would do something else than its dry run has shown; nothing was changed",
+                digest=plan.digest,
+            )
+
+    def failed(self, reason: str) -> RunReport:
+        report = self._report("failed", Tally())
+        return msgspec.structs.replace(report, reason=reason[:REASON_LENGTH])
+
+    def _report(self, outcome: Any, tally: Tally) -> RunReport:
+        return RunReport(
+            source=self._source.name,
+            trigger=self._trigger,
+            outcome=outcome,
+            dry_run=self._dry_run,
+            started_at=self._started_at,
+            ended_at=self._node.clock(),
+            counts=tally.counts,
+            lines=tally.lines,
+            omitted=tally.omitted,
+        )
+
+    async def store(
+        self, report: RunReport, state: HttpState | None, *, retry_after: float | None = None
+    ) -> RunReport:
+        """Store the report and the time of the next run; nothing after a dry run."""
+        if report.dry_run:
+            return report
+        async with self._node.store.write() as tx:
+            if report.outcome == "failed":
+                number = await tx.sources.note_failure(report, self._next_try(report.ended_at, retry_after))
+            else:
+                if state is None:
+                    state = await tx.sources.http_state(self._source.name)
+                number = await tx.sources.note_success(report, self._next_run(report.ended_at), state)
+        if report.outcome == "failed":
+            failure = {"source": self._source.name, "reason": report.reason}
+            log.warning("a source could not be read", extra=failure)
+        return msgspec.structs.replace(report, number=number or 0)
+
+    def _next_run(self, now: datetime) -> datetime | None:
+        source = self._source
+        if source.url is None or source.every is None:
+            return None
+        return next_run(now, source.every)
+
+    def _next_try(self, now: datetime, retry_after: float | None) -> datetime | None:
+        source = self._source
+        if source.url is None or source.every is None:
+            return None
+        return next_try(now, source.every, source.failures + 1, retry_after=retry_after)

@@ -1,0 +1,32 @@
+"""A source of solutions that is polled from a server of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from federation.domain.sources.kinds import KINDS
+from federation.domain.sources.source import NewSource
+from federation.domain.visibility import itself
+from federation.node import sources
+from federation.node.node import Node
+from tests.sources.web_server import LIST, WebServer
+
+
+@pytest.fixture(autouse=True)
+def _list_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "list", LIST)
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[WebServer]:
+    async with WebServer().running() as server:
+        yield server
+
+
+@pytest.fixture
+async def source(arnia: Node, web: WebServer) -> str:
+    """The name of a source that is due."""
+    new = NewSource(name="shelf", kind="list", url=web.url, every=600, private=True)
+    return (await sources.add(arnia, new, by=itself("arnia"))).name
