@@ -29,6 +29,7 @@ from federation.node import (
     search_index,
     sessions,
     source_runs,
+    uploaded_files,
 )
 from federation.node.audit import note_process, note_refusals, sign_audit_checkpoint
 from federation.node.node import Node
@@ -96,6 +97,7 @@ async def _drop_old_tokens(node: Node) -> None:
         await tx.tokens.expire()
     await repeats.drop_expired_answers(node)
     await sessions.drop_expired(node)
+    await uploaded_files.drop_expired(node)
     await key_rotation.retire_keys(node)
 
 

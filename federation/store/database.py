@@ -59,6 +59,7 @@ from federation.store.statements import Session
 from federation.store.stored_answers import StoredAnswersReader, StoredAnswersWriter
 from federation.store.task_locks import TaskLocks
 from federation.store.tokens import TokensReader, TokensWriter
+from federation.store.uploaded_files import UploadedFilesReader, UploadedFilesWriter
 
 VACUUM_RECORDS = 1_000
 """Records written, from which on the table is to be vacuumed."""
@@ -85,6 +86,7 @@ class Reading:
         "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
         "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "sessions",
         "source_items", "sources", "stored_answers", "tokens",
+        "uploaded_files",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -123,6 +125,7 @@ class Reading:
         self.passkeys: PasskeysReader = PasskeysReader(session)
         self.sources: SourcesReader = SourcesReader(session)
         self.source_items: SourceItemsReader = SourceItemsReader(session)
+        self.uploaded_files: UploadedFilesReader = UploadedFilesReader(session)
 
 
 class Writing:
@@ -134,6 +137,7 @@ class Writing:
         "linkage", "logins", "not_understood", "passkeys", "peers", "people", "pulled_records", "quotas",
         "read_advisories", "receipts", "record_sets", "records", "rejected", "remains", "repairs",
         "retention", "search_index", "sessions", "source_items", "sources", "stored_answers", "tokens",
+        "uploaded_files",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -174,6 +178,7 @@ class Writing:
         self.passkeys = PasskeysWriter(session)
         self.sources = SourcesWriter(session)
         self.source_items = SourceItemsWriter(session)
+        self.uploaded_files = UploadedFilesWriter(session)
 
 
 class Store:

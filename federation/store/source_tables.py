@@ -87,3 +87,23 @@ source_runs = Table(
     Column("ended_at", Moment, nullable=False, comment="When."),
     Column("report", LargeBinary, nullable=False, comment="JSON, bounded (domain/sources/report.py)."),
 )
+
+uploaded_files = Table(
+    "uploaded_files",
+    metadata,
+    Column("id", Text, primary_key=True, comment="Random; in the address of its pages."),
+    Column(
+        "person",
+        Text,
+        ForeignKey("people.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="The person who uploaded it, and who alone sees it.",
+    ),
+    Column("name", Text, nullable=False, comment="Its name on their computer."),
+    Column("kind", Text, nullable=False, comment="As which kind it is to be imported."),
+    Column("options", LargeBinary, nullable=False, comment="JSON: how it is read."),
+    Column("raw", LargeBinary, nullable=False, comment="The file."),
+    Column("expires_at", Moment, nullable=False, comment="Deleted from then on."),
+    Index("ix_uploaded_files_person", "person"),
+    Index("ix_uploaded_files_expires_at", "expires_at"),
+)

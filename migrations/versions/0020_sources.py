@@ -1,4 +1,4 @@
-"""Sources of records, what each record of them gave last, and the reports of their runs.
+"""Sources of records, what they gave of each, the reports of their runs, and files to be imported.
 
 Revision ID: 0020
 Revises: 0019
@@ -118,6 +118,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "number", name=op.f("pk_source_runs")),
         _of_source("source_runs"),
     )
+    op.create_table(
+        "uploaded_files",
+        sa.Column("id", sa.Text(), nullable=False, comment="Random; in the address of its pages."),
+        sa.Column(
+            "person",
+            sa.Text(),
+            nullable=False,
+            comment="The person who uploaded it, and who alone sees it.",
+        ),
+        sa.Column("name", sa.Text(), nullable=False, comment="Its name on their computer."),
+        sa.Column("kind", sa.Text(), nullable=False, comment="As which kind it is to be imported."),
+        sa.Column("options", sa.LargeBinary(), nullable=False, comment="JSON: how it is read."),
+        sa.Column("raw", sa.LargeBinary(), nullable=False, comment="The file."),
+        sa.Column("expires_at", MOMENT, nullable=False, comment="Deleted from then on."),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_uploaded_files")),
+        sa.ForeignKeyConstraint(
+            ["person"], ["people.id"], name=op.f("fk_uploaded_files_person"), ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_uploaded_files_person", "uploaded_files", ["person"])
+    op.create_index("ix_uploaded_files_expires_at", "uploaded_files", ["expires_at"])
 
 
 def _of_source(table: str) -> sa.Constraint:

@@ -79,7 +79,8 @@ async def test_a_file_is_imported_with_a_report(own: httpx2.AsyncClient) -> None
     file = a_file(an_item("glpi", a_solution()), {"fault": "line not understood"})
     dry = fine(await own.post("/v1/imports?source=shelf&dry_run=true", content=file, headers=BYTES), 200)
     assert dry["counts"] == {
-        "created": 1, "revised": 0, "unchanged": 0, "retracted": 0, "rejected": 1, "disappeared": 0, "person": 0,
+        "created": 1, "revised": 0, "unchanged": 0, "retracted": 0, "rejected": 1, "disappeared": 0,
+        "person": 0,
     }  # fmt: skip
     refused(await own.get("/v1/solutions/arnia/glpi"), 404, "not-found")
     done = fine(await own.post("/v1/imports?source=shelf", content=file, headers=BYTES), 200)
