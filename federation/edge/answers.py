@@ -24,6 +24,7 @@ NDJSON = "application/x-ndjson"
 PROBLEM = "application/problem+json"
 MERGE_PATCH = "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
 # A record changes when its operator says so: caches may keep it, and must ask before they use it.
 REVALIDATE = {"cache-control": "private, no-cache", "vary": "authorization"}
 NO_STORE = {"cache-control": "no-store"}

@@ -17,7 +17,13 @@ from federation.domain.feed import printable
 from federation.domain.invitation import fingerprint, new_secret
 from federation.domain.sources.kinds import Kind, kind_of, read_options
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import MAX_SOURCES, NewSource, Source, SourceChange
+from federation.domain.sources.source import (
+    ALERT_AFTER_FAILURES,
+    MAX_SOURCES,
+    NewSource,
+    Source,
+    SourceChange,
+)
 from federation.domain.visibility import Caller, audience_of
 from federation.node.node import Node
 from federation.outbound.urls import check_source
@@ -81,6 +87,12 @@ async def all(node: Node) -> tuple[Source, ...]:
     """Every source, by name."""
     async with node.store.read() as tx:
         return await tx.sources.all()
+
+
+async def failing(node: Node) -> tuple[Source, ...]:
+    """The sources that failed several times in a row."""
+    async with node.store.read() as tx:
+        return await tx.sources.failing(ALERT_AFTER_FAILURES)
 
 
 async def find(node: Node, name: str) -> Source:

@@ -11,9 +11,9 @@ import msgspec
 from federation.domain.errors import Forbidden, NotFound, TooLarge, TooManyRequests
 from federation.domain.feed import printable
 from federation.domain.sources.kinds import kind_of
+from federation.domain.sources.uploaded import UploadedFile
 from federation.domain.visibility import Caller
 from federation.node.node import Node
-from federation.store.uploaded_files import UploadedFile
 
 LIFETIME = timedelta(hours=1)
 MAX_FILES_OF_PERSON = 3

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 
+from federation.domain.sources.uploaded import UploadedFile
 from federation.store.statements import Session
 
 _FIND = """
@@ -25,18 +25,6 @@ DELETE FROM uploaded_files WHERE person = $1 AND id NOT IN (
 )
 """
 _EXPIRE = "DELETE FROM uploaded_files WHERE expires_at <= $1"
-
-
-class UploadedFile(NamedTuple):
-    """A file that a person is about to import."""
-
-    id: str
-    person: str
-    name: str
-    kind: str
-    options: bytes
-    """JSON: how it is read."""
-    raw: bytes
 
 
 class UploadedFilesReader:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from litestar import Request
+from multipart import MultipartError, MultipartParser, parse_options_header
 
 from federation.domain.errors import Invalid
 from federation.domain.faults import Fault
@@ -17,6 +20,8 @@ MAX_FIELDS = 2_000
 """Fields of one form, at most."""
 MAX_FORM_BYTES = 65_536
 """Bytes of a form, at most, where its page does not say otherwise."""
+MAX_PARTS = 100
+"""Fields of a form with a file, at most."""
 
 
 class Form:
@@ -81,3 +86,47 @@ async def read_form(request: Request[Any, Any, Any], max_bytes: int = MAX_FORM_B
         # Browsers send line feeds as CR LF; documents have LF.
         fields.setdefault(name, []).append(value.replace("\r\n", "\n").replace("\r", "\n"))
     return Form(fields)
+
+
+class SentFile(NamedTuple):
+    """A file of a form."""
+
+    name: str
+    """Its name on the computer of the visitor."""
+    raw: bytes
+
+
+async def read_upload(request: Request[Any, Any, Any], max_bytes: int) -> tuple[Form, SentFile | None]:
+    """A form with a file (RFC 7578): its fields, and its file. Raises Invalid, TooLarge, TooSlow."""
+    body = await body_of(request, max_bytes)
+    content_type = request.headers.get("content-type", "")
+    return await asyncio.to_thread(_read_multipart, content_type, body)
+
+
+def _read_multipart(content_type: str, body: bytes) -> tuple[Form, SentFile | None]:
+    fields: dict[str, list[str]] = {}
+    file: SentFile | None = None
+    boundary = parse_options_header(content_type)[1].get("boundary", "")
+    try:
+        if not boundary:
+            raise MultipartError("no boundary")
+        parser = MultipartParser(
+            io.BytesIO(body),
+            boundary,
+            content_length=len(body),
+            charset="utf-8",
+            strict=True,
+            part_limit=MAX_PARTS,
+            spool_limit=len(body),
+            memory_limit=2 * len(body),
+            disk_limit=0,
+        )
+        for part in parser:
+            if part.filename is None:
+                fields.setdefault(part.name, []).append(part.value)
+            elif file is None and part.filename:
+                file = SentFile(part.filename, part.raw)
+            part.close()
+    except (MultipartError, UnicodeDecodeError, ValueError):
+        raise Invalid("the form with its file cannot be read: multipart/form-data in UTF-8") from None
+    return Form(fields), file

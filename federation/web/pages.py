@@ -22,7 +22,7 @@ from litestar.response.base import ASGIResponse
 from federation.domain.errors import MissingScope, NotFound, Unauthenticated
 from federation.domain.messages import LANGUAGES
 from federation.domain.visibility import anonymous
-from federation.edge.answers import FORM
+from federation.edge.answers import FORM, MULTIPART
 from federation.edge.limits import Limits
 from federation.edge.operations import ANYONE, KEY, Answer, Body, Operation, Right
 from federation.edge.query_parameters import read_parameters
@@ -49,13 +49,15 @@ def page(
     media_type: str = HTML,
     has_language: bool = True,
     fresh: bool = False,
+    files: bool = False,
 ) -> Callable[[Function], HTTPRouteHandler]:
     """The route handler of a page, in every language, made from the function below.
 
     ``path``: without the language, as the framework reads it: ``/solutions/{origin:str}/{key:str}``. ``act``:
     its name in metrics, logs and the audit trail. ``right``: a scope; with ``open`` for people who are not
     logged in, too. ``fresh``: for people who have logged in within the last five minutes, since it is hard to
-    undo; others are asked to log in again, and what they typed waits for them.
+    undo; others are asked to log in again, and what they typed waits for them. ``files``: its form has a
+    file, and is read by the function, after the right was checked (``Visit.read_upload``).
     """
     paths = localized(path) if has_language else (path,)
     operation = Operation(
@@ -66,7 +68,7 @@ def page(
         aliases=paths[1:],
         right=right,
         tag="pages",
-        bodies=(Body(FORM, {"type": "object"}),) if method == "POST" else (),
+        bodies=(Body(MULTIPART if files else FORM, {"type": "object"}),) if method == "POST" else (),
         max_bytes=max_bytes,
         answers=(Answer(200, "A page", {media_type: {"type": "string"}}),),
     )
@@ -113,7 +115,7 @@ async def respond(operation: Operation, function: Function, request: Request[Any
         check_size(operation, scope, request.headers)
         read_parameters(operation, scope)
         slot = enter(operation, request, visit.caller)
-        if operation.method == "POST":
+        if FORM in operation.media_types:
             await visit.read_form(operation.max_bytes)
         check_right(operation.right, visit)
         return await function(visit, **request.path_params)

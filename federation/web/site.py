@@ -15,6 +15,7 @@ from federation.web import (
     duties,
     home,
     identity_provider,
+    imports,
     incident_updates,
     incidents,
     login,
@@ -37,12 +38,14 @@ from federation.web.admin import clients as admin_clients
 from federation.web.admin import overview as admin_overview
 from federation.web.admin import peers as admin_peers
 from federation.web.admin import records as admin_records
+from federation.web.admin import sources as admin_sources
 
 PAGES: tuple[Any, ...] = (
     admin_clients,
     admin_overview,
     admin_peers,
     admin_records,
+    admin_sources,
     answers,
     bodies,
     calendars,
@@ -53,6 +56,7 @@ PAGES: tuple[Any, ...] = (
     duties,
     home,
     identity_provider,
+    imports,
     incident_updates,
     incidents,
     login,

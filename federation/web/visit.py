@@ -17,7 +17,7 @@ from federation.edge.answers import answer
 from federation.edge.query_parameters import pairs_of
 from federation.edge.requests import node_of
 from federation.node.sessions import is_fresh
-from federation.web.forms import MAX_FORM_BYTES, Form, read_form
+from federation.web.forms import MAX_FORM_BYTES, Form, SentFile, read_form, read_upload
 from federation.web.language import screen_text as t
 from federation.web.language import translate
 from federation.web.menu import menu
@@ -127,6 +127,11 @@ class Visit:
         if self.form is None:
             self.form = await read_form(self.request, max_bytes)
         return self.form
+
+    async def read_upload(self, max_bytes: int) -> tuple[Form, SentFile | None]:
+        """The form that was sent, and its file. Raises Invalid, TooLarge, TooSlow."""
+        self.form, file = await read_upload(self.request, max_bytes)
+        return self.form, file
 
     def page(
         self,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from litestar.response.base import ASGIResponse
 
 from federation.edge.operations import ADMINISTRATOR
-from federation.node import alerts, peer_views
+from federation.node import alerts, peer_views, sources
 from federation.node.peer_views import PeersView, PeerView
 from federation.web.language import screen_text as t
 from federation.web.pages import page
@@ -36,6 +36,9 @@ async def overview(visit: Visit) -> ASGIResponse:
     tasks = [task for peer in view.peers for task in _tasks_of(peer)]
     if parked:
         tasks.append(Task(str(len(parked)), t("alerts could not be delivered"), "/admin/alerts"))
+    for source in await sources.failing(visit.node):
+        path = f"/admin/sources/{source.name}"
+        tasks.append(Task(source.name, t("is a source that cannot be read"), path, source.reason or ""))
     if view.rejected:
         tasks.append(Task(str(len(view.rejected)), t("entries of peers were rejected"), "/admin/rejected"))
     return visit.page(
