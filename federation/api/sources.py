@@ -16,14 +16,13 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound
 from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import NewSource, Source, SourceChange
+from federation.domain.sources.source import AddedSource, NewSource, Source, SourceChange
 from federation.edge.answers import JSON, NO_STORE, answer, json_answer
 from federation.edge.operations import Answer, Body, Operation, Right
 from federation.edge.query_parameters import is_true
 from federation.edge.requests import body_of, caller_of, node_of
 from federation.node import source_runs
 from federation.node import sources as node_sources
-from federation.node.sources import AddedSource
 
 READER, WRITER = Right("sources.read", caller="own"), Right("sources.write", caller="own")
 SOURCES = "/v1/sources"

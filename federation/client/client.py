@@ -25,6 +25,7 @@ from federation.client.names import Filter, query_pairs
 from federation.client.record_view import C
 from federation.client.records import Collection
 from federation.client.sender import JSON, MAX_ATTEMPTS, Sender, client_credentials
+from federation.client.sources import Sources
 from federation.client.tokens import TokenSource
 from federation.domain.content.consultation import Consultation
 from federation.domain.content.contribution import Contribution
@@ -136,6 +137,7 @@ class Client:
         self.exposure = ExposureReader(self._sender, self.operator)
         self.deadlines = Deadlines(self._sender, self.operator)
         self.alerts = Alerts(self._sender)
+        self.sources = Sources(self._sender)
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
-import msgspec
-
 from federation.domain.audit import actor_of
 from federation.domain.errors import Conflict, Invalid, MissingScope, NotFound, Unauthenticated, Unreachable
 from federation.domain.feed import printable
@@ -20,6 +18,7 @@ from federation.domain.sources.report import RunReport
 from federation.domain.sources.source import (
     ALERT_AFTER_FAILURES,
     MAX_SOURCES,
+    AddedSource,
     NewSource,
     Source,
     SourceChange,
@@ -33,13 +32,6 @@ MAX_LISTED_DISAPPEARED = 500
 """Records that a source no longer gives, of those that are listed."""
 UPLOADS = "uploads-"
 """The name of a source of files that were uploaded without naming one begins so."""
-
-
-class AddedSource(msgspec.Struct, frozen=True):
-    """A new source; the secret of a pushed one is returned this once."""
-
-    name: str
-    secret: str | None = None
 
 
 async def add(node: Node, new: NewSource, *, by: Caller) -> AddedSource:

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from federation.store.people_tables import people
 from federation.store.tables import Moment, metadata
 
 sources = Table(
@@ -95,7 +96,7 @@ uploaded_files = Table(
     Column(
         "person",
         Text,
-        ForeignKey("people.id", ondelete="CASCADE"),
+        ForeignKey(people.c.id, ondelete="CASCADE"),
         nullable=False,
         comment="The person who uploaded it, and who alone sees it.",
     ),

@@ -20,6 +20,8 @@ MAX_FIELDS = 2_000
 """Fields of one form, at most."""
 MAX_FORM_BYTES = 65_536
 """Bytes of a form, at most, where its page does not say otherwise."""
+FILE_FIELD = "file"
+"""The name of the field with the file; the first one counts."""
 MAX_PARTS = 100
 """Fields of a form with a file, at most."""
 
@@ -124,7 +126,7 @@ def _read_multipart(content_type: str, body: bytes) -> tuple[Form, SentFile | No
         for part in parser:
             if part.filename is None:
                 fields.setdefault(part.name, []).append(part.value)
-            elif file is None and part.filename:
+            elif file is None and part.name == FILE_FIELD and part.filename:
                 file = SentFile(part.filename, part.raw)
             part.close()
     except (MultipartError, UnicodeDecodeError, ValueError):

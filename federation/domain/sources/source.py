@@ -73,6 +73,13 @@ class NewSource(Part, frozen=True, kw_only=True):
     quota: SourceQuota = SourceQuota()
 
 
+class AddedSource(msgspec.Struct, frozen=True):
+    """A new source; the secret of a pushed one is returned this once."""
+
+    name: str
+    secret: str | None = None
+
+
 class SourceChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Another state or interval of a source. What is absent stays as it is."""
 

@@ -10,7 +10,7 @@ from federation.domain.canonical import decode_json
 from federation.domain.draft import check_draft
 from federation.domain.errors import NotFound, Refused
 from federation.domain.sources.kinds import KINDS
-from federation.domain.sources.source import NewSource, SourceChange
+from federation.domain.sources.source import AddedSource, NewSource, SourceChange
 from federation.domain.visibility import TLPS
 from federation.edge.operations import Right
 from federation.node import source_runs, sources
@@ -42,7 +42,7 @@ async def list_sources(visit: Visit) -> ASGIResponse:
 
 
 async def _sources(
-    visit: Visit, form: Form, *, status: int = 200, added: sources.AddedSource | None = None
+    visit: Visit, form: Form, *, status: int = 200, added: AddedSource | None = None
 ) -> ASGIResponse:
     """``added``: a new source with its secret, shown this once."""
     return visit.page(

@@ -1,0 +1,56 @@
+"""The commands of "Bring in what you have", run as they are written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import msgspec
+
+from federation.node import sources
+from federation.node.node import Node
+from tests.docs.blocks import DOCS
+from tests.sources.web_server import WebServer
+
+PAGE = (DOCS / "how-to/bring-in-what-you-have.md").read_text()
+SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+ADVISORY = {
+    "schema_version": "1.7.4",
+    "id": "GHSA-0000-0000-0000",
+    "modified": "2026-03-01T08:30:00Z",
+    "summary": "A demonstration",
+    "affected": [{"package": {"ecosystem": "PyPI", "name": "none-of-ours"}, "versions": ["1.0"]}],
+}
+
+
+async def test_the_commands_of_the_page_do_what_it_says(arnia: Node, dsn: str, tmp_path: Path) -> None:
+    body = msgspec.json.encode(ADVISORY)
+    (tmp_path / "advisories.ndjson").write_bytes(body)
+    async with WebServer().running() as web:
+        web.body = body
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PORT": web.url.split(":")[2].split("/")[0],
+            "FEDERATION_OPERATOR": "arnia",
+            "FEDERATION_DATABASE_URL": dsn,
+        }
+        printed = [await run(script, environment, tmp_path) for script in SCRIPTS]
+    assert "1 unchanged" in printed[0]
+    assert "the source editor is added" in printed[1]
+    assert "dry run: 0 created, 0 revised, 1 unchanged" in printed[1]
+    assert "next run" in printed[1]
+    assert "editor is removed" in printed[2]
+    assert [source.name for source in await sources.all(arnia)] == []
+
+
+async def run(script: str, environment: dict[str, str], directory: Path) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-ec", script, env=environment, cwd=directory,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
