@@ -21,12 +21,13 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Conflict, Invalid, Refused
 from federation.domain.messages import Message
 from federation.domain.record import draft_of
+from federation.domain.record_content import Content
 from federation.domain.sources.labels import LABEL_MEMBERS, WITH_AUDIENCE, given_label, narrowest, next_label
 from federation.domain.sources.merge import Merge, merge, values_at
 from federation.domain.sources.reading import Item, Reading
 from federation.domain.sources.source import Source
 from federation.domain.stored import StoredRevision
-from federation.domain.values import KEY_PATTERN, Content, as_instant
+from federation.domain.values import KEY_PATTERN, as_instant
 from federation.domain.visibility import Caller, audience_of, may_see
 from federation.node.node import Node
 from federation.store.database import Reading as StoreReading
@@ -126,7 +127,7 @@ class ItemMerger:
         members = {name: value for name, value in merged.members.items() if name not in LABEL_MEMBERS}
         draft = self._checked({**members, **next_label(label, before, stored)})
         if draft.tlp is None and label.bound not in (None, "CLEAR"):
-            bounded = narrowest(draft.content.default_tlp(), label.bound)  # type: ignore[arg-type]  # not None
+            bounded = narrowest(draft.content.default_tlp(), label.bound)
             audience = label.audience if bounded in WITH_AUDIENCE else None
             draft = self._checked({**members, "tlp": bounded, "audience": audience})
         written = msgspec.json.decode(canonical(draft))

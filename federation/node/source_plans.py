@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 
 from federation.domain.canonical import canonical
 from federation.domain.errors import Conflict, Invalid, MissingScope, Refused
+from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
 from federation.domain.sources.reading import Item, Reading
 from federation.domain.sources.report import Tally, not_read, rejected
 from federation.domain.sources.source import Source
 from federation.domain.upload import FeedRemovals
-from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node.node import Node
 from federation.node.source_type_plans import TypePlan

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from federation.domain.canonical import canonical
 from federation.domain.draft import Draft
 from federation.domain.errors import Conflict, NotFound, Refused
+from federation.domain.record_content import Content
 from federation.domain.sources.reading import Item, Reading
 from federation.domain.sources.report import ReportLine, Tally, rejected
 from federation.domain.sources.source import Source
 from federation.domain.upload import FeedRemovals
-from federation.domain.values import Content
 from federation.domain.visibility import Caller
 from federation.node.edits import Retract, WriteResult
 from federation.node.node import Node

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from litestar import Request
-from multipart import MultipartError, MultipartParser, parse_options_header
+from multipart import (  # type: ignore[import-untyped]  # it has no types
+    MultipartError,
+    MultipartParser,
+    parse_options_header,
+)
 
 from federation.domain.errors import Invalid
 from federation.domain.faults import Fault

@@ -14,9 +14,10 @@ import msgspec
 from federation.domain.draft import check_draft
 from federation.domain.errors import Invalid
 from federation.domain.formats.readers import READERS
+from federation.domain.part import Part
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.source import MAX_OPTIONS_BYTES
-from federation.domain.values import Id, Part
+from federation.domain.values import Id
 
 Read = Callable[[bytes, Any], Reading]
 """From the bytes of a file and the options of its kind."""

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from federation.domain.values import END, GROUP_PATTERN, Part, Url
+from federation.domain.part import Part
+from federation.domain.values import END, GROUP_PATTERN, Url
 from federation.domain.visibility import Tlp
 
 SOURCE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" + END
