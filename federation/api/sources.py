@@ -16,7 +16,7 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound
 from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import AddedSource, NewSource, Source, SourceChange
+from federation.domain.sources.source import AddedSource, ImportSource, SourceChange, SourceSettings
 from federation.edge.answers import JSON, NO_STORE, answer, json_answer
 from federation.edge.operations import Answer, Body, Operation, Right
 from federation.edge.query_parameters import is_true
@@ -42,7 +42,7 @@ class SourceKind(msgspec.Struct, frozen=True):
 class SourcesView(msgspec.Struct, frozen=True):
     """Every source, by name, and the kinds that there are."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[ImportSource, ...]
     kinds: tuple[SourceKind, ...]
 
 
@@ -88,7 +88,7 @@ async def list_sources(request: Request[Any, Any, Any]) -> ASGIResponse:
         path=SOURCES,
         right=WRITER,
         tag="sources",
-        bodies=(Body(JSON, NewSource, SOURCE),),
+        bodies=(Body(JSON, SourceSettings, SOURCE),),
         answers=(
             Answer(
                 201,
@@ -102,7 +102,7 @@ async def list_sources(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def add_source(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Add a source of records: it is polled from now on, or gets a secret that events are pushed with."""
-    new = read_draft(await body_of(request), NewSource)
+    new = read_draft(await body_of(request), SourceSettings)
     added = await node_sources.add(node_of(request), new, by=caller_of(request))
     return json_answer(added, status=201, headers=NO_STORE)
 
@@ -115,7 +115,7 @@ async def add_source(request: Request[Any, Any, Any]) -> ASGIResponse:
         path=ONE,
         right=READER,
         tag="sources",
-        answers=(Answer(200, "The source", {JSON: Source}),),
+        answers=(Answer(200, "The source", {JSON: ImportSource}),),
         errors=(NotFound,),
     )
 )
@@ -133,7 +133,7 @@ async def get_source(request: Request[Any, Any, Any], source: str) -> ASGIRespon
         right=WRITER,
         tag="sources",
         bodies=(Body(JSON, SourceChange, {"state": "paused"}),),
-        answers=(Answer(200, "The source as it is now", {JSON: Source}),),
+        answers=(Answer(200, "The source as it is now", {JSON: ImportSource}),),
         errors=(Invalid, NotFound),
     )
 )

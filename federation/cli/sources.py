@@ -17,7 +17,7 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import CommandFailed, Invalid
 from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import NewSource, Source, SourceChange
+from federation.domain.sources.source import ImportSource, SourceChange, SourceSettings
 from federation.domain.visibility import TLPS, Tlp, itself
 from federation.node import imports, source_runs, sources
 from federation.node.imports import FileImport
@@ -77,7 +77,7 @@ async def source_add(
     }  # fmt: skip
     named = {key: value for key, value in values.items() if value is not None}
     named |= {"private": private, "options": _read_options(options) or {}}
-    new: NewSource = read_draft(msgspec.json.encode(named), NewSource)
+    new: SourceSettings = read_draft(msgspec.json.encode(named), SourceSettings)
     async with node_here() as node:
         added = await sources.add(node, new, by=itself(node.operator))
 
@@ -261,7 +261,7 @@ def _read_options(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def _show_source(stored: Source) -> None:
+def _show_source(stored: ImportSource) -> None:
     where = stored.url or ("pushed to" if stored.has_secret else "uploaded")
     click.echo(f"{stored.name}  {stored.kind}  {where}  {stored.state}  {stored.records} records")
     if stored.disappeared:

@@ -10,14 +10,14 @@ import msgspec
 
 from federation.client.sender import JSON, Sender
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import AddedSource, NewSource, Source, SourceChange
+from federation.domain.sources.source import AddedSource, ImportSource, SourceChange, SourceSettings
 from federation.domain.visibility import Tlp
 
 BYTES = "application/octet-stream"
 
 
 class _Sources(msgspec.Struct):
-    sources: tuple[Source, ...]
+    sources: tuple[ImportSource, ...]
 
 
 class _Runs(msgspec.Struct):
@@ -30,21 +30,21 @@ class Sources:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    async def list(self) -> tuple[Source, ...]:
+    async def list(self) -> tuple[ImportSource, ...]:
         """All sources, by name, with their last runs and the next ones."""
         return (await self._sender.decoded(_Sources, "GET", "/v1/sources")).sources
 
-    async def get(self, name: str) -> Source:
+    async def get(self, name: str) -> ImportSource:
         """A source. Raises NotFound."""
-        return await self._sender.decoded(Source, "GET", _path(name))
+        return await self._sender.decoded(ImportSource, "GET", _path(name))
 
-    async def add(self, new: NewSource) -> AddedSource:
+    async def add(self, new: SourceSettings) -> AddedSource:
         """Add a source; the secret of one that is pushed to is returned this once."""
         return await self._sender.decoded(AddedSource, "POST", "/v1/sources", idempotent=False, **_json(new))
 
-    async def change(self, name: str, change: SourceChange) -> Source:
+    async def change(self, name: str, change: SourceChange) -> ImportSource:
         """Pause or resume a source, or give it another interval. Raises NotFound."""
-        return await self._sender.decoded(Source, "PATCH", _path(name), **_json(change))
+        return await self._sender.decoded(ImportSource, "PATCH", _path(name), **_json(change))
 
     async def remove(self, name: str) -> None:
         """Remove a source. Its records stay. Raises NotFound."""

@@ -11,7 +11,7 @@ from federation.domain.errors import Conflict, Invalid, TooLarge
 from federation.domain.sources.kinds import kind_of
 from federation.domain.sources.labels import narrowest
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import MEBIBYTE, NewSource, Source
+from federation.domain.sources.source import MEBIBYTE, ImportSource, SourceSettings
 from federation.domain.visibility import Caller, Tlp
 from federation.node import sources
 from federation.node.node import Node
@@ -76,14 +76,14 @@ async def _source_of_uploads(node: Node, file: FileImport, by: Caller) -> str:
         is_there = await tx.sources.find(name) is not None
     if not is_there and not file.dry_run:
         with suppress(Conflict):  # somebody else was faster
-            await sources.add(node, NewSource(name=name, kind=file.kind), by=by)
+            await sources.add(node, SourceSettings(name=name, kind=file.kind), by=by)
     return name
 
 
-def _imagined(node: Node, name: str, kind: str) -> Source:
+def _imagined(node: Node, name: str, kind: str) -> ImportSource:
     """A source that is not stored: a dry run adds none."""
-    settings = msgspec.structs.asdict(NewSource(name=name, kind=kind))
-    return Source(
+    settings = msgspec.structs.asdict(SourceSettings(name=name, kind=kind))
+    return ImportSource(
         **settings,
         state="active",
         created_at=node.clock(),

@@ -8,7 +8,7 @@ from federation.domain.formats.report import ImportLine
 from federation.domain.messages import translated
 from federation.domain.sources.kinds import AdvisoryOptions
 from federation.domain.sources.report import Outcome, ReportLine, Tally, rejected
-from federation.domain.sources.source import Source
+from federation.domain.sources.source import ImportSource
 from federation.domain.visibility import Caller
 from federation.node import advisories
 from federation.node.node import Node
@@ -23,7 +23,7 @@ _OUTCOMES: dict[str, Outcome] = {
 
 
 async def import_document(
-    node: Node, source: Source, options: AdvisoryOptions, raw: bytes, *, by: Caller, dry_run: bool
+    node: Node, source: ImportSource, options: AdvisoryOptions, raw: bytes, *, by: Caller, dry_run: bool
 ) -> Tally:
     """Import the advisories of a file, and report each. Raises Invalid where no advisory is readable."""
     catalogue = await advisories.catalogue(node, options.solutions)

@@ -25,7 +25,7 @@ from federation.domain.record_content import Content
 from federation.domain.sources.labels import LABEL_MEMBERS, WITH_AUDIENCE, given_label, narrowest, next_label
 from federation.domain.sources.merge import Merge, merge, values_at
 from federation.domain.sources.reading import Item, Reading
-from federation.domain.sources.source import Source
+from federation.domain.sources.source import ImportSource
 from federation.domain.stored import StoredRevision
 from federation.domain.values import KEY_PATTERN, as_instant
 from federation.domain.visibility import Caller, audience_of, may_see
@@ -65,7 +65,7 @@ class ItemMerger:
     def __init__(
         self,
         node: Node,
-        source: Source,
+        source: ImportSource,
         kind: type[Content],
         reading: Reading,
         known: Mapping[str, SourceItem],

@@ -21,7 +21,7 @@ from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
 from federation.domain.sources.reading import Item, Reading
 from federation.domain.sources.report import Tally, not_read, rejected
-from federation.domain.sources.source import Source
+from federation.domain.sources.source import ImportSource
 from federation.domain.upload import FeedRemovals
 from federation.domain.visibility import Caller
 from federation.node.node import Node
@@ -40,7 +40,7 @@ class SourcePlan:
     """What a reading of a source would change, and then the change."""
 
     def __init__(
-        self, node: Node, source: Source, reading: Reading, *, by: Caller, replaces: bool = False
+        self, node: Node, source: ImportSource, reading: Reading, *, by: Caller, replaces: bool = False
     ) -> None:
         self._node = node
         self._source = source

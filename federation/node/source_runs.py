@@ -31,7 +31,7 @@ from federation.domain.errors import (
 from federation.domain.sources.kinds import kind_of, read_options
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.report import RunReport, Tally, Trigger
-from federation.domain.sources.source import MEBIBYTE, HttpState, Source, next_run, next_try
+from federation.domain.sources.source import MEBIBYTE, HttpState, ImportSource, next_run, next_try
 from federation.domain.visibility import Caller, itself
 from federation.node import source_advisories
 from federation.node.node import Node
@@ -84,7 +84,7 @@ async def run_now(node: Node, name: str, *, by: Caller, dry_run: bool = False) -
 
 
 @asynccontextmanager
-async def alone(node: Node, name: str, absent: Source | None = None) -> AsyncIterator[Source]:
+async def alone(node: Node, name: str, absent: ImportSource | None = None) -> AsyncIterator[ImportSource]:
     """The source, which nobody else runs meanwhile; ``absent`` where there is none.
 
     Raises NotFound, Conflict, TooManyRequests.
@@ -115,7 +115,9 @@ def _task(name: str) -> str:
     return f"source {name}"
 
 
-async def _poll(node: Node, source: Source, trigger: Trigger, *, by: Caller, dry_run: bool) -> RunReport:
+async def _poll(
+    node: Node, source: ImportSource, trigger: Trigger, *, by: Caller, dry_run: bool
+) -> RunReport:
     """Fetch and import a source. A failure is reported, not raised."""
     run = SourceRun(node, source, trigger, by, dry_run=dry_run)
     state = HttpState()
@@ -138,7 +140,9 @@ async def _poll(node: Node, source: Source, trigger: Trigger, *, by: Caller, dry
 class SourceRun:
     """One run of a source, whose lock the caller has."""
 
-    def __init__(self, node: Node, source: Source, trigger: Trigger, by: Caller, *, dry_run: bool) -> None:
+    def __init__(
+        self, node: Node, source: ImportSource, trigger: Trigger, by: Caller, *, dry_run: bool
+    ) -> None:
         self._node = node
         self._source = source
         self._trigger: Trigger = trigger

@@ -11,7 +11,7 @@ from federation.domain.errors import Conflict, NotFound, Refused
 from federation.domain.record_content import Content
 from federation.domain.sources.reading import Item, Reading
 from federation.domain.sources.report import ReportLine, Tally, rejected
-from federation.domain.sources.source import Source
+from federation.domain.sources.source import ImportSource
 from federation.domain.upload import FeedRemovals
 from federation.domain.visibility import Caller
 from federation.node.edits import Retract, WriteResult
@@ -32,7 +32,7 @@ class TypePlan:
     def __init__(
         self,
         node: Node,
-        source: Source,
+        source: ImportSource,
         kind: type[Content],
         reading: Reading,
         known: Mapping[str, SourceItem],

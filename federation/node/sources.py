@@ -19,9 +19,9 @@ from federation.domain.sources.source import (
     ALERT_AFTER_FAILURES,
     MAX_SOURCES,
     AddedSource,
-    NewSource,
-    Source,
+    ImportSource,
     SourceChange,
+    SourceSettings,
 )
 from federation.domain.visibility import Caller, audience_of
 from federation.node.node import Node
@@ -34,7 +34,7 @@ UPLOADS = "uploads-"
 """The name of a source of files that were uploaded without naming one begins so."""
 
 
-async def add(node: Node, new: NewSource, *, by: Caller) -> AddedSource:
+async def add(node: Node, new: SourceSettings, *, by: Caller) -> AddedSource:
     """Add a source. Its first run is due at once. Raises Invalid, Conflict, MissingScope."""
     kind = check_source_settings(new)
     if new.private and by.scopes and "node.admin" not in by.scopes:
@@ -55,7 +55,7 @@ async def add(node: Node, new: NewSource, *, by: Caller) -> AddedSource:
     return AddedSource(new.name, secret)
 
 
-def check_source_settings(new: NewSource) -> Kind:
+def check_source_settings(new: SourceSettings) -> Kind:
     """The kind of a new source. Raises Invalid for settings that do not go together."""
     kind = kind_of(new.kind)
     if kind.way == "event" and new.url is not None:
@@ -75,19 +75,19 @@ def check_source_settings(new: NewSource) -> Kind:
     return kind
 
 
-async def all(node: Node) -> tuple[Source, ...]:
+async def all(node: Node) -> tuple[ImportSource, ...]:
     """Every source, by name."""
     async with node.store.read() as tx:
         return await tx.sources.all()
 
 
-async def failing(node: Node) -> tuple[Source, ...]:
+async def failing(node: Node) -> tuple[ImportSource, ...]:
     """The sources that failed several times in a row."""
     async with node.store.read() as tx:
         return await tx.sources.failing(ALERT_AFTER_FAILURES)
 
 
-async def find(node: Node, name: str) -> Source:
+async def find(node: Node, name: str) -> ImportSource:
     """Find a source. Raises NotFound."""
     async with node.store.read() as tx:
         source = await tx.sources.find(name)
@@ -96,7 +96,7 @@ async def find(node: Node, name: str) -> Source:
     return source
 
 
-async def change(node: Node, name: str, change: SourceChange, *, by: Caller) -> Source:
+async def change(node: Node, name: str, change: SourceChange, *, by: Caller) -> ImportSource:
     """Pause or resume a source, give it another interval, or have it run now. Raises NotFound, Invalid."""
     now = node.clock()
     async with node.store.write() as tx:
@@ -151,7 +151,7 @@ async def new_source_secret(node: Node, name: str, *, by: Caller) -> AddedSource
     return AddedSource(name, secret)
 
 
-async def pushing_source(node: Node, name: str, secret: str) -> Source:
+async def pushing_source(node: Node, name: str, secret: str) -> ImportSource:
     """The source to which a monitoring system pushes. Raises Unauthenticated, also where there is none."""
     async with node.store.read() as tx:
         source, stored = await tx.sources.find(name), await tx.sources.secret_hash(name)

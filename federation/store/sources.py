@@ -10,9 +10,9 @@ import msgspec
 from federation.domain.sources.report import MAX_RUNS, RunReport
 from federation.domain.sources.source import (
     HttpState,
-    NewSource,
-    Source,
+    ImportSource,
     SourceQuota,
+    SourceSettings,
 )
 from federation.store.statements import Session
 
@@ -68,11 +68,11 @@ class SourcesReader:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def all(self) -> tuple[Source, ...]:
+    async def all(self) -> tuple[ImportSource, ...]:
         """Every source, by name."""
         return tuple(_to_source(row) for row in await self._session.connection.fetch(_ALL))
 
-    async def find(self, name: str) -> Source | None:
+    async def find(self, name: str) -> ImportSource | None:
         row = await self._session.connection.fetchrow(_FIND, name)
         return None if row is None else _to_source(row)
 
@@ -80,7 +80,7 @@ class SourcesReader:
         """The names of active sources whose next run is due, the one that has waited longest first."""
         return tuple(row[0] for row in await self._session.connection.fetch(_DUE, now, limit))
 
-    async def failing(self, failures: int) -> tuple[Source, ...]:
+    async def failing(self, failures: int) -> tuple[ImportSource, ...]:
         """Sources that failed so often in a row, at least."""
         return tuple(_to_source(row) for row in await self._session.connection.fetch(_FAILING, failures))
 
@@ -119,7 +119,7 @@ class SourcesWriter(SourcesReader):
         await self._session.connection.execute(_LOCK)
 
     async def add(
-        self, new: NewSource, secret_hash: bytes | None, now: datetime, next_at: datetime | None
+        self, new: SourceSettings, secret_hash: bytes | None, now: datetime, next_at: datetime | None
     ) -> None:
         await self._session.connection.execute(
             _ADD,
@@ -173,8 +173,8 @@ class SourcesWriter(SourcesReader):
         return number
 
 
-def _to_source(row: Any) -> Source:
+def _to_source(row: Any) -> ImportSource:
     members = dict(row)
     members["options"] = msgspec.json.decode(members["options"])
     members["quota"] = _quota.decode(members["quota"])
-    return Source(**members)
+    return ImportSource(**members)

@@ -14,7 +14,16 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from federation.api.examples import DEADLINE, DRAFTS, FEEDBACK, KEYS, REGISTRATION, SUBSCRIPTION, UPDATE
+from federation.api.examples import (
+    DEADLINE,
+    DRAFTS,
+    FEEDBACK,
+    KEYS,
+    REGISTRATION,
+    SOURCE,
+    SUBSCRIPTION,
+    UPDATE,
+)
 from federation.api.portable import OPEN
 from federation.domain.checkpoint import RECEIPT, Receipt
 from federation.domain.feed import FeedName
@@ -285,6 +294,7 @@ async def test_what_is_answered_is_what_is_described(
     await needs_and_calendars_are_asked(anyone, own)
     await advisories_are_taken(anyone, own)
     await alerts_and_deadlines(anyone, own, arnia, document)
+    await sources_and_imports(anyone, own)
     await bodies_are_asked(anyone, own)
     heads = await own.get("/v1/feeds")
     await own.get("/v1/feeds", headers={"if-none-match": heads.headers["etag"]})
@@ -411,6 +421,35 @@ def check_webhooks(document: Document, outside: NextDoor, *events: str) -> None:
             "content-type"
         }
     assert sent.keys() == set(events)
+
+
+async def sources_and_imports(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Each operation of sources and imports: good, and refused."""
+    example = document["paths"]["/v1/sources"]["post"]["requestBody"]["content"]["application/json"][
+        "example"
+    ]
+    polled = {**example, "name": "polled", "url": "http://127.0.0.1:1/", "private": True}
+    bytes_ = {"content-type": "application/octet-stream"}
+    for client in (anyone, own):
+        for body in (SOURCE, SOURCE, polled, {}, {"kind": "x"}):
+            await client.post("/v1/sources", json=body)
+        await client.post("/v1/sources", content=b"x")
+        for path in ("/v1/sources", "/v1/sources/polled", "/v1/sources/none", "/v1/sources/polled/runs"):
+            await client.get(path)
+            await client.get(path, params={"x": "1"})
+        for source in ("polled", "none"):
+            await client.post(f"/v1/sources/{source}/runs")
+            await client.post(f"/v1/sources/{source}/runs", params={"dry_run": "true"})
+            await client.get(f"/v1/sources/{source}/runs")
+            await client.get(f"/v1/sources/{source}/runs/1")
+            await client.get(f"/v1/sources/{source}/runs/x")
+            for change in ({"state": "paused"}, {"state": "x"}):
+                await client.patch(f"/v1/sources/{source}", json=change)
+        for query in ({"as": "osv"}, {"as": "osv", "dry_run": "true"}, {"source": "none"}, {"as": "x"}, {}):
+            await client.post("/v1/imports", params=query, content=b"{}", headers=bytes_)
+        await client.post("/v1/imports", params={"as": "osv"}, json={})
+        await client.delete("/v1/sources/polled")
+        await client.delete("/v1/sources/none")
 
 
 async def alerts_and_deadlines(

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from federation.domain.sources.kinds import KINDS
-from federation.domain.sources.source import NewSource
+from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.node import sources
 from federation.node.node import Node
@@ -122,7 +122,7 @@ async def test_a_file_on_its_own_has_a_source_of_its_kind(own: httpx2.AsyncClien
 async def test_rights_of_sources_and_imports(
     anyone: httpx2.AsyncClient, peer: httpx2.AsyncClient, arnia: Node
 ) -> None:
-    await sources.add(arnia, NewSource(name="shelf", kind="list"), by=itself("arnia"))
+    await sources.add(arnia, SourceSettings(name="shelf", kind="list"), by=itself("arnia"))
     paths = (
         ("GET", "/v1/sources", "sources.read"),
         ("GET", "/v1/sources/shelf", "sources.read"),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from federation.domain.sources.kinds import KINDS
-from federation.domain.sources.source import NewSource
+from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.node import sources
 from federation.node.node import Node
@@ -28,5 +28,5 @@ async def web() -> AsyncIterator[WebServer]:
 @pytest.fixture
 async def source(arnia: Node, web: WebServer) -> str:
     """The name of a source that is due."""
-    new = NewSource(name="shelf", kind="list", url=web.url, every=600, private=True)
+    new = SourceSettings(name="shelf", kind="list", url=web.url, every=600, private=True)
     return (await sources.add(arnia, new, by=itself("arnia"))).name

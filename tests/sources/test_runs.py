@@ -19,7 +19,7 @@ from federation.domain.errors import (
     TooManyRequests,
 )
 from federation.domain.sources.report import MAX_RUNS, RunCounts, RunReport
-from federation.domain.sources.source import NewSource, SourceChange, SourceQuota
+from federation.domain.sources.source import SourceChange, SourceQuota, SourceSettings
 from federation.domain.visibility import Caller, Ceiling, itself
 from federation.node import imports, records, source_runs, sources
 from federation.node.imports import FileImport
@@ -197,7 +197,7 @@ async def test_rejected_items_are_reported_with_place_and_reason_and_the_rest_is
 
 
 async def test_no_record_is_wider_than_its_source(arnia: Node, web: WebServer) -> None:
-    new = NewSource(name="narrow", kind="list", tlp="GREEN")
+    new = SourceSettings(name="narrow", kind="list", tlp="GREEN")
     await sources.add(arnia, new, by=BY)
     file = a_file(
         an_item("wide", a_solution(), tlp="CLEAR"),
@@ -222,7 +222,7 @@ async def test_a_record_belongs_to_one_source_and_a_quota_bounds_each(
     web.serve(GLPI)
     await run(arnia)
     await sources.add(
-        arnia, NewSource(name="other", kind="list", quota=SourceQuota(records=1, runs=2)), by=BY
+        arnia, SourceSettings(name="other", kind="list", quota=SourceQuota(records=1, runs=2)), by=BY
     )
     other = FileImport(source="other")
     report = await imports.import_file(arnia, a_file(GLPI, MATOMO, an_item("c", a_solution())), other, by=BY)
@@ -263,7 +263,7 @@ async def test_a_failing_source_backs_off_and_goes_on(arnia: Node, web: WebServe
 
 async def test_an_answer_beyond_the_quota_is_not_read(arnia: Node, web: WebServer) -> None:
     quota = SourceQuota(mebibytes=1)
-    new = NewSource(name="big", kind="list", url=web.url, every=600, private=True, quota=quota)
+    new = SourceSettings(name="big", kind="list", url=web.url, every=600, private=True, quota=quota)
     await sources.add(arnia, new, by=BY)
     web.body = b" " * 1_048_577
     report = await source_runs.run_now(arnia, "big", by=BY)

@@ -13,7 +13,7 @@ from alembic import command
 from federation.domain.audit import CHECKPOINT
 from federation.domain.errors import NotFound
 from federation.domain.record_reading import UNKNOWN_TYPE
-from federation.domain.sources.source import NewSource
+from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.domain.words import INDEX_VERSION
 from federation.node import (
@@ -305,7 +305,7 @@ async def test_records_of_unknown_types_get_their_mark_and_diverged_copies_are_c
 async def test_an_upgraded_node_takes_sources(upgraded: str) -> None:
     async with a_node("arnia", upgraded) as node:
         assert await sources.all(node) == ()
-        await sources.add(node, NewSource(name="advisories", kind="csaf"), by=itself("arnia"))
+        await sources.add(node, SourceSettings(name="advisories", kind="csaf"), by=itself("arnia"))
         (added,) = await sources.all(node)
         assert (added.name, added.state, added.failures) == ("advisories", "active", 0)
         await sources.remove(node, "advisories", by=itself("arnia"))

@@ -55,7 +55,7 @@ class SourceQuota(Part, frozen=True, kw_only=True):
     """Runs within an hour that somebody asked for."""
 
 
-class NewSource(Part, frozen=True, kw_only=True):
+class SourceSettings(Part, frozen=True, kw_only=True):
     """A source to be added."""
 
     name: SourceName
@@ -90,7 +90,7 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Whether its next run is due at once."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class ImportSource(msgspec.Struct, frozen=True, kw_only=True):
     """A source, and how its runs went."""
 
     name: str

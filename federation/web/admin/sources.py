@@ -10,7 +10,7 @@ from federation.domain.canonical import decode_json
 from federation.domain.draft import check_draft
 from federation.domain.errors import NotFound, Refused
 from federation.domain.sources.kinds import KINDS
-from federation.domain.sources.source import AddedSource, NewSource, SourceChange
+from federation.domain.sources.source import AddedSource, SourceChange, SourceSettings
 from federation.domain.visibility import TLPS
 from federation.edge.operations import Right
 from federation.node import source_runs, sources
@@ -72,7 +72,7 @@ async def add_source(visit: Visit) -> ASGIResponse:
     try:
         if text := form.value("options"):
             values["options"] = decode_json(text.encode())
-        new: NewSource = check_draft(values, NewSource)
+        new: SourceSettings = check_draft(values, SourceSettings)
         added = await sources.add(visit.node, new, by=visit.caller)
     except Refused as error:
         form.refuse_all(error.faults, visit.language, POINTERS)
