@@ -425,10 +425,7 @@ def check_webhooks(document: Document, outside: NextDoor, *events: str) -> None:
 
 async def sources_and_imports(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
     """Each operation of sources and imports: good, and refused."""
-    example = document["paths"]["/v1/sources"]["post"]["requestBody"]["content"]["application/json"][
-        "example"
-    ]
-    polled = {**example, "name": "polled", "url": "http://127.0.0.1:1/", "private": True}
+    polled = {**SOURCE, "name": "polled", "url": "http://127.0.0.1:1/", "private": True}
     bytes_ = {"content-type": "application/octet-stream"}
     for client in (anyone, own):
         for body in (SOURCE, SOURCE, polled, {}, {"kind": "x"}):
