@@ -349,6 +349,20 @@ FEEDBACK: dict[str, Any] = {
         }
     ],
 }
+EVENTS: dict[str, Any] = {
+    "version": "4",
+    "status": "firing",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "ServiceDown", "deployment": "glpi-dijon", "severity": "critical"},
+            "annotations": {"summary": "GLPI does not answer"},
+            "startsAt": "2026-03-01T10:00:00Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "fingerprint": "c6eadffa33fcdf37",
+        }
+    ],
+}
 SOURCE: dict[str, Any] = {
     "name": "editor-advisories",
     "kind": "csaf",

@@ -101,6 +101,16 @@ def _security_schemes(base: str) -> dict[str, Any]:
             "scheme": "bearer",
             "description": "The secret of an invitation, which one operator has sent to another.",
         },
+        "source": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The secret of a source of events, shown when the source is added.",
+        },
+        "sourceByPassword": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The same secret as the password of a user of any name.",
+        },
     }
 
 

@@ -6,6 +6,7 @@ newer one replaces the members of the advisory and leaves those of the operator 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -25,6 +26,8 @@ from federation.node import records
 from federation.node.advisory_incidents import Import, detail_of, import_findings
 from federation.node.node import Node
 
+MAX_DIRECT_BYTES = 65_536
+"""A longer advisory is read by a thread: the reading of a megabyte takes some 50 ms."""
 MAX_SOLUTIONS = 20_000
 """Solutions that advisories are compared with, at most."""
 
@@ -67,7 +70,9 @@ async def import_advisory(
 ) -> list[ImportLine]:
     """Publish or revise the incidents of one advisory. An advisory that is refused changes nothing."""
     import_ = Import(node, catalogue_, raw, source, by, Label(tlp, audience), dry_run)
+    read = READERS[form]
     try:
-        return await import_findings(import_, READERS[form](raw))
+        findings = read(raw) if len(raw) < MAX_DIRECT_BYTES else await asyncio.to_thread(read, raw)
+        return await import_findings(import_, findings)
     except Refused as error:
         return [ImportLine("refused", source, detail=detail_of(error))]

@@ -28,7 +28,7 @@ async def import_document(
     """Import the advisories of a file, and report each. Raises Invalid where no advisory is readable."""
     catalogue = await advisories.catalogue(node, options.solutions)
     tally = Tally()
-    for place, document in _documents(raw):
+    for place, document in documents_of(raw):
         if len(document) > MAX_ADVISORY_BYTES:
             error: Refused = TooLarge("an advisory has at most {maximum} bytes", maximum=MAX_ADVISORY_BYTES)
             tally.add(rejected(place, error))
@@ -45,11 +45,11 @@ async def import_document(
             dry_run=dry_run,
         )
         for line in lines:
-            tally.add(_report_line(line))
+            tally.add(report_line(line))
     return tally
 
 
-def _documents(raw: bytes) -> list[tuple[str, bytes]]:
+def documents_of(raw: bytes) -> list[tuple[str, bytes]]:
     """The documents of a file, each with its place: one a line where each line is an object, else one."""
     lines = [(f"line {number}", line) for number, line in enumerate(raw.splitlines(), 1) if line.strip()]
     is_ndjson = len(lines) > 1 and all(
@@ -58,7 +58,8 @@ def _documents(raw: bytes) -> list[tuple[str, bytes]]:
     return lines if is_ndjson else [("document", raw)]
 
 
-def _report_line(line: ImportLine) -> ReportLine:
+def report_line(line: ImportLine) -> ReportLine:
+    """The line of a vulnerability of an advisory."""
     reasons = (line.detail,) if line.detail else ()
     _, _, key = (line.incident or "").partition("/")
     return ReportLine(

@@ -28,12 +28,12 @@ from federation.domain.errors import (
     TooManyRequests,
     Unreachable,
 )
-from federation.domain.sources.kinds import kind_of, read_options
+from federation.domain.sources.kinds import AdvisoryOptions, kind_of, read_options
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.report import RunReport, Tally, Trigger
 from federation.domain.sources.source import MEBIBYTE, HttpState, ImportSource, next_run, next_try
 from federation.domain.visibility import Caller, itself
-from federation.node import source_advisories
+from federation.node import source_advisories, source_feeds
 from federation.node.node import Node
 from federation.node.source_plans import SourcePlan
 from federation.node.sources import unknown_source
@@ -134,7 +134,7 @@ async def _poll(
     except Exception:
         log.exception("a source could not be run", extra={"source": source.name})
         report = run.failed("the run went wrong; the log of the node has the reason")
-    return await run.store(report, state, retry_after=retry_after)
+    return await run.store(report, state, retry_after=retry_after or run.retry_after)
 
 
 class SourceRun:
@@ -149,9 +149,16 @@ class SourceRun:
         self._by = by
         self._dry_run = dry_run
         self._started_at = node.clock()
+        self._has_more = False
+        """True where something is left for the next run: it is due at once."""
+        self.retry_after: float | None = None
+        """Seconds that the source asked to be left alone, where a run that failed has a report of its own."""
 
     async def fetch(self) -> tuple[RunReport, HttpState]:
         source = self._source
+        kind = kind_of(source.kind)
+        if kind.way == "advisory":
+            return await self._follow(read_options(kind, source.options)), HttpState()
         async with self._node.store.read() as tx:
             before = await tx.sources.http_state(source.name)
         if self._dry_run:
@@ -163,6 +170,18 @@ class SourceRun:
             return self._report("not-modified", Tally()), before
         report = await self.read(fetched.body)
         return report, HttpState() if report.counts.rejected else fetched.state
+
+    async def _follow(self, options: AdvisoryOptions) -> RunReport:
+        """Import what changed in a feed of advisories, which reads several files."""
+        followed = await source_feeds.follow_source(
+            self._node, self._source, options, by=self._by, dry_run=self._dry_run
+        )
+        self._has_more = followed.has_more
+        if followed.error is not None:
+            self.retry_after = followed.error.retry_after
+            reason = followed.error.detail[:REASON_LENGTH]
+            return msgspec.structs.replace(self._report("failed", followed.tally), reason=reason)
+        return self._report("not-modified" if followed.is_unchanged else "done", followed.tally)
 
     async def read(
         self, raw: bytes, *, replaces: bool = False, digest: str | None = None, partial: bool = False
@@ -243,7 +262,7 @@ class SourceRun:
         source = self._source
         if source.url is None or source.every is None:
             return None
-        return next_run(now, source.every)
+        return now if self._has_more else next_run(now, source.every)
 
     def _next_try(self, now: datetime, retry_after: float | None) -> datetime | None:
         source = self._source

@@ -28,6 +28,7 @@ from federation.node import (
     retention,
     search_index,
     sessions,
+    source_deliveries,
     source_runs,
     uploaded_files,
 )
@@ -68,6 +69,8 @@ VACUUM_SECONDS = 0.5
 """Seconds between looks whether many records have come."""
 SOURCES_SECONDS = 2.0
 """Seconds between looks for sources whose next run is due."""
+SILENCE_SECONDS = 20.0
+"""Seconds between looks for sources of events that are silent."""
 SHUTDOWN_SECONDS = 10.0
 """Seconds that the last entries of a process may take: a database that is gone must not hold it up."""
 
@@ -201,6 +204,7 @@ async def _run_tasks(node: Node) -> None:
         _repeat(FORGET_ALERTS_SECONDS, alert_scan.purge, node),
         _repeat(CHECKPOINT_SECONDS, sign_audit_checkpoint, node),
         _repeat(SOURCES_SECONDS, source_runs.run_due, node),
+        _repeat(SILENCE_SECONDS, source_deliveries.check_silence, node),
     )
 
 

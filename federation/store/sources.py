@@ -56,6 +56,14 @@ UPDATE sources SET runs = runs + 1, last_run_at = $2, failures = failures + 1,
     next_at = CASE WHEN state = 'active' THEN $3::timestamptz END
 WHERE name = $1 RETURNING runs
 """
+_DELIVERED = """
+UPDATE sources SET last_run_at = $2, last_success_at = $2, failures = 0, failing_since = NULL, reason = NULL
+WHERE name = $1
+"""
+_SILENT = """
+UPDATE sources SET failures = $3, failing_since = coalesce(failing_since, $2), reason = $4
+WHERE name = $1 AND failures < $3
+"""
 _ADD_RUN = "INSERT INTO source_runs (source, number, ended_at, report) VALUES ($1, $2, $3, $4)"
 _DROP_RUNS = "DELETE FROM source_runs WHERE source = $1 AND number <= $2"
 _report = msgspec.json.Decoder(RunReport)
@@ -163,6 +171,14 @@ class SourcesWriter(SourcesReader):
             _FAILED, report.source, report.ended_at, next_at, report.reason
         )
         return await self._add_run(report, number)
+
+    async def note_delivery(self, name: str, now: datetime) -> None:
+        """Note the time of a delivery that changed nothing; it has no report."""
+        await self._session.connection.execute(_DELIVERED, name, now)
+
+    async def note_silence(self, name: str, since: datetime, failures: int, reason: str) -> None:
+        """Note that a source of events is silent, as if it had failed so often."""
+        await self._session.connection.execute(_SILENT, name, since, failures, reason)
 
     async def _add_run(self, report: RunReport, number: int | None) -> int | None:
         if number is None:

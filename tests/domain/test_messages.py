@@ -28,6 +28,8 @@ NOT_ANSWERED = {
 }  # fmt: skip
 """Reasons that are noted of peers' entries, of mail and of webhooks; and readers of advisories, whose reports
 are in English."""
+FORMATS_IN_FRENCH = ("spdx", "monitoring", "csaf_provider", "osv_changes", "cve_deltas")
+"""Readers whose messages a caller of the API meets."""
 TEMPLATES = {"template", "rule", "_NOT_LISTED", "_COUNTING"}
 """Names under which a module has a template before it is used."""
 
@@ -45,7 +47,9 @@ def sources() -> Iterator[Path]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             name = path.relative_to(ROOT).as_posix()
-            if name not in NOT_ANSWERED and (not name.startswith("domain/formats/") or "spdx" in name):
+            if name not in NOT_ANSWERED and (
+                not name.startswith("domain/formats/") or any(word in name for word in FORMATS_IN_FRENCH)
+            ):
                 yield path
 
 

@@ -1,7 +1,8 @@
-"""A source of solutions that is polled from a server of this machine."""
+"""A source of solutions that is polled from a server of this machine, and a site with advisories."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.node import sources
 from federation.node.node import Node
+from tests.sources.advisory_site import Site
 from tests.sources.web_server import LIST, WebServer
 
 
@@ -30,3 +32,12 @@ async def source(arnia: Node, web: WebServer) -> str:
     """The name of a source that is due."""
     new = SourceSettings(name="shelf", kind="list", url=web.url, every=600, private=True)
     return (await sources.add(arnia, new, by=itself("arnia"))).name
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    server = await asyncio.start_server(site.answer, "127.0.0.1", 0)
+    async with server:
+        site.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield site

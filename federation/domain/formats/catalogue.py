@@ -93,6 +93,11 @@ class Catalogue:
             for name in (*names.identifiers, *names.names):
                 self._by_name.setdefault(name, []).append(id_)
 
+    @property
+    def has_solutions(self) -> bool:
+        """False where an advisory concerns nothing."""
+        return bool(self._always or self._names)
+
     def find(self, product: Product) -> Sequence[Found]:
         """The solutions that a product is or, where nothing identifies it, may be."""
         if self._always:

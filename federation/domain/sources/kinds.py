@@ -15,6 +15,7 @@ from federation.domain.draft import check_draft
 from federation.domain.errors import Invalid
 from federation.domain.formats.readers import READERS
 from federation.domain.part import Part
+from federation.domain.sources.outages import EventOptions
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.source import MAX_OPTIONS_BYTES
 from federation.domain.values import Id
@@ -56,6 +57,9 @@ KINDS: dict[str, Kind] = {
         form: Kind("advisory", f"advisories ({form.upper()}): a document, or one a line", AdvisoryOptions)
         for form in READERS
     },
+    "alertmanager": Kind("event", "events of Prometheus Alertmanager, pushed by its webhook", EventOptions),
+    "grafana": Kind("event", "events of Grafana Alerting, pushed by its webhook", EventOptions),
+    "uptime-kuma": Kind("event", "events of Uptime Kuma, pushed by its webhook", EventOptions),
 }
 
 

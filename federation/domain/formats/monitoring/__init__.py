@@ -1,0 +1,1 @@
+"""Webhooks of monitoring: Alertmanager, Grafana, Uptime Kuma."""
