@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.cases.csaf_documents import document, leaf, product, vulnerability
@@ -44,6 +46,13 @@ class Site:
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Site]:
+        server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
+        async with server:
+            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            yield self
 
     def put(self, path: str, document: Any) -> bytes:
         raw = document if isinstance(document, bytes) else json.dumps(document).encode()

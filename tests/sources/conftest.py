@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,8 +35,5 @@ async def source(arnia: Node, web: WebServer) -> str:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    site = Site()
-    server = await asyncio.start_server(site.answer, "127.0.0.1", 0)
-    async with server:
-        site.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with Site().running() as site:
         yield site

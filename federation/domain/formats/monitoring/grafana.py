@@ -2,7 +2,7 @@
 
 https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/;
 its members are those of ``ExtendedData`` in grafana/alerting. An alert is as Alertmanager's, with members
-beside it. Grafana's version is "1", and a custom payload may leave it out. Alerts of the older kind
+beside it. Grafana's version is "1", and a custom message may leave it out. Alerts of the older kind
 (``ruleId``, ``evalMatches``, until Grafana 10) have no fingerprint, and are refused.
 """
 
