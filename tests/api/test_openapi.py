@@ -77,6 +77,7 @@ CREDENTIALS: dict[str, list[dict[str, list[str]]]] = {
     "/oauth2/revoke": [{"client": []}],
     "/oauth2/introspect": [{"client": []}],
     "/v1/join": [{"invitation": []}],
+    "/v1/sources/{source}/events": [{"source": []}, {"sourceByPassword": []}],
 }
 """Operations whose callers show something else than an access token."""
 

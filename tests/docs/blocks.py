@@ -322,7 +322,12 @@ def _right(security: list[dict[str, list[str]]]) -> str:
     return f"{scopes}, or no token" if {} in security else scopes
 
 
-_CREDENTIALS = {"client": "id and secret of a client", "invitation": "the secret of an invitation"}
+_CREDENTIALS = {
+    "client": "id and secret of a client",
+    "invitation": "the secret of an invitation",
+    "source": "the secret of a source",
+    "sourceByPassword": "the same as a password",
+}
 
 
 def scopes() -> str:
