@@ -21,7 +21,7 @@ from federation.domain.sources.report import (
     not_read,
     rejected,
 )
-from federation.domain.sources.source import ALERT_AFTER_FAILURES, HttpState, Source
+from federation.domain.sources.source import ALERT_AFTER_FAILURES, HttpState, ImportSource
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node.node import Node
@@ -36,7 +36,7 @@ _OUTCOMES: dict[str, Outcome] = {
 }
 
 
-async def deliver(node: Node, source: Source, raw: bytes) -> RunReport:
+async def deliver(node: Node, source: ImportSource, raw: bytes) -> RunReport:
     """Carry out a delivery to a source, whose secret it came with. Raises Invalid for an unreadable one.
 
     The source has the rights of the operator itself, as any source.
@@ -84,7 +84,7 @@ async def deliver(node: Node, source: Source, raw: bytes) -> RunReport:
     return done
 
 
-def _event_source(source: Source) -> EventSource:
+def _event_source(source: ImportSource) -> EventSource:
     options: EventOptions = read_options(kind_of(source.kind), source.options)
     return EventSource(source.name, options, Labelled(source.tlp, source.audience))
 

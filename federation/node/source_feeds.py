@@ -8,7 +8,7 @@ from federation.domain.errors import Unreachable
 from federation.domain.formats.revision import Label
 from federation.domain.sources.kinds import AdvisoryOptions
 from federation.domain.sources.report import Tally, not_read
-from federation.domain.sources.source import Source
+from federation.domain.sources.source import ImportSource
 from federation.domain.visibility import Caller
 from federation.node.advisory_feeds import AdvisoryFeed, follow
 from federation.node.node import Node
@@ -28,7 +28,7 @@ class FollowedSource(NamedTuple):
 
 
 async def follow_source(
-    node: Node, source: Source, options: AdvisoryOptions, *, by: Caller, dry_run: bool
+    node: Node, source: ImportSource, options: AdvisoryOptions, *, by: Caller, dry_run: bool
 ) -> FollowedSource:
     """Import what changed in the feed of a source, and note it for the next run. Raises Refused."""
     async with node.store.read() as tx:

@@ -17,6 +17,7 @@ from openapi_spec_validator import validate
 from federation.api.examples import (
     DEADLINE,
     DRAFTS,
+    EVENTS,
     FEEDBACK,
     KEYS,
     REGISTRATION,
@@ -448,6 +449,17 @@ async def sources_and_imports(anyone: httpx2.AsyncClient, own: httpx2.AsyncClien
         await client.post("/v1/imports", params={"as": "osv"}, json={})
         await client.delete("/v1/sources/polled")
         await client.delete("/v1/sources/none")
+    pushed = (await own.post("/v1/sources", json={"name": "pushed", "kind": "alertmanager"})).json()
+    for secret in (pushed["secret"], "x"):
+        bearer = {"authorization": f"Bearer {secret}"}
+        for events in (EVENTS, {}, []):
+            await anyone.post("/v1/sources/pushed/events", json=events, headers=bearer)
+    await anyone.post("/v1/sources/pushed/events", json=EVENTS)
+    await own.patch("/v1/sources/pushed", json={"state": "paused"})
+    await anyone.post(
+        "/v1/sources/pushed/events", json=EVENTS, headers={"authorization": f"Bearer {pushed['secret']}"}
+    )
+    await own.delete("/v1/sources/pushed")
 
 
 async def alerts_and_deadlines(

@@ -13,7 +13,7 @@ import pytest
 
 from federation.domain.content.incident import Incident
 from federation.domain.query import Query
-from federation.domain.sources.source import NewSource, SourceChange
+from federation.domain.sources.source import SourceChange, SourceSettings
 from federation.domain.visibility import itself
 from federation.node import records, source_deliveries, source_events, sources
 from federation.node.node import Node
@@ -37,7 +37,7 @@ async def node(arnia: Node) -> Node:
 
 async def add(node: Node, kind: str, **options: Any) -> str:
     """The secret of a new source that is called as its kind."""
-    added = await sources.add(node, NewSource(name=kind, kind=kind, options=options), by=OWN)
+    added = await sources.add(node, SourceSettings(name=kind, kind=kind, options=options), by=OWN)
     assert added.secret
     return added.secret
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from federation.domain.sources.source import NewSource
+from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.node import advisory_feeds, source_runs, sources
 from federation.node.node import Node
@@ -20,7 +20,7 @@ OWN = itself("arnia")
 
 
 async def add(node: Node, url: str) -> None:
-    new = NewSource(name="psirt", kind="csaf", url=url, every=600, private=True)
+    new = SourceSettings(name="psirt", kind="csaf", url=url, every=600, private=True)
     await sources.add(node, new, by=OWN)
 
 
