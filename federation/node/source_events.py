@@ -12,33 +12,28 @@ from typing import Any, Literal
 
 import msgspec
 
-from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
-from federation.domain.content.solution import Solution
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Refused
-from federation.domain.feed import printable
 from federation.domain.formats.monitoring.event import Delivery, MonitorEvent
 from federation.domain.messages import Message
 from federation.domain.query import PageKey, Query
 from federation.domain.record import draft_of
-from federation.domain.record_content import Content
 from federation.domain.sources.outages import (
     MAX_AHEAD,
-    EventOptions,
-    Labelled,
     Outage,
     apply_event,
     first_members,
     heartbeat_overdue,
     key_prefix,
-    label_of_outage,
     outage_key,
 )
 from federation.domain.sources.reading import ReadingFault
 from federation.domain.stored import StoredRecord
-from federation.domain.visibility import Caller, is_wider, itself
+from federation.domain.visibility import Caller, itself
 from federation.node import records
+from federation.node.event_targets import EventSource as EventSource
+from federation.node.event_targets import EventTarget, find_own, find_target
 from federation.node.node import Node
 from federation.node.records import Preconditions
 
@@ -73,27 +68,9 @@ class EventReport(msgspec.Struct, frozen=True):
     """Alerts that the source itself has left out."""
 
 
-class _Target(msgspec.Struct, frozen=True):
-    """The deployment of an event, as its outage shows it."""
-
-    id: str
-    name: str
-    label: Labelled
-
-
-class EventSource(msgspec.Struct, frozen=True):
-    """A source of events: its name, its options, and the label of its outages."""
-
-    name: str
-    options: EventOptions = EventOptions()
-    label: Labelled = Labelled()
-    """Without one, that of other outages of this node. It is never wider than that of an AMBER or RED
-    deployment."""
-
-
 async def apply_delivery(node: Node, source: EventSource, delivery: Delivery, *, by: Caller) -> EventReport:
     """Open, extend and resolve the outages of a delivery. An event that is refused changes nothing."""
-    targets: dict[str, _Target | Refused] = {}
+    targets: dict[str, EventTarget | Refused] = {}
     events = sorted(delivery.events, key=_time_of)
     lines = [await _apply(node, source, event, targets, by) for event in events]
     return EventReport(tuple(lines), delivery.faults, delivery.omitted)
@@ -141,7 +118,7 @@ async def _apply(
     node: Node,
     source: EventSource,
     event: MonitorEvent,
-    targets: dict[str, _Target | Refused],
+    targets: dict[str, EventTarget | Refused],
     by: Caller,
 ) -> EventLine:
     options = source.options
@@ -152,7 +129,7 @@ async def _apply(
             raise Invalid("the time of the event is ahead: compare the clocks of the source and of this node")
         named = event.labels.get(options.deployment_label, "")
         if named not in targets:
-            targets[named] = await _find_target(node, source, named)
+            targets[named] = await find_target(node, source, named)
         target = targets[named]
         if isinstance(target, Refused):
             raise target
@@ -162,7 +139,7 @@ async def _apply(
 
 
 async def _write(
-    node: Node, source: EventSource, event: MonitorEvent, target: _Target, by: Caller
+    node: Node, source: EventSource, event: MonitorEvent, target: EventTarget, by: Caller
 ) -> EventLine:
     shape: Any = Draft
     first = first_members(event, source.options, target.id, target.name)
@@ -235,72 +212,12 @@ async def _newest(node: Node, source: str, fingerprint: str) -> tuple[str, Store
     for document in documents:
         key: str = msgspec.json.decode(document)["key"]
         if key.startswith(prefix):
-            return key, await _find(node, Incident, node.operator, key)
+            return key, await find_own(node, Incident, node.operator, key)
     return None
 
 
 async def _is_retracted(node: Node, key: str) -> bool:
     try:
-        return (await _find(node, Incident, node.operator, key)).retracted
+        return (await find_own(node, Incident, node.operator, key)).retracted
     except NotFound:
         return False
-
-
-async def _find(node: Node, kind: type[Content], origin: str, key: str) -> StoredRecord:
-    """A record that this node has, whoever may see it. Raises NotFound."""
-    return await records.find(node, kind, origin, key, by=itself(node.operator))
-
-
-async def _find_target(node: Node, source: EventSource, named: str) -> _Target | Refused:
-    """The deployment of this node that a label names, else the reason that it is none. None is guessed."""
-    options = source.options
-    if not named:
-        return Invalid(
-            "the event has no label {label}, which names a deployment of this node",
-            label=options.deployment_label,
-        )
-    origin, slash, key = named.partition("/")
-    if not slash:
-        origin, key = node.operator, named
-    if origin != node.operator:
-        return Invalid(
-            "{deployment} is a deployment of another operator; the label {label} names one of {own}",
-            deployment=printable(named, 120),
-            label=options.deployment_label,
-            own=node.operator,
-        )
-    try:
-        stored: StoredRecord | None = await _find(node, Deployment, origin, key)
-    except (NotFound, Invalid):
-        stored = None
-    if stored is None or stored.retracted:
-        return Invalid(
-            "there is no deployment {deployment} at this node, which the label {label} names",
-            deployment=printable(named, 120),
-            label=options.deployment_label,
-        )
-    draft = draft_of(stored.document)
-    if draft["content"].get("status") == "retired":
-        return Invalid("the deployment {deployment} is retired", deployment=printable(named, 120))
-    own = Labelled(draft["tlp"], draft.get("audience"))
-    label = label_of_outage(source.label, own)
-    return _Target(f"{origin}/{key}", await _name(node, draft, key, label), label)
-
-
-async def _name(node: Node, deployment: dict[str, Any], key: str, label: Labelled) -> str:
-    """The deployment as readers of its outage may know it: with the name of a solution that they may see."""
-    origin, _, solution_key = deployment["content"]["solution"].partition("/")
-    try:
-        stored = await _find(node, Solution, origin, solution_key)
-    except (NotFound, Invalid):
-        return key
-    if stored.retracted:
-        return key
-    solution = draft_of(stored.document)
-    is_of_group = solution["tlp"] in ("AMBER", "AMBER+STRICT")
-    is_same_group = origin == node.operator and solution.get("audience") == label.audience
-    hidden = is_wider(label.tlp or "CLEAR", solution["tlp"]) or (
-        is_of_group and label.tlp != "RED" and not is_same_group
-    )
-    name = solution["content"].get("name")
-    return key if hidden or not isinstance(name, str) else f"{name} ({key})"

@@ -450,9 +450,10 @@ async def sources_and_imports(anyone: httpx2.AsyncClient, own: httpx2.AsyncClien
         await client.delete("/v1/sources/polled")
         await client.delete("/v1/sources/none")
     pushed = (await own.post("/v1/sources", json={"name": "pushed", "kind": "alertmanager"})).json()
+    deliveries: tuple[Any, ...] = (EVENTS, {}, [])
     for secret in (pushed["secret"], "x"):
         bearer = {"authorization": f"Bearer {secret}"}
-        for events in (EVENTS, {}, []):
+        for events in deliveries:
             await anyone.post("/v1/sources/pushed/events", json=events, headers=bearer)
     await anyone.post("/v1/sources/pushed/events", json=EVENTS)
     await own.patch("/v1/sources/pushed", json={"state": "paused"})

@@ -216,20 +216,22 @@ def test_a_document_whose_server_is_silent_is_asked_again_some_times() -> None:
 
 
 URL = "https://x.example/csaf/changes.csv"
+PROVIDER = b"""{"publisher": {}, "metadata_version": "2.0", "role": "csaf_trusted_provider",
+"distributions": [
+    {"directory_url": "https://x.example/csaf/"},
+    {"rolie": {"feeds": [{"url": "https://x.example/feed.json", "tlp_label": "WHITE"}]}}
+]}"""
+ROLIE = b"""{"feed": {"entry": [{
+    "updated": "2026-01-01T00:00:00Z",
+    "link": [{"rel": "hash", "href": "https://x.example/a.json.sha256"}],
+    "content": {"src": "https://x.example/a.json"}
+}]}}"""
 READERS: tuple[tuple[Callable[[bytes], Index | Provider], bytes], ...] = (
     (lambda raw: read_changes(raw, URL, None), CHANGES),
     (lambda raw: read_modified_ids(raw, URL), MODIFIED),
     (lambda raw: read_deltas(raw, URL), DELTAS),
-    (
-        read_provider,
-        b'{"publisher": {}, "distributions": [{"rolie": {"feeds": [{"url": "https://x/f.json",'
-        b' "tlp_label": "WHITE"}]}}]}',
-    ),
-    (
-        lambda raw: read_rolie(raw, None),
-        b'{"feed": {"entry": [{"updated": "2026-01-01T00:00:00Z", "link": [{"rel": "hash", "href": "https://x/a.json.sha256"}],'
-        b' "content": {"src": "https://x/a.json"}}]}}',
-    ),
+    (read_provider, PROVIDER),
+    (lambda raw: read_rolie(raw, None), ROLIE),
 )
 
 
