@@ -74,7 +74,11 @@ class PlannedUpload:
                 done = UploadSummary(
                     received=self._report.summary.received, refused=len(self._report.refused)
                 )
-                refusal = Invalid("{number} lines are refused, so nothing was changed", number=done.refused)
+                refusal = (
+                    Invalid("a line is refused, so nothing was changed")
+                    if done.refused == 1
+                    else Invalid("{number} lines are refused, so nothing was changed", number=done.refused)
+                )
                 return self._problem(refusal, summary=done)
             await stack.enter_async_context(self._plan.alone())
             await self._plan.close()

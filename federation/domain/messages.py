@@ -43,6 +43,17 @@ class Message(msgspec.Struct, frozen=True):
         )
 
 
+def takes_singular(language: Language, number: float) -> bool:
+    """True for a number that its noun is in the singular for: 0 and 1 in French, 1 alone in English."""
+    return number < 2 if language == "fr" else number == 1
+
+
+def counted(language: Language, number: int, singular: str, plural: str) -> str:
+    """A number, its thousands apart, with what is counted: 1 commune, 1 024 communes."""
+    grouped = f"{number:,}".replace(",", "\u202f")
+    return f"{grouped} {singular if takes_singular(language, number) else plural}"
+
+
 def translated(template: str) -> str:
     """The French template; the English one where there is none."""
     return _french().get(template, template)

@@ -11,7 +11,7 @@ from federation.domain.content.deployment import Area, Bodies, Coverage, Number
 from federation.domain.organisation import Identifier
 from federation.domain.territories.bodies import bodies
 from federation.domain.territories.identity import name_of, number_of
-from federation.web.forms import Form
+from federation.web.forms import MAX_WHOLE_NUMBER, Form, whole_number
 from federation.web.visit import Visit
 
 MAX_NAMED_FAULTS = 5
@@ -62,11 +62,11 @@ def coverage_of(visit: Visit, form: Form, before: Coverage | None) -> dict[str, 
             form.refuse("territory", visit.text("Name one territory at least, such as 71 or FR-BFC."))
         return {"kind": "territory", "territory": codes}
     if way == "count":
-        count = form.value("count")
-        if not (count.isascii() and count.isdigit() and len(count) < 10):
+        count = whole_number(form.value("count"), MAX_WHOLE_NUMBER)
+        if count is None:
             form.refuse("count", visit.text("A whole number, such as 20."))
             return None
-        return {"kind": "count", "count": int(count)}
+        return {"kind": "count", "count": count}
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from federation.domain.values import as_instant, instant
 from federation.web.fields import MAX_ROWS, WRITTEN_LANGUAGES, Field
-from federation.web.forms import Form
+from federation.web.forms import Form, whole_number
 from federation.web.language import screen_text as t
 
 ABSENT: Any = object()
@@ -199,8 +199,8 @@ class FormContent:
         rows: list[Any] = []
         for index in range(number_of_rows(self._form, name)):
             row_name = f"{name}.{index}"
-            at = self._form.value(f"{row_name}.{AT}")
-            of_row = stored[int(at)] if at.isascii() and at.isdigit() and int(at) < len(stored) else {}
+            at = whole_number(self._form.value(f"{row_name}.{AT}"), len(stored) - 1)
+            of_row = stored[at] if at is not None else {}
             if is_empty_row(self._form, field, row_name):
                 continue
             row = _copy(of_row)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, tzinfo
 
-from federation.domain.messages import Language
+from federation.domain.messages import Language, takes_singular
 
 _MONTHS: dict[Language, tuple[str, ...]] = {
     "en": (
@@ -47,6 +47,14 @@ def money_text(language: Language, cents: int, currency: str) -> str:
     return f"{sign}{symbol}{space}{number_text('en', whole)}.{part:02d}"
 
 
+def micros_text(language: Language, micros: int, currency: str) -> str:
+    """An amount in millionths of its currency, with all its decimals where it is no whole number of cents."""
+    if micros % 10_000 == 0:
+        return money_text(language, micros // 10_000, currency)
+    decimal = f"{micros // 1_000_000}.{micros % 1_000_000:06}".rstrip("0")
+    return f"{decimal.replace('.', ',') if language == 'fr' else decimal}{_SPACE}{currency}"
+
+
 def date_text(language: Language, day: date) -> str:
     """A day of the calendar: 1 March 2026, 1er mars 2026."""
     first = "er" if language == "fr" and day.day == 1 else ""
@@ -67,8 +75,8 @@ def length_text(language: Language, seconds: float) -> str:
         count = whole // size
         if count or size == 1:
             singular, plural = names[language]
-            is_one = count < 2 if language == "fr" else count == 1
-            return f"{number_text(language, count)}{_SPACE}{singular if is_one else plural}"
+            words = singular if takes_singular(language, count) else plural
+            return f"{number_text(language, count)}{_SPACE}{words}"
     raise AssertionError("the last unit takes every length")
 
 

@@ -22,6 +22,8 @@ from federation.edge.requests import body_of
 
 MAX_FIELDS = 2_000
 """Fields of one form, at most."""
+MAX_WHOLE_NUMBER = 999_999_999
+"""The largest whole number that a field takes, where its page does not say otherwise."""
 MAX_FORM_BYTES = 65_536
 """Bytes of a form, at most, where its page does not say otherwise."""
 FILE_FIELD = "file"
@@ -72,6 +74,14 @@ class Form:
             return fields[max(prefixes, key=len)]
         name = pointer.removeprefix("/content").removeprefix("/")
         return name if name in self.fields else ""
+
+
+def whole_number(text: str, maximum: int) -> int | None:
+    """The whole number that a text is, from 0 to ``maximum``; None for any other text."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(maximum))):
+        return None
+    number = int(text)
+    return number if number <= maximum else None
 
 
 async def read_form(request: Request[Any, Any, Any], max_bytes: int = MAX_FORM_BYTES) -> Form:

@@ -12,7 +12,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from federation.domain.messages import LANGUAGES, Language
+from federation.domain.messages import LANGUAGES, Language, takes_singular
 
 LANGUAGE_NAMES: dict[Language, str] = {"en": "English", "fr": "Français"}
 """Each language in its own words."""
@@ -33,12 +33,11 @@ def translate(language: Language, english: str) -> str:
 
 def translate_number(language: Language, singular: str, plural: str, number: int) -> str:
     """The form of a text for a number: French has the singular for 0 and 1, English for 1 only."""
-    if language == "en":
-        return singular if number == 1 else plural
-    french = french_texts().get(singular)
+    is_singular = takes_singular(language, number)
+    french = french_texts().get(singular) if language == "fr" else None
     if french is None or isinstance(french, str):
-        return french or (singular if number < 2 else plural)
-    return french[0] if number < 2 else french[1]
+        return french or (singular if is_singular else plural)
+    return french[0] if is_singular else french[1]
 
 
 @cache

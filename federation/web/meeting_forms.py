@@ -13,7 +13,7 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.content.meeting import Meeting
 from federation.edge.operations import Right
-from federation.web.forms import Form
+from federation.web.forms import MAX_WHOLE_NUMBER, Form, whole_number
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.listing import value_words
@@ -27,6 +27,8 @@ EMPTY_ROWS = 3
 """Rows of a form for further entries."""
 MAX_MINUTES_BYTES = 400_000
 """Bytes of a form with minutes: 64 KiB of text are three times as many, percent-encoded."""
+MAX_ROW = 9_999
+"""The largest number of a row of a form."""
 Made = tuple[dict[str, Any], dict[str, str]]
 """The members of the content that a form sets, and the fields by the pointers that faults may have."""
 AGENDA = "/meetings/{origin:str}/{key:str}/agenda"
@@ -191,9 +193,7 @@ def _closing(visit: Visit, form: Form, content: Meeting) -> Made:
 def _rows(form: Form, name: str) -> list[int]:
     """The numbers of the rows that a form has, by the fields of one name."""
     numbers = [field.removeprefix(f"{name}-") for field in form.fields if field.startswith(f"{name}-")]
-    return sorted(
-        {int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 5}
-    )
+    return sorted({number for text in numbers if (number := whole_number(text, MAX_ROW)) is not None})
 
 
 def _number(visit: Visit, form: Form, name: str) -> int | None:
@@ -201,10 +201,10 @@ def _number(visit: Visit, form: Form, name: str) -> int | None:
     text = form.value(name)
     if not text:
         return None
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    form.refuse(name, visit.text(t("A whole number, such as 20.")))
-    return None
+    number = whole_number(text, MAX_WHOLE_NUMBER)
+    if number is None:
+        form.refuse(name, visit.text(t("A whole number, such as 20.")))
+    return number
 
 
 def _written(visit: Visit, before: Mapping[str, str] | None, text: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from federation.domain.values import instant
 from federation.edge.operations import Right
 from federation.node import records
 from federation.web.body_fields import coverage_of, fields_of
-from federation.web.forms import Form
+from federation.web.forms import Form, whole_number
 from federation.web.labels import LABELS
 from federation.web.listing import Entry, value_words
 from federation.web.own_records import OwnRecord, own_record, publish_form
@@ -29,6 +29,7 @@ WRITE = Right("participations.write")
 MAX_BYTES = 400_000
 """Bytes of the form: a list of ten thousand bodies."""
 MAX_EURO_DIGITS = 12
+MAX_QUANTITY = 999_999_999_999
 MAX_KEY_CHARACTERS = 128
 LABELS_TO_CHOOSE = ("GREEN", "CLEAR")
 
@@ -132,16 +133,17 @@ def _needs(
     fields: dict[str, str] = {}
     units = [unit.key for unit in consultation.units]
     for unit in units:
-        quantity, estimate = form.value(f"quantity-{unit}"), form.value(f"estimate-{unit}")
-        if not quantity:
+        typed, estimate = form.value(f"quantity-{unit}"), form.value(f"estimate-{unit}")
+        if not typed:
             if estimate:
                 form.refuse(f"quantity-{unit}", visit.text("An estimate needs a quantity."))
             continue
-        if not (quantity.isascii() and quantity.isdigit() and len(quantity) <= MAX_EURO_DIGITS):
+        quantity = whole_number(typed, MAX_QUANTITY)
+        if quantity is None:
             form.refuse(f"quantity-{unit}", visit.text("A whole number, such as 20."))
             continue
         fields[f"/content/needs/{len(needs)}"] = f"quantity-{unit}"
-        need: dict[str, Any] = {"unit": unit, "quantity": int(quantity)}
+        need: dict[str, Any] = {"unit": unit, "quantity": quantity}
         if estimate:
             cents = _cents(estimate)
             if cents is None:

@@ -15,7 +15,7 @@ import federation
 from federation.domain import errors, expected
 from federation.domain.errors import Invalid, Refused
 from federation.domain.faults import FAULT_CODES
-from federation.domain.messages import LANGUAGES, Message
+from federation.domain.messages import LANGUAGES, Message, counted
 from federation.domain.rules import RULES
 from federation.edge.statuses import TITLES
 from federation.edge.weights import language_of
@@ -157,3 +157,16 @@ def test_codes_and_rules_are_published_once() -> None:
     named = {int(number) for number in re.findall(r"(?:number|rule)=([0-9]+)\b", source)}
     assert set(range(1, 23)) <= named <= set(RULES)
     assert errors.Refused.code == "refused"
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "french"),
+    [(0, "0 bodies", "0 organisme"), (1, "1 body", "1 organisme"), (2, "2 bodies", "2 organismes")],
+)
+def test_a_number_agrees_with_what_it_counts(number: int, english: str, french: str) -> None:
+    assert counted("en", number, "body", "bodies") == english
+    assert counted("fr", number, "organisme", "organismes") == french
+
+
+def test_thousands_are_apart() -> None:
+    assert counted("fr", 1_212, "poste", "postes") == "1\N{NARROW NO-BREAK SPACE}212 postes"

@@ -108,7 +108,7 @@ async def test_an_answer_clears_what_is_fixed_or_not_affected(arnia: Node) -> No
     answer = await told(arnia)
     assert (answer.total.operators, answer.total.answered) == (2, 2)
     assert answer.total.answers == {"fixed": 1, "known_not_affected": 1}
-    assert answer.summary["en"].startswith("2 of 2 operators answered; 1 communes,")
+    assert answer.summary["en"].startswith("2 of 2 operators answered; 1 commune,")
     await publish(arnia, "statement", "s2", a_statement(incident="arnia/cve"))
     assert (await hits(arnia))["arnia"].affected.reasons == {"in-range": 1, "stated": 1}
 
@@ -143,7 +143,9 @@ async def test_an_operator_of_whom_all_is_unknown_is_concerned(arnia: Node) -> N
     await copy(arnia, "deployment", "megalis/a", running(None))
     answer = await told(arnia)
     assert (answer.total.operators, answer.total.unknown.deployments) == (1, 1)
-    assert answer.summary["en"].endswith("0 fixed; 1 deployments unknown")
+    assert answer.summary["en"].endswith("0 fixed; 1 deployment unknown")
+    assert answer.summary["fr"].startswith("0 opérateur sur 1 a répondu ; 0 commune, 0 habitant exposé ;")
+    assert answer.summary["fr"].endswith("0 corrigé ; 1 déploiement à vérifier")
 
 
 async def test_what_is_said_to_be_affected_is_so_but_for_what_is_not_in_use(arnia: Node) -> None:

@@ -32,6 +32,7 @@ from federation.domain.exposure.buckets import (
     UnreadStatement,
 )
 from federation.domain.exposure.reasons import Reason, Verdict
+from federation.domain.messages import counted, takes_singular
 
 CONFIRMABLE: frozenset[Reason] = frozenset({"in-range", "listed", "series"})
 """Reasons that end when the record of a deployment names a fixed version."""
@@ -254,21 +255,26 @@ def summary(total_: Total, *, understood: bool = True) -> dict[str, str]:
             "this node does not understand the incident, and it may affect more: upgrade; ",
             "ce nœud ne comprend pas l'incident, qui peut en toucher d'autres : mettez-le à jour ; ",
         )
-    affected, fixed = total_.affected, total_.answers.get("fixed", 0)
-    unsure = total_.unknown.deployments
-
-    def number(value: int) -> str:
-        return f"{value:,}".replace(",", "\u202f")
-
+    affected, unsure = total_.affected, total_.unknown.deployments
+    fixed = total_.answers.get("fixed", 0)
+    operators = "operator" if takes_singular("en", total_.operators) else "operators"
+    answered = (
+        f"{total_.answered} opérateur sur {total_.operators} a répondu"
+        if takes_singular("fr", total_.answered)
+        else f"{total_.answered} opérateurs sur {total_.operators} ont répondu"
+    )
     return {
         "en": (
-            f"{warning[0]}{total_.answered} of {total_.operators} operators answered;"
-            f" {number(affected.communes)} communes, {number(affected.inhabitants)} inhabitants exposed;"
-            f" {fixed} fixed; {number(unsure)} deployments unknown"
+            f"{warning[0]}{total_.answered} of {total_.operators} {operators} answered;"
+            f" {counted('en', affected.communes, 'commune', 'communes')},"
+            f" {counted('en', affected.inhabitants, 'inhabitant', 'inhabitants')} exposed;"
+            f" {fixed} fixed; {counted('en', unsure, 'deployment', 'deployments')} unknown"
         ),
         "fr": (
-            f"{warning[1]}{total_.answered} opérateurs sur {total_.operators} ont répondu ;"
-            f" {number(affected.communes)} communes, {number(affected.inhabitants)} habitants exposés ;"
-            f" {fixed} corrigé(s) ; {number(unsure)} déploiements à vérifier"
+            f"{warning[1]}{answered} ;"
+            f" {counted('fr', affected.communes, 'commune', 'communes')},"
+            f" {counted('fr', affected.inhabitants, 'habitant exposé', 'habitants exposés')} ;"
+            f" {counted('fr', fixed, 'corrigé', 'corrigés')} ;"
+            f" {counted('fr', unsure, 'déploiement', 'déploiements')} à vérifier"
         ),
     }

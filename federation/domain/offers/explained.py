@@ -112,8 +112,9 @@ def territory_name(code: str) -> str:
 def _listed(names: Iterable[str], language: Language) -> str:
     listed = list(names)
     if len(listed) > MAX_NAMED:
-        more = Message("{number} more", {"number": len(listed) - MAX_NAMED}).to_text(language)
-        listed = [*listed[:MAX_NAMED], more]
+        number = len(listed) - MAX_NAMED
+        more = Message("{number} more", {"number": number}) if number > 1 else Message("another one")
+        listed = [*listed[:MAX_NAMED], more.to_text(language)]
     if len(listed) < 2:
         return "".join(listed)
     joined = " et " if language == "fr" else " and "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from federation.domain.exposure.coverage import Tally
+from federation.domain.messages import counted
 from federation.domain.purchasing.answers import MissingNeed, Reach, UnitNeeds
 
 RESTS_ON: dict[Reach, tuple[str, str]] = {
@@ -35,16 +36,20 @@ def summary(
     def quantities(language: str) -> str:
         return ", ".join(f"{_number(unit.quantity or 0)} {_label(unit, language)}" for unit in given)
 
-    asked = len(missing) if missing is not None else None
+    asked = len(missing) if missing is not None else 0
     return {
         "en": (
-            f"{least[0]}{quantities('en')}, for {_number(bodies.bodies)} bodies;"
-            + (f" {asked} operators still missing;" if asked else "")
+            f"{least[0]}{quantities('en')}, for {counted('en', bodies.bodies, 'body', 'bodies')};"
+            + (f" {counted('en', asked, 'operator', 'operators')} still missing;" if asked else "")
             + f" it rests on {english}"
         ),
         "fr": (
-            f"{least[1]}{quantities('fr')}, pour {_number(bodies.bodies)} organismes ;"
-            + (f" {asked} opérateurs manquent encore ;" if asked else "")
+            f"{least[1]}{quantities('fr')}, pour {counted('fr', bodies.bodies, 'organisme', 'organismes')} ;"
+            + (
+                f" {counted('fr', asked, 'opérateur manque', 'opérateurs manquent')} encore ;"
+                if asked
+                else ""
+            )
             + f" cela repose sur {french}"
         ),
     }

@@ -6,18 +6,20 @@ from litestar.response.base import ASGIResponse
 
 from federation.edge.operations import ADMINISTRATOR
 from federation.node import alerts, audit
+from federation.web.forms import whole_number
 from federation.web.pages import page
 from federation.web.visit import Visit
 
 PAGE_ENTRIES = 50
 """Entries of the audit trail on a page."""
+MAX_ENTRY = 999_999_999_999_999
+"""The largest number of an entry that a page is asked for."""
 
 
 @page("/admin/audit", act="page_admin_audit", right=ADMINISTRATOR)
 async def list_audit(visit: Visit) -> ASGIResponse:
     """List the newest entries of the audit trail; ``before``: those before a number."""
-    text = visit.parameter("before")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+    before = whole_number(visit.parameter("before"), MAX_ENTRY)
     entries = await audit.last_entries(visit.node, PAGE_ENTRIES, before=before)
     return visit.page("admin/audit.html", entries=entries, verdict=None, is_first=before is None)
 
