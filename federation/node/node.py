@@ -115,5 +115,6 @@ class Node:
     def stop(self) -> None:
         """End waits and streams: the process is to stop."""
         self.stopping.set()
+        self.offer_index.stop()
         self.notifier.wake()
         self.feed_snapshots.wake()

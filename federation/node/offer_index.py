@@ -1,10 +1,12 @@
-"""Keep the catalogue of offers current: each question first reads what has changed since the last one.
+"""Keep the catalogue of offers current: a process reads all offers when it starts, and then what changes.
 
-1. The local sequence of the last change is read. Where the catalogue reaches it, nothing else is done.
+1. A question reads the local sequence of the last change. Where the catalogue reaches it, that is all.
 2. A few changes later, the change log names the offers that changed or left, and these are read again.
 3. After many changes, or where tombstones were dropped meanwhile, the names of all offers are listed, and
    those are read that are new or have another local sequence.
-4. Questions that come meanwhile wait for the same refresh.
+4. Questions that come meanwhile wait for the same refresh, without a connection; after
+   ``MAX_WAIT_SECONDS`` they end with Unavailable.
+5. Mostly nothing is left to a question: the process looks for changes every few seconds.
 
 The catalogue holds offers of every audience; each question sees what its caller may see.
 """
@@ -20,6 +22,7 @@ import msgspec
 
 from federation.domain.content.offer import Offer
 from federation.domain.document import Document
+from federation.domain.errors import Unavailable
 from federation.domain.offers.catalogue import OfferCatalogue
 from federation.store.database import Reading, Store
 
@@ -27,6 +30,8 @@ MAX_CHANGES = 20_000
 """Changes of the change log that are searched for offers; beyond, the names of all offers are listed."""
 READ_OFFERS = 100
 """Offers that are read and decoded at once: some milliseconds."""
+MAX_WAIT_SECONDS = 10.0
+"""Seconds that a question waits for the catalogue, at most: reading 20 000 offers takes some three."""
 
 
 class OfferIndex:
@@ -37,17 +42,54 @@ class OfferIndex:
         self._sequences: dict[tuple[str, str], int] = {}
         """Local sequences of the offers in the catalogue, by origin and key."""
         self._through = 0
-        self._refreshing = asyncio.Lock()
+        self._refresh_task: asyncio.Task[None] | None = None
 
     async def current(self, store: Store) -> OfferCatalogue:
-        """The catalogue with every change that has arrived by now."""
+        """The catalogue with every change that has arrived by now.
+
+        Raises Unavailable after ``MAX_WAIT_SECONDS``: nothing is missing from an answer unsaid.
+        """
         async with store.read() as tx:
-            newest = await tx.offers.newest()
-            if newest.arrival == self._through:
+            target = (await tx.offers.newest()).arrival
+        if target == self._through:
+            return self._catalogue
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + MAX_WAIT_SECONDS
+        while True:
+            is_new = self._refresh_task is None
+            task = self._begin(store)
+            await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
+            if not task.done() or task.cancelled():
+                raise Unavailable("the offers are still being read; try again in a moment")
+            task.result()
+            if is_new or self._through >= target:
                 return self._catalogue
-            async with self._refreshing:
-                await self._refresh(tx)
-        return self._catalogue
+
+    async def refresh(self, store: Store, arrival: int) -> None:
+        """Read what has changed, before somebody asks; ``arrival``: the local sequence of the last change."""
+        if arrival != self._through:
+            await asyncio.wait({self._begin(store)})
+
+    def stop(self) -> None:
+        """End a refresh that is under way: the process is to stop."""
+        if self._refresh_task is not None:
+            self._refresh_task.cancel()
+
+    def _begin(self, store: Store) -> asyncio.Task[None]:
+        """The refresh that is under way, or a new one; a question that goes away does not end it."""
+        if self._refresh_task is None:
+            self._refresh_task = asyncio.create_task(self._read_changes(store), name="offers")
+            self._refresh_task.add_done_callback(self._end)
+        return self._refresh_task
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._refresh_task = None
+        if not task.cancelled():
+            task.exception()  # (that of a refresh that nobody waits for any more)
+
+    async def _read_changes(self, store: Store) -> None:
+        async with store.read() as tx:
+            await self._refresh(tx)
 
     async def _refresh(self, tx: Reading) -> None:
         newest = await tx.offers.newest()

@@ -65,6 +65,8 @@ EXPIRE_SECONDS = 3_600.0
 """Seconds between looks for tombstones that have been kept for long enough."""
 INDEX_SECONDS = 20.0
 """Seconds between two times that what makes records findable is put in its place."""
+OFFERS_SECONDS = 2.0
+"""Seconds between looks whether offers have changed."""
 VACUUM_SECONDS = 0.5
 """Seconds between looks whether many records have come."""
 SOURCES_SECONDS = 2.0
@@ -196,6 +198,8 @@ async def _run_tasks(node: Node) -> None:
         _repeat(VACUUM_SECONDS, vacuum, node),
         _repeat(INDEX_SECONDS, flush_pending_list, node),
         exposure_index.run(node),
+        _run_once(read_offers, node),
+        _repeat(OFFERS_SECONDS, read_offers, node),
         search_index.run(node),
         not_understood.run(node),
         _repeat(ALERT_SECONDS, alert_scan.AlertScan(node).run, node),
@@ -206,6 +210,11 @@ async def _run_tasks(node: Node) -> None:
         _repeat(SOURCES_SECONDS, source_runs.run_due, node),
         _repeat(SILENCE_SECONDS, source_deliveries.check_silence, node),
     )
+
+
+async def read_offers(node: Node) -> None:
+    """Keep the catalogue of offers current, from the start on: no question reads all of them."""
+    await node.offer_index.refresh(node.store, node.notifier.state.arrival)
 
 
 async def vacuum(node: Node) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,6 +12,7 @@ import pytest
 
 from federation.node import offer_index, offers
 from federation.node.node import Node
+from federation.store.offers import OffersReader
 from tests.offers.tariffs import AMF_32, CDG_38, an_offer, euros, tariff
 
 SMALL, LARGE = "cog:32010", "cog:71076"
@@ -227,6 +230,30 @@ async def test_many_offers_are_ranked_and_read_in_steps(
         paged += keys(page)
         path = page["next"]
     assert paged == [f"o{number}" for number in range(7)]
+
+
+async def test_until_all_offers_are_read_the_answer_is_503_and_never_a_part_of_them(
+    own: httpx2.AsyncClient, anyone: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(own, "o")
+    may_read = asyncio.Event()
+    read = OffersReader.read
+
+    async def slow(self: OffersReader, names: Sequence[tuple[str, str]]) -> list[Any]:
+        await may_read.wait()
+        return await read(self, names)
+
+    monkeypatch.setattr(OffersReader, "read", slow)
+    with monkeypatch.context() as patch:
+        patch.setattr(offer_index, "MAX_WAIT_SECONDS", 0.01)
+        answer = await anyone.get(f"/v1/bodies/{LARGE}/offers")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "the offers are still being read; try again in a moment",
+    )
+    assert "retry-after" in answer.headers
+    may_read.set()
+    assert keys(await ask(anyone, LARGE)) == ["o"]
 
 
 # Territories

@@ -6,13 +6,14 @@ that is not known leaves it unknown. In doubt it is never open.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
-from federation.domain.content.offer import Eligibility, Offer
+from federation.domain.content.offer import Offer
 from federation.domain.content.tariff import NumberRange
 from federation.domain.offers.quote import PricedBody
 from federation.domain.territories.areas import area_of, departements_of
@@ -61,36 +62,53 @@ def availability(
     ``joined``: ids of the offers that the body has joined; None: not known, so an offer that requires another
     one is unknown.
     """
-    asked = offer.eligibility or Eligibility()
-    reasons: list[UnmetCondition] = []
-    if asked.kinds and body.kind not in asked.kinds:
-        reasons.append(UnmetCondition(condition="kind", state="not-open", allowed=asked.kinds))
-    if asked.territory:
-        state = territory_state(location, asked.territory)
-        if state != "open":
-            reasons.append(UnmetCondition(condition="territory", state=state, allowed=asked.territory))
-    reasons += _number_reasons("population", asked.population, body.population)
-    reasons += _number_reasons("agents", asked.agents, body.agents)
+    reasons = tuple(_unmet(offer, body, location, on, joined))
+    return Availability(state=_worst(reasons), reasons=reasons)
+
+
+def state_of(offer: Offer, body: PricedBody, location: Location | None, on: date) -> State:
+    """The state of ``availability`` alone; most offers have no condition that is not met."""
+    return _worst(tuple(_unmet(offer, body, location, on, None)))
+
+
+def _worst(reasons: tuple[UnmetCondition, ...]) -> State:
+    if not reasons:
+        return "open"
+    return "not-open" if any(reason.state == "not-open" for reason in reasons) else "unknown"
+
+
+def _unmet(
+    offer: Offer, body: PricedBody, location: Location | None, on: date, joined: frozenset[str] | None
+) -> Iterator[UnmetCondition]:
+    """The conditions that are not met, or not known to be."""
+    asked = offer.eligibility
+    if asked is not None:
+        if asked.kinds and body.kind not in asked.kinds:
+            yield UnmetCondition(condition="kind", state="not-open", allowed=asked.kinds)
+        if asked.territory:
+            state = territory_state(location, asked.territory)
+            if state != "open":
+                yield UnmetCondition(condition="territory", state=state, allowed=asked.territory)
+        if asked.population is not None:
+            yield from _number_reasons("population", asked.population, body.population)
+        if asked.agents is not None:
+            yield from _number_reasons("agents", asked.agents, body.agents)
     if offer.valid_from is not None and on < day(offer.valid_from):
-        reasons.append(UnmetCondition(condition="valid_from", state="not-open", on=offer.valid_from))
+        yield UnmetCondition(condition="valid_from", state="not-open", on=offer.valid_from)
     if offer.valid_until is not None and on > day(offer.valid_until):
-        reasons.append(UnmetCondition(condition="valid_until", state="not-open", on=offer.valid_until))
+        yield UnmetCondition(condition="valid_until", state="not-open", on=offer.valid_until)
     if offer.requires is not None:
         missing = tuple(needed for needed in offer.requires.offers if joined is None or needed not in joined)
         if missing or offer.requires.text is not None:
-            reasons.append(UnmetCondition(condition="requires", state="unknown", allowed=missing))
-    if any(reason.state == "not-open" for reason in reasons):
-        return Availability(state="not-open", reasons=tuple(reasons))
-    return Availability(state="unknown" if reasons else "open", reasons=tuple(reasons))
+            yield UnmetCondition(condition="requires", state="unknown", allowed=missing)
 
 
 def _number_reasons(
-    condition: Literal["population", "agents"], bounds: NumberRange | None, number: int | None
-) -> list[UnmetCondition]:
-    if bounds is None or (number is not None and bounds.contains(number)):
-        return []
-    state: State = "unknown" if number is None else "not-open"
-    return [UnmetCondition(condition=condition, state=state, from_=bounds.from_, to=bounds.to)]
+    condition: Literal["population", "agents"], bounds: NumberRange, number: int | None
+) -> Iterator[UnmetCondition]:
+    if number is None or not bounds.contains(number):
+        state: State = "unknown" if number is None else "not-open"
+        yield UnmetCondition(condition=condition, state=state, from_=bounds.from_, to=bounds.to)
 
 
 @lru_cache(maxsize=4_096)

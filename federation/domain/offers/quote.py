@@ -11,12 +11,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from federation.domain.content.offer import Offer
-from federation.domain.content.tariff import Basis, BodyKind, NumberRange, Tariff, TariffPart
+from federation.domain.content.tariff import Basis, BodyKind, Tariff, TariffPart
 
 MONTHS = 12
 MICROS_PER_CENT = 10_000
@@ -85,10 +85,41 @@ def quote(offer: Offer, body: PricedBody, year: int = 1) -> Quote:
     return Quote(year=year, unknown=("price",))
 
 
+def total_of(offer: Offer, body: PricedBody, year: int = 1) -> int | None:
+    """The total of ``quote`` alone, in cents; None: unknown. Computed as there, without lines."""
+    if offer.tariff is not None:
+        due, missing = _due_parts(offer.tariff, body, year)
+        return None if missing else sum(part.cents or 0 for part in due if not part.part.optional)
+    return 0 if offer.pricing == "free" else None
+
+
 def quote_tariff(tariff: Tariff, body: PricedBody, year: int = 1) -> Quote:
     """The price of a tariff for a body, in a year after joining (1 or later)."""
-    lines: list[QuoteLine] = []
-    options: list[QuoteLine] = []
+    due, missing = _due_parts(tariff, body, year)
+    lines = tuple(_line(part) for part in due if not part.part.optional)
+    return Quote(
+        year=year,
+        total_cents=None if missing else sum(line.cents or 0 for line in lines),
+        currency=tariff.currency,
+        vat=tariff.vat,
+        lines=lines,
+        options=tuple(_line(part) for part in due if part.part.optional),
+        unknown=tuple(missing),
+    )
+
+
+class _DuePart(NamedTuple):
+    """A part that a body pays in a year."""
+
+    part: TariffPart
+    quantity: int | None
+    """Units that the amount is for; None: not known."""
+    cents: int | None
+
+
+def _due_parts(tariff: Tariff, body: PricedBody, year: int) -> tuple[list[_DuePart], dict[Unknown, None]]:
+    """The parts that are due, and what is missing for a total."""
+    due: list[_DuePart] = []
     missing: dict[Unknown, None] = {}
     is_for_body = False
     for part in tariff.parts:
@@ -101,38 +132,29 @@ def quote_tariff(tariff: Tariff, body: PricedBody, year: int = 1) -> Quote:
         is_for_body |= not part.optional
         if not _is_due(part, year):
             continue
-        line = _line(part, body)
-        (options if part.optional else lines).append(line)
-        if line.cents is None and not part.optional:
+        amount = _amount(part, body)
+        due.append(amount)
+        if amount.cents is None and not part.optional:
             missing[_NUMBERS[part.basis]] = None
     if not missing and not is_for_body:
         missing["part"] = None
-    return Quote(
-        year=year,
-        total_cents=None if missing else sum(line.cents or 0 for line in lines),
-        currency=tariff.currency,
-        vat=tariff.vat,
-        lines=tuple(lines),
-        options=tuple(options),
-        unknown=tuple(missing),
-    )
+    return due, missing
 
 
-def _unknown_conditions(part: TariffPart, body: PricedBody) -> list[Unknown] | None:
+def _unknown_conditions(part: TariffPart, body: PricedBody) -> tuple[Unknown, ...] | None:
     """The numbers that decide whether a part is for a body; None where it is not for it."""
     if part.kinds and body.kind not in part.kinds:
         return None
-    unknown: list[Unknown] = []
-    conditions: tuple[tuple[Unknown, NumberRange | None, int | None], ...] = (
-        ("population", part.population, body.population),
-        ("agents", part.agents, body.agents),
-    )
-    for name, bounds, number in conditions:
-        if bounds is None:
-            continue
-        if number is None:
-            unknown.append(name)
-        elif not bounds.contains(number):
+    unknown: tuple[Unknown, ...] = ()
+    if part.population is not None:
+        if body.population is None:
+            unknown = ("population",)
+        elif not part.population.contains(body.population):
+            return None
+    if part.agents is not None:
+        if body.agents is None:
+            unknown = (*unknown, "agents")
+        elif not part.agents.contains(body.agents):
             return None
     return unknown
 
@@ -146,13 +168,19 @@ def _is_due(part: TariffPart, year: int) -> bool:
     return True
 
 
-def _line(part: TariffPart, body: PricedBody) -> QuoteLine:
+def _amount(part: TariffPart, body: PricedBody) -> _DuePart:
     """A part with its amount, where the number of its units is known."""
     quantity = 1 if part.basis == "body" else body.number(_NUMBERS[part.basis])
-    cents = None
-    if quantity is not None:
-        micros = part.micros * quantity * (MONTHS if part.when == "monthly" else 1)
-        cents = (micros + MICROS_PER_CENT // 2) // MICROS_PER_CENT
-        cents = max(cents, part.minimum_cents or 0)
-        cents = cents if part.maximum_cents is None else min(cents, part.maximum_cents)
-    return QuoteLine(label=part.label, basis=part.basis, when=part.when, quantity=quantity, cents=cents)
+    if quantity is None:
+        return _DuePart(part, None, None)
+    micros = part.micros * quantity * (MONTHS if part.when == "monthly" else 1)
+    cents = (micros + MICROS_PER_CENT // 2) // MICROS_PER_CENT
+    cents = max(cents, part.minimum_cents or 0)
+    return _DuePart(part, quantity, cents if part.maximum_cents is None else min(cents, part.maximum_cents))
+
+
+def _line(due: _DuePart) -> QuoteLine:
+    part = due.part
+    return QuoteLine(
+        label=part.label, basis=part.basis, when=part.when, quantity=due.quantity, cents=due.cents
+    )

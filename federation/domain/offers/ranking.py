@@ -14,8 +14,8 @@ from typing import NamedTuple
 import msgspec
 
 from federation.domain.content.offer import Offer
-from federation.domain.offers.eligibility import Location, State, availability
-from federation.domain.offers.quote import PricedBody, Quote, quote
+from federation.domain.offers.eligibility import Location, State, state_of
+from federation.domain.offers.quote import PricedBody, total_of
 from federation.domain.visibility import Caller, may_see
 
 LATER_YEAR = 2
@@ -124,7 +124,7 @@ class OfferQuestion:
         if stored.offer is None:
             self._counts["not_understood"] += 1
             return
-        state = availability(stored.offer, self._body, self._location, self._on).state
+        state = state_of(stored.offer, self._body, self._location, self._on)
         self._counts[state.replace("-", "_")] += 1
         self.ranks.append(rank_of(stored, stored.offer, state, self._body))
 
@@ -133,15 +133,14 @@ def rank_of(stored: StoredOffer, offer: Offer, state: State, body: PricedBody) -
     """The rank of an offer for a body. Those that are not open have no price here: they are not compared."""
     if state == "not-open":
         return Rank(STATE_RANKS[state], True, "", 0, 0, stored.id)
-    first = quote(offer, body, 1)
-    later = quote(offer, body, LATER_YEAR) if stored.changes_later else first
-    unpriced = first.total_cents is None or later.total_cents is None
+    first = total_of(offer, body, 1)
+    later = total_of(offer, body, LATER_YEAR) if stored.changes_later else first
     return Rank(
         STATE_RANKS[state],
-        unpriced,
-        _basis(first),
-        first.total_cents or 0,
-        later.total_cents or 0,
+        first is None or later is None,
+        _basis(offer),
+        first or 0,
+        later or 0,
         stored.id,
     )
 
@@ -151,5 +150,6 @@ def elsewhere_rank(id_: str) -> Rank:
     return Rank(ELSEWHERE, True, "", 0, 0, id_)
 
 
-def _basis(price: Quote) -> str:
-    return f"{price.currency or ''} {price.vat or ''}"
+def _basis(offer: Offer) -> str:
+    tariff = offer.tariff
+    return f"{tariff.currency} {tariff.vat}" if tariff is not None else " "
