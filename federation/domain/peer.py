@@ -52,6 +52,14 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(str(key.get("kid")) for key in self.keys.get("keys", ()))
 
 
+class PeerContact(msgspec.Struct, frozen=True):
+    """The state of a peer, and the last contact with it."""
+
+    operator: str
+    state: PeerState
+    contacted_at: datetime | None
+
+
 class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key of this node, as it is stored."""
 

@@ -28,10 +28,9 @@ from federation.domain.query import MAX_PAGE, Query
 from federation.domain.record import equals_stored
 from federation.domain.stored import StoredRevision
 from federation.domain.visibility import Caller, Tlp
-from federation.node import records
 from federation.node.edits import Edit, Retract, WriteResult, edit_many
 from federation.node.node import Node
-from federation.store.database import Writing
+from federation.store.database import Reading, Writing
 
 
 class OwnStatement(msgspec.Struct, frozen=True):
@@ -70,12 +69,18 @@ _statement = msgspec.json.Decoder(Document[Statement])
 
 async def own_statements(node: Node, incident: str, *, by: Caller) -> OwnStatements:
     """The statements of this operator on an incident, as far as the caller may see them."""
+    async with node.store.read() as tx:
+        return await read_own_statements(node, tx, incident, by=by)
+
+
+async def read_own_statements(node: Node, tx: Reading, incident: str, *, by: Caller) -> OwnStatements:
+    """Read them together with others of one answer."""
     query = Query(
         kind=Statement,
         facets=(("incident", (incident,)), ("origin", (node.operator,))),
         limit=MAX_PAGE,
     )
-    documents, _, _ = await records.collect(node, query, by=by)
+    documents, _, _ = await tx.records.collect(query, visible_to=by)
     statements = []
     for document in documents:
         record = _statement.decode(document)

@@ -8,9 +8,9 @@ from federation.domain.content.group import Group
 from federation.domain.errors import Forbidden
 from federation.domain.query import MAX_PAGE, Query
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller, audience_of, may_see
-from federation.node import records
 from federation.node.edits import no_group
 from federation.node.node import Node
+from federation.store.database import Reading
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -61,12 +61,18 @@ async def audience(node: Node, tlp: str, group: str | None, *, by: Caller) -> Au
 
 async def own_groups(node: Node, *, by: Caller) -> tuple[str, ...]:
     """The groups of this node whose records the caller may see: those that it can publish for."""
+    async with node.store.read() as tx:
+        return await read_own_groups(node, tx, by=by)
+
+
+async def read_own_groups(node: Node, tx: Reading, *, by: Caller) -> tuple[str, ...]:
+    """Read them together with others of one answer."""
     if not by.sees_all:
         named = by.ceiling.groups if by.own and by.ceiling is not None else frozenset()
         own = (group.partition("/") for group in named)
         return tuple(sorted(name for origin, _, name in own if origin == node.operator))
     query = Query(kind=Group, facets=(("origin", (node.operator,)),), sort="id", limit=MAX_PAGE)
-    documents, _, _ = await records.collect(node, query, by=by)
+    documents, _, _ = await tx.records.collect(query, visible_to=by)
     return tuple(_keyed.decode(document).key for document in documents)
 
 

@@ -7,10 +7,9 @@ from collections.abc import Collection
 import msgspec
 
 from federation.domain.content.operator import Operator
-from federation.domain.query import MAX_PAGE, Query
 from federation.domain.visibility import Caller
-from federation.node import records
 from federation.node.node import Node
+from federation.store.database import Reading
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -45,18 +44,25 @@ async def contacts_of(node: Node, operators: Collection[str], *, by: Caller) -> 
     """The contacts of operators by id; those without a record that the caller may see are left out."""
     if not operators:
         return {}
-    query = Query(kind=Operator, facets=(("origin", tuple(sorted(operators))),), limit=MAX_PAGE)
-    documents, _, _ = await records.collect(node, query, by=by)
-    contacts = {}
-    for record in map(_record.decode, documents):
-        if record.origin == record.key:  # (an operator speaks for itself, under its own id)
-            content = record.content
-            contacts[record.origin] = Contact(
-                record.origin,
-                content.name,
-                content.contact,
-                content.security_contact,
-                content.telephone,
-                content.security_telephone,
-            )
-    return contacts
+    async with node.store.read() as tx:
+        return await read_contacts(tx, operators, by=by)
+
+
+async def read_contacts(tx: Reading, operators: Collection[str], *, by: Caller) -> dict[str, Contact]:
+    """Read it together with others of one answer."""
+    # An operator speaks for itself, under its own id.
+    ids = [f"{operator}/{operator}" for operator in operators]
+    documents = await tx.records.documents(Operator.type, ids, visible_to=by)
+    return {record.origin: _contact(record) for record in map(_record.decode, documents)}
+
+
+def _contact(record: _Record) -> Contact:
+    content = record.content
+    return Contact(
+        record.origin,
+        content.name,
+        content.contact,
+        content.security_contact,
+        content.telephone,
+        content.security_telephone,
+    )

@@ -10,6 +10,8 @@ from federation.domain.errors import NotFound
 from federation.domain.query import Query
 from federation.domain.visibility import Caller
 from federation.node.node import Node
+from federation.store.database import Reading
+from federation.store.together import Together
 
 MAX_SHOWN = 500
 """Contributions to one record that are shown, at most."""
@@ -28,6 +30,12 @@ class Contributions(msgspec.Struct, frozen=True):
 
 async def beneath(node: Node, type_name: str, id_: str, *, by: Caller) -> Contributions:
     """What was said about a record, if the caller may see it. Raises NotFound."""
+    async with node.store.read() as tx:
+        return await read_beneath(tx, type_name, id_, by=by)
+
+
+async def read_beneath(tx: Reading, type_name: str, id_: str, *, by: Caller) -> Contributions:
+    """Read it together with others of one answer."""
     origin, _, key = id_.partition("/")
     check_id(origin, key)
     query = Query(
@@ -36,12 +44,14 @@ async def beneath(node: Node, type_name: str, id_: str, *, by: Caller) -> Contri
         limit=MAX_SHOWN,
         sort="id",
     )
-    async with node.store.read() as tx:
-        if id_ not in await tx.records.visible_ids(type_name, [id_], visible_to=by):
-            raise NotFound(
-                "there is no {kind} {origin}/{key} that you may see", kind=type_name, origin=origin, key=key
-            )
-        listed = await tx.records.search(query, visible_to=by)
+    async with Together(tx) as reads:
+        visible = reads.start(reads.tx.records.visible_ids(type_name, [id_], visible_to=by))
+        search = reads.start(reads.tx.records.search(query, visible_to=by))
+    if id_ not in visible.result():
+        raise NotFound(
+            "there is no {kind} {origin}/{key} that you may see", kind=type_name, origin=origin, key=key
+        )
+    listed = search.result()
     entries = sorted(
         map(_decoder.decode, listed.documents), key=lambda entry: (entry.created_at, entry.origin, entry.key)
     )

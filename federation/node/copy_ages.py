@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from federation.domain.exposure.answers import CopyAge, CopyState
-from federation.domain.peer import Peer
+from federation.domain.peer import Peer, PeerContact
 from federation.domain.visibility import Caller, may_see
 from federation.node.copy_views import feed_view
 from federation.node.node import Node
 from federation.store.database import Reading
+from federation.store.together import Together
 
 STALE_AFTER_SECONDS = 600.0
 """Seconds without an answer of a peer after which its copy is stale."""
@@ -19,7 +20,7 @@ _STATES: dict[str, CopyState] = {state: state for state in _WORST_LAST}
 
 
 async def copy_ages(
-    node: Node, tx: Reading, *, by: Caller, peers: Sequence[Peer] | None = None
+    node: Node, tx: Reading, *, by: Caller, peers: Sequence[Peer | PeerContact] | None = None
 ) -> dict[str, CopyAge]:
     """The age and verification of the copy of each operator's records, as far as the caller may see them.
 
@@ -29,8 +30,12 @@ async def copy_ages(
     """
     now = node.clock()
     ages = {node.operator: CopyAge("own", 0)}
-    feeds, copies = await tx.feeds.all(), await tx.copies.all()
-    for peer in await tx.peers.all() if peers is None else peers:
+    async with Together(tx) as reads:
+        of_feeds = reads.start(reads.tx.feeds.all())
+        of_copies = reads.start(reads.tx.copies.all())
+        contacts = reads.start(reads.tx.peers.contacts()) if peers is None else None
+    feeds, copies = of_feeds.result(), of_copies.result()
+    for peer in contacts.result() if contacts is not None else peers or ():
         views = [
             feed_view(feed, copy, now)
             for feed in feeds

@@ -15,6 +15,7 @@ from federation.domain.peer import MAX_CLOCK_DIFFERENCE_SECONDS
 from federation.domain.values import Instant, as_instant
 from federation.domain.visibility import Caller
 from federation.node.node import Node
+from federation.store.database import Reading
 
 
 class FeedView(msgspec.Struct, frozen=True):
@@ -72,9 +73,16 @@ async def provenance(node: Node, origins: Collection[str], *, by: Caller) -> tup
     """
     if not origins:
         return ()
-    time = node.clock()
     async with node.store.read() as tx:
-        feeds = await tx.copies.sources(sorted(origins), visible_to=by)
+        return await read_provenance(node, tx, origins, by=by)
+
+
+async def read_provenance(
+    node: Node, tx: Reading, origins: Collection[str], *, by: Caller
+) -> tuple[Provenance, ...]:
+    """Read it together with others of one answer."""
+    time = node.clock()
+    feeds = await tx.copies.sources(sorted(origins), visible_to=by)
     sources = []
     for feed, digest_seq, signed_at, facts in feeds:
         own = feed.origin == node.operator

@@ -49,7 +49,13 @@ class DeadlineView(msgspec.Struct, frozen=True):
 
 async def list_deadlines(node: Node, *, by: Caller) -> tuple[DeadlineView, ...]:
     """Every deadline that the caller may see, the one due next first and those with nothing due last."""
-    stored = await _visible(node, by)
+    async with node.store.read() as tx:
+        return await read_deadlines(node, tx, by=by)
+
+
+async def read_deadlines(node: Node, tx: Reading, *, by: Caller) -> tuple[DeadlineView, ...]:
+    """Read it together with others of one answer."""
+    stored = await _visible(tx, by)
     views = [DeadlineView.of(key, deadline, node.clock()) for key, deadline in stored]
     views.sort(key=lambda view: (view.next is None, view.next.due_at if view.next else ""))
     return tuple(views)
@@ -143,16 +149,18 @@ async def remove_deadline(node: Node, origin: str, key: str, *, by: Caller) -> N
 
 async def calendar(node: Node, *, by: Caller) -> bytes:
     """A calendar of the steps that are due, of every deadline that the caller may see (RFC 5545)."""
-    return calendar_of(await _visible(node, by), node.clock(), host=_host(node))
+    async with node.store.read() as tx:
+        stored = await _visible(tx, by)
+    return calendar_of(stored, node.clock(), host=_host(node))
 
 
 async def events(node: Node, *, by: Caller) -> tuple[CalendarEvent, ...]:
     """The steps that are due as events of a larger calendar."""
     now = node.clock()
+    async with node.store.read() as tx:
+        stored = await _visible(tx, by)
     return tuple(
-        event
-        for key, deadline in await _visible(node, by)
-        for event in events_of(key, deadline, now, host=_host(node))
+        event for key, deadline in stored for event in events_of(key, deadline, now, host=_host(node))
     )
 
 
@@ -160,13 +168,12 @@ def _host(node: Node) -> str:
     return re.sub(r"^https?://|[:/].*$", "", node.url) or node.operator
 
 
-async def _visible(node: Node, by: Caller) -> tuple[tuple[str, ReportingDeadline], ...]:
-    async with node.store.read() as tx:
-        stored = await tx.deadlines.all()
-        if by.sees_all:
-            return stored
-        named = [deadline.incident for _, deadline in stored if deadline.incident is not None]
-        seen = await tx.records.visible_ids(Incident.type, named, visible_to=by)
+async def _visible(tx: Reading, by: Caller) -> tuple[tuple[str, ReportingDeadline], ...]:
+    stored = await tx.deadlines.all()
+    if by.sees_all:
+        return stored
+    named = [deadline.incident for _, deadline in stored if deadline.incident is not None]
+    seen = await tx.records.visible_ids(Incident.type, named, visible_to=by)
     return tuple(item for item in stored if item[1].incident is None or item[1].incident in seen)
 
 

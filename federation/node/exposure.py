@@ -10,7 +10,7 @@ from collections.abc import Iterable, Set
 from federation.domain.content.incident import Incident
 from federation.domain.content.solution import Solution
 from federation.domain.document import check_id
-from federation.domain.errors import Forbidden, NotFound, Retracted
+from federation.domain.errors import Forbidden, NotFound
 from federation.domain.exposure.answers import (
     IncidentExposure,
     IncidentLine,
@@ -21,9 +21,8 @@ from federation.domain.exposure.answers import (
 from federation.domain.exposure.buckets import CoverageSum
 from federation.domain.exposure.coverage import bodies_of
 from federation.domain.exposure.incident_record import IncidentRecord
-from federation.domain.exposure.linkage import Links
 from federation.domain.exposure.partial import UNKNOWN_SOLUTION
-from federation.domain.exposure.totals import OperatorTotals, summary, total
+from federation.domain.exposure.totals import OperatorTotals, total
 from federation.domain.feed import printable
 from federation.domain.query import MAX_PAGE, MAX_TOTAL, PAGE, PageKey, Query
 from federation.domain.territories.bodies import Body
@@ -31,50 +30,33 @@ from federation.domain.values import as_instant
 from federation.domain.visibility import Caller
 from federation.node import exposure_index, records
 from federation.node.copy_ages import copy_ages
+from federation.node.exposed_incident import incident_of, read_incident
+from federation.node.exposure_index import IndexCheck
 from federation.node.exposure_query import ExposureQuery
 from federation.node.exposure_statements import MAX_SHARED_INCIDENTS
 from federation.node.node import Node
+from federation.store.database import Reading
+from federation.store.together import Together
 
 
 async def of_incident(node: Node, origin: str, key: str, *, by: Caller) -> IncidentExposure:
     """The effect of an incident. Hidden and absent are one answer: NotFound."""
-    incident = await _incident(node, origin, key, by=by)
-    async with exposure_index.current(node) as (tx, through):
-        query = ExposureQuery(node, tx, by, await copy_ages(node, tx, by=by))
-        links = await query.links([incident])
-        groups = await query.groups_of_solutions(_concerned(incident, links))
-        (totals,) = await query.totals([incident], groups, links)
-        own = await query.own_deployments(incident, totals.get(by.operator or ""))
-        missing = await query.missing(incident)
-    total_ = total(totals.values())
-    now = node.clock()
-    return IncidentExposure(
-        incident=incident.to_view(now),
-        as_of=as_instant(now),
-        current_through=through,
-        open=incident.is_open(now),
-        summary=summary(total_, understood=incident.understood),
-        total=total_,
-        operators=tuple(
-            query.to_view(incident, entry, own if entry.operator == by.operator else ())
-            for entry in query.operators(totals)
-        ),
-        not_here=missing,
-        linked_solutions=links.to_view(query.linked[incident.id]),
-        more_linked_solutions=links.more,
-    )
+
+    async def read(tx: Reading, check: IndexCheck) -> IncidentExposure:
+        return (await read_incident(node, tx, check, origin, key, by=by, with_contacts=False)).exposure
+
+    return await exposure_index.ask(node, read)
 
 
 async def bodies_of_incident(
     node: Node, origin: str, key: str, *, by: Caller
 ) -> tuple[tuple[Body, ...], str]:
     """The bodies of the register that an incident affects, to be called; and the instant of ``current``."""
-    incident = await _incident(node, origin, key, by=by)
+    incident = incident_of(await records.find(node, Incident, origin, key, by=by), origin, key)
     async with exposure_index.current(node) as (tx, through):
         query = ExposureQuery(node, tx, by)
-        links = await query.links([incident])
-        groups = await query.groups_of_solutions(_concerned(incident, links))
-        (totals,) = await query.totals([incident], groups, links)
+        groups, links = await query.linked_groups(incident)
+        (totals,) = await query.totals([incident], groups, await query.answers([incident]), links)
     affected = CoverageSum()
     for entry in totals.values():
         affected.merge(entry.affected)
@@ -112,7 +94,9 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
                 )
         lines, affected, unknown = [], CoverageSum(), CoverageSum()
         now = node.clock()
-        for incident, totals in zip(incidents, await query.totals(incidents, groups, links), strict=True):
+        answers = await query.answers(incidents)
+        all_totals = await query.totals(incidents, groups, answers, links)
+        for incident, totals in zip(incidents, all_totals, strict=True):
             for entry in totals.values():
                 affected.merge(entry.affected)
                 unknown.merge(entry.unknown)
@@ -145,41 +129,65 @@ async def of_own(
     understood. ``with_deployments``: the deployments are listed, which takes a statement for each incident.
     Raises Forbidden for a caller without an operator.
     """
-    if by.operator is None:
+
+    async def read(tx: Reading, check: IndexCheck) -> tuple[OwnExposure, PageKey | None]:
+        return await read_own(
+            node, tx, check, by=by, limit=limit, after=after, with_deployments=with_deployments
+        )
+
+    return await exposure_index.ask(node, read)
+
+
+async def read_own(
+    node: Node,
+    tx: Reading,
+    check: IndexCheck,
+    *,
+    by: Caller,
+    limit: int = PAGE,
+    after: PageKey | None = None,
+    with_deployments: bool = True,
+) -> tuple[OwnExposure, PageKey | None]:
+    """Read it together with others of one answer."""
+    operator = by.operator
+    if operator is None:
         raise Forbidden("a token is needed: without one nothing is known to be yours")
-    async with exposure_index.current(node) as (tx, through):
-        query = ExposureQuery(node, tx, by, await copy_ages(node, tx, by=by))
-        groups = await query.groups_of_operator(by.operator)
-        solutions = {group.solution for group in groups}
-        around = await query.links_of(solutions)
-        linked = around.solutions
-        # A deployment whose solution cannot be read may be of any.
-        concerned = None if UNKNOWN_SOLUTION in solutions else sorted({*solutions, *linked})
-        incidents, next_ = await query.open_incidents(concerned, naming=by.operator, limit=limit, after=after)
-        partial, not_understood, more_partial = await query.partial_incidents()
-        if after is None:
-            incidents += (
-                partial
-                if concerned is None
-                else _concerning(partial, {*solutions, *linked}, naming=by.operator)
-            )
-        links = await query.links(incidents, among={*solutions, *linked})
-        lines = []
-        now = node.clock()
-        for incident, totals in zip(
-            incidents, await query.totals(incidents, groups, links, only=by.operator), strict=True
-        ):
-            own = totals.get(by.operator)
-            if own is not None and _is_affected(own):
-                deployments = await query.own_deployments(incident, own) if with_deployments else []
-                reasons = links.to_view(query.linked[incident.id])
-                lines.append(
-                    OwnLine(incident.to_view(now), query.to_view(incident, own, deployments), reasons)
-                )
+    async with Together(tx) as reads:
+        reads.start(check.begin(reads.tx))
+        ages = reads.start(copy_ages(node, reads.tx, by=by))
+        query = ExposureQuery(node, reads.tx, by)
+        groups_read = reads.start(query.groups_of_operator(operator))
+        partial_read = reads.start(query.partial_incidents())
+    groups = groups_read.result()
+    partial, not_understood, more_partial = partial_read.result()
+    query = ExposureQuery(node, tx, by, ages.result())
+    solutions = {group.solution for group in groups}
+    around = await query.links_of(solutions)
+    linked = around.solutions
+    # A deployment whose solution cannot be read may be of any.
+    concerned = None if UNKNOWN_SOLUTION in solutions else sorted({*solutions, *linked})
+    incidents, next_ = await query.open_incidents(concerned, naming=operator, limit=limit, after=after)
+    if after is None:
+        incidents += (
+            partial if concerned is None else _concerning(partial, {*solutions, *linked}, naming=operator)
+        )
+    async with Together(tx) as reads:
+        links_read = reads.start(query.within(reads.tx).links(incidents, among={*solutions, *linked}))
+        answers = reads.start(query.within(reads.tx).answers(incidents, only=operator))
+    links = links_read.result()
+    all_totals = await query.totals(incidents, groups, answers.result(), links, finish=check.end)
+    lines = []
+    now = node.clock()
+    for incident, totals in zip(incidents, all_totals, strict=True):
+        own = totals.get(operator)
+        if own is not None and _is_affected(own):
+            deployments = await query.own_deployments(incident, own) if with_deployments else []
+            reasons = links.to_view(query.linked[incident.id])
+            lines.append(OwnLine(incident.to_view(now), query.to_view(incident, own, deployments), reasons))
     answer = OwnExposure(
-        by.operator,
+        operator,
         as_of=as_instant(now),
-        current_through=through,
+        current_through=check.through,
         incidents=tuple(lines),
         more_linked_solutions=around.more or links.more,
         next=None,
@@ -187,11 +195,6 @@ async def of_own(
         more_not_understood=more_partial,
     )
     return answer, next_
-
-
-def _concerned(incident: IncidentRecord, links: Links) -> set[str]:
-    """The solutions whose deployments an incident affects or may affect."""
-    return {*incident.solutions, *links.solutions, *(links.unread if incident.spreading else ())}
 
 
 def _concerning(
@@ -236,13 +239,3 @@ async def find(node: Node, name: str, *, by: Caller) -> tuple[str, str]:
             )
         raise NotFound("no incident that you may see is known as {name}", name=printable(name, 80))
     return ids[0][0], ids[0][2]
-
-
-async def _incident(node: Node, origin: str, key: str, *, by: Caller) -> IncidentRecord:
-    """The incident, as far as the caller may see it. Raises NotFound, Retracted."""
-    stored = await records.find(node, Incident, origin, key, by=by)
-    if stored.retracted:
-        raise Retracted("incident {origin}/{key} has been retracted by {origin}", origin=origin, key=key)
-    if stored.not_understood is not None:
-        return IncidentRecord.partial(f"{origin}/{key}", stored.updated_at, stored.document)
-    return IncidentRecord.of(stored.document)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
-from typing import Literal
+from typing import Literal, TypeVar
 
 from federation.domain.errors import Refused, Unavailable
 from federation.domain.values import as_instant
@@ -22,9 +22,11 @@ from federation.domain.visibility import Caller
 from federation.node.node import Node
 from federation.store.body_sets import CoverageSet
 from federation.store.database import Reading
-from federation.store.exposure import DeploymentGroup
+from federation.store.exposure import DeploymentGroup, IndexState
 
 log = logging.getLogger("federation.exposure")
+
+Answer = TypeVar("Answer")
 
 MAX_WAIT_SECONDS = 10.0
 """Seconds that a question waits for the index, at most."""
@@ -49,24 +51,78 @@ _COUNTING = "records that have arrived are still being counted; try again in a m
 
 
 @asynccontextmanager
-async def current(node: Node, *, within: float = MAX_WAIT_SECONDS) -> AsyncIterator[tuple[Reading, str]]:
+async def current(node: Node) -> AsyncIterator[tuple[Reading, str]]:
     """A connection to ask the index with, and the instant through which it is current.
 
     Every record that had arrived by that instant is counted; the instant is that of the question. (Not the
     local sequence: that one grows with records that the caller may not see.) Nothing is written. Raises
-    Unavailable when the index does not get there ``within`` so many seconds.
+    Unavailable when the index does not get there within ``MAX_WAIT_SECONDS``.
     """
     through = as_instant(node.clock())
     async with node.store.read() as tx:
         state = await tx.exposure.index_state()
     target = state.newest
     if not state.covers(target):
-        await _wait_for(node, target, within)
+        await _wait_for(node, target)
     async with node.store.read() as tx:
         yield tx, through
         # Statements of one connection do not share a snapshot: the index may have been begun anew meanwhile.
         if not (await tx.exposure.index_state()).covers(target):
             raise Unavailable(_COUNTING)
+
+
+class IndexCheck:
+    """The check that all reads of an answer see an index with every change that had arrived before it.
+
+    Its two reads go along with others (``store/together.py``): ``begin`` with the first that the answer
+    takes, ``end`` with the last one that reads the index.
+    """
+
+    def __init__(self, through: str, target: int | None = None) -> None:
+        self.through = through
+        """The instant through which the answer is current: that of the question."""
+        self._target = target
+
+    async def begin(self, tx: Reading) -> None:
+        """Note what has arrived. Raises IndexBehind where the index does not reach it."""
+        state = await tx.exposure.index_state()
+        self._target = state.newest if self._target is None else self._target
+        if not state.covers(self._target):
+            raise IndexBehind(self._target)
+
+    async def end(self, tx: Reading) -> None:
+        """Check that the index has not been begun anew since. Raises Unavailable."""
+        self.verify(await tx.exposure.index_state())
+
+    def verify(self, state: IndexState) -> None:
+        """Check the state of the index that a statement has read with its rows. Raises Unavailable."""
+        if self._target is None or not state.covers(self._target):
+            raise Unavailable(_COUNTING)
+
+
+class IndexBehind(Exception):
+    """The index does not reach a local sequence yet."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+
+
+async def ask(node: Node, question: Callable[[Reading, IndexCheck], Awaitable[Answer]]) -> Answer:
+    """The answer to a question that checks by ``IndexCheck`` that the index is current.
+
+    It takes no statement beside those of the question where the index is current, as it mostly is; else it
+    waits for it with no connection, and asks the question once more. Raises Unavailable as ``current`` does.
+    """
+    through, target = as_instant(node.clock()), None
+    while True:
+        try:
+            async with node.store.read() as tx:
+                return await question(tx, IndexCheck(through, target))
+        except IndexBehind as behind:
+            if target is not None:
+                raise Unavailable(_COUNTING) from None
+            target = behind.target
+        await _wait_for(node, target)
 
 
 async def catch_up(node: Node) -> int:
@@ -77,7 +133,7 @@ async def catch_up(node: Node) -> int:
     async with node.store.read() as tx:
         state = await tx.exposure.index_state()
     if not state.covers(state.newest):
-        await _wait_for(node, state.newest, MAX_WAIT_SECONDS)
+        await _wait_for(node, state.newest)
     return state.newest
 
 
@@ -96,7 +152,7 @@ async def groups_in_use(
     async with node.store.read() as tx:
         state, groups = await tx.exposure.groups_in_use(by, keys, limit, visible_to=visible_to)
     if not state.covers(state.newest):
-        await _wait_for(node, state.newest, MAX_WAIT_SECONDS)
+        await _wait_for(node, state.newest)
         async with node.store.read() as tx:
             again, groups = await tx.exposure.groups_in_use(by, keys, limit, visible_to=visible_to)
         if not again.covers(state.newest):
@@ -104,10 +160,10 @@ async def groups_in_use(
     return groups
 
 
-async def _wait_for(node: Node, target: int, within: float) -> None:
+async def _wait_for(node: Node, target: int) -> None:
     """Wait until the index covers a local sequence. Raises Unavailable."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
+    deadline = loop.time() + MAX_WAIT_SECONDS
     signal = node.index_signal
     with signal.asking():
         while (remaining := deadline - loop.time()) > 0:

@@ -9,19 +9,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
+from copy import copy
 from functools import partial
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 from federation.domain.content.incident import Incident
-from federation.domain.exposure.answers import AffectedDeployment, Because, CopyAge, OperatorExposure
-from federation.domain.exposure.because import because
-from federation.domain.exposure.buckets import Bucket
+from federation.domain.exposure.answers import AffectedDeployment, CopyAge, OperatorExposure
+from federation.domain.exposure.buckets import Bucket, UnreadStatement
 from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import NO_LINKS, Links
-from federation.domain.exposure.matching import VersionMatch, match_version
 from federation.domain.exposure.partial import UNKNOWN_SOLUTION
-from federation.domain.exposure.reasons import Reason
 from federation.domain.exposure.totals import (
     MAX_DEPLOYMENTS,
     OPEN_STATUSES,
@@ -32,12 +31,19 @@ from federation.domain.exposure.totals import (
 from federation.domain.query import MAX_TOTAL, PageKey, Query
 from federation.domain.visibility import Caller
 from federation.node.copy_ages import UNKNOWN_COPY
-from federation.node.exposure_statements import statements_on, unread_statements_on
-from federation.node.linkage import linked_solutions
+from federation.node.exposure_buckets import buckets, explain, matches_of
+from federation.node.exposure_statements import (
+    StatementsRead,
+    all_statements_on,
+    statements_on,
+    unread_statements_on,
+)
+from federation.node.linkage import LinkageReads, linked_solutions
 from federation.node.node import Node
-from federation.store.body_sets import CoverageSet, covering
+from federation.store.body_sets import CoverageSet
 from federation.store.database import Reading
 from federation.store.exposure import DeploymentGroup, SingleDeployment
+from federation.store.together import Together
 
 MAX_NAMED = 10_000
 """Deployments that incidents and the statements on them name, and that are read one by one, at most."""
@@ -45,6 +51,19 @@ MAX_PARTIAL_INCIDENTS = 200
 """Incidents that are not understood and that one answer matches, at most: the newest."""
 MAX_MISSING = 100
 """Named deployments that an answer lists as not here, at most."""
+
+
+class IncidentAnswers(NamedTuple):
+    """The statements on some incidents, and deployments that the incidents name."""
+
+    read: StatementsRead
+    unread: dict[str, list[UnreadStatement]]
+    named: set[str]
+    """The deployments that the incidents name."""
+    singles: tuple[SingleDeployment, ...]
+    """Those of them that are here to be seen."""
+    only: str | None
+    """The operator that these are of; None for all."""
 
 
 class ExposureQuery:
@@ -58,8 +77,16 @@ class ExposureQuery:
         self._by = by
         self._copies = copies or {}
         self._covering: dict[int, CoverageSet] = {}
+        self._linkage = LinkageReads(tx, visible_to=by)
         self.linked: dict[str, set[tuple[str, str]]] = {}
         """For each incident: a solution it names, and one that is counted as the same software."""
+
+    def within(self, tx: Reading) -> Self:
+        """Ask through another connection; what was read is shared."""
+        query = copy(self)
+        query._tx = tx
+        query._linkage = self._linkage.within(tx)
+        return query
 
     async def links(self, incidents: Sequence[IncidentRecord], *, among: Set[str] | None = None) -> Links:
         """Links of the solutions that the incidents name; where ``among`` is given, of these only."""
@@ -67,7 +94,7 @@ class ExposureQuery:
         return await self.links_of(named if among is None else named & among)
 
     async def links_of(self, solutions: Iterable[str]) -> Links:
-        return await linked_solutions(self._tx, solutions, visible_to=self._by)
+        return await linked_solutions(self._tx, solutions, visible_to=self._by, reads=self._linkage)
 
     async def groups_of_solutions(self, solutions: Iterable[str]) -> tuple[DeploymentGroup, ...]:
         """The groups of these solutions, and of deployments that may be of any."""
@@ -75,6 +102,12 @@ class ExposureQuery:
         if not ids:
             return ()
         return await self._tx.exposure.of_solutions([UNKNOWN_SOLUTION, *ids], visible_to=self._by)
+
+    async def linked_groups(self, incident: IncidentRecord) -> tuple[tuple[DeploymentGroup, ...], Links]:
+        """The groups of the solutions that an incident affects or may affect, and the links of these."""
+        links = await self.links([incident])
+        unread = links.unread if incident.spreading else ()
+        return await self.groups_of_solutions({*incident.solutions, *links.solutions, *unread}), links
 
     async def groups_of_operator(self, operator: str) -> tuple[DeploymentGroup, ...]:
         return await self._tx.exposure.of_operator(operator, visible_to=self._by)
@@ -126,34 +159,44 @@ class ExposureQuery:
         ]
         return [incident for incident in incidents if incident.is_open(now)], number, more
 
+    async def answers(
+        self, incidents: Sequence[IncidentRecord], *, only: str | None = None
+    ) -> IncidentAnswers:
+        """The statements on incidents, and the deployments that they or the incidents name.
+
+        Of all operators, or of ``only``. Many incidents take as many statements to the database as one.
+        """
+        async with Together(self._tx) as reads:
+            read = reads.start(statements_on(reads.tx, incidents, only=only, by=self._by))
+            unread = reads.start(unread_statements_on(reads.tx, incidents, only=only, by=self._by))
+            named = {name for incident in incidents for name in incident.named_deployments}
+            singles_read = reads.start(self._singles(reads.tx, _names(named, only)))
+        return IncidentAnswers(read.result(), unread.result(), named, singles_read.result(), only)
+
     async def totals(
         self,
         incidents: Sequence[IncidentRecord],
         groups: Sequence[DeploymentGroup],
+        answers: IncidentAnswers,
         links: Links = NO_LINKS,
         *,
-        only: str | None = None,
+        finish: Callable[[Reading], Coroutine[Any, Any, None]] | None = None,
     ) -> list[dict[str, OperatorTotals]]:
         """The effect of each incident on each operator; one that is withdrawn affects nothing.
 
-        Many incidents take as many statements to the database as one.
+        Many incidents take as many statements to the database as one. ``finish`` is a read that goes along
+        with the last ones.
         """
-        statements = await statements_on(
-            self._tx, incidents, {group.origin for group in groups}, only=only, by=self._by
-        )
-        unread = await unread_statements_on(self._tx, incidents, only=only, by=self._by)
-        named = {
-            name
-            for incident in incidents
-            for name in (
-                *incident.named_deployments,
-                *(n for statement in statements[incident.id] for n in statement.content.deployments),
-            )
-            if only is None or name.startswith(f"{only}/")
+        operators = {group.origin for group in groups} if answers.only is None else set()
+        statements = await all_statements_on(self._tx, answers.read, operators, by=self._by)
+        unread = answers.unread
+        stated = {
+            name for listed in statements.values() for item in listed for name in item.content.deployments
         }
-        singles = await self._singles(named)
+        others = await self._singles(self._tx, _names(stated - answers.named, answers.only))
+        singles = sorted((*answers.singles, *others), key=lambda single: (single.origin, single.key))
         matches = [
-            _matches(incident, (*groups, *(single.group for single in singles)), links)
+            matches_of(incident, (*groups, *(single.group for single in singles)), links)
             for incident in incidents
         ]
         for incident, by_group in zip(incidents, matches, strict=True):
@@ -163,18 +206,28 @@ class ExposureQuery:
                 if (match := by_group.get(group.id)) is not None and match.named is not None
                 if incident.content.status != "withdrawn"
             }
-        await self._cover(
-            group
+        covered = {
+            group.id
             for group in groups
             if any(
                 by_group[group.id].verdict != "not_affected" or (unread[incident.id] and group.in_use)
                 for incident, by_group in zip(incidents, matches, strict=True)
                 if group.id in by_group
             )
-        )
+        }
+        async with Together(self._tx) as reads:
+            if missing := sorted(covered - self._covering.keys()):
+                covering_read = reads.start(reads.tx.exposure.covering(missing, visible_to=self._by))
+            subtracted = [single for single in singles if single.group.id in covered]
+            counts_read = reads.start(reads.tx.exposure.counts(subtracted, visible_to=self._by))
+            if finish is not None:
+                reads.start(finish(reads.tx))
+        if missing:
+            self._covering |= covering_read.result()
+        counts = counts_read.result()
         return [
             totals_by_operator(
-                await self._buckets(incident, groups, singles, by_group)
+                buckets(incident, groups, singles, by_group, self._covering, counts)
                 if incident.content.status != "withdrawn"
                 else (),
                 statements[incident.id],
@@ -184,12 +237,12 @@ class ExposureQuery:
             for incident, by_group in zip(incidents, matches, strict=True)
         ]
 
-    async def missing(self, incident: IncidentRecord) -> tuple[str, ...]:
+    def missing(self, incident: IncidentRecord, answers: IncidentAnswers) -> tuple[str, ...]:
         """Deployments that an incident names and that are not here to be seen."""
-        if not incident.named_deployments or incident.content.status == "withdrawn":
+        if incident.content.status == "withdrawn":
             return ()
-        visible = await self._singles(incident.named_deployments)
-        return tuple(sorted(incident.named_deployments - {single.id for single in visible})[:MAX_MISSING])
+        visible = {single.id for single in answers.singles}
+        return tuple(sorted(incident.named_deployments - visible)[:MAX_MISSING])
 
     async def own_deployments(
         self, incident: IncidentRecord, totals: OperatorTotals | None
@@ -221,7 +274,7 @@ class ExposureQuery:
                         bucket.version,
                         stated,
                         bucket.named,
-                        _explain(incident, bucket, reason),
+                        explain(incident, bucket, reason),
                     )
                 )
         return deployments
@@ -250,7 +303,7 @@ class ExposureQuery:
             if bucket.id is None and bucket.solution != UNKNOWN_SOLUTION
         }
         copy = self._copies.get(totals.operator, UNKNOWN_COPY)
-        return to_view(totals, copy, links=links, explain=partial(_explain, incident), own=own)
+        return to_view(totals, copy, links=links, explain=partial(explain, incident), own=own)
 
     def _list_url(self, bucket: Bucket) -> str:
         filters = {"origin": bucket.origin, "solution": bucket.solution}
@@ -258,115 +311,11 @@ class ExposureQuery:
             filters["version"] = bucket.version
         return f"{self._node.url}/v1/deployments?{urlencode(filters)}"
 
-    async def _singles(self, named: Iterable[str]) -> tuple[SingleDeployment, ...]:
+    async def _singles(self, tx: Reading, named: Iterable[str]) -> tuple[SingleDeployment, ...]:
         ids = sorted(named)[:MAX_NAMED]
-        return await self._tx.exposure.singles(ids, visible_to=self._by) if ids else ()
-
-    async def _cover(self, groups: Iterable[DeploymentGroup]) -> None:
-        if missing := [group.id for group in groups if group.id not in self._covering]:
-            self._covering |= await self._tx.exposure.covering(missing, visible_to=self._by)
-
-    async def _buckets(
-        self,
-        incident: IncidentRecord,
-        groups: Sequence[DeploymentGroup],
-        singles: Sequence[SingleDeployment],
-        matches: Mapping[int, VersionMatch],
-    ) -> list[Bucket]:
-        """A bucket for each group that matches, without its named deployments, and one for each of these."""
-        named = [
-            single
-            for single in singles
-            if single.id in incident.named_deployments or single.group.id in matches
-        ]
-        matching = {group.id for group in groups if group.id in matches}
-        subtracted: dict[int, list[SingleDeployment]] = {}
-        for single in named:
-            if single.group.id in matching:
-                subtracted.setdefault(single.group.id, []).append(single)
-        apart = [single for id_, part in subtracted.items() if id_ in self._covering for single in part]
-        reduced = await self._tx.exposure.covering_without(apart, visible_to=self._by) if apart else {}
-        buckets = [
-            _group_bucket(
-                group,
-                matches[group.id],
-                reduced[group.id] if group.id in reduced else self._covering.get(group.id, CoverageSet()),
-                subtracted.get(group.id, ()),
-            )
-            for group in groups
-            if group.id in matches
-        ]
-        for single in named:
-            affected = single.id in incident.named_deployments and single.group.in_use
-            match = (
-                VersionMatch("named")
-                if affected
-                else matches.get(single.group.id, VersionMatch("not-in-use"))
-            )
-            buckets.append(_single_bucket(single, match))
-        return [bucket for bucket in buckets if bucket.deployments > 0]
+        return await tx.exposure.singles(ids, visible_to=self._by) if ids else ()
 
 
-def _matches(
-    incident: IncidentRecord, groups: Iterable[DeploymentGroup], links: Links
-) -> dict[int, VersionMatch]:
-    """The match of each group that the incident concerns, by the group's id."""
-    entries, links = incident.entries, links.of(incident.spreading)
-    matches: dict[int, VersionMatch] = {}
-    for group in groups:
-        match = match_version(entries, group.solution, group.version, group.version_state, links)
-        if match is None and (incident.affects_any or (group.solution == UNKNOWN_SOLUTION and entries)):
-            match = VersionMatch("not-understood")
-        if match is not None:
-            if not (incident.understood and group.understood):
-                match = VersionMatch("not-understood", match.named)
-            matches[group.id] = match if group.in_use else VersionMatch("not-in-use", match.named)
-    return matches
-
-
-def _explain(incident: IncidentRecord, bucket: Bucket, reason: Reason) -> Because:
-    return because(
-        incident.content.affects,
-        reason,
-        solution=bucket.named or bucket.solution,
-        version=bucket.version,
-        state=bucket.version_state,
-        deployment=bucket.id,
-    )
-
-
-def _group_bucket(
-    group: DeploymentGroup, match: VersionMatch, covers: CoverageSet, subtracted: Sequence[SingleDeployment]
-) -> Bucket:
-    return Bucket(
-        origin=group.origin,
-        solution=group.solution,
-        version=group.version,
-        version_state=group.version_state,
-        reason=match.reason,
-        deployments=group.deployments - len(subtracted),
-        tokens=covers.tokens,
-        elsewhere=covers.elsewhere,
-        counted=group.counted - sum(single.counted for single in subtracted),
-        areas=group.areas - sum(single.areas for single in subtracted),
-        group=group.id,
-        named=match.named,
-    )
-
-
-def _single_bucket(single: SingleDeployment, match: VersionMatch) -> Bucket:
-    covers = covering(single.numbers)
-    return Bucket(
-        origin=single.origin,
-        solution=single.group.solution,
-        version=single.group.version,
-        version_state=single.group.version_state,
-        reason=match.reason,
-        deployments=1,
-        tokens=covers.tokens,
-        elsewhere=covers.elsewhere,
-        counted=single.counted,
-        areas=single.areas,
-        id=single.id,
-        named=match.named,
-    )
+def _names(named: Iterable[str], only: str | None) -> set[str]:
+    """Those names of deployments that are of the operator ``only``, or all."""
+    return {name for name in named if only is None or name.startswith(f"{only}/")}

@@ -22,6 +22,7 @@ from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.values import instant
 from federation.domain.visibility import Caller
 from federation.store.database import Reading
+from federation.store.together import Together
 
 MAX_STATEMENTS = 2_000
 """Statements that one round reads, the newest."""
@@ -33,32 +34,63 @@ MAX_PARTIAL_INCIDENTS = 200
 """Incidents that are not understood whose statements may count for another one, at most."""
 
 
+class StatementsRead(msgspec.Struct, frozen=True):
+    """The statements on some incidents, as far as one round has read them."""
+
+    shared: dict[str, dict[str, frozenset[str] | None]]
+    """For each incident those whose statements count for it, with the vulnerabilities that they answer."""
+    statements: list[StatementRecord]
+    more: bool
+    """True where there are more."""
+
+    def of_incidents(self) -> dict[str, list[StatementRecord]]:
+        """The statements that count for each incident, by its id."""
+        return {
+            id_: [
+                msgspec.structs.replace(statement, vulnerabilities=together[statement.content.incident])
+                for statement in self.statements
+                if statement.content.incident in together
+            ]
+            for id_, together in self.shared.items()
+        }
+
+
 async def statements_on(
-    tx: Reading, incidents: Sequence[IncidentRecord], operators: Set[str], *, only: str | None, by: Caller
+    tx: Reading, incidents: Sequence[IncidentRecord], *, only: str | None, by: Caller
+) -> StatementsRead:
+    """The newest statements on each incident: those that ``by`` may see, or of these those of ``only``."""
+    own = tuple(sorted({incident.id for incident in incidents}))
+    origins: tuple[str, ...] = () if only is None else (only,)
+    if not own:
+        return StatementsRead({}, [], more=False)
+    async with Together(tx) as reads:
+        shared_read = reads.start(_shared_incidents(reads.tx, incidents, by))
+        newest_read = reads.start(_newest(reads.tx, own, origins, by))
+    shared, (statements, more) = shared_read.result(), newest_read.result()
+    others = {id_ for together in shared.values() for id_ in together}.difference(own)
+    if others:
+        newest, more_of_others = await _newest(tx, tuple(sorted(others)), origins, by)
+        statements, more = [*statements, *newest], more or more_of_others
+    return StatementsRead(shared, statements, more)
+
+
+async def all_statements_on(
+    tx: Reading, read: StatementsRead, operators: Set[str], *, by: Caller
 ) -> dict[str, list[StatementRecord]]:
-    """The statements on each incident, by its id: all that ``by`` may see, or those of ``only``.
+    """The statements on each incident, by its id.
 
     Where there are more than one round reads, ``operators`` that have none among them are asked for by name:
     the flood of one operator must not hide that others have answered.
     """
-    shared = await _shared_incidents(tx, incidents, by)
-    ids = tuple(sorted({id_ for together in shared.values() for id_ in together}))
-    statements: list[StatementRecord] = []
-    origins: tuple[str, ...] = () if only is None else (only,)
-    for _ in range(MAX_ROUNDS if ids else 0):
+    ids = tuple(sorted({id_ for together in read.shared.values() for id_ in together}))
+    statements, more = list(read.statements), read.more
+    for _ in range(MAX_ROUNDS - 1):
+        origins = tuple(sorted(operators - {statement.origin for statement in statements}))
+        if not more or not origins:
+            break
         newest, more = await _newest(tx, ids, origins, by)
         statements += newest
-        origins = tuple(sorted(operators - {statement.origin for statement in statements}))
-        if not more or only is not None or not origins:
-            break
-    return {
-        id_: [
-            msgspec.structs.replace(statement, vulnerabilities=together[statement.content.incident])
-            for statement in statements
-            if statement.content.incident in together
-        ]
-        for id_, together in shared.items()
-    }
+    return StatementsRead(read.shared, statements, more).of_incidents()
 
 
 async def unread_statements_on(
@@ -74,8 +106,12 @@ async def unread_statements_on(
     A statement on an incident that is not understood is not understood for those of the same aliases, unless
     it clears: it may be on the same vulnerability.
     """
-    newest, more = await tx.not_understood.newest(Statement.type, MAX_STATEMENTS, visible_to=by)
-    partial = await _partial_aliases(tx, incidents, by)
+    async with Together(tx) as reads:
+        newest_read = reads.start(
+            reads.tx.not_understood.newest(Statement.type, MAX_STATEMENTS, visible_to=by)
+        )
+        partial_read = reads.start(_partial_aliases(reads.tx, incidents, by))
+    (newest, more), partial = newest_read.result(), partial_read.result()
     if not newest and not partial:
         return {incident.id: [] for incident in incidents}
     any_incident: list[UnreadStatement] = []

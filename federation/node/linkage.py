@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterable, Sequence
+from copy import copy
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from federation.domain.exposure.linkage import MAX_STEPS, Link, Links, links
 from federation.domain.exposure.partial import ANY_IDENTIFIER
 from federation.domain.exposure.solution_identifiers import is_doubtful, is_record, proof_of
 from federation.domain.visibility import Caller
 from federation.store.database import Reading
+from federation.store.linkage import identifiers_around
+from federation.store.together import Together
 
 MAX_SOLUTIONS = 2_000
 """Solutions whose records are read for one answer, at most."""
@@ -22,19 +25,71 @@ MAX_LINKS = 5_000
 T = TypeVar("T", bound=Hashable)
 
 
-async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to: Caller) -> Links:
+class LinkageReads:
+    """Identifiers of solutions, and solutions that name them, as one answer reads them: nothing twice."""
+
+    def __init__(self, tx: Reading, *, visible_to: Caller) -> None:
+        self._tx = tx
+        self._visible_to = visible_to
+        self._identifiers: dict[str, tuple[str, ...]] = {}
+        self._namers: dict[str, tuple[str, ...]] = {}
+
+    def within(self, tx: Reading) -> Self:
+        """Read through another connection; what was read is shared."""
+        reads = copy(self)
+        reads._tx = tx
+        return reads
+
+    async def begin(self, solutions: Iterable[str]) -> None:
+        """Read what these solutions name and who names the same, by one statement: mostly that is all."""
+        missing = [solution for solution in solutions if solution not in self._identifiers]
+        if not missing:
+            return
+        async with Together(self._tx) as reads:
+            linkage = reads.tx.linkage
+            own = reads.start(linkage.identifiers_of(missing, visible_to=self._visible_to))
+            namers = reads.start(
+                linkage.solutions_naming_around(missing, MAX_NAMES, visible_to=self._visible_to)
+            )
+        self._identifiers.update(dict.fromkeys(missing, ()) | own.result())
+        around = identifiers_around(missing, (name for names in own.result().values() for name in names))
+        if len(around) <= MAX_NAMES:  # else some were not looked up
+            self._namers.update(dict.fromkeys(around, ()) | namers.result())
+
+    async def identifiers_of(self, solutions: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The identifiers in the records of solutions; the empty tuple where there are none to be seen."""
+        asked = list(solutions)
+        if missing := [solution for solution in asked if solution not in self._identifiers]:
+            identifiers = await self._tx.linkage.identifiers_of(missing, visible_to=self._visible_to)
+            self._identifiers.update(dict.fromkeys(missing, ()) | identifiers)
+        return {solution: self._identifiers[solution] for solution in asked}
+
+    async def namers_of(self, identifiers: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The solutions whose records name an identifier, by identifier."""
+        asked = list(identifiers)
+        if missing := [name for name in asked if name not in self._namers]:
+            namers = await self._tx.linkage.solutions_naming(missing, visible_to=self._visible_to)
+            self._namers.update(dict.fromkeys(missing, ()) | namers)
+        return {name: self._namers[name] for name in asked}
+
+
+async def linked_solutions(
+    tx: Reading, solutions: Iterable[str], *, visible_to: Caller, reads: LinkageReads | None = None
+) -> Links:
     """Link each of these solutions with the same software (``domain/exposure/linkage.py``).
 
-    As many statements to the database for many solutions as for one: nine at most, and mostly three.
+    As many statements to the database for many solutions as for one: eight at most, and mostly one or two.
+    ``reads``: those of the same answer so far.
     """
+    reads = LinkageReads(tx, visible_to=visible_to) if reads is None else reads
     named, more = _in_turn([(solution,) for solution in sorted(set(solutions))], MAX_SOLUTIONS)
+    await reads.begin(named)
     identifiers: dict[str, tuple[str, ...]] = {}
     unread = named
     for _ in range(MAX_STEPS + 1):
         if not unread:
             break
-        identifiers |= dict.fromkeys(unread, ())
-        identifiers |= await tx.linkage.identifiers_of(unread, visible_to=visible_to)
+        identifiers |= await reads.identifiers_of(unread)
         records = ([name for name in identifiers[solution] if is_record(name)] for solution in unread)
         unread, is_cut = _in_turn(records, MAX_SOLUTIONS, without=identifiers)
         more |= is_cut
@@ -49,9 +104,9 @@ async def linked_solutions(tx: Reading, solutions: Iterable[str], *, visible_to:
         more |= is_cut
         if not unread:
             break
-        naming = await tx.linkage.solutions_naming(unread, visible_to=visible_to)
+        naming = await reads.namers_of(unread)
         has_partly_read |= bool(naming.pop(ANY_IDENTIFIER, ()))
-        namers |= dict.fromkeys(unread, ()) | naming
+        namers |= naming
         unread, is_cut = _in_turn(naming.values(), MAX_NAMES, without=namers)
     partly_read: frozenset[str] = frozenset()
     if has_partly_read:

@@ -42,6 +42,7 @@ from federation.node.copy_ages import UNKNOWN_COPY, copy_ages
 from federation.node.node import Node
 from federation.node.offer_index import decode_offer
 from federation.node.serving import serving_deployments
+from federation.store.together import Together
 
 PAGE = 50
 """Offers of a page, unless the caller says otherwise, and at most."""
@@ -217,8 +218,10 @@ async def _answers(
     A page is cut where its documents are longer than ``PAGE_BYTES``.
     """
     async with node.store.read() as tx:
-        raw = await tx.offers.documents([rank.id for rank in page], visible_to=by)
-        ages = await copy_ages(node, tx, by=by)
+        async with Together(tx) as reads:
+            found_read = reads.start(reads.tx.offers.documents([rank.id for rank in page], visible_to=by))
+            ages_read = reads.start(copy_ages(node, reads.tx, by=by))
+        raw, ages = found_read.result(), ages_read.result()
         documents: dict[str, Document[Offer]] = {}
         sizes: dict[str, int] = {}
         for number, body in enumerate(raw, 1):

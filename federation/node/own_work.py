@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime
 
 import msgspec
@@ -11,11 +10,16 @@ from federation.domain.content.consultation import Consultation
 from federation.domain.content.meeting import Meeting
 from federation.domain.content.participation import Participation
 from federation.domain.content.solution import Solution
-from federation.domain.query import MAX_PAGE, Query
+from federation.domain.exposure.answers import OwnExposure
+from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.record_content import Content
 from federation.domain.visibility import Caller
-from federation.node import exposure_index, records
+from federation.node import exposure, exposure_index
+from federation.node.deadlines import DeadlineView, read_deadlines
+from federation.node.exposure_index import IndexCheck
 from federation.node.node import Node
+from federation.store.database import Reading
+from federation.store.together import Together
 
 MAX_GROUPS = 500
 """Versions of deployments that are looked at, at most."""
@@ -101,15 +105,60 @@ class _Record(msgspec.Struct):
 _record = msgspec.json.Decoder(_Record)
 
 
-async def version_notes(node: Node, *, by: Caller) -> tuple[VersionNote, ...]:
+class OwnWork(msgspec.Struct, frozen=True):
+    """All that waits for the operator."""
+
+    exposure: OwnExposure
+    following: PageKey | None
+    """Where the next page of incidents begins."""
+    deadlines: tuple[DeadlineView, ...]
+    tasks: tuple[Task, ...]
+    needs: tuple[OpenNeed, ...]
+    versions: tuple[VersionNote, ...]
+
+
+async def of_own(
+    node: Node, *, by: Caller, limit: int, after: PageKey | None, with_deadlines: bool
+) -> OwnWork:
+    """Read all of it together. Raises Forbidden for a caller without an operator.
+
+    ``limit``: open incidents that are compared with the deployments, those after ``after``.
+    """
+
+    async def read(tx: Reading, check: IndexCheck) -> OwnWork:
+        async with Together(tx) as reads:
+            exposed = reads.start(
+                exposure.read_own(
+                    node, reads.tx, check, by=by, limit=limit, after=after, with_deployments=False
+                )
+            )
+            due = reads.start(read_deadlines(node, reads.tx, by=by)) if with_deadlines else None
+            tasks = reads.start(open_tasks(node, reads.tx, by=by))
+            needs = reads.start(open_needs(node, reads.tx, by=by))
+            versions = reads.start(version_notes(node, reads.tx, by=by))
+        own, following = exposed.result()
+        return OwnWork(
+            own,
+            following,
+            due.result() if due is not None else (),
+            tasks.result(),
+            needs.result(),
+            versions.result(),
+        )
+
+    return await exposure_index.ask(node, read)
+
+
+async def version_notes(node: Node, tx: Reading, *, by: Caller) -> tuple[VersionNote, ...]:
     """Versions of the operator's deployments in use that are unknown, or no longer supported."""
-    groups = await exposure_index.groups_in_use(node, "operators", [node.operator], MAX_GROUPS, visible_to=by)
-    origins = sorted({group.solution.partition("/")[0] for group, _ in groups if group.solution})
+    _, groups = await tx.exposure.groups_in_use("operators", [node.operator], MAX_GROUPS, visible_to=by)
+    solutions = {group.solution for group, _ in groups if "/" in group.solution}
+    documents = await tx.records.documents(Solution.type, solutions, visible_to=by)
     releases = {
         (record.id, release.version): release
-        for record in await _collect(node, Solution, (("origin", tuple(origins)),), by) if origins
+        for record in map(_record.decode, documents)
         for release in msgspec.json.decode(record.content, type=_Solution).releases
-    }  # fmt: skip
+    }
     today = node.clock().date()
     notes: dict[tuple[str, str | None, str, str | None], int] = {}
     for group, _ in groups:
@@ -139,12 +188,12 @@ def _reason(
     return None, None
 
 
-async def open_tasks(node: Node, *, by: Caller) -> tuple[Task, ...]:
+async def open_tasks(node: Node, tx: Reading, *, by: Caller) -> tuple[Task, ...]:
     """Tasks of meetings that the operator has and that are not done, the one due first first."""
     today = node.clock().date().isoformat()
     tasks = [
         Task(record.id, task.key, task.text, task.due, task.due is not None and task.due < today)
-        for record in await _collect(node, Meeting, (("owner", (node.operator,)),), by)
+        for record in await _collect(tx, Meeting, (("owner", (node.operator,)),), by)
         if (meeting := msgspec.json.decode(record.content, type=_Meeting)).status != "cancelled"
         for task in meeting.tasks
         if task.owner == node.operator and task.done_on is None
@@ -152,16 +201,19 @@ async def open_tasks(node: Node, *, by: Caller) -> tuple[Task, ...]:
     return tuple(sorted(tasks, key=lambda task: task.due or "9999"))
 
 
-async def open_needs(node: Node, *, by: Caller) -> tuple[OpenNeed, ...]:
+async def open_needs(node: Node, tx: Reading, *, by: Caller) -> tuple[OpenNeed, ...]:
     """Consultations that needs can still be given for, with what the operator has said."""
     now = node.clock()
+    async with Together(tx) as reads:
+        given = reads.start(_collect(reads.tx, Participation, (("origin", (node.operator,)),), by))
+        consultations = reads.start(_collect(reads.tx, Consultation, (("status", NEEDING),), by))
     states = {
         participation.consultation: participation.state
-        for record in await _collect(node, Participation, (("origin", (node.operator,)),), by)
+        for record in given.result()
         for participation in [msgspec.json.decode(record.content, type=_Participation)]
     }
     needs = []
-    for record in await _collect(node, Consultation, (("status", NEEDING),), by):
+    for record in consultations.result():
         consultation = msgspec.json.decode(record.content, type=_Consultation)
         until = consultation.needs_until
         if until is None or datetime.fromisoformat(until) >= now:
@@ -170,7 +222,8 @@ async def open_needs(node: Node, *, by: Caller) -> tuple[OpenNeed, ...]:
 
 
 async def _collect(
-    node: Node, kind: type[Content], facets: tuple[tuple[str, tuple[str, ...]], ...], by: Caller
-) -> Iterable[_Record]:
-    documents, _, _ = await records.collect(node, Query(kind=kind, facets=facets, limit=MAX_PAGE), by=by)
-    return map(_record.decode, documents)
+    tx: Reading, kind: type[Content], facets: tuple[tuple[str, tuple[str, ...]], ...], by: Caller
+) -> list[_Record]:
+    query = Query(kind=kind, facets=facets, limit=MAX_PAGE)
+    documents, _, _ = await tx.records.collect(query, visible_to=by)
+    return [*map(_record.decode, documents)]

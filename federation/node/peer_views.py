@@ -15,6 +15,7 @@ from federation.domain.values import Instant, as_instant
 from federation.node.copy_views import FeedView, feed_view
 from federation.node.node import Node
 from federation.node.peers import all_look_alikes
+from federation.store.together import Together
 
 
 class PeerView(msgspec.Struct, frozen=True):
@@ -57,10 +58,15 @@ class PeersView(msgspec.Struct, frozen=True):
 async def peers(node: Node) -> PeersView:
     """The peers of this node, how far their feeds have been taken, and the entries that were rejected."""
     async with node.store.read() as tx:
-        peers, feeds, rejected = await tx.peers.all(), await tx.feeds.all(), await tx.rejected.all()
-        invitations, copies = await tx.peers.invitations(), await tx.copies.all()
-        excluded = await tx.exclusions.own()
-        not_understood = await tx.not_understood.with_reasons()
+        peers = await tx.peers.all()
+        async with Together(tx) as reads:
+            feeds_read = reads.start(reads.tx.feeds.all())
+            rejected_read = reads.start(reads.tx.rejected.all())
+            invitations = reads.start(reads.tx.peers.invitations())
+            copies_read = reads.start(reads.tx.copies.all())
+            excluded = reads.start(reads.tx.exclusions.own())
+            reasons = reads.start(reads.tx.not_understood.with_reasons())
+    feeds, copies, not_understood = feeds_read.result(), copies_read.result(), reasons.result()
     current = node.clock()
     kid = node.keyring.kid
     codes = {
@@ -103,7 +109,7 @@ async def peers(node: Node) -> PeersView:
             )
             for peer in peers
         ),
-        invitations=invitations,
-        rejected=rejected,
-        excluded=excluded,
+        invitations=invitations.result(),
+        rejected=rejected_read.result(),
+        excluded=excluded.result(),
     )

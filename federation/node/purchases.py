@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,8 +15,9 @@ from federation.domain.content.participation import Participation
 from federation.domain.content.purchase import Purchase
 from federation.domain.document import Document, check_id
 from federation.domain.errors import Conflict, NotFound, Retracted
+from federation.domain.exposure.answers import CopyAge
 from federation.domain.organisation import Identifier
-from federation.domain.peer import Peer
+from federation.domain.peer import PeerContact
 from federation.domain.purchasing.answers import ConsultationNeeds, Reach
 from federation.domain.purchasing.decp import decp_of
 from federation.domain.purchasing.needs import (
@@ -29,10 +30,11 @@ from federation.domain.purchasing.needs import (
 from federation.domain.query import Query
 from federation.domain.values import instant
 from federation.domain.visibility import FEDERATION, PRIVATE, Caller, may_see
-from federation.node import records
 from federation.node.copy_ages import copy_ages
 from federation.node.node import Node
 from federation.store.database import Reading
+from federation.store.lists import Listed
+from federation.store.together import Together
 
 MAX_OPERATORS = 500
 """Records of operators that are looked at for register numbers."""
@@ -58,29 +60,59 @@ async def needs_of(node: Node, origin: str, key: str, *, by: Caller) -> Consulta
 
 async def needs_of_stored(node: Node, consultation: StoredConsultation, *, by: Caller) -> ConsultationNeeds:
     """The needs of a consultation that the caller has read."""
-    query = Query(
-        kind=Participation, facets=(("consultation", (consultation.id,)),), limit=MAX_PARTICIPATIONS
-    )
     async with node.store.read() as tx:
-        listed = await tx.records.search(query, visible_to=by)
-        peers = await tx.peers.all()
-        copies = await copy_ages(node, tx, by=by, peers=peers)
-    # A participation names ten thousand bodies at most: they are read and looked up beside the event loop.
-    participations = await asyncio.to_thread(_decoded, listed.documents)
-    sees_members = may_see(node.operator, FEDERATION, by)
+        read = await read_participations(node, tx, consultation.id, by=by)
+        participations = await asyncio.to_thread(decode_participations, read.listed.documents)
+        identifiers = await read_identifiers(tx, participations, by=by)
+    return await add_up_read(node, consultation, read, participations, identifiers, by=by)
+
+
+class ParticipationsRead(NamedTuple):
+    """The participations in a consultation as they are stored, and the operators that may take part."""
+
+    listed: Listed
+    peers: tuple[PeerContact, ...]
+    copies: dict[str, CopyAge]
+
+
+async def read_participations(
+    node: Node, tx: Reading, consultation_id: str, *, by: Caller
+) -> ParticipationsRead:
+    """The participations in a consultation that the caller may see, with others of one answer."""
+    query = Query(
+        kind=Participation, facets=(("consultation", (consultation_id,)),), limit=MAX_PARTICIPATIONS
+    )
+    async with Together(tx) as reads:
+        listed = reads.start(reads.tx.records.search(query, visible_to=by))
+        peers = reads.start(reads.tx.peers.contacts())
+        copies = reads.start(copy_ages(node, reads.tx, by=by))
+    return ParticipationsRead(listed.result(), peers.result(), copies.result())
+
+
+async def add_up_read(
+    node: Node,
+    consultation: StoredConsultation,
+    read: ParticipationsRead,
+    participations: Sequence[StoredParticipation],
+    identifiers: Mapping[str, tuple[Identifier, ...]],
+    *,
+    by: Caller,
+) -> ConsultationNeeds:
+    """The needs that participations come to; beside the event loop, since they may name very many bodies."""
     around = Surroundings(
         now=node.clock(),
         rests_on=_reach(node, by),
-        members=_members(node, peers, copies) if sees_members else None,
-        copies=copies,
-        identifiers=await _identifiers(node, participations, by=by),
-        more=listed.page_key is not None,
-        not_understood=listed.not_understood,
+        members=_members(node, read.peers, read.copies) if may_see(node.operator, FEDERATION, by) else None,
+        copies=read.copies,
+        identifiers=identifiers,
+        more=read.listed.page_key is not None,
+        not_understood=read.listed.not_understood,
     )
     return await asyncio.to_thread(add_up, consultation, participations, around)
 
 
-def _decoded(documents: Sequence[bytes]) -> list[StoredParticipation]:
+def decode_participations(documents: Sequence[bytes]) -> list[StoredParticipation]:
+    """The participations of documents: ten thousand bodies each, so not on the event loop."""
     return [entry for entry in map(_participation, documents) if entry is not None]
 
 
@@ -93,14 +125,15 @@ def _participation(document: bytes) -> StoredParticipation | None:
     )
 
 
-async def _identifiers(
-    node: Node, participations: Sequence[StoredParticipation], *, by: Caller
+async def read_identifiers(
+    tx: Reading, participations: Sequence[StoredParticipation], *, by: Caller
 ) -> Mapping[str, tuple[Identifier, ...]]:
     """Register numbers of the operators that take part for themselves, from their own records."""
     found: dict[str, tuple[Identifier, ...]] = {}
     if all(entry.content.coverage is not None for entry in participations):
         return found
-    documents, _, _ = await records.collect(node, Query(kind=Operator, limit=MAX_OPERATORS), by=by)
+    query = Query(kind=Operator, limit=MAX_OPERATORS)
+    documents, _, _ = await tx.records.collect(query, visible_to=by)
     for document in documents:
         decoded = _operators.decode(document)
         if decoded.content is not None and decoded.content.identifiers:
@@ -114,7 +147,7 @@ def _reach(node: Node, by: Caller) -> Reach:
     return "federation" if may_see(node.operator, FEDERATION, by) else "public"
 
 
-def _members(node: Node, peers: Sequence[Peer], copies: Mapping[str, Any]) -> set[str]:
+def _members(node: Node, peers: Sequence[PeerContact], copies: Mapping[str, Any]) -> set[str]:
     """Operators that answer in this federation, as far as the caller may know of them."""
     return {node.operator} | {
         peer.operator for peer in peers if peer.state == "active" and peer.operator in copies
@@ -153,18 +186,12 @@ async def decp(node: Node, origin: str, key: str, *, by: Caller) -> AwardedData:
     async with node.store.read() as tx:
         consultation = _consultations.decode(await _live(tx, Consultation.type, origin, key, by=by))
         assert consultation.content is not None  # noqa: S101 - it is no tombstone
-        purchase = await _purchase(tx, consultation.content.purchase, by=by)
+        purchase = await read_purchase(tx, consultation.content.purchase, by=by)
     document = decp_of(consultation.content, purchase, name=f"{origin}/{key}")
     return AwardedData(document, instant(consultation.updated_at))
 
 
-async def vehicle_of(node: Node, consultation: Consultation, *, by: Caller) -> Purchase | None:
-    """The vehicle of a consultation; None where it is not here, or not for the caller."""
-    async with node.store.read_by_key() as tx:
-        return await _purchase(tx, consultation.purchase, by=by)
-
-
-async def _purchase(tx: Reading, name: str, *, by: Caller) -> Purchase | None:
+async def read_purchase(tx: Reading, name: str, *, by: Caller) -> Purchase | None:
     """The vehicle of a consultation; None where it is not here, or not for the caller."""
     origin, _, key = name.partition("/")
     stored = await tx.records.find(Purchase.type, origin, key, visible_to=by)

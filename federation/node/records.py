@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ from federation.domain.visibility import Caller
 from federation.node.edits import Retract, WriteResult, WriteStep, edit_many, edit_one
 from federation.node.node import Node
 from federation.node.record_sets import SetStep
+from federation.store.database import Reading
+from federation.store.together import Together
 
 
 class Preconditions(msgspec.Struct, frozen=True):
@@ -257,9 +259,14 @@ def _live_document(name: str, stored: StoredRevision | None) -> bytes:
 
 async def find(node: Node, kind: type[Content], origin: str, key: str, *, by: Caller) -> StoredRecord:
     """The record as it is stored, or its tombstone. Hidden and absent are one answer: NotFound."""
-    check_id(origin, key)
     async with node.store.read_by_key() as tx:
-        stored = await tx.records.find(kind.type, origin, key, visible_to=by)
+        return await read(tx, kind, origin, key, by=by)
+
+
+async def read(tx: Reading, kind: type[Content], origin: str, key: str, *, by: Caller) -> StoredRecord:
+    """Read it together with others of one answer."""
+    check_id(origin, key)
+    stored = await tx.records.find(kind.type, origin, key, visible_to=by)
     if stored is None:
         raise NotFound(
             "there is no {kind} {origin}/{key} that you may see", kind=kind.type, origin=origin, key=key
@@ -271,6 +278,13 @@ async def collect(node: Node, query: Query, *, by: Caller) -> tuple[list[bytes],
     """A page of documents, where the next one begins, and the total if the query asks for it."""
     async with node.store.read() as tx:
         return await tx.records.collect(query, visible_to=by)
+
+
+async def collect_each(node: Node, queries: Sequence[Query], *, by: Caller) -> list[list[bytes]]:
+    """The first page of each of several lists, read together."""
+    async with node.store.read() as tx, Together(tx) as reads:
+        pages = [reads.start(reads.tx.records.collect(query, visible_to=by)) for query in queries]
+    return [page.result()[0] for page in pages]
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -13,6 +13,7 @@ from federation.domain.visibility import Caller
 from federation.node import exposure_index
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
+from federation.store.together import Together
 
 MAX_REPLACEMENTS = 10
 """Records that may replace one, at most."""
@@ -29,8 +30,8 @@ async def of_record(
         await exposure_index.catch_up(node)
     async with node.store.read() as tx:
         query = Query(kind=kind, facets=(("origin", (origin,)),), limit=1, total=True)
-        listed = await tx.records.search(query, visible_to=by)
-        if kind is not Solution:
-            return (), listed.total or 0
-        links = await linked_solutions(tx, [f"{origin}/{key}"], visible_to=by)
-    return tuple(sorted(links.solutions)[:MAX_REPLACEMENTS]), listed.total or 0
+        async with Together(tx) as reads:
+            search = reads.start(reads.tx.records.search(query, visible_to=by))
+            named = [f"{origin}/{key}"] if kind is Solution else []
+            links = reads.start(linked_solutions(reads.tx, named, visible_to=by))
+    return tuple(sorted(links.result().solutions)[:MAX_REPLACEMENTS]), search.result().total or 0

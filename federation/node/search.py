@@ -12,9 +12,11 @@ from federation.domain.query import Query
 from federation.domain.visibility import Caller
 from federation.domain.words import LEAST_SIMILARITY, correctable_words
 from federation.node.node import Node
+from federation.node.operator_names import read_names
 from federation.store.database import Reading
 from federation.store.lists import Listed
 from federation.store.search_all import TypeMatches
+from federation.store.together import Together
 
 
 class SearchResult(NamedTuple):
@@ -41,6 +43,35 @@ async def search(node: Node, query: Query, *, by: Caller) -> SearchResult:
         if listed.documents or query.words is None or query.after is not None:
             return SearchResult(listed, None)
         return SearchResult(listed, await _suggest(tx, query, by))
+
+
+async def search_named(node: Node, query: Query, *, by: Caller) -> tuple[SearchResult, dict[str, str]]:
+    """A page as ``search`` gives it, and the names of the operators of its records."""
+    async with node.store.read() as tx:
+        reader = tx.records.open_list(query, visible_to=by)
+        documents, page_key = await reader.page()
+        async with Together(tx) as reads:
+            total = reads.start(reader.within(reads.tx.session).total()) if query.total else None
+            origins = {_origin.decode(document).origin for document in documents}
+            names = reads.start(read_names(reads.tx, origins, by=by))
+        listed = Listed(
+            documents,
+            page_key,
+            total.result() if total is not None else None,
+            reader.sort,
+            reader.not_understood,
+        )
+        suggestion = None
+        if not documents and query.words is not None and query.after is None:
+            suggestion = await _suggest(tx, query, by)
+    return SearchResult(listed, suggestion), names.result()
+
+
+class _Origin(msgspec.Struct):
+    origin: str
+
+
+_origin = msgspec.json.Decoder(_Origin)
 
 
 async def search_all(node: Node, words: str, types: Sequence[str], of_each: int, *, by: Caller) -> AllFound:

@@ -21,6 +21,7 @@ from federation.domain.service_state import (
 from federation.domain.visibility import Caller
 from federation.node.copy_ages import UNKNOWN_COPY, copy_ages
 from federation.node.node import Node
+from federation.store.together import Together
 
 MAX_EVENTS = 200
 """Outages and maintenance that are not over and are read for one answer, at most: those changed last."""
@@ -59,9 +60,11 @@ async def of_all(node: Node, *, by: Caller) -> ServiceStatus:
     now = node.clock()
     operators = Query(kind=Operator, limit=MAX_PAGE, sort="id")
     async with node.store.read() as tx:
-        listed = await tx.records.search(_going_on(), visible_to=by)
-        documents, _, _ = await tx.records.collect(operators, visible_to=by)
-        ages = await copy_ages(node, tx, by=by)
+        async with Together(tx) as reads:
+            listed_read = reads.start(reads.tx.records.search(_going_on(), visible_to=by))
+            operators_read = reads.start(reads.tx.records.collect(operators, visible_to=by))
+            ages_read = reads.start(copy_ages(node, reads.tx, by=by))
+        listed, (documents, _, _), ages = listed_read.result(), operators_read.result(), ages_read.result()
         doubted, all_doubted = set[str](), listed.page_key is not None
         if listed.not_understood:
             unread, more = await tx.not_understood.newest(Incident.type, MAX_EVENTS, visible_to=by)

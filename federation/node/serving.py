@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 
 import msgspec
 
-from federation.domain.content.deployment import Area, Deployment
-from federation.domain.document import Document
 from federation.domain.offers.answers import Asked, ServingDeployment
 from federation.domain.offers.eligibility import territory_state
 from federation.domain.territories.identity import names_of_body
 from federation.domain.territories.public_bodies import TERRITORY, containing_codes
 from federation.domain.visibility import Caller
 from federation.store.database import Reading
+from federation.store.together import Together
 
 NOT_SERVING = ("planned", "retired")
 """Statuses of deployments that serve nobody yet, or nobody any more."""
@@ -25,25 +23,43 @@ async def serving_deployments(
 ) -> tuple[ServingDeployment, ...]:
     """Deployments that list the body; and those of these solutions that are for a territory it is in."""
     body = asked.body
-    rows = await tx.offers.serving(
-        () if body.id.startswith(f"{TERRITORY}:") else names_of_body(body.id),
-        containing_codes(body),
-        sorted(solutions),
-        visible_to=by,
-    )
-    found = (_serving(asked, *row) for row in rows)
+    names = () if body.id.startswith(f"{TERRITORY}:") else names_of_body(body.id)
+    async with Together(tx) as reads:
+        by_body = reads.start(reads.tx.offers.serving_body(names, visible_to=by))
+        by_territory = reads.start(
+            reads.tx.offers.serving_territories(containing_codes(body), sorted(solutions), visible_to=by)
+        )
+    found = (_serving(asked, *row) for row in (*by_body.result(), *by_territory.result()))
     return tuple(dict.fromkeys(deployment for deployment in found if deployment is not None))
+
+
+class _Coverage(msgspec.Struct):
+    kind: str
+    territory: tuple[str, ...] = ()
+
+
+class _Content(msgspec.Struct):
+    solution: str
+    status: str
+    coverage: _Coverage
+
+
+class _Record(msgspec.Struct):
+    """The part of a deployment that an answer needs; its list may have ten thousand bodies."""
+
+    content: _Content
+
+
+_record = msgspec.json.Decoder(_Record)
 
 
 def _serving(asked: Asked, origin: str, key: str, document: bytes) -> ServingDeployment | None:
     """A deployment that serves the body; None for one that has ended, or that is for another place."""
-    content = _decoder().decode(document).content
-    if content is None or content.status in NOT_SERVING:
+    content = _record.decode(document).content
+    if content.status in NOT_SERVING:
         return None
-    by_territory = isinstance(content.coverage, Area)
-    if isinstance(content.coverage, Area) and (
-        territory_state(asked.location, content.coverage.territory) != "open"
-    ):
+    by_territory = content.coverage.kind == "territory"
+    if by_territory and territory_state(asked.location, content.coverage.territory) != "open":
         return None
     return ServingDeployment(
         id=f"{origin}/{key}",
@@ -51,8 +67,3 @@ def _serving(asked: Asked, origin: str, key: str, document: bytes) -> ServingDep
         status=content.status,
         by="territory" if by_territory else "list",
     )
-
-
-@cache
-def _decoder() -> msgspec.json.Decoder[Document[Deployment]]:
-    return msgspec.json.Decoder(Document[Deployment])

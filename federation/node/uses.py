@@ -8,22 +8,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from federation.domain.content.incident import Incident
+from federation.domain.content.offer import Offer
+from federation.domain.content.solution import Solution
 from federation.domain.document import check_id
 from federation.domain.exposure.coverage import Tally, tally
 from federation.domain.exposure.incident_record import IncidentRecord
 from federation.domain.exposure.linkage import Link
 from federation.domain.exposure.totals import OPEN_STATUSES
-from federation.domain.query import Query
+from federation.domain.query import PAGE, Query
+from federation.domain.stored import StoredRecord
 from federation.domain.visibility import Caller
-from federation.node import exposure_index
+from federation.node import exposure_index, records
+from federation.node.copy_views import Provenance, read_provenance
+from federation.node.exposure_index import IndexCheck
 from federation.node.linkage import linked_solutions
 from federation.node.node import Node
+from federation.node.operator_names import read_names
 from federation.store.body_sets import CoverageSet
+from federation.store.database import Reading
 from federation.store.exposure import DeploymentGroup
+from federation.store.together import Together
 
 MAX_GROUPS = 2_000
 """Groups of deployments that one answer adds up, at most; a set of bodies is 5 kB at most."""
@@ -31,6 +40,9 @@ MAX_VERSIONS = 10
 """Versions that are listed for each operator or solution, the most frequent first."""
 MAX_INCIDENTS = 20
 """Open incidents of a solution that are listed, at most."""
+
+MAX_SAME = 40
+"""Solutions that are the same software whose offers are read, at most: a query has 50 values."""
 
 Groups = Sequence[tuple[DeploymentGroup, CoverageSet]]
 
@@ -67,28 +79,74 @@ class SolutionUse(msgspec.Struct, frozen=True):
     more_incidents: bool
     incidents_not_understood: int
     """Incidents that this version does not understand: each of them may be on this solution."""
+    offers: tuple[bytes, ...]
+    """Documents of offers of it, or of a solution that is certainly the same software, the newest."""
 
 
-async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> SolutionUse:
-    """The use of a solution and its open incidents. Its own record need not have arrived."""
+class SolutionPage(msgspec.Struct, frozen=True):
+    """A solution with all that its page shows."""
+
+    stored: StoredRecord
+    use: SolutionUse
+    sources: tuple[Provenance, ...]
+    """The feeds of its operator."""
+    names: dict[str, str]
+    """Names of the operators that it shows."""
+
+
+class _Origin(msgspec.Struct):
+    origin: str
+
+
+_origin = msgspec.json.Decoder(_Origin)
+
+
+async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> SolutionPage:
+    """A solution with its use, read together. Raises NotFound."""
     check_id(origin, key)
-    solution = f"{origin}/{key}"
-    await exposure_index.catch_up(node)  # the identifiers that link solutions are counted with the groups
-    async with node.store.read() as tx:
-        links = await linked_solutions(tx, [solution], visible_to=by)
-        linked = {name: link for name in sorted(links.solutions) if (link := links.between(solution, name))}
-        same = [solution, *(name for name, link in linked.items() if link.certain)]
-        query = Query(
-            kind=Incident,
-            facets=(("status", OPEN_STATUSES),),
-            either=tuple(("solution", name) for name in same),
-            limit=MAX_INCIDENTS,
+
+    async def read(tx: Reading, check: IndexCheck) -> SolutionPage:
+        async with Together(tx) as reads:
+            stored = reads.start(records.read(reads.tx, Solution, origin, key, by=by))
+            use = reads.start(read_use(reads.tx, check, f"{origin}/{key}", now=node.clock(), by=by))
+            sources = reads.start(read_provenance(node, reads.tx, (origin,), by=by))
+        named = {origin, *(part.name for part in use.result().operators)}
+        named |= {_origin.decode(offer).origin for offer in use.result().offers}
+        names = await read_names(tx, named, by=by)
+        return SolutionPage(stored.result(), use.result(), sources.result(), names)
+
+    return await exposure_index.ask(node, read)
+
+
+async def read_use(
+    tx: Reading, check: IndexCheck, solution: str, *, now: datetime, by: Caller
+) -> SolutionUse:
+    """The use of a solution and its open incidents. Its own record need not have arrived."""
+    async with Together(tx) as reads:
+        reads.start(check.begin(reads.tx))
+        # (The identifiers that link solutions are counted with the groups.)
+        links_read = reads.start(linked_solutions(reads.tx, [solution], visible_to=by))
+    links = links_read.result()
+    linked = {name: link for name in sorted(links.solutions) if (link := links.between(solution, name))}
+    same = [solution, *(name for name, link in linked.items() if link.certain)]
+    query = Query(
+        kind=Incident,
+        facets=(("status", OPEN_STATUSES),),
+        either=tuple(("solution", name) for name in same),
+        limit=MAX_INCIDENTS,
+    )
+    offered = Query(kind=Offer, facets=(("solution", tuple(same[:MAX_SAME])),), limit=PAGE)
+    async with Together(tx) as reads:
+        listed_read = reads.start(reads.tx.records.search(query, visible_to=by))
+        offers_read = reads.start(reads.tx.records.collect(offered, visible_to=by))
+        groups_read = reads.start(
+            reads.tx.exposure.groups_in_use("solutions", same, MAX_GROUPS + 1, visible_to=by)
         )
-        listed = await tx.records.search(query, visible_to=by)
-    groups = await exposure_index.groups_in_use(node, "solutions", same, MAX_GROUPS + 1, visible_to=by)
+    state, groups = groups_read.result()
+    check.verify(state)
     more = len(groups) > MAX_GROUPS
     groups = groups[:MAX_GROUPS]
-    now = node.clock()
+    listed = listed_read.result()
     incidents = (IncidentRecord.of(document) for document in listed.documents)
     return SolutionUse(
         operators=_uses(groups, "origin"),
@@ -100,6 +158,7 @@ async def of_solution(node: Node, origin: str, key: str, *, by: Caller) -> Solut
         incidents=tuple(incident for incident in incidents if incident.is_open(now)),
         more_incidents=listed.page_key is not None,
         incidents_not_understood=listed.not_understood,
+        offers=tuple(offers_read.result()[0]),
     )
 
 

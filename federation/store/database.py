@@ -84,12 +84,12 @@ class Reading:
         "affecting_incidents", "alerts", "audit", "calendars", "checkpoints", "clients", "contributions",
         "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds",
         "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
-        "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "sessions",
-        "source_items", "sources", "stored_answers", "tokens",
-        "uploaded_files",
+        "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "session",
+        "sessions", "source_items", "sources", "stored_answers", "tokens", "uploaded_files",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
+        self.session: Session = session
         self.records: RecordsReader = RecordsReader(session)
         self.feeds: FeedsReader = FeedsReader(session)
         self.entries: EntriesReader = EntriesReader(session)

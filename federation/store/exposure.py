@@ -8,7 +8,7 @@ the deployments.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -265,27 +265,25 @@ class ExposureReader:
             for row in rows
         }
 
-    async def covering_without(
-        self, subtracted: Sequence[SingleDeployment], *, visible_to: Caller
-    ) -> dict[int, CoverageSet]:
-        """The bodies that the groups of some deployments cover without these."""
-        counts: dict[int, Counter[int]] = {}
-        for single in subtracted:
-            counts.setdefault(single.group.id, Counter()).update(single.numbers)
-        parts = sorted({(id_, n >> PART_BITS) for id_, numbers in counts.items() for n in numbers})
+    async def counts(
+        self, subtracted: Iterable[SingleDeployment], *, visible_to: Caller
+    ) -> dict[int, dict[int, int]]:
+        """The deployments that cover each body, by group: of those bodies that these deployments cover."""
+        parts = sorted(
+            {(single.group.id, number >> PART_BITS) for single in subtracted for number in single.numbers}
+        )
+        if not parts:
+            return {}
         rows = await self._session.all(
             _counts(viewer_of(visible_to)),
             ids=[id_ for id_, _ in parts],
             parts=[part for _, part in parts],
             **arguments(visible_to),
         )
-        uncovered: dict[int, list[int]] = {}
+        counts: dict[int, dict[int, int]] = {}
         for id_, stored in rows:
-            uncovered.setdefault(id_, []).extend(
-                number for number, count in read_counts(stored).items() if count <= counts[id_][number]
-            )
-        covered = await self.covering(list(counts), visible_to=visible_to)
-        return {id_: covers.without(covering(uncovered.get(id_, ()))) for id_, covers in covered.items()}
+            counts.setdefault(id_, {}).update(read_counts(stored))
+        return counts
 
     async def singles(self, ids: Sequence[str], *, visible_to: Caller) -> tuple[SingleDeployment, ...]:
         """Deployments by their ids, those of them that the caller may see."""
@@ -309,6 +307,14 @@ class ExposureReader:
             _deployments_of(viewer_of(visible_to)), ids=list(ids), limit=limit, **arguments(visible_to)
         )
         return tuple((f"{origin}/{key}", group) for origin, key, group in rows)
+
+
+def without(
+    covers: CoverageSet, counts: Mapping[int, int], subtracted: Iterable[SingleDeployment]
+) -> CoverageSet:
+    """The bodies that a group covers without some of its deployments; ``counts`` as ``counts`` gives them."""
+    numbers = Counter(number for single in subtracted for number in single.numbers)
+    return covers.without(covering(n for n, count in counts.items() if count <= numbers[n]))
 
 
 def _index_state(row: Any) -> IndexState:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Text, column, func, select, true, tuple_
+from sqlalchemy import Text, column, func, select, true, tuple_, union
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from federation.domain.exposure.linkage import MAX_LINKS_PER_SOLUTION
+from federation.domain.exposure.partial import ANY_IDENTIFIER
+from federation.domain.exposure.solution_identifiers import proof_of
 from federation.domain.visibility import Caller
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import solution_identifiers
@@ -38,15 +41,37 @@ def _identifiers(viewer: Viewer) -> Statement:
     )
 
 
+def _identifiers_around(viewer: Viewer) -> Any:
+    """Identifiers that may link solutions: their own ids, what they name, and the proof of each of these."""
+    named = (
+        select(_s.identifier)
+        .where(
+            tuple_(_s.origin, _s.key).in_(select(_solutions.c.origin, _solutions.c.key)),
+            visible_condition(solution_identifiers, viewer),
+        )
+        .cte("named")
+    )
+    every = union(
+        select(param("any_solution", Text).label("identifier")),
+        select(_solutions.c.origin.concat("/").concat(_solutions.c.key)),
+        select(named.c.identifier),
+        select(named.c.identifier.concat(param("proof", Text))),
+    ).subquery("every")
+    return select(every.c.identifier).limit(param("max_names")).cte("identifiers")
+
+
 @lru_cache
-def _solutions_naming(viewer: Viewer) -> Statement:
+def _solutions_naming(viewer: Viewer, *, around: bool = False) -> Statement:
     """Solutions that name an identifier: the first of each operator, however many another one has.
 
     The index leads from one (origin, audience) of an identifier to the next: the thousand records of one
-    operator are passed over, and not read. So are hidden ones.
+    operator are passed over, and not read. So are hidden ones. ``around``: of the identifiers around
+    solutions, in place of those that are given.
     """
-    identifiers = (
-        func.unnest(param("identifiers", ARRAY(Text)))
+    identifiers: Any = (
+        _identifiers_around(viewer)
+        if around
+        else func.unnest(param("identifiers", ARRAY(Text)))
         .table_valued(column("identifier", Text), name="identifiers")
         .render_derived()
     )
@@ -135,10 +160,26 @@ class LinkageReader:
         rows = await self._session.all(
             _solutions_naming(viewer_of(visible_to)), identifiers=sorted(identifiers), **arguments(visible_to)
         )
-        by_identifier: dict[str, list[str]] = {}
-        for identifier, origin, key in rows:
-            by_identifier.setdefault(identifier, []).append(f"{origin}/{key}")
-        return {identifier: tuple(solutions) for identifier, solutions in by_identifier.items()}
+        return _by_identifier(rows)
+
+    async def solutions_naming_around(
+        self, solutions: Iterable[str], max_names: int, *, visible_to: Caller
+    ) -> dict[str, tuple[str, ...]]:
+        """Solutions that name an identifier around these solutions (``identifiers_around``).
+
+        So many identifiers are looked up at most.
+        """
+        names = [solution.partition("/") for solution in solutions]
+        rows = await self._session.all(
+            _solutions_naming(viewer_of(visible_to), around=True),
+            origins=[origin for origin, _, _ in names],
+            keys=[key for _, _, key in names],
+            any_solution=ANY_IDENTIFIER,
+            proof=proof_of(""),
+            max_names=max_names,
+            **arguments(visible_to),
+        )
+        return _by_identifier(rows)
 
     async def solutions_with(self, identifier: str, limit: int, *, visible_to: Caller) -> tuple[str, ...]:
         """Solutions whose records have an identifier, in order, whatever their operators."""
@@ -149,3 +190,18 @@ class LinkageReader:
             **arguments(visible_to),
         )
         return tuple(f"{origin}/{key}" for origin, key in rows)
+
+
+def _by_identifier(rows: Iterable[Any]) -> dict[str, tuple[str, ...]]:
+    by_identifier: dict[str, list[str]] = {}
+    for identifier, origin, key in rows:
+        by_identifier.setdefault(identifier, []).append(f"{origin}/{key}")
+    return {identifier: tuple(solutions) for identifier, solutions in by_identifier.items()}
+
+
+def identifiers_around(solutions: Iterable[str], identifiers: Iterable[str]) -> set[str]:
+    """The identifiers that ``solutions_naming_around`` looks up for solutions that have these ones."""
+    around = {ANY_IDENTIFIER, *solutions}
+    for identifier in identifiers:
+        around |= {identifier, proof_of(identifier)}
+    return around

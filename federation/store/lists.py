@@ -14,9 +14,10 @@ Statistics decide how fast an answer comes, never what it is. Reasons and figure
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from copy import copy
 from enum import Enum
 from math import inf
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -95,14 +96,14 @@ class IndexQuery(NamedTuple):
 
 async def collect(session: Session, query: Query, *, visible_to: Caller) -> Listed:
     """A page of the documents that a query asks for."""
-    reader = _ListReader(session, query, visible_to)
+    reader = ListReader(session, query, visible_to)
     documents, page_key = await reader.page()
     total = await reader.total() if query.total else None
     return Listed(documents, page_key, total, reader.sort, reader.not_understood)
 
 
-class _ListReader:
-    """One query; keeps what its page has shown of its total."""
+class ListReader:
+    """One query: its page, then its total; it keeps what the page has shown of that."""
 
     def __init__(self, session: Session, query: Query, visible_to: Caller) -> None:
         self._session = session
@@ -123,6 +124,12 @@ class _ListReader:
     @property
     def sort(self) -> str:
         return self._query.sort
+
+    def within(self, session: Session) -> Self:
+        """Read the rest over another session."""
+        reader = copy(self)
+        reader._session = session
+        return reader
 
     async def page(self) -> Page:
         await self._read_statistics()
@@ -215,7 +222,7 @@ class _ListReader:
         statistics = self._session.stats
         if statistics is None or not self._shape.is_indexed:
             return
-        await statistics.look_up(self._session.connection)
+        await statistics.look_up(self._session.direct)
         values = dict(self._values)
         alternatives = [values[f"alternatives{index}"] for index in range(self._shape.alternatives)]
         required = [[value] for value in values.get("required", ())]

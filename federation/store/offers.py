@@ -124,28 +124,28 @@ class OffersReader:
         )
         return [row[0] for row in rows]
 
-    async def serving(
-        self,
-        names: Sequence[str],
-        territories: Sequence[str],
-        solutions: Sequence[str],
-        *,
-        visible_to: Caller,
-    ) -> list[Any]:
-        """Rows (origin, key, document) of deployments that list a body, or are for a territory it is in.
+    async def serving_body(self, names: Sequence[str], *, visible_to: Caller) -> list[Any]:
+        """Rows (origin, key, document) of deployments that list a body, ``MAX_SERVING`` at most.
 
-        ``names``: every ``scheme:value`` of the body; ``territories``: every code of the places it is in.
-        Deployments for territories are read of these solutions alone. Some ``MAX_SERVING`` of each, at most.
+        ``names``: every ``scheme:value`` of the body.
         """
+        if not names:
+            return []
         viewer, values = viewer_of(visible_to), arguments(visible_to)
-        rows: list[Any] = []
-        if names:
-            rows += await self._session.all(_serving(viewer, "body"), names=list(names), **values)
-        if territories and solutions:
-            rows += await self._session.all(
-                _serving(viewer, "territory"),
-                territories=[f"deployment.territory={code}" for code in territories],
-                solutions=[f"deployment.solution={solution}" for solution in solutions],
-                **values,
-            )
-        return rows
+        return await self._session.all(_serving(viewer, "body"), names=list(names), **values)
+
+    async def serving_territories(
+        self, territories: Sequence[str], solutions: Sequence[str], *, visible_to: Caller
+    ) -> list[Any]:
+        """Rows of deployments of these solutions that are for one of these territories.
+
+        ``territories``: every code of the places that a body is in.
+        """
+        if not territories or not solutions:
+            return []
+        return await self._session.all(
+            _serving(viewer_of(visible_to), "territory"),
+            territories=[f"deployment.territory={code}" for code in territories],
+            solutions=[f"deployment.solution={solution}" for solution in solutions],
+            **arguments(visible_to),
+        )

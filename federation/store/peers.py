@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from federation.domain.invitation import InvitationView
-from federation.domain.peer import Peer, PeerState
+from federation.domain.peer import Peer, PeerContact, PeerState
 from federation.domain.values import as_instant
 from federation.store.statements import Session, Statement, param
 from federation.store.tables import Moment, invitations, peers
@@ -22,6 +22,9 @@ _COLUMNS = (
     peers.c.private, peers.c.clock_difference,
 )  # fmt: skip
 _LIST = Statement(select(*_COLUMNS).order_by(peers.c.operator))
+_CONTACTS = Statement(
+    select(peers.c.operator, peers.c.state, peers.c.contacted_at).order_by(peers.c.operator)
+)
 _by_operator = select(*_COLUMNS).where(peers.c.operator == param("operator", Text))
 _FIND = Statement(_by_operator)
 _VALUES = {
@@ -120,6 +123,10 @@ class PeersReader:
 
     async def all(self) -> tuple[Peer, ...]:
         return tuple(_peer(row) for row in await self._session.all(_LIST))
+
+    async def contacts(self) -> tuple[PeerContact, ...]:
+        """The state of each peer, and the last contact with it."""
+        return tuple(PeerContact(*row) for row in await self._session.all(_CONTACTS))
 
     async def find(self, operator: str) -> Peer | None:
         row = await self._session.one(_FIND, operator=operator)

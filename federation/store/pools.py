@@ -25,6 +25,8 @@ STATEMENT_TIMEOUT_MILLISECONDS = 30_000
 """PostgreSQL ends a statement after it."""
 ACQUIRE_TIMEOUT_SECONDS = 10.0
 """Time to wait for a free connection."""
+MAX_PREPARED_BYTES = 65_536
+"""Length of a statement that a connection keeps prepared: several reads in one are long (``together.py``)."""
 gives_way: ContextVar[bool] = ContextVar("gives_way", default=False)
 """True in tasks that leave half of each pool to those who wait for an answer (``Pool``)."""
 CONNECTION_ERRORS = (
@@ -162,6 +164,7 @@ async def create_pool(
             reset=_reset,
             server_settings=settings,
             timeout=10,
+            max_cacheable_statement_size=MAX_PREPARED_BYTES,
         )
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise CommandFailed(f"the database cannot be reached: {error}") from error

@@ -15,7 +15,7 @@ from federation.domain.registry import known_type
 from federation.domain.stored import StoredRecord, StoredRevision
 from federation.domain.visibility import FEDERATION, PRIVATE, PUBLIC, Caller
 from federation.store import lists
-from federation.store.lists import Listed
+from federation.store.lists import Listed, ListReader
 from federation.store.pages import bounded
 from federation.store.search_all import TypeMatches, search_all
 from federation.store.statements import Session, Statement, param
@@ -72,6 +72,22 @@ def _visible_statement(viewer: Viewer, type_name: str | None) -> Statement:
             tuple_(records.c.origin, records.c.key).in_(select(_names.c.origin, _names.c.key)),
             _visible(type_name, viewer),
         )
+    )
+
+
+@lru_cache
+def _documents_statement(viewer: Viewer, type_name: str | None) -> Statement:
+    """The documents of records by their ids, those that are not understood aside."""
+    return Statement(
+        select(records.c.document)
+        .join(_names, and_(records.c.origin == _names.c.origin, records.c.key == _names.c.key))
+        .where(
+            records.c.type == param("type", Text),
+            ~records.c.retracted,
+            records.c.not_understood.is_(None),
+            _visible(type_name, viewer),
+        )
+        .order_by(records.c.origin, records.c.key)
     )
 
 
@@ -208,6 +224,23 @@ class RecordsReader:
         )
         return frozenset(f"{origin}/{key}" for origin, key in rows)
 
+    async def documents(self, type_name: str, ids: Iterable[str], *, visible_to: Caller) -> list[bytes]:
+        """The documents of some ids that are here, are understood and may be seen, in the order of the ids.
+
+        Retracted ones are left out.
+        """
+        names = [id_.partition("/") for id_ in sorted(set(ids))]
+        if not names:
+            return []
+        rows = await self._session.all(
+            _documents_statement(viewer_of(visible_to), _with_subject(type_name)),
+            type=type_name,
+            origins=[origin for origin, _, _ in names],
+            keys=[key for _, _, key in names],
+            **arguments(visible_to),
+        )
+        return [row[0] for row in rows]
+
     async def collect(
         self, query: Query, *, visible_to: Caller
     ) -> tuple[list[bytes], PageKey | None, int | None]:
@@ -220,6 +253,10 @@ class RecordsReader:
     async def search(self, query: Query, *, visible_to: Caller) -> Listed:
         """A page as ``collect`` gives it, with the order that it is in."""
         return await lists.collect(self._session, query, visible_to=visible_to)
+
+    def open_list(self, query: Query, *, visible_to: Caller) -> ListReader:
+        """A list whose page and total are read one after the other."""
+        return ListReader(self._session, query, visible_to)
 
     async def search_all(
         self, words: str, types: Sequence[str], of_each: int, *, visible_to: Caller

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
-from sqlalchemy.sql.expression import Executable
+from sqlalchemy.sql.expression import Executable, SelectBase
 
 from federation.store.column_stats import ColumnStats
 
@@ -25,11 +25,15 @@ def param(name: str, type_: Any = None) -> BindParameter[Any]:
 class Statement:
     """A compiled statement and the order in which it takes its named parameters."""
 
-    __slots__ = ("_fixed", "_names", "text")
+    __slots__ = ("_fixed", "_names", "columns", "text")
 
     def __init__(self, built: Executable) -> None:
         compiled: Any = built.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
         self.text = str(compiled)
+        self.columns: tuple[str, ...] = (
+            tuple(built.selected_columns.keys()) if isinstance(built, SelectBase) else ()
+        )
+        """Names of the columns of its rows."""
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._fixed: dict[str, Any] = dict(compiled.params)
 
@@ -49,6 +53,11 @@ class Session:
         self.connection = connection
         self.stats = stats
         """Frequent values of the records; None in a transaction that writes."""
+
+    @property
+    def direct(self) -> Any:
+        """The connection itself, for a statement that is run at once and with no other."""
+        return self.connection
 
     async def all(self, statement: Statement, /, **values: Any) -> list[Any]:
         rows: list[Any] = await self.connection.fetch(statement.text, *statement.arguments(values))

@@ -7,16 +7,15 @@ from typing import Any
 import msgspec
 from litestar.response.base import ASGIResponse
 
-from federation.domain.content.incident import Incident
 from federation.domain.content.statement import STATEMENT_STATUSES
-from federation.domain.errors import Conflict, Forbidden, Invalid, PreconditionFailed, Retracted
+from federation.domain.errors import Conflict, Forbidden, Invalid, PreconditionFailed
 from federation.domain.exposure.answers import AffectedDeployment, OperatorExposure
 from federation.domain.visibility import LABELS as TLP_LABELS
 from federation.domain.visibility import TLPS
 from federation.edge.operations import Right
-from federation.node import answers, contacts, exposure, records
+from federation.node import answers, incident_page
 from federation.node.answers import OwnStatements, Part
-from federation.node.audiences import Audience, audience, own_groups
+from federation.node.audiences import Audience, audience
 from federation.web.exposure_views import ExposureView, view_of
 from federation.web.fields import Field
 from federation.web.form_content import FormContent
@@ -80,23 +79,16 @@ class _Answering(msgspec.Struct):
 
 async def _open(visit: Visit, origin: str, key: str) -> _Answering:
     """Raises NotFound, Retracted."""
-    node, id_ = visit.node, f"{origin}/{key}"
-    stored = await records.find(node, Incident, origin, key, by=visit.caller)
-    if stored.retracted:
-        raise Retracted("incident {origin}/{key} has been retracted by {origin}", origin=origin, key=key)
-    record = msgspec.json.decode(stored.document, type=_Envelope)
-    exposed = await exposure.of_incident(node, origin, key, by=visit.caller)
-    listed = {entry.operator for entry in exposed.operators}
-    operators = await contacts.contacts_of(node, listed, by=visit.caller)
-    groups = await own_groups(node, by=visit.caller)
+    read = await incident_page.answer_form(visit.node, origin, key, by=visit.caller)
+    record = msgspec.json.decode(read.incident.stored.document, type=_Envelope)
     return _Answering(
-        id=id_,
+        id=f"{origin}/{key}",
         record=record,
-        view=view_of(visit, exposed, operators),
-        before=await answers.own_statements(node, id_, by=visit.caller),
+        view=view_of(visit, read.incident.exposure, read.incident.contacts),
+        before=read.before,
         form=visit.form or Form(),
-        groups=groups,
-        labels=_labels(visit, record, groups, is_own=origin == node.operator),
+        groups=read.groups,
+        labels=_labels(visit, record, read.groups, is_own=origin == visit.node.operator),
     )
 
 

@@ -18,11 +18,11 @@ from federation.domain.territories.finder import MAX_QUESTION_CHARACTERS, BodyMa
 from federation.domain.territories.public_bodies import PublicBody
 from federation.domain.values import day
 from federation.edge.operations import Right
-from federation.node import bodies, offers
+from federation.node import bodies, offers, operator_names
 from federation.node.offers import MAX_NUMBER, GivenFacts
 from federation.web.body_files import offers_file
 from federation.web.formatting import date_text, money_text
-from federation.web.forms import Form
+from federation.web.forms import Form, whole_number
 from federation.web.language import screen_text as t
 from federation.web.pages import page
 from federation.web.rendering import in_language
@@ -88,6 +88,10 @@ async def body(visit: Visit, body_id: str) -> ASGIResponse:
             )
         except Invalid as error:
             facts.form.refuse_all(error.faults, visit.language, {f"?{name}": name for name in _FACTS})
+    if view is not None:
+        visit.operator_names = await operator_names.names_of(
+            visit.node, {offer.origin for offer in view.offers}, by=visit.caller
+        )
     kept = facts.kept
     return visit.page(
         "body.html",
@@ -192,10 +196,10 @@ class _Facts:
         text = "".join(self.form.value(name).split())
         if not text:
             return None
-        if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_NUMBER):
+        number = whole_number(text, MAX_NUMBER)
+        if number is None:
             self.form.refuse(name, self._visit.text(_NOT_A_NUMBER, maximum=MAX_NUMBER))
-            return None
-        return int(text)
+        return number
 
     def _day(self) -> date | None:
         text = self.form.value("date")

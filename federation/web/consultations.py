@@ -10,21 +10,23 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.content.consultation import Consultation
 from federation.domain.purchasing.answers import ConsultationNeeds
-from federation.domain.purchasing.needs import StoredConsultation
 from federation.domain.values import instant
 from federation.edge.operations import Right
-from federation.node import purchases
+from federation.node import consultation_page, purchases
+from federation.web.contributions import contribute, contributed
 from federation.web.csv_files import CSV, Column, file_answer, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
 from federation.web.pages import page
-from federation.web.records import open_record, source_of
+from federation.web.records import open_record, source_among
 from federation.web.rendering import in_language
 from federation.web.theme_names import THEME_NAMES
 from federation.web.visit import Visit
 
 READ = Right("consultations.read", open=True)
+KINDS = ("comment", "question", "answer")
+"""Kinds of contributions to a consultation."""
 OPEN = ("idea", "gathering", "convention")
 """Statuses in which others may still join."""
 
@@ -86,22 +88,43 @@ async def consultations_file(visit: Visit) -> ASGIResponse:
 @page("/consultations/{origin:str}/{key:str}", act="page_consultation", right=READ)
 async def consultation(visit: Visit, origin: str, key: str) -> ASGIResponse:
     """Show until when needs are given, how they add up, who has answered, and how to take part."""
+    return await _show(visit, origin, key)
+
+
+@page(
+    "/consultations/{origin:str}/{key:str}/contributions",
+    act="page_consultation_contribution",
+    right=Right("contributions.write"),
+    method="POST",
+)
+async def consultation_contribution(visit: Visit, origin: str, key: str) -> ASGIResponse:
+    """Add a comment, a question or an answer to a consultation."""
     entry = await open_record(visit, Consultation, origin, key)
     if not isinstance(entry, Entry):
         return entry
-    asked = StoredConsultation(entry.id, instant(entry.updated_at), entry.content)
-    needs = await purchases.needs_of_stored(visit.node, asked, by=visit.caller)
-    until = entry.content.needs_until
+    return await contribute(visit, entry, KINDS) or await _show(visit, origin, key, status=400)
+
+
+async def _show(visit: Visit, origin: str, key: str, status: int = 200) -> ASGIResponse:
+    read = await consultation_page.of_consultation(visit.node, origin, key, by=visit.caller)
+    entry = await open_record(visit, Consultation, origin, key, stored=read.stored)
+    if not isinstance(entry, Entry) or read.needs is None:
+        assert not isinstance(entry, Entry)  # noqa: S101 - needs are there for a record that is understood
+        return entry
+    visit.operator_names = read.names
+    needs, until = read.needs, entry.content.needs_until
     return visit.page(
         "consultation.html",
+        status=status,
         alternate=f"/v1/consultations/{origin}/{key}",
         entry=entry,
-        source=await source_of(visit, entry),
-        vehicle=await purchases.vehicle_of(visit.node, entry.content, by=visit.caller),
+        source=source_among(read.sources, entry),
+        vehicle=read.vehicle,
         needs=needs,
         labels={unit.unit: unit.label for unit in needs.units},
         is_open=entry.content.status in OPEN and not needs.deadline.is_over,
         ends_soon=until is not None and 0 <= (instant(until) - visit.now).days < 14,
+        contributions=contributed(visit, entry, read.contributions, KINDS),
         may_take_part=visit.may("participations.write"),
         is_ours=origin == visit.node.operator and visit.may("consultations.write"),
     )
@@ -134,4 +157,4 @@ def _state(visit: Visit, participation: Any) -> str:
     return value_words(visit, "participation_state", participation.state)
 
 
-HANDLERS = (consultations, consultations_file, consultation, needs_file)
+HANDLERS = (consultations, consultations_file, consultation, consultation_contribution, needs_file)

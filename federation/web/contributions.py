@@ -18,6 +18,7 @@ from federation.domain.document import Document, mint_key
 from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid
 from federation.node import contributions, records
+from federation.node.contributions import Contributions
 from federation.web.forms import Form
 from federation.web.listing import Entry, value_words
 from federation.web.rendering import in_language
@@ -49,6 +50,13 @@ async def contributions_about(
 ) -> Contributed:
     """The contributions to a record, as far as its visitor may see them."""
     found = await contributions.beneath(visit.node, entry.type, entry.id, by=visit.caller)
+    return contributed(visit, entry, found, kinds, tasks)
+
+
+def contributed(
+    visit: Visit, entry: Entry[Any], found: Contributions, kinds: Sequence[str], tasks: Sequence[Any] = ()
+) -> Contributed:
+    """Contributions that have been read, as their page shows them."""
     may_add = visit.may("contributions.write")
     return Contributed(
         entries=found.entries,

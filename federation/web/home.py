@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from litestar.response.base import ASGIResponse
@@ -14,7 +13,7 @@ from federation.domain.registry import TYPES
 from federation.domain.values import instant
 from federation.edge.answers import answer
 from federation.edge.weights import language_of
-from federation.node import records, service_status
+from federation.node import operator_names, records, service_status
 from federation.web.listing import Entry, decode_rows
 from federation.web.pages import page
 from federation.web.static_files import static_files
@@ -58,13 +57,21 @@ class MeetingRow(msgspec.Struct, frozen=True):
 @page("/", act="page_home")
 async def home(visit: Visit) -> ASGIResponse:
     """Show what is new, what is down, what closes soon, and when operators meet."""
-    new = [row for name in NEW_TYPES for row in await _newest(visit, name, NewRow, MAX_NEW)]
-    events, more_events = await service_status.going_on(visit.node, by=visit.caller)
-    consultations: Sequence[Entry[ConsultationRow]] = await _newest(
-        visit, "consultation", ConsultationRow, MAX_READ, status=OPEN_CONSULTATIONS
+    *newest, open_consultations, planned_meetings = await records.collect_each(
+        visit.node,
+        [
+            *(Query(kind=TYPES[name], limit=MAX_NEW) for name in NEW_TYPES),
+            Query(kind=TYPES["consultation"], facets=(("status", OPEN_CONSULTATIONS),), limit=MAX_READ),
+            Query(kind=TYPES["meeting"], facets=(("status", ("planned",)),), limit=MAX_READ),
+        ],
+        by=visit.caller,
     )
-    meetings: Sequence[Entry[MeetingRow]] = await _newest(
-        visit, "meeting", MeetingRow, MAX_READ, status=("planned",)
+    new = [row for documents in newest for row in decode_rows(NewRow, documents)]
+    consultations: Sequence[Entry[ConsultationRow]] = decode_rows(ConsultationRow, open_consultations)
+    meetings: Sequence[Entry[MeetingRow]] = decode_rows(MeetingRow, planned_meetings)
+    events, more_events = await service_status.going_on(visit.node, by=visit.caller)
+    visit.operator_names = await operator_names.names_of(
+        visit.node, {*(event.origin for event in events), *(entry.origin for entry in new)}, by=visit.caller
     )
     now = visit.now
     closing = [entry for entry in consultations if _is_to_come(visit, entry.content.needs_until)]
@@ -83,15 +90,6 @@ async def home(visit: Visit) -> ASGIResponse:
         closing=closing[:MAX_EVENTS],
         meetings=to_come[:MAX_EVENTS],
     )
-
-
-async def _newest(
-    visit: Visit, type_name: str, row: Any, limit: int, *, status: tuple[str, ...] = ()
-) -> list[Entry[Any]]:
-    """The last updated records of a type."""
-    query = Query(kind=TYPES[type_name], facets=(("status", status),) if status else (), limit=limit)
-    documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
-    return decode_rows(row, documents)
 
 
 def _is_to_come(visit: Visit, moment: str | None) -> bool:

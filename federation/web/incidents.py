@@ -5,29 +5,24 @@ An incident that is CLEAR is for everybody; who is affected by it is for members
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from litestar.response.base import ASGIResponse
 
 from federation.domain.content.incident import STATUSES, Incident
-from federation.domain.content.statement import Statement
-from federation.domain.query import Query
+from federation.domain.errors import Retracted
 from federation.edge.operations import Right
-from federation.node import contacts, deadlines, exposure, records
-from federation.node.contacts import Contact
-from federation.node.deadlines import DeadlineView
+from federation.node import incident_page
 from federation.web.csv_files import CSV, Column, listing_file
-from federation.web.exposure_views import ExposureView, view_of
+from federation.web.exposure_views import view_of
 from federation.web.language import screen_text as t
 from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
 from federation.web.pages import page
-from federation.web.records import open_record, source_of
+from federation.web.records import open_record, source_among
 from federation.web.rendering import in_language
 from federation.web.visit import Visit
-
-MAX_STATEMENTS = 200
-"""Statements whose texts the page of an incident shows, the newest."""
 
 
 class Row(msgspec.Struct):
@@ -152,33 +147,28 @@ async def incidents_file(visit: Visit) -> ASGIResponse:
 @page("/incidents/{origin:str}/{key:str}", act="page_incident", right=READ)
 async def incident(visit: Visit, origin: str, key: str) -> ASGIResponse:
     """Show an incident and, to members, who is affected and whom to call."""
-    node, id_ = visit.node, f"{origin}/{key}"
-    stored = await records.find(node, Incident, origin, key, by=visit.caller)
-    if stored.retracted:
+    id_ = f"{origin}/{key}"
+    try:
+        read = (
+            await incident_page.exposed(
+                visit.node, origin, key, by=visit.caller, with_deadlines=visit.may("deadlines.read")
+            )
+            if visit.is_member and visit.may("exposure.read")
+            else await incident_page.public(visit.node, origin, key, by=visit.caller)
+        )
+    except Retracted:
+        read = None
+    if read is None or read.stored.retracted:
         gone = await open_record(visit, Incident, origin, key)
         if isinstance(gone, Entry):  # published again in this moment
             return visit.to(visit.path)
         return gone
-    entry: Entry[Any] = decoder(msgspec.Raw).decode(stored.document)
+    entry: Entry[Any] = decoder(msgspec.Raw).decode(read.stored.document)
+    visit.operator_names = {operator: contact.name for operator, contact in read.contacts.items()}
     try:
         content = msgspec.json.decode(entry.content, type=IncidentView)
     except msgspec.ValidationError:
         content = IncidentView()
-    affected: ExposureView | None = None
-    actions: dict[str, dict[str, str]] = {}
-    due: tuple[DeadlineView, ...] = ()
-    operators: dict[str, Contact]
-    if visit.is_member and visit.may("exposure.read"):
-        exposed = await exposure.of_incident(node, origin, key, by=visit.caller)
-        listed = {origin, *(entry.operator for entry in exposed.operators)}
-        operators = await contacts.contacts_of(node, listed, by=visit.caller)
-        affected = view_of(visit, exposed, operators)
-        actions = await _actions(visit, id_)
-        if visit.may("deadlines.read"):
-            all_deadlines = await deadlines.list_deadlines(node, by=visit.caller)
-            due = tuple(view for view in all_deadlines if view.deadline.incident == id_)
-    else:
-        operators = await contacts.contacts_of(node, {origin}, by=visit.caller)
     return visit.page(
         "incident.html",
         alternate=f"/v1/incidents/{id_}",
@@ -186,21 +176,19 @@ async def incident(visit: Visit, origin: str, key: str) -> ASGIResponse:
         origin=origin,
         key=key,
         entry=entry,
-        source=await source_of(visit, entry),
+        source=source_among(read.sources, entry),
         incident=content,
-        is_understood=stored.not_understood is None,
-        exposure=affected,
-        contact=operators.get(origin),
-        actions=actions,
-        deadlines=due,
-        is_own=origin == node.operator,
+        is_understood=read.stored.not_understood is None,
+        exposure=view_of(visit, read.exposure, read.contacts) if read.exposure is not None else None,
+        contact=read.contacts.get(origin),
+        actions=_actions(read.statements),
+        deadlines=read.deadlines,
+        is_own=origin == visit.node.operator,
     )
 
 
-async def _actions(visit: Visit, incident_id: str) -> dict[str, dict[str, str]]:
+def _actions(documents: Iterable[bytes]) -> dict[str, dict[str, str]]:
     """The words of the statements on an incident, by id."""
-    query = Query(kind=Statement, facets=(("incident", (incident_id,)),), limit=MAX_STATEMENTS)
-    documents, _, _ = await records.collect(visit.node, query, by=visit.caller)
     statements: Any = map(_statement.decode, documents)
     return {
         f"{statement.origin}/{statement.key}": statement.content.action

@@ -191,7 +191,7 @@ async def read_listing(
     query = _query(visit, kind, [*pairs, *narrowed], form, after=visit.parameter("after"))
     if query is None:
         return listing
-    found = await search.search(visit.node, query, by=visit.caller)
+    found, visit.operator_names = await search.search_named(visit.node, query, by=visit.caller)
     documents, after, total, _, not_understood = found.listed
     following = urlencode([*pairs, ("after", str(after)), ("page", str(listing.number + 1))]) if after else ""
     return listing._replace(

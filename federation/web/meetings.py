@@ -116,7 +116,9 @@ async def _show(visit: Visit, entry: Entry[Any], status: int = 200) -> ASGIRespo
         status=status,
         alternate=f"/v1/meetings/{entry.id}",
         entry=entry,
-        source=await source_of(visit, entry),
+        source=await source_of(
+            visit, entry, *_named(content), *(entry.origin for entry in contributions.entries)
+        ),
         minutes=await in_words(content.minutes, visit.language),
         there=_there(visit, content),
         today=visit.now.astimezone(visit.node.time_zone).date().isoformat(),
@@ -124,6 +126,15 @@ async def _show(visit: Visit, entry: Entry[Any], status: int = 200) -> ASGIRespo
         contributions=contributions,
         is_ours=entry.origin == visit.node.operator and visit.may("meetings.write"),
     )
+
+
+def _named(content: Meeting) -> set[str]:
+    """The operators that a meeting names."""
+    return {
+        *content.attending,
+        *(point.by for point in content.agenda if point.by is not None),
+        *(task.owner for task in content.tasks if task.owner is not None),
+    }
 
 
 def _there(visit: Visit, content: Meeting) -> str:

@@ -8,7 +8,7 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.query import PageKey
 from federation.edge.operations import Right
-from federation.node import deadlines, exposure, own_work
+from federation.node import own_work
 from federation.web.pages import page
 from federation.web.visit import Visit
 
@@ -20,23 +20,23 @@ MAX_INCIDENTS = 50
 @page("/mine", act="page_mine", right=READ)
 async def mine(visit: Visit) -> ASGIResponse:
     """Show what waits for us: incidents without our answer, reports, tasks, needs, versions."""
-    node, by = visit.node, visit.caller
+    by = visit.caller
     after = PageKey.parse(text, "-updated_at") if (text := visit.parameter("after")) else None
-    own, following = await exposure.of_own(
-        node, by=by, limit=MAX_INCIDENTS, after=after, with_deployments=False
+    work = await own_work.of_own(
+        visit.node, by=by, limit=MAX_INCIDENTS, after=after, with_deadlines=visit.may("deadlines.read")
     )
-    due = await deadlines.list_deadlines(node, by=by) if visit.may("deadlines.read") else ()
+    own = work.exposure
     return visit.page(
         "mine.html",
         alternate="/v1/exposure?mine=true",
         own=own,
-        following=str(following) if following is not None else "",
+        following=str(work.following) if work.following is not None else "",
         unanswered=[line for line in own.incidents if line.exposure.answer is None],
         answered=[line for line in own.incidents if line.exposure.answer is not None],
-        deadlines=[view for view in due if view.next is not None],
-        tasks=await own_work.open_tasks(node, by=by),
-        needs=await own_work.open_needs(node, by=by),
-        versions=[(note, _address(visit, note)) for note in await own_work.version_notes(node, by=by)],
+        deadlines=[view for view in work.deadlines if view.next is not None],
+        tasks=work.tasks,
+        needs=work.needs,
+        versions=[(note, _address(visit, note)) for note in work.versions],
         is_partial=not by.sees_all,
     )
 

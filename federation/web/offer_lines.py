@@ -22,16 +22,6 @@ class PartRow(msgspec.Struct, frozen=True):
     micros: int
     optional: bool = False
 
-    @property
-    def cents(self) -> int | None:
-        """The amount in cents; None where it is no whole number of them."""
-        return self.micros // 10_000 if self.micros % 10_000 == 0 else None
-
-    @property
-    def decimal(self) -> str:
-        """The amount with all its decimals: 0.166."""
-        return f"{self.micros // 1_000_000}.{self.micros % 1_000_000:06}".rstrip("0")
-
 
 class TariffRow(msgspec.Struct, frozen=True):
     """A tariff."""

@@ -93,14 +93,15 @@ async def practice_contribution(visit: Visit, origin: str, key: str) -> ASGIResp
 
 
 async def _show(visit: Visit, entry: Entry[Any], status: int = 200) -> ASGIResponse:
+    contributions = await contributions_about(visit, entry, KINDS)
     return visit.page(
         "practice.html",
         status=status,
         alternate=f"/v1/practices/{entry.id}",
         entry=entry,
-        source=await source_of(visit, entry),
+        source=await source_of(visit, entry, *(entry.origin for entry in contributions.entries)),
         body=await in_words(entry.content.body, visit.language),
-        contributions=await contributions_about(visit, entry, KINDS),
+        contributions=contributions,
         is_ours=entry.origin == visit.node.operator and visit.may("practices.write"),
     )
 

@@ -62,6 +62,7 @@ def environment(language: Language) -> Environment:
     made.filters |= {
         "number": partial(formatting.number_text, language),
         "money": partial(formatting.money_text, language),
+        "micros": partial(formatting.micros_text, language),
         "day": partial(_day, language),
         "duration": partial(formatting.length_text, language),
         "words": partial(_words, language),

@@ -10,6 +10,7 @@ from litestar.response.base import ASGIResponse
 from federation.domain.query import MAX_WORDS_CHARACTERS
 from federation.domain.registry import TYPES
 from federation.domain.words import search_words
+from federation.node import operator_names
 from federation.node import search as searches
 from federation.web.forms import Form
 from federation.web.language import screen_text as t
@@ -67,6 +68,9 @@ async def search(visit: Visit) -> ASGIResponse:
         for name, title in SEARCHED
         if (part := found.by_type.get(name)) is not None
     ]
+    visit.operator_names = await operator_names.names_of(
+        visit.node, {entry.origin for group in groups for entry in group.entries}, by=visit.caller
+    )
     return visit.page(
         "search.html",
         form=form,

@@ -12,17 +12,15 @@ from federation.edge.operations import Right
 from federation.node import uses
 from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.language import screen_text as t
-from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
-from federation.web.offer_lines import offers_of
+from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
+from federation.web.offer_lines import OfferRow
 from federation.web.pages import page
-from federation.web.records import open_record, source_of
+from federation.web.records import open_record, source_among
 from federation.web.rendering import in_language
 from federation.web.theme_names import THEME_NAMES
 from federation.web.visit import Visit
 
 READ = Right("solutions.read", open=True)
-MAX_SAME = 40
-"""Solutions that are the same software whose offers are shown, at most: a query has 50 values."""
 MAX_RELEASES = 20
 """Releases that the page of a solution shows, at most: those that the record has last."""
 
@@ -80,18 +78,18 @@ async def solutions_file(visit: Visit) -> ASGIResponse:
 @page("/solutions/{origin:str}/{key:str}", act="page_solution", right=READ)
 async def solution(visit: Visit, origin: str, key: str) -> ASGIResponse:
     """Show what a solution is, who runs it and offers it, and whether it is sound."""
-    entry = await open_record(visit, Solution, origin, key)
+    read = await uses.of_solution(visit.node, origin, key, by=visit.caller)
+    entry = await open_record(visit, Solution, origin, key, stored=read.stored)
     if not isinstance(entry, Entry):
         return entry
-    use = await uses.of_solution(visit.node, origin, key, by=visit.caller)
-    same = [entry.id, *(name for name, link in use.linked.items() if link.certain)]
+    visit.operator_names = read.names
     return visit.page(
         "solution.html",
         alternate=f"/v1/solutions/{origin}/{key}",
         entry=entry,
-        source=await source_of(visit, entry),
-        use=use,
-        offers=await offers_of(visit, solutions=same[:MAX_SAME]),
+        source=source_among(read.sources, entry),
+        use=read.use,
+        offers=tuple(map(decoder(OfferRow).decode, read.use.offers)),
         steward=_steward(entry.content.steward),
         releases=entry.content.releases[-MAX_RELEASES:][::-1],
     )

@@ -31,6 +31,7 @@ async def operator_status(visit: Visit, operator: str) -> ASGIResponse:
     state = next((state for state in found.operators if state.operator == operator), None)
     if state is None:
         raise NotFound("there is no such operator that you may see")
+    visit.operator_names = {entry.operator: entry.name for entry in found.operators}
     past = await service_status.of_past(visit.node, operator, by=visit.caller)
     return visit.page(
         "operator_status.html",

@@ -68,6 +68,9 @@ class Visit:
         self.now = self.node.clock()
         self.path: str = request.scope["path"].removeprefix(f"/{language}") or "/"
         """The path without its language."""
+        self.operator_names: dict[str, str] | None = None
+        """Names of the operators that the page shows, by id, once they have been read; an operator without
+        a record that the visitor may see is not among them."""
         self.form: Form | None = None
         """The form that was sent, once it has been read: shown again when it is refused."""
 
@@ -111,6 +114,10 @@ class Visit:
     def menu(self) -> list[tuple[str, str]]:
         """Path and name of each page of the main menu."""
         return menu(self.caller.scopes)
+
+    def operator_name(self, operator: str) -> str:
+        """The name of an operator, or its id where no name is known."""
+        return (self.operator_names or {}).get(operator, operator)
 
     def url(self, path: str, language: Language | None = None, **parameters: str) -> str:
         """The address of a page of this node, from the root: ``/fr/solutions``."""

@@ -96,8 +96,7 @@ async def test_without_a_refresher_a_question_is_answered_503_after_its_time_and
     await publish(arnia, "deployment", "one", running())
     assert affected((await client.get(route)).json()) == 1
     stop_refresher(monkeypatch)
-    current = exposure_index.current
-    monkeypatch.setattr(exposure_index, "current", lambda node: current(node, within=0.2))
+    monkeypatch.setattr(exposure_index, "MAX_WAIT_SECONDS", 0.2)
     assert affected((await client.get(route)).json()) == 1, "the index is current without it"
     await publish(arnia, "deployment", "two", running())
     answer = await client.get(route)

@@ -26,7 +26,7 @@ from federation.store.entries import EntriesReader
 from federation.store.exclusions import ExclusionsReader
 from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader
-from federation.store.linkage import LinkageReader
+from federation.store.linkage import LinkageReader, identifiers_around
 from federation.store.list_filters import Shape, filter_values, page_values
 from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
 from federation.store.pulled_records import PulledRecordsWriter
@@ -326,6 +326,15 @@ async def test_groups_are_found_by_an_index(explaining: Explaining) -> None:
 
 
 @pytest.mark.parametrize("many", [1, 500])
+async def test_documents_are_found_by_their_ids(explaining: Explaining, many: int) -> None:
+    ids = [f"recia/d{n:05}" for n in range(many)]
+    for caller in CALLERS.values():
+        documents = await RecordsReader(Session(explaining)).documents("deployment", ids, visible_to=caller)
+        assert len(documents) <= many
+    explaining.found_by_index()
+
+
+@pytest.mark.parametrize("many", [1, 500])
 async def test_what_is_held_is_found_by_an_index(explaining: Explaining, many: int) -> None:
     keys = [f"d{n:05}" for n in range(many)]
     own, pulled = RecordsWriter(Session(explaining)), PulledRecordsWriter(Session(explaining))
@@ -350,7 +359,7 @@ async def test_exposure_reads_groups_and_what_has_arrived_and_no_table_of_record
         await writer.of_operator("recia", visible_to=caller)
         await writer.covering([group.id for group in groups], visible_to=caller)
         singles = await writer.singles(["recia/d00010", "recia/d00020"], visible_to=caller)
-        await writer.covering_without(singles, visible_to=caller)
+        await writer.counts(singles, visible_to=caller)
         await writer.list_deployments([group.id for group in groups[:5]], 100, visible_to=caller)
     explaining.found_by_index()
 
@@ -380,6 +389,10 @@ async def test_the_same_software_is_found_by_what_records_name_whatever_there_is
                     ["https://github.com/o/1", "recia/glpi"], visible_to=caller
                 )
                 assert len(found["https://github.com/o/1"]) == 3 * (MAX_LINKS_PER_SOLUTION + 1) + 1
+                around = identifiers_around(["recia/glpi"], said["recia/glpi"])
+                assert await linkage.solutions_naming_around(
+                    ["recia/glpi"], 100, visible_to=caller
+                ) == await linkage.solutions_naming(around, visible_to=caller)
             explaining.found_by_index()
         finally:
             await look.execute("TRUNCATE solution_identifiers")

@@ -139,7 +139,7 @@ async def test_statistics_decide_how_fast_a_search_is_and_not_its_order(
     )
     bounds = (2, 6, 7, 8, 1_000)
     few: list[str] = []
-    page_of_few = lists._ListReader._page_of_few
+    page_of_few = lists.ListReader._page_of_few
 
     async def watched(reader: Any) -> Any:
         page = await page_of_few(reader)
@@ -156,7 +156,7 @@ async def test_statistics_decide_how_fast_a_search_is_and_not_its_order(
                     found.append((keys(listed_), listed_.sort, listed_.total))
         return found
 
-    monkeypatch.setattr(lists._ListReader, "_page_of_few", watched)
+    monkeypatch.setattr(lists.ListReader, "_page_of_few", watched)
     known = node.store._varied.stats
     monkeypatch.setattr(known, "_until", float("inf"))
     monkeypatch.setattr(known, "records", float("inf"))

@@ -13,6 +13,7 @@ from federation.domain.visibility import itself
 from federation.node import purchases
 from federation.node.node import Node
 from tests.api.http_client import put
+from tests.domain.builders import a_contribution, an_operator
 from tests.exposure.deployments import bodies, copy
 from tests.nodes import introduce, publish
 from tests.people.people import a_person, log_in
@@ -94,7 +95,7 @@ async def test_needs_add_up_before_the_deadline(
     await log_in(arnia, visitor, await a_person(arnia))
     text = shown(await visitor.get(PAGE)).replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert "ordinateurs portables1 255" in text
-    assert "recia: intéressé, sans besoin donné" in text or "recia : intéressé" in text
+    assert "recia (aucune fiche de cet opérateur ici : seul son identifiant est connu)" in text
     rows = list(csv.reader(io.StringIO((await visitor.get(f"{PAGE}/needs.csv")).text.lstrip("\ufeff"))))
     assert ["megalis", "ordinateurs portables", "1212"] in [row[:3] for row in rows]
 
@@ -197,3 +198,30 @@ async def test_a_member_with_records_of_its_own_keeps_them(
 ) -> None:
     assert (await put(own, "purchases/postes", a_purchase())).status_code in (200, 201)
     shown(await visitor.get("/en/purchases/arnia/postes"))
+
+
+async def test_a_consultation_shows_its_tariff_and_what_others_add(
+    visitor: httpx2.AsyncClient, arnia: Node
+) -> None:
+    part = {"label": {"fr": "Par poste"}, "when": "once", "basis": "body", "micros": 12_500_000}
+    await published(arnia, tariff={"currency": "EUR", "vat": "excluded", "parts": [part]})
+    await publish(arnia, "operator", "arnia", an_operator())
+    about = {"type": "consultation", "id": "arnia/postes-2026"}
+    question = a_contribution(about=about, kind="question", text={"fr": "Pour quelle date ?"})
+    await publish(arnia, "contribution", "shown", question, tlp="CLEAR")
+    canary = a_contribution(about=about, text={"fr": "Canari"})
+    await publish(arnia, "contribution", "hidden", canary, tlp="RED")
+    text = shown(await visitor.get(PAGE)).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Par poste – 12,50 € par organisme, une fois" in text
+    assert "Pour quelle date ?" in text
+    assert "L'ARNia" in text
+    assert "Canari" not in text
+    await log_in(arnia, visitor, await a_person(arnia, "Anne", "editor"))
+    visitor.headers.update(SAME_ORIGIN)
+    assert "Canari" not in shown(await visitor.get(PAGE))
+    refused = await visitor.post(f"{PAGE}/contributions", data={"kind": "answer"})
+    assert "1 point à corriger" in shown(refused, 400)
+    typed = {"kind": "answer", "text": "Avant l’été.", "key": "answer"}
+    answer = await visitor.post(f"{PAGE}/contributions", data=typed)
+    assert answer.headers["location"].startswith(PAGE)
+    assert "Avant l’été." in shown(await visitor.get(PAGE))
