@@ -65,9 +65,12 @@ class OfferIndex:
             if is_new or self._through >= target:
                 return self._catalogue
 
-    async def refresh(self, store: Store, arrival: int) -> None:
-        """Read what has changed, before somebody asks; ``arrival``: the local sequence of the last change."""
-        if arrival != self._through:
+    async def refresh(self, store: Store, arrival: int | None = None) -> None:
+        """Read what has changed, before somebody asks.
+
+        ``arrival``: the local sequence of the last change, where it is known: nothing is read twice.
+        """
+        if arrival is None or arrival != self._through:
             await asyncio.wait({self._begin(store)})
 
     def stop(self) -> None:
