@@ -2,12 +2,14 @@
 
 Access tokens are JWTs of five minutes (RFC 9068) that this node signed for itself. The result of a check
 is remembered for at most a minute by the token's SHA-256, and forgotten at once when a client,
-a peer or a key changes, in whatever process. A peer's token is bound to a key of the peer's (RFC 9449)
-and comes with a proof for the one request; the operator's own clients use theirs as bearer tokens.
+a peer or a key changes, in whatever process: also the result that a token of ours does not hold any more, so
+that a caller who sends it again costs no query. A peer's token is bound to a key of the peer's (RFC 9449) and
+comes with a proof for the one request; the operator's own clients use theirs as bearer tokens.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from typing import Any, TypeGuard
@@ -58,7 +60,8 @@ class Tokens:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.operator = node.operator
-        self._remembered: dict[bytes, tuple[float, Holder]] = {}
+        self._remembered: dict[bytes, tuple[float, Holder | None]] = {}
+        """Until when a check counts, and the holder; None for a token that does not hold any more."""
         self._cleared = 0
         node.notifier.on_trust_change(self._forget)
 
@@ -124,25 +127,32 @@ class Tokens:
             raise Unauthenticated("the DPoP proof was used before", error=WRONG_PROOF)
         return proof.jkt
 
-    async def holder(self, token: str) -> Holder:
-        """The holder of an access token. Raises Unauthenticated."""
+    async def holder(self, token: str, fingerprint: bytes | None = None) -> Holder:
+        """The holder of an access token; ``fingerprint``: if it was made before. Raises Unauthenticated."""
         if not token or len(token) > MAX_TOKEN:
             raise Unauthenticated("the Authorization header does not hold an access token")
-        fingerprint = tokens.fingerprint_of(token)
+        if fingerprint is None:
+            fingerprint = tokens.fingerprint_of(token)
         now = time.time()
         cached = self._remembered.get(fingerprint)
-        if cached is not None and now < cached[0] and not self._node.notifier.failing:
-            return cached[1]
-        cleared = self._cleared
-        holder = await self._check(token, fingerprint, now)
-        # Something was revoked meanwhile: this answer may be the one of before.
-        until = now if cleared != self._cleared else min(holder.expires_at, now + REMEMBERED_SECONDS)
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[fingerprint] = (until, holder)
-        return holder
+        if cached is None or now >= cached[0] or self._node.notifier.failing:
+            cleared = self._cleared
+            holder = await self._check(token, fingerprint, now)
+            expires_at = math.inf if holder is None else holder.expires_at
+            # Something was revoked meanwhile: this answer may be the one of before.
+            until = now if cleared != self._cleared else min(expires_at, now + REMEMBERED_SECONDS)
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[fingerprint] = cached = (until, holder)
+        if cached[1] is None:
+            raise Unauthenticated("the token does not hold")
+        return cached[1]
 
-    async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder:
+    async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder | None:
+        """The holder of a token; None where it is revoked, or its client or peer is.
+
+        Raises Unauthenticated for what was never a token of this node or is one no longer: without a query.
+        """
         claims = verify_jwt(token, self._node.keyring.public(), frozenset({"at+jwt"}))
         expires, issued = claims.get("exp"), claims.get("iat")
         client_id, operator, scope = claims.get("client_id"), claims.get("operator"), claims.get("scope")
@@ -165,7 +175,7 @@ class Tokens:
             raise Unauthenticated("the token does not hold")
         granted = await tokens.granted_scopes(self._node, client_id, operator, fingerprint)
         if granted is None:
-            raise Unauthenticated("the token does not hold")
+            return None
         scopes = frozenset(scope.split()) & granted
         caller = Caller(node=self._node.operator, operator=operator, client=client_id, scopes=scopes)
         return Holder(caller, jkt, client_id, scopes, float(issued), float(expires))

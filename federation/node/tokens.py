@@ -39,7 +39,7 @@ async def authenticate_client(node: Node, client_id: str, secret: str) -> frozen
 
     Wrong secrets and unknown clients cost the same work.
     """
-    async with node.store.read() as tx:
+    async with node.store.read_by_key() as tx:
         client = await tx.clients.find(client_id)
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
     right = hmac.compare_digest(digest, client.secret_hash if client else _NO_SECRET)
@@ -70,7 +70,7 @@ async def authenticate_peer(node: Node, assertion: str) -> Peer | None:
     key set says so, endorsed by the one we know.
     """
     operator = claimed_issuer(assertion)
-    async with node.store.read() as tx:
+    async with node.store.read_by_key() as tx:
         peer = await tx.peers.find(operator) if operator else None
     if peer is not None and (kid := kid_of(assertion)) is not None and kid not in peer.kids:
         peer = await key_rotation.reread_keys(node, peer.operator, kid=kid)
@@ -131,7 +131,7 @@ async def use_proof(node: Node, proof: DPoPProof) -> bool:
 
 async def granted_scopes(node: Node, client_id: str, operator: str, token: bytes) -> frozenset[str] | None:
     """The scopes that a client or peer may have by now; None when it, or the token, is revoked."""
-    async with node.store.read() as tx:
+    async with node.store.read_by_key() as tx:
         if operator == node.operator:
             client = await tx.clients.find(client_id)
             active = client is not None and client.revoked_at is None
@@ -146,7 +146,7 @@ async def granted_scopes(node: Node, client_id: str, operator: str, token: bytes
 
 async def client_scopes(node: Node, client_id: str) -> frozenset[str]:
     """The scopes of one of the operator's own clients; none for any other."""
-    async with node.store.read() as tx:
+    async with node.store.read_by_key() as tx:
         client = await tx.clients.find(client_id)
     return frozenset(client.scopes) if client else frozenset()
 

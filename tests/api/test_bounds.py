@@ -268,7 +268,7 @@ async def test_a_check_is_remembered_for_a_minute_and_no_longer_than_the_token_h
     monkeypatch.setattr("federation.api.caller.time.time", lambda: now)
     check = tokens._check
 
-    async def counted(*given: Any) -> callers.Holder:
+    async def counted(*given: Any) -> callers.Holder | None:
         nonlocal checked
         checked += 1
         return await check(*given)

@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -24,12 +26,15 @@ from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
 from federation.edge.answers import answer
 from federation.edge.operations import ANYONE, Operation, check, table
+from federation.node import sessions
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from federation.server.app import api
+from federation.store.pools import Acquired
 from tests.api.http_client import Case, fine, operations, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, introduce, publish
+from tests.stores import CONNECTIONS_OF_A_KIND
 from tests.waiting import within_a_second
 
 GUARDED = [operation for operation in operations() if operation.right.scope]
@@ -389,6 +394,51 @@ async def test_a_peer_that_is_no_more_is_refused_within_a_second(
     await gone_within_a_second(peer, arnia)
 
 
+@asynccontextmanager
+async def all_taken(*acquire: Callable[[], Acquired[Any]]) -> AsyncIterator[None]:
+    """Every connection of these kinds is in use."""
+    async with AsyncExitStack() as stack:
+        for take in acquire:
+            for _ in range(CONNECTIONS_OF_A_KIND):
+                await stack.enter_async_context(take())
+        yield
+
+
+async def test_a_token_that_does_not_hold_is_refused_while_no_connection_is_free(
+    own: httpx2.AsyncClient, anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    """It waits for none: whoever sends such tokens is refused at once, and takes nothing from others."""
+    forged = Keyring.of(mint_private_key()).sign({"iss": arnia.url, "sub": "own"}, typ="at+jwt")
+    async with arnia.store.write() as tx:
+        assert await tx.clients.revoke("own")
+    await arnia.notifier.refresh()
+    refused(await own.get("/v1/solutions"), 401, "unauthenticated")  # the database is asked this once
+    async with all_taken(arnia.store.read, arnia.store.read_by_key):
+        refused(await own.get("/v1/solutions"), 401, "unauthenticated")
+        for made_up in (forged, "made-up"):
+            answer = await anyone.get("/v1/solutions", headers={"authorization": f"Bearer {made_up}"})
+            refused(answer, 401, "unauthenticated")
+    async with arnia.store.write() as tx:
+        connection = tx.clients._session.connection
+        await connection.execute("UPDATE clients SET revoked_at = NULL")
+        await connection.execute("UPDATE node SET trust = trust + 1")
+    await arnia.notifier.refresh()
+    assert (await own.get("/v1/solutions")).status_code == 200, "the refusal is forgotten like a right"
+
+
+async def test_who_somebody_is_does_not_wait_behind_lists_and_searches(
+    own: httpx2.AsyncClient, anyone: httpx2.AsyncClient, peer: httpx2.AsyncClient, arnia: Node
+) -> None:
+    """They take a kind of connection of their own: a token that was not seen before is checked meanwhile."""
+    await publish(arnia, "solution", "one", a_solution(), tlp="CLEAR")
+    credentials = await a_client(arnia, name="other")
+    async with all_taken(arnia.store.read):
+        new = await token(anyone, credentials, "solutions.read")
+        for client, headers in ((anyone, {"authorization": new}), (own, {}), (peer, {})):
+            assert (await client.get("/v1/solutions/arnia/one", headers=headers)).status_code == 200
+        assert await sessions.session(arnia, "x" * sessions.SECRET_LENGTH) is None
+
+
 async def test_a_check_that_a_revocation_overtakes_is_not_remembered(
     app: Litestar, own: httpx2.AsyncClient, arnia: Node
 ) -> None:
@@ -396,7 +446,7 @@ async def test_a_check_that_a_revocation_overtakes_is_not_remembered(
     found, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Tokens):
-        async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder:
+        async def _check(self, token: str, fingerprint: bytes, now: float) -> Holder | None:
             result = await super()._check(token, fingerprint, now)
             found.set()
             await go_on.wait()
