@@ -10,15 +10,18 @@ import re
 import sys
 import time
 import traceback
+from bisect import bisect_left
 from collections import Counter as Counting
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 MAX_FIELD = 2_000
 REPEAT_SECONDS = 600.0
@@ -118,21 +121,58 @@ def log_as_json(level: str = "INFO") -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+class RequestTimes(Collector):
+    """Requests answered, and their times to the first byte of the answer.
+
+    All requests are counted in one thread. The library's counters, of which each takes a lock, took a tenth
+    of the time that the answer of a request takes that was waiting.
+    """
+
+    BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+    """Seconds."""
+
+    def __init__(self) -> None:
+        self._answered: Counting[tuple[str, int]] = Counting()
+        self._within: dict[str, list[int]] = {}
+        """Of each operation, the requests between a bound and the one before; the last number: beyond all."""
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    def count(self, operation: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._answered[operation, status] += 1
+        if (within := self._within.get(operation)) is None:
+            within = self._within[operation] = [0] * (len(self.BOUNDS) + 1)
+        within[bisect_left(self.BOUNDS, seconds)] += 1
+        self._seconds[operation] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, for Prometheus."""
+        answered = CounterMetricFamily(
+            "federation_requests", "Requests answered.", labels=("operation", "status")
+        )
+        for (operation, status), number in list(self._answered.items()):
+            answered.add_metric((operation, str(status)), number)
+        yield answered
+        times = HistogramMetricFamily(
+            "federation_request_seconds",
+            "Time to the first byte of the answer (waiting for news not counted apart).",
+            labels=("operation",),
+        )
+        bounds = [*map(str, self.BOUNDS), "+Inf"]
+        for operation, within in list(self._within.items()):
+            times.add_metric(
+                (operation,), list(zip(bounds, accumulate(within), strict=True)), self._seconds[operation]
+            )
+        yield times
+
+
 class Metrics:
     """Counters of this process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "federation_requests", "Requests answered.", ("operation", "status"), registry=self.registry
-        )
-        self.seconds = Histogram(
-            "federation_request_seconds",
-            "Time to the first byte of the answer (waiting for news not counted apart).",
-            ("operation",),
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30),
-            registry=self.registry,
-        )
+        self.requests = RequestTimes()
+        self.registry.register(self.requests)
         self.pulled = Counter(
             "federation_pulled_entries", "Entries taken from peers.", ("peer",), registry=self.registry
         )
@@ -219,15 +259,6 @@ class Metrics:
             ("bound",),
             registry=self.registry,
         )
-
-        # Looking a counter up by its labels takes longer than counting.
-        self._counters = cache(lambda *labels: self.requests.labels(*labels).inc)
-        self._observers = cache(lambda operation: self.seconds.labels(operation).observe)
-
-    def count_request(self, operation: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
-        self._counters(operation, str(status))()
-        self._observers(operation)(seconds)
 
     def exposition(self) -> bytes:
         """All of them in the text format of Prometheus."""

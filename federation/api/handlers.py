@@ -3,7 +3,8 @@
     check caller, limits, size and right (``api/guard.py``)
     → take a slot of the caller's share, and one for waiting where the request waits (``edge/shares.py``)
     → repeat the answer of an earlier request with the same ``Idempotency-Key`` (``api/idempotency.py``)
-    → call the operation's function with the parameters of the path
+    → call the operation's function with the parameters of the path; where the request waits, once the
+      framework has returned (``Awaited``)
     → turn what was refused or went wrong into a problem (``api/responses.py``)
 
 Whatever is to happen around all operations is put here, in :func:`respond`. The framework calls the handler
@@ -30,7 +31,7 @@ from federation.api.responses import answer_exception, answer_http_error, answer
 from federation.domain.errors import Refused
 from federation.edge.answers import answer
 from federation.edge.operations import ANYONE, KEY, Operation, operation_of
-from federation.edge.shares import Sending, Slot, enter, while_connected
+from federation.edge.shares import SLOT, Awaited, Sending, Slot, Unfinished, enter, while_connected
 from federation.edge.standing_headers import PREFLIGHT, accepted_types, allowed_methods
 
 Function = Callable[..., Awaitable[ASGIResponse]]
@@ -57,25 +58,39 @@ async def respond(operation: Operation, function: Function, request: Request[Any
     """The answer to a request, whatever becomes of it. Raises nothing but cancellation."""
     scope: Any = request.scope
     scope[KEY] = operation
-    refusal: Response[bytes]
-    slot: Slot | None = None
-    try:
-        caller = await admit(operation, request.app.state, scope, request.headers)
-        slot = enter(operation, request, caller)
-        waits = operation.waits and caller.operator is not None and asks_to_wait(request.headers)
-        if slot is not None and waits:
-            slot.wait()
-        answering: Awaitable[ASGIResponse]
-        if operation.takes_key:
-            answering = answer_once(operation, function, request)
-        else:
-            answering = function(request, **request.path_params)
+    return await _or_problem(operation, _answer(operation, function, request), request)
+
+
+async def _answer(operation: Operation, function: Function, request: Request[Any, Any, Any]) -> ASGIResponse:
+    """The answer to a request that is admitted. Raises what refuses it."""
+    caller = await admit(operation, request.app.state, request.scope, request.headers)
+    slot = enter(operation, request, caller)
+    waits = operation.waits and caller.operator is not None and asks_to_wait(request.headers)
+    if slot is not None and waits:
+        slot.wait()
+    if operation.takes_key:
+        return await answer_once(operation, function, request)
+    if waits and wait_of(request):
         # A stream notices by itself that its connection ends, and only one task can.
-        response = await (while_connected(answering, request) if waits and wait_of(request) else answering)
+        answering = while_connected(function(request, **request.path_params), request)
+        return Awaited(_or_problem(operation, answering, request))
+    return await function(request, **request.path_params)
+
+
+async def _or_problem(
+    operation: Operation, answering: Awaitable[ASGIResponse], request: Request[Any, Any, Any]
+) -> ASGIResponse:
+    """An answer, or the problem for which it is refused. The request's slot is free then, or the answer's."""
+    scope: Any = request.scope
+    refusal: Response[bytes]
+    response: ASGIResponse | None = None
+    try:
+        response = await answering
+        slot: Slot | None = scope.get(SLOT)
         if slot is not None and isinstance(response, ASGIStreamingResponse):
             if not operation.bodies:  # an upload is read while its report is sent
                 slot.wait()
-            response, slot = Sending(response, slot), None
+            response = Sending(response, slot)
         return response
     except Refused as error:
         refusal = answer_refusal(request, error)
@@ -84,7 +99,7 @@ async def respond(operation: Operation, function: Function, request: Request[Any
     except Exception as error:
         refusal = answer_exception(request, error)
     finally:
-        if slot is not None:
+        if (slot := scope.get(SLOT)) is not None and not isinstance(response, Unfinished):
             slot.release()
     return refusal.to_asgi_response(None, request)
 

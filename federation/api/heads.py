@@ -36,6 +36,7 @@ from federation.edge.query_parameters import parameters_of
 from federation.edge.requests import caller_of, node_of
 from federation.node import checkpoints, feeds
 from federation.node.feed_snapshots import MAX_INLINE_BYTES, FeedDelta, FeedView
+from federation.node.tokens import fingerprint_of
 
 MAX_HEADS = 10_000
 """Heads in the states that are remembered, at most; a reader at an older state asks feed by feed."""
@@ -194,6 +195,8 @@ async def _since_state(request: Request[Any, Any, Any], known: frozenset[str], w
         return encoded.answer(0, lines=True) if encoded.tag not in known else _unchanged(encoded, 0)
     now = asyncio.get_running_loop().time
     deadline = now() + wait
+    token = request.headers["authorization"].partition(" ")[2]
+    fingerprint = fingerprint_of(token)
     snapshot = await snapshots.since(node.notifier.state)
     while True:
         view = snapshot.view(caller)
@@ -208,7 +211,7 @@ async def _since_state(request: Request[Any, Any, Any], known: frozenset[str], w
         if now() >= deadline or node.stopping.is_set():
             return _unchanged(encoded, wait)
         later = await snapshots.later_than(snapshot, deadline)
-        caller = await tokens.holder_again(request.headers["authorization"])
+        caller = (await tokens.holder(token, fingerprint)).caller
         snapshot = later or await snapshots.since(node.notifier.state)
 
 

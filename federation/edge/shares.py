@@ -33,6 +33,8 @@ from federation.telemetry import Metrics
 
 WAIT_RETRY_SECONDS = 15
 """``Retry-After`` of a refused wait: half as long as a wait lasts, as many may come back at once."""
+AWAITED = "awaited"
+"""The member of an ASGI scope for the answer that is sent after the framework has returned."""
 SLOT = "slot"
 """The member of an ASGI scope that the request's slot is under."""
 
@@ -233,7 +235,11 @@ async def while_connected(
         awaited.cancel()
 
 
-class Sending(ASGIResponse):
+class Unfinished(ASGIResponse):
+    """An answer whose request is under way, and has its slot, until it has been sent."""
+
+
+class Sending(Unfinished):
     """An answer that is sent part by part: its request is under way until it ends."""
 
     __slots__ = ("_inner", "_slot")
@@ -247,3 +253,29 @@ class Sending(ASGIResponse):
             await self._inner(scope, receive, send)
         finally:
             self._slot.release()
+
+
+class Awaited(Unfinished):
+    """An answer that is yet to come. It is awaited and sent after the framework has returned.
+
+    Hundreds of requests wait at the same time, and are answered by the same record: of each remains what its
+    answer needs, and no call of the framework has to return before it is sent. Where nobody outside the
+    framework waits for it (``server/observed.py`` does), it is sent as any other.
+    """
+
+    __slots__ = ("_answering",)
+
+    def __init__(self, answering: Awaitable[ASGIResponse]) -> None:
+        self._answering = answering
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        members: Any = scope
+        if AWAITED in members:
+            members[AWAITED] = self
+        else:
+            await self.send(scope, receive, send)
+
+    async def send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Await the answer, and send it."""
+        response = await self._answering
+        await response(scope, receive, send)

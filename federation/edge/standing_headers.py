@@ -50,6 +50,19 @@ PREFLIGHT = {
 """Headers of the answer to a browser that asks what a page of another origin may do."""
 
 
+NAMES = frozenset(
+    (
+        VERSION[0],
+        b"ratelimit-policy",
+        b"ratelimit",
+        *(name for name, _ in OTHER_ORIGINS),
+        b"deprecation",
+        b"sunset",
+    )
+)
+"""Names of the headers below that an answer has once: beside a link of its own there may be another."""
+
+
 def standing_headers(scope: Any) -> list[Header]:
     """The headers of the answer to a request, beside those that it sets itself."""
     headers = [VERSION]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from federation.domain.errors import TooManyRequests
@@ -49,7 +50,7 @@ class TokenBucket:
         rate, burst = self._rate
         left = max(self._tokens, 0.0)
         return [
-            (b"ratelimit-policy", b'"requests";q=%d;w=%d' % (burst, _whole(burst / rate))),
+            _policy(self._rate),
             (b"ratelimit", b'"requests";r=%d;t=%d' % (left, math.ceil((burst - left) / rate))),
         ]
 
@@ -129,6 +130,11 @@ class TokenBuckets:
         else:
             self._buckets.move_to_end(caller)
         return bucket
+
+
+@lru_cache(64)
+def _policy(rate: Rate) -> tuple[bytes, bytes]:
+    return b"ratelimit-policy", b'"requests";q=%d;w=%d' % (rate.burst, _whole(rate.burst / rate.a_second))
 
 
 def _whole(seconds: float) -> int:

@@ -65,6 +65,7 @@ class FeedSnapshot:
         self.state = state
         """A state of the node that these feeds are not older than."""
         self.feeds = feeds
+        self.heads = tuple(feed.as_head for feed in feeds)
         self._before = before
         self._rows = rows
         self._groups = groups
@@ -92,10 +93,10 @@ class FeedSnapshot:
 
     def _make_view(self, caller: Caller) -> FeedView:
         feeds = [feed for feed in self.feeds if may_see(feed.origin, feed.audience, caller)]
-        before = tuple(head for head in self._before if may_see(head.origin, head.audience, caller))
+        before = _visible(self._before, caller)
         cursors = {head.name: Cursor(head.epoch, head.seq) for head in before}
         return FeedView(
-            heads=tuple(feed.as_head for feed in feeds),
+            heads=_visible(self.heads, caller),
             before=before,
             deltas=tuple(
                 FeedDelta(feed.name, cursors[feed.name], self._rows[feed.id])
@@ -103,6 +104,11 @@ class FeedSnapshot:
                 if feed.id in self._rows
             ),
         )
+
+
+def _visible(heads: tuple[Head, ...], caller: Caller) -> tuple[Head, ...]:
+    # The heads themselves, and no copies: each caller that is woken compares those that it knows with these.
+    return tuple(head for head in heads if may_see(head.origin, head.audience, caller))
 
 
 class SharedReading:
@@ -139,9 +145,9 @@ class SharedReading:
 class FeedSnapshots:
     """The last snapshot of the node's own feeds, and the callers that wait for the next one."""
 
-    HANDED_PER_TURN = 20
-    """Callers that get a snapshot before other tasks have a turn: each answers, in half a tenth of a
-    millisecond or so."""
+    HANDED_PER_TURN = 50
+    """Callers that get a snapshot before other tasks have a turn: each answers, and all of them take some two
+    milliseconds. (A turn of the event loop costs as much as several answers where the machine is busy.)"""
     LINGER_SECONDS = 5.0
     """Time after the last caller has gone in which nobody looks whether one waits."""
     MAX_MISSED = 8
@@ -206,8 +212,7 @@ class FeedSnapshots:
         return FeedSnapshot(state, feeds, before, rows, groups)
 
     async def _read(self) -> FeedSnapshot:
-        before = self._shared.last.feeds if self._shared.last else ()
-        snapshot = await self.after(tuple(feed.as_head for feed in before))
+        snapshot = await self.after(self._shared.last.heads if self._shared.last else ())
         self._missed.clear()  # what is remembered of an older state is not asked for again
         return snapshot
 

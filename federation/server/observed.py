@@ -11,7 +11,8 @@ from typing import Any
 
 from federation.edge.answers import act_of
 from federation.edge.log_paths import logged_path
-from federation.edge.standing_headers import standing_headers
+from federation.edge.shares import AWAITED, Awaited
+from federation.edge.standing_headers import NAMES, standing_headers
 from federation.server import bodies
 from federation.server.compression import compressing
 from federation.server.connections import Connections, peer_of
@@ -48,6 +49,7 @@ class ObservedApplication:
         self._app = app
         self._metrics = metrics
         self._headers = (*SECURITY_HEADERS, *((ONLY_HTTPS,) if https else ()))
+        self._names = NAMES | {name for name, _ in self._headers}
         self._log = logging.getLogger("federation.requests")
         self._connections = connections
         self._under_way = 0
@@ -121,11 +123,9 @@ class ObservedApplication:
                 took = time.perf_counter() - began
                 headers = message["headers"]
                 present = {name for name, _ in headers}
-                added = [
-                    header
-                    for header in (*self._headers, *standing_headers(scope))
-                    if header[0] not in present or header[0] == b"link"
-                ]
+                added = [*self._headers, *standing_headers(scope)]
+                if not present.isdisjoint(self._names):
+                    added = [header for header in added if header[0] not in present or header[0] == b"link"]
                 if b"connection" not in present:
                     if body is not None and not body.complete:
                         if status >= 400:
@@ -138,7 +138,7 @@ class ObservedApplication:
                 elif body is not None and not body.complete:
                     rest = body
                 message = {**message, "headers": [*headers, *added]}
-                self._metrics.count_request(act_of(scope), status, took)
+                self._metrics.requests.count(act_of(scope), status, took)
                 if status >= 500 or self._log.isEnabledFor(logging.DEBUG):
                     self._log.log(
                         logging.ERROR if status >= 500 else logging.DEBUG,
@@ -155,7 +155,12 @@ class ObservedApplication:
             await send(message)
 
         if names_one_host(scope):
-            await self._app(scope, receive, compressing(scope, observed_send))
+            scope[AWAITED] = None
+            send_answer = compressing(scope, observed_send)
+            await self._app(scope, receive, send_answer)
+            awaited: Awaited | None = scope[AWAITED]
+            if awaited is not None:
+                await awaited.send(scope, receive, send_answer)
         else:
             await refuse_host(scope, self._app.state.node.url)(scope, receive, observed_send)
         return rest

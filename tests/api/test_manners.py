@@ -15,10 +15,12 @@ from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
 from federation.domain.values import instant
+from federation.domain.visibility import anonymous
 from federation.edge.answers import json_answer
 from federation.edge.limits import Limits
-from federation.edge.operations import ANYONE, Deprecation, Operation, table
-from federation.edge.standing_headers import API_VERSION
+from federation.edge.operations import ANYONE, KEY, Deprecation, Operation, table
+from federation.edge.standing_headers import API_VERSION, NAMES, RATE, standing_headers
+from federation.edge.token_buckets import Rate, TokenBucket
 from federation.node.node import Node
 from federation.server.app import api
 from federation.server.observed import ObservedApplication
@@ -216,3 +218,10 @@ async def test_the_end_of_an_operation_is_announced_with_every_answer(
     assert '</next>; rel="next"' in links
     assert '<https://node.example.org/docs>; rel="deprecation"; type="text/html"' in links
     assert "deprecation" not in (await with_an_end.get("/v1/solutions")).headers
+
+
+def test_every_header_that_answers_get_beside_their_own_is_known_by_its_name() -> None:
+    """By these names it is noticed that an answer has one itself. It may have links beside the one here."""
+    operation = msgspec.structs.replace(GOING, id="going")  # in the contract, so that it is public
+    scope = {KEY: operation, RATE: TokenBucket(Rate(10, 20), 0.0), "caller": anonymous("arnia")}
+    assert {name for name, _ in standing_headers(scope)} == NAMES | {b"link"}

@@ -15,7 +15,7 @@ from litestar import Litestar
 from federation.api import openapi
 from federation.domain.errors import CommandFailed, TooManyRequests, Unavailable
 from federation.edge.operations import table
-from federation.edge.shares import Bounds, Shares, while_connected
+from federation.edge.shares import AWAITED, Bounds, Shares, while_connected
 from federation.node.node import Node
 from federation.server.app import api
 from federation.settings.environment import read
@@ -26,7 +26,7 @@ from tests.api.raw import RawConnection, connected
 from tests.domain.builders import a_solution
 from tests.hostile.greedy import Numbers, attack
 from tests.nodes import Proving, a_client, a_node, a_token, another_token, publish, served
-from tests.waiting import MAX_WAIT_SECONDS, until
+from tests.waiting import MAX_WAIT_SECONDS, until, wait_for_waiter
 
 WAIT = {"prefer": "wait=30"}
 
@@ -315,6 +315,42 @@ async def test_a_connection_that_ends_just_after_its_answer_stops_nothing() -> N
     answered.set_result("the answer")
     ended.set_result({"type": "http.disconnect"})
     assert await responding == "the answer"
+
+
+@pytest.mark.parametrize("outside", [True, False])
+async def test_a_request_that_waits_is_answered_after_the_framework_has_returned(
+    app: Litestar, own: httpx2.AsyncClient, arnia: Node, outside: bool
+) -> None:
+    """Of hundreds that wait the framework is in the middle of none. Where nobody takes over, it answers."""
+    answer = await own.get("/v1/feeds")
+    headers = {**WAIT, "if-none-match": answer.headers["etag"], "authorization": own.headers["authorization"]}
+    scope: Any = {
+        "type": "http", "method": "GET", "path": "/v1/feeds", "query_string": b"", "http_version": "1.1",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    if outside:
+        scope[AWAITED] = None
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return await asyncio.get_running_loop().create_future()
+
+    handling = asyncio.create_task(app(scope, receive, send))
+    if outside:
+        await handling
+        assert sent == []
+        handling = asyncio.create_task(scope[AWAITED].send(scope, receive, send))
+    await wait_for_waiter(arnia)
+    assert not handling.done()
+    assert app.state.shares.waits.count == 1
+    await publish(arnia, "solution", "one", a_solution())
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
+        await handling
+    assert [message.get("status") for message in sent] == [200, None]
+    assert app.state.shares.waits.count == app.state.shares.requests.count == 0
 
 
 async def test_half_sent_bodies_of_an_address_do_not_keep_its_clients_out(dsn: str) -> None:
