@@ -1,13 +1,15 @@
 """To compare with: ASGI that answers callers who wait, and nothing else.
 
-The same server and the same bytes as a node's. ``GET /v1/feeds`` waits while the caller has the current
-state; ``POST /state`` brings a new one, and answers everybody. No token is checked, nothing is encoded.
+The same server and the same bytes as a node's, headers included. ``GET /v1/feeds`` waits while the caller has
+the current state; ``POST /state`` brings a new one, and answers everybody: a line of JSON with the headers of
+the answer, and its body. No token is checked, nothing is encoded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import sys
 from typing import Any
 
@@ -21,6 +23,7 @@ class BareWaits:
 
     def __init__(self) -> None:
         self._body, self._tag = b'{"feeds":[]}', b'"0"'
+        self._headers = [(b"content-type", b"application/x-ndjson"), (b"etag", self._tag)]
         self._waiting: list[asyncio.Future[None]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -37,8 +40,7 @@ class BareWaits:
                 woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(woken)
                 await woken
-            body = self._body
-            headers = [(b"content-type", b"application/x-ndjson"), (b"etag", self._tag)]
+            body, headers = self._body, self._headers
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": 200, "headers": [*headers, length]})
         await send({"type": "http.response.body", "body": body})
@@ -49,7 +51,10 @@ class BareWaits:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        self._body, self._tag = body, b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode()
+        named, _, self._body = body.partition(b"\n")
+        self._tag = b'"%s"' % hashlib.sha256(self._body).hexdigest()[:32].encode()
+        headers = {**json.loads(named), "etag": self._tag.decode()}
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         waiting, self._waiting = self._waiting, []
         for woken in waiting:
             if not woken.done():

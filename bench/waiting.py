@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 import msgspec
@@ -82,13 +83,13 @@ async def _crowd_of(run: Run, many: int) -> None:
                 _add(run, f"processor time while {many} members wait and nothing changes", "% of a core",
                      max(idle * 100, 0.01))  # fmt: skip
                 run.tell(f"waiting: {many} members, telling")
-                node, body = await _tell_by_node(arnia, plan)
+                node, answer = await _tell_by_node(arnia, plan)
         log = directory / "bare.log"
         async with process("bench.bare_waits", [str(bare_port)], f"{bare}/health", log):
             beside = Plan.of(many, free_port(), waits_at=bare, pause=PAUSE)
             async with crowd(beside, directory):
                 await _until_waiting(beside)
-                beside_node = await _tell_by_bare(bare, beside, bare_port, body)
+                beside_node = await _tell_by_bare(bare, beside, bare_port, answer)
         for n, (work, goal) in enumerate(
             (
                 (
@@ -117,7 +118,14 @@ Times = list[tuple[float, float]]
 """Seconds of processor time for each record: of telling it, and of the requests that follow."""
 
 
-async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, bytes]:
+class Told(NamedTuple):
+    """The answer that a member gets of the node, less what the server adds."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, Told]:
     """The processor times of the node; and the answer that a member gets.
 
     After all are answered nobody waits for ``PAUSE`` seconds. In that time another record is published, for
@@ -146,10 +154,15 @@ async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, bytes]:
             await _until_waiting(plan, after=max(began + PAUSE - time.perf_counter(), 0.0))
             telling = max(told - before - (alone - told), LEAST_SECONDS)
             times.append((telling, arnia.processor() - alone))
-        heads = (await client.get("/v1/feeds")).content
+        # (It is answered at once, since it names a state that is none.)
+        waiting = {"accept": "application/x-ndjson", "prefer": "wait=25", "if-none-match": '"0"'}
+        heads = await client.get("/v1/feeds", headers=waiting)
     row = (TOLD, False, "solution", f"told-{TOLD - 1}", 1, bytes(32), answers[0])
     head = b'{"feed":"arnia/public","after":"%s"}' % (b"0" * 18)
-    return times[2:], b"\n".join([heads, head, entry_line(row), b""])
+    line = heads.content.partition(b"\n")[0]
+    made_by_server = ("content-length", "date")
+    named = {name: value for name, value in heads.headers.items() if name not in made_by_server}
+    return times[2:], Told(named, b"\n".join([line, head, entry_line(row), b""]))
 
 
 _DRAFT = {
@@ -164,7 +177,7 @@ _DRAFT = {
 }
 
 
-async def _tell_by_bare(url: str, plan: Plan, port: int, body: bytes) -> Times:
+async def _tell_by_bare(url: str, plan: Plan, port: int, answer: Told) -> Times:
     """The processor times of the bare application for the same answer."""
     times: Times = []
     pid = await asyncio.to_thread(_listener, port)
@@ -173,7 +186,8 @@ async def _tell_by_bare(url: str, plan: Plan, port: int, body: bytes) -> Times:
             await _until_waiting(plan)
             before, began = processor_of(pid), time.perf_counter()
             # (A different state each time, of the same length.)
-            await client.post("/state", content=body[:-1] + b"%c\n" % (48 + number))
+            state = b"%s%c\n" % (answer.body[:-1], 48 + number)
+            await client.post("/state", content=msgspec.json.encode(answer.headers) + b"\n" + state)
             await _until_answered(plan)
             await asyncio.sleep(SIGNED)
             told, lasted = processor_of(pid), time.perf_counter() - began
