@@ -28,8 +28,11 @@ NOT_ANSWERED = {
 }  # fmt: skip
 """Reasons that are noted of peers' entries, of mail and of webhooks; and readers of advisories, whose reports
 are in English."""
-FORMATS_IN_FRENCH = ("spdx", "monitoring", "csaf_provider", "osv_changes", "cve_deltas")
-"""Readers whose messages a caller of the API meets."""
+FORMATS_IN_FRENCH = (
+    "spdx", "monitoring", "csaf_provider", "osv_changes", "cve_deltas", "sheets/", "spreadsheets", "columns",
+    "glpi", "decp",
+)  # fmt: skip
+"""Readers whose messages people meet: callers of the API, and those who import a file."""
 TEMPLATES = {"template", "rule", "_NOT_LISTED", "_COUNTING"}
 """Names under which a module has a template before it is used."""
 
@@ -40,7 +43,7 @@ def kinds(kind: type[Refused] = Refused) -> Iterator[type[Refused]]:
         yield from kinds(inner)
 
 
-RAISED = {kind.__name__ for kind in kinds()} | {"RuleBroken", "Message"}
+RAISED = {kind.__name__ for kind in kinds()} | {"RuleBroken", "Message", "CellProblem"}
 
 
 def sources() -> Iterator[Path]:
@@ -64,7 +67,8 @@ def texts_of(tree: ast.AST) -> Iterator[ast.expr]:
             elif name == "refuse" and len(node.args) > 2:
                 yield node.args[2]
         elif isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id in TEMPLATES for target in node.targets
+            isinstance(target, ast.Name) and (target.id in TEMPLATES or target.id.endswith("_TEMPLATE"))
+            for target in node.targets
         ):
             yield node.value
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from federation.domain.messages import Message
 from federation.domain.visibility import Tlp
 
 
@@ -33,8 +34,8 @@ class ReadingFault(msgspec.Struct, frozen=True):
     """An item of the source that was left out."""
 
     place: str
-    reason: str
-    """Of the form of the messages of ``Invalid``, with French in domain/french.toml."""
+    reason: str | Message
+    """Of the form of the messages of ``Invalid``, with French in domain/french.toml; a text has no values."""
     member: str | None = None
 
 

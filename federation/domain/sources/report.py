@@ -15,7 +15,7 @@ import msgspec
 
 from federation.domain.errors import Refused
 from federation.domain.feed import printable
-from federation.domain.messages import translated
+from federation.domain.messages import Message
 from federation.domain.upload import FeedRemovals
 
 MAX_REPORT_LINES = 500
@@ -154,7 +154,10 @@ def rejected(place: str, error: Refused, *, type_: str = "", key: str = "") -> R
     return ReportLine("rejected", place, type_, key, *map(tuple, zip(*texts, strict=True)))
 
 
-def not_read(place: str, reason: str, member: str | None) -> ReportLine:
+def not_read(place: str, reason: str | Message, member: str | None) -> ReportLine:
     """The line of an item that a reader left out."""
     at = f" ({member})" if member else ""
-    return ReportLine("rejected", place, reasons=(reason + at,), reasons_fr=(translated(reason) + at,))
+    message = reason if isinstance(reason, Message) else Message(reason)
+    return ReportLine(
+        "rejected", place, reasons=(f"{message}{at}",), reasons_fr=(f"{message.to_text('fr')}{at}",)
+    )
