@@ -29,7 +29,7 @@ from federation.node.node import Node
 MAX_DIRECT_BYTES = 65_536
 """A longer advisory is read by a thread: the reading of a megabyte takes some 50 ms."""
 MAX_SOLUTIONS = 20_000
-"""Solutions that advisories are compared with, at most."""
+"""Solutions that advisories and files are compared with, at most."""
 
 
 async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
@@ -37,9 +37,14 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
     for solution in solutions:
         origin, _, key = solution.partition("/")
         check_id(origin, key)
+    return Catalogue(() if solutions else await known_solutions(node), always=tuple(solutions))
+
+
+async def known_solutions(node: Node) -> list[tuple[str, Solution]]:
+    """The solutions that this node knows, its own and those of peers, ``MAX_SOLUTIONS`` at most."""
     entries: list[tuple[str, Solution]] = []
     after: PageKey | None = None
-    while not solutions and len(entries) < MAX_SOLUTIONS:
+    while len(entries) < MAX_SOLUTIONS:
         query = Query(kind=Solution, sort="id", limit=MAX_PAGE, after=after)
         documents, after, _ = await records.collect(
             node, query, by=Caller(node=node.operator, operator=node.operator)
@@ -50,7 +55,7 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
                 entries.append((f"{record.origin}/{record.key}", record.content))
         if after is None:
             break
-    return Catalogue(entries, always=tuple(solutions))
+    return entries
 
 
 _solution = msgspec.json.Decoder(Document[Solution])

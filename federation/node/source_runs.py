@@ -28,12 +28,14 @@ from federation.domain.errors import (
     TooManyRequests,
     Unreachable,
 )
-from federation.domain.sources.kinds import AdvisoryOptions, kind_of, read_options
+from federation.domain.formats.sheets.records import Known
+from federation.domain.sources.kinds import AdvisoryOptions, Kind, kind_of, read_options
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.report import RunReport, Tally, Trigger
 from federation.domain.sources.source import MEBIBYTE, HttpState, ImportSource, next_run, next_try
 from federation.domain.visibility import Caller, itself
 from federation.node import source_advisories, source_feeds
+from federation.node.advisories import known_solutions
 from federation.node.node import Node
 from federation.node.source_plans import SourcePlan
 from federation.node.sources import unknown_source
@@ -193,9 +195,7 @@ class SourceRun:
                 self._node, self._source, options, raw, by=self._by, dry_run=self._dry_run
             )
             return self._report("done", tally)
-        if kind.read is None:
-            raise Invalid("files of the kind {kind} are not read", kind=self._source.kind)
-        reading: Reading = await asyncio.to_thread(kind.read, raw, options)
+        reading = await self._read(kind, raw, options)
         if partial:
             reading = msgspec.structs.replace(reading, is_complete=False)
         plan = SourcePlan(self._node, self._source, reading, by=self._by, replaces=replaces)
@@ -207,6 +207,15 @@ class SourceRun:
         return msgspec.structs.replace(
             self._report("done", tally), digest=plan.digest, removals=plan.removals
         )
+
+    async def _read(self, kind: Kind, raw: bytes, options: Any) -> Reading:
+        if kind.read_with_facts is not None:
+            solutions = await known_solutions(self._node)
+            known = Known(self._node.operator, {id_: solution.name for id_, solution in solutions})
+            return await asyncio.to_thread(kind.read_with_facts, raw, options, known)
+        if kind.read is None:
+            raise Invalid("files of the kind {kind} are not read", kind=self._source.kind)
+        return await asyncio.to_thread(kind.read, raw, options)
 
     def _check_replacement(self, plan: SourcePlan, digest: str | None) -> None:
         if number := plan.tally.counts.rejected:

@@ -7,21 +7,29 @@ add a kind, add its line to ``KINDS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from federation.domain.draft import check_draft
 from federation.domain.errors import Invalid
+from federation.domain.formats.decp import read_decp
+from federation.domain.formats.glpi import GlpiMapping, read_glpi
 from federation.domain.formats.readers import READERS
+from federation.domain.formats.sheets.mapping import Mapping
+from federation.domain.formats.sheets.records import Known
+from federation.domain.formats.spreadsheets import read_spreadsheet
 from federation.domain.part import Part
 from federation.domain.sources.outages import EventOptions
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.source import MAX_OPTIONS_BYTES
-from federation.domain.values import Id
+from federation.domain.values import END, Id, Key
 
 Read = Callable[[bytes, Any], Reading]
 """From the bytes of a file and the options of its kind."""
+ReadWithFacts = Callable[[bytes, Any, Known], Reading]
+"""The same with facts of the node: a file names solutions as people do."""
 Way = Literal["file", "advisory", "event"]
 """``file``: read whole, and merged with the records.
 
@@ -50,9 +58,33 @@ class Kind(NamedTuple):
     options: type[msgspec.Struct] = NoOptions
     read: Read | None = None
     """The reader of a file; None for advisories and events, which have theirs elsewhere."""
+    read_with_facts: ReadWithFacts | None = None
+    """In its place, a reader that needs facts of the node."""
+
+
+class DecpOptions(Part, frozen=True, kw_only=True):
+    """The options of files of DECP."""
+
+    purchase: Id | None = None
+    """The purchase that the consultations are of."""
+    buyers: Annotated[
+        tuple[Annotated[str, Meta(pattern=f"^[0-9]{{9}}{END}")], ...], Meta(max_length=100)
+    ] = ()
+    """SIREN of the buyers whose contracts are wanted; absent: all."""
+    keys: Annotated[dict[str, Key], Meta(max_length=2_000)] = msgspec.field(default_factory=dict)
+    """Keys of consultations that exist, by the numbers of their contracts."""
+
+
+def _read_decp(raw: bytes, options: DecpOptions) -> Reading:
+    return read_decp(raw, purchase=options.purchase, buyers=options.buyers, keys=options.keys)
 
 
 KINDS: dict[str, Kind] = {
+    "csv": Kind("file", "a spreadsheet as CSV", Mapping, read_with_facts=read_spreadsheet),
+    "xlsx": Kind("file", "a spreadsheet as XLSX", Mapping, read_with_facts=read_spreadsheet),
+    "ods": Kind("file", "a spreadsheet as ODS", Mapping, read_with_facts=read_spreadsheet),
+    "glpi": Kind("file", "the list of software that GLPI exports", GlpiMapping, read_glpi),
+    "decp": Kind("file", "contracts as DECP 2.0.3", DecpOptions, _read_decp),
     **{
         form: Kind("advisory", f"advisories ({form.upper()}): a document, or one a line", AdvisoryOptions)
         for form in READERS
