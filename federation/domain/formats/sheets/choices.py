@@ -112,6 +112,14 @@ LICENCES = {
     ),
     "LicenseRef-unknown": _names("inconnue|inconnu|unknown|libre|open source|logiciel libre|a preciser"),
 }
+SHORT_LICENCES = {
+    "gpl2": "GPL-2.0-only", "gplv2": "GPL-2.0-only", "gpl20": "GPL-2.0-only", "gpl3": "GPL-3.0-only",
+    "gplv3": "GPL-3.0-only", "gpl30": "GPL-3.0-only", "agpl3": "AGPL-3.0-only", "agplv3": "AGPL-3.0-only",
+    "lgpl21": "LGPL-2.1-only", "lgplv21": "LGPL-2.1-only", "lgpl3": "LGPL-3.0-only",
+    "lgplv3": "LGPL-3.0-only", "apache2": "Apache-2.0", "apache20": "Apache-2.0", "apachev2": "Apache-2.0",
+    "mpl2": "MPL-2.0", "mpl20": "MPL-2.0", "cecill2": "CECILL-2.0", "eupl12": "EUPL-1.2",
+}  # fmt: skip
+"""Licences without hyphens, as people write them. (GPL alone has no version, and is unknown.)"""
 _THEME_WORDS = {
     "ai": "ia|intelligence artificielle",
     "cybersecurity": "cybersecurite|securite|ssi",

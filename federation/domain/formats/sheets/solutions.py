@@ -74,17 +74,21 @@ def build_solution(line: Line, language: str) -> LineRecord | None:
     )
 
 
-def read_licence(cell: Cell) -> str:
-    """An SPDX expression in any case; words such as ``libre`` and ``propriétaire``."""
+def read_licence(cell: Cell) -> str | Guess:
+    """An SPDX expression in any case; ``GPL2`` and its like; words such as ``libre`` and ``propriétaire``.
+
+    Any other text is an unknown licence: catalogues have all sorts, and the report names them.
+    """
     text = read_line(cell)
     words = " ".join(words_of(text))
     for licence, names in choices.LICENCES.items():
         if words in names:
             return licence
     listed = listed_licence(text)
-    if (problem := licence_problem(listed)) is not None:
-        raise CellProblem(problem)
-    return listed
+    if licence_problem(listed) is None:
+        return listed
+    short = choices.SHORT_LICENCES.get(words.replace(" ", ""), "LicenseRef-unknown")
+    return Guess(short, f"licence: {text}")
 
 
 def _read_themes(cell: Cell, notes: list[str]) -> list[str] | None:
