@@ -26,6 +26,7 @@ from federation.api.parameters import (
     PREFER_PROVENANCE,
     list_parameters,
 )
+from federation.api.record_tables import table_handler
 from federation.api.requests import preconditions_of
 from federation.api.responses import record_answer, write_answer
 from federation.domain.canonical import decode_json
@@ -128,7 +129,10 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             path=path,
             right=reader,
             tag=kind.plural,
-            description=f"List {kind.plural}: filter, search, sort, page by page.",
+            description=(
+                f"List {kind.plural}: filter, search, sort, page by page. For spreadsheets: `{path}.csv`,"
+                " `.xlsx` and `.ods`."
+            ),
             parameters=(*list_parameters(kind), PREFER_PROVENANCE),
             answers=(
                 Answer(
@@ -298,7 +302,16 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             return json_answer(Preview.nothing(), headers=NO_STORE)
         return answer(b"", status=204, headers={"etag": etag(result.hash), **NO_STORE})
 
-    return list_records, get_record, publish, publish_new, patch, retract, upload_handler(kind)
+    return (
+        list_records,
+        table_handler(kind),
+        get_record,
+        publish,
+        publish_new,
+        patch,
+        retract,
+        upload_handler(kind),
+    )
 
 
 @handles(

@@ -11,19 +11,23 @@ from litestar.response.base import ASGIResponse
 
 from federation.domain.content.tariff import BODY_KINDS
 from federation.domain.errors import Invalid, NotFound
+from federation.domain.formats.odt import MEDIA_TYPE as ODT
+from federation.domain.formats.odt import odt_bytes
 from federation.domain.offers.answers import NUMBERS, BodyOffers, OfferAnswer, Price
 from federation.domain.offers.explained import KIND_NAMES
 from federation.domain.offers.joining import BLANK, deliberation
 from federation.domain.territories.finder import MAX_QUESTION_CHARACTERS, BodyMatches
 from federation.domain.territories.public_bodies import PublicBody
-from federation.domain.values import day
+from federation.domain.values import day, instant
 from federation.edge.operations import Right
+from federation.edge.table_files import run_in_table_thread
 from federation.node import bodies, offers, operator_names
 from federation.node.offers import MAX_NUMBER, GivenFacts
 from federation.web.body_files import offers_file
 from federation.web.formatting import date_text, money_text
 from federation.web.forms import Form, whole_number
 from federation.web.language import screen_text as t
+from federation.web.list_files import list_file
 from federation.web.pages import page
 from federation.web.rendering import in_language
 from federation.web.visit import Visit
@@ -97,6 +101,7 @@ async def body(visit: Visit, body_id: str) -> ASGIResponse:
         "body.html",
         status=400 if facts.form.faults else 200,
         alternate=f"/v1/bodies/{body_id}/offers",
+        feed=f"bodies/{body_id}",
         body=known,
         body_id=body_id,
         answer=view,
@@ -117,19 +122,27 @@ async def _known(body_id: str) -> PublicBody:
         raise NotFound(error.message) from error
 
 
-@page(f"{BODY}/offers.csv", act="page_body_file", right=READ, media_type="text/csv")
+@list_file(f"{BODY}/offers", act="page_body_file", right=READ)
 async def body_file(visit: Visit, body_id: str) -> ASGIResponse:
     """Send the offers for a body as a spreadsheet."""
     await _known(body_id)
     view, following = await offers.of_body(
         visit.node, body_id, _Facts(visit).checked(), by=visit.caller, with_elsewhere=False
     )
-    return offers_file(visit, view, is_cut=following is not None)
+    return await offers_file(visit, view, is_cut=following is not None)
 
 
-@page(f"{BODY}/deliberation.txt", act="page_deliberation", right=READ, media_type="text/plain")
+@page(
+    f"{BODY}/deliberation",
+    act="page_deliberation",
+    right=READ,
+    endings={"txt": "text/plain", "odt": ODT},
+)
 async def deliberation_file(visit: Visit, body_id: str) -> ASGIResponse:
-    """Send the text that a council votes to join an offer, with the names and the price filled in."""
+    """Send the text that a council votes to join an offer, with the names and the price filled in.
+
+    As a plain text, or as a document that a text program edits.
+    """
     await _known(body_id)
     facts = _Facts(visit)
     asked, document, answer = await offers.of_body_one(
@@ -137,15 +150,21 @@ async def deliberation_file(visit: Visit, body_id: str) -> ASGIResponse:
     )
     content = document.content
     assert content is not None  # noqa: S101 - tombstones are not read
+    title = in_language("fr", content.title)[0]
     text = deliberation(
         content.deliberation_template,
-        title=in_language("fr", content.title)[0],
+        title=title,
         operator=answer.origin,
         body=asked.body,
         price=price_words(answer.first_year, answer.following_years),
         date=date_text("fr", facts.day) if facts.day else BLANK,
     )
-    return visit.file(text.encode(), "text/plain", f"deliberation-{answer.id.replace('/', '-')}.txt")
+    name = f"deliberation-{answer.id.replace('/', '-')}"
+    if visit.path.endswith(".odt"):
+        made_at = instant(document.updated_at)
+        body = await run_in_table_thread(odt_bytes, text, title, "fr-FR", made_at)
+        return visit.file(body, ODT, f"{name}.odt")
+    return visit.file(text.encode(), "text/plain", f"{name}.txt")
 
 
 def price_words(first: Price, later: Price) -> str:

@@ -1,14 +1,14 @@
-"""The offers for a body as a spreadsheet: what its page shows, a line for each offer."""
+"""The offers for a body as a spreadsheet, a line for each offer; the text of a deliberation as files."""
 
 from __future__ import annotations
 
 from litestar.response.base import ASGIResponse
 
 from federation.domain.offers.answers import BodyOffers, OfferAnswer, Price
-from federation.web.csv_files import CSV, csv_bytes
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.language import translate
+from federation.web.list_files import file_answer
 from federation.web.rendering import in_language
 from federation.web.visit import Visit
 
@@ -19,13 +19,11 @@ COLUMNS = (
 _MORE = t("There are more offers: ask the API.")
 
 
-def offers_file(visit: Visit, view: BodyOffers, *, is_cut: bool) -> ASGIResponse:
+async def offers_file(visit: Visit, view: BodyOffers, *, is_cut: bool) -> ASGIResponse:
     """The file of the offers for a body; its last line says when there are more."""
     rows = [_row(visit, offer) for offer in view.offers]
-    if is_cut:
-        rows.append([visit.text(_MORE), *[""] * (len(COLUMNS) - 1)])
-    body = csv_bytes([visit.text(label) for label in COLUMNS], rows)
-    return visit.file(body, CSV, f"offers-{view.body.id.replace(':', '-')}.csv")
+    name = f"offers-{view.body.id.replace(':', '-')}"
+    return await file_answer(visit, name, COLUMNS, rows, is_cut=is_cut, cut=_MORE)
 
 
 def _row(visit: Visit, offer: OfferAnswer) -> list[object]:

@@ -14,9 +14,9 @@ from federation.domain.values import instant
 from federation.edge.operations import Right
 from federation.node import consultation_page, purchases
 from federation.web.contributions import contribute, contributed
-from federation.web.csv_files import CSV, Column, file_answer, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, file_answer, list_file, listing_file
 from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_among
@@ -56,19 +56,10 @@ COLUMNS = (
     Column(t("Identifier"), lambda visit, entry: entry.id),
     Column(t("Updated"), lambda visit, entry: entry.updated_at),
 )
-NEEDS_COLUMNS = tuple(
-    Column(label, lambda visit, entry: None)
-    for label in (
-        t("Operator"),
-        t("Unit"),
-        t("Counts"),
-        t("Uncertain"),
-        t("Given late"),
-        t("Answer"),
-        t("Bodies"),
-        t("Not named"),
-    )
-)
+NEEDS_COLUMNS = (
+    t("Operator"), t("Unit"), t("Counts"), t("Uncertain"), t("Given late"), t("Answer"), t("Bodies"),
+    t("Not named"),
+)  # fmt: skip
 """Columns of the file of needs, whose rows are made by ``_need_lines``."""
 
 
@@ -79,7 +70,7 @@ async def consultations(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "consultations.html", listing, open_statuses=OPEN)
 
 
-@page("/consultations.csv", act="page_consultations_file", right=READ, media_type=CSV)
+@list_file("/consultations", act="page_consultations_file", right=READ)
 async def consultations_file(visit: Visit) -> ASGIResponse:
     """The list of consultations as a file."""
     return await listing_file(visit, Consultation, ConsultationRow, FILTERS, COLUMNS)
@@ -130,11 +121,11 @@ async def _show(visit: Visit, origin: str, key: str, status: int = 200) -> ASGIR
     )
 
 
-@page("/consultations/{origin:str}/{key:str}/needs.csv", act="page_needs_file", right=READ, media_type=CSV)
+@list_file("/consultations/{origin:str}/{key:str}/needs", act="page_needs_file", right=READ)
 async def needs_file(visit: Visit, origin: str, key: str) -> ASGIResponse:
     """The needs of a consultation as a file: a line for each operator and unit."""
     needs = await purchases.needs_of(visit.node, origin, key, by=visit.caller)
-    return file_answer(visit, "needs", NEEDS_COLUMNS, _need_lines(visit, needs), is_cut=needs.more)
+    return await file_answer(visit, "needs", NEEDS_COLUMNS, [*_need_lines(visit, needs)], is_cut=needs.more)
 
 
 def _need_lines(visit: Visit, needs: ConsultationNeeds) -> Iterator[list[object]]:

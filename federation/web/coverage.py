@@ -16,9 +16,9 @@ from federation.domain.territories.map import HEIGHT, WIDTH, departements
 from federation.domain.values import ID_PATTERN, OPERATOR_PATTERN
 from federation.edge.operations import Right
 from federation.node import coverage as counts
-from federation.web.csv_files import CSV, Column, file_answer
 from federation.web.forms import Form
 from federation.web.language import screen_text as t
+from federation.web.list_files import file_answer, list_file
 from federation.web.pages import page
 from federation.web.visit import Visit
 
@@ -61,7 +61,7 @@ async def coverage(visit: Visit) -> ASGIResponse:
     )
 
 
-@page("/coverage.csv", act="page_coverage_file", right=READ, media_type=CSV)
+@list_file("/coverage", act="page_coverage_file", right=READ)
 async def coverage_file(visit: Visit) -> ASGIResponse:
     """The table as a file."""
     form = _form(visit)
@@ -74,8 +74,7 @@ async def coverage_file(visit: Visit) -> ASGIResponse:
         )
         for row in _rows(await _count(visit, form))
     ]  # fmt: skip
-    columns = [Column(label, lambda visit, entry: None) for label in _COLUMNS]
-    return file_answer(visit, "coverage", columns, rows, is_cut=False)
+    return await file_answer(visit, "coverage", _COLUMNS, rows, is_cut=False)
 
 
 def _form(visit: Visit) -> Form:

@@ -17,6 +17,8 @@ from federation.web.fields import Field
 from federation.web.form_content import FormContent
 from federation.web.forms import Form
 from federation.web.language import screen_text as t
+from federation.web.list_files import file_answer, list_file
+from federation.web.listing import value_words
 from federation.web.pages import page
 from federation.web.record_forms import control_view
 from federation.web.visit import Visit
@@ -30,6 +32,10 @@ FIELDS = (
     ),
     Field("incident", "line", t("Incident"), t("Operator and key, if there is one: arnia/cve-2026-1")),
 )
+COLUMNS = (
+    t("What happened"), t("We became aware of it"), t("Incident"), t("Step"), t("Due on"), t("State"),
+    t("Done on"), t("Reference of the authority"),
+)  # fmt: skip
 
 
 @page("/deadlines", act="page_deadlines", right=READ)
@@ -37,6 +43,29 @@ async def list_deadlines(visit: Visit) -> ASGIResponse:
     """List the deadlines, with a form for each step that is not done."""
     form = Form({"incident": [visit.parameter("incident")]})
     return await _page(visit, form)
+
+
+@list_file("/deadlines", act="page_deadlines_file", right=READ)
+async def deadlines_file(visit: Visit) -> ASGIResponse:
+    """The deadlines as a file: a line for each step."""
+    rows = []
+    for view in await deadlines.list_deadlines(visit.node, by=visit.caller):
+        references = {done.step: done.reference for done in view.deadline.done}
+        for step in view.steps:
+            state = t("done") if step.done_at else t("overdue") if step.overdue else t("due")
+            rows.append(
+                [
+                    view.deadline.title,
+                    view.deadline.aware_at,
+                    view.deadline.incident,
+                    value_words(visit, "deadline_step", step.step),
+                    step.due_at,
+                    visit.text(state),
+                    step.done_at,
+                    references.get(step.step),
+                ]
+            )
+    return await file_answer(visit, "deadlines", COLUMNS, rows, is_cut=False)
 
 
 async def _page(visit: Visit, form: Form, *, status: int = 200) -> ASGIResponse:
@@ -105,4 +134,4 @@ async def _add(visit: Visit, form: Form) -> None:
         raise _NotReadError
 
 
-HANDLERS = (list_deadlines, deadline_sent)
+HANDLERS = (list_deadlines, deadlines_file, deadline_sent)

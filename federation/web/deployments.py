@@ -10,9 +10,9 @@ from federation.domain.organisation import Organisation
 from federation.domain.territories.bodies import bodies as registered_bodies
 from federation.domain.territories.identity import name_of, number_of
 from federation.edge.operations import Right
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_of
@@ -60,7 +60,7 @@ async def deployments(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "deployments.html", listing)
 
 
-@page("/deployments.csv", act="page_deployments_file", right=READ, media_type=CSV)
+@list_file("/deployments", act="page_deployments_file", right=READ)
 async def deployments_file(visit: Visit) -> ASGIResponse:
     """The list of deployments as a file."""
     return await listing_file(visit, Deployment, DeploymentRow, FILTERS, COLUMNS)

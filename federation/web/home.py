@@ -80,6 +80,7 @@ async def home(visit: Visit) -> ASGIResponse:
     to_come.sort(key=lambda entry: instant(entry.content.starts_at))
     return visit.page(
         "home.html",
+        feed="all",
         plurals={name: kind.plural for name, kind in TYPES.items()},
         new=sorted(new, key=lambda entry: entry.updated_at, reverse=True),
         down=[event for event in events if not event.is_to_come(now)][:MAX_EVENTS],

@@ -15,9 +15,9 @@ from federation.domain.content.incident import STATUSES, Incident
 from federation.domain.errors import Retracted
 from federation.edge.operations import Right
 from federation.node import incident_page
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.exposure_views import view_of
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_among
@@ -138,7 +138,7 @@ async def incidents(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "incidents.html", await read_listing(visit, Incident, Row, FILTERS))
 
 
-@page("/incidents.csv", act="page_incidents_file", right=READ, media_type=CSV)
+@list_file("/incidents", act="page_incidents_file", right=READ)
 async def incidents_file(visit: Visit) -> ASGIResponse:
     """Download the list."""
     return await listing_file(visit, Incident, Row, FILTERS, COLUMNS)

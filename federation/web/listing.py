@@ -1,6 +1,6 @@
-"""Lists for people: filters in the URL, pages by key with a count, and the whole list as CSV.
+"""Lists for people: filters in the URL, pages by key with a count, and the whole list as a file.
 
-A page of a list and its file are a few lines each::
+A page of a list and its files are a few lines each::
 
     FILTERS = (Filter("theme", t("Theme"), values=THEMES, kind="theme"), Filter("q", t("Words")))
     COLUMNS = (Column(t("Name"), lambda visit, entry: entry.content.name), …)
@@ -10,7 +10,7 @@ A page of a list and its file are a few lines each::
         listing = await read_listing(visit, Solution, Row, FILTERS)
         return list_answer(visit, "solutions.html", listing)
 
-    @page("/solutions.csv", act="page_solutions_file", right=READ, media_type=CSV)
+    @list_file("/solutions", act="page_solutions_file", right=READ)
     async def solutions_file(visit):
         return await listing_file(visit, Solution, Row, FILTERS, COLUMNS)
 
@@ -21,7 +21,7 @@ A page of a list and its file are a few lines each::
 - ``lists.title(listing, _("Solutions"))`` for the title: with the filters and the number of the page;
 - ``lists.filters(listing)`` the form of filters, each with its fault beside it;
 - ``lists.count(listing)``, ``lists.empty(listing, text)`` in place of the table, ``lists.pager(listing)``
-  below it: next page, first page, the file.
+  below it: next page, first page, the files.
 
 A filter with a bad value is shown beside its field, with status 400 and no rows: a list that ignored it would
 show what was not asked for. Parameters that are no filters of the page are ignored, as links may carry some.
@@ -107,6 +107,8 @@ class Listing(NamedTuple, Generic[R]):
 
     path: str
     """The path of the page, without its language."""
+    plural: str
+    """The name of the type's lists."""
     fields: tuple[Field, ...]
     words: tuple[str, ...]
     """The filters that are set, in words: "Theme: education"."""
@@ -175,6 +177,7 @@ async def read_listing(
     hidden = [pair for pair in pairs if pair[0] in PASSED_ON]
     listing: Listing[R] = Listing(
         path=visit.path,
+        plural=kind.plural,
         fields=tuple(_field(visit, filter_) for filter_ in filters),
         words=tuple(_words(visit, filters, pairs)),
         form=form,
@@ -205,7 +208,14 @@ async def read_listing(
 
 def list_answer(visit: Visit, template: str, listing: Listing[Any], **view: Any) -> ASGIResponse:
     """The page of a list; with status 400 where a filter is at fault."""
-    return visit.page(template, status=listing.status, alternate=listing.alternate, listing=listing, **view)
+    return visit.page(
+        template,
+        status=listing.status,
+        alternate=listing.alternate,
+        feed=listing.plural,
+        listing=listing,
+        **view,
+    )
 
 
 def read_filters(

@@ -14,9 +14,9 @@ from federation.domain.values import instant
 from federation.edge.operations import Right
 from federation.web import formatting
 from federation.web.contributions import contribute, contributions_about
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
 from federation.web.markdown import in_words
 from federation.web.pages import page
@@ -74,7 +74,7 @@ def _order(visit: Visit, entry: Entry[MeetingRow]) -> tuple[bool, float]:
     return is_past, -begins if is_past else begins
 
 
-@page("/meetings.csv", act="page_meetings_file", right=READ, media_type=CSV)
+@list_file("/meetings", act="page_meetings_file", right=READ)
 async def meetings_file(visit: Visit) -> ASGIResponse:
     """The list of meetings as a file."""
     return await listing_file(visit, Meeting, MeetingRow, FILTERS, COLUMNS)

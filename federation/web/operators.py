@@ -11,8 +11,8 @@ from federation.domain.query import PAGE, Query
 from federation.domain.territories.map import territory_name
 from federation.edge.operations import Right
 from federation.node import records, uses
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing
 from federation.web.offer_lines import offers_of
 from federation.web.pages import page
@@ -71,7 +71,7 @@ async def operators(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "operators.html", await read_listing(visit, Operator, OperatorRow, FILTERS))
 
 
-@page("/operators.csv", act="page_operators_file", right=READ, media_type=CSV)
+@list_file("/operators", act="page_operators_file", right=READ)
 async def operators_file(visit: Visit) -> ASGIResponse:
     """The list of operators as a file."""
     return await listing_file(visit, Operator, OperatorRow, FILTERS, COLUMNS)
@@ -90,6 +90,7 @@ async def operator(visit: Visit, operator: str) -> ASGIResponse:
     return visit.page(
         "operator.html",
         alternate=f"/v1/operators/{operator}/{operator}",
+        feed=f"operators/{operator}" if entry.tlp == "CLEAR" else None,
         entry=entry,
         source=await source_of(visit, entry),
         solutions=solutions,

@@ -12,7 +12,7 @@ A page is an operation like those of programs (``edge/operations.py``): its righ
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from litestar import Request, route
@@ -47,6 +47,7 @@ def page(
     method: Literal["GET", "POST"] = "GET",
     max_bytes: int = MAX_FORM_BYTES,
     media_type: str = HTML,
+    endings: Mapping[str, str] | None = None,
     has_language: bool = True,
     fresh: bool = False,
     files: bool = False,
@@ -55,11 +56,14 @@ def page(
 
     ``path``: without the language, as the framework reads it: ``/solutions/{origin:str}/{key:str}``. ``act``:
     its name in metrics, logs and the audit trail. ``right``: a scope; with ``open`` for people who are not
-    logged in, too. ``fresh``: for people who have logged in within the last five minutes, since it is hard to
-    undo; others are asked to log in again, and what they typed waits for them. ``files``: its form has a
-    file, and is read by the function, after the right was checked (``Visit.read_upload``).
+    logged in, too. ``endings``: of files that take the place of the page, each with its media type.
+    ``fresh``: for people who have logged in within the last five minutes, since it is hard to undo; others
+    are asked to log in again, and what they typed waits for them. ``files``: its form has a file, and is
+    read by the function, after the right was checked (``Visit.read_upload``).
     """
-    paths = localized(path) if has_language else (path,)
+    media_types = [*endings.values()] if endings else [media_type]
+    named = [f"{path}.{ending}" for ending in endings] if endings else [path]
+    paths = tuple(full for part in named for full in (localized(part) if has_language else (part,)))
     operation = Operation(
         act=act,
         id="",
@@ -70,7 +74,7 @@ def page(
         tag="pages",
         bodies=(Body(MULTIPART if files else FORM, {"type": "object"}),) if method == "POST" else (),
         max_bytes=max_bytes,
-        answers=(Answer(200, "A page", {media_type: {"type": "string"}}),),
+        answers=(Answer(200, "A page", {name: {"type": "string"} for name in media_types}),),
     )
 
     def declare(function: Function) -> HTTPRouteHandler:

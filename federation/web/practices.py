@@ -10,9 +10,9 @@ from litestar.response.base import ASGIResponse
 from federation.domain.content.practice import Practice
 from federation.edge.operations import Right
 from federation.web.contributions import contribute, contributions_about
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
 from federation.web.markdown import in_words
 from federation.web.pages import page
@@ -65,7 +65,7 @@ async def practices(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "practices.html", await read_listing(visit, Practice, PracticeRow, FILTERS))
 
 
-@page("/practices.csv", act="page_practices_file", right=READ, media_type=CSV)
+@list_file("/practices", act="page_practices_file", right=READ)
 async def practices_file(visit: Visit) -> ASGIResponse:
     """The list of practices as a file."""
     return await listing_file(visit, Practice, PracticeRow, FILTERS, COLUMNS)

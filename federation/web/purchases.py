@@ -11,9 +11,9 @@ from federation.domain.query import Query
 from federation.edge.operations import Right
 from federation.node import records
 from federation.web.consultations import ConsultationRow
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_of
@@ -66,7 +66,7 @@ async def purchases(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "purchases.html", await read_listing(visit, Purchase, PurchaseRow, FILTERS))
 
 
-@page("/purchases.csv", act="page_purchases_file", right=READ, media_type=CSV)
+@list_file("/purchases", act="page_purchases_file", right=READ)
 async def purchases_file(visit: Visit) -> ASGIResponse:
     """The list of joint purchases as a file."""
     return await listing_file(visit, Purchase, PurchaseRow, FILTERS, COLUMNS)

@@ -10,8 +10,8 @@ from litestar.response.base import ASGIResponse
 from federation.domain.content.solution import DevelopmentStatus, Solution, SolutionKind
 from federation.edge.operations import Right
 from federation.node import uses
-from federation.web.csv_files import CSV, Column, listing_file
 from federation.web.language import screen_text as t
+from federation.web.list_files import Column, list_file, listing_file
 from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
 from federation.web.offer_lines import OfferRow
 from federation.web.pages import page
@@ -69,7 +69,7 @@ async def solutions(visit: Visit) -> ASGIResponse:
     return list_answer(visit, "solutions.html", await read_listing(visit, Solution, SolutionRow, FILTERS))
 
 
-@page("/solutions.csv", act="page_solutions_file", right=READ, media_type=CSV)
+@list_file("/solutions", act="page_solutions_file", right=READ)
 async def solutions_file(visit: Visit) -> ASGIResponse:
     """The list of solutions as a file."""
     return await listing_file(visit, Solution, SolutionRow, FILTERS, COLUMNS)
@@ -86,6 +86,7 @@ async def solution(visit: Visit, origin: str, key: str) -> ASGIResponse:
     return visit.page(
         "solution.html",
         alternate=f"/v1/solutions/{origin}/{key}",
+        feed=f"solutions/{entry.id}" if entry.tlp == "CLEAR" else None,
         entry=entry,
         source=source_among(read.sources, entry),
         use=read.use,

@@ -16,6 +16,7 @@ from federation.web.fields import Field
 from federation.web.form_content import FormContent
 from federation.web.forms import Form
 from federation.web.language import screen_text as t
+from federation.web.list_files import file_answer, list_file
 from federation.web.listing import value_words
 from federation.web.pages import page
 from federation.web.record_forms import control_view
@@ -33,12 +34,29 @@ FIELDS = (
         t("For unanswered incidents: 24, if nothing is said."),
     ),
 )
+COLUMNS = (t("To"), t("Belongs to"), t("When"), t("Since"), t("State"))
 
 
 @page("/subscriptions", act="page_subscriptions", right=READ)
 async def list_subscriptions(visit: Visit) -> ASGIResponse:
     """List the subscriptions that the visitor may see and change."""
     return await _page(visit, Form())
+
+
+@list_file("/subscriptions", act="page_subscriptions_file", right=READ)
+async def subscriptions_file(visit: Visit) -> ASGIResponse:
+    """The subscriptions as a file, without the secrets of webhooks."""
+    rows = [
+        [
+            subscription.email or subscription.webhook,
+            visit.text(t("of the operator")) if subscription.person is None else visit.text(t("a person")),
+            "; ".join(value_words(visit, "event", event) for event in subscription.events),
+            subscription.created_at,
+            visit.text(t("active") if subscription.active else t("stopped")),
+        ]
+        for subscription in await alerts.list_subscriptions(visit.node, by=visit.caller)
+    ]
+    return await file_answer(visit, "subscriptions", COLUMNS, rows, is_cut=False)
 
 
 async def _page(visit: Visit, form: Form, *, status: int = 200, secret: str = "") -> ASGIResponse:
@@ -86,4 +104,4 @@ async def subscription_sent(visit: Visit) -> ASGIResponse:
     return await _page(visit, form, status=400)
 
 
-HANDLERS = (list_subscriptions, subscription_sent)
+HANDLERS = (list_subscriptions, subscriptions_file, subscription_sent)

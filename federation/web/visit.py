@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import Request
 from litestar.response.base import ASGIResponse
@@ -146,10 +146,11 @@ class Visit:
         *,
         status: int = 200,
         alternate: str | None = None,
+        feed: str | None = None,
         headers: dict[str, str] | None = None,
         **view: Any,
     ) -> ASGIResponse:
-        """A page. ``alternate``: the path at which programs read the same."""
+        """A page. ``alternate``: the path at which programs read the same; ``feed``: the name of its feed."""
         notice = next((value for name, value in pairs_of(self.request) if name == NOTICE), "")
         body = render(
             self.language,
@@ -157,6 +158,7 @@ class Visit:
             {
                 "visit": self,
                 "alternate": alternate,
+                "feed": f"/feeds/{quote(feed)}.atom?language={self.language}" if feed else None,
                 "notice": translate(self.language, NOTICES[notice]) if notice in NOTICES else None,
                 "form": self.form or Form(),
                 **view,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 from urllib.parse import unquote
 
 import httpx2
 import pytest
+from odfdo import Document
 
 from federation.node.node import Node
 from tests.api.http_client import put
+from tests.api.table_files import rows_of
 from tests.domain.builders import a_deployment
 from tests.exposure.deployments import copy, copy_unread
 from tests.offers.tariffs import AMF_32, CDG_38, an_offer, euros, tariff
@@ -131,8 +134,14 @@ async def test_a_visitor_sees_public_offers_alone(
         assert "canary-clear" in answer.text
         assert "canary-green" not in answer.text
         assert "canary-red" not in answer.text
-    hidden = await visitor.get(f"{SMALL}/deliberation.txt?offer=arnia/members")
-    assert "canary" not in shown(hidden, 404)
+    for ending in ("txt", "odt"):
+        hidden = await visitor.get(f"{SMALL}/deliberation.{ending}?offer=arnia/members")
+        assert "canary" not in shown(hidden, 404)
+    for form in ("csv", "xlsx", "ods"):
+        offers = str(rows_of(await visitor.get(f"{SMALL}/offers.{form}"), form))
+        assert "canary-clear" in offers
+        assert "canary-green" not in offers
+        assert "canary-red" not in offers
 
 
 async def test_many_offers_are_on_pages_that_stay_small(
@@ -183,7 +192,13 @@ async def test_the_text_of_a_deliberation_has_name_siren_price_and_day(
     assert "{" not in text
     unknown = await visitor.get(f"{SCHOOL}/deliberation.txt?offer=arnia/cdg&kind=school")
     assert "Considérant le prix pour …………… : ……………" in unknown.text
-    shown(await visitor.get(f"{SMALL}/deliberation.txt?offer=arnia/none"), 404)
+    document = await visitor.get(f"{SMALL}/deliberation.odt?offer=arnia/cdg")
+    assert document.headers["content-type"] == "application/vnd.oasis.opendocument.text"
+    assert "deliberation-arnia-cdg.odt" in document.headers["content-disposition"]
+    paragraphs = Document(io.BytesIO(document.content)).body.paragraphs
+    assert [paragraph.inner_text for paragraph in paragraphs] == general.text.split("\n")
+    for ending in ("txt", "odt"):
+        shown(await visitor.get(f"{SMALL}/deliberation.{ending}?offer=arnia/none"), 404)
     shown(await visitor.get(f"{SMALL}/deliberation.txt"), 400)
 
 
