@@ -36,6 +36,7 @@ class ServiceEvent(msgspec.Struct, frozen=True):
     updated_at: str
     operators: frozenset[str]
     """Its origin, and the operators of the deployments that it names."""
+    created_at: str = ""
 
     @classmethod
     def of(cls, document: bytes) -> ServiceEvent:
@@ -48,6 +49,7 @@ class ServiceEvent(msgspec.Struct, frozen=True):
             record.content,
             record.updated_at,
             frozenset({record.origin, *named}),
+            record.created_at,
         )
 
     @property
