@@ -6,31 +6,55 @@ Calendar programs cannot log in, so the address is the key. It stands in no log 
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.api.handlers import handles
+from federation.api.public_answers import LANGUAGE, PUBLIC_ETAG, asked_language, public_answer
+from federation.domain.content.solution import THEMES
 from federation.domain.errors import NotFound
-from federation.domain.messages import LANGUAGES, Language
+from federation.domain.values import ID_PATTERN, OPERATOR_PATTERN
 from federation.edge.answers import NO_STORE, answer
 from federation.edge.operations import ANYONE, Answer, Operation, Parameter
 from federation.edge.query_parameters import pairs_of
 from federation.edge.requests import node_of
-from federation.edge.weights import language_of
 from federation.node import calendars
+from federation.node.calendars import CalendarFilter
 
 CALENDAR = "text/calendar"
 PUBLIC_SECONDS = 300
 ENDING = ".ics"
-LANGUAGE = Parameter(
-    "language",
-    {
-        "description": "The language of its texts; else the one that `Accept-Language` ranks first.",
-        "schema": {"type": "string", "enum": list(LANGUAGES)},
-    },
+FILTERS = (
+    Parameter(
+        "type",
+        {
+            "description": "Events of this type alone; `incidents`: maintenance windows.",
+            "schema": {"type": "string", "enum": ["meetings", "consultations", "incidents"]},
+        },
+    ),
+    Parameter(
+        "origin",
+        {
+            "description": "Events of this operator alone.",
+            "schema": {"type": "string", "pattern": OPERATOR_PATTERN},
+        },
+    ),
+    Parameter(
+        "theme",
+        {
+            "description": "Consultations of this theme alone.",
+            "schema": {"type": "string", "enum": sorted(THEMES)},
+        },
+    ),
+    Parameter(
+        "solution",
+        {
+            "description": "Consultations and maintenance of this solution alone: `origin/key`.",
+            "schema": {"type": "string", "pattern": ID_PATTERN},
+        },
+    ),
 )
 
 
@@ -42,18 +66,19 @@ LANGUAGE = Parameter(
         path="/calendar.ics",
         right=ANYONE,
         tag="node",
-        parameters=(LANGUAGE,),
-        answers=(Answer(200, "A calendar (RFC 5545)", {CALENDAR: {"type": "string"}}),),
+        parameters=(LANGUAGE, *FILTERS),
+        answers=(
+            Answer(200, "A calendar (RFC 5545)", {CALENDAR: {"type": "string"}}, PUBLIC_ETAG),
+            Answer(304, "You have it", {}, PUBLIC_ETAG),
+        ),
     )
 )
 async def public_calendar(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Subscribe to what is public: ends of the time for needs, maintenance windows, public meetings."""
-    body = await calendars.public_calendar(node_of(request), _language(request))
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"cache-control": f"public, max-age={PUBLIC_SECONDS}", "vary": "accept-language", "etag": tag}
-    if tag in (request.headers.get("if-none-match") or ""):
-        return answer(b"", status=304, headers=headers)
-    return answer(body, media_type=CALENDAR, headers=headers)
+    given = dict(pairs_of(request))
+    only = CalendarFilter(given.get("type"), given.get("origin"), given.get("theme"), given.get("solution"))
+    body = await calendars.public_calendar(node_of(request), asked_language(request), only)
+    return public_answer(request, body, CALENDAR, PUBLIC_SECONDS)
 
 
 @handles(
@@ -72,16 +97,8 @@ async def own_calendar(request: Request[Any, Any, Any], file: str) -> ASGIRespon
     """Send the calendar of the person whose address it is."""
     if not file.endswith(ENDING):
         raise NotFound("there is no such calendar; its owner may have ended the address")
-    body = await calendars.own_calendar(node_of(request), file.removesuffix(ENDING), _language(request))
+    body = await calendars.own_calendar(node_of(request), file.removesuffix(ENDING), asked_language(request))
     return answer(body, media_type=CALENDAR, headers=NO_STORE)
-
-
-def _language(request: Request[Any, Any, Any]) -> Language:
-    asked = next((value for name, value in pairs_of(request) if name == LANGUAGE.name), None)
-    for language in LANGUAGES:
-        if asked == language:
-            return language
-    return language_of(request.headers.get("accept-language"))
 
 
 HANDLERS = (public_calendar, own_calendar)

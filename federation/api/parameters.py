@@ -47,6 +47,10 @@ _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "source": ("Name of a source.", {"type": "string", "pattern": SOURCE_PATTERN}),
     "number": ("Number of a run.", {"type": "string", "pattern": "^[1-9][0-9]{0,14}$"}),
+    "file": (
+        "The name of the feed, with its ending `.atom`.",
+        {"type": "string", "pattern": r"^[A-Za-z0-9:._-]{1,300}\.atom$"},
+    ),
     "form": ("The form of the advisories.", {"enum": ["cve", "osv", "csaf"]}),
 }
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from federation.domain.content.meeting import Meeting
 from federation.domain.errors import NotFound
 from federation.domain.formats.ical import CalendarEvent, calendar
 from federation.domain.messages import Language
-from federation.domain.query import MAX_PAGE, Query
+from federation.domain.query import MAX_PAGE, Query, filters_of
 from federation.domain.record_content import Content
 from federation.domain.values import instant
 from federation.domain.visibility import Caller, anonymous
@@ -45,6 +45,19 @@ TEXTS: dict[str, dict[Language, str]] = {
     "name": {"en": "Federation: %s", "fr": "Fédération : %s"},
 }
 _PLURALS: dict[str, str] = {kind.type: kind.plural for kind in (Meeting, Consultation, Incident)}
+
+
+class CalendarFilter(msgspec.Struct, frozen=True):
+    """The part of the public calendar that somebody subscribes to; empty: all of it."""
+
+    plural: str | None = None
+    """``meetings``, ``consultations`` or ``incidents``: maintenance windows."""
+    origin: str | None = None
+    theme: str | None = None
+    solution: str | None = None
+
+
+ALL = CalendarFilter()
 
 
 class _Shown(msgspec.Struct, frozen=True):
@@ -76,10 +89,10 @@ class _Entry(msgspec.Struct, frozen=True):
 _entries = msgspec.json.Decoder(_Entry)
 
 
-async def public_calendar(node: Node, language: Language) -> bytes:
+async def public_calendar(node: Node, language: Language, only: CalendarFilter = ALL) -> bytes:
     """The calendar of what is public."""
     async with node.store.read() as tx:
-        documents = await _documents(node, tx, by=anonymous(node.operator))
+        documents = await _documents(node, tx, by=anonymous(node.operator), only=only)
     return await asyncio.to_thread(_calendar, node, documents, (), language)
 
 
@@ -97,20 +110,33 @@ async def own_calendar(node: Node, secret: str, language: Language) -> bytes:
     return await asyncio.to_thread(_calendar, node, documents, own, language)
 
 
-async def _documents(node: Node, tx: Reading, *, by: Caller) -> list[bytes]:
+async def _documents(node: Node, tx: Reading, *, by: Caller, only: CalendarFilter = ALL) -> list[bytes]:
     facets: dict[type[Content], tuple[tuple[str, tuple[str, ...]], ...]] = {
         Meeting: (),
         Consultation: (),
         Incident: (("kind", ("maintenance",)),),
     }
+    members = {"origin": only.origin, "theme": only.theme, "solution": only.solution}
+    narrowing = tuple((name, (value,)) for name, value in members.items() if value is not None)
     documents = []
     for kind, filters in facets.items():
+        if only.plural not in (None, kind.plural) or not {name for name, _ in narrowing} <= {
+            *filters_of(kind)
+        }:
+            continue
         if by.operator is None or f"{kind.plural}.read" in by.scopes:
-            query = Query(kind=kind, facets=filters, limit=MAX_RECORDS)
+            query = Query(kind=kind, facets=(*filters, *narrowing), limit=MAX_RECORDS)
             documents += (await tx.records.collect(query, visible_to=by))[0]
+    if only.theme or only.solution:  # of a tombstone nobody knows what it was about
+        return documents
     since = node.clock() - TOMBSTONES
-    gone = (Meeting.type, Consultation.type)
-    return documents + await tx.calendars.tombstones(gone, since, MAX_TOMBSTONES, visible_to=by)
+    gone = [kind.type for kind in (Meeting, Consultation) if only.plural in (None, kind.plural)]
+    retracted = await tx.calendars.tombstones(gone, since, MAX_TOMBSTONES, visible_to=by)
+    return documents + [
+        document
+        for document in retracted
+        if only.origin is None or _entries.decode(document).origin == only.origin
+    ]
 
 
 def _calendar(

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from federation.api import (
     advisories,
     alerts,
+    atom_feeds,
     bodies,
     calendars,
     change_log,
@@ -29,6 +30,7 @@ from federation.api import (
     records,
     source_events,
     sources,
+    statuspage,
     themes,
     wellknown,
 )
@@ -61,6 +63,7 @@ MODULES: tuple[Any, ...] = (
     records,
     advisories,
     alerts,
+    atom_feeds,
     bodies,
     calendars,
     consultations,
@@ -75,6 +78,7 @@ MODULES: tuple[Any, ...] = (
     sources,
     source_events,
     imports,
+    statuspage,
     themes,
     wellknown,
 )

@@ -190,6 +190,7 @@ class Case:
             "{form:str}": "cve",
             "{body_id:str}": "cog:71076",
             "{id:str}": "none",
+            "{file:str}": "incidents.atom",
         }
         path = self.template
         for part, value in parts.items():

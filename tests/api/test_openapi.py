@@ -263,6 +263,8 @@ async def test_what_is_answered_is_what_is_described(
         await own.get(one, headers={"if-none-match": tag})
         await own.get(f"{every}?limit=1&total=true")
         await anyone.get(every)
+        await own.get(f"{every}.csv")
+        await anyone.get(f"{every}.csv?colour=red")
         await own.put(one, json=draft, headers={"if-match": '"x"'})
         await own.patch(one, content=json.dumps({"same_as": ["https://a.example/"]}).encode(), headers=PATCH)
         if kind.type == "incident":
@@ -294,6 +296,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.get(one)
     await exposure_is_asked(anyone, own)
     await needs_and_calendars_are_asked(anyone, own)
+    await feeds_are_read(anyone, own)
     await advisories_are_taken(anyone, own)
     await alerts_and_deadlines(anyone, own, arnia, document)
     await sources_and_imports(anyone, own)
@@ -400,6 +403,22 @@ async def needs_and_calendars_are_asked(anyone: httpx2.AsyncClient, own: httpx2.
                 )
         for query in ("", "?language=fr", "?language=de", "?x=y"):
             await client.get(f"/calendar.ics{query}")
+            for name in ("summary", "incidents", "scheduled-maintenances"):
+                await client.get(f"/status/api/v2/{name}.json{query}")
+
+
+async def feeds_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """Of what is there, retracted, and not there; by a reader that has it, too."""
+    await own.put("/v1/solutions/arnia/followed", json=DRAFTS["solution"])
+    for name in (
+        "all", "incidents", "none", "operators/arnia", "operators/none", "themes/education", "themes/none",
+        "solutions/arnia/followed", f"solutions/arnia/{KEYS['solution']}", "solutions/arnia/none",
+        "bodies/cog:71076", "bodies/none",
+    ):  # fmt: skip
+        for query in ("", "?language=fr", "?language=de", "?x=y"):
+            answer = await anyone.get(f"/feeds/{name}.atom{query}")
+        known = {"if-none-match": answer.headers.get("etag", '"x"')}
+        await anyone.get(f"/feeds/{name}.atom", headers=known)
 
 
 async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:

@@ -15,7 +15,7 @@ from tests.domain.builders import a_solution, an_incident
 
 SAMPLES = {
     "origin": "arnia", "key": "x", "operator": "megalis", "audience": "public", "code": "invalid",
-    "id": "0" * 36, "form": "cve", "name": "docs.js", "body_id": "cog:71076", "file": "x.ics",
+    "id": "0" * 36, "form": "cve", "name": "docs.js", "body_id": "cog:71076", "file": "all.atom",
 }  # fmt: skip
 
 

@@ -7,7 +7,9 @@ visitor may see by the table here, which asks nothing of the node.
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from html import unescape
@@ -16,6 +18,7 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
+from federation.domain.formats.tables import BY_ENDING
 from federation.edge.operations import table
 from federation.node import people
 from federation.node.node import Node
@@ -33,6 +36,9 @@ WORD = re.compile(r"qx[b-dfghjk]{3}z")
 LEFT_ALONE = re.compile(r"/(docs|v1|static|oauth2|\.well-known|health)\b|/logout|/login/|/admin/audit")
 """Addresses that are no pages, or that end a session; and the audit trail, which keeps the members of groups
 that were retracted."""
+
+PUBLIC = re.compile(r"/(feeds|status/api)/|/calendar\.ics")
+"""Addresses that show the same to everybody, whoever is logged in."""
 
 
 class Visitor(NamedTuple):
@@ -81,17 +87,27 @@ def addresses(world: World) -> Iterable[str]:
         record = f"{thing.plural}/{thing.origin}/{thing.key}"
         yield from (f"/fr/{record}", f"/fr/write/{record}", f"/fr/search?q={thing.word}")
         yield f"/fr/{thing.plural}?q={thing.word}"
-        yield f"/fr/{thing.plural}.csv?q={thing.word}"
+        yield from (f"/fr/{thing.plural}.{ending}?q={thing.word}" for ending in BY_ENDING)
+        yield from (f"/feeds/{thing.plural}.atom", f"/feeds/solutions/{thing.origin}/{thing.key}.atom")
         if thing.type == "incident":
             yield f"/fr/{record}/answer"
-    yield "/calendar.ics"
+    yield from ("/calendar.ics", "/feeds/all.atom")
+    yield from (f"/status/api/v2/{name}.json" for name in ("summary", "incidents", "scheduled-maintenances"))
     for origin in (HERE, THERE):
-        yield from (f"/fr/operators/{origin}", f"/fr/status/{origin}")
+        yield from (f"/fr/operators/{origin}", f"/fr/status/{origin}", f"/feeds/operators/{origin}.atom")
+
+
+def text_of(answer: httpx2.Response) -> str:
+    """All that an answer says; of a spreadsheet, the texts in its package."""
+    if not answer.content.startswith(b"PK"):
+        return answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as package:
+        return "".join(package.read(name).decode() for name in package.namelist())
 
 
 def links_of(answer: httpx2.Response) -> Iterable[str]:
     """The pages that an answer leads to."""
-    found = re.findall(r'(?:href|action)="(/[^"]*)"', answer.text)
+    found = re.findall(r'(?:href|action)="(/[^"]*)"', text_of(answer))
     if location := answer.headers.get("location"):
         found.append(location)
     for address in found:
@@ -126,10 +142,11 @@ async def test_no_page_shows_what_its_visitor_may_not_see(
                 assert answer.status_code < 500, (path, answer.text[:300])
                 if answer.status_code == 200 and path in records:
                     with_page.add(records[path])
-                for word in set(WORD.findall(answer.text)) - set(WORD.findall(path)):
+                for word in set(WORD.findall(text_of(answer))) - set(WORD.findall(path)):
                     thing = by_word.get(word)
                     assert thing is not None, (path, word)
                     assert visitor.may_see(thing), f"{path} shows {thing} to {visitor.name}"
+                    assert thing.tlp == "CLEAR" or not PUBLIC.match(path), f"{path} shows {thing}"
                     shown.add(word)
                 for address in links_of(answer):
                     if address not in known and len(known) < MAX_PAGES:

@@ -128,6 +128,43 @@ async def test_the_public_calendar_has_what_is_public_and_nothing_else(
     assert (await anyone.get("/calendar.ics?language=de")).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ("type=meetings", {"open", "theirs"}),
+        ("type=incidents", {"window"}),
+        ("type=consultations", {"postes", "gone"}),
+        ("origin=megalis", {"theirs"}),
+        ("origin=arnia&type=meetings", {"open"}),
+        ("theme=education", {"postes"}),
+        ("theme=hr", set()),
+        ("solution=arnia/glpi", {"window"}),
+        ("theme=education&origin=megalis", set()),
+    ],
+)
+async def test_a_part_of_the_public_calendar_has_its_events_alone(
+    arnia: Node, anyone: httpx2.AsyncClient, query: str, keys: set[str]
+) -> None:
+    times = {"starts_at": soon(), "ends_at": soon(4)}
+    asked = a_consultation(needs_until=soon(), themes=["education"])
+    await publish(arnia, "consultation", "postes", asked, tlp="CLEAR")
+    await publish(arnia, "consultation", "canary", asked, tlp="GREEN")
+    await publish(arnia, "consultation", "gone", a_consultation(), tlp="CLEAR")
+    await records.retract(arnia, Consultation, "arnia", "gone", by=itself("arnia"))
+    await publish(arnia, "incident", "window", a_maintenance(), tlp="CLEAR")
+    await publish(arnia, "meeting", "open", a_meeting(**times), tlp="CLEAR")
+    await copy(arnia, "meeting", "megalis/theirs", a_meeting(**times), tlp="CLEAR")
+    answer = await anyone.get(f"/calendar.ics?{query}")
+    assert {uid.partition("@")[0].partition("/")[2] for uid in events(answer.content)} == keys
+
+
+@pytest.mark.parametrize(
+    "query", ["type=solutions", "theme=none", "colour=red", "type=meetings&type=meetings"]
+)
+async def test_a_part_that_does_not_exist_is_refused(anyone: httpx2.AsyncClient, query: str) -> None:
+    assert (await anyone.get(f"/calendar.ics?{query}")).status_code == 400
+
+
 async def test_a_revision_raises_the_sequence_and_what_is_cancelled_says_so(
     arnia: Node, anyone: httpx2.AsyncClient
 ) -> None:
