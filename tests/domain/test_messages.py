@@ -30,7 +30,8 @@ NOT_ANSWERED = {
 are in English."""
 FORMATS_IN_FRENCH = (
     "spdx", "monitoring", "csaf_provider", "osv_changes", "cve_deltas", "sheets/", "spreadsheets", "columns",
-    "glpi", "decp",
+    "glpi", "decp", "yaml_reading", "solution_items", "publiccode", "sill", "comptoir", "open_catalog",
+    "repository_list", "software_catalogues",
 )  # fmt: skip
 """Readers whose messages people meet: callers of the API, and those who import a file."""
 TEMPLATES = {"template", "rule", "_NOT_LISTED", "_COUNTING"}
