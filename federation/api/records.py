@@ -29,9 +29,11 @@ from federation.api.parameters import (
 from federation.api.record_tables import table_handler
 from federation.api.requests import preconditions_of
 from federation.api.responses import record_answer, write_answer
+from federation.api.software_catalog import publiccode_answer
 from federation.domain.canonical import decode_json
 from federation.domain.content.deployment import Deployment, NewVersion
 from federation.domain.content.incident import Incident, NewUpdate
+from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.draft import Draft, read_draft
 from federation.domain.errors import (
@@ -41,6 +43,7 @@ from federation.domain.errors import (
     PreconditionFailed,
     Retracted,
 )
+from federation.domain.formats.publiccode_export import MEDIA_TYPE as PUBLICCODE
 from federation.domain.query import MAX_TOTAL, read_query
 from federation.domain.record_content import Content
 from federation.domain.registry import TYPES
@@ -63,6 +66,7 @@ from federation.node import copy_views, deployments, records, search
 from federation.node.edits import WriteResult
 from federation.node.node import Node
 from federation.node.previews import DryRun, Preview
+from federation.node.software_catalog import ENDING
 
 RECORD = "{origin:str}/{key:str}"
 LINK = (
@@ -120,6 +124,8 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
     draft_body = Body(JSON, draft_type, example)
     revised = _revision_answer(kind)
     previewed = Answer(200, "What would change at other operators (`dry_run`)", {JSON: Preview})
+    files = {PUBLICCODE: {"type": "string"}} if kind is Solution else {}
+    as_file = f" With `{ENDING}` after the key: as a publiccode.yml 0.7." if files else ""
 
     @handles(
         Operation(
@@ -156,17 +162,23 @@ def collection(kind: type[Content]) -> tuple[HTTPRouteHandler, ...]:
             path=of_record,
             right=reader,
             tag=kind.plural,
-            description=f"Get one {kind.type}, as its operator wrote it down.",
+            description=f"Get one {kind.type}, as its operator wrote it down.{as_file}",
             parameters=(IF_NONE_MATCH, IF_MODIFIED_SINCE),
             answers=(
-                Answer(200, "The record", {JSON: document}, ETAG_HEADER),
+                Answer(200, "The record", {JSON: document, **files}, ETAG_HEADER),
                 Answer(304, "You have it", {}, ETAG_HEADER),
             ),
             errors=(NotFound, Retracted),
         )
     )
     async def get_record(request: Request[Any, Any, Any], origin: str, key: str) -> ASGIResponse:
-        record = await records.find(node_of(request), kind, origin, key, by=caller_of(request))
+        node = node_of(request)
+        try:
+            record = await records.find(node, kind, origin, key, by=caller_of(request))
+        except (Invalid, NotFound):
+            if not (files and key.endswith(ENDING)):  # a key may end so, too: the record goes first
+                raise
+            return await publiccode_answer(request, node, origin, key)
         if record.retracted:
             raise Retracted(
                 "{kind} {origin}/{key} has been retracted by {origin}", kind=kind.type, origin=origin, key=key

@@ -29,6 +29,7 @@ from federation.api import (
     receipts,
     records,
     source_events,
+    software_catalog,
     sources,
     statuspage,
     themes,
@@ -79,6 +80,7 @@ MODULES: tuple[Any, ...] = (
     source_events,
     imports,
     statuspage,
+    software_catalog,
     themes,
     wellknown,
 )

@@ -297,6 +297,7 @@ async def test_what_is_answered_is_what_is_described(
     await exposure_is_asked(anyone, own)
     await needs_and_calendars_are_asked(anyone, own)
     await feeds_are_read(anyone, own)
+    await catalogues_are_read(anyone, own)
     await advisories_are_taken(anyone, own)
     await alerts_and_deadlines(anyone, own, arnia, document)
     await sources_and_imports(anyone, own)
@@ -419,6 +420,27 @@ async def feeds_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) ->
             answer = await anyone.get(f"/feeds/{name}.atom{query}")
         known = {"if-none-match": answer.headers.get("etag", '"x"')}
         await anyone.get(f"/feeds/{name}.atom", headers=known)
+
+
+async def catalogues_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
+    """As a harvester does, wrongly, and of solutions with and without a file."""
+    draft = DRAFTS["solution"]
+    assert (await own.put("/v1/solutions/arnia/harvested", json=draft)).status_code in (200, 201)
+    for client in (own, anyone):
+        for name in ("software", "publishers", "catalogs"):
+            for query in (
+                "",
+                "?page[size]=1&from=2026-01-01T00:00:00Z",
+                "?page[size]=0",
+                "?page[after]=x",
+                "?x=y",
+            ):
+                answer = await client.get(f"/catalog/v1/{name}{query}")
+            await client.get(f"/catalog/v1/{name}", headers={"authorization": "Bearer x"})
+            answer = await client.get(f"/catalog/v1/{name}")
+            await client.get(f"/catalog/v1/{name}", headers={"if-none-match": answer.headers["etag"]})
+        for key in ("harvested", "none", "A!"):
+            await client.get(f"/v1/solutions/arnia/{key}.publiccode.yml")
 
 
 async def advisories_are_taken(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:
