@@ -11,19 +11,36 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from federation.domain.errors import Invalid, Refused
-from federation.domain.formats.open_catalog import next_page
+from federation.domain.formats.open_catalog import MAX_PAGE_BYTES, next_page
 from federation.domain.formats.publiccode import read_publiccode
-from federation.domain.formats.repository_list import ListedRepository, read_repository_list
+from federation.domain.formats.repository_list import FILE, ListedRepository, read_repository_list
 from federation.domain.formats.software_catalogues import read_catalogue
 from federation.domain.formats.solution_items import Readings
+from federation.domain.formats.yaml_reading import MAX_YAML_BYTES
 from federation.domain.sources.reading import Reading, ReadingFault
 
 MAX_PAGES = 200
 """Pages of a catalogue that are read in one run: twenty thousand entries of an open-catalog-api."""
 MAX_AT_ONCE = 4
 """Files of a list of repositories that are fetched at once: many are of one forge."""
-Fetch = Callable[[str], Awaitable[bytes]]
-"""Fetches an address. Raises Refused."""
+Fetch = Callable[[str, int], Awaitable[bytes]]
+"""Fetches an address, whose answer may have so many bytes. Raises Refused."""
+
+
+async def read_following(kind: str, raw: bytes, url: str | None, fetch: Fetch) -> Reading:
+    """The solutions of a file of a source, and of the files that it names. Raises Invalid.
+
+    ``url``: its address; None for an uploaded file, which has no next page.
+    """
+    if kind == "publiccode":
+        try:
+            return await read_repositories(raw, fetch)
+        except Invalid:
+            return await asyncio.to_thread(read_publiccode, raw, place=url or FILE)
+    if url is None:
+        page = await asyncio.to_thread(read_catalogue, raw)
+        return page.reading
+    return await read_pages(raw, url, fetch)
 
 
 async def read_pages(raw: bytes, url: str, fetch: Fetch) -> Reading:
@@ -40,7 +57,7 @@ async def read_pages(raw: bytes, url: str, fetch: Fetch) -> Reading:
         url = following
         seen.add(url)
         try:
-            page = await asyncio.to_thread(read_catalogue, await fetch(url))
+            page = await asyncio.to_thread(read_catalogue, await fetch(url, MAX_PAGE_BYTES))
         except Refused as error:
             faults.append(ReadingFault(url, error.detail))
             break
@@ -59,7 +76,7 @@ async def read_repositories(raw: bytes, fetch: Fetch) -> Reading:
     async def read(repository: ListedRepository) -> Reading | ReadingFault:
         async with slots:
             try:
-                file = await fetch(repository.file)
+                file = await fetch(repository.file, MAX_YAML_BYTES)
                 return await asyncio.to_thread(
                     read_publiccode, file, place=repository.file, repository=repository.repository
                 )

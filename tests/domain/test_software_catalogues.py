@@ -267,7 +267,7 @@ async def test_500_solutions_of_a_catalogue_are_read_page_by_page() -> None:
         for n in range(20)
     }
     first, *_ = pages
-    reading = await read_pages(pages[first], first, lambda url: answer_of(pages, url))
+    reading = await read_pages(pages[first], first, lambda url, _: answer_of(pages, url))
     assert (len(entries(reading)), reading.faults, reading.is_complete) == (500, (), True)
 
 
@@ -283,7 +283,7 @@ async def test_pages_that_end_early_or_never_are_not_complete() -> None:
         reading = await read_pages(
             page(software(1), following="?page[after]=1"),
             url,
-            lambda at, pages=pages: answer_of(pages, at),  # type: ignore[misc]
+            lambda at, _, pages=pages: answer_of(pages, at),  # type: ignore[misc]
         )
         assert not reading.is_complete
         assert len(reading.faults) == 1
@@ -368,7 +368,7 @@ async def test_a_list_of_20_real_files_is_read_with_one_request_each() -> None:
     ]
     asked: list[str] = []
 
-    async def fetch(url: str) -> bytes:
+    async def fetch(url: str, max_bytes: int) -> bytes:
         asked.append(url)
         return await answer_of(pages, url)
 

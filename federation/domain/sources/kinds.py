@@ -20,6 +20,8 @@ from federation.domain.formats.readers import READERS
 from federation.domain.formats.sheets.mapping import Mapping
 from federation.domain.formats.sheets.records import Known
 from federation.domain.formats.spreadsheets import read_spreadsheet
+from federation.domain.formats.publiccode import read_publiccode
+from federation.domain.formats.software_catalogues import read_catalogue
 from federation.domain.part import Part
 from federation.domain.sources.outages import EventOptions
 from federation.domain.sources.reading import Reading
@@ -60,6 +62,8 @@ class Kind(NamedTuple):
     """The reader of a file; None for advisories and events, which have theirs elsewhere."""
     read_with_facts: ReadWithFacts | None = None
     """In its place, a reader that needs facts of the node."""
+    follows: bool = False
+    """True where the file names others, which are fetched, too (``node/catalogue_pages.py``)."""
 
 
 class DecpOptions(Part, frozen=True, kw_only=True):
@@ -85,6 +89,18 @@ KINDS: dict[str, Kind] = {
     "ods": Kind("file", "a spreadsheet as ODS", Mapping, read_with_facts=read_spreadsheet),
     "glpi": Kind("file", "the list of software that GLPI exports", GlpiMapping, read_glpi),
     "decp": Kind("file", "contracts as DECP 2.0.3", DecpOptions, _read_decp),
+    "publiccode": Kind(
+        "file",
+        "a publiccode.yml, or a list of repositories that have one",
+        read=lambda raw, _: read_publiccode(raw),
+        follows=True,
+    ),
+    "catalogue": Kind(
+        "file",
+        "a catalogue of software: SILL, Comptoir du Libre, open-catalog-api",
+        read=lambda raw, _: read_catalogue(raw).reading,
+        follows=True,
+    ),
     **{
         form: Kind("advisory", f"advisories ({form.upper()}): a document, or one a line", AdvisoryOptions)
         for form in READERS
