@@ -152,7 +152,15 @@ $(LINT)/installed: tests/contract/lint/package.json
 	@npm install --prefix $(LINT) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-contract: $(LINT)/installed ## Lint the OpenAPI document, compile the schemas and patterns; needs Node.js
+CSAF = build/node/csaf
+$(CSAF)/installed: tests/contract/csaf/package.json
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed to validate CSAF: make node"; exit 1; }
+	@echo "Installing into $(CSAF)..."
+	@rm -rf $(CSAF) && mkdir -p $(CSAF) && cp $< $(CSAF)
+	@npm install --prefix $(CSAF) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+contract: $(LINT)/installed $(CSAF)/installed ## Lint the OpenAPI document, compile the schemas and patterns; needs Node.js
 	@cp tests/contract/lint/* $(LINT)
 	@node $(LINT)/lint.mjs schemas
 

@@ -70,6 +70,7 @@ def document(app: Litestar, base: str) -> dict[str, Any]:
             {"name": "sources", "description": "Where records come from: files, catalogues, feeds of others"},
             {"name": "feeds", "description": "What peers pull, and everything in order of arrival"},
             {"name": "peers", "description": "Other operators' nodes: who they are and how they join"},
+            {"name": "exports", "description": "Records in the forms that others read"},
             {"name": "webhooks", "description": "Requests that the node sends to a subscriber"},
             {"name": "node", "description": "The node itself: tokens, keys, health, documentation"},
         ],

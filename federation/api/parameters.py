@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import inspect
 
 from federation.domain.checkpoint import MAX_NUMBERS
 from federation.domain.feed import MAX_WAIT_SECONDS, PAGE_ENTRIES
+from federation.domain.formats.csaf_lists import FeedLabel
 from federation.domain.query import (
     BODY_PATTERN,
     CONTROLS,
@@ -51,6 +52,8 @@ _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
         "The name of the feed, with its ending `.atom`.",
         {"type": "string", "pattern": r"^[A-Za-z0-9:._-]{1,300}\.atom$"},
     ),
+    "label": ("The label of the documents, in small letters.", {"enum": list(get_args(FeedLabel))}),
+    "file": ("The name of the file, as a list gives it.", {"type": "string", "maxLength": 300}),
     "form": ("The form of the advisories.", {"enum": ["cve", "osv", "csaf"]}),
 }
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {

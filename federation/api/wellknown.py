@@ -130,12 +130,14 @@ async def get_security_contact(request: Request[Any, Any, Any]) -> ASGIResponse:
     node = node_of(request)
     if node.security_contact is None:
         raise NotFound("this node names no security contact: FEDERATION_SECURITY_CONTACT is not set")
-    lines = (
+    lines: tuple[str, ...] = (
         f"Contact: {node.security_contact}",
         f"Expires: {node.clock() + CONTACT_EXPIRES:%Y-%m-%dT%H:%M:%SZ}",
         f"Canonical: {node.url}/.well-known/security.txt",
         f"Preferred-Languages: {CONTACT_LANGUAGES}",
     )
+    if node.url.startswith("https://"):  # CSAF 2.0, 7.1.8: no other address may stand there
+        lines = (*lines, f"CSAF: {node.url}/.well-known/csaf/provider-metadata.json")
     return answer("".join(f"{line}\n" for line in lines).encode(), media_type=TEXT, headers=NO_STORE)
 
 

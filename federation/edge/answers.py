@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
@@ -81,6 +82,17 @@ def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | N
 def etag(hash_: bytes) -> str:
     """The strong validator of a record: its hash, the same at every node."""
     return f'"{hash_.hex()}"'
+
+
+def body_tag(body: bytes) -> str:
+    """The strong validator of an answer that is made on request: a hash of its bytes."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def has_body(request: Request[Any, Any, Any], tag: str) -> bool:
+    """True where ``If-None-Match`` names the validator of an answer: the caller has it (RFC 9110, 13.1.2)."""
+    named = tags(request.headers.get("if-none-match"))
+    return named is not None and ("*" in named or tag.strip('"') in named)
 
 
 def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:

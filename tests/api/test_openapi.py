@@ -319,7 +319,10 @@ async def test_what_is_answered_is_what_is_described(
         "/v1/peers", "/metrics", "/health/live", "/health/ready", "/docs", "/problems/invalid",
         "/problems/none", "/.well-known/federation", "/.well-known/oauth-authorization-server",
         "/.well-known/jwks.json", "/.well-known/security.txt", "/v1/openapi.json", "/v1/changes",
-        "/v1/themes",
+        "/v1/themes", "/catalog.ttl", "/catalog.jsonld", "/catalog.ttl?after=x", "/catalog.jsonld?after=x",
+        "/.well-known/csaf/provider-metadata.json", "/.well-known/csaf/service.json",
+        "/csaf/white/feed-tlp-white.json", "/csaf/white/none", "/csaf/white/incidents/none/none.json",
+        "/csaf/white/statements/none/none.json", "/csaf/green/incidents/CVE-2025-24799/none.json",
     ):  # fmt: skip
         await own.get(path)
         await anyone.get(path)

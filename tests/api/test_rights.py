@@ -57,6 +57,9 @@ WITHOUT_PEER = {
     "confirm": (404, "not-found"),
     "peer-quota": (404, "not-found"),
     "consultation_decp": (409, "conflict"),  # it has no contract yet
+    "csaf-feed": (404, "not-found"),
+    "csaf-incident": (404, "not-found"),
+    "csaf-statement": (404, "not-found"),
     "set-quota": (404, "not-found"),
     "receipt": (403, "forbidden"),
     "feedback": (403, "forbidden"),

@@ -39,8 +39,8 @@ from federation.domain.formats.document import MAX_NAME
 
 MAX_VULNERABILITIES = 5_000
 """Vulnerabilities of one document, at most."""
-WITHDRAWN = ("csaf_withdrawn", "csaf_superseded")
-"""Categories of documents that hold no longer (CSAF 2.1, profiles 7 and 8)."""
+WITHDRAWN = ("csaf_withdrawn", "csaf_superseded", "withdrawn")
+"""Categories of documents that hold no longer (CSAF 2.1, profiles 7 and 8; and what nodes write as 2.0)."""
 
 
 class _Document(msgspec.Struct):

@@ -1,0 +1,111 @@
+"""The lists by which CSAF 2.0 documents are found: provider metadata, ROLIE feeds and their service document.
+
+Section 7.1 of CSAF 2.0, requirements 7, 15 and 16; RFC 8322.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from federation.domain.formats.csaf_envelope import Issuer
+from federation.domain.visibility import Tlp
+
+FeedLabel = Literal["white", "green", "amber"]
+FEEDS: dict[FeedLabel, tuple[Tlp, ...]] = {
+    "white": ("CLEAR",),
+    "green": ("GREEN",),
+    "amber": ("AMBER", "AMBER+STRICT"),
+}
+"""The feeds, and the labels of the documents in each. A RED record is for nobody else, so there is none."""
+SCHEMA = "https://docs.oasis-open.org/csaf/csaf/v2.0/csaf_json_schema.json"
+_CATEGORY = [{"scheme": "urn:ietf:params:rolie:category:information-type", "term": "csaf"}]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A document in a feed."""
+
+    id: str
+    title: str
+    published: str
+    updated: str
+    url: str
+
+
+def feed_url(base: str, label: FeedLabel) -> str:
+    return f"{base}/csaf/{label}/feed-tlp-{label}.json"
+
+
+def metadata(issuer: Issuer, base: str, *, updated: str) -> dict[str, Any]:
+    """``provider-metadata.json``. The documents are not signed, so the operator is no trusted provider.
+
+    Without TLS it is a publisher at most (requirements 3 and 9).
+    """
+    feeds = [
+        {
+            "summary": f"Advisories and VEX documents of {issuer.name}, TLP:{label.upper()}",
+            "tlp_label": label.upper(),
+            "url": feed_url(base, label),
+        }
+        for label in FEEDS
+    ]
+    return {
+        "canonical_url": f"{base}/.well-known/csaf/provider-metadata.json",
+        "distributions": [{"rolie": {"feeds": feeds, "services": [f"{base}/.well-known/csaf/service.json"]}}],
+        "last_updated": updated,
+        "list_on_CSAF_aggregators": True,
+        "metadata_version": "2.0",
+        "mirror_on_CSAF_aggregators": True,
+        "publisher": issuer.publisher(),
+        "role": "csaf_provider" if base.startswith("https://") else "csaf_publisher",
+    }
+
+
+def service(issuer: Issuer, base: str) -> dict[str, Any]:
+    """The ROLIE service document."""
+    collections = [
+        {
+            "categories": {"category": _CATEGORY},
+            "href": feed_url(base, label),
+            "title": f"{issuer.name}: CSAF documents, TLP:{label.upper()}",
+        }
+        for label in FEEDS
+    ]
+    return {"service": {"workspace": [{"collection": collections, "title": "CSAF documents"}]}}
+
+
+def feed(
+    issuer: Issuer, base: str, label: FeedLabel, entries: Sequence[Listed], *, updated: str
+) -> dict[str, Any]:
+    """A ROLIE feed: every document of a label, those changed last first."""
+    url = feed_url(base, label)
+    return {
+        "feed": {
+            "category": _CATEGORY,
+            "entry": list(map(_entry, entries)),
+            "id": f"{issuer.operator}-csaf-feed-tlp-{label}",
+            "link": [
+                {"href": url, "rel": "self"},
+                {"href": f"{base}/.well-known/csaf/service.json", "rel": "service"},
+            ],
+            "title": f"{issuer.name}: CSAF documents, TLP:{label.upper()}",
+            "updated": updated,
+        }
+    }
+
+
+def _entry(listed: Listed) -> dict[str, Any]:
+    links: Iterable[tuple[str, str]] = (
+        ("self", listed.url), ("hash", f"{listed.url}.sha256"), ("hash", f"{listed.url}.sha512"),
+    )  # fmt: skip
+    return {
+        "content": {"src": listed.url, "type": "application/json"},
+        "format": {"schema": SCHEMA, "version": "2.0"},
+        "id": listed.id,
+        "link": [{"href": url, "rel": relation} for relation, url in links],
+        "published": listed.published,
+        "title": listed.title,
+        "updated": listed.updated,
+    }
