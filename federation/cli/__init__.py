@@ -25,6 +25,8 @@ _COMMANDS = {
     "exposure": "exposure:exposure_of",
     "register": "register:register",
     "import": "advisories:import_",
+    "import-records": "record_import:import_records",
+    "export": "record_export:export",
     "subscription": "alerts:subscription",
     "source": "sources:source",
     "alert": "alerts:alert",
