@@ -48,40 +48,42 @@ async def _answer(request: Request[Any, Any, Any], feed: Awaitable[bytes]) -> AS
     return public_answer(request, await feed, ATOM, MAX_AGE_SECONDS)
 
 
-@handles(_operation("type_feed", "getTypeFeed", "{file:str}"))
-async def type_feed(request: Request[Any, Any, Any], file: str) -> ASGIResponse:
+@handles(_operation("type_feed", "getTypeFeed", "{feed_file:str}"))
+async def type_feed(request: Request[Any, Any, Any], feed_file: str) -> ASGIResponse:
     """Subscribe to the public records of a type: `incidents.atom`; or to all of them: `all.atom`."""
-    feed = atom_feeds.of_type(node_of(request), _name(file), asked_language(request))
+    feed = atom_feeds.of_type(node_of(request), _name(feed_file), asked_language(request))
     return await _answer(request, feed)
 
 
-@handles(_operation("operator_feed", "getOperatorFeed", "operators/{file:str}"))
-async def operator_feed(request: Request[Any, Any, Any], file: str) -> ASGIResponse:
+@handles(_operation("operator_feed", "getOperatorFeed", "operators/{feed_file:str}"))
+async def operator_feed(request: Request[Any, Any, Any], feed_file: str) -> ASGIResponse:
     """Subscribe to the public records of an operator: `operators/arnia.atom`."""
-    feed = atom_feeds.of_operator(node_of(request), _name(file), asked_language(request))
+    feed = atom_feeds.of_operator(node_of(request), _name(feed_file), asked_language(request))
     return await _answer(request, feed)
 
 
-@handles(_operation("theme_feed", "getThemeFeed", "themes/{file:str}"))
-async def theme_feed(request: Request[Any, Any, Any], file: str) -> ASGIResponse:
+@handles(_operation("theme_feed", "getThemeFeed", "themes/{feed_file:str}"))
+async def theme_feed(request: Request[Any, Any, Any], feed_file: str) -> ASGIResponse:
     """Subscribe to the public records of a theme: `themes/education.atom`."""
-    feed = atom_feeds.of_theme(node_of(request), _name(file), asked_language(request))
+    feed = atom_feeds.of_theme(node_of(request), _name(feed_file), asked_language(request))
     return await _answer(request, feed)
 
 
 @handles(
-    _operation("solution_feed", "getSolutionFeed", "solutions/{origin:str}/{file:str}", (NotFound, Retracted))
+    _operation(
+        "solution_feed", "getSolutionFeed", "solutions/{origin:str}/{feed_file:str}", (NotFound, Retracted)
+    )
 )
-async def solution_feed(request: Request[Any, Any, Any], origin: str, file: str) -> ASGIResponse:
+async def solution_feed(request: Request[Any, Any, Any], origin: str, feed_file: str) -> ASGIResponse:
     """Subscribe to a solution and to the public records that name it: `solutions/arnia/glpi.atom`."""
-    feed = atom_feeds.of_solution(node_of(request), origin, _name(file), asked_language(request))
+    feed = atom_feeds.of_solution(node_of(request), origin, _name(feed_file), asked_language(request))
     return await _answer(request, feed)
 
 
-@handles(_operation("body_feed", "getBodyFeed", "bodies/{file:str}"))
-async def body_feed(request: Request[Any, Any, Any], file: str) -> ASGIResponse:
+@handles(_operation("body_feed", "getBodyFeed", "bodies/{feed_file:str}"))
+async def body_feed(request: Request[Any, Any, Any], feed_file: str) -> ASGIResponse:
     """Subscribe to the offers for a public body and to what serves it: `bodies/cog:71076.atom`."""
-    feed = atom_feeds.of_body(node_of(request), _name(file), asked_language(request))
+    feed = atom_feeds.of_body(node_of(request), _name(feed_file), asked_language(request))
     return await _answer(request, feed)
 
 

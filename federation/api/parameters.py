@@ -48,7 +48,7 @@ _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "source": ("Name of a source.", {"type": "string", "pattern": SOURCE_PATTERN}),
     "number": ("Number of a run.", {"type": "string", "pattern": "^[1-9][0-9]{0,14}$"}),
-    "file": (
+    "feed_file": (
         "The name of the feed, with its ending `.atom`.",
         {"type": "string", "pattern": r"^[A-Za-z0-9:._-]{1,300}\.atom$"},
     ),

@@ -16,12 +16,12 @@ from federation.domain.draft import check_draft
 from federation.domain.errors import Invalid
 from federation.domain.formats.decp import read_decp
 from federation.domain.formats.glpi import GlpiMapping, read_glpi
+from federation.domain.formats.publiccode import read_publiccode
 from federation.domain.formats.readers import READERS
 from federation.domain.formats.sheets.mapping import Mapping
 from federation.domain.formats.sheets.records import Known
-from federation.domain.formats.spreadsheets import read_spreadsheet
-from federation.domain.formats.publiccode import read_publiccode
 from federation.domain.formats.software_catalogues import read_catalogue
+from federation.domain.formats.spreadsheets import read_spreadsheet
 from federation.domain.part import Part
 from federation.domain.sources.outages import EventOptions
 from federation.domain.sources.reading import Reading
