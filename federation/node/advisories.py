@@ -21,7 +21,7 @@ from federation.domain.formats.report import ImportReport as ImportReport
 from federation.domain.formats.report import report as report
 from federation.domain.formats.revision import Label
 from federation.domain.query import MAX_PAGE, PageKey, Query
-from federation.domain.visibility import Caller, Tlp
+from federation.domain.visibility import Caller, Tlp, itself
 from federation.node import records
 from federation.node.advisory_incidents import Import, detail_of, import_findings
 from federation.node.node import Node
@@ -40,15 +40,16 @@ async def catalogue(node: Node, solutions: Sequence[str] = ()) -> Catalogue:
     return Catalogue(() if solutions else await known_solutions(node), always=tuple(solutions))
 
 
-async def known_solutions(node: Node) -> list[tuple[str, Solution]]:
-    """The solutions that this node knows, its own and those of peers, ``MAX_SOLUTIONS`` at most."""
+async def known_solutions(node: Node, by: Caller | None = None) -> list[tuple[str, Solution]]:
+    """The solutions that this node knows, its own and those of peers, ``MAX_SOLUTIONS`` at most.
+
+    ``by``: only those that this caller may see.
+    """
     entries: list[tuple[str, Solution]] = []
     after: PageKey | None = None
     while len(entries) < MAX_SOLUTIONS:
         query = Query(kind=Solution, sort="id", limit=MAX_PAGE, after=after)
-        documents, after, _ = await records.collect(
-            node, query, by=Caller(node=node.operator, operator=node.operator)
-        )
+        documents, after, _ = await records.collect(node, query, by=by or itself(node.operator))
         for document in documents:
             record = _solution.decode(document)
             if record.content is not None:

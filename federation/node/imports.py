@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from federation.domain.errors import Conflict, Invalid, TooLarge
-from federation.domain.sources.kinds import kind_of
+from federation.domain.formats.columns import Suggestion, suggest
+from federation.domain.formats.sheets.mapping import Mapping
+from federation.domain.formats.spreadsheets import read_sheet
+from federation.domain.sources.kinds import kind_of, read_options
 from federation.domain.sources.labels import narrowest
 from federation.domain.sources.report import RunReport
 from federation.domain.sources.source import MEBIBYTE, ImportSource, SourceSettings
+from federation.domain.sources.uploaded import UploadedFile
 from federation.domain.visibility import Caller, Tlp
 from federation.node import sources
 from federation.node.node import Node
@@ -34,6 +39,21 @@ class FileImport(msgspec.Struct, frozen=True, kw_only=True):
     replaces: bool = False
     """Whether what the file no longer has is retracted, as the dry run of the digest has shown."""
     digest: str | None = None
+
+
+async def suggest_columns(file: UploadedFile) -> Suggestion | None:
+    """The meaning of the columns of a spreadsheet, as chosen or as suggested; None for another file.
+
+    Raises Invalid.
+    """
+    if kind_of(file.kind).options is not Mapping:
+        return None
+    saved: Mapping = read_options(kind_of(file.kind), msgspec.json.decode(file.options))
+    return await asyncio.to_thread(_suggest, file.raw, saved)
+
+
+def _suggest(raw: bytes, saved: Mapping) -> Suggestion:
+    return suggest(read_sheet(raw, saved.sheet), saved=saved)
 
 
 async def import_file(node: Node, raw: bytes, file: FileImport, *, by: Caller) -> RunReport:

@@ -213,7 +213,7 @@ class SourceRun:
         if kind.follows:
             return await read_following(self._source.kind, raw, self._source.url, self._fetch_file)
         if kind.read_with_facts is not None:
-            solutions = await known_solutions(self._node)
+            solutions = await known_solutions(self._node, self._by)
             known = Known(self._node.operator, {id_: solution.name for id_, solution in solutions})
             return await asyncio.to_thread(kind.read_with_facts, raw, options, known)
         if kind.read is None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from litestar.response.base import ASGIResponse
 
 from federation.domain.errors import Refused
+from federation.domain.formats.columns import Suggestion
+from federation.domain.formats.sheets.mapping import fields_of
 from federation.domain.registry import TYPES
 from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.report import RunReport
@@ -16,6 +21,7 @@ from federation.node.imports import FileImport
 from federation.node.uploaded_files import MAX_FILE_BYTES
 from federation.web.forms import Form
 from federation.web.labels import LABELS
+from federation.web.language import screen_text as t
 from federation.web.pages import page
 from federation.web.visit import Visit
 
@@ -32,6 +38,15 @@ def kind_words(visit: Visit, kind: str) -> str:
     """The name of a kind of sources in the language of the visitor."""
     text = LABELS["source_kind"].get(kind)
     return kind if text is None else visit.text(text)
+
+
+TYPES_OF_ROWS = {
+    "deployments": t("Deployments"),
+    "solutions": t("Solutions"),
+    "offers": t("Offers"),
+    "participations": t("Needs of bodies"),
+}
+"""Types of records that the rows of a spreadsheet can be."""
 
 
 @page("/import", act="page_import", right=WRITE)
@@ -68,17 +83,43 @@ async def check_file(visit: Visit, id_: str) -> ASGIResponse:
 
 
 async def _check(visit: Visit, file: UploadedFile, form: Form) -> ASGIResponse:
-    report = None
+    report = suggestion = None
     try:
+        suggestion = await imports.suggest_columns(file)
         report = await _import(visit, file, form, dry_run=True)
     except Refused as error:
-        form.refuse("", error.message.to_text(visit.language))
-    return _page(visit, file, form, report, status=400 if form.faults else 200)
+        for text in _texts_of(visit, error):
+            form.refuse("", text)
+    return _page(visit, file, form, report, suggestion, status=400 if form.faults else 200)
+
+
+def _texts_of(visit: Visit, error: Refused) -> list[str]:
+    messages = [fault.message for fault in error.faults] or [error.message]
+    return [message.to_text(visit.language) for message in messages]
+
+
+async def _with_columns(visit: Visit, file: UploadedFile, form: Form) -> UploadedFile:
+    """The file with the meaning of its columns that was chosen, where the form has one. Raises Refused."""
+    type_ = form.value("type")
+    suggestion = await imports.suggest_columns(file) if type_ else None
+    if suggestion is None:
+        return file
+    options: dict[str, Any] = msgspec.json.decode(file.options)
+    chosen = {
+        column.head: field
+        for number, column in enumerate(suggestion.columns)
+        if (field := form.value(f"column-{number}")) and column.head
+    }
+    is_other_type = type_ != suggestion.mapping.type  # its columns are suggested anew
+    options |= {"type": type_, "columns": {} if is_other_type else chosen}
+    await uploaded_files.change_options(visit.node, file.id, options, by=visit.caller)
+    return file._replace(options=msgspec.json.encode(options))
 
 
 async def _import(visit: Visit, file: UploadedFile, form: Form, *, dry_run: bool) -> RunReport:
     asked = FileImport(
         kind=file.kind,
+        options=msgspec.json.decode(file.options),
         tlp=_label(form.value("tlp")),
         audience=form.value("audience") or None,
         dry_run=dry_run,
@@ -93,8 +134,17 @@ def _label(text: str) -> Tlp | None:
 
 
 def _page(
-    visit: Visit, file: UploadedFile, form: Form, report: RunReport | None, *, status: int = 200
+    visit: Visit,
+    file: UploadedFile,
+    form: Form,
+    report: RunReport | None,
+    suggestion: Suggestion | None = None,
+    *,
+    status: int = 200,
 ) -> ASGIResponse:
+    type_ = suggestion.mapping.type if suggestion is not None else None
+    chosen = msgspec.json.decode(file.options).get("columns")
+    columns = suggestion.columns if suggestion is not None else ()
     return visit.page(
         "import_file.html",
         status=status,
@@ -102,6 +152,11 @@ def _page(
         form=form,
         file=file,
         report=report,
+        suggestion=suggestion,
+        columns=[(column, chosen.get(column.head) if chosen else column.field) for column in columns],
+        is_chosen=bool(chosen),
+        types=[(name, visit.text(text)) for name, text in TYPES_OF_ROWS.items()],
+        fields=[(name, name) for name in fields_of(type_)] if type_ is not None else [],
         labels=[(label, f"TLP:{label}") for label in TLPS],
         plurals=PLURALS,
     )
@@ -112,12 +167,14 @@ async def import_file(visit: Visit, id_: str) -> ASGIResponse:
     """Import the file, and show what became of each record; or look again with another label."""
     form = await visit.read_form()
     file = await uploaded_files.find(visit.node, id_, by=visit.caller)
-    if form.value("do") != "import":
-        return await _check(visit, file, form)
     try:
+        file = await _with_columns(visit, file, form)
+        if form.value("do") != "import":
+            return await _check(visit, file, form)
         report = await _import(visit, file, form, dry_run=False)
     except Refused as error:
-        form.refuse("", error.message.to_text(visit.language))
+        for text in _texts_of(visit, error):
+            form.refuse("", text)
         return _page(visit, file, form, None, status=400)
     await uploaded_files.remove(visit.node, id_, by=visit.caller)
     return _page(visit, file, form, report)

@@ -132,3 +132,33 @@ async def test_files_are_deleted_after_an_hour_and_bounded_in_number(
     await uploaded_files.drop_expired(arnia)
     async with arnia.store.write() as tx:
         assert await tx.uploaded_files.use() == (0, 0)
+
+
+async def test_an_editor_chooses_what_the_columns_of_a_spreadsheet_give(
+    editor: httpx2.AsyncClient, arnia: Node
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution())
+    rows = "Logiciel;Code INSEE;Remarque;Version\nGLPI;71076;à revoir;10.0.17\nInconnu;71076;;1\n"
+    sent = {"file": ("déploiements.csv", rows.encode("cp1252"), "text/csv")}
+    answer = await editor.post("/fr/import", data={"kind": "csv"}, files=sent)
+    path = answer.headers["location"]
+    answer = await editor.get(path)
+    page = shown(answer)
+    assert "Remarque" in page
+    assert "Inconnu" in page
+    chosen = re.findall(r'<select name="(column-\d)".*?</select>', answer.text.replace("\n", " "))
+    assert chosen == ["column-0", "column-1", "column-2", "column-3"]
+    assert re.search(r'<option value="solution" selected>', answer.text)
+    columns = {"column-0": "solution", "column-1": "insee", "column-2": "", "column-3": ""}
+    answer = await editor.post(path, data={"do": "check", "type": "deployments", **columns})
+    assert not re.search(r'<option value="version" selected>', answer.text)
+    shown(answer)
+    alone = {**dict.fromkeys(columns, ""), "column-0": "solution"}
+    answer = await editor.post(path, data={"do": "import", "type": "deployments", **alone})
+    assert "insee" in shown(answer, 400)
+    columns["column-3"] = "version"
+    done = await editor.post(path, data={"do": "import", "type": "deployments", **columns})
+    page = shown(done)
+    assert "Importé" in page
+    assert "rejetée" in page
+    assert 'href="/fr/deployments/arnia/' in done.text
