@@ -151,7 +151,7 @@ async def test_the_log_of_cve_records_is_followed_and_a_gap_is_reported(node: No
     assert (outcomes(found), found.faults) == (["published"], ())
     site.put("/cves/deltaLog.json", [delta("2026-03-19T00:00:00Z")])
     later = await run(node, "cve", url, found.memory)
-    assert ["begins after the last run" in fault.reason for fault in later.faults] == [True]
+    assert ["begins after the last run" in str(fault.reason) for fault in later.faults] == [True]
 
 
 async def test_a_run_is_bounded_and_the_next_one_goes_on(
