@@ -178,12 +178,12 @@ async def list_source_runs(request: Request[Any, Any, Any], source: str) -> ASGI
     """List the last runs of a source, without their lines, and the records that it no longer gives."""
     node = node_of(request)
     reports = await node_sources.runs(node, source)
-    gone = tuple(
+    missing = tuple(
         DisappearedRecord(item.type, item.key, item.identity, str(item.disappeared_at))
         for item in await node_sources.disappeared(node, source)
     )
     without_lines = tuple(msgspec.structs.replace(report, lines=()) for report in reports)
-    return json_answer(SourceRuns(without_lines, gone), headers=NO_STORE)
+    return json_answer(SourceRuns(without_lines, missing), headers=NO_STORE)
 
 
 @handles(

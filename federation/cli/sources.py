@@ -120,18 +120,18 @@ async def source_show(name: str, number: int | None, as_json: bool) -> None:
         reports = await sources.runs(node, name)
         report = await sources.find_run(node, name, number) if number is not None else None
         report = report or (reports[0] if reports else None)
-        gone = await sources.disappeared(node, name)
+        missing = await sources.disappeared(node, name)
 
     def text() -> None:
         _show_source(stored)
-        for item in gone[:MAX_LINES_SHOWN]:
+        for item in missing[:MAX_LINES_SHOWN]:
             click.echo(f"  no longer given since {item.disappeared_at:%Y-%m-%d}: {item.type} {item.key}")
         if report is not None:
             _show_report(report)
 
     values = [
         {"type": item.type, "key": item.key, "identity": item.identity, "since": item.disappeared_at}
-        for item in gone
+        for item in missing
     ]
     print_result({"source": stored, "run": report, "disappeared": values}, as_json, text)
 

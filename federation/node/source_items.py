@@ -86,13 +86,13 @@ class ItemMerger:
         """The draft, or the reason, of each item of a batch."""
         keys = [self._key_of(item) for item in items]
         stored = await tx.records.current_revisions(self._kind.type, self._node.operator, keys)
-        others = await tx.source_items.of_others(self._source.name, self._kind.type, keys)
+        owners = await tx.source_items.of_others(self._source.name, self._kind.type, keys)
         results: list[tuple[Item, MergedItem | LeftItem | Refused]] = []
         for number, (item, key) in enumerate(zip(items, keys, strict=True)):
             if number % ITEMS_PER_TURN == 0:
                 await asyncio.sleep(0)
             try:
-                self._check(item, key, others)
+                self._check(item, key, owners)
                 results.append((item, self._merge_item(item, key, stored.get(key))))
             except Refused as error:
                 results.append((item, error))
@@ -102,11 +102,11 @@ class ItemMerger:
         row = self._known.get(item.identity)
         return item.key if row is None else row.key
 
-    def _check(self, item: Item, key: str, others: Mapping[str, str]) -> None:
+    def _check(self, item: Item, key: str, owners: Mapping[str, str]) -> None:
         if not _is_key(key):
             raise Invalid("{key} cannot be the key of a record", key=ascii(key)[1:81])
-        if key in others:
-            raise Conflict("the record {key} belongs to the source {source}", key=key, source=others[key])
+        if key in owners:
+            raise Conflict("the record {key} belongs to the source {source}", key=key, source=owners[key])
         if key in self._used_keys:
             raise Conflict("the record {key} is in the file twice; the first one counts", key=key)
         self._used_keys.add(key)
@@ -131,11 +131,11 @@ class ItemMerger:
             audience = label.audience if bounded in WITH_AUDIENCE else None
             draft = self._checked({**members, "tlp": bounded, "audience": audience})
         written = msgspec.json.decode(canonical(draft))
-        kept = values_at(written, given, frozenset(merged.person))
+        base = values_at(written, given, frozenset(merged.person))
         if label.is_named:
-            kept["tlp"] = label.bound
+            base["tlp"] = label.bound
         new = SourceItem(
-            self._kind.type, item.identity, key, canonical(kept), merged.person, item.changed_at or
+            self._kind.type, item.identity, key, canonical(base), merged.person, item.changed_at or
             (row.changed_at if row is not None else None),
         )  # fmt: skip
         changes = row is None or (*row[:4], tuple(row.person), *row[5:]) != tuple(new)
