@@ -32,11 +32,11 @@ SLOW ?=
 WORKERS ?= $(if $(K),0,2)
 PATHS = $(foreach path,$(K),'$(path)')
 # The tests of visibility for every caller, label and type are those of `make matrix`.
-TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),--ignore=tests/matrix $(if $(SLOW),-r s,-m 'not slow and not long and not browser'))
+TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r s,--ignore=tests/matrix -m 'not slow and not long and not browser'))
 # A file is one piece of work for one process, and files come in their order: by default the files with few tests
 # come last, and those are the long ones.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
-test: $(STAMP) ## Run the tests but the long and slow ones and the matrix; only some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
+test: $(STAMP) ## Run the tests but long and slow ones and the matrix; some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
 	@$(BIN)/python $(PYTEST)
 
 # (The long tests of visibility are those of `make matrix`.)

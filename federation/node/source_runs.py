@@ -40,7 +40,7 @@ from federation.node.catalogue_pages import read_following
 from federation.node.node import Node
 from federation.node.source_plans import SourcePlan
 from federation.node.sources import unknown_source
-from federation.outbound.sources import fetch_source
+from federation.outbound.sources import fetch_source, is_same_origin
 
 log = logging.getLogger("federation.sources")
 
@@ -164,7 +164,7 @@ class SourceRun:
             return await self._follow(read_options(kind, source.options)), HttpState()
         async with self._node.store.read() as tx:
             before = await tx.sources.http_state(source.name)
-        if self._dry_run or kind_of(source.kind).follows:
+        if self._dry_run or kind.follows:
             before = HttpState()  # the files that it names may have changed, and it has not
         fetched = await fetch_source(
             source.url or "", before, max_bytes=source.quota.mebibytes * MEBIBYTE, private=source.private
@@ -210,20 +210,25 @@ class SourceRun:
         )
 
     async def _read(self, kind: Kind, raw: bytes, options: Any) -> Reading:
-        if kind.follows:
-            return await read_following(self._source.kind, raw, self._source.url, self._fetch_file)
         if kind.read_with_facts is not None:
             solutions = await known_solutions(self._node, self._by)
             known = Known(self._node.operator, {id_: solution.name for id_, solution in solutions})
             return await asyncio.to_thread(kind.read_with_facts, raw, options, known)
+        if kind.follows:
+            return await read_following(self._source.kind, raw, self._source.url, self._fetch_file)
         if kind.read is None:
             raise Invalid("files of the kind {kind} are not read", kind=self._source.kind)
         return await asyncio.to_thread(kind.read, raw, options)
 
     async def _fetch_file(self, url: str, max_bytes: int) -> bytes:
-        """A file that the file of the source names. Raises Unreachable."""
-        max_bytes = min(max_bytes, self._source.quota.mebibytes * MEBIBYTE)
-        fetched = await fetch_source(url, HttpState(), max_bytes=max_bytes, private=self._source.private)
+        """A file that the file of the source names. Raises Unreachable.
+
+        Addresses that are not public are called at the source's own host only: its file names any others.
+        """
+        source = self._source
+        max_bytes = min(max_bytes, source.quota.mebibytes * MEBIBYTE)
+        private = source.private and source.url is not None and is_same_origin(url, source.url)
+        fetched = await fetch_source(url, HttpState(), max_bytes=max_bytes, private=private)
         return fetched.body or b""
 
     def _check_replacement(self, plan: SourcePlan, digest: str | None) -> None:

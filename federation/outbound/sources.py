@@ -52,6 +52,14 @@ async def fetch_source(url: str, state: HttpState, *, max_bytes: int, private: b
     return Fetched(bytes(answer.content), new)
 
 
+def is_same_origin(url: str, other: str) -> bool:
+    """True where both URLs are of one scheme, host and port."""
+    try:
+        return http.origin_of(url) == http.origin_of(other)
+    except http.TransferFailed:
+        return False
+
+
 def _validator(answer: httpx2.Response, name: str) -> str | None:
     value: str | None = answer.headers.get(name)
     if value is None or len(value) > MAX_VALIDATOR_LENGTH or not value.isascii() or not value.isprintable():

@@ -1,4 +1,4 @@
-"""The commands of the pages on monitoring and on feeds of advisories, run as they are written."""
+"""The commands of "Connect Uptime Kuma" and "Follow the advisories of a publisher", as they are written."""
 
 from __future__ import annotations
 

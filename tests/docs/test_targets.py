@@ -109,7 +109,9 @@ def test_make_test_leaves_out_the_slow_tests_unless_some_are_named() -> None:
         (tests,) = re.findall(r"-m pytest -n (.*)", make("--dry-run", "test", *arguments))
         return str(tests)
 
-    assert selected() == "2 --dist loadfile --no-loadscope-reorder -m 'not slow and not long and not browser'"
+    assert selected() == (
+        "2 --dist loadfile --no-loadscope-reorder --ignore=tests/matrix -m 'not slow and not long and not browser'"
+    )
     assert selected("SLOW=1") == "2 --dist loadfile --no-loadscope-reorder -r s"
     assert (
         selected("K=list and not bulk") == "0 --dist loadfile --no-loadscope-reorder -k 'list and not bulk'"
