@@ -110,7 +110,8 @@ def test_make_test_leaves_out_the_slow_tests_unless_some_are_named() -> None:
         return str(tests)
 
     assert selected() == (
-        "2 --dist loadfile --no-loadscope-reorder --ignore=tests/matrix -m 'not slow and not long and not browser'"
+        "2 --dist loadfile --no-loadscope-reorder --ignore=tests/matrix"
+        " -m 'not slow and not long and not browser'"
     )
     assert selected("SLOW=1") == "2 --dist loadfile --no-loadscope-reorder -r s"
     assert (
