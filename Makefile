@@ -36,7 +36,7 @@ TESTS = $(if $(K),$(if $(findstring /,$(K)),$(PATHS),-k '$(K)'),$(if $(SLOW),-r 
 # A file is one piece of work for one process, and files come in their order: by default the files with few tests
 # come last, and those are the long ones.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
-test: $(STAMP) ## Run the tests but long and slow ones and the matrix; some: K="part of a name" or K=tests/api (WORKERS=2, SLOW=1)
+test: $(STAMP) ## Run the tests but long and slow ones and the matrix; or K="part of a name", K=tests/api (WORKERS=2, SLOW=1)
 	@$(BIN)/python $(PYTEST)
 
 # (The long tests of visibility are those of `make matrix`.)

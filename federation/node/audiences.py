@@ -40,9 +40,9 @@ async def audience(node: Node, tlp: str, group: str | None, *, by: Caller) -> Au
     async with node.store.read() as tx:
         peers = {peer.operator: peer.name for peer in await tx.peers.all() if peer.state == "active"}
         if name not in (PUBLIC, FEDERATION, PRIVATE):
-            if not await tx.records.has_group(name, node=node.operator):
+            if not await tx.groups.exists(name, node=node.operator):
                 raise no_group(node, name)
-            members = await tx.records.members_of(name, node=node.operator)
+            members = await tx.groups.members_of(name, node=node.operator)
     match name:
         case "public" | "federation":
             readers = peers

@@ -336,7 +336,7 @@ async def _feed_of(node: Node, tx: Writing, record: Record) -> int:
     if (
         not record.retracted
         and audience not in (PUBLIC, FEDERATION)
-        and not await tx.records.has_group(audience, node=node.operator)
+        and not await tx.groups.exists(audience, node=node.operator)
     ):
         raise no_group(node, audience)
     return (await tx.feeds.open(FeedName(node.operator, audience), node.notifier.state.epoch)).id

@@ -208,7 +208,7 @@ class FeedSnapshots:
             feeds, rows = await tx.entries.own_deltas(
                 self._operator, before, MAX_INLINE_ENTRIES, MAX_INLINE_BYTES
             )
-            groups = await tx.records.groups_by_member(node=self._operator)
+            groups = await tx.groups.by_member(node=self._operator)
         return FeedSnapshot(state, feeds, before, rows, groups)
 
     async def _read(self) -> FeedSnapshot:

@@ -59,7 +59,7 @@ async def preview(node: Node, tx: Writing, changes: list[tuple[StoredRevision | 
             return peers | {"*"}
         if audience in (FEDERATION, PRIVATE):
             return peers if audience == FEDERATION else frozenset()
-        return peers & await tx.records.members_of(audience, node=node.operator)
+        return peers & await tx.groups.members_of(audience, node=node.operator)
 
     for stored, record in changes:
         before: frozenset[str] = frozenset()

@@ -232,7 +232,7 @@ class UploadPlan:
         if record.retracted or audience in (PUBLIC, FEDERATION, PRIVATE):
             return
         if audience not in known:
-            known[audience] = await tx.records.has_group(audience, node=self._node.operator)
+            known[audience] = await tx.groups.exists(audience, node=self._node.operator)
         if not known[audience]:
             raise no_group(self._node, audience)
 

@@ -31,6 +31,7 @@ from federation.store.exclusions import ExclusionsReader, ExclusionsWriter
 from federation.store.exposure import ExposureReader
 from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader, FeedsWriter
+from federation.store.groups import GroupsReader
 from federation.store.keys import KeysReader, KeysWriter
 from federation.store.linkage import LinkageReader
 from federation.store.logins import LoginsReader, LoginsWriter
@@ -83,9 +84,9 @@ class Reading:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "calendars", "checkpoints", "clients", "contributions",
         "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds",
-        "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people", "quotas",
-        "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index", "session",
-        "sessions", "source_items", "sources", "stored_answers", "tokens", "uploaded_files",
+        "groups", "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people",
+        "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index",
+        "session", "sessions", "source_items", "sources", "stored_answers", "tokens", "uploaded_files",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -103,6 +104,7 @@ class Reading:
         self.exclusions: ExclusionsReader = ExclusionsReader(session)
         self.quotas: QuotasReader = QuotasReader(session)
         self.clients: ClientsReader = ClientsReader(session)
+        self.groups: GroupsReader = GroupsReader(session)
         self.keys: KeysReader = KeysReader(session)
         self.tokens: TokensReader = TokensReader(session)
         self.audit: AuditReader = AuditReader(session)
@@ -133,9 +135,9 @@ class Writing:
 
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
-        "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "keys",
-        "linkage", "logins", "not_understood", "passkeys", "peers", "people", "pulled_records", "quotas",
-        "read_advisories", "receipts", "record_sets", "records", "rejected", "remains", "repairs",
+        "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "groups",
+        "keys", "linkage", "logins", "not_understood", "passkeys", "peers", "people", "pulled_records",
+        "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected", "remains", "repairs",
         "retention", "search_index", "sessions", "source_items", "sources", "stored_answers", "tokens",
         "uploaded_files",
     )  # fmt: skip
@@ -158,6 +160,7 @@ class Writing:
         self.exclusions = ExclusionsWriter(session)
         self.quotas = QuotasWriter(session)
         self.clients = ClientsWriter(session)
+        self.groups = GroupsReader(session)
         self.keys = KeysWriter(session)
         self.tokens = TokensWriter(session)
         self.audit = AuditWriter(session)

@@ -155,25 +155,6 @@ LIST_CHANGES = Statement(
         "arrived",
     )
 )
-_FIND_GROUP = Statement(
-    select(records.c.key).where(
-        records.c.type == "group",
-        records.c.origin == param("node", Text),
-        records.c.key == param("name", Text),
-        ~records.c.retracted,
-    )
-)
-_LIST_MEMBERS = """
-SELECT substr(facet, length('group.member=') + 1) FROM records CROSS JOIN unnest(facets) AS facet
-WHERE type = 'group' AND origin = $1 AND key = $2 AND NOT retracted AND facet LIKE 'group.member=%'
-"""
-_LIST_MEMBERSHIPS = """
-SELECT substr(facet, length('group.member=') + 1), array_agg(key)
-FROM records CROSS JOIN unnest(facets) AS facet
-WHERE type = 'group' AND origin = $1 AND NOT retracted AND facet LIKE 'group.member=%'
-GROUP BY facet
-"""
-"""The members of all groups of origin $1, and the groups of each."""
 _LIST_LIVE_NAMES = """
 SELECT type, key FROM records JOIN feeds ON feeds.id = records.feed
 WHERE feeds.origin = $1 AND feeds.audience = $2 AND NOT retracted ORDER BY seq LIMIT $3
@@ -278,16 +259,6 @@ class RecordsReader:
         )
         return [row[:-1] for row in rows], bool(rows) and rows[-1]["followed"]
 
-    async def groups_by_member(self, *, node: str) -> dict[str, frozenset[str]]:
-        """The groups of this node, by the operators that are members of some."""
-        rows = await self._session.connection.fetch(_LIST_MEMBERSHIPS, node)
-        return {row[0]: frozenset(row[1]) for row in rows}
-
-    async def members_of(self, name: str, *, node: str) -> frozenset[str]:
-        """The members of a group of this node."""
-        rows = await self._session.connection.fetch(_LIST_MEMBERS, node, name)
-        return frozenset(row[0] for row in rows)
-
     async def live_names(self, origin: str, audience: str, limit: int) -> tuple[list[tuple[str, str]], int]:
         """The first records of a feed, as (type, key), and the number of all of them."""
         rows = await self._session.connection.fetch(_LIST_LIVE_NAMES, origin, audience, limit)
@@ -313,7 +284,3 @@ class RecordsReader:
         """The stored revisions of own records. Nothing is locked."""
         rows = await self._session.connection.fetch(_READ_REVISIONS, type_name, origin, list(keys))
         return {row["key"]: StoredRevision(*row) for row in rows}
-
-    async def has_group(self, name: str, *, node: str) -> bool:
-        """True if this node has a group of that name."""
-        return await self._session.value(_FIND_GROUP, node=node, name=name) is not None

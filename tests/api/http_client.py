@@ -190,7 +190,11 @@ class Case:
             "{form:str}": "cve",
             "{body_id:str}": "cog:71076",
             "{id:str}": "none",
-            "{file:str}": "incidents.atom",
+            "{file:str}": "none.json",
+            "{feed_file:str}": "incidents.atom",
+            "{label:str}": "white",
+            "{source:str}": "shelf",
+            "{number:str}": "1",
         }
         path = self.template
         for part, value in parts.items():

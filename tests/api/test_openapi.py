@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -294,6 +295,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.delete(f"{every}/arnia/none")
         await own.delete(one)
         await own.get(one)
+    await csaf_documents_are_read(own)
     await exposure_is_asked(anyone, own)
     await needs_and_calendars_are_asked(anyone, own)
     await feeds_are_read(anyone, own)
@@ -423,6 +425,21 @@ async def feeds_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) ->
             answer = await anyone.get(f"/feeds/{name}.atom{query}")
         known = {"if-none-match": answer.headers.get("etag", '"x"')}
         await anyone.get(f"/feeds/{name}.atom", headers=known)
+
+
+async def csaf_documents_are_read(own: httpx2.AsyncClient) -> None:
+    """Every document that the feeds name, and the hash of each."""
+    await own.put("/v1/incidents/arnia/advised", json={**DRAFTS["incident"], "tlp": "CLEAR"})
+    await own.put("/v1/deployments/arnia/advised", json={**DRAFTS["deployment"], "tlp": "CLEAR"})
+    said = {**DRAFTS["statement"]["content"], "incident": "arnia/advised", "deployments": ["arnia/advised"]}
+    await own.put("/v1/statements/arnia/advised", json={"tlp": "CLEAR", "content": said})
+    for label in ("white", "green", "amber"):
+        feed = (await own.get(f"/csaf/{label}/feed-tlp-{label}.json")).json()["feed"]
+        for entry in feed["entry"]:
+            path = urlsplit(entry["content"]["src"]).path
+            tag = (await own.get(path)).headers["etag"]
+            await own.get(path, headers={"if-none-match": tag})
+            await own.get(f"{path}.sha512")
 
 
 async def catalogues_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:

@@ -15,7 +15,8 @@ from tests.domain.builders import a_solution, an_incident
 
 SAMPLES = {
     "origin": "arnia", "key": "x", "operator": "megalis", "audience": "public", "code": "invalid",
-    "id": "0" * 36, "form": "cve", "name": "docs.js", "body_id": "cog:71076", "file": "all.atom",
+    "id": "0" * 36, "form": "cve", "name": "docs.js", "body_id": "cog:71076", "file": "none.json",
+    "feed_file": "all.atom", "label": "white", "source": "shelf", "number": "1",
 }  # fmt: skip
 
 

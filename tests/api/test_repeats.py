@@ -52,6 +52,10 @@ WITHOUT_KEY = {
     "confirm": "sets the state of a peer",
     "receipt": "the newest receipt of a peer counts, for as much as it says",
     "feedback": "one line for each entry and peer",
+    "import_file": "each record is found by what the source gave: it is unchanged the second time",
+    "run_source": "the same as for a file",
+    "add_source": "a name that is there is refused",
+    "receive_events": "an event that is known changes nothing",
 }
 """Operations that make nothing twice, and why."""
 

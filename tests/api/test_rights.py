@@ -57,6 +57,14 @@ WITHOUT_PEER = {
     "confirm": (404, "not-found"),
     "peer-quota": (404, "not-found"),
     "consultation_decp": (409, "conflict"),  # it has no contract yet
+    "add_source": (400, "invalid"),
+    "source": (404, "not-found"),
+    "change_source": (404, "not-found"),
+    "remove_source": (404, "not-found"),
+    "source_runs": (404, "not-found"),
+    "source_run": (404, "not-found"),
+    "run_source": (404, "not-found"),
+    "import_file": (400, "invalid"),
     "csaf-feed": (404, "not-found"),
     "csaf-incident": (404, "not-found"),
     "csaf-statement": (404, "not-found"),
@@ -68,6 +76,9 @@ WITHOUT_PEER = {
 """What operations on a peer answer to who has the right to them, when there is no peer."""
 OF_THEIR_OWN = {"token", "revoke", "introspect", "join"}
 """Operations that are not for tokens: they authenticate a client or an invitation themselves."""
+
+WITH_SECRETS = {"join", "receive_events"}
+"""Operations that ask for a secret of their own: an invitation, or that of a source."""
 
 
 async def asked(client: httpx2.AsyncClient, operation: Case, **headers: str) -> httpx2.Response:
@@ -133,7 +144,7 @@ async def test_an_operation_asks_for_its_scope(
 async def test_what_is_open_asks_for_nothing(anyone: httpx2.AsyncClient, operation: Case) -> None:
     without = (await asked(anyone, operation)).status_code
     assert without not in (403, 500)
-    assert (without == 401) == (operation.act == "join"), "an invitation is what joining asks for"
+    assert (without == 401) == (operation.act in WITH_SECRETS)
     assert (await asked(anyone, operation, authorization="Bearer nonsense")).status_code not in (403, 500)
 
 

@@ -22,6 +22,8 @@ from tests.attack.target_node import Running
 from tests.attack.test_tokens import denied, green, refused
 from tests.sync.peers import reply, tiny
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 async def secret(target: Running, secrets_shown: Secrets) -> str:

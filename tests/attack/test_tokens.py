@@ -26,6 +26,8 @@ from tests.attack.target_node import Running
 from tests.domain.builders import a_solution
 from tests.nodes import a_client, publish
 
+pytestmark = pytest.mark.long
+
 
 def denied(answer: httpx2.Response) -> None:
     """No client, and not a word about why."""

@@ -51,6 +51,8 @@ from tests.domain.builders import a_solution, an_incident, nested
 from tests.nodes import a_client
 from tests.sync.peers import reply, tiny
 
+pytestmark = pytest.mark.long
+
 GOOD = json.dumps({"content": a_solution(name="Good")}).encode()
 JSON = {"content-type": "application/json"}
 

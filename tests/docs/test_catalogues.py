@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
 from tests.docs.test_sources import run
@@ -16,6 +18,8 @@ from tests.domain.publiccode_rules import faults
 from tests.domain.test_software_catalogues import PUBLICCODE_YML, V1, V2, as_json
 from tests.nodes import a_node, publish, served
 from tests.sources.test_catalogues import Files
+
+pytestmark = pytest.mark.long
 
 PAGE = (DOCS / "how-to/be-in-catalogues.md").read_text()
 NODE = "https://node.example.org"

@@ -21,6 +21,8 @@ from tests.monitoring.webhooks import uptime_kuma
 from tests.nodes import publish, served
 from tests.sources.advisory_site import Site, a_csaf, rolie
 
+pytestmark = pytest.mark.long
+
 CONNECT, FOLLOW = (
     (DOCS / f"how-to/{name}.md").read_text() for name in ("connect-monitoring", "follow-advisories")
 )

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from federation.node import sources
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
 from tests.sources.web_server import WebServer
+
+pytestmark = pytest.mark.long
 
 PAGE = (DOCS / "how-to/bring-in-what-you-have.md").read_text()
 SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Databases, emptied
 from tests.hostile.peer import Finding, Sizes, attack
+
+pytestmark = pytest.mark.long
 
 SMALL = Sizes(
     feeds=30, rejected=150, rejected_quota=100, incidents=40, alerts_an_hour=5, junk=1_200, records=400

@@ -26,7 +26,7 @@ def test_each_role_has_what_the_one_below_has_and_more() -> None:
     assert reader < editor < administrator <= SCOPES.keys()
     assert {scope for scope in reader if not scope.endswith(".read")} == {"subscriptions.write"}
     assert {"incidents.write", "deadlines.write"} <= editor - reader
-    assert administrator - editor == {"node.admin", "peers.read"}
+    assert administrator - editor == {"node.admin", "peers.read", "sources.read", "sources.write"}
     assert not {"changes.read", "feeds.read"} & administrator, "these are for programs"
 
 

@@ -21,6 +21,8 @@ from tests.nodes import a_node, introduce, publish, served
 from tests.proof.in_process_peer import rows_of, sql
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 PUBLIC = FeedName("arnia", "public")
 
 

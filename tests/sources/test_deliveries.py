@@ -18,7 +18,7 @@ from federation.domain.visibility import itself
 from federation.node import records, source_deliveries, source_events, sources
 from federation.node.node import Node
 from tests.api.http_client import fine, refused
-from tests.domain.builders import a_deployment, a_solution
+from tests.domain.builders import a_deployment, a_solution, nested
 from tests.monitoring.webhooks import TEST_OF_UPTIME_KUMA, alertmanager, an_alert, grafana, uptime_kuma
 from tests.nodes import browsing, publish
 
@@ -104,7 +104,9 @@ async def test_the_test_of_a_notification_is_accepted_and_a_body_at_fault_is_a_f
         source = await sources.find(node, "uptime-kuma")
         assert (source.last_success_at, source.failures) == (NOON, 0)
         refused(await client.post(path, content=b'{"custom": 1}', headers=headers), 400, "invalid")
-        assert (await sources.find(node, "uptime-kuma")).failures == 1
+        deep = refused(await client.post(path, content=nested(30_000), headers=headers), 400, "invalid")
+        assert "nested deeper" in deep["detail"]
+        assert (await sources.find(node, "uptime-kuma")).failures == 2
         unknown = uptime_kuma(deployment=None)
         report = fine(await client.post(path, content=unknown, headers=headers), 200)
     assert report["counts"]["rejected"] == 1

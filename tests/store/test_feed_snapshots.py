@@ -115,15 +115,15 @@ async def test_members_are_read_after_the_entries(arnia: Node, monkeypatch: pyte
     await with_records(arnia)
     await snapshot(arnia)
     await publish(arnia, "solution", "more", a_solution(), tlp="AMBER", audience="close")
-    readers = type((await a_reader(arnia)).records)
-    groups_by_member = readers.groups_by_member
+    readers = type((await a_reader(arnia)).groups)
+    by_member = readers.by_member
 
     async def remove_first(self: Any, *, node: str) -> dict[str, frozenset[str]]:
         await publish(arnia, "group", "close", {"name": "Close", "members": ["recia"]}, tlp="RED")
-        found: dict[str, frozenset[str]] = await groups_by_member(self, node=node)
+        found: dict[str, frozenset[str]] = await by_member(self, node=node)
         return found
 
-    monkeypatch.setattr(readers, "groups_by_member", remove_first)
+    monkeypatch.setattr(readers, "by_member", remove_first)
     after = await arnia.feed_snapshots.since(arnia.notifier.state)
     assert keys(after.view(await as_peer(arnia, "megalis"))) == {}
 

@@ -173,5 +173,5 @@ async def test_a_group_of_another_operator_is_no_group_here(full: Node) -> None:
         await tx.pulled_records.upsert_in_place("megalis", place.id, [(theirs, 99)])
     assert (await as_peer(full, "recia")).groups == {"rssi", "buyers"}
     async with full.store.read() as tx:
-        assert not await tx.records.has_group("theirs", node="arnia")
-        assert await tx.records.has_group("rssi", node="arnia")
+        assert not await tx.groups.exists("theirs", node="arnia")
+        assert await tx.groups.exists("rssi", node="arnia")

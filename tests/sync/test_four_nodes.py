@@ -19,6 +19,8 @@ from tests.domain.builders import a_solution
 from tests.nodes import a_node, a_token, as_peer, introduce, publish, served
 from tests.waiting import MAX_WAIT_SECONDS
 
+pytestmark = pytest.mark.long
+
 
 class Federation:
     """Four nodes that are peers of one another."""

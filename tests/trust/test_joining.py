@@ -23,6 +23,8 @@ from tests.domain.builders import a_solution
 from tests.nodes import a_node, publish, served
 from tests.store.stepwise_transactions import until
 
+pytestmark = pytest.mark.long
+
 
 class Two:
     """Two nodes behind real HTTP servers; ``arnia`` and ``megalis`` stand beside the servers."""

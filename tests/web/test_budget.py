@@ -41,7 +41,8 @@ OF_TYPE = {
 }
 VALUES = {
     "operator": "megalis", "person": "nobody", "act": "suspend", "invitation": "none", "secret": "none",
-    "body_id": "cog:71076", "type_name": "incident", "key": "cve",
+    "body_id": "cog:71076", "type_name": "incident", "key": "cve", "source": "none", "number": "1",
+    "id_": "none",
 }  # fmt: skip
 """Values of the parameters of other paths. A page of something that is not there keeps the budget, too."""
 
@@ -108,7 +109,7 @@ def address(page: str) -> str:
     if "{origin:str}/{key:str}" in page:
         page = page.replace("{origin:str}/{key:str}", OF_TYPE[kind])
     for name, value in VALUES.items():
-        page = page.replace(f"{{{name}:str}}", value)
+        page = page.replace(f"{{{name}:str}}", value).replace(f"{{{name}:int}}", value)
     assert "{" not in page, f"give {page} a value"
     return f"/fr{page if page != '/' else ''}{'?q=glpi' if page in ('/search', '/commune') else ''}"
 

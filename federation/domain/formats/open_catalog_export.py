@@ -19,6 +19,7 @@ from federation.domain.content.solution import Solution
 from federation.domain.document import Document
 from federation.domain.formats.publiccode_export import Publication, has_publiccode, write_publiccode
 from federation.domain.formats.repository import FLAT_FORGES, parse_address
+from federation.domain.values import END
 
 MAX_URL = 255
 """Characters of an address, at most (its schema)."""
@@ -30,7 +31,8 @@ ROOT = "∅"
 DRIVER = "open-catalog-api"
 
 CatalogId = Annotated[
-    str, Meta(pattern="^[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}$", max_length=36)
+    str,
+    Meta(pattern="^[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}" + END, max_length=36),
 ]
 CatalogUrl = Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
 

@@ -24,7 +24,7 @@ from federation.domain.formats.advisory import parse_instant, short_hash
 from federation.domain.formats.monitoring.event import MonitorEvent
 from federation.domain.messages import Message
 from federation.domain.part import Part
-from federation.domain.values import as_instant
+from federation.domain.values import END, as_instant
 from federation.domain.visibility import Tlp, is_wider
 
 DAMPING = timedelta(minutes=10)
@@ -55,7 +55,7 @@ class EventOptions(Part, frozen=True, kw_only=True):
     """The label (in Uptime Kuma, the tag) that names a deployment of this node: its key, or its id."""
     with_texts: bool = False
     """Publish the text of the alert as summary. It is shown to all readers of the outage."""
-    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")] = "fr"
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}" + END)] = "fr"
     """The language of these texts."""
     severity: Severity = "medium"
     """The severity where no label names one."""
