@@ -12,7 +12,7 @@ from federation.domain.canonical import decode_json
 from federation.domain.errors import Conflict, Invalid, NotFound, PlanChanged
 from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import MAX_OPTIONS_BYTES, SOURCE_PATTERN
+from federation.domain.sources.source import SOURCE_PATTERN
 from federation.domain.upload import DIGEST_PATTERN
 from federation.domain.values import GROUP_PATTERN
 from federation.domain.visibility import TLPS, Tlp
@@ -25,6 +25,8 @@ from federation.node.imports import FileImport
 
 MAX_IMPORT_BYTES = 20 * 1_048_576
 """Bytes of an uploaded file, at most; the quota of its source may be smaller."""
+MAX_OPTIONS_CHARACTERS = 1_500
+"""Characters of options in a query, which has 8 192 bytes at most, each é as six of them."""
 BYTES = "application/octet-stream"
 
 
@@ -51,8 +53,9 @@ def _query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
             ),
             _query(
                 "options",
-                "Options of the kind, as JSON: the meaning of columns, for example; instead of the source's.",
-                {"type": "string", "maxLength": MAX_OPTIONS_BYTES},
+                "Options of the kind, as JSON: the meaning of columns, for example; instead of the source's."
+                " A source may have longer ones.",
+                {"type": "string", "maxLength": MAX_OPTIONS_CHARACTERS},
             ),
             _query(
                 "tlp",

@@ -62,7 +62,11 @@ async def import_file(node: Node, raw: bytes, file: FileImport, *, by: Caller) -
     What a file on its own does not have has not disappeared: it may be in the next one.
     """
     if file.source is None and file.replaces:
-        raise Invalid("only the file of a source replaces its records: name the source", pointer="?source")
+        raise Invalid(
+            "only the file of a source replaces its records: name the source",
+            pointer="?source",
+            fault="missing",
+        )
     name = file.source or await _source_of_uploads(node, file, by)
     absent = _imagined(node, name, file.kind) if file.source is None and file.kind is not None else None
     async with alone(node, name, absent) as source:
@@ -89,7 +93,9 @@ async def import_file(node: Node, raw: bytes, file: FileImport, *, by: Caller) -
 async def _source_of_uploads(node: Node, file: FileImport, by: Caller) -> str:
     """The name of the source of files of a kind that are uploaded on their own; added with the first one."""
     if file.kind is None:
-        raise Invalid("name the kind of the file, or the source that it is of", pointer="?as")
+        raise Invalid(
+            "name the kind of the file, or the source that it is of", pointer="?as", fault="missing"
+        )
     kind_of(file.kind)
     name = f"{UPLOADS}{file.kind}"
     async with node.store.read() as tx:

@@ -47,6 +47,12 @@ BY_FAULT = {
     ("?numbers", "unknown-parameter"): "numbers are asked for alone",
     ("/client_name", "invalid"): "a name has no control characters",
     ("/email", "invalid"): "the node sends no e-mail",
+    ("?as", "missing"): "a file has a kind, or a source",
+    ("?source", "missing"): "a replacement is of a source",
+    ("?options", "invalid"): "options are a JSON object of the kind",
+    ("?options", "wrong-type"): "options are a JSON object of the kind",
+    ("/every", "invalid"): "an address is polled every so many seconds",
+    ("/audience", "invalid"): "an audience goes with AMBER",
 }
 """Relations of parameters, lists and settings, which OpenAPI has no words for: by pointer and code."""
 YEARS = "years 1970 to 2200: the description of a date"
@@ -55,6 +61,7 @@ TOGETHER = "the filters of a list have 50 values together"
 TEXT = "a parameter has NUL"
 MERGED = "what a merge patch makes of the record breaks the schema"
 NULL = "null for an optional member is read as absent"
+FILE = "the body is no file of its kind: OpenAPI describes bytes"
 LINES = "an upload is answered 200, and refuses line by line"
 
 
@@ -72,6 +79,8 @@ def reason_for_refusal(case: Any, answer: Any) -> str | None:
         return REPEATED
     if problem.get("code") in BY_CODE:
         return BY_CODE[problem["code"]]
+    if not problem.get("errors") and case.operation.path == "/v1/imports":
+        return FILE
     reasons = [_reason_for_fault(case, fault) for fault in problem.get("errors", ())]
     return "; ".join(sorted({reason for reason in reasons if reason})) if all(reasons) and reasons else None
 

@@ -35,8 +35,11 @@ from schemathesis.specs.openapi.checks import (
 from federation.api.examples import DEADLINE, DRAFTS, KEYS
 from federation.domain.peer import PeerState
 from federation.domain.registry import TYPES
+from federation.domain.sources.source import SourceSettings
+from federation.domain.visibility import itself
 from federation.edge.answers import NDJSON
-from federation.node import checkpoints
+from federation.node import checkpoints, imports, sources
+from federation.node.imports import FileImport
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
 from tests.api.http_client import NextDoor
@@ -61,10 +64,17 @@ CHECKS = [
 ORDER = ("GET", "PUT", "POST", "PATCH", "DELETE")
 """What is deleted was there before."""
 VARIED = {"parameters", "requestBody"}
-FORMS: dict[str, dict[str, str]] = {
+FORMS: dict[str, Any] = {
     "/oauth2/token": {"grant_type": "client_credentials"},
     "/oauth2/revoke": {"token": "x"},
     "/oauth2/introspect": {"token": "x"},
+    "/v1/imports": b"{}",
+}
+FEEDS = {
+    "/feeds/operators/{feed_file}": "arnia",
+    "/feeds/themes/{feed_file}": "education",
+    "/feeds/solutions/{origin}/{feed_file}": KEYS["solution"],
+    "/feeds/bodies/{feed_file}": "cog:71076",
 }
 PEERS: dict[str, PeerState] = {
     "suspend": "active",
@@ -84,6 +94,10 @@ NEVER_DONE = {
     "POST /v1/peers/{operator}/confirm": "it needs removals that wait",
     "DELETE /v1/subscriptions/{id}": "the node gives subscriptions their names",
     "POST /v1/alerts/{id}/replay": "the node gives alerts their names",
+    "POST /v1/sources/{source}/events": "it needs the secret of a source",
+    "POST /v1/sources/{source}/runs": "the source of the test has no address",
+    "GET /csaf/{label}/incidents/{key}/{file}": "the feed names the files",
+    "GET /csaf/{label}/statements/{key}/{file}": "the feed names the files",
     "GET /v1/consultations/{origin}/{key}/decp.json": "the consultation of the example has no contract yet",
 }
 """Operations that no made-up request carries out; tests/api/test_openapi.py holds what they answer then."""
@@ -106,6 +120,11 @@ def paths_of(operation: Operation) -> dict[str, str]:
         "operator": operation.path.rsplit("/", 1)[-1],
         "code": "invalid",
         "body_id": "cog:71076",
+        "source": "shelf",
+        "number": "1",
+        "label": "white",
+        "file": "feed-tlp-white.json",
+        "feed_file": f"{FEEDS.get(operation.path, 'all')}.atom",
     }
     return {name: value for name, value in there.items() if f"{{{name}}}" in operation.path}
 
@@ -123,9 +142,11 @@ def drawn(operation: Operation, document: Document, most: int) -> Iterator[Askin
         yield from drawn_from(operation, most, generation_mode=wrong, path_parameters=paths)
     for media_type, said in body.items():
         example = said.get("example") or FORMS[operation.path]
+        query = {"query": {"as": "osv"}} if operation.path == "/v1/imports" else {}
         yield from drawn_from(
-            operation, most, generation_mode=valid, path_parameters=paths, body=example, media_type=media_type
-        )
+            operation, most, generation_mode=valid, path_parameters=paths, body=example,
+            media_type=media_type, **query,
+        )  # fmt: skip
 
 
 def drawn_from(operation: Operation, most: int, **how: Any) -> list[Asking]:
@@ -229,6 +250,9 @@ async def test_whatever_is_asked_the_answer_is_described(arnia: Node, tmp_path: 
             headers=await another_token(client, clients["rich"]),
         )
         assert kept.status_code == 200, kept.text
+        own = itself("arnia")
+        await sources.add(arnia, SourceSettings(name="shelf", kind="osv"), by=own)
+        await imports.import_file(arnia, b"{}", FileImport(source="shelf"), by=own)
         document = (await client.get("/v1/openapi.json")).json()
         asked = Asked(client, document)
         found: Any = schemathesis.openapi.from_dict(document).get_all_operations()

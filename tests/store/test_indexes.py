@@ -26,6 +26,7 @@ from federation.store.entries import EntriesReader
 from federation.store.exclusions import ExclusionsReader
 from federation.store.exposure_index import ExposureWriter
 from federation.store.feeds import FeedsReader
+from federation.store.groups import GroupsReader
 from federation.store.linkage import LinkageReader, identifiers_around
 from federation.store.list_filters import Shape, filter_values, page_values
 from federation.store.list_statements import count_by_index, count_by_order, page_by_index, page_by_order
@@ -321,7 +322,7 @@ async def test_groups_are_found_by_an_index(explaining: Explaining) -> None:
     """Asked at every request of a peer's."""
     session = Session(explaining)
     assert await ExclusionsReader(session).viewer("arnia", node="recia") == (frozenset(), frozenset())
-    assert not await RecordsReader(session).has_group("rssi", node="recia")
+    assert not await GroupsReader(session).exists("rssi", node="recia")
     explaining.found_by_index()
 
 
