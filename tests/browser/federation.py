@@ -11,12 +11,16 @@ from federation.demo.loading import load_and_converge
 from federation.demo.nodes import Running, administered, introduce, running_nodes
 from federation.demo.story import publish_outage
 from federation.domain.person import ROLES
+from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
-from federation.node import logins, people, sessions
+from federation.node import imports, logins, people, sessions, sources
+from federation.node.imports import FileImport
 from tests.nodes import free_port
 
 SCALE = 20
 """Deployments of each operator."""
+SHEET = "Commune;Code INSEE;Logiciel\nMâcon;71270;Nulle part\n".encode()
+"""A sheet whose only line is rejected: a source with a run, and no record more."""
 
 
 class Federation:
@@ -55,4 +59,6 @@ async def federated(directory: Path) -> AsyncIterator[Federation]:
                     person = await people.add(host, name=name, role=role, by=itself(operator))
                     made.people[operator, role] = person.id
                     made.sessions[operator, role] = await sessions.begin(host, person.id)
+                await sources.add(host, SourceSettings(name="parc", kind="csv"), by=itself(operator))
+                await imports.import_file(host, SHEET, FileImport(source="parc"), by=itself(operator))
         yield made

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from odfdo import Document
 from playwright.async_api import Browser
 
 from federation.demo.communes import example_commune
@@ -58,13 +59,20 @@ async def test_a_secretary_finds_what_her_commune_may_join_and_at_which_price(
         assert await offer.get_by_text("Délibération du conseil", exact=False).first.is_visible()
         assert await offer.locator('a[href^="mailto:offres@arnia.example.org"]').count() == 1
         async with view.page.expect_download() as coming:
-            await offer.get_by_role("link", name=view.fr("Text of the deliberation to be voted")).click()
+            await offer.get_by_role("link", name=view.fr("as plain text")).click()
         file = tmp_path / "deliberation.txt"
         await (await coming.value).save_as(file)
         voted = plain(file.read_text(encoding="utf-8"))
         assert commune.name in voted
         assert str(commune.siren) in voted
         assert "150,00" in voted
+        async with view.page.expect_download() as coming:
+            await offer.get_by_role(
+                "link", name=view.fr("Text of the deliberation to be voted (ODT)")
+            ).click()
+        document = tmp_path / "deliberation.odt"
+        await (await coming.value).save_as(document)
+        assert commune.name in Document(document).get_formatted_text()
 
 
 async def test_a_question_without_an_answer_says_what_to_do(browser: Browser, federation: Federation) -> None:
