@@ -159,7 +159,7 @@ def test_a_body_is_found_by_each_of_its_identifiers(
         ),
         (
             {"INSEE": ""},
-            "the line names no body and no territory: a SIREN, a SIRET or an INSEE code is needed",
+            "the line names no public body and no territory: a SIREN, a SIRET or an INSEE code is needed",
         ),
     ],
 )

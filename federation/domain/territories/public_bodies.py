@@ -103,7 +103,7 @@ def public_body(text: str) -> PublicBody:
 
 def _not_an_identifier(text: str) -> Invalid:
     return Invalid(
-        "{text} names no body: scheme:value with a right check digit, 0002:SIREN, cog:INSEE code or"
+        "{text} names no public body: scheme:value with a right check digit, 0002:SIREN, cog:INSEE code or"
         " territory:code",
         pointer="/body_id",
         fault="pattern",

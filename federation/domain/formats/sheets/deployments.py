@@ -41,7 +41,9 @@ def build_deployment(line: Line, finder: SolutionFinder) -> LineRecord | None:
     coverage, label = read_coverage(line)
     if coverage is None and line.is_sound:
         line.fail(
-            Message("the line names no body and no territory: a SIREN, a SIRET or an INSEE code is needed")
+            Message(
+                "the line names no public body and no territory: a SIREN, a SIRET or an INSEE code is needed"
+            )
         )
     status = line.read("status", lambda cell: read_choice(cell, choices.DEPLOYMENT_STATUSES))
     tenancy = line.read("tenancy", lambda cell: read_choice(cell, choices.TENANCIES))
