@@ -38,6 +38,7 @@ BY_CODE = {
 """Refusals for the state of the node: every one with this code."""
 BY_FAULT = {
     ("?after", "invalid"): "the cursor was not given by an answer",
+    ("?page[after]", "invalid"): "the cursor was not given by an answer",
     ("?sort", "not-allowed"): "relevance needs words",
     ("?territory", "not-allowed"): "the register of territories grows",
     ("?digest", "invalid"): "a digest is for a replacement",
