@@ -18,7 +18,7 @@ from federation.domain.errors import NotFound
 from federation.domain.values import ID_PATTERN, OPERATOR_PATTERN
 from federation.edge.answers import NO_STORE, answer
 from federation.edge.operations import ANYONE, Answer, Operation, Parameter
-from federation.edge.query_parameters import pairs_of
+from federation.edge.query_parameters import parameters_of
 from federation.edge.requests import node_of
 from federation.node import calendars
 from federation.node.calendars import CalendarFilter
@@ -75,7 +75,7 @@ FILTERS = (
 )
 async def public_calendar(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Subscribe to what is public: ends of the time for needs, maintenance windows, public meetings."""
-    given = dict(pairs_of(request))
+    given = parameters_of(request)
     only = CalendarFilter(given.get("type"), given.get("origin"), given.get("theme"), given.get("solution"))
     body = await calendars.public_calendar(node_of(request), asked_language(request), only)
     return public_answer(request, body, CALENDAR, PUBLIC_SECONDS)

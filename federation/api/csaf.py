@@ -13,7 +13,7 @@ from federation.api.parameters import IF_NONE_MATCH
 from federation.domain.errors import NotFound, Retracted
 from federation.domain.formats.csaf_envelope import sha
 from federation.domain.formats.csaf_lists import FeedLabel
-from federation.edge.answers import JSON, REVALIDATE, answer, body_tag, has_body
+from federation.edge.answers import JSON, REVALIDATE, tagged_answer
 from federation.edge.operations import ANYONE, Answer, Operation, Right
 from federation.edge.requests import caller_of, node_of
 from federation.node import csaf
@@ -25,6 +25,7 @@ HASHES = ("sha256", "sha512")
 """Hash files beside each document (CSAF 2.0, 7.1.18), by the ending of their names."""
 DOCUMENT = {JSON: {"type": "object"}}
 NOT_MODIFIED = Answer(304, "You have it")
+LABELS: dict[str, FeedLabel] = {label: label for label in get_args(FeedLabel)}
 READERS = {kind.plural: Right(f"{kind.plural}.read", open=True) for kind in csaf.KINDS.values()}
 
 
@@ -42,7 +43,7 @@ READERS = {kind.plural: Right(f"{kind.plural}.read", open=True) for kind in csaf
 )
 async def provider_metadata(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Find the CSAF documents of this operator: its advisories and VEX documents."""
-    return _answer(request, await csaf.metadata(node_of(request)), headers=PUBLIC)
+    return tagged_answer(request, await csaf.metadata(node_of(request)), headers=PUBLIC)
 
 
 @handles(
@@ -59,7 +60,7 @@ async def provider_metadata(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def service_document(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the ROLIE feeds of CSAF documents."""
-    return _answer(request, csaf.service(node_of(request)), headers=PUBLIC)
+    return tagged_answer(request, csaf.service(node_of(request)), headers=PUBLIC)
 
 
 @handles(
@@ -81,7 +82,7 @@ async def rolie_feed(request: Request[Any, Any, Any], label: str, file: str) -> 
     if file != f"feed-tlp-{label}.json":
         raise NotFound("there is no such path here")
     made = await csaf.feed(node_of(request), known, by=caller_of(request))
-    return _answer(request, made.body, headers=PUBLIC if known == "white" else REVALIDATE)
+    return tagged_answer(request, made.body, headers=PUBLIC if known == "white" else REVALIDATE)
 
 
 def _document_of(plural: str) -> HTTPRouteHandler:
@@ -110,31 +111,20 @@ def _document_of(plural: str) -> HTTPRouteHandler:
         made = await csaf.document(node_of(request), kind, key, known, by=caller_of(request))
         headers = PUBLIC if known == "white" else REVALIDATE
         if file == made.name:
-            return _answer(request, made.body, headers=headers)
+            return tagged_answer(request, made.body, headers=headers)
         name, _, algorithm = file.rpartition(".")
         if name != made.name or algorithm not in HASHES:
             raise NotFound("there is no such document that you may see")
-        return _answer(request, sha(made.body, algorithm, name), media_type=TEXT, headers=headers)
+        return tagged_answer(request, sha(made.body, algorithm, name), media_type=TEXT, headers=headers)
 
     return document
 
 
 def _label_of(name: str) -> FeedLabel:
     """The feed of a path. Raises NotFound."""
-    for label in get_args(FeedLabel):
-        if name == label:
-            return label  # type: ignore[no-any-return] # get_args has no types
-    raise NotFound("there is no such path here")
-
-
-def _answer(
-    request: Request[Any, Any, Any], body: bytes, *, headers: dict[str, str], media_type: str = JSON
-) -> ASGIResponse:
-    """An answer with the hash of its bytes as its validator; 304 to who has them."""
-    headers = {**headers, "etag": body_tag(body)}
-    if has_body(request, headers["etag"]):
-        return answer(b"", status=304, headers=headers)
-    return answer(body, media_type=media_type, headers=headers)
+    if name not in LABELS:
+        raise NotFound("there is no such path here")
+    return LABELS[name]
 
 
 HANDLERS = (provider_metadata, service_document, rolie_feed, *map(_document_of, csaf.KINDS))

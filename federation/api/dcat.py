@@ -11,9 +11,9 @@ from litestar.response.base import ASGIResponse
 from federation.api.handlers import handles
 from federation.api.parameters import IF_NONE_MATCH
 from federation.domain.errors import Invalid
-from federation.edge.answers import REVALIDATE, answer, body_tag, has_body
+from federation.edge.answers import REVALIDATE, tagged_answer
 from federation.edge.operations import Answer, Operation, Parameter, Right
-from federation.edge.query_parameters import pairs_of
+from federation.edge.query_parameters import parameters_of
 from federation.edge.requests import caller_of, node_of
 from federation.node import dcat
 from federation.node.dcat import Form
@@ -53,18 +53,15 @@ def _catalogue(form: Form) -> HTTPRouteHandler:
         )
     )
     async def catalogue(request: Request[Any, Any, Any]) -> ASGIResponse:
-        after = next((value for name, value in pairs_of(request) if name == AFTER.name), None)
+        after = parameters_of(request).get(AFTER.name)
         caller = caller_of(request)
         page = await dcat.page(node_of(request), form, after, by=caller)
         headers = dict(REVALIDATE)
         if caller.operator is None:
             headers["cache-control"] = f"public, max-age={PUBLIC_SECONDS}"
-        headers["etag"] = body_tag(page.body)
         if page.following is not None:
             headers["link"] = f'<{page.following}>; rel="next"'
-        if has_body(request, headers["etag"]):
-            return answer(b"", status=304, headers=headers)
-        return answer(page.body, media_type=media_type, headers=headers)
+        return tagged_answer(request, page.body, media_type=media_type, headers=headers)
 
     return catalogue
 

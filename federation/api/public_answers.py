@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from federation.domain.messages import LANGUAGES, Language
-from federation.edge.answers import answer, tags
+from federation.edge.answers import tagged_answer
 from federation.edge.operations import Parameter
-from federation.edge.query_parameters import pairs_of
+from federation.edge.query_parameters import parameters_of
 from federation.edge.weights import language_of
 
 LANGUAGE = Parameter(
@@ -32,7 +31,7 @@ PUBLIC_ETAG = {
 
 def asked_language(request: Request[Any, Any, Any]) -> Language:
     """The language that a request asks for: by its parameter, else by its header."""
-    tag = next((value for name, value in pairs_of(request) if name == LANGUAGE.name), None)
+    tag = parameters_of(request).get(LANGUAGE.name)
     for language in LANGUAGES:
         if tag == language:
             return language
@@ -43,13 +42,5 @@ def public_answer(
     request: Request[Any, Any, Any], body: bytes, media_type: str, max_age_seconds: int
 ) -> ASGIResponse:
     """The answer, or 304 to a caller that has it. Caches may give it to anybody for some seconds."""
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    headers = {
-        "cache-control": f"public, max-age={max_age_seconds}",
-        "vary": "accept-language",
-        "etag": f'"{tag}"',
-    }
-    stored = tags(request.headers.get("if-none-match")) or frozenset()
-    if tag in stored or "*" in stored:
-        return answer(b"", status=304, headers=headers)
-    return answer(body, media_type=media_type, headers=headers)
+    headers = {"cache-control": f"public, max-age={max_age_seconds}", "vary": "accept-language"}
+    return tagged_answer(request, body, media_type=media_type, headers=headers)

@@ -6,7 +6,6 @@ query strings, as that API answers them. Without a token a caller reads what is 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlencode
@@ -28,7 +27,7 @@ from federation.domain.formats.open_catalog_export import (
 from federation.domain.formats.publiccode_export import MEDIA_TYPE
 from federation.domain.query import PageKey, read_number, read_time
 from federation.domain.visibility import Caller
-from federation.edge.answers import ETAG_HEADER, JSON, REVALIDATE, answer, tags
+from federation.edge.answers import ETAG_HEADER, JSON, REVALIDATE, tagged_answer
 from federation.edge.operations import Answer, Operation, Parameter, Right
 from federation.edge.query_parameters import parameters_of
 from federation.edge.requests import caller_of, node_of
@@ -146,7 +145,7 @@ async def _answer(
         others = {name: value for name, value in parameters.items() if name != "page[after]"}
         following = f"?{urlencode({**others, 'page[after]': str(found.after)})}"
     body = msgspec.json.encode(page(found.entries, CatalogLinks(None, following)))
-    return _with_tag(request, body, JSON, caller)
+    return _for_caller(request, body, JSON, caller)
 
 
 def _slot(parameters: dict[str, str]) -> Slot:
@@ -175,18 +174,16 @@ async def publiccode_answer(
     """The publiccode.yml of a solution, by the name of its file."""
     caller = caller_of(request)
     body = await software_catalog.publiccode(node, origin, file.removesuffix(ENDING), by=caller)
-    return _with_tag(request, body, MEDIA_TYPE, caller)
+    return _for_caller(request, body, MEDIA_TYPE, caller)
 
 
-def _with_tag(request: Request[Any, Any, Any], body: bytes, media_type: str, caller: Caller) -> ASGIResponse:
-    digest = hashlib.sha256(body).hexdigest()
-    headers = {"etag": f'"{digest}"', **REVALIDATE}
+def _for_caller(
+    request: Request[Any, Any, Any], body: bytes, media_type: str, caller: Caller
+) -> ASGIResponse:
+    headers = dict(REVALIDATE)
     if caller.operator is None:
         headers["cache-control"] = f"public, max-age={PUBLIC_SECONDS}"
-    known = tags(request.headers.get("if-none-match"))
-    if known is not None and (digest in known or "*" in known):
-        return answer(b"", status=304, headers=headers)
-    return answer(body, media_type=media_type, headers=headers)
+    return tagged_answer(request, body, media_type=media_type, headers=headers)
 
 
 HANDLERS = (software, publishers, catalogs)

@@ -84,15 +84,19 @@ def etag(hash_: bytes) -> str:
     return f'"{hash_.hex()}"'
 
 
-def body_tag(body: bytes) -> str:
-    """The strong validator of an answer that is made on request: a hash of its bytes."""
-    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+def tagged_answer(
+    request: Request[Any, Any, Any], body: bytes, *, media_type: str = JSON, headers: Mapping[str, str]
+) -> ASGIResponse:
+    """An answer that is made on request, with a hash of its bytes as its strong validator.
 
-
-def has_body(request: Request[Any, Any, Any], tag: str) -> bool:
-    """True where ``If-None-Match`` names the validator of an answer: the caller has it (RFC 9110, 13.1.2)."""
-    named = tags(request.headers.get("if-none-match"))
-    return named is not None and ("*" in named or tag.strip('"') in named)
+    It is 304 to a caller that has it: ``If-None-Match`` names the validator (RFC 9110, 13.1.2).
+    """
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {**headers, "etag": f'"{tag}"'}
+    known = tags(request.headers.get("if-none-match"))
+    if known is not None and (tag in known or "*" in known):
+        return answer(b"", status=304, headers=headers)
+    return answer(body, media_type=media_type, headers=headers)
 
 
 def tags(header: str | None, *, strong: bool = False) -> frozenset[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +12,7 @@ from litestar.response.base import ASGIResponse
 from federation.domain.messages import Language
 from federation.domain.person import SESSION_DURATION
 from federation.domain.visibility import Caller
-from federation.edge.answers import answer
+from federation.edge.answers import answer, tagged_answer
 from federation.edge.query_parameters import pairs_of
 from federation.edge.requests import node_of
 from federation.node.sessions import is_fresh
@@ -183,11 +182,8 @@ class Visit:
         if self.session is None:
             sent["cache-control"] = f"public, max-age={PUBLIC_SECONDS}"
             return answer(body, media_type=media_type, headers=sent)
-        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        sent |= {"cache-control": "private, no-cache", "etag": tag}
-        if tag in (self.request.headers.get("if-none-match") or ""):
-            return answer(b"", status=304, headers=sent)
-        return answer(body, media_type=media_type, headers=sent)
+        sent["cache-control"] = "private, no-cache"
+        return tagged_answer(self.request, body, media_type=media_type, headers=sent)
 
     def to(
         self, path: str, *, notice: str | None = None, headers: dict[str, str] | None = None
