@@ -18,7 +18,6 @@ from federation.domain.formats.solution_items import (
     comptoir_url,
     entries_of,
     group_of,
-    read_entry,
     sill_url,
     wikidata_url,
     words_of,
@@ -33,12 +32,7 @@ def read_comptoir(raw: bytes) -> Reading:
     """The solutions of an export. Raises Invalid where it is none."""
     entries, others = entries_of(raw, "softwares", MAX_COMPTOIR_BYTES)
     readings = Readings()
-    for index, entry in enumerate(entries):
-        place = f"softwares[{index}]"
-        try:
-            readings.add(_read_software(read_entry(entry), place))
-        except Invalid as error:
-            readings.refuse(place, error)
+    readings.read(entries, "softwares", _read_software)
     number = others.get("number_of_software")
     is_complete = not isinstance(number, int) or number <= len(entries)
     return readings.reading(is_complete=is_complete)
@@ -60,11 +54,7 @@ def _read_software(members: Mapping[str, Any], place: str) -> Item:
         "themes: they were made of the keywords of the Comptoir du Libre",
     )
     resources = group_of(members, "external_resources")
-    if repository := resources.get("repository"):
-        url = repository_url(repository)
-        if url is None:
-            item.note("repository: it is no address that a record may have, left out")
-        item.set("repository", url)
+    item.set_url("repository", resources.get("repository") or None, repository_url)
     item.set_url("homepage", resources.get("website"))
     item.add_same_as(address)
     item.add_same_as(wikidata_url(group_of(resources, "wikidata").get("id")))

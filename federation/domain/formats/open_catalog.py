@@ -16,7 +16,7 @@ import msgspec
 from federation.domain.errors import Invalid
 from federation.domain.formats.foreign_values import MAX_URL, clean_line, instant_of, repository_url
 from federation.domain.formats.publiccode import read_software
-from federation.domain.formats.solution_items import Readings, entries_of, read_entry
+from federation.domain.formats.solution_items import Readings, entries_of
 from federation.domain.sources.reading import Item, Reading
 
 MAX_PAGE_BYTES = 32 * 1_048_576
@@ -40,12 +40,7 @@ def read_open_catalog(raw: bytes) -> CatalogPage:
     """
     entries, others = entries_of(raw, "data", MAX_PAGE_BYTES)
     readings = Readings()
-    for index, entry in enumerate(entries):
-        place = f"data[{index}]"
-        try:
-            readings.add(_read_entry(read_entry(entry), place))
-        except Invalid as error:
-            readings.refuse(place, error)
+    readings.read(entries, "data", _read_entry)
     following = _following(others.get("links"))
     return CatalogPage(readings.reading(is_complete=following is None), following)
 

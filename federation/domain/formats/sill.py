@@ -32,7 +32,6 @@ from federation.domain.formats.solution_items import (
     comptoir_url,
     entries_of,
     group_of,
-    read_entry,
     sill_url,
     wikidata_url,
     words_of,
@@ -49,12 +48,7 @@ def read_sill(raw: bytes) -> Reading:
     """The solutions of the SILL. Raises Invalid where the file is no list of JSON."""
     entries, _ = entries_of(raw, None, MAX_SILL_BYTES)
     readings = Readings()
-    for index, entry in enumerate(entries):
-        place = f"[{index}]"
-        try:
-            readings.add(_read_entry(read_entry(entry), place))
-        except Invalid as error:
-            readings.refuse(place, error)
+    readings.read(entries, "", _read_entry)
     return readings.reading()
 
 
@@ -90,7 +84,7 @@ def _read_letters(item: SolutionItem, members: Mapping[str, Any]) -> None:
         item.set("description", {"fr": function})
     item.set_licence(members.get("l"))
     _set_themes(item, [members.get("c"), members.get("se")])
-    _set_repository(item, members.get("sources"))
+    item.set_url("repository", members.get("sources"), repository_url)
     item.set_url("homepage", members.get("website"))
     item.set_url("documentation", members.get("doc"))
     item.add_same_as(comptoir_url(members.get("co")))
@@ -109,9 +103,10 @@ def _read_api(item: SolutionItem, members: Mapping[str, Any]) -> None:
     item.set_texts("description", {"fr": members.get("generalInfoMd")}, MAX_TEXT)
     item.set_licence(members.get("license") or external.get("license"))
     _set_themes(item, words_of(members.get("applicationCategories")) or words_of(members.get("categories")))
-    _set_repository(
-        item,
+    item.set_url(
+        "repository",
         members.get("codeRepositoryUrl") or external.get("codeRepositoryUrl") or external.get("sourceUrl"),
+        repository_url,
     )
     item.set_url("homepage", members.get("url") or external.get("url") or external.get("websiteUrl"))
     item.set_url(
@@ -150,15 +145,6 @@ def _plain_name(name: Any) -> Any:
 def _set_themes(item: SolutionItem, categories: list[Any]) -> None:
     words = [word for category in categories if isinstance(category, str) for word in theme_words(category)]
     item.set_themes(dict.fromkeys(words), "themes: they were made of the categories of the SILL")
-
-
-def _set_repository(item: SolutionItem, value: Any) -> None:
-    if value in (None, ""):
-        return
-    url = repository_url(value)
-    if url is None:
-        item.note("repository: it is no address that a record may have, left out")
-    item.set("repository", url)
 
 
 def _set_release(item: SolutionItem, latest: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ contractors are not read at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -63,11 +63,11 @@ class SolutionItem:
         if value not in (None, "", [], {}, ()):
             self.content[member] = value
 
-    def set_url(self, member: str, value: Any) -> None:
+    def set_url(self, member: str, value: Any, read: Callable[[Any], str | None] = clean_url) -> None:
         """An address; one that a record may not have is left out, and reported."""
         if value in (None, ""):
             return
-        url = clean_url(value)
+        url = read(value)
         if url is None:
             self.note(f"{member}: it is no address that a record may have, left out")
         self.set(member, url)
@@ -170,6 +170,17 @@ class Readings:
             return
         self._items[item.identity] = item
         self._keys[item.key] = item.identity
+
+    def read(
+        self, entries: Iterable[Any], name: str, reader: Callable[[Mapping[str, Any], str], Item]
+    ) -> None:
+        """Read the entries of a list of that name. An entry that cannot be read is a fault."""
+        for index, entry in enumerate(entries):
+            place = f"{name}[{index}]"
+            try:
+                self.add(reader(read_entry(entry), place))
+            except Invalid as error:
+                self.refuse(place, error)
 
     def refuse(self, place: str, error: Refused) -> None:
         pointer = error.pointer.removeprefix("/content") if error.pointer else None
