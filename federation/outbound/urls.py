@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 from urllib.parse import urlsplit
 
 from federation.domain.errors import (
@@ -39,22 +40,28 @@ def check_url(url: str, *, private: bool = False) -> str:
 
 def check_webhook(url: str, *, private: bool) -> None:
     """Check the URL of a webhook: as a node's, but for its path and query. Raises Unreachable."""
-    try:
-        scheme, host, _ = http.origin_of(url)
-    except (http.TransferFailed, ValueError) as error:
-        raise Unreachable(
-            "{url} cannot be called: {reason}", url=printable(url, 200), reason=error_text(error)
-        ) from None
-    if scheme != "https" and not is_loopback(host):
-        raise Unreachable("a webhook is https (plain http is for the loopback interface only)")
-    if not private and (is_loopback(host) or (_is_address(host) and not http.public(host))):
-        raise Unreachable(
-            "the webhook is at an address that is not public; private allows it, if you trust it"
-        )
+    match _fault_of(url, private=private):
+        case "plain":
+            raise Unreachable("a webhook is https (plain http is for the loopback interface only)")
+        case "private":
+            raise Unreachable(
+                "the webhook is at an address that is not public; private allows it, if you trust it"
+            )
 
 
 def check_source(url: str, *, private: bool) -> None:
     """Check the address of a source: as that of a webhook. Raises Unreachable."""
+    match _fault_of(url, private=private):
+        case "plain":
+            raise Unreachable("a source is https (plain http is for the loopback interface only)")
+        case "private":
+            raise Unreachable(
+                "the source is at an address that is not public; private allows it, if you trust it"
+            )
+
+
+def _fault_of(url: str, *, private: bool) -> Literal["plain", "private"] | None:
+    """The reason not to call an address: it is http, or not public. Raises Unreachable where it is none."""
     try:
         scheme, host, _ = http.origin_of(url)
     except (http.TransferFailed, ValueError) as error:
@@ -62,11 +69,10 @@ def check_source(url: str, *, private: bool) -> None:
             "{url} cannot be called: {reason}", url=printable(url, 200), reason=error_text(error)
         ) from None
     if scheme != "https" and not is_loopback(host):
-        raise Unreachable("a source is https (plain http is for the loopback interface only)")
+        return "plain"
     if not private and (is_loopback(host) or (_is_address(host) and not http.public(host))):
-        raise Unreachable(
-            "the source is at an address that is not public; private allows it, if you trust it"
-        )
+        return "private"
+    return None
 
 
 def _is_address(host: str) -> bool:
