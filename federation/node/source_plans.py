@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 
 from federation.domain.canonical import canonical
 from federation.domain.errors import Conflict, Invalid, MissingScope, Refused
@@ -65,8 +65,8 @@ class SourcePlan:
                 known[row.type][row.identity] = row
         for fault in self._reading.faults:
             self._tally.add(not_read(fault.place, fault.reason, fault.member))
-        items = self._by_type(known)
-        missing = self._missing(items, known)
+        items, identities = self._by_type(known)
+        missing = self._missing(identities, known)
         for kind in TYPES.values():
             if items[kind.type] or missing[kind.type]:
                 plan = TypePlan(self._node, self._source, kind, self._reading, known[kind.type], self._by)
@@ -79,8 +79,10 @@ class SourcePlan:
         self.removals = tuple(removal for plan in self._types for removal in plan.removals)
         return self._tally
 
-    def _by_type(self, known: Mapping[str, Mapping[str, SourceItem]]) -> dict[str, list[Item]]:
-        """The items of each type, without those that go beyond the quota, or come twice."""
+    def _by_type(
+        self, known: Mapping[str, Mapping[str, SourceItem]]
+    ) -> tuple[dict[str, list[Item]], set[tuple[str, str]]]:
+        """The items of each type, without those beyond the quota or there twice; and all identities."""
         items: dict[str, list[Item]] = defaultdict(list)
         identities: set[tuple[str, str]] = set()
         number = sum(map(len, known.values()))
@@ -106,25 +108,23 @@ class SourcePlan:
                         "the quota of the source is {maximum} records; this one is left out",
                         maximum=self._source.quota.records,
                     )
+            if kind is not None:
+                identities.add((kind.type, item.identity))
             if error is not None:
                 self._tally.add(rejected(item.place, error, key=item.key))
-                if kind is not None:
-                    identities.add((kind.type, item.identity))
             elif kind is not None:
-                identities.add((kind.type, item.identity))
                 items[kind.type].append(item)
-        self._identities = identities
-        return items
+        return items, identities
 
     def _missing(
-        self, items: Mapping[str, Sequence[Item]], known: Mapping[str, Mapping[str, SourceItem]]
+        self, identities: Set[tuple[str, str]], known: Mapping[str, Mapping[str, SourceItem]]
     ) -> dict[str, list[SourceItem]]:
         """What the source gave before and does not give now; nothing where that cannot be known."""
         missing: dict[str, list[SourceItem]] = defaultdict(list)
         if self._reading.is_complete and not self._reading.faults:
             for type_name, rows in known.items():
                 missing[type_name] = [
-                    row for identity, row in rows.items() if (type_name, identity) not in self._identities
+                    row for identity, row in rows.items() if (type_name, identity) not in identities
                 ]
         return missing
 
