@@ -196,7 +196,7 @@ def _maintenance(publication: Publication, made: list[str]) -> dict[str, Any]:
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_SafeDumper):  # type: ignore[misc]
+class _Dumper(_SafeDumper):  # type: ignore[misc] # one of two classes, by what is built in
     """Writes texts of several lines as blocks, and quotes what YAML 1.1 or 1.2 would read as no text."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -63,13 +64,17 @@ def read_yaml(raw: bytes) -> YamlText:
         first = error
     for width in TAB_WIDTHS:
         try:
-            spaced = _INDENT.sub(lambda match, width=width: match[0].expandtabs(width), text)  # type: ignore[misc]
+            spaced = _INDENT.sub(partial(_expand_tabs, width=width), text)
             if len(spaced) > 2 * MAX_YAML_BYTES:
                 break
             return YamlText(_read(spaced), (*notes, "indentation: tabs were read as spaces"))
         except yaml.YAMLError:
             continue
     raise _refusal(first)
+
+
+def _expand_tabs(indent: re.Match[str], width: int) -> str:
+    return indent[0].expandtabs(width)
 
 
 def _refusal(error: yaml.YAMLError) -> Invalid:

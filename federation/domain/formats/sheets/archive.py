@@ -25,6 +25,8 @@ MAX_UNPACKED_BYTES = 64 * 1_048_576
 MAX_DEPTH = 64
 """Elements of XML inside one another."""
 _BLOCK = 65_536
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError)
+"""Errors of ``zipfile`` for archives that are damaged, or made to harm."""
 _ARCHIVE_TEMPLATE = "the file is no whole {form} file: {reason}"
 
 
@@ -36,7 +38,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(raw))
             self.names = frozenset(info.filename for info in self._zip.infolist())
-        except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError) as error:
+        except _DAMAGED as error:
             raise Invalid(_ARCHIVE_TEMPLATE, form="XLSX or ODS", reason=str(error)[:200]) from None
         if len(self._zip.infolist()) > MAX_MEMBERS:
             raise Invalid("the archive has more than {maximum} members", maximum=MAX_MEMBERS)
@@ -58,7 +60,7 @@ class Archive:
             raise Invalid(_ARCHIVE_TEMPLATE, form="XLSX or ODS", reason=f"{name} is missing") from None
         except RuntimeError:
             raise Invalid("the file is protected by a password: save it without one") from None
-        except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError) as error:
+        except _DAMAGED as error:
             raise Invalid(_ARCHIVE_TEMPLATE, form="XLSX or ODS", reason=str(error)[:200]) from None
         return b"".join(parts)
 
