@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
-from tests.docs.test_sources import run
+from tests.docs.commands import environment_of, run
 from tests.domain.builders import a_solution
 from tests.domain.publiccode_rules import faults
 from tests.domain.test_software_catalogues import PUBLICCODE_YML, V1, V2, as_json
@@ -54,11 +53,7 @@ async def test_a_forge_and_the_sill_are_read_by_the_commands_of_the_page(
         for n in range(2):
             web.files[f"/g/p{n}/-/raw/main/publiccode.yml"] = PUBLICCODE_YML.format(n=n).encode()
         web.files["/sill/api/sill.json"] = as_json([V1, V2])
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "FORGE": web.url, "CATALOGUE": web.url,
-            "FEDERATION_OPERATOR": "arnia", "FEDERATION_DATABASE_URL": dsn,
-        }  # fmt: skip
+        environment = environment_of(dsn, FORGE=web.url, CATALOGUE=web.url)
         forge = await run(f"{FORGE.strip()} || true", environment, tmp_path)
         catalogue = await run(CATALOGUE.replace("--name", "--private --name"), environment, tmp_path)
     assert "2 created" in forge

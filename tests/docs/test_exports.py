@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import Databases
 from tests.docs.blocks import DOCS
+from tests.docs.commands import printed_by
 from tests.domain.builders import a_deployment, a_solution
 from tests.exposure.commands import ran
 from tests.nodes import a_client, a_node, publish, served
@@ -49,13 +49,8 @@ async def test_the_commands_of_a_page_print_what_it_says(dsn: str, page: str, nu
         environment = {"PATH": "/usr/bin:/bin", "NODE": url, "TOKEN": token, "NO_PROXY": "*"}
         assert len(steps(page)) == number
         for script, promised in steps(page):
-            process = await asyncio.create_subprocess_exec(
-                "sh", "-ec", script, env=environment,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            out, errors = await process.communicate()
-            assert (process.returncode, errors.decode()) == (0, ""), script
-            assert out.decode().strip() == promised.strip()
+            out = await printed_by(script, environment)
+            assert out.strip() == promised.strip()
 
 
 async def test_the_commands_about_files_print_what_their_page_says(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from federation.node import sources
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
-from tests.docs.test_sources import run
+from tests.docs.commands import environment_of, run
 from tests.domain.builders import a_deployment, a_solution
 from tests.exposure.test_importing import GLPI
 from tests.monitoring.webhooks import uptime_kuma
@@ -34,11 +32,7 @@ def scripts(page: str) -> list[str]:
 
 @pytest.fixture
 def environment(dsn: str) -> dict[str, str]:
-    return {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "FEDERATION_OPERATOR": "arnia",
-        "FEDERATION_DATABASE_URL": dsn,
-    }
+    return environment_of(dsn)
 
 
 async def test_monitoring_is_connected_as_the_page_says(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.docs.commands import printed_by
 from tests.nodes import a_client, a_node, served
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/price-for-a-commune.md").read_text()
@@ -44,12 +44,7 @@ async def test_the_commands_of_the_page_print_what_it_says(dsn: str) -> None:
         }
         assert len(steps()) == 5
         for script, promised in steps():
-            process = await asyncio.create_subprocess_exec(
-                "sh", "-ec", script, env=environment,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            out, errors = await process.communicate()
-            assert (process.returncode, errors.decode()) == (0, ""), script
+            out = await printed_by(script, environment)
             # (Amounts have spaces that do not break; a page has plain ones.)
-            printed = re.sub("[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", " ", out.decode())
+            printed = re.sub("[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", " ", out)
             assert printed.strip() == promised.strip()

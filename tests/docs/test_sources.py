@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import sys
 from pathlib import Path
 
 import msgspec
@@ -14,6 +11,7 @@ import pytest
 from federation.node import sources
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
+from tests.docs.commands import environment_of, run
 from tests.sources.web_server import WebServer
 
 pytestmark = pytest.mark.long
@@ -34,12 +32,7 @@ async def test_the_commands_of_the_page_do_what_it_says(arnia: Node, dsn: str, t
     (tmp_path / "advisories.ndjson").write_bytes(body)
     async with WebServer().running() as web:
         web.body = body
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PORT": web.url.split(":")[2].split("/")[0],
-            "FEDERATION_OPERATOR": "arnia",
-            "FEDERATION_DATABASE_URL": dsn,
-        }
+        environment = environment_of(dsn, PORT=web.url.split(":")[2].split("/")[0])
         printed = [await run(script, environment, tmp_path) for script in SCRIPTS]
     assert "1 unchanged" in printed[0]
     assert "the source editor is added" in printed[1]
@@ -47,13 +40,3 @@ async def test_the_commands_of_the_page_do_what_it_says(arnia: Node, dsn: str, t
     assert "next run" in printed[1]
     assert "editor is removed" in printed[2]
     assert [source.name for source in await sources.all(arnia)] == []
-
-
-async def run(script: str, environment: dict[str, str], directory: Path) -> str:
-    process = await asyncio.create_subprocess_exec(
-        "sh", "-ec", script, env=environment, cwd=directory,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
-    return out.decode()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
-from tests.docs.test_sources import run
+from tests.docs.commands import environment_of, run
 
 PAGE = (DOCS / "how-to/import-a-spreadsheet.md").read_text()
 SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -23,12 +21,7 @@ SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.mark.long  # a dozen commands, each a process
 async def test_the_commands_of_the_page_do_what_it_says(arnia: Node, dsn: str, tmp_path: Path) -> None:
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "FEDERATION_OPERATOR": "arnia",
-        "FEDERATION_DATABASE_URL": dsn,
-        "LANG": "C.UTF-8",
-    }
+    environment = environment_of(dsn, LANG="C.UTF-8")
     printed = [await run(script, environment, tmp_path) for script in SCRIPTS]
     solutions, dry_run, imported, changed, mapped = printed
     assert "dry run: 2 created" in solutions

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 from pathlib import Path
 
 import httpx2
@@ -17,7 +15,7 @@ from federation.domain.visibility import itself
 from federation.node import records
 from federation.node.node import Node
 from tests.docs.blocks import DOCS
-from tests.docs.test_sources import run
+from tests.docs.commands import environment_of, run
 from tests.domain.test_software_catalogues import PUBLICCODE_YML, SILL, as_json
 from tests.formats import made_sheets
 from tests.formats.made_sheets import csv_of, deployments_csv
@@ -51,12 +49,7 @@ async def test_four_files_and_a_list_of_offers_fill_a_new_node(arnia: Node, dsn:
     (tmp_path / "parc.csv").write_bytes(deployments_csv(DEPLOYMENTS).replace(*IN_THE_SILL))
     offers = csv_of(made_sheets.OFFERS, encoding="cp1252", separator=";").replace(*IN_THE_SILL)
     (tmp_path / "offers.csv").write_bytes(offers)
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "FEDERATION_OPERATOR": "arnia",
-        "FEDERATION_DATABASE_URL": dsn,
-        "LANG": "C.UTF-8",
-    }
+    environment = environment_of(dsn, LANG="C.UTF-8")
     solutions, deployments, offered, monitored, outage = SCRIPTS
     async with Files().running() as web:
         a_forge(web)
