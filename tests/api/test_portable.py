@@ -14,6 +14,7 @@ from federation.api.member_words import member_words
 from federation.api.merge_patches import MergePatches
 from federation.api.portable import Schema, fingerprint, nullable, reform, without_null
 from federation.api.shared_parts import share
+from tests.docs.blocks import ROOT
 
 TEMPLATE = "#/components/schemas/{name}"
 
@@ -146,3 +147,26 @@ def test_parameters_that_recur_are_components_and_others_stay() -> None:
         [{"$ref": "#/components/parameters/AfterQuery"}],
         [rare],
     ]
+
+
+def null_alone(schema: Any) -> list[str]:
+    """The members below that can be null and nothing else."""
+    if isinstance(schema, list):
+        return [name for inner in schema for name in null_alone(inner)]
+    if not isinstance(schema, dict):
+        return []
+    members = schema.get("properties")
+    found = [
+        name
+        for name, member in (members.items() if isinstance(members, dict) else ())
+        if isinstance(member, dict) and member.get("type") == "null"
+    ]
+    return found + [name for inner in schema.values() for name in null_alone(inner)]
+
+
+def test_no_member_of_the_document_is_null_alone() -> None:
+    """Three of six generators make a client that does not compile of one."""
+    document = msgspec.json.decode((ROOT / "schemas/openapi.json").read_bytes())
+    assert null_alone(document) == []
+    of_none = {"properties": {"a": {"type": "null", "description": "x"}, "b": {"type": ["string", "null"]}}}
+    assert null_alone({"x": [of_none]}) == ["a"]

@@ -54,6 +54,10 @@ BY_FAULT = {
     ("?options", "wrong-type"): "options are a JSON object of the kind",
     ("/every", "invalid"): "an address is polled every so many seconds",
     ("/audience", "invalid"): "an audience goes with AMBER",
+    ("/audience", "rule"): "an audience goes with AMBER",
+    ("/kind", "not-allowed"): "the list of kinds of sources grows",
+    ("?kind", "invalid"): "the register knows the kind of the body",
+    ("?departement", "invalid"): "the register knows the départements of the body",
 }
 """Relations of parameters, lists and settings, which OpenAPI has no words for: by pointer and code."""
 YEARS = "years 1970 to 2200: the description of a date"

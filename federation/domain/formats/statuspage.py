@@ -101,10 +101,11 @@ class StatusUpdate(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     display_at: str
-    affected_components: None = None
+    affected_components: tuple[dict[str, str], ...] | None = None
+    """Null here, like ``custom_tweet`` and ``tweet_id``. (Generators know no type that is null alone.)"""
     deliver_notifications: bool = False
-    custom_tweet: None = None
-    tweet_id: None = None
+    custom_tweet: str | None = None
+    tweet_id: str | None = None
 
 
 class StatusIncident(msgspec.Struct, frozen=True, kw_only=True):
