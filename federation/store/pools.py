@@ -65,16 +65,18 @@ FIXED = _SETTINGS | {
 class Pool:
     """Connections of one kind, and the column statistics that their queries share.
 
-    Tasks that give way have half of them, two at least, and wait for one without a bound: a hundred peers
-    that are followed do not keep a caller waiting, and are not out of luck after ten seconds. (Two, since a
-    batch is sent while the one ahead of it is being committed.)
+    A connection goes to the task that waits longest. Tasks that give way have half of them, two at least, and
+    wait for one without a bound: a hundred peers that are followed do not keep a caller waiting, and are not
+    out of luck after ten seconds. (Two, since a batch is sent while the one ahead of it is being committed.)
     """
 
     def __init__(self, pool: Any, max_connections: int) -> None:
         self.pool = pool
         self.stats = ColumnStats()
         self.max_connections = max_connections
-        self._acquired = 0
+        # Tasks get a connection in the order in which they came. asyncpg's own queue gives it to any task
+        # that asks between a release and the turn of the one that waits: some waited for ten seconds.
+        self._free = asyncio.Semaphore(max_connections)
         self._places = asyncio.Semaphore(max(2, max_connections // 2))
         self._with_place: set[int] = set()
         """Connections, by their identity, of tasks that give way."""
@@ -93,27 +95,28 @@ class Pool:
         return connection
 
     async def _acquire(self) -> Any:
-        self._acquired += 1
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise Unavailable("no connection to the database was free in time; try again") from None
+        else:
+            await self._free.acquire()  # one is free: nothing to wait for, and no timer to start
         try:
-            if self._acquired <= self.max_connections:
-                # One is free, or there is room for one more: nothing to wait for, and no timer to start.
-                return await self.pool.acquire()
-            return await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
-        except TimeoutError:
-            self._acquired -= 1
-            raise Unavailable("no connection to the database was free in time; try again") from None
+            return await self.pool.acquire()
         except (*CONNECTION_ERRORS, OSError) as error:
-            self._acquired -= 1
+            self._free.release()
             raise Unavailable("the database cannot be reached; try again") from error
         except BaseException:
-            self._acquired -= 1
+            self._free.release()
             raise
 
     async def release(self, connection: Any) -> None:
         try:
             await self.pool.release(connection)
         finally:
-            self._acquired -= 1
+            self._free.release()
             if id(connection) in self._with_place:
                 self._with_place.discard(id(connection))
                 self._places.release()

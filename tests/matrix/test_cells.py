@@ -100,6 +100,10 @@ def writes_of(thing: Thing) -> dict[str, Callable[[Thing], Ask]]:
     return {verb: ask for verb, ask in WRITES.items() if verb != "append" or thing.type == "incident"}
 
 
+ATTEMPTS = 3
+"""Times that a request is made while the node is out of connections, which says nothing of records."""
+
+
 class Cells:
     """Counts cells, and keeps those that are not as they should be."""
 
@@ -115,8 +119,13 @@ class Cells:
             self.wrong.append(f"{cell}: {found!r:.300}, not {expected!r:.300}")
 
     async def ask(self, client: httpx2.AsyncClient, ask: Ask) -> httpx2.Response:
-        self.requests += 1
-        return await ask.of(client)
+        """The answer. Where the node is out of connections for a moment, it is asked again."""
+        for _ in range(ATTEMPTS):
+            self.requests += 1
+            answer = await ask.of(client)
+            if answer.status_code != 503:
+                break
+        return answer
 
     async def absent(
         self, caller: str, client: httpx2.AsyncClient, verb: str, make: Callable[[Thing], Ask], thing: Thing
