@@ -12,7 +12,7 @@ from typing import Any
 from federation.edge.answers import act_of
 from federation.edge.log_paths import logged_path
 from federation.edge.shares import AWAITED, Awaited
-from federation.edge.standing_headers import NAMES, standing_headers
+from federation.edge.standing_headers import NAMES, Header, standing_headers
 from federation.server import bodies
 from federation.server.compression import compressing
 from federation.server.connections import Connections, peer_of
@@ -50,6 +50,8 @@ class ObservedApplication:
         self._metrics = metrics
         self._headers = (*SECURITY_HEADERS, *((ONLY_HTTPS,) if https else ()))
         self._names = NAMES | {name for name, _ in self._headers}
+        self._looked_at: tuple[Any, frozenset[bytes]] = None, frozenset()
+        """The message whose headers were looked at last, and their names: all that wait get the same one."""
         self._log = logging.getLogger("federation.requests")
         self._connections = connections
         self._under_way = 0
@@ -91,6 +93,18 @@ class ObservedApplication:
         if rest is not None:
             await rest.linger()
 
+    def _standing(self, scope: Any) -> tuple[Header, ...]:
+        """The headers that an answer gets here."""
+        return (*self._headers, *standing_headers(scope))
+
+    def _names_in(self, message: Any) -> frozenset[bytes]:
+        """The names of the headers that an answer sets itself."""
+        looked_at, names = self._looked_at
+        if looked_at is not message:
+            names = frozenset(name for name, _ in message["headers"])
+            self._looked_at = message, names
+        return names
+
     def _begin_request(self, scope: Any) -> Callable[[], None]:
         """Note that the connection has a request under way; returns the function that notes its end."""
         connections, peer = self._connections, peer_of(scope)
@@ -110,6 +124,7 @@ class ObservedApplication:
         began = time.perf_counter()
         status = 0
         rest: bodies.RequestBody | None = None
+        standing: tuple[Header, ...] | None = None
         method = scope["method"]
         headless = method == "HEAD"
         if headless:
@@ -122,8 +137,8 @@ class ObservedApplication:
                 status = message["status"]
                 took = time.perf_counter() - began
                 headers = message["headers"]
-                present = {name for name, _ in headers}
-                added = [*self._headers, *standing_headers(scope)]
+                present = self._names_in(message)
+                added = [*(standing or self._standing(scope))]
                 if not present.isdisjoint(self._names):
                     added = [header for header in added if header[0] not in present or header[0] == b"link"]
                 if b"connection" not in present:
@@ -160,6 +175,8 @@ class ObservedApplication:
             await self._app(scope, receive, send_answer)
             awaited: Awaited | None = scope[AWAITED]
             if awaited is not None:
+                # Made before the wait: only sending is left when a record answers hundreds at once.
+                standing = self._standing(scope)
                 await awaited.send(scope, receive, send_answer)
         else:
             await refuse_host(scope, self._app.state.node.url)(scope, receive, observed_send)

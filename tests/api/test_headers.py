@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,12 +15,13 @@ from federation.api.handlers import handles
 from federation.edge.limits import Limits
 from federation.edge.operations import ANYONE, Operation
 from federation.node.node import Node
-from federation.server.app import api
+from federation.server.app import api, attach
 from federation.server.observed import ONLY_HTTPS, SECURITY_HEADERS, ObservedApplication
 from federation.telemetry import Metrics
 from tests.api.http_client import FORM, on_the_wire, put, refused
 from tests.domain.builders import a_solution
 from tests.nodes import publish
+from tests.waiting import wait_for_waiter
 
 EXPECTED = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
 HTML_POLICY = "script-src 'self'"
@@ -101,12 +103,21 @@ async def boom(request: Request[Any, Any, Any]) -> ASGIResponse:
     raise RuntimeError("a bug")
 
 
-@pytest.fixture
-async def breakable(own: httpx2.AsyncClient, arnia: Node) -> AsyncIterator[httpx2.AsyncClient]:
-    """The operator's own system, at an application that has a bug at /boom."""
-    app = api(arnia)
+@pytest.fixture(scope="module")
+def with_bug() -> Litestar:
+    """An application that has a bug at /boom, made once: each test gives it its node."""
+    app = api()
     app.register(boom)
-    transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()), raise_app_exceptions=False)
+    return app
+
+
+@pytest.fixture
+async def breakable(
+    own: httpx2.AsyncClient, arnia: Node, with_bug: Litestar
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """The operator's own system, at the application with a bug."""
+    attach(with_bug, arnia)
+    transport = httpx2.ASGITransport(app=ObservedApplication(with_bug, Metrics()), raise_app_exceptions=False)
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://arnia.test", headers=own.headers
     ) as client:
@@ -162,6 +173,30 @@ async def test_https_is_demanded_by_a_node_whose_url_is_https(app: Litestar) -> 
                 answer = await client.get(path)
                 held(answer)
                 assert answer.headers.get(name) == (value if https else None)
+
+
+async def test_an_answer_that_was_waited_for_has_the_headers_of_any_other(
+    own: httpx2.AsyncClient, arnia: Node
+) -> None:
+    """All that waited get the same answer; the rate is the one of when each of them came."""
+    app = api(arnia)
+    app.state.limits = Limits(rate=10, clock=lambda: 0.0)
+    transport = httpx2.ASGITransport(app=ObservedApplication(app, Metrics()))
+    lines = {**own.headers, "accept": "application/x-ndjson"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://arnia.test", headers=lines) as client:
+        before = await client.get("/v1/feeds")
+        waits = {"if-none-match": before.headers["etag"], "prefer": "wait=25"}
+        waiting = [asyncio.ensure_future(client.get("/v1/feeds", headers=waits)) for _ in range(3)]
+        await wait_for_waiter(arnia, 3)
+        await publish(arnia, "solution", "one", a_solution())
+        answers = await asyncio.gather(*waiting)
+    assert len({answer.content for answer in answers}) == 1
+    for answer in answers:
+        held(answer, public=False)
+        assert set(answer.headers) == {*before.headers, "preference-applied"}
+    assert [answer.headers["ratelimit"] for answer in (before, *answers)] == [
+        f'"requests";r={left};t=1' for left in (19, 18, 17, 16)
+    ]
 
 
 async def test_over_a_real_connection_the_server_does_not_tell_what_it_is_made_of(dsn: str) -> None:
