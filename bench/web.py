@@ -154,7 +154,7 @@ async def timed(paths: list[str], get: Ask) -> Timed:
 
 OFFERS, OFFERS_PAGE = "offers for a commune", "the page of a commune"
 FIND = "find a commune"
-LIST, LIST_PAGE = "a list of 50 solutions", "the page of that list"
+LIST, LIST_PAGE = "a list of 50 solutions with their number", "the page of that list"
 PAGES = {OFFERS_PAGE: OFFERS, LIST_PAGE: LIST}
 """Pages, and the answers of the API that have the same."""
 
@@ -169,7 +169,7 @@ async def answered(get: Ask, asked: int, turn: int) -> dict[str, Timed]:
         ),
         OFFERS_PAGE: await timed([f"/fr/bodies/cog:{body.cog}" for body in drawn], get),
         FIND: await timed([f"/v1/bodies?q={body.name}" for body in drawn], get),
-        LIST: await timed(["/v1/solutions?limit=50"] * asked, get),
+        LIST: await timed(["/v1/solutions?limit=50&total=true"] * asked, get),
         LIST_PAGE: await timed(["/fr/solutions"] * asked, get),
     }
 

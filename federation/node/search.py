@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -45,15 +45,16 @@ async def search(node: Node, query: Query, *, by: Caller) -> SearchResult:
         return SearchResult(listed, await _suggest(tx, query, by))
 
 
-async def search_named(node: Node, query: Query, *, by: Caller) -> tuple[SearchResult, dict[str, str]]:
-    """A page as ``search`` gives it, and the names of the operators of its records."""
+async def search_named(
+    node: Node, query: Query, origins_of: Callable[[list[bytes]], set[str]], *, by: Caller
+) -> tuple[SearchResult, dict[str, str]]:
+    """A page as ``search`` gives it, and the names of operators. ``origins_of``: reads them of documents."""
     async with node.store.read() as tx:
         reader = tx.records.open_list(query, visible_to=by)
         documents, page_key = await reader.page()
         async with Together(tx) as reads:
             total = reads.start(reader.within(reads.tx.session).total()) if query.total else None
-            origins = {_origin.decode(document).origin for document in documents}
-            names = reads.start(read_names(reads.tx, origins, by=by))
+            names = reads.start(read_names(reads.tx, origins_of(documents), by=by))
         listed = Listed(
             documents,
             page_key,
@@ -65,13 +66,6 @@ async def search_named(node: Node, query: Query, *, by: Caller) -> tuple[SearchR
         if not documents and query.words is not None and query.after is None:
             suggestion = await _suggest(tx, query, by)
     return SearchResult(listed, suggestion), names.result()
-
-
-class _Origin(msgspec.Struct):
-    origin: str
-
-
-_origin = msgspec.json.Decoder(_Origin)
 
 
 async def search_all(node: Node, words: str, types: Sequence[str], of_each: int, *, by: Caller) -> AllFound:

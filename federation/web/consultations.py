@@ -14,10 +14,11 @@ from federation.domain.values import instant
 from federation.edge.operations import Right
 from federation.node import consultation_page, purchases
 from federation.web.contributions import contribute, contributed
+from federation.web.entries import Entry
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, file_answer, list_file, listing_file
-from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
+from federation.web.listing import Filter, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_among
 from federation.web.rendering import in_language
@@ -38,6 +39,11 @@ class ConsultationRow(msgspec.Struct, frozen=True):
     status: str
     purchase: str
     needs_until: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True while needs are taken."""
+        return self.status in OPEN
 
 
 FILTERS = (
@@ -67,7 +73,7 @@ NEEDS_COLUMNS = (
 async def consultations(visit: Visit) -> ASGIResponse:
     """List consultations."""
     listing = await read_listing(visit, Consultation, ConsultationRow, FILTERS)
-    return list_answer(visit, "consultations.html", listing, open_statuses=OPEN)
+    return list_answer(visit, "consultations.html", listing)
 
 
 @list_file("/consultations", act="page_consultations_file", right=READ)

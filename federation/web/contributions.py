@@ -19,8 +19,9 @@ from federation.domain.draft import Draft, check_draft
 from federation.domain.errors import Invalid
 from federation.node import contributions, records
 from federation.node.contributions import Contributions
+from federation.web.entries import Entry
 from federation.web.forms import Form
-from federation.web.listing import Entry, value_words
+from federation.web.listing import value_words
 from federation.web.rendering import in_language
 from federation.web.visit import Visit
 

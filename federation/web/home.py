@@ -14,7 +14,7 @@ from federation.domain.values import instant
 from federation.edge.answers import answer
 from federation.edge.weights import language_of
 from federation.node import operator_names, records, service_status
-from federation.web.listing import Entry, decode_rows
+from federation.web.entries import Entry, decode_rows
 from federation.web.pages import page
 from federation.web.static_files import static_files
 from federation.web.visit import Visit, redirect

@@ -15,10 +15,11 @@ from federation.domain.content.incident import STATUSES, Incident
 from federation.domain.errors import Retracted
 from federation.edge.operations import Right
 from federation.node import incident_page
+from federation.web.entries import Entry, decoder
 from federation.web.exposure_views import view_of
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, list_file, listing_file
-from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
+from federation.web.listing import Filter, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_among
 from federation.web.rendering import in_language

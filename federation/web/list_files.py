@@ -15,9 +15,10 @@ from federation.domain.record_content import Content
 from federation.edge.operations import Right
 from federation.edge.table_files import run_in_table_thread, write_table
 from federation.node import search
+from federation.web.entries import Entry, decoder
 from federation.web.language import screen_text as t
 from federation.web.language import translate_number
-from federation.web.listing import Entry, Filter, decoder, read_filters
+from federation.web.listing import Filter, read_filters
 from federation.web.pages import Function, page
 from federation.web.visit import Visit
 

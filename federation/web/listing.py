@@ -14,12 +14,13 @@ A page of a list and its files are a few lines each::
     async def solutions_file(visit):
         return await listing_file(visit, Solution, Row, FILTERS, COLUMNS)
 
-``Row`` is a struct with the members of the content that the list shows; the rest is skipped. Rows are
-``Entry[Row]``: ``entry.id``, ``entry.tlp``, ``entry.content.name``. In the template, after
-``{% import "listing.html" as lists with context %}``:
+``Row`` is a struct with the members of the content that the list shows; the rest is skipped. A macro in
+``templates/rows.html``, with the name of the type, makes a row of ``Entry[Row]``: ``entry.id``,
+``entry.tlp``, ``entry.content.name``. In the template of the page ``listing.filters`` is the form of filters,
+each with its fault beside it, and ``listing.rows_html`` the rows. After
+``{% import "listing.html" as lists with context %}`` there are:
 
 - ``lists.title(listing, _("Solutions"))`` for the title: with the filters and the number of the page;
-- ``lists.filters(listing)`` the form of filters, each with its fault beside it;
 - ``lists.count(listing)``, ``lists.empty(listing, text)`` in place of the table, ``lists.pager(listing)``
   below it: next page, first page, the files.
 
@@ -31,13 +32,12 @@ show what was not asked for. Parameters that are no filters of the page are igno
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
-import msgspec
 from litestar.response.base import ASGIResponse
+from markupsafe import Markup
 
 from federation.domain.errors import Invalid
 from federation.domain.query import MAX_TOTAL, Query, read_query
@@ -46,6 +46,9 @@ from federation.node import search
 from federation.web.forms import Form
 from federation.web.labels import LABELS
 from federation.web.language import translate
+from federation.web.list_rows import Row, RowsReader
+from federation.web.rendered import RenderedParts
+from federation.web.rendering import macro as macro_of
 from federation.web.visit import Visit
 
 R = TypeVar("R")
@@ -57,25 +60,8 @@ MAX_UNSORTED_VALUES = 12
 """Values of a filter that stand in the order of their enumeration; more are sorted by their words."""
 MAX_PAGE_NUMBER = 99_999
 """The number of a page is for its title alone: pages begin after a key."""
-
-
-class Entry(msgspec.Struct, Generic[R], frozen=True):
-    """A record of a list, with what its page shows of it."""
-
-    type: str
-    origin: str
-    key: str
-    revision: int
-    tlp: str
-    created_at: str
-    updated_at: str
-    content: R
-    audience: str | None = None
-    same_as: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return f"{self.origin}/{self.key}"
+MAX_FORMS_BYTES = 2 * 1_048_576
+"""Bytes of forms of filters that a process stores, at most: some hundred."""
 
 
 class Filter(NamedTuple):
@@ -102,6 +88,9 @@ class Field(NamedTuple):
     options: list[tuple[str, str]]
 
 
+_forms: RenderedParts[Markup] = RenderedParts(MAX_FORMS_BYTES)
+
+
 class Listing(NamedTuple, Generic[R]):
     """A page of a list."""
 
@@ -109,20 +98,19 @@ class Listing(NamedTuple, Generic[R]):
     """The path of the page, without its language."""
     plural: str
     """The name of the type's lists."""
-    fields: tuple[Field, ...]
+    filters: Markup
+    """The form of filters, each with its fault beside it."""
     words: tuple[str, ...]
     """The filters that are set, in words: "Theme: education"."""
     form: Form
     """The values of the filters, and their faults."""
-    rows: tuple[Entry[R], ...]
+    rows: tuple[Row[R], ...]
     total: int
     """Up to ``MAX_TOTAL``; one more stands for more than that."""
     following: str
     """The query string of the next page; empty on the last one."""
     pairs: tuple[tuple[str, str], ...]
     """The filters that are set."""
-    hidden: tuple[tuple[str, str], ...]
-    """Those of them that have no field."""
     number: int
     """Number of this page."""
     not_understood: int
@@ -143,6 +131,11 @@ class Listing(NamedTuple, Generic[R]):
         return min(self.total, MAX_TOTAL)
 
     @property
+    def rows_html(self) -> Markup:
+        """The rows, as the table has them."""
+        return Markup("".join([row.html for row in self.rows]))  # noqa: S704 - as the template made them
+
+    @property
     def query(self) -> str:
         """The query string of the first page, with its question mark."""
         return f"?{urlencode(self.pairs)}" if self.pairs else ""
@@ -152,17 +145,6 @@ class Listing(NamedTuple, Generic[R]):
         return "?" + urlencode([*(pair for pair in self.pairs if pair[0] != name), (name, value)])
 
 
-@cache
-def decoder(row: Any) -> msgspec.json.Decoder[Any]:
-    """The decoder of documents whose content is read as this struct."""
-    return msgspec.json.Decoder(Entry[row])
-
-
-def decode_rows(row: Any, documents: Iterable[bytes]) -> list[Entry[Any]]:
-    """The rows of these documents."""
-    return list(map(decoder(row).decode, documents))
-
-
 async def read_listing(
     visit: Visit,
     kind: type[Content],
@@ -170,35 +152,35 @@ async def read_listing(
     filters: Sequence[Filter],
     *,
     narrowed: Sequence[tuple[str, str]] = (),
+    macro: str | None = None,
 ) -> Listing[R]:
-    """A page of a list, as far as its visitor may see it."""
+    """A page of a list, as far as its visitor may see it. ``macro``: of its rows, if not that of the type."""
     pairs, form = _pairs_and_form(visit, filters)
     number = visit.parameter("page")
-    hidden = [pair for pair in pairs if pair[0] in PASSED_ON]
+    query = _query(visit, kind, [*pairs, *narrowed], form, after=visit.parameter("after"))
     listing: Listing[R] = Listing(
         path=visit.path,
         plural=kind.plural,
-        fields=tuple(_field(visit, filter_) for filter_ in filters),
+        filters=_filter_form(visit, filters, pairs, form),
         words=tuple(_words(visit, filters, pairs)),
         form=form,
         rows=(),
         total=0,
         following="",
         pairs=tuple(pairs),
-        hidden=tuple(hidden),
         number=min(int(number), MAX_PAGE_NUMBER) if re.fullmatch("[1-9][0-9]{0,4}", number) else 1,
         not_understood=0,
         suggestion=None,
         alternate=f"/v1/{kind.plural}?{urlencode([*pairs, *narrowed])}".removesuffix("?"),
     )
-    query = _query(visit, kind, [*pairs, *narrowed], form, after=visit.parameter("after"))
     if query is None:
         return listing
-    found, visit.operator_names = await search.search_named(visit.node, query, by=visit.caller)
-    documents, after, total, _, not_understood = found.listed
+    reader = RowsReader(visit, row, macro or kind.type)
+    found, visit.operator_names = await search.search_named(visit.node, query, reader.read, by=visit.caller)
+    _, after, total, _, not_understood = found.listed
     following = urlencode([*pairs, ("after", str(after)), ("page", str(listing.number + 1))]) if after else ""
     return listing._replace(
-        rows=tuple(decode_rows(row, documents)),
+        rows=reader.rows(),
         total=total or 0,
         following=following,
         not_understood=not_understood,
@@ -262,6 +244,21 @@ def value_words(visit: Visit, kind: str, value: str) -> str:
     """A value of an enumeration in words; the value itself where there are none."""
     english = LABELS.get(kind, {}).get(value)
     return value if english is None else translate(visit.language, english)
+
+
+def _filter_form(visit: Visit, filters: Sequence[Filter], pairs: Pairs, form: Form) -> Markup:
+    """The form of filters, rendered once for each choice of them; with faults each time."""
+    source = (visit.language, visit.path, tuple(filters), tuple(pairs))
+    if not form.faults and (stored := _forms.get(source)) is not None:
+        return stored
+    fields = [_field(visit, filter_) for filter_ in filters]
+    hidden = [pair for pair in pairs if pair[0] in PASSED_ON]
+    html = macro_of(visit.language, "filters.html", "form_of")(
+        visit.url(visit.path), fields, form, pairs, hidden
+    )
+    if not form.faults:
+        _forms.add(source, html, len(html) + sum(len(value) for _, value in pairs))
+    return html
 
 
 def _field(visit: Visit, filter_: Filter) -> Field:

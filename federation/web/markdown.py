@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from markupsafe import Markup, escape
 
 from federation.domain.messages import Language
 from federation.domain.values import MAX_MARKDOWN_BYTES
+from federation.web.rendered import RenderedParts
 from federation.web.rendering import in_language
 
 MAX_STORED_BYTES = 8 * 1_048_576
@@ -61,7 +61,7 @@ async def to_html(text: str) -> Markup:
         html = render(text)
     else:
         html = await asyncio.get_running_loop().run_in_executor(_thread, render, text)
-    _stored.add(digest, html)
+    _stored.add(digest, html, len(html))
     return html
 
 
@@ -142,28 +142,4 @@ def _reader() -> MarkdownIt:
 _markdown = _reader()
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="markdown")
 """One text at a time: the worst of 64 KiB takes a second, and others are to have their turn meanwhile."""
-
-
-class _Stored:
-    """Rendered texts by the digest of their source, those used last; the bound is of bytes."""
-
-    def __init__(self) -> None:
-        self._texts: OrderedDict[bytes, Markup] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, digest: bytes) -> Markup | None:
-        if (html := self._texts.get(digest)) is not None:
-            self._texts.move_to_end(digest)
-        return html
-
-    def add(self, digest: bytes, html: Markup) -> None:
-        if digest in self._texts:
-            return
-        self._texts[digest] = html
-        self._bytes += len(html)
-        while self._bytes > MAX_STORED_BYTES:
-            _, oldest = self._texts.popitem(last=False)
-            self._bytes -= len(oldest)
-
-
-_stored = _Stored()
+_stored: RenderedParts[Markup] = RenderedParts(MAX_STORED_BYTES)

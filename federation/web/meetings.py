@@ -14,10 +14,11 @@ from federation.domain.values import instant
 from federation.edge.operations import Right
 from federation.web import formatting
 from federation.web.contributions import contribute, contributions_about
+from federation.web.entries import Entry
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, list_file, listing_file
-from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
+from federation.web.listing import Filter, list_answer, read_listing, value_words
 from federation.web.markdown import in_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_of
@@ -63,7 +64,7 @@ COLUMNS = (
 async def meetings(visit: Visit) -> ASGIResponse:
     """List meetings."""
     listing = await read_listing(visit, Meeting, MeetingRow, FILTERS)
-    rows = sorted(listing.rows, key=lambda entry: _order(visit, entry))
+    rows = sorted(listing.rows, key=lambda row: _order(visit, row.entry))
     return list_answer(visit, "meetings.html", listing._replace(rows=tuple(rows)))
 
 

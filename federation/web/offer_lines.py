@@ -9,7 +9,7 @@ import msgspec
 from federation.domain.content.offer import Offer
 from federation.domain.query import PAGE, Query
 from federation.node import records
-from federation.web.listing import Entry, decoder
+from federation.web.entries import Entry, decoder
 from federation.web.visit import Visit
 
 

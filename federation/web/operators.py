@@ -11,9 +11,10 @@ from federation.domain.query import PAGE, Query
 from federation.domain.territories.map import territory_name
 from federation.edge.operations import Right
 from federation.node import records, uses
+from federation.web.entries import Entry, decoder
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, list_file, listing_file
-from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing
+from federation.web.listing import Filter, list_answer, read_listing
 from federation.web.offer_lines import offers_of
 from federation.web.pages import page
 from federation.web.records import open_record, source_of

@@ -16,9 +16,10 @@ from federation.domain.values import instant
 from federation.edge.operations import Right
 from federation.node import records
 from federation.web.body_fields import coverage_of, fields_of
+from federation.web.entries import Entry
 from federation.web.forms import Form, whole_number
 from federation.web.labels import LABELS
-from federation.web.listing import Entry, value_words
+from federation.web.listing import value_words
 from federation.web.own_records import OwnRecord, own_record, publish_form
 from federation.web.pages import page
 from federation.web.records import open_record

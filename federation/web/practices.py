@@ -10,10 +10,11 @@ from litestar.response.base import ASGIResponse
 from federation.domain.content.practice import Practice
 from federation.edge.operations import Right
 from federation.web.contributions import contribute, contributions_about
+from federation.web.entries import Entry
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, list_file, listing_file
-from federation.web.listing import Entry, Filter, list_answer, read_listing, value_words
+from federation.web.listing import Filter, list_answer, read_listing, value_words
 from federation.web.markdown import in_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_of

@@ -11,10 +11,11 @@ from federation.domain.query import Query
 from federation.edge.operations import Right
 from federation.node import records
 from federation.web.consultations import ConsultationRow
+from federation.web.entries import Entry, decoder
 from federation.web.labels import LABELS
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, list_file, listing_file
-from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
+from federation.web.listing import Filter, list_answer, read_listing, value_words
 from federation.web.pages import page
 from federation.web.records import open_record, source_of
 from federation.web.rendering import in_language

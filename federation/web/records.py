@@ -22,7 +22,7 @@ from federation.domain.stored import StoredRecord
 from federation.domain.visibility import audience_of
 from federation.node import operator_names, records, replacements
 from federation.node.copy_views import Provenance
-from federation.web.listing import Entry, decoder
+from federation.web.entries import Entry, decoder
 from federation.web.visit import Visit
 
 GONE = 410

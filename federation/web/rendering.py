@@ -6,14 +6,15 @@ shows is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined, nodes
 from jinja2.bccache import Bucket
+from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
 from federation.domain.messages import LANGUAGES, Language, Message
@@ -42,10 +43,41 @@ class CompiledTemplates(BytecodeCache):
 _COMPILED = CompiledTemplates()
 
 
+class _PlainTexts(dict[str, Markup]):
+    """The texts of screens without values, in a language, by the English text."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def __missing__(self, english: str) -> Markup:
+        text = self[english] = Markup(translate(self._language, english)) % {}  # noqa: S704 - of this program
+        return text
+
+
+class _Environment(Environment):
+    """Looks a text without values up, ``_("…")``, where the extension calls three functions for each."""
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        return super()._generate(_LookUps().visit(source), name, filename, defer_init)
+
+
+class _LookUps(NodeTransformer):
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:
+        called, args = node.node, node.args
+        if isinstance(called, nodes.Name) and called.name == "_" and not node.kwargs and len(args) == 1:
+            (text,) = args
+            if isinstance(text, nodes.Const):
+                texts = nodes.Name("plain_texts", "load", lineno=node.lineno)
+                return nodes.Getitem(texts, text, "load", lineno=node.lineno)
+        return self.generic_visit(node)
+
+
 @cache
 def environment(language: Language) -> Environment:
     """The templates of a language."""
-    made = Environment(
+    made = _Environment(
         loader=PackageLoader("federation.web"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -71,6 +103,7 @@ def environment(language: Language) -> Environment:
         "query": urlencode,
         "message": partial(_message, language),
     }
+    made.globals["plain_texts"] = _PlainTexts(language)
     made.globals |= {"static": static_path, "languages": LANGUAGE_NAMES, "language": language}
     return made
 
@@ -90,10 +123,16 @@ def render(language: Language, template: str, view: Mapping[str, Any], *, zone: 
         .get_template(template)
         .render(
             view,
-            moment=partial(_moment, language, zone),
+            moment=partial(moment_element, language, zone),
             age=partial(_age, language, zone, now),
         )
     )
+
+
+def macro(language: Language, template: str, name: str) -> Callable[..., Markup]:
+    """A macro of a template: it has the texts and filters of the language, and nothing of a visit."""
+    made: Callable[..., Markup] = getattr(environment(language).get_template(template).module, name)
+    return made
 
 
 def safe_url(address: str) -> str:
@@ -141,23 +180,24 @@ def _day(language: Language, value: str | date) -> Markup:
     )
 
 
-def _as_moment(value: str | datetime) -> datetime:
+def as_moment(value: str | datetime) -> datetime:
+    """A moment of a record, or of this program."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def _moment(language: Language, zone: tzinfo, value: str | datetime) -> Markup:
-    """A moment in the node's time zone."""
-    moment = _as_moment(value)
-    text = formatting.moment_text(language, moment, zone)
-    return Markup('<time datetime="{}">{}</time>').format(_utc(moment), text)
+def moment_element(language: Language, zone: tzinfo, value: str | datetime, text: str = "") -> Markup:
+    """A moment in the node's time zone; with another text in place of it, it is there for pointers."""
+    moment = as_moment(value)
+    words = formatting.moment_text(language, moment, zone)
+    if not text:
+        return Markup('<time datetime="{}">{}</time>').format(_utc(moment), words)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(_utc(moment), words, text)
 
 
 def _age(language: Language, zone: tzinfo, now: datetime, value: str | datetime) -> Markup:
     """The time since a moment, with the moment itself for pointers and screen readers."""
-    moment = _as_moment(value)
-    title = formatting.moment_text(language, moment, zone)
-    text = formatting.age_text(language, moment, now)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(_utc(moment), title, text)
+    moment = as_moment(value)
+    return moment_element(language, zone, moment, formatting.age_text(language, moment, now))
 
 
 def _utc(moment: datetime) -> str:

@@ -12,9 +12,9 @@ from federation.domain.registry import TYPES
 from federation.domain.words import search_words
 from federation.node import operator_names
 from federation.node import search as searches
+from federation.web.entries import Entry, decode_rows
 from federation.web.forms import Form
 from federation.web.language import screen_text as t
-from federation.web.listing import Entry, decode_rows
 from federation.web.pages import page
 from federation.web.visit import Visit
 

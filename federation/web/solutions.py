@@ -10,9 +10,10 @@ from litestar.response.base import ASGIResponse
 from federation.domain.content.solution import DevelopmentStatus, Solution, SolutionKind
 from federation.edge.operations import Right
 from federation.node import uses
+from federation.web.entries import Entry, decoder
 from federation.web.language import screen_text as t
 from federation.web.list_files import Column, list_file, listing_file
-from federation.web.listing import Entry, Filter, decoder, list_answer, read_listing, value_words
+from federation.web.listing import Filter, list_answer, read_listing, value_words
 from federation.web.offer_lines import OfferRow
 from federation.web.pages import page
 from federation.web.records import open_record, source_among

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -117,6 +118,15 @@ class Visit:
     def operator_name(self, operator: str) -> str:
         """The name of an operator, or its id where no name is known."""
         return (self.operator_names or {}).get(operator, operator)
+
+    def operator_with_id(self, operator: str) -> str:
+        """The name of an operator with its id, for people who type the id: L'ARNia (arnia)."""
+        name = self.operator_name(operator)
+        return operator if name == operator else f"{name} ({operator})"
+
+    def operators_with_ids(self, operators: Iterable[str]) -> str:
+        """Several of them: L'ARNia (arnia), Mégalis Bretagne (megalis)."""
+        return ", ".join(map(self.operator_with_id, operators))
 
     def url(self, path: str, language: Language | None = None, **parameters: str) -> str:
         """The address of a page of this node, from the root: ``/fr/solutions``."""

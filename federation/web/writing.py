@@ -60,7 +60,8 @@ async def choices(visit: Visit) -> ASGIResponse:
     listing = None
     if chosen in kinds:
         own = (("origin", visit.node.operator),)
-        listing = await read_listing(visit, TYPES[chosen], OwnRow, (Filter("q", t("Words")),), narrowed=own)
+        filters = (Filter("q", t("Words")),)
+        listing = await read_listing(visit, TYPES[chosen], OwnRow, filters, narrowed=own, macro="own")
     return visit.page("write_choices.html", kinds=kinds, chosen=chosen, listing=listing)
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from federation.node import clients, peers
 from federation.node.node import Node
-from tests.nodes import introduce, peer_of
+from tests.domain.builders import an_operator
+from tests.exposure.deployments import copy
+from tests.nodes import introduce, peer_of, publish
 from tests.web.browser import shown
 
 PAGES = ("", "/peers", "/rejected", "/clients", "/keys", "/audit", "/alerts", "/invite", "/join")
@@ -41,7 +43,7 @@ async def test_a_pending_peer_is_named_with_its_code_and_activated_by_it(
 ) -> None:
     async with arnia.store.write() as tx:
         await tx.peers.add(msgspec.structs.replace(peer_of(megalis), state="pending"))
-    assert "megalis attend" in shown(await administrator.get("/fr/admin"))
+    assert f"{megalis.name} (megalis) attend" in shown(await administrator.get("/fr/admin"))
     code = await peers.code_shown(arnia, "megalis")
     assert code is not None
     assert code in shown(await administrator.get("/fr/admin/peers/megalis"))
@@ -88,6 +90,33 @@ async def test_what_is_hard_to_undo_asks_for_a_login_again(
 async def test_a_peer_that_is_not_there_has_a_page_with_a_way_on(administrator: httpx2.AsyncClient) -> None:
     shown(await administrator.get("/fr/admin/peers/nobody"), 404)
     shown(await administrator.post("/fr/admin/peers/nobody/suspend", data={"do": "suspend"}), 404)
+
+
+async def test_operators_have_their_names_with_the_identifier_that_commands_take(
+    administrator: httpx2.AsyncClient, arnia: Node, megalis: Node
+) -> None:
+    await introduce(arnia, megalis)
+    await publish(arnia, "operator", "arnia", an_operator(name="L'ARNia"))
+    name = "Mégalis & Bretagne"
+    await copy(arnia, "operator", "megalis/megalis", an_operator(name=name), tlp="GREEN")
+    async with arnia.store.write() as tx:
+        await tx.peers.add(
+            msgspec.structs.replace(
+                peer_of(megalis), operator="recia", url="http://recia.test", name="GIP Récia", state="pending"
+            )
+        )
+    listed = (await administrator.get("/fr/admin/peers")).text
+    assert 'Mégalis &amp; Bretagne</a><br><span class="quiet">megalis</span>' in listed
+    assert 'GIP Récia</a><br><span class="quiet">recia</span>' in listed, (
+        "a peer without a record has the name that it gives itself"
+    )
+    for path in ("", "/suspend", "/leave"):
+        assert f"{name} (megalis)" in shown(await administrator.get(f"/fr/admin/peers/megalis{path}"))
+    review = shown(await administrator.get("/fr/admin/peers/recia/activate"))
+    assert "L'ARNia (arnia)" in review
+    assert "GIP Récia (recia)" in review
+    assert "L'ARNia (arnia)" in shown(await administrator.get("/fr/admin/invite"))
+    assert "GIP Récia (recia) attend" in shown(await administrator.get("/fr/admin"))
 
 
 async def test_an_invitation_is_shown_once(administrator: httpx2.AsyncClient) -> None:

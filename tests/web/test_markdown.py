@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from federation.domain.values import MAX_MARKDOWN_BYTES
 from federation.web import markdown
-from federation.web.markdown import MAX_INLINE_BYTES, in_words, render, to_html
+from federation.web.markdown import MAX_INLINE_BYTES, MAX_STORED_BYTES, in_words, render, to_html
+from federation.web.rendered import RenderedParts
 
 
 @pytest.mark.parametrize(
@@ -86,13 +87,13 @@ async def test_a_text_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return render(text)
 
     monkeypatch.setattr(markdown, "render", note)
-    monkeypatch.setattr(markdown, "_stored", markdown._Stored())
+    monkeypatch.setattr(markdown, "_stored", RenderedParts(MAX_STORED_BYTES))
     long = "mot " * MAX_INLINE_BYTES
     for _ in range(2):
         assert await to_html("# a") == "<h3>a</h3>\n"
         assert (await to_html(long)).startswith("<p>mot")
     assert len(runs) == 2
-    monkeypatch.setattr(markdown, "MAX_STORED_BYTES", 10)
+    monkeypatch.setattr(markdown, "_stored", RenderedParts(10))
     await to_html("another")
     await to_html("# a")
     assert len(runs) == 4, "the oldest texts have made room"

@@ -13,7 +13,7 @@ from federation.domain.query import Query
 from federation.domain.visibility import itself
 from federation.node import contributions, records
 from federation.node.node import Node
-from federation.web.listing import decoder
+from federation.web.entries import decoder
 from tests.exposure.deployments import copy
 from tests.nodes import publish
 from tests.people.people import a_person, log_in

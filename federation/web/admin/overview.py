@@ -9,6 +9,7 @@ from litestar.response.base import ASGIResponse
 from federation.edge.operations import ADMINISTRATOR
 from federation.node import alerts, peer_views, sources
 from federation.node.peer_views import PeersView, PeerView
+from federation.web.admin.operator_names import name_operators
 from federation.web.language import screen_text as t
 from federation.web.pages import page
 from federation.web.visit import Visit
@@ -33,7 +34,8 @@ async def overview(visit: Visit) -> ASGIResponse:
     """Show what needs an administrator, and where each thing is administered."""
     view = await peer_views.peers(visit.node)
     parked = await alerts.list_alerts(visit.node, by=visit.caller, parked=True)
-    tasks = [task for peer in view.peers for task in _tasks_of(peer)]
+    await name_operators(visit, view)
+    tasks = [task for peer in view.peers for task in _tasks_of(peer, visit.operator_with_id(peer.operator))]
     if parked:
         tasks.append(Task(str(len(parked)), t("alerts could not be delivered"), "/admin/alerts"))
     for source in await sources.failing(visit.node):
@@ -55,17 +57,17 @@ def _count(view: PeersView, state: str) -> int:
     return sum(peer.state == state for peer in view.peers)
 
 
-def _tasks_of(peer: PeerView) -> list[Task]:
+def _tasks_of(peer: PeerView, name: str) -> list[Task]:
     path = f"/admin/peers/{peer.operator}"
     tasks = []
     if peer.state == "pending":
-        tasks.append(Task(peer.operator, t("waits for you and its administrator to compare the codes"), path))
+        tasks.append(Task(name, t("waits for you and its administrator to compare the codes"), path))
     if peer.state == "active" and peer.failures >= FAILING:
-        tasks.append(Task(peer.operator, t("does not answer"), path, peer.failure or ""))
+        tasks.append(Task(name, t("does not answer"), path, peer.failure or ""))
     if peer.paused is not None:
         tasks.append(
             Task(
-                peer.operator,
+                name,
                 t("is paused: it waits for you to confirm it"),
                 path,
                 peer.paused,
@@ -73,15 +75,11 @@ def _tasks_of(peer: PeerView) -> list[Task]:
         )
     for feed in peer.feeds:
         if feed.paused is not None:
-            tasks.append(
-                Task(peer.operator, t("removes many records, when you confirm it"), path, feed.paused)
-            )
+            tasks.append(Task(name, t("removes many records, when you confirm it"), path, feed.paused))
         elif feed.alarm is not None and peer.state == "active":
-            tasks.append(Task(peer.operator, t("has a copy here that needs a look"), path, feed.alarm))
+            tasks.append(Task(name, t("has a copy here that needs a look"), path, feed.alarm))
     if peer.clock_difference is not None:
-        tasks.append(
-            Task(peer.operator, t("has another time than this node"), path, f"{peer.clock_difference} s")
-        )
+        tasks.append(Task(name, t("has another time than this node"), path, f"{peer.clock_difference} s"))
     return tasks
 
 

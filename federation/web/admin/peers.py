@@ -6,8 +6,6 @@ undo asks for a login within the last five minutes.
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar.response.base import ASGIResponse
 
 from federation.domain.audit import actor_of
@@ -16,7 +14,9 @@ from federation.domain.feed import printable
 from federation.domain.invitation import Invitation
 from federation.edge.operations import ADMINISTRATOR
 from federation.node import copies, exclusions, invitations, peer_views, peers, quotas
+from federation.node.operator_names import names_of
 from federation.node.peer_views import PeersView, PeerView
+from federation.web.admin.operator_names import name_operators
 from federation.web.forms import Form
 from federation.web.pages import check_fresh, page
 from federation.web.visit import Visit
@@ -39,13 +39,16 @@ HARD_TO_UNDO = frozenset({"activate", "suspend", "leave", "forget"})
 @page("/admin/peers", act="page_admin_peers", right=ADMINISTRATOR)
 async def list_peers(visit: Visit) -> ASGIResponse:
     """List the peers and the invitations that wait."""
-    return visit.page("admin/peers.html", peers=await peer_views.peers(visit.node), alternate="/v1/peers")
+    view = await peer_views.peers(visit.node)
+    await name_operators(visit, view)
+    return visit.page("admin/peers.html", peers=view, alternate="/v1/peers")
 
 
 @page("/admin/peers/{operator:str}", act="page_admin_peer", right=ADMINISTRATOR)
 async def show_peer(visit: Visit, operator: str) -> ASGIResponse:
     """Show one peer: its copies, its quota, and what can be done."""
     view, peer = await _find(visit, operator)
+    await name_operators(visit, view)
     return visit.page(
         "admin/peer.html",
         peer=peer,
@@ -108,7 +111,9 @@ async def _act(visit: Visit, operator: str, act: str, form: Form) -> None:
 
 
 async def _review(visit: Visit, operator: str, act: str, form: Form, status: int = 200) -> ASGIResponse:
-    peer = await _check_act(visit, operator, act)
+    view, peer = await _check_act(visit, operator, act)
+    origins = await exclusions.green_origins(visit.node) if act == "activate" else ()
+    await name_operators(visit, view, origins)
     visit.form = form
     reach = await exclusions.reach(visit.node) if act == "suspend" else None
     return visit.page(
@@ -117,16 +122,16 @@ async def _review(visit: Visit, operator: str, act: str, form: Form, status: int
         peer=peer,
         act=act,
         reach=reach.message(operator) if reach is not None else "",
-        origins=await exclusions.green_origins(visit.node) if act == "activate" else (),
+        origins=origins,
     )
 
 
-async def _check_act(visit: Visit, operator: str, act: str) -> PeerView:
-    """The peer. Raises NotFound where there is none, or for an act that it cannot have in its state."""
-    _, peer = await _find(visit, operator)
+async def _check_act(visit: Visit, operator: str, act: str) -> tuple[PeersView, PeerView]:
+    """A peer, with all. Raises NotFound without it, or for an act that it cannot have in its state."""
+    view, peer = await _find(visit, operator)
     if peer.state not in ACTS.get(act, ()):
         raise NotFound("this cannot be done with {operator} as it is now", operator=operator)
-    return peer
+    return view, peer
 
 
 async def _find(visit: Visit, operator: str) -> tuple[PeersView, PeerView]:
@@ -140,9 +145,7 @@ async def _find(visit: Visit, operator: str) -> tuple[PeersView, PeerView]:
 @page("/admin/invite", act="page_admin_invite", right=ADMINISTRATOR)
 async def invite(visit: Visit) -> ASGIResponse:
     """Ask for whom an invitation is."""
-    return visit.page(
-        "admin/invite.html", invitation=None, origins=await exclusions.green_origins(visit.node)
-    )
+    return await _invitation_page(visit, None)
 
 
 @page("/admin/invite", act="page_admin_invited", right=ADMINISTRATOR, method="POST")
@@ -156,9 +159,13 @@ async def invited(visit: Visit) -> ASGIResponse:
     made = await invitations.invite(
         visit.node, note, private=form.is_set("private"), by=actor_of(visit.caller)
     )
-    return visit.page(
-        "admin/invite.html", invitation=str(made), origins=await exclusions.green_origins(visit.node)
-    )
+    return await _invitation_page(visit, str(made))
+
+
+async def _invitation_page(visit: Visit, invitation: str | None) -> ASGIResponse:
+    origins = await exclusions.green_origins(visit.node)
+    visit.operator_names = await names_of(visit.node, origins, by=visit.caller)
+    return visit.page("admin/invite.html", invitation=invitation, origins=origins)
 
 
 @page("/admin/join", act="page_admin_join", right=ADMINISTRATOR)
@@ -183,7 +190,8 @@ async def joined(visit: Visit) -> ASGIResponse:
 @page("/admin/rejected", act="page_admin_rejected", right=ADMINISTRATOR)
 async def list_rejected(visit: Visit) -> ASGIResponse:
     """List the entries of peers that were rejected, and why."""
-    view: Any = await peer_views.peers(visit.node)
+    view = await peer_views.peers(visit.node)
+    await name_operators(visit, view)
     return visit.page("admin/rejected.html", rejected=view.rejected)
 
 
