@@ -46,11 +46,13 @@ from federation.edge import operations
 from federation.edge.limits import Limits, Proxies
 from federation.edge.shares import Bounds, Shares
 from federation.node import checkpoints, epochs
+from federation.node.bodies import prepare_register
 from federation.node.node import Node
 from federation.server import maintenance
 from federation.server.connections import SPARE_SOCKETS, Connections
 from federation.server.local_node import node_of
 from federation.server.observed import ObservedApplication
+from federation.server.registration import AllHandlers
 from federation.settings.settings import Settings
 from federation.store.database import open_store
 from federation.sync.loop import Loop
@@ -103,8 +105,9 @@ def api(
     Without ``limits`` and ``shares`` every caller may ask without a limit.
     """
     metrics = metrics or Metrics()
+    handlers = (handler for module in (*MODULES, *PAGES) for handler in module.HANDLERS)
     app = Litestar(
-        route_handlers=with_options(handler for module in (*MODULES, *PAGES) for handler in module.HANDLERS),
+        route_handlers=[AllHandlers(with_options(handlers))],
         # Of requests that reach no operation; the others are answered in ``api/handlers.py`` and
         # ``web/pages.py``.
         exception_handlers={
@@ -140,6 +143,12 @@ def attach(app: Litestar, node: Node) -> None:
     app.state.tokens = Tokens(node)
 
 
+async def _prepare() -> None:
+    """Do beside the event loop what the first visitors would wait for."""
+    await asyncio.to_thread(compile_templates)
+    await prepare_register()
+
+
 def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedApplication:
     """The ASGI application of one process of ``federation serve``."""
     metrics = Metrics()
@@ -157,8 +166,8 @@ def application(settings: Settings, dsn: str, *, sync: bool = True) -> ObservedA
             await stack.enter_async_context(connections.watching())
             if sync:
                 await stack.enter_async_context(Loop(node, metrics).running())
-            compiling = asyncio.create_task(asyncio.to_thread(compile_templates), name="compile templates")
-            stack.callback(compiling.cancel)
+            preparing = asyncio.create_task(_prepare(), name="prepare pages and register")
+            stack.callback(preparing.cancel)
             observed.on_drain = node.stop
             log.info("serving", extra={"operator": node.operator, "url": node.url})
             try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from threading import current_thread
 from typing import Any
 from urllib.parse import unquote
 
 import httpx2
 import pytest
 
-from federation.node import offer_index, offers
+from federation.domain.territories import finder
+from federation.node import bodies, offer_index, offers
 from federation.node.node import Node
 from federation.store.offers import OffersReader
 from tests.offers.tariffs import AMF_32, CDG_38, an_offer, euros, tariff
@@ -419,3 +422,21 @@ async def test_an_origin_with_more_offers_than_are_computed_is_named(
         await publish(own, f"o{number}")
     view = await ask(anyone, LARGE)
     assert (view["incomplete"], view["counts"]["open"]) == (["arnia"], 2)
+
+
+async def test_questions_before_the_register_is_ready_wait_for_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = []
+
+    def prepare() -> None:
+        threads.append(current_thread().name)
+        time.sleep(0.001)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finder, "is_prepared", lambda: False)
+        patch.setattr(finder, "prepare", prepare)
+        found = await asyncio.gather(*(bodies.get_body("cog:71076") for _ in range(20)))
+    assert {body.name for body in found} == {"Chalon-sur-Saône"}
+    assert len(threads) == 20
+    assert len(set(threads)) == 1, "the others are for other work"

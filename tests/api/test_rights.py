@@ -10,11 +10,12 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
 from litestar import Litestar, Request, WebSocket, asgi, get, websocket
+from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from federation.api import change_log, oauth, records
@@ -66,6 +67,7 @@ WITHOUT_PEER = {
     "run_source": (404, "not-found"),
     "import_file": (400, "invalid"),
     "csaf-feed": (404, "not-found"),
+    "csaf-key": (404, "not-found"),
     "csaf-incident": (404, "not-found"),
     "csaf-statement": (404, "not-found"),
     "set-quota": (404, "not-found"),
@@ -169,6 +171,25 @@ def test_the_application_does_not_start_with_a_route_that_has_no_operation(
 
     monkeypatch.setattr(module, "HANDLERS", (*module.HANDLERS, bare))
     with pytest.raises(CommandFailed, match="/stray has no operation"):
+        api()
+
+
+def test_the_application_does_not_start_with_two_handlers_of_one_method_and_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return answer(b"")
+
+    def stray(method: Literal["GET", "DELETE"]) -> HTTPRouteHandler:
+        operation = Operation(act="x", id="", method=method, path="/v1/solutions", right=ANYONE, tag="node")
+        return handles(operation)(nothing)
+
+    given = records.HANDLERS
+    monkeypatch.setattr(records, "HANDLERS", (*given, stray("DELETE")))
+    (route,) = (route for route in api().routes if route.path == "/v1/solutions")
+    assert {"DELETE", "GET", "OPTIONS", "POST"} == route.methods
+    monkeypatch.setattr(records, "HANDLERS", (*given, stray("GET")))
+    with pytest.raises(CommandFailed, match="GET /v1/solutions has two handlers"):
         api()
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import random
+import re
+import unicodedata
+
 import pytest
 
 from federation.domain.errors import Invalid
 from federation.domain.territories.areas import region_of
-from federation.domain.territories.finder import MAX_BODIES, BodyMatches, find_bodies
+from federation.domain.territories.finder import MAX_BODIES, BodyMatches, find_bodies, words_of
 from federation.domain.territories.names import departement_name, region_name
 from federation.domain.territories.public_bodies import FormerCode, location_codes, public_body
+
+CHARACTERS = [*range(9, 127), *range(0xA0, 0x370), *range(0x1E00, 0x1F00), *range(0x2000, 0x2100), 0xFB01]
+LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss"})
+SHORT_FORMS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 
 
 def ids(matches: BodyMatches) -> list[str]:
@@ -140,3 +148,14 @@ def test_every_place_of_the_register_has_a_name() -> None:
         assert region_name(region) != region
     assert (departement_name("974"), region_name("04")) == ("La Réunion", "La Réunion")
     assert (departement_name("27"), region_name("27")) == ("Eure", "Bourgogne-Franche-Comté")
+
+
+def test_words_are_those_of_the_decomposed_text_whatever_its_characters() -> None:
+    chance = random.Random(24)
+    for _ in range(2_000):
+        text = "".join(chr(chance.choice(CHARACTERS)) for _ in range(chance.randrange(12)))
+        decomposed = unicodedata.normalize("NFKD", text.casefold().translate(LIGATURES))
+        plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+        words = [SHORT_FORMS.get(word, word) for word in re.findall("[0-9a-z]+", plain)]
+        assert words_of(text) == words, ascii(text)
+    assert words_of("Ste-Foy\nl’Œuvre À") == ["sainte", "foy", "l", "oeuvre", "a"]

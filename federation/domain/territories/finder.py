@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from threading import Lock
 from typing import Literal, NamedTuple
 
@@ -46,11 +48,12 @@ MAX_BODIES = 50
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss"})
 _SHORT_FORMS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
-_WORD = re.compile(r"[0-9a-z]+")
+_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz")
 _DEPARTEMENT = re.compile(r"0[1-9]|[1-8][0-9]|9[0-5]|2[ab]|9[78][0-9]")
 _CODE = re.compile(r"[0-9][0-9ab][0-9]{3}")
 _AMONG_DIGITS = re.compile(r"(?<=[0-9])[\s.\u00a0\u202f]+(?=[0-9])")
 
+_NAMES_AT_ONCE = 1_000
 _PREPARING = Lock()
 _SECOND_CODE_OF_CORSICA = "FR-COR"
 
@@ -89,16 +92,28 @@ class _Name(NamedTuple):
 class _Index(NamedTuple):
     names: tuple[_Name, ...]
     words: tuple[str, ...]
-    """Words of names in order, each as often as names have it."""
-    named: tuple[int, ...]
-    """The place in ``names`` of the name that has the word."""
+    """Words of names, each once, in order."""
+    starts: array[int]
+    """Where the places of each word begin in ``places``; the last one is their end."""
+    places: array[int]
+    """Places in ``names`` of the names that have a word, word by word."""
 
 
 def words_of(text: str) -> list[str]:
     """The words of a name or a question, as they are compared."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LIGATURES))
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return [_SHORT_FORMS.get(word, word) for word in _WORD.findall(plain)]
+    return [_SHORT_FORMS.get(word, word) for word in _plain(text).split()]
+
+
+def _plain(text: str) -> str:
+    """A text in small letters without accents, with spaces for all that is in no word; lines stay lines."""
+    letters = {ord(character): _plain_letter(character) for character in set(text)}
+    return text.translate({**letters, ord("\n"): "\n"})
+
+
+def _plain_letter(character: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", character.casefold().translate(_LIGATURES))
+    letters = (letter for letter in decomposed if not unicodedata.combining(letter))
+    return "".join(letter if letter in _LETTERS else " " for letter in letters)
 
 
 def prepare() -> None:
@@ -118,21 +133,57 @@ def is_prepared() -> bool:
 
 @cache
 def _index() -> _Index:
+    # Nothing here is a single long call, such as one sort of all names: others have their turn in between.
+    by_population: dict[int, list[_Name]] = {}
+    for name in _names(_named_bodies()):
+        by_population.setdefault(name.population, []).append(name)
     names: list[_Name] = []
-    for number, body in enumerate(bodies()):
-        names.append(_name(body.name, body.population, body.departement, number))
+    for population in sorted(by_population, reverse=True):
+        names += sorted(by_population[population], key=_within_population)
+    # In this order all answers are: few people ask for a département.
+    names += sorted(_names(_named_territories()), key=lambda name: (-name.population, name.text))
+    by_word: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        for word in set(name.text.split()):
+            by_word.setdefault(word, []).append(place)
+    words = tuple(sorted(by_word))
+    starts, places = array("i", [0]), array("i")
+    for word in words:
+        places.extend(by_word[word])
+        starts.append(len(places))
+    return _Index(tuple(names), words, starts, places)
+
+
+def _within_population(name: _Name) -> tuple[str, str]:
+    return name.text, name.part or ""
+
+
+def _named_bodies() -> Iterator[_Name]:
+    """Every body and every part of one, with its name as it is written."""
+    register = bodies()
+    for number, body in enumerate(register):
+        yield _Name(body.name, body.population, body.departement, number, None, None)
     for part in parts().values():
         commune = number_of(f"cog:{part.code}") if part.name else None
         if commune is not None:
-            names.append(_name(part.name, 0, bodies()[commune].departement, commune, part.code))
+            yield _Name(part.name, 0, register[commune].departement, commune, part.code, None)
+
+
+def _named_territories() -> Iterator[_Name]:
     for area in _territories():
         territory = territory_body(area)
         departement = territory.departement.code if territory.departement else ""
-        names.append(_name(territory.name or "", territory.population or 0, departement, None, None, area))
-    # In this order all answers are: few people ask for a département.
-    names.sort(key=lambda name: (name.area is not None, -name.population, name.text, name.part or ""))
-    entries = sorted((word, place) for place, name in enumerate(names) for word in set(name.text.split()))
-    return _Index(tuple(names), tuple(word for word, _ in entries), tuple(place for _, place in entries))
+        yield _Name(territory.name or "", territory.population or 0, departement, None, None, area)
+
+
+def _names(written: Iterator[_Name]) -> Iterator[_Name]:
+    """The same with the words of their names. Letters are replaced in many names at once: one by one it takes
+    four times as long."""
+    while several := list(islice(written, _NAMES_AT_ONCE)):
+        lines = _plain("\n".join([name.text for name in several])).split("\n")
+        for name, line in zip(several, lines, strict=True):
+            words = [_SHORT_FORMS.get(word, word) for word in line.split()]
+            yield _Name(" ".join(words), *name[1:])
 
 
 def _territories() -> Iterator[Area]:
@@ -141,17 +192,6 @@ def _territories() -> Iterator[Area]:
         area = area_of(code)
         if area is not None and code != _SECOND_CODE_OF_CORSICA:
             yield area
-
-
-def _name(
-    text: str,
-    population: int,
-    departement: str,
-    number: int | None,
-    part: str | None = None,
-    area: Area | None = None,
-) -> _Name:
-    return _Name(" ".join(words_of(text)), population, departement, number, part, area)
 
 
 def find_bodies(question: str, limit: int = MAX_BODIES) -> BodyMatches:
@@ -217,14 +257,15 @@ def _places(index: _Index, words: list[str]) -> list[int]:
     for word in dict.fromkeys(words):
         first = bisect_left(index.words, word)
         # (No word has a character after the last one of the alphabet.)
-        ranges.append((first, bisect_left(index.words, word + "\x7f", lo=first)))
+        last = bisect_left(index.words, word + "\x7f", lo=first)
+        ranges.append((index.starts[first], index.starts[last]))
     ranges.sort(key=lambda bounds: bounds[1] - bounds[0])
     first, last = ranges[0]
-    found = set(index.named[first:last])
+    found = set(index.places[first:last])
     for first, last in ranges[1:]:
         if not found:
             break
-        found.intersection_update(index.named[first:last])
+        found.intersection_update(index.places[first:last])
     return sorted(found)
 
 
