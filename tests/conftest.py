@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from federation.domain.sources.kinds import KINDS
 from federation.node.node import Node
 from federation.postgres import server
 from federation.store import schema
 from tests.nodes import a_node
+from tests.sources.web_server import LIST, WebServer
 from tests.stores import close_spare, run
 
 OPERATORS = ("arnia", "megalis", "recia", "maximilien")
@@ -57,7 +59,7 @@ BEGIN
         ' feedback deployed deployed_groups deployed_counts bodies_elsewhere'
         ' solution_identifiers alerts affecting_incidents read_advisories subscriptions'
         ' deadlines exclusions search_index search_words record_sets stored_answers people login_states'
-        ' sources', ' ')
+        ' sources openpgp_keys', ' ')
     LOOP
         IF pg_relation_size(name::regclass) = 0 THEN
             CONTINUE;
@@ -103,3 +105,16 @@ async def megalis(databases: Databases) -> AsyncIterator[Node]:
     """The node of megalis, over an empty database of its own."""
     async with a_node("megalis", await emptied(await databases("megalis"))) as node:
         yield node
+
+
+@pytest.fixture
+def list_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources may be of the kind ``list``, which reads what ``web`` serves."""
+    monkeypatch.setitem(KINDS, "list", LIST)
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[WebServer]:
+    """A web server of this machine, which serves what a test tells it to."""
+    async with WebServer().running() as server:
+        yield server

@@ -15,6 +15,7 @@ from federation.api.handlers import handles
 from federation.api.public_answers import LANGUAGE, PUBLIC_ETAG, asked_language, public_answer
 from federation.domain.content.solution import THEMES
 from federation.domain.errors import NotFound
+from federation.domain.territories.public_bodies import BODY_ID_PATTERN
 from federation.domain.values import ID_PATTERN, OPERATOR_PATTERN
 from federation.edge.answers import NO_STORE, answer
 from federation.edge.operations import ANYONE, Answer, Operation, Parameter
@@ -55,6 +56,16 @@ FILTERS = (
             "schema": {"type": "string", "pattern": ID_PATTERN},
         },
     ),
+    Parameter(
+        "body",
+        {
+            "description": (
+                "Events of this public body alone: consultations of purchases that are open to it, and"
+                " maintenance of deployments that name it. No meeting is one."
+            ),
+            "schema": {"type": "string", "pattern": BODY_ID_PATTERN, "examples": ["cog:71076"]},
+        },
+    ),
 )
 
 
@@ -76,7 +87,8 @@ FILTERS = (
 async def public_calendar(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Subscribe to what is public: ends of the time for needs, maintenance windows, public meetings."""
     given = parameters_of(request)
-    only = CalendarFilter(given.get("type"), given.get("origin"), given.get("theme"), given.get("solution"))
+    names = ("type", "origin", "theme", "solution", "body")
+    only = CalendarFilter(*(given.get(name) for name in names))
     body = await calendars.public_calendar(node_of(request), asked_language(request), only)
     return public_answer(request, body, CALENDAR, PUBLIC_SECONDS)
 

@@ -16,11 +16,13 @@ from federation.domain.formats.csaf_lists import FeedLabel
 from federation.edge.answers import JSON, REVALIDATE, tagged_answer
 from federation.edge.operations import ANYONE, Answer, Operation, Right
 from federation.edge.requests import caller_of, node_of
-from federation.node import csaf
+from federation.node import csaf, csaf_signatures
 
 PUBLIC_SECONDS = 300
 PUBLIC = {"cache-control": f"public, max-age={PUBLIC_SECONDS}"}
 TEXT = "text/plain"
+KEY_FILE, SIGNATURE = "application/pgp-keys", "application/pgp-signature"
+"""Media types of a public key and of a detached signature (RFC 3156)."""
 HASHES = ("sha256", "sha512")
 """Hash files beside each document (CSAF 2.0, 7.1.18), by the ending of their names."""
 DOCUMENT = {JSON: {"type": "object"}}
@@ -65,6 +67,25 @@ async def service_document(request: Request[Any, Any, Any]) -> ASGIResponse:
 
 @handles(
     Operation(
+        act="csaf-key",
+        id="getCsafKey",
+        method="GET",
+        path="/.well-known/csaf/openpgp/{file:str}",
+        right=ANYONE,
+        tag="exports",
+        parameters=(IF_NONE_MATCH,),
+        answers=(Answer(200, "The key, in ASCII armour", {KEY_FILE: {"type": "string"}}), NOT_MODIFIED),
+        errors=(NotFound,),
+    )
+)
+async def public_key(request: Request[Any, Any, Any], file: str) -> ASGIResponse:
+    """Get an OpenPGP key of the CSAF documents, which their metadata names (CSAF 2.0, 7.1.20)."""
+    body = await csaf_signatures.certificate(node_of(request), file)
+    return tagged_answer(request, body, media_type=KEY_FILE, headers=PUBLIC)
+
+
+@handles(
+    Operation(
         act="csaf-feed",
         id="getCsafFeed",
         method="GET",
@@ -96,11 +117,15 @@ def _document_of(plural: str) -> HTTPRouteHandler:
             path=f"/csaf/{{label:str}}/{plural}/{{key:str}}/{{file:str}}",
             right=READERS[plural],
             tag="exports",
-            description="Get a CSAF document as the feed names it, or its hash: `.sha256` or `.sha512` after"
-            " its name.",
+            description="Get a CSAF document as the feed names it; its hash, by `.sha256` or `.sha512` after"
+            " its name; or its OpenPGP signature, by `.asc`, where the node signs.",
             parameters=(IF_NONE_MATCH,),
             answers=(
-                Answer(200, "The document, or its hash", {**DOCUMENT, TEXT: {"type": "string"}}),
+                Answer(
+                    200,
+                    "The document, its hash or its signature",
+                    {**DOCUMENT, TEXT: {"type": "string"}, SIGNATURE: {"type": "string"}},
+                ),
                 NOT_MODIFIED,
             ),
             errors=(NotFound, Retracted),
@@ -113,6 +138,9 @@ def _document_of(plural: str) -> HTTPRouteHandler:
         if file == made.name:
             return tagged_answer(request, made.body, headers=headers)
         name, _, algorithm = file.rpartition(".")
+        if name == made.name and algorithm == "asc":
+            signature = await csaf_signatures.signature(node_of(request), made.body)
+            return tagged_answer(request, signature, media_type=SIGNATURE, headers=headers)
         if name != made.name or algorithm not in HASHES:
             raise NotFound("there is no such document that you may see")
         return tagged_answer(request, sha(made.body, algorithm, name), media_type=TEXT, headers=headers)
@@ -127,4 +155,4 @@ def _label_of(name: str) -> FeedLabel:
     return LABELS[name]
 
 
-HANDLERS = (provider_metadata, service_document, rolie_feed, *map(_document_of, csaf.KINDS))
+HANDLERS = (provider_metadata, service_document, public_key, rolie_feed, *map(_document_of, csaf.KINDS))

@@ -16,7 +16,13 @@ from federation.domain.draft import read_draft
 from federation.domain.errors import Conflict, Invalid, NotFound
 from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.report import RunReport
-from federation.domain.sources.source import AddedSource, ImportSource, SourceChange, SourceSettings
+from federation.domain.sources.source import (
+    AddedSource,
+    DisappearedRecord,
+    ImportSource,
+    SourceChange,
+    SourceSettings,
+)
 from federation.edge.answers import JSON, NO_STORE, answer, json_answer
 from federation.edge.operations import Answer, Body, Operation, Right
 from federation.edge.query_parameters import is_true
@@ -44,16 +50,6 @@ class SourcesView(msgspec.Struct, frozen=True):
 
     sources: tuple[ImportSource, ...]
     kinds: tuple[SourceKind, ...]
-
-
-class DisappearedRecord(msgspec.Struct, frozen=True):
-    """A record that a source no longer gives. It stays until somebody retracts it."""
-
-    type: str
-    key: str
-    identity: str
-    """The source's own identifier of it."""
-    since: str
 
 
 class SourceRuns(msgspec.Struct, frozen=True):
@@ -178,10 +174,7 @@ async def list_source_runs(request: Request[Any, Any, Any], source: str) -> ASGI
     """List the last runs of a source, without their lines, and the records that it no longer gives."""
     node = node_of(request)
     reports = await node_sources.runs(node, source)
-    missing = tuple(
-        DisappearedRecord(item.type, item.key, item.identity, str(item.disappeared_at))
-        for item in await node_sources.disappeared(node, source)
-    )
+    missing = await node_sources.disappeared(node, source)
     without_lines = tuple(msgspec.structs.replace(report, lines=()) for report in reports)
     return json_answer(SourceRuns(without_lines, missing), headers=NO_STORE)
 

@@ -1,4 +1,4 @@
-"""The commands of this node's own key."""
+"""The commands of this node's own keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import timedelta
 import click
 
 from federation.cli.console import command, json_option, node_here, print_result
-from federation.node import key_rotation
+from federation.domain.openpgp_key import OpenpgpKey, signing_key
+from federation.node import csaf_signatures, key_rotation, openpgp
 
 
 @click.group(invoke_without_command=True)
@@ -63,4 +64,79 @@ async def key_rotate(after: int, as_json: bool) -> None:
         {"thumbprint": jwk.jwk["kid"], "use_from": jwk.use_from.isoformat()},
         as_json,
         lambda: click.echo(f"{jwk.jwk['kid']} signs from {jwk.use_from:%Y-%m-%d %H:%M:%S} UTC"),
+    )
+
+
+@key.group("openpgp", invoke_without_command=True)
+@click.pass_context
+@json_option
+def openpgp_group(context: click.Context, as_json: bool) -> None:
+    """The OpenPGP key that signs the CSAF documents. Alone: show all of them, the newest first."""
+    if context.invoked_subcommand is None:
+        _openpgp_shown(as_json)
+
+
+@command
+async def _openpgp_shown(as_json: bool) -> None:
+    async with node_here() as node:
+        keys = await csaf_signatures.keys(node)
+
+    def text() -> None:
+        click.echo(signing_line(keys))
+        for stored in keys:
+            click.echo(f"  {stored.fingerprint}  {stored.created_at:%Y-%m-%d}  {stored.state}")
+
+    print_result({"signed": is_signing(keys), "keys": list(map(_shown, keys))}, as_json, text)
+
+
+def is_signing(keys: tuple[OpenpgpKey, ...]) -> bool:
+    """True where the CSAF documents are signed."""
+    return openpgp.is_installed() and signing_key(keys) is not None
+
+
+def signing_line(keys: tuple[OpenpgpKey, ...]) -> str:
+    """One line: the key that signs the CSAF documents, or the reason why none does."""
+    signer = signing_key(keys)
+    if signer is None:
+        return "CSAF documents are not signed: there is no OpenPGP key (federation key openpgp new)"
+    if not openpgp.is_installed():
+        return "CSAF documents are not signed: federation[openpgp] is not installed"
+    return f"CSAF documents are signed by the OpenPGP key {signer.fingerprint}"
+
+
+def _shown(key: OpenpgpKey) -> dict[str, str]:
+    return {"fingerprint": key.fingerprint, "created_at": key.created_at.isoformat(), "state": key.state}
+
+
+@openpgp_group.command("new")
+@json_option
+@command
+async def openpgp_new(as_json: bool) -> None:
+    """Make an OpenPGP key (Ed25519), which signs every CSAF document from now on.
+
+    Its user id is FEDERATION_NAME with the mailbox of FEDERATION_SECURITY_CONTACT. The key before it signs no
+    more, and stays listed: its signatures are verified by it.
+    """
+    async with node_here() as node:
+        made = await csaf_signatures.add_key(node)
+    print_result(_shown(made), as_json, lambda: click.echo(f"{made.fingerprint} signs from now on"))
+
+
+@openpgp_group.command("revoke")
+@click.argument("fingerprint")
+@click.confirmation_option(prompt="No signature by this key counts any more, whenever it was made. Go on?")
+@json_option
+@command
+async def openpgp_revoke(fingerprint: str, as_json: bool) -> None:
+    """Revoke an OpenPGP key: when it has leaked. Its public part is published with the revocation.
+
+    The one that signs signs no more: make a new one by `key openpgp new`.
+    """
+    async with node_here() as node:
+        await csaf_signatures.revoke_key(node, fingerprint.upper())
+        keys = await csaf_signatures.keys(node)
+    print_result(
+        {"signed": is_signing(keys), "keys": list(map(_shown, keys))},
+        as_json,
+        lambda: click.echo(f"revoked; {signing_line(keys)}"),
     )

@@ -10,6 +10,7 @@ import msgspec
 from federation import telemetry
 from federation.cli.console import command, json_option, node_here, print_result
 from federation.cli.environment import ENVIRONMENT
+from federation.cli.keys import is_signing, signing_line
 from federation.cli.peer_table import show_peers
 from federation.domain.errors import CommandFailed
 from federation.domain.territories.bodies import BOUNDARIES, VERSION
@@ -87,12 +88,14 @@ async def status(as_json: bool) -> None:
         async with node.store.read() as tx:
             feeds = await tx.feeds.all()
             remaining = await tx.search_index.remaining()
+            openpgp_keys = await tx.openpgp_keys.all()
     held_by = [{"origin": f.origin, "audience": f.audience, "head": f.head, "records": f.live} for f in feeds]
 
     registered = {"version": VERSION, "boundaries": BOUNDARIES}
 
     def text() -> None:
         click.echo(f"{node.operator} ({node.name}) at {node.url}, key {node.keyring.kid}")
+        click.echo(f"  {signing_line(openpgp_keys)}")
         click.echo(f"  register of communes {VERSION}, boundaries of {BOUNDARIES}")
         if remaining:
             click.echo(f"  the search index is being made anew: {remaining} changes remain")
@@ -103,7 +106,13 @@ async def status(as_json: bool) -> None:
         show_peers(view)
 
     print_result(
-        {"operator": node.operator, "register": registered, "feeds": held_by, **msgspec.to_builtins(view)},
+        {
+            "operator": node.operator,
+            "register": registered,
+            "csaf_signed": is_signing(openpgp_keys),
+            "feeds": held_by,
+            **msgspec.to_builtins(view),
+        },
         as_json,
         text,
     )

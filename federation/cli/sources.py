@@ -125,15 +125,11 @@ async def source_show(name: str, number: int | None, as_json: bool) -> None:
     def text() -> None:
         _show_source(stored)
         for item in missing[:MAX_LINES_SHOWN]:
-            click.echo(f"  no longer given since {item.disappeared_at:%Y-%m-%d}: {item.type} {item.key}")
+            click.echo(f"  no longer given since {item.since:%Y-%m-%d}: {item.type} {item.key}")
         if report is not None:
             _show_report(report)
 
-    values = [
-        {"type": item.type, "key": item.key, "identity": item.identity, "since": item.disappeared_at}
-        for item in missing
-    ]
-    print_result({"source": stored, "run": report, "disappeared": values}, as_json, text)
+    print_result({"source": stored, "run": report, "disappeared": missing}, as_json, text)
 
 
 @source.command("run")

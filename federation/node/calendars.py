@@ -17,16 +17,20 @@ from typing import Any
 import msgspec
 
 from federation.domain.content.consultation import Consultation
+from federation.domain.content.deployment import Deployment
 from federation.domain.content.incident import Incident
 from federation.domain.content.meeting import Meeting
-from federation.domain.errors import NotFound
+from federation.domain.content.purchase import Purchase
+from federation.domain.errors import Invalid, NotFound
 from federation.domain.formats.ical import CalendarEvent, calendar
 from federation.domain.messages import Language
 from federation.domain.query import MAX_PAGE, Query, filters_of
 from federation.domain.record_content import Content
-from federation.domain.values import instant
+from federation.domain.territories.identity import names_of_body
+from federation.domain.territories.public_bodies import containing_codes
+from federation.domain.values import EVERYWHERE, instant
 from federation.domain.visibility import Caller, anonymous
-from federation.node import deadlines, people
+from federation.node import bodies, deadlines, people
 from federation.node.node import Node
 from federation.store.database import Reading
 
@@ -47,6 +51,9 @@ TEXTS: dict[str, dict[Language, str]] = {
 _PLURALS: dict[str, str] = {kind.type: kind.plural for kind in (Meeting, Consultation, Incident)}
 
 
+Facets = tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class CalendarFilter(msgspec.Struct, frozen=True):
     """The part of the public calendar that somebody subscribes to; empty: all of it."""
 
@@ -55,6 +62,9 @@ class CalendarFilter(msgspec.Struct, frozen=True):
     origin: str | None = None
     theme: str | None = None
     solution: str | None = None
+    body: str | None = None
+    """A public body, ``scheme:value``: consultations of purchases that it may join, and maintenance of what
+    serves it. A meeting is of operators, and concerns none."""
 
 
 ALL = CalendarFilter()
@@ -89,8 +99,16 @@ class _Entry(msgspec.Struct, frozen=True):
 _entries = msgspec.json.Decoder(_Entry)
 
 
+class _Named(msgspec.Struct, frozen=True):
+    origin: str
+    key: str
+
+
+_names = msgspec.json.Decoder(_Named)
+
+
 async def public_calendar(node: Node, language: Language, only: CalendarFilter = ALL) -> bytes:
-    """The calendar of what is public."""
+    """The calendar of what is public. Raises Invalid for a body that nobody knows."""
     async with node.store.read() as tx:
         documents = await _documents(node, tx, by=anonymous(node.operator), only=only)
     return await asyncio.to_thread(_calendar, node, documents, (), language)
@@ -111,11 +129,13 @@ async def own_calendar(node: Node, secret: str, language: Language) -> bytes:
 
 
 async def _documents(node: Node, tx: Reading, *, by: Caller, only: CalendarFilter = ALL) -> list[bytes]:
-    facets: dict[type[Content], tuple[tuple[str, tuple[str, ...]], ...]] = {
+    facets: dict[type[Content], Facets] = {
         Meeting: (),
         Consultation: (),
         Incident: (("kind", ("maintenance",)),),
     }
+    if only.body is not None:
+        facets = await _facets_of_body(tx, only.body, by=by)
     members = {"origin": only.origin, "theme": only.theme, "solution": only.solution}
     narrowing = tuple((name, (value,)) for name, value in members.items() if value is not None)
     documents = []
@@ -127,7 +147,7 @@ async def _documents(node: Node, tx: Reading, *, by: Caller, only: CalendarFilte
         if by.operator is None or f"{kind.plural}.read" in by.scopes:
             query = Query(kind=kind, facets=(*filters, *narrowing), limit=MAX_RECORDS)
             documents += (await tx.records.collect(query, visible_to=by))[0]
-    if only.theme or only.solution:  # of a tombstone nobody knows what it was about
+    if only.theme or only.solution or only.body:  # of a tombstone nobody knows what it was about
         return documents
     since = node.clock() - TOMBSTONES
     gone = [kind.type for kind in (Meeting, Consultation) if only.plural in (None, kind.plural)]
@@ -137,6 +157,33 @@ async def _documents(node: Node, tx: Reading, *, by: Caller, only: CalendarFilte
         for document in retracted
         if only.origin is None or _entries.decode(document).origin == only.origin
     ]
+
+
+async def _facets_of_body(tx: Reading, body_id: str, *, by: Caller) -> dict[type[Content], Facets]:
+    """The filters of the events of a body, for each type that has any. Raises Invalid.
+
+    A consultation is open to the bodies of the territory of its purchase; one of a purchase that the caller
+    may not see is left out. What serves a body are the deployments that name it.
+    """
+    try:
+        body = await bodies.get_body(body_id)
+    except Invalid as error:
+        raise Invalid(error.message, pointer="?body", fault=error.faults[0].code) from error
+    territories = (*containing_codes(body), EVERYWHERE)
+    purchases = Query(kind=Purchase, facets=(("territory", territories),), limit=MAX_RECORDS)
+    serving = Query(kind=Deployment, beneficiaries=tuple(names_of_body(body.id)), limit=MAX_RECORDS)
+    found: dict[type[Content], Facets] = {}
+    if ids := await _ids(tx, purchases, by=by):
+        found[Consultation] = (("purchase", ids),)
+    if ids := await _ids(tx, serving, by=by):
+        found[Incident] = (("kind", ("maintenance",)), ("deployment", ids))
+    return found
+
+
+async def _ids(tx: Reading, query: Query, *, by: Caller) -> tuple[str, ...]:
+    documents, _, _ = await tx.records.collect(query, visible_to=by)
+    names = map(_names.decode, documents)
+    return tuple(f"{name.origin}/{name.key}" for name in names)
 
 
 def _calendar(

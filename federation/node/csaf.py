@@ -1,7 +1,7 @@
 """CSAF 2.0 documents of the operator's own incidents and statements, and the feeds that list them.
 
-1. An incident that is a vulnerability becomes an advisory. A statement on one becomes a VEX document, where
-   its readers may see the incident, too.
+1. An incident that is a vulnerability becomes an advisory, and one of security an incident response. A
+   statement on a vulnerability becomes a VEX document, where its readers may see the incident, too.
 2. A document of a record that is CLEAR shows what everybody may see, whoever asks, so that it has one hash.
    That of any other record shows what the caller may see.
 3. A feed lists every document of its label that the caller may see (CSAF 2.0, 7.1.15).
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -21,7 +21,7 @@ from federation.domain.content.solution import Solution
 from federation.domain.content.statement import Statement
 from federation.domain.document import check_id
 from federation.domain.errors import NotFound, Retracted
-from federation.domain.formats import csaf_advisory, csaf_lists, csaf_vex
+from federation.domain.formats import csaf_advisory, csaf_lists, csaf_response, csaf_vex
 from federation.domain.formats.csaf_envelope import (
     Issuer,
     LiveRecord,
@@ -37,6 +37,7 @@ from federation.domain.query import MAX_PAGE, PageKey, Query
 from federation.domain.record_content import Content
 from federation.domain.values import as_instant, instant
 from federation.domain.visibility import PUBLIC, Caller, anonymous
+from federation.node.csaf_signatures import find_signer
 from federation.node.node import Node
 from federation.store.database import Reading
 
@@ -46,6 +47,12 @@ FIRST_DAY = "1970-01-01T00:00:00Z"
 """The time of a feed without documents."""
 KINDS: dict[str, type[Content]] = {kind.plural: kind for kind in (Incident, Statement)}
 """The types of records that documents are made of, by the name in their addresses."""
+
+MADE_OF: dict[str, Callable[..., dict[str, Any]]] = {
+    "vulnerability": csaf_advisory.advisory_of,
+    "security": csaf_response.response_of,
+}
+"""The documents of incidents, by the kinds of which there are any."""
 
 _incidents = msgspec.json.Decoder(LiveRecord[Incident])
 _statements = msgspec.json.Decoder(LiveRecord[Statement])
@@ -117,9 +124,20 @@ def issuer_of(node: Node) -> Issuer:
 
 
 async def metadata(node: Node) -> bytes:
-    """The provider metadata; its time is that of the newest public document."""
+    """The provider metadata; its time is that of the newest public document, or of a newer key."""
     public = await feed(node, "white", by=anonymous(node.operator))
-    return write(csaf_lists.metadata(issuer_of(node), node.url, updated=public.updated))
+    async with node.store.read() as tx:
+        keys = await tx.openpgp_keys.all()
+        signer = await find_signer(tx)
+    times = [public.updated, *(as_instant(key.revoked_at or key.created_at) for key in keys)]
+    made = csaf_lists.metadata(
+        issuer_of(node),
+        node.url,
+        updated=max(times, key=instant),
+        fingerprints=[key.fingerprint for key in keys],
+        is_signed=signer is not None,
+    )
+    return write(made)
 
 
 def service(node: Node) -> bytes:
@@ -162,10 +180,10 @@ async def _made_of(
             return None
         page = _page_of(node, incident)
         return csaf_vex.vex_of(record, issuer, url=url, page=page, incident=incident)
-    if record.content.kind != "vulnerability":
+    if record.content.kind not in MADE_OF:
         return None
     solutions = await names.solutions(record.content)
-    return csaf_advisory.advisory_of(
+    return MADE_OF[record.content.kind](
         record,
         issuer,
         url=url,
@@ -190,7 +208,7 @@ def _page_of(node: Node, incident: LiveRecord[Incident]) -> str:
 # Feeds
 
 _public: WeakKeyDictionary[Node, tuple[tuple[Any, ...], Feed]] = WeakKeyDictionary()
-"""The feed of CLEAR documents of each node, and the heads of the public feeds that it was made at."""
+"""The feed of CLEAR documents of each node, and what it was made at: heads, and signed or not."""
 _making: WeakKeyDictionary[Node, asyncio.Lock] = WeakKeyDictionary()
 
 
@@ -204,7 +222,8 @@ async def feed(node: Node, label: FeedLabel, *, by: Caller) -> Feed:
     async with _making.setdefault(node, asyncio.Lock()):
         async with node.store.read() as tx:
             feeds = await tx.feeds.all()
-        heads = tuple((f.origin, f.epoch, f.head) for f in feeds if f.audience == PUBLIC)
+            is_signed = await find_signer(tx) is not None
+        heads = (*((f.origin, f.epoch, f.head) for f in feeds if f.audience == PUBLIC), is_signed)
         stored = _public.get(node)
         if stored is None or stored[0] != heads:
             _public[node] = stored = heads, await _make_feed(node, label, anonymous(node.operator))
@@ -215,7 +234,9 @@ async def _make_feed(node: Node, label: FeedLabel, reader: Caller) -> Feed:
     entries = [entry async for entry in _entries(node, label, reader)]
     entries.sort(key=lambda entry: (instant(entry.updated), entry.id), reverse=True)
     updated = entries[0].updated if entries else FIRST_DAY
-    made = csaf_lists.feed(issuer_of(node), node.url, label, entries, updated=updated)
+    async with node.store.read() as tx:
+        is_signed = await find_signer(tx) is not None
+    made = csaf_lists.feed(issuer_of(node), node.url, label, entries, updated=updated, is_signed=is_signed)
     return Feed(await asyncio.to_thread(write, made), updated)
 
 
@@ -238,12 +259,12 @@ async def _entries(node: Node, label: FeedLabel, reader: Caller) -> AsyncIterato
 async def _records(
     node: Node, tx: Reading, kind: type[Content], label: FeedLabel, reader: Caller
 ) -> AsyncIterator[LiveRecord[Any]]:
-    """Own records of a label, those changed last first; of incidents the vulnerabilities."""
+    """Own records of a label, those changed last first; of incidents those that documents are made of."""
     if reader.operator is not None and f"{kind.plural}.read" not in reader.scopes:
         return
     facets: tuple[tuple[str, tuple[str, ...]], ...] = (("origin", (node.operator,)), ("tlp", FEEDS[label]))
     if kind is Incident:
-        facets = (*facets, ("kind", ("vulnerability",)))
+        facets = (*facets, ("kind", tuple(MADE_OF)))
     after: PageKey | None = None
     for _ in range(0, MAX_DOCUMENTS, MAX_PAGE):
         query = Query(kind=kind, facets=facets, limit=MAX_PAGE, after=after)

@@ -119,6 +119,7 @@ def _imagined(node: Node, name: str, kind: str) -> ImportSource:
         failures=0,
         failing_since=None,
         reason=None,
+        reason_fr=None,
         has_secret=False,
         records=0,
         disappeared=0,

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from federation.domain.canonical import check_depth
 from federation.domain.content.membership import Membership
 from federation.domain.content.operator import Operator
 from federation.domain.document import SERVER_OWNED, Envelope, check_id
@@ -76,6 +77,7 @@ def key_of(raw: bytes) -> str:
 
 def read_copy(raw: bytes, kind: type[Content], operator: str, renaming: Renaming | None) -> Copy:
     """The record of a line of an export. Raises Invalid for one that is not of its type and operator."""
+    check_depth(raw)  # (before names are changed, member by member)
     try:
         envelope = msgspec.json.decode(raw, type=Envelope)
         members = msgspec.json.decode(raw)

@@ -21,7 +21,7 @@ from federation.domain.sources.report import (
     not_read,
     rejected,
 )
-from federation.domain.sources.source import ALERT_AFTER_FAILURES, HttpState, ImportSource
+from federation.domain.sources.source import ALERT_AFTER_FAILURES, HttpState, ImportSource, silence
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node.node import Node
@@ -114,10 +114,9 @@ async def check_silence(node: Node) -> None:
         last_at = source.last_success_at or source.created_at
         try:
             since = await check_heartbeat(node, events, last_at, by=itself(node.operator))
-            reason = "nothing was delivered"
+            reason = str(silence(last_at))
         except Refused as error:
-            since, reason = node.clock(), error.detail
+            since, reason = node.clock(), f"{error.detail} (the last delivery: {as_instant(last_at)})"
         if since is not None and source.failures < ALERT_AFTER_FAILURES:
-            text = f"{reason} (the last delivery: {as_instant(last_at)})"
             async with node.store.write() as tx:
-                await tx.sources.note_silence(source.name, since, ALERT_AFTER_FAILURES, text)
+                await tx.sources.note_silence(source.name, since, ALERT_AFTER_FAILURES, reason)

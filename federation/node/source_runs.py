@@ -29,6 +29,7 @@ from federation.domain.errors import (
     Unreachable,
 )
 from federation.domain.formats.sheets.records import Known
+from federation.domain.messages import LANGUAGES, Message
 from federation.domain.sources.kinds import AdvisoryOptions, Kind, kind_of, read_options
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.report import RunReport, Tally, Trigger
@@ -129,14 +130,16 @@ async def _poll(
         async with asyncio.timeout(MAX_RUN_SECONDS):
             report, state = await run.fetch()
     except Unreachable as error:
-        retry_after, report = error.retry_after, run.failed(error.detail)
+        retry_after, report = error.retry_after, run.failed(error.message)
     except Refused as error:
-        report = run.failed(error.detail)
+        report = run.failed(error.message)
     except TimeoutError:
-        report = run.failed(f"the run was not over within {MAX_RUN_SECONDS:g} seconds")
+        report = run.failed(
+            Message("the run was not over within {maximum} seconds", {"maximum": f"{MAX_RUN_SECONDS:g}"})
+        )
     except Exception:
         log.exception("a source could not be run", extra={"source": source.name})
-        report = run.failed("the run went wrong; the log of the node has the reason")
+        report = run.failed(Message("the run went wrong; the log of the node has the reason"))
     return await run.store(report, state, retry_after=retry_after or run.retry_after)
 
 
@@ -182,8 +185,7 @@ class SourceRun:
         self._has_more = followed.has_more
         if followed.error is not None:
             self.retry_after = followed.error.retry_after
-            reason = followed.error.detail[:REASON_LENGTH]
-            return msgspec.structs.replace(self._report("failed", followed.tally), reason=reason)
+            return self.failed(followed.error.message, followed.tally)
         return self._report("not-modified" if followed.is_unchanged else "done", followed.tally)
 
     async def read(
@@ -246,9 +248,10 @@ class SourceRun:
                 digest=plan.digest,
             )
 
-    def failed(self, reason: str) -> RunReport:
-        report = self._report("failed", Tally())
-        return msgspec.structs.replace(report, reason=reason[:REASON_LENGTH])
+    def failed(self, reason: Message, tally: Tally | None = None) -> RunReport:
+        english, french = (reason.to_text(language)[:REASON_LENGTH] for language in LANGUAGES)
+        report = self._report("failed", tally or Tally())
+        return msgspec.structs.replace(report, reason=english, reason_fr=french)
 
     def _report(self, outcome: Any, tally: Tally) -> RunReport:
         return RunReport(

@@ -19,6 +19,7 @@ from federation.domain.sources.source import (
     ALERT_AFTER_FAILURES,
     MAX_SOURCES,
     AddedSource,
+    DisappearedRecord,
     ImportSource,
     SourceChange,
     SourceSettings,
@@ -26,7 +27,7 @@ from federation.domain.sources.source import (
 from federation.domain.visibility import Caller, audience_of
 from federation.node.node import Node
 from federation.outbound.urls import check_source
-from federation.store.source_items import RecordSource, SourceItem
+from federation.store.source_items import RecordSource
 
 MAX_LISTED_DISAPPEARED = 500
 """Records that a source no longer gives, of those that are listed."""
@@ -182,10 +183,15 @@ async def find_run(node: Node, name: str, number: int) -> RunReport:
     return report
 
 
-async def disappeared(node: Node, name: str) -> list[SourceItem]:
+async def disappeared(node: Node, name: str) -> tuple[DisappearedRecord, ...]:
     """Records that a source no longer gives, the last ones first."""
     async with node.store.read() as tx:
-        return await tx.source_items.disappeared(name, MAX_LISTED_DISAPPEARED)
+        items = await tx.source_items.disappeared(name, MAX_LISTED_DISAPPEARED)
+    return tuple(
+        DisappearedRecord(item.type, item.key, item.identity, item.disappeared_at)
+        for item in items
+        if item.disappeared_at is not None
+    )
 
 
 async def source_of_record(node: Node, type_name: str, key: str) -> RecordSource | None:

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from federation.domain.feed import printable
+from federation.domain.messages import Message
 
 
 def read_problem(body: bytes) -> tuple[str, str]:
@@ -23,6 +24,12 @@ def read_problem(body: bytes) -> tuple[str, str]:
 def retry_after(after: str) -> float | None:
     """``Retry-After`` in seconds; None for what is none."""
     return float(after) if after.isascii() and after.isdigit() and len(after) < 6 else None
+
+
+def error_message(error: Exception) -> Message | str:
+    """The message of an error, in the languages that it has; else :func:`error_text`."""
+    message = getattr(error, "message", None)
+    return message if isinstance(message, Message) else error_text(error)
 
 
 def error_text(error: Exception) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from federation.domain.errors import Unreachable
 from federation.domain.feed import printable
 from federation.outbound import http
-from federation.outbound.answers import error_text, retry_after
+from federation.outbound.answers import error_message, retry_after
 from federation.outbound.urls import check_source
 
 MAX_HOSTS = 8
@@ -84,7 +84,7 @@ class Documents:
                 "{url} cannot be read: {reason}",
                 final=is_final,
                 url=printable(url, 300),
-                reason=error_text(error),
+                reason=error_message(error),
             ) from None
 
     def _client(self, url: str) -> httpx2.AsyncClient:
@@ -95,7 +95,7 @@ class Documents:
                 "{url} cannot be read: {reason}",
                 final=True,
                 url=printable(url, 300),
-                reason=error_text(error),
+                reason=error_message(error),
             ) from None
         client = self._clients.get(origin)
         if client is None:

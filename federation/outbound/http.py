@@ -19,12 +19,14 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
 import httpcore2
 import httpx2
+
+from federation.domain.messages import Message
+from federation.outbound.addresses import is_never_called, is_public
 
 CONNECT = 10.0
 """Seconds to resolve a name, to connect to one of its addresses, and for TLS: each."""
@@ -56,27 +58,7 @@ _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
-def _nets(*networks: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    return [ipaddress.ip_network(network) for network in networks]
-
-
-# Tables of our own, from the IANA registries of special-purpose addresses: ``is_global`` differs from one
-# patch release of Python to the next, and takes 6to4, fec0:: and multicast for public.
-_NEVER = _nets(
-    "0.0.0.0/32",  # unspecified, which the kernel takes for loopback; ``::`` has it at its end
-    "224.0.0.0/4", "255.255.255.255/32", "ff00::/8",  # not one machine
-    "169.254.0.0/16", "fe80::/10",  # link-local, with the metadata of most clouds
-    "fd00:ec2::/32", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",  # AWS, Google, Oracle
-    "100.100.100.200/32", "168.63.129.16/32",  # Alibaba; Azure, among public addresses
-)  # fmt: skip
-_SPECIAL = _nets(
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.0.0.0/24",
-    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-    "203.0.113.0/24", "240.0.0.0/4",
-    "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",  # Teredo and ORCHID, documentation, 6to4
-)  # fmt: skip
 _LOOPBACK = ("127.0.0.1", "::1")
-_UNICAST, _LOW, _NAT64, _NAT64_LOCAL = _nets("2000::/3", "::/64", "64:ff9b::/96", "64:ff9b:1::/48")
 
 # A thread waits in the C library for each name. Slow names may use up these, not the threads of others.
 _threads = ThreadPoolExecutor(16, thread_name_prefix="resolve")
@@ -89,6 +71,10 @@ class TransferFailed(httpx2.TransportError):
 
     outage = False
     """True where nobody answered; else the call or the answer is refused here."""
+
+    def __init__(self, template: str, **values: Any) -> None:
+        self.message = Message(template, values)
+        super().__init__(str(self.message))
 
 
 class NoAnswer(TransferFailed):
@@ -142,57 +128,18 @@ def origin_of(url: str | httpx2.URL) -> tuple[str, str, int]:
     try:
         parts = httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise TransferFailed(f"the URL cannot be read: {error}"[:200]) from None
+        raise TransferFailed("the URL cannot be read: {reason}", reason=str(error)[:200]) from None
     host = parts.raw_host.decode("ascii")
     port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     if parts.scheme not in _PORTS:
-        raise TransferFailed(f"the URL of {host or 'no host'} is neither https nor http")
+        raise TransferFailed("the URL of {host} is neither https nor http", host=host or Message("no host"))
     if parts.userinfo:
-        raise TransferFailed(f"the URL of {host} has a user name in it")
+        raise TransferFailed("the URL of {host} has a user name in it", host=host)
     if not (_NAME.fullmatch(host) or (":" in host and "%" not in host)) or not 0 < port < 65_536:
-        raise TransferFailed(f"{host or 'no host'}, port {port}, is not where a node can be")
+        raise TransferFailed(
+            "{host}, port {port}, is not where a node can be", host=host or Message("no host"), port=port
+        )
     return parts.scheme, host, port
-
-
-def public(address: str) -> bool:
-    """True for the address of one machine that everybody on the Internet can call."""
-    try:
-        return _is_public(ipaddress.ip_address(address))
-    except ValueError:
-        return False
-
-
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    if _is_never(address) or any(address in network for network in _SPECIAL):
-        return False
-    if isinstance(address, IPv4Address):
-        return True
-    # An IPv6-only network reaches the IPv4 Internet by the well-known prefix; other ways in are not public.
-    return address in _UNICAST or (address in _NAT64 and all(map(_is_public, _ipv4_forms(address))))
-
-
-def _is_never(address: IPv4Address | IPv6Address) -> bool:
-    """True for an address that is never called, whatever an administrator allows."""
-    if isinstance(address, IPv6Address) and address.scope_id:
-        return True
-    return any(form in network for form in (address, *_ipv4_forms(address)) for network in _NEVER)
-
-
-def _ipv4_forms(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    """The IPv4 addresses that the kernel, a tunnel or a translator would find in an IPv6 address."""
-    if isinstance(address, IPv4Address):
-        return []
-    if address.teredo:
-        return list(address.teredo)
-    if address.sixtofour:
-        return [address.sixtofour]
-    if address in _NAT64_LOCAL:
-        # Where it lies depends on the prefix, which only the network knows; octet 8 is left out (RFC 6052).
-        octets = address.packed[:8] + address.packed[9:]
-        return [IPv4Address(four) for i in (6, 7, 8, 11) if any(four := octets[i : i + 4])]
-    if address in _LOW or address in _NAT64:  # mapped, compatible, translated
-        return [IPv4Address(address.packed[12:])]
-    return []
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
@@ -227,9 +174,9 @@ class CheckedTransport(httpcore2.AsyncNetworkBackend):
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
         except TimeoutError:
-            raise NoAnswer(f"{host} was not resolved in time") from None
+            raise NoAnswer("{host} was not resolved in time", host=host) from None
         except (OSError, ValueError) as error:
-            raise NoAnswer(f"{host} cannot be resolved: {error}") from None
+            raise NoAnswer("{host} cannot be resolved: {reason}", host=host, reason=str(error)) from None
         for address in addresses:
             self._check(host, address)
         tried = []
@@ -240,20 +187,29 @@ class CheckedTransport(httpcore2.AsyncNetworkBackend):
                 tried.append(f"{address} (silent)")
             except httpcore2.ConnectError:
                 tried.append(f"{address} (refused or unreachable)")
-        raise NoAnswer(f"{host} takes no connection to port {port} at {', '.join(tried) or 'any address'}")
+        raise NoAnswer(
+            "{host} takes no connection to port {port} at {addresses}",
+            host=host, port=port, addresses=", ".join(tried) or Message("any address"),
+        )  # fmt: skip
 
     def _check(self, host: str, address: str) -> None:
         """Raises TransferFailed. One bad address refuses the name: chance would decide which one is used."""
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
-            raise TransferFailed(f"{host} resolves to {address}, which is not an address") from None
-        if _is_never(parsed):
-            raise TransferFailed(f"{host} resolves to {address}, where no node is ever called")
-        if not self._private and not _is_public(parsed):
             raise TransferFailed(
-                f"{host} resolves to {address}, which is not a public address; "
-                "allow it with --private when you trust it"
+                "{host} resolves to {address}, which is not an address", host=host, address=address
+            ) from None
+        if is_never_called(parsed):
+            raise TransferFailed(
+                "{host} resolves to {address}, where no node is ever called", host=host, address=address
+            )
+        if not self._private and not is_public(parsed):
+            raise TransferFailed(
+                "{host} resolves to {address}, which is not a public address; "
+                "allow it with --private when you trust it",
+                host=host,
+                address=address,
             )
 
 
@@ -286,14 +242,14 @@ class Outbound(httpx2.AsyncHTTPTransport):
         scheme, host, port = origin_of(request.url)
         if (scheme, host, port) != self._origin:
             raise TransferFailed(
-                f"{scheme}://{host}:{port} is not called: it is not where the peer is registered"
+                "{url} is not called: it is not where the peer is registered", url=f"{scheme}://{host}:{port}"
             )
         ends = asyncio.get_running_loop().time() + DEADLINE + request.extensions.get("federation.wait", 0.0)
         try:
             async with asyncio.timeout_at(ends):
                 response = await super().handle_async_request(request)
         except TimeoutError:
-            raise NoAnswer(f"{host} did not answer in time") from None
+            raise NoAnswer("{host} did not answer in time", host=host) from None
         # The client would keep them, and send them back, as many as the peer can think of.
         response.headers.pop("set-cookie", None)
         streams = response.status_code == 200 and request.extensions.get("federation.stream")
@@ -303,7 +259,7 @@ class Outbound(httpx2.AsyncHTTPTransport):
                 raise TransferFailed("the answer is compressed, which was not asked for")
             length = response.headers.get("content-length", "0")
             if length.isdigit() and int(length) > limit:
-                raise TransferFailed(f"the answer is longer than {limit} bytes")
+                raise TransferFailed("the answer is longer than {maximum} bytes", maximum=limit)
         except TransferFailed:
             await response.aclose()
             raise
@@ -331,7 +287,7 @@ class _Bounded(httpx2.AsyncByteStream):
                 return
             size += len(piece)
             if size > self._limit:
-                raise TransferFailed(f"the answer is longer than {self._limit} bytes")
+                raise TransferFailed("the answer is longer than {maximum} bytes", maximum=self._limit)
             pieces += 1
             if pieces * PIECE_BYTES > self._limit:
                 raise TransferFailed("the answer comes in too many small pieces")

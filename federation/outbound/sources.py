@@ -10,7 +10,7 @@ from federation.domain.errors import Unreachable
 from federation.domain.feed import printable
 from federation.domain.sources.source import HttpState
 from federation.outbound import http
-from federation.outbound.answers import error_text, retry_after
+from federation.outbound.answers import error_message, retry_after
 from federation.outbound.urls import check_source
 
 MAX_VALIDATOR_LENGTH = 500
@@ -36,7 +36,7 @@ async def fetch_source(url: str, state: HttpState, *, max_bytes: int, private: b
         async with httpx2.AsyncClient(**http.settings(url, private=private)) as client:
             answer = await client.get(url, headers=headers, extensions={http.BYTES: max_bytes})
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise Unreachable("the source cannot be read: {reason}", reason=error_text(error)) from None
+        raise Unreachable("the source cannot be read: {reason}", reason=error_message(error)) from None
     status = int(answer.status_code)
     if status == 304 and headers:
         return Fetched(None, state)

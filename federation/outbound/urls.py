@@ -11,7 +11,8 @@ from federation.domain.errors import (
 )
 from federation.domain.feed import printable
 from federation.outbound import http
-from federation.outbound.answers import error_text
+from federation.outbound.addresses import is_public
+from federation.outbound.answers import error_message
 from federation.settings.urls import is_loopback
 
 
@@ -25,13 +26,15 @@ def check_url(url: str, *, private: bool = False) -> str:
         parts = urlsplit(url)
     except (http.TransferFailed, ValueError) as error:
         raise Unreachable(
-            "{url} is not the base URL of a node: {reason}", url=printable(url, 200), reason=error_text(error)
+            "{url} is not the base URL of a node: {reason}",
+            url=printable(url, 200),
+            reason=error_message(error),
         ) from None
     if parts.query or parts.fragment:
         raise Unreachable("{url} is not the base URL of a node", url=printable(url, 200))
     if scheme != "https" and not is_loopback(host):
         raise Unreachable("{url} is not https (plain http is for the loopback interface only)", url=url)
-    if not private and _is_address(host) and not http.public(host):
+    if not private and _is_private_address(host):
         raise Unreachable(
             "{url} is at an address that is not public; --private allows it, if you trust it", url=url
         )
@@ -66,18 +69,18 @@ def _fault_of(url: str, *, private: bool) -> Literal["plain", "private"] | None:
         scheme, host, _ = http.origin_of(url)
     except (http.TransferFailed, ValueError) as error:
         raise Unreachable(
-            "{url} cannot be called: {reason}", url=printable(url, 200), reason=error_text(error)
+            "{url} cannot be called: {reason}", url=printable(url, 200), reason=error_message(error)
         ) from None
     if scheme != "https" and not is_loopback(host):
         return "plain"
-    if not private and (is_loopback(host) or (_is_address(host) and not http.public(host))):
+    if not private and (is_loopback(host) or _is_private_address(host)):
         return "private"
     return None
 
 
-def _is_address(host: str) -> bool:
+def _is_private_address(host: str) -> bool:
+    """True for an address that not everybody can call; False for a name, which the call itself checks."""
     try:
-        ipaddress.ip_address(host)
+        return not is_public(ipaddress.ip_address(host))
     except ValueError:
         return False
-    return True

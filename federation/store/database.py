@@ -37,6 +37,7 @@ from federation.store.linkage import LinkageReader
 from federation.store.logins import LoginsReader, LoginsWriter
 from federation.store.not_understood import NotUnderstoodReader
 from federation.store.offers import OffersReader
+from federation.store.openpgp_keys import OpenpgpKeysReader, OpenpgpKeysWriter
 from federation.store.passkeys import PasskeysReader, PasskeysWriter
 from federation.store.peers import PeersReader, PeersWriter
 from federation.store.people import PeopleReader, PeopleWriter
@@ -84,9 +85,10 @@ class Reading:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "calendars", "checkpoints", "clients", "contributions",
         "copies", "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds",
-        "groups", "keys", "linkage", "logins", "not_understood", "offers", "passkeys", "peers", "people",
-        "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected", "search_index",
-        "session", "sessions", "source_items", "sources", "stored_answers", "tokens", "uploaded_files",
+        "groups", "keys", "linkage", "logins", "not_understood", "offers", "openpgp_keys", "passkeys",
+        "peers", "people", "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected",
+        "search_index", "session", "sessions", "source_items", "sources", "stored_answers", "tokens",
+        "uploaded_files",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -106,6 +108,7 @@ class Reading:
         self.clients: ClientsReader = ClientsReader(session)
         self.groups: GroupsReader = GroupsReader(session)
         self.keys: KeysReader = KeysReader(session)
+        self.openpgp_keys: OpenpgpKeysReader = OpenpgpKeysReader(session)
         self.tokens: TokensReader = TokensReader(session)
         self.audit: AuditReader = AuditReader(session)
         self.exposure: ExposureReader = ExposureReader(session)
@@ -136,10 +139,10 @@ class Writing:
     __slots__ = (
         "affecting_incidents", "alerts", "audit", "checkpoints", "clients", "contributions", "copies",
         "deadlines", "default_labels", "entries", "epochs", "exclusions", "exposure", "feeds", "groups",
-        "keys", "linkage", "logins", "not_understood", "passkeys", "peers", "people", "pulled_records",
-        "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected", "remains", "repairs",
-        "retention", "search_index", "sessions", "source_items", "sources", "stored_answers", "tokens",
-        "uploaded_files",
+        "keys", "linkage", "logins", "not_understood", "openpgp_keys", "passkeys", "peers", "people",
+        "pulled_records", "quotas", "read_advisories", "receipts", "record_sets", "records", "rejected",
+        "remains", "repairs", "retention", "search_index", "sessions", "source_items", "sources",
+        "stored_answers", "tokens", "uploaded_files",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -162,6 +165,7 @@ class Writing:
         self.clients = ClientsWriter(session)
         self.groups = GroupsReader(session)
         self.keys = KeysWriter(session)
+        self.openpgp_keys = OpenpgpKeysWriter(session)
         self.tokens = TokensWriter(session)
         self.audit = AuditWriter(session)
         self.exposure = ExposureWriter(session)

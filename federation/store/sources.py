@@ -13,6 +13,7 @@ from federation.domain.sources.source import (
     ImportSource,
     SourceQuota,
     SourceSettings,
+    silence,
 )
 from federation.store.statements import Session
 
@@ -21,7 +22,10 @@ SELECT name, kind, url, every, options, tlp, audience, private, quota, state, cr
     last_run_at, last_success_at, failures, failing_since, reason, secret_hash IS NOT NULL AS has_secret,
     (SELECT count(*) FROM source_items AS i WHERE i.source = sources.name) AS records,
     (SELECT count(*) FROM source_items AS i
-        WHERE i.source = sources.name AND disappeared_at IS NOT NULL) AS disappeared
+        WHERE i.source = sources.name AND disappeared_at IS NOT NULL) AS disappeared,
+    CASE WHEN reason IS NOT NULL THEN
+        (SELECT report FROM source_runs AS r WHERE r.source = sources.name AND r.number = sources.runs)
+    END AS last_report
 FROM sources
 """
 _ALL = f"{_SOURCE} ORDER BY name"
@@ -193,4 +197,26 @@ def _to_source(row: Any) -> ImportSource:
     members = dict(row)
     members["options"] = msgspec.json.decode(members["options"])
     members["quota"] = _quota.decode(members["quota"])
+    members["reason_fr"] = _french_reason(members, members.pop("last_report"))
     return ImportSource(**members)
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """The reason in the report of a run."""
+
+    reason: str | None = None
+    reason_fr: str | None = None
+
+
+_failure = msgspec.json.Decoder(_Failure)
+
+
+def _french_reason(members: dict[str, Any], last_report: bytes | None) -> str | None:
+    """The reason of a source in French: that of its last run, or silence, which is no run."""
+    last_run = _Failure() if last_report is None else _failure.decode(last_report)
+    if members["reason"] is None:
+        return None
+    if members["reason"] == last_run.reason:
+        return last_run.reason_fr
+    silent = silence(members["last_success_at"] or members["created_at"])
+    return silent.to_text("fr") if members["reason"] == str(silent) else None

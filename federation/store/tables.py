@@ -477,6 +477,21 @@ keys = Table(
     ),
 )
 
+openpgp_keys = Table(
+    "openpgp_keys",
+    metadata,
+    Column("fingerprint", Text, primary_key=True, comment="In capital hexadecimal digits."),
+    Column("certificate", LargeBinary, nullable=False, comment="The public part, in ASCII armour."),
+    Column(
+        "secret",
+        LargeBinary,
+        comment="The private part, of the key that signs only. Backups hold it: keep them safe.",
+    ),
+    Column("revocation", LargeBinary, nullable=False, comment="Made with the key; published if needed."),
+    Column("created_at", Moment, nullable=False, comment="When."),
+    Column("revoked_at", Moment, comment="When its revocation was published; null before."),
+)
+
 assertions = Table(
     "assertions",
     metadata,

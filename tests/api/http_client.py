@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -205,13 +206,14 @@ class Case:
         return f"{self.method} {self.template}"
 
 
-def operations() -> list[Case]:
+@cache
+def operations() -> tuple[Case, ...]:
     """Every operation of programs, in one order; a new one is among them by itself.
 
     Pages for people have other answers, and tests of their own (``tests/web``).
     """
     listed = (operation for operation in table(api()) if operation.id or operation.tag != "pages")
-    return [Case(operation) for operation in listed if operation.method != "OPTIONS"]
+    return tuple(Case(operation) for operation in listed if operation.method != "OPTIONS")
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ from federation.domain.feed import FeedName
 from federation.domain.registry import TYPES
 from federation.domain.scopes import SCOPES
 from federation.domain.visibility import itself
-from federation.node import alert_delivery, alert_scan, checkpoints, invitations, peers
+from federation.node import alert_delivery, alert_scan, checkpoints, csaf_signatures, invitations, peers
 from federation.node.node import Node
 from tests.api.http_client import ASSERTION, JSON, NDJSON, PATCH, NextDoor, ndjson, operations, resolved
 from tests.nodes import a_client, introduce
@@ -131,7 +131,12 @@ def closed(value: Any) -> Any:
 
 
 def validator(document: Document, schema: dict[str, Any]) -> Draft202012Validator:
-    whole = closed({"components": {"schemas": document["components"]["schemas"]}, **schema})
+    return closed_validator(closed(document["components"]["schemas"]), schema)
+
+
+def closed_validator(schemas: Any, schema: dict[str, Any]) -> Draft202012Validator:
+    """Of a schema that refers to these, which are closed."""
+    whole = {"components": {"schemas": schemas}, **closed(schema)}
     return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
@@ -203,6 +208,8 @@ class Held:
             (re.compile(re.sub(r"{\w+}", "[^/]+", path) + "$"), path)
             for path in sorted(document["paths"], key=lambda path: path.count("{"))
         ]
+        self.schemas = closed(document["components"]["schemas"])
+        self.validators: dict[str, Draft202012Validator] = {}
         self.seen: set[tuple[str, str, int]] = set()
         self.faults: set[str] = set()
 
@@ -234,7 +241,7 @@ class Held:
         if media_type not in said["content"]:
             yield f"{media_type} is not described"
             return
-        schema = validator(self.document, said["content"][media_type]["schema"])
+        schema = self.validator(said["content"][media_type]["schema"])
         values: list[Any] = []
         if media_type == "application/x-ndjson":
             values = [json.loads(line) for line in answer.text.splitlines()]
@@ -243,6 +250,13 @@ class Held:
         for value in values:
             for error in schema.iter_errors(value):
                 yield error.message[:200]
+
+    def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
+        """Made once for each schema."""
+        text = json.dumps(schema)
+        if text not in self.validators:
+            self.validators[text] = closed_validator(self.schemas, schema)
+        return self.validators[text]
 
 
 async def test_what_is_answered_is_what_is_described(
@@ -295,7 +309,7 @@ async def test_what_is_answered_is_what_is_described(
         await own.delete(f"{every}/arnia/none")
         await own.delete(one)
         await own.get(one)
-    await csaf_documents_are_read(own)
+    await csaf_documents_are_read(own, arnia)
     await exposure_is_asked(anyone, own)
     await needs_and_calendars_are_asked(anyone, own)
     await feeds_are_read(anyone, own)
@@ -323,6 +337,7 @@ async def test_what_is_answered_is_what_is_described(
         "/.well-known/jwks.json", "/.well-known/security.txt", "/v1/openapi.json", "/v1/changes",
         "/v1/themes", "/catalog.ttl", "/catalog.jsonld", "/catalog.ttl?after=x", "/catalog.jsonld?after=x",
         "/.well-known/csaf/provider-metadata.json", "/.well-known/csaf/service.json",
+        "/.well-known/csaf/openpgp/none.asc",
         "/csaf/white/feed-tlp-white.json", "/csaf/white/none", "/csaf/white/incidents/none/none.json",
         "/csaf/white/statements/none/none.json", "/csaf/green/incidents/CVE-2025-24799/none.json",
     ):  # fmt: skip
@@ -427,8 +442,11 @@ async def feeds_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) ->
         await anyone.get(f"/feeds/{name}.atom", headers=known)
 
 
-async def csaf_documents_are_read(own: httpx2.AsyncClient) -> None:
-    """Every document that the feeds name, and the hash of each."""
+async def csaf_documents_are_read(own: httpx2.AsyncClient, arnia: Node) -> None:
+    """Every document that the feeds name, the hash and the signature of each, and the public key."""
+    key = await csaf_signatures.add_key(arnia)
+    path = f"/.well-known/csaf/openpgp/{key.fingerprint}.asc"
+    await own.get(path, headers={"if-none-match": (await own.get(path)).headers["etag"]})
     await own.put("/v1/incidents/arnia/advised", json={**DRAFTS["incident"], "tlp": "CLEAR"})
     await own.put("/v1/deployments/arnia/advised", json={**DRAFTS["deployment"], "tlp": "CLEAR"})
     said = {**DRAFTS["statement"]["content"], "incident": "arnia/advised", "deployments": ["arnia/advised"]}
@@ -440,6 +458,7 @@ async def csaf_documents_are_read(own: httpx2.AsyncClient) -> None:
             tag = (await own.get(path)).headers["etag"]
             await own.get(path, headers={"if-none-match": tag})
             await own.get(f"{path}.sha512")
+            await own.get(f"{path}.asc")
 
 
 async def catalogues_are_read(anyone: httpx2.AsyncClient, own: httpx2.AsyncClient) -> None:

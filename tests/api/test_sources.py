@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.node import sources
@@ -16,20 +14,12 @@ from federation.node.node import Node
 from tests.api.http_client import fine, refused
 from tests.domain.builders import a_solution
 from tests.nodes import a_token
-from tests.sources.web_server import LIST, WebServer, a_file, an_item
+from tests.sources.web_server import WebServer, a_file, an_item
 
 BYTES = {"content-type": "application/octet-stream"}
 
 
-@pytest.fixture(autouse=True)
-def _list_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "list", LIST)
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    async with WebServer().running() as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("list_kind")
 
 
 async def add(client: httpx2.AsyncClient, **members: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,6 +106,7 @@ def identifiers(node: ast.AST) -> Iterator[str]:
         yield name
 
 
+@cache
 def modules() -> dict[Path, Words]:
     """Each module of the project with its words."""
     return {path: words_of(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}

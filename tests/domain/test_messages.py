@@ -7,6 +7,7 @@ import re
 import string
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,13 @@ def kinds(kind: type[Refused] = Refused) -> Iterator[type[Refused]]:
         yield from kinds(inner)
 
 
-RAISED = {kind.__name__ for kind in kinds()} | {"RuleBroken", "Message", "CellProblem"}
+RAISED = {kind.__name__ for kind in kinds()} | {
+    "RuleBroken",
+    "Message",
+    "CellProblem",
+    "TransferFailed",
+    "NoAnswer",
+}
 
 
 def sources() -> Iterator[Path]:
@@ -74,6 +81,7 @@ def texts_of(tree: ast.AST) -> Iterator[ast.expr]:
             yield node.value
 
 
+@cache
 def templates() -> dict[str, str]:
     """Every template, and the module that has it."""
     found = {}
@@ -96,6 +104,7 @@ def templates() -> dict[str, str]:
     return found
 
 
+@cache
 def french() -> dict[str, str]:
     table = tomllib.loads((ROOT / "domain/french.toml").read_text())
     return {english: words for section in table.values() for english, words in section.items()}

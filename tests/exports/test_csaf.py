@@ -186,6 +186,39 @@ async def test_an_advisory_claims_no_more_than_the_incident(anyone: httpx2.Async
     }
 
 
+async def test_an_incident_of_security_is_a_response_without_products(
+    anyone: httpx2.AsyncClient, arnia: Node
+) -> None:
+    await publish(arnia, "solution", "glpi", a_solution(name="GLPI"), tlp="CLEAR")
+    await publish(arnia, "solution", "hidden", a_solution(name="canary"), tlp="GREEN")
+    line = {"at": "2026-03-01T09:00:00Z", "status": "identified", "text": {"fr": "Compte fermé"}}
+    attack = {
+        "kind": "security",
+        "affects": [{"solution": "arnia/glpi"}, {"solution": "arnia/hidden", "deployments": ["arnia/a"]}],
+    }
+    content = an_incident(status="identified", updates=[line], **attack)
+    await publish(arnia, "incident", "attack", content, tlp="CLEAR")
+    await publish(arnia, "incident", "unseen", an_incident(**attack), tlp="GREEN")
+    await publish(arnia, "statement", "s1", a_statement(incident="arnia/attack"), tlp="CLEAR")
+    documents = await documents_of(anyone)
+    assert list(documents) == ["arnia-incident-attack"]  # a VEX document is about a vulnerability
+    assert list(documents["arnia-incident-attack"]) == ["document"]
+    document = documents["arnia-incident-attack"]["document"]
+    assert document["category"] == "csaf_security_incident_response"
+    assert document["tracking"]["status"] == "interim"
+    assert [reference["category"] for reference in document["references"]] == ["self", "external"]
+    assert [(note["category"], note.get("title"), note["text"]) for note in document["notes"]] == [
+        ("description", None, "Le service ne répond plus"),
+        ("general", "Status of the incident", "identified"),
+        ("details", "Concerned", "GLPI (arnia/glpi)\narnia/hidden\ndeployment arnia/a"),
+        ("general", "Started", "2026-03-01T08:00:00Z"),
+        ("details", "2026-03-01T09:00:00Z: identified", "Compte fermé"),
+    ]
+    await publish(arnia, "incident", "attack", {**content, "status": "resolved"}, tlp="CLEAR")
+    (resolved,) = (await documents_of(anyone)).values()
+    assert resolved["document"]["tracking"]["status"] == "final"
+
+
 async def test_a_statement_speaks_of_deployments_and_never_of_the_software(
     anyone: httpx2.AsyncClient, arnia: Node
 ) -> None:
@@ -254,6 +287,8 @@ async def test_nobody_reads_of_a_label_that_is_not_for_them(
         await publish(arnia, "solution", name, a_solution(name=f"canary-{name}"), **envelope)
         affects = [{"solution": f"arnia/{other}", "range": RANGE} for other in labels]
         await publish(arnia, "incident", f"on-{name}", a_flaw(title=title, affects=affects), **envelope)
+        attack = an_incident(kind="security", title=title, affects=affects)
+        await publish(arnia, "incident", f"attack-{name}", attack, **envelope)
         for other in labels:
             content = a_statement(incident=f"arnia/on-{name}", action={"fr": f"canary-{other}"})
             await publish(arnia, "statement", f"{other}-on-{name}", content, **labels[other])
@@ -272,7 +307,9 @@ async def test_nobody_reads_of_a_label_that_is_not_for_them(
             for name in labels:
                 shown = any(f"canary-{name}" in text for text in (feed, *bodies))
                 assert shown == (name in by_label.get(label, set())), (label, name, by_label)
-    assert set(await documents_of(anyone)) == {"arnia-incident-on-clear", "arnia-statement-clear-on-clear"}
+    assert set(await documents_of(anyone)) == {
+        "arnia-incident-on-clear", "arnia-incident-attack-clear", "arnia-statement-clear-on-clear",
+    }  # fmt: skip
     for path in (
         "incidents/on-red/arnia-incident-on-red.json",
         "incidents/on-green/arnia-incident-on-green.json",
@@ -391,6 +428,9 @@ async def every_document(anyone: httpx2.AsyncClient, arnia: Node) -> dict[str, d
     )
     await publish_flaw(arnia, "only-a-question", affects=[{"solution": "recia/glpi"}])
     await publish_flaw(arnia, "gone", status="withdrawn")
+    attack = {"kind": "security", "source": whole["source"], "title": whole["title"]}
+    await publish(arnia, "incident", "attack", an_incident(**attack), tlp="CLEAR")
+    await publish(arnia, "incident", "no-attack", an_incident(**attack, status="withdrawn"), tlp="CLEAR")
     for status in ("known_affected", "known_not_affected", "fixed", "under_investigation"):
         reason = {"justification": "component_not_present"} if status == "known_not_affected" else {}
         for number, more in enumerate(
@@ -401,7 +441,7 @@ async def every_document(anyone: httpx2.AsyncClient, arnia: Node) -> dict[str, d
     await publish_flaw(arnia, severity="low")
     await publish_flaw(arnia, severity="high")
     documents = await documents_of(anyone)
-    assert len(documents) == 14
+    assert len(documents) == 16
     return documents
 
 
@@ -429,8 +469,11 @@ async def test_every_document_passes_the_mandatory_tests(
     broken = json.loads(json.dumps(documents["arnia-incident-v31"]))
     status = broken["vulnerabilities"][0]["product_status"]
     status["fixed"] = status["known_affected"]
-    faults = failing_tests({**documents, "broken": broken}, tmp_path)
+    response = json.loads(json.dumps(documents["arnia-incident-attack"]))
+    response["document"]["notes"] = [{"category": "legal_disclaimer", "text": "x"}]
+    faults = failing_tests({**documents, "broken": broken, "broken-response": response}, tmp_path)
     assert faults.pop("broken") == ["mandatoryTest_6_1_6"]
+    assert faults.pop("broken-response") == ["mandatoryTest_6_1_27_1"]
     assert faults == {id_: [] for id_ in documents}
 
 

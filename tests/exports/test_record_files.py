@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from federation.api.examples import DRAFTS
-from federation.domain.errors import Refused
-from federation.domain.record_files import read_manifest
+from federation.domain.canonical import MAX_DEPTH
+from federation.domain.errors import Invalid, Refused
+from federation.domain.record_files import Renaming, read_manifest
 from federation.domain.registry import TYPES
 from federation.domain.visibility import itself
 from federation.node import own_records, records
 from federation.node.node import Node
 from tests.conftest import Databases, emptied
-from tests.domain.builders import a_deployment, a_group, a_solution
+from tests.domain.builders import a_deployment, a_document, a_group, a_solution, nested
 from tests.exposure.commands import ran, said, told
 from tests.nodes import publish
 
@@ -162,6 +163,17 @@ def test_changed_bytes_are_refused_and_nothing_else_happens() -> None:
                 outcomes["refused"] += 1
     assert outcomes["refused"] > 400
     assert outcomes["read"] > 0
+
+
+def test_a_record_of_an_export_that_is_nested_too_deep_is_refused() -> None:
+    renaming = Renaming("megalis", "arnia", frozenset({"glpi"}))
+    kind = TYPES["solution"]
+    line = json.dumps(a_document(content={"a": "megalis/glpi"})).encode()
+    copy = own_records.read_copy(line, kind, "megalis", renaming)
+    assert copy.draft["content"] == {"a": "arnia/glpi"}
+    for depth in (MAX_DEPTH, 900, 100_000):
+        with pytest.raises(Invalid, match="nested deeper than 32 levels"):
+            own_records.read_copy(line.replace(b'"megalis/glpi"', nested(depth)), kind, "megalis", renaming)
 
 
 async def test_the_export_of_another_operator_is_taken_over_only_when_asked_for(

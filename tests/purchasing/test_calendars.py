@@ -20,7 +20,8 @@ from federation.edge.log_paths import logged_path
 from federation.node import deadlines, people, records
 from federation.node.node import Node
 from tests.api.conftest import anyone, app, unattached
-from tests.domain.builders import an_incident
+from tests.api.http_client import refused
+from tests.domain.builders import COMMUNE, a_deployment, a_purchase, an_incident
 from tests.exposure.deployments import copy
 from tests.nodes import publish
 from tests.people.people import a_person
@@ -156,6 +157,53 @@ async def test_a_part_of_the_public_calendar_has_its_events_alone(
     await copy(arnia, "meeting", "megalis/theirs", a_meeting(**times), tlp="CLEAR")
     answer = await anyone.get(f"/calendar.ics?{query}")
     assert {uid.partition("@")[0].partition("/")[2] for uid in events(answer.content)} == keys
+
+
+OF_BODIES = {
+    "body=cog:71076": {"everywhere", "region", "window"},
+    "body=0002:217100767": {"everywhere", "region", "window"},
+    "body=cog:71076&type=consultations": {"everywhere", "region"},
+    "body=cog:71076&type=meetings": set(),
+    "body=cog:71076&theme=education": {"region"},
+    "body=cog:71076&origin=megalis": set(),
+    "body=cog:35238": {"everywhere", "elsewhere"},
+    "body=0240:12345": {"everywhere"},
+}
+
+
+async def test_the_calendar_of_a_body_has_what_is_open_to_it_and_what_serves_it(
+    arnia: Node, anyone: httpx2.AsyncClient
+) -> None:
+    territories = {"everywhere": [], "region": ["FR-BFC"], "elsewhere": ["FR-BRE"], "canary": []}
+    for key, territory in territories.items():
+        label = "GREEN" if key == "canary" else "CLEAR"
+        more = {"themes": ["education"]} if key == "region" else {}
+        asked = a_consultation(purchase=f"arnia/{key}", needs_until=soon(), **more)
+        await publish(arnia, "purchase", key, a_purchase(territory=territory), tlp=label)
+        await publish(
+            arnia, "consultation", key, asked, tlp="CLEAR"
+        )  # of a purchase that is not public, once
+    await publish(arnia, "consultation", "canary-green", asked, tlp="GREEN")
+    await publish(arnia, "consultation", "gone", asked, tlp="CLEAR")
+    await records.retract(arnia, Consultation, "arnia", "gone", by=itself("arnia"))
+    served = a_deployment(coverage={"kind": "list", "beneficiaries": [{"identifiers": [COMMUNE]}]})
+    await publish(arnia, "deployment", "ent", served, tlp="CLEAR")
+    await publish(arnia, "deployment", "canary", served, tlp="GREEN")
+    await publish(arnia, "deployment", "other", a_deployment(), tlp="CLEAR")
+    for key, deployment in {"window": "ent", "canary-window": "canary", "others": "other"}.items():
+        maintenance = a_maintenance(affects=[{"deployments": [f"arnia/{deployment}"]}])
+        await publish(arnia, "incident", key, maintenance, tlp="CLEAR")
+    await publish(arnia, "meeting", "open", a_meeting(starts_at=soon(), ends_at=soon(4)), tlp="CLEAR")
+    for query, keys in OF_BODIES.items():
+        answer = await anyone.get(f"/calendar.ics?{query}")
+        assert answer.status_code == 200, answer.text
+        assert {uid.partition("@")[0].partition("/")[2] for uid in events(answer.content)} == keys, query
+
+
+async def test_the_calendar_of_what_is_no_body_is_refused(anyone: httpx2.AsyncClient) -> None:
+    for body, code in (("0002:217100768", "pattern"), ("Dijon", "pattern"), ("territory:ZZ", "not-allowed")):
+        problem = refused(await anyone.get(f"/calendar.ics?body={body}"), 400, "invalid", pointer="?body")
+        assert problem["errors"][0]["code"] == code
 
 
 @pytest.mark.parametrize(

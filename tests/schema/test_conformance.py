@@ -96,6 +96,7 @@ NEVER_DONE = {
     "POST /v1/alerts/{id}/replay": "the node gives alerts their names",
     "POST /v1/sources/{source}/events": "it needs the secret of a source",
     "POST /v1/sources/{source}/runs": "the source of the test has no address",
+    "GET /.well-known/csaf/openpgp/{file}": "the node makes the names of its keys",
     "GET /csaf/{label}/incidents/{key}/{file}": "the feed names the files",
     "GET /csaf/{label}/statements/{key}/{file}": "the feed names the files",
     "GET /v1/consultations/{origin}/{key}/decp.json": "the consultation of the example has no contract yet",

@@ -6,24 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from federation.domain.sources.kinds import KINDS
 from federation.domain.sources.source import SourceSettings
 from federation.domain.visibility import itself
 from federation.node import sources
 from federation.node.node import Node
 from tests.sources.advisory_site import Site
-from tests.sources.web_server import LIST, WebServer
+from tests.sources.web_server import WebServer
 
 
 @pytest.fixture(autouse=True)
-def _list_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "list", LIST)
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    async with WebServer().running() as server:
-        yield server
+def _list_kind(list_kind: None) -> None:
+    """Every test here may read the kind ``list``."""
 
 
 @pytest.fixture

@@ -242,6 +242,7 @@ async def test_a_failing_source_backs_off_and_goes_on(arnia: Node, web: WebServe
     web.headers = "retry-after: 4000\r\n"
     report = await source_runs.run_now(arnia, source, by=BY)
     assert (report.outcome, report.reason) == ("failed", "the source answered 503")
+    assert report.reason_fr == "la source a répondu 503"
     stored = await sources.find(arnia, source)
     assert (stored.failures, stored.failing_since, stored.next_at) == (1, NOW, NOW + timedelta(seconds=4_000))
     web.status, web.headers, web.body = 200, "", b"no JSON"
@@ -254,11 +255,13 @@ async def test_a_failing_source_backs_off_and_goes_on(arnia: Node, web: WebServe
         assert reason in ((await source_runs.run_now(arnia, source, by=BY)).reason or "")
     stored = await sources.find(arnia, source)
     assert (stored.failures, stored.failing_since) == (4, NOW)
+    assert (stored.reason, stored.reason_fr) == ("the source answered 404", "la source a répondu 404")
     web.status = 200
     web.serve(GLPI)
     assert (await run(arnia)).counts == counts(created=1)
     stored = await sources.find(arnia, source)
-    assert (stored.failures, stored.failing_since, stored.reason) == (0, None, None)
+    assert (stored.failures, stored.failing_since) == (0, None)
+    assert (stored.reason, stored.reason_fr) == (None, None)
 
 
 async def test_an_answer_beyond_the_quota_is_not_read(arnia: Node, web: WebServer) -> None:
@@ -267,7 +270,8 @@ async def test_an_answer_beyond_the_quota_is_not_read(arnia: Node, web: WebServe
     await sources.add(arnia, new, by=BY)
     web.body = b" " * 1_048_577
     report = await source_runs.run_now(arnia, "big", by=BY)
-    assert "longer than 1048576 bytes" in (report.reason or "")
+    assert report.reason == "the source cannot be read: the answer is longer than 1048576 bytes"
+    assert report.reason_fr == "la source ne peut pas être lue : la réponse dépasse 1048576 octets"
     web.body = a_file().ljust(1_048_576)
     assert (await run(arnia, "big")).outcome == "done"
 

@@ -21,6 +21,7 @@ from federation.node import (
     alert_scan,
     alerts,
     copy_views,
+    csaf_signatures,
     deadlines,
     peer_views,
     peers,
@@ -310,3 +311,10 @@ async def test_an_upgraded_node_takes_sources(upgraded: str) -> None:
         assert (added.name, added.state, added.failures) == ("advisories", "active", 0)
         await sources.remove(node, "advisories", by=itself("arnia"))
         assert await sources.all(node) == ()
+
+
+async def test_an_upgraded_node_gets_an_openpgp_key(upgraded: str) -> None:
+    async with a_node("arnia", upgraded) as node:
+        assert await csaf_signatures.keys(node) == ()
+        made = await csaf_signatures.add_key(node)
+        assert await csaf_signatures.keys(node) == (made,)

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from federation.outbound import http
-from federation.outbound.http import Outbound, TransferFailed, addresses_of, origin_of, public
+from federation.outbound.addresses import is_public
+from federation.outbound.http import Outbound, TransferFailed, addresses_of, origin_of
 from tests.sync.peers import Answer, Tiny, reply, tiny
 from tests.waiting import MAX_WAIT_SECONDS
 
@@ -158,7 +160,7 @@ async def test_a_name_that_resolves_to_an_address_that_is_not_public_is_not_call
             await one.get(f"http://{NAME}/")
     assert f"{NAME} resolves to {address}" in str(refusal.value)
     assert wire.called == []
-    assert not public(address)
+    assert not is_public(ip_address(address))
     assert ("--private" in str(refusal.value)) == (address in NOT_PUBLIC), "it says what would allow it"
 
 
@@ -168,7 +170,7 @@ async def test_a_name_that_resolves_to_a_public_address_is_called_there(address:
     async with saying(OK) as peer, client(at(peer), [address], wire=wire) as one:
         assert (await one.get(at(peer))).json() == {"ok": True}
     assert wire.called == [address]
-    assert public(address)
+    assert is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)

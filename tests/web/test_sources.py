@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx2
@@ -11,25 +10,15 @@ import pytest
 
 from federation.domain.content.solution import Solution
 from federation.domain.errors import NotFound
-from federation.domain.sources.kinds import KINDS
 from federation.domain.visibility import itself
 from federation.node import records, sources, uploaded_files
 from federation.node.node import Node
 from tests.domain.builders import a_solution
 from tests.nodes import publish
-from tests.sources.web_server import LIST, WebServer, a_file, an_item
+from tests.sources.web_server import WebServer, a_file, an_item
 from tests.web.browser import shown
 
-
-@pytest.fixture(autouse=True)
-def _list_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "list", LIST)
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    async with WebServer().running() as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("list_kind")
 
 
 async def test_sources_are_for_administrators(
@@ -61,6 +50,9 @@ async def test_an_administrator_adds_a_source_runs_it_and_reads_the_report(
     assert "No longer in the source" in page
     web.status = 500
     await administrator.post("/fr/admin/sources/shelf", data={"do": "run"})
+    for path in ("/admin/sources", "/admin/sources/shelf", "/admin/sources/shelf/runs/3"):
+        assert "la source a répondu 500" in shown(await administrator.get(f"/fr{path}"))
+        assert "the source answered 500" in shown(await administrator.get(f"/en{path}"))
     assert "en échec" in shown(await administrator.get("/fr/admin/sources"))
     for _ in range(2):
         await administrator.post("/fr/admin/sources/shelf", data={"do": "run"})

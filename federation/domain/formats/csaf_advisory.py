@@ -43,21 +43,12 @@ def advisory_of(
     ``solutions``: those it names that the readers may see; ``others``: the times of these, and of tombstones.
     """
     incident = record.content
+    if incident.status == "withdrawn":
+        return withdrawn(record, issuer, url=url, page=page)
     language = choose_language(incident.title)
-    is_withdrawn = incident.status == "withdrawn"
-    document = head(
-        record,
-        issuer,
-        category="withdrawn" if is_withdrawn else "csaf_security_advisory",
-        title=title_of(incident),
-        language=language,
-        url=url,
-        others=() if is_withdrawn else others,
+    document = incident_head(
+        record, issuer, category="csaf_security_advisory", url=url, page=page, others=others
     )
-    document["references"] += references_of(incident, page)
-    if is_withdrawn:
-        document["notes"] = [{"category": "summary", "text": "The operator has withdrawn this advisory."}]
-        return {"document": document}
     document["aggregate_severity"] = {"text": incident.severity}
     products = products_of(incident.affects, solutions)
     entry = {
@@ -70,6 +61,39 @@ def advisory_of(
     entry = {name: value for name, value in entry.items() if value}
     vulnerabilities = [{**entry, **names} for names in names_of(record)]
     return {"document": document, "product_tree": products.tree, "vulnerabilities": vulnerabilities}
+
+
+def withdrawn(record: LiveRecord[Incident], issuer: Issuer, *, url: str, page: str) -> dict[str, Any]:
+    """The document of an incident that is withdrawn."""
+    document = incident_head(record, issuer, category="withdrawn", url=url, page=page, others=())
+    document["notes"] = [{"category": "summary", "text": "The operator has withdrawn this advisory."}]
+    return {"document": document}
+
+
+def incident_head(
+    record: LiveRecord[Incident],
+    issuer: Issuer,
+    *,
+    category: str,
+    url: str,
+    page: str,
+    others: Sequence[str],
+    is_final: bool = True,
+) -> dict[str, Any]:
+    """The head of the document of an incident, with its references. The arguments are those of ``head``."""
+    incident = record.content
+    document = head(
+        record,
+        issuer,
+        category=category,
+        title=title_of(incident),
+        language=choose_language(incident.title),
+        url=url,
+        others=others,
+        is_final=is_final,
+    )
+    document["references"] += references_of(incident, page)
+    return document
 
 
 def title_of(incident: Incident) -> str:

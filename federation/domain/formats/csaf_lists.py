@@ -5,7 +5,7 @@ Section 7.1 of CSAF 2.0, requirements 7, 15 and 16; RFC 8322.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -38,11 +38,21 @@ def feed_url(base: str, label: FeedLabel) -> str:
     return f"{base}/csaf/{label}/feed-tlp-{label}.json"
 
 
-def metadata(issuer: Issuer, base: str, *, updated: str) -> dict[str, Any]:
-    """``provider-metadata.json``. The documents are not signed, so the operator is no trusted provider.
+def key_url(base: str, fingerprint: str) -> str:
+    """The address of a public key: beside the metadata (requirement 20)."""
+    return f"{base}/.well-known/csaf/openpgp/{fingerprint}.asc"
 
-    Without TLS it is a publisher at most (requirements 3 and 9).
+
+def metadata(
+    issuer: Issuer, base: str, *, updated: str, fingerprints: Sequence[str] = (), is_signed: bool = False
+) -> dict[str, Any]:
+    """``provider-metadata.json``. ``fingerprints``: of the OpenPGP keys, the one that signs first.
+
+    With signed documents the operator is a trusted provider (7.2.3), without TLS a publisher at most
+    (requirements 3 and 9).
     """
+    provider = "csaf_trusted_provider" if is_signed else "csaf_provider"
+    keys = [{"fingerprint": name, "url": key_url(base, name)} for name in fingerprints]
     feeds = [
         {
             "summary": f"Advisories and VEX documents of {issuer.name}, TLP:{label.upper()}",
@@ -59,7 +69,8 @@ def metadata(issuer: Issuer, base: str, *, updated: str) -> dict[str, Any]:
         "metadata_version": "2.0",
         "mirror_on_CSAF_aggregators": True,
         "publisher": issuer.publisher(),
-        "role": "csaf_provider" if base.startswith("https://") else "csaf_publisher",
+        "role": provider if base.startswith("https://") else "csaf_publisher",
+        **({"public_openpgp_keys": keys} if keys else {}),
     }
 
 
@@ -77,14 +88,20 @@ def service(issuer: Issuer, base: str) -> dict[str, Any]:
 
 
 def feed(
-    issuer: Issuer, base: str, label: FeedLabel, entries: Sequence[Listed], *, updated: str
+    issuer: Issuer,
+    base: str,
+    label: FeedLabel,
+    entries: Sequence[Listed],
+    *,
+    updated: str,
+    is_signed: bool = False,
 ) -> dict[str, Any]:
-    """A ROLIE feed: every document of a label, those changed last first."""
+    """A ROLIE feed: every document of a label, those changed last first; with links to their signatures."""
     url = feed_url(base, label)
     return {
         "feed": {
             "category": _CATEGORY,
-            "entry": list(map(_entry, entries)),
+            "entry": [_entry(listed, is_signed) for listed in entries],
             "id": f"{issuer.operator}-csaf-feed-tlp-{label}",
             "link": [
                 {"href": url, "rel": "self"},
@@ -96,10 +113,11 @@ def feed(
     }
 
 
-def _entry(listed: Listed) -> dict[str, Any]:
-    links: Iterable[tuple[str, str]] = (
+def _entry(listed: Listed, is_signed: bool) -> dict[str, Any]:
+    links = [
         ("self", listed.url), ("hash", f"{listed.url}.sha256"), ("hash", f"{listed.url}.sha512"),
-    )  # fmt: skip
+        *([("signature", f"{listed.url}.asc")] if is_signed else ()),
+    ]  # fmt: skip
     return {
         "content": {"src": listed.url, "type": "application/json"},
         "format": {"schema": SCHEMA, "version": "2.0"},

@@ -86,6 +86,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """Lines beyond these bounds."""
     reason: str | None = None
     """The reason of a failure."""
+    reason_fr: str | None = None
+    """The same in French."""
     digest: str | None = None
     """SHA-256 of what the run would do, which a run that retracts has to name."""
     removals: tuple[FeedRemovals, ...] = ()

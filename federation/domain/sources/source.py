@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from federation.domain.messages import Message
 from federation.domain.part import Part
-from federation.domain.values import END, GROUP_PATTERN, Url
+from federation.domain.values import END, GROUP_PATTERN, Url, as_instant
 from federation.domain.visibility import Tlp
 
 SOURCE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" + END
@@ -113,11 +114,28 @@ class ImportSource(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     reason: str | None
     """The reason of the last failure; null after a run that succeeded."""
+    reason_fr: str | None
+    """The same in French; null where there are no French words for it."""
     has_secret: bool
     records: int
     """Records that it gives, and gave before and that are still here."""
     disappeared: int
     """Of these, records that it no longer gives."""
+
+
+class DisappearedRecord(msgspec.Struct, frozen=True):
+    """A record that a source no longer gives. It stays until somebody retracts it."""
+
+    type: str
+    key: str
+    identity: str
+    """The source's own identifier of it."""
+    since: datetime
+
+
+def silence(last_at: datetime) -> Message:
+    """The reason why a source of events is failing that has delivered nothing since then."""
+    return Message("nothing was delivered (the last delivery: {moment})", {"moment": as_instant(last_at)})
 
 
 class HttpState(msgspec.Struct, frozen=True):

@@ -44,7 +44,9 @@ class BodiesOfLine(msgspec.Struct, frozen=True):
 
 def read_bodies(cells: Mapping[str, Cell]) -> BodiesOfLine | None:
     """The bodies that the cells of a line name; None where no cell names one. Raises CellProblem."""
-    written = {field: cells[field] for field in IDENTIFYING if not is_nothing(cells.get(field, ""))}
+    filled = {field: cells[field] for field in IDENTIFYING if not is_nothing(cells.get(field, ""))}
+    # (A cell with nothing but separators names no body.)
+    written = {field: entries for field, cell in filled.items() if (entries := _entries(cell))}
     name = None if is_nothing(cells.get("body_name", "")) else read_line(cells["body_name"])
     postcode = None if is_nothing(cells.get("postcode", "")) else read_line(cells["postcode"])
     if not written:
@@ -52,7 +54,7 @@ def read_bodies(cells: Mapping[str, Cell]) -> BodiesOfLine | None:
             return None
         raise CellProblem(_without_identifier(name, postcode))
     notes: list[str] = []
-    found = [[_identifier(text, field, notes) for text in _entries(cell)] for field, cell in written.items()]
+    found = [[_identifier(text, field, notes) for text in texts] for field, texts in written.items()]
     if len(found) == 1:
         groups = [[identifier] for identifier in found[0]]
     elif all(len(identifiers) == 1 for identifiers in found):
