@@ -10,7 +10,10 @@ PORT ?= 8471
 # Node.js is the machine's, or the one that `make node` installs there.
 export PATH := $(CURDIR)/build/node/bin:$(PATH)
 
-.PHONY: help demo test long cases matrix browser pictures coverage simulate chaos attack conformance compare hostile clients mutants full bench check node contract format schemas lock clean
+# Compiled modules are stored: tests start hundreds of processes, and each would compile some six hundred modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test long cases matrix browser pictures coverage simulate chaos attack fuzz conformance compare hostile clients mutants full bench check node contract format schemas lock clean
 .NOTPARALLEL: # the tests and the demonstration want the machine for themselves
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +89,11 @@ CASE ?=
 attack: $(STAMP) ## Send forged OAuth requests to a running node (N=10000, SEED=1, CASE=number of a single request)
 	@$(BIN)/python -m tests.fuzz.oauth --cases $(N) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
+READER ?=
+fuzz: $(STAMP) ## Read mutated files by every reader of foreign formats (N=10000, SEED=1, READER=name, CASE=number)
+	@$(BIN)/python -m tests.fuzz.readers --cases $(N) --seed $(SEED) $(if $(READER),--reader $(READER)) \
+		$(if $(CASE),--case $(CASE))
+
 # A new seed each time, unless one is given.
 SEEDED = $(if $(filter file,$(origin SEED)),,--seed $(SEED))
 conformance: N = 10000
@@ -118,6 +126,7 @@ full: override CHECK = 1
 full: override SLOW = 1
 full: override K =
 full: override CASE =
+full: override READER =
 full: override SAMPLE = 0
 full: override PROGRAM =
 full: override CLIENTS =
@@ -126,7 +135,7 @@ full: override INSTALL = 1
 full: FAULTS = 5000
 full: KILLS = 200
 full: N = 100000
-full: node check contract demo $(AXE)/installed test matrix simulate chaos attack conformance compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
+full: node check contract demo $(AXE)/installed test matrix simulate chaos attack fuzz conformance compare hostile clients mutants ## Run all of the above and check: every test, more faults, kills and requests; takes hours (SEED=1)
 	@echo "Every check has passed."
 
 QUICK ?=
@@ -172,7 +181,7 @@ schemas: $(STAMP) ## Write the published schemas and the OpenAPI document from t
 	@$(BIN)/federation schema schemas
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-header --extra embedded --extra build pyproject.toml
+	--no-header --extra embedded --extra openpgp --extra build pyproject.toml
 lock: $(STAMP) ## Resolve what a node runs with, what tests add, and what make clients and make node install (needs npm)
 	@$(COMPILE) -o requirements.txt
 	@$(COMPILE) --extra dev --constraint requirements.txt -o requirements-dev.txt

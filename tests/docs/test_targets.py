@@ -87,11 +87,23 @@ def test_full_leaves_nothing_out() -> None:
         "CHECK=",
         "SAMPLE=1",
         "CASE=1",
+        "READER=csv",
         "SEED=7",
         "FAULTS=9",
         "CLIENTS=go",
     )
-    for target in ("check", "demo", "test", "matrix", "simulate", "chaos", "attack", "clients", "mutants"):
+    for target in (
+        "check",
+        "demo",
+        "test",
+        "matrix",
+        "simulate",
+        "chaos",
+        "attack",
+        "fuzz",
+        "clients",
+        "mutants",
+    ):
         program = recipe(MAKEFILE, target)[0].split(" $(")[0]
         assert program in narrowed
     matrix, tests = sorted(re.findall(r"-m pytest .*", narrowed), key=lambda line: "tests/matrix" not in line)
@@ -100,6 +112,7 @@ def test_full_leaves_nothing_out() -> None:
     assert "demo --check" in narrowed
     assert "--sample 0" in narrowed
     assert "--case " not in narrowed
+    assert "--reader " not in narrowed
     assert re.search(r"-m tests\.clients --strict --install *$", narrowed, re.MULTILINE)
     assert "--faults 9 --seed 7" in narrowed
 

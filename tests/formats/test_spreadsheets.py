@@ -198,6 +198,22 @@ def test_lines_with_one_key_are_one_deployment_for_all_their_bodies() -> None:
     assert content(reading, 1)["tenancy"] == "dedicated"
 
 
+def test_a_cell_of_separators_alone_names_no_body() -> None:
+    head = ("Logiciel", "INSEE", "SIREN", "Commune", "Version")
+    reading = read(
+        [
+            head,
+            ("GLPI", ",", "217100767", "", "10"),
+            ("GLPI", " ;\n", "", "", "10"),
+            ("GLPI", ",", "|", "Mâcon", "10"),
+        ]
+    )
+    assert content(reading)["coverage"]["beneficiaries"][0]["name"] == "Chalon-sur-Saône"
+    empty, named = (reason for _, reason in reasons(reading))
+    assert empty.startswith("the line names no public body")
+    assert "Mâcon" in named
+
+
 def test_duplicates_within_a_file_are_reported() -> None:
     head = ("Clé", "Logiciel", "INSEE", "SIREN", "Version")
     reading = read(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import pkgutil
 import random
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tests.fuzz
@@ -29,9 +30,26 @@ TOKENS = (
     b"<![CDATA[", b"]]>", b"<!--", b"&x *x", b"*a", b"&a [*a]", b"---", b"- ", b": ", b"|", b">",
     b"!!python/object", b"<<: *a", b"%", b"\\", b"\\u0000", b"\\ud800", b"../../etc/passwd",
     b"javascript:1", b"http://user:pass@[::1]/", b"a" * 5_000, b" " * 5_000, b"71076", b"217100767",
-    b"oui",
+    b"oui", b"[" * 900 + b"]" * 900, b'{"a":' * 900 + b"1" + b"}" * 900,
 )  # fmt: skip
 """Bytes that readers of texts, tables, JSON, YAML and XML stumble over."""
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    None, True, 0, -1, 1.5, 1e308, 2**53 + 1, 2**63, 10**30, [], {}, [None], [[]], {"": None}, {"a": {}},
+    "", " ", "0", "\0", "\ud800", "\u202e", "a" * 5_000, "-", "*", "/", "..", "fr", "RED", "217100767",
+    "2024-13-01", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "CVE-2099-10001", "<1", ">=2|<1",
+    "vers:generic/*", "vers:semver/>=2|<1", "pkg:npm/%00@1", "cpe:2.3:a:*:*",
+    "https://[", "http://user:pass@[::1]/", "javascript:1", "mailto:a@b",
+)  # fmt: skip
+"""Values of JSON that stand where other ones are expected."""
+MAX_JSON_CHANGES = 4
+"""Changes of one JSON document."""
+DEPTH = 900
+"""Arrays inside one another: near the depth that decoders of JSON accept."""
+_DEEP = "arrays inside one another"
+_DEEP_JSON = json.dumps(_DEEP).encode()
+"""Stands for them while a document is changed, since nothing in Python copies them."""
 
 
 class Reader(NamedTuple):
@@ -61,6 +79,8 @@ def make_input(examples: Sequence[bytes], chance: random.Random) -> bytes:
         return raw
     if raw.startswith(b"PK\x03\x04") and chance.random() < 0.8:
         return _mutate_archive(raw, examples, chance)
+    if raw[:1] in (b"{", b"[") and chance.random() < 0.6:
+        return _mutate_json(raw, chance)
     return mutate(raw, examples, chance)
 
 
@@ -152,3 +172,58 @@ def _mutate_archive(raw: bytes, examples: Sequence[bytes], chance: random.Random
             if name not in {earlier for earlier, _ in members[:number]}:  # (a second one would warn)
                 archive.writestr(zipfile.ZipInfo(name), content, form)
     return out.getvalue()
+
+
+def _mutate_json(raw: bytes, chance: random.Random) -> bytes:
+    """The JSON document with members that are changed, removed, doubled or moved: it is JSON still."""
+    try:
+        root = [json.loads(raw)]
+    except ValueError:
+        return raw
+    for _ in range(chance.randint(1, MAX_JSON_CHANGES)):
+        _change_member(root, chance)
+    return json.dumps(root[0]).encode().replace(_DEEP_JSON, b"[" * DEPTH + b"]" * DEPTH)
+
+
+def _change_member(root: list[Any], chance: random.Random) -> None:
+    """One change at a member that is chosen by chance."""
+    places = list(_places(root))
+    holder, name = chance.choice(places)
+    match chance.randrange(8):
+        case 0:
+            del holder[name]
+            if not root:
+                root.append(None)
+        case 1:
+            other, member = chance.choice(places)
+            holder[name] = _copy(other[member])
+        case 2:
+            holder[name] = [_copy(holder[name]) for _ in range(chance.choice((1, 2, 60)))]
+        case 3 if isinstance(holder, dict):
+            holder[str(chance.choice(ODD_VALUES))[:50]] = holder.pop(name)
+        case 4 if isinstance(holder[name], list):
+            holder[name] *= chance.choice((2, 2, 60))
+        case 5 if isinstance(holder[name], str):
+            text = bytearray(holder[name].encode(errors="replace"))
+            chance.choice(_MUTATIONS)(text, [bytes(text)], chance)
+            holder[name] = text.decode(errors="replace")
+        case 6 if chance.random() < 0.2:
+            holder[name] = _DEEP
+        case _:
+            holder[name] = _copy(chance.choice(ODD_VALUES))
+
+
+def _copy(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _places(root: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each member of a JSON value, as its holder and its name there."""
+    waiting: list[Any] = [root]
+    while waiting:
+        holder = waiting.pop()
+        names = list(holder) if isinstance(holder, dict) else range(len(holder))
+        for name in names:
+            yield holder, name
+            if isinstance(holder[name], (dict, list)):
+                waiting.append(holder[name])

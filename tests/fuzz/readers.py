@@ -4,9 +4,9 @@
 
 A reader returns its records, or raises ``Invalid``. Of a :class:`Reading` it is checked that keys name
 records and come once, that members are JSON, and that there are no more faults than the bound says. The
-program prints, by reader, how many inputs were read and refused, the time of the slowest, and the most memory
-that the process had; it fails where another exception came. ``--case`` repeats one input, and ``--write``
-writes it to a file.
+program prints, by reader, how many inputs were read and refused and the time of the slowest, and the memory
+of the process after each tenth of the inputs. It fails where another exception came, an input took too long,
+or memory grew. ``--case`` repeats one input, and ``--write`` writes it to a file.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import random
 import re
-import resource
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,15 @@ import msgspec
 from federation.domain.errors import Invalid
 from federation.domain.sources.reading import Reading
 from federation.domain.values import KEY_PATTERN
+from tests.fuzz import memory
 from tests.fuzz.reader_inputs import Reader, make_input, registered
 
 MAX_FAULTS_OF_READING = 1_001
 MAX_VIOLATIONS = 20
 SLOW_SECONDS = 10.0
 """CPU seconds of one input from which on it is reported: the inputs are small."""
+PARTS = 10
+"""Parts of the inputs, after each of which memory is measured."""
 
 
 class Violation(Exception):
@@ -79,39 +81,69 @@ def check(outcome: Any) -> None:
         raise Violation(f"{len(outcome.faults)} faults")
 
 
-def peak_mebibytes() -> int:
-    """The most memory that the process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+class Tally:
+    """The outcomes of one reader."""
 
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.examples = list(reader.examples())
+        self.counts: Counter[str] = Counter()
+        self.slowest = 0.0
+        """CPU seconds of the slowest input, and its number."""
+        self.slowest_case = 0
 
-def fuzz(readers: Sequence[Reader], cases: int, seed: int) -> tuple[list[str], list[str]]:
-    """Try so many inputs, shared out among the readers. Returns lines of a report, and violations."""
-    report: list[str] = []
-    violations: list[str] = []
-    for number, reader in enumerate(readers):
-        examples = list(reader.examples())
-        counts: Counter[str] = Counter()
-        slowest = 0.0
-        share = cases // len(readers) + (number < cases % len(readers))
-        start = peak_mebibytes()
-        for index in range(share):
-            raw = input_of(reader, examples, seed, index)
+    def run(self, seed: int, cases: range) -> Iterator[str]:
+        """Try these inputs. Yields violations."""
+        for index in cases:
+            raw = input_of(self.reader, self.examples, seed, index)
             began = time.process_time()
             try:
-                counts[try_input(reader, raw)] += 1
+                self.counts[try_input(self.reader, raw)] += 1
             except Violation as violation:
-                counts["violation"] += 1
-                violations.append(f"{reader.name} case {index}: {violation}")
-                if len(violations) >= MAX_VIOLATIONS:
-                    return report, violations
-            slowest = max(slowest, time.process_time() - began)
-        if slowest > SLOW_SECONDS:
-            violations.append(f"{reader.name}: one input took {slowest:.1f} s")
-        report.append(
-            f"{reader.name:20} {counts['read']:7} read {counts['refused']:7} refused"
-            f" {counts['violation']:3} violations"
-            f"  slowest {slowest * 1000:6.0f} ms  memory {start} to {peak_mebibytes()} MiB"
+                self.counts["violation"] += 1
+                yield f"{self.reader.name} case {index}: {violation}"
+            seconds = time.process_time() - began
+            if seconds > self.slowest:
+                self.slowest, self.slowest_case = seconds, index
+            if seconds > SLOW_SECONDS:
+                yield f"{self.reader.name} case {index}: it took {seconds:.1f} s"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.reader.name:20} {self.counts['read']:7} read {self.counts['refused']:7} refused"
+            f" {self.counts['violation']:3} violations"
+            f"  slowest {self.slowest * 1000:6.0f} ms (case {self.slowest_case})"
         )
+
+
+def fuzz(
+    readers: Sequence[Reader],
+    cases: int,
+    seed: int,
+    measure: Callable[[], int] = memory.resident_mebibytes,
+    measure_peak: Callable[[], int] = memory.peak_mebibytes,
+) -> tuple[list[str], list[str]]:
+    """Try so many inputs, shared out among the readers. Returns lines of a report, and violations.
+
+    Each tenth of the inputs has its part of every reader, so the memory after the first tenth is what the
+    readers need, and what comes above it later is a leak. The peak is that of the process: a process that did
+    other work before measures it otherwise.
+    """
+    tallies = [Tally(reader) for reader in readers]
+    violations: list[str] = []
+    resident: list[int] = []
+    for part in range(PARTS):
+        for number, tally in enumerate(tallies):
+            share = cases // len(readers) + (number < cases % len(readers))
+            for violation in tally.run(seed, range(share * part // PARTS, share * (part + 1) // PARTS)):
+                violations.append(violation)
+                if len(violations) >= MAX_VIOLATIONS:
+                    return [*map(str, tallies)], violations
+        resident.append(measure())
+    peak = measure_peak()
+    violations += memory.violations(resident, peak)
+    report = [*map(str, tallies)]
+    report.append(f"memory after each tenth: {' '.join(map(str, resident))} MiB, at most {peak} MiB")
     return report, violations
 
 
@@ -139,7 +171,7 @@ def main() -> None:
         return
     report, violations = fuzz(readers, chosen.cases, chosen.seed)
     print("\n".join((*report, *(f"seed {chosen.seed}: {violation}" for violation in violations))))
-    print(f"{chosen.cases} inputs, {len(violations)} violations, {peak_mebibytes()} MiB at most")
+    print(f"{chosen.cases} inputs, {len(violations)} violations")
     sys.exit(bool(violations))
 
 
