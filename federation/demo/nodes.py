@@ -124,7 +124,7 @@ def _scopes() -> tuple[str, ...]:
     """The rights of the IT systems. (node.admin: the webhook of the story is on this machine.)"""
     records = {f"{kind.plural}.{verb}" for kind in TYPES.values() for verb in ("read", "write")}
     wanted = records | {"subscriptions.read", "subscriptions.write", "exposure.read", "feeds.read"}
-    wanted |= {"changes.read", "peers.read", "node.admin"}
+    wanted |= {"changes.read", "peers.read", "node.admin", "sources.read", "sources.write", "imports.write"}
     return tuple(scope for scope in SCOPES if scope in wanted)
 
 

@@ -21,6 +21,7 @@ from federation.demo.data import OUTAGE, OUTAGE_CONTENT
 from federation.demo.exposed import tell_exposure
 from federation.demo.loading import load_and_converge
 from federation.demo.nodes import Running, introduce, refuse_taken_ports, running_nodes
+from federation.demo.sources import tell_sources
 from federation.domain.content.incident import Incident
 from federation.domain.errors import CommandFailed
 
@@ -61,6 +62,7 @@ async def _story(check: bool, scale: int, port: int, began: float, stop: asyncio
         await check_commune(nodes)
         await check_needs(nodes)
         await tell_exposure(nodes)
+        await tell_sources(nodes)
         click.echo(
             f"\nEverything above was checked against the nodes, {time.perf_counter() - began:.1f} s in all."
         )
