@@ -11,6 +11,7 @@ from typing import Any
 
 from federation.domain.errors import Invalid, Refused
 from federation.domain.formats.monitoring.readers import EVENT_READERS
+from federation.domain.messages import Message
 from federation.domain.sources.kinds import KINDS, kind_of, read_options
 from federation.domain.sources.outages import EventOptions, Labelled
 from federation.domain.sources.report import (
@@ -21,7 +22,7 @@ from federation.domain.sources.report import (
     not_read,
     rejected,
 )
-from federation.domain.sources.source import ALERT_AFTER_FAILURES, HttpState, ImportSource, silence
+from federation.domain.sources.source import ALERT_AFTER_FAILURES, HttpState, ImportSource
 from federation.domain.values import as_instant
 from federation.domain.visibility import itself
 from federation.node.node import Node
@@ -44,7 +45,7 @@ async def deliver(node: Node, source: ImportSource, raw: bytes) -> RunReport:
     started_at = node.clock()
     tally = Tally()
 
-    def report(outcome: Any, reason: str | None = None) -> RunReport:
+    def report(outcome: Any) -> RunReport:
         return RunReport(
             source=source.name,
             trigger="event",
@@ -54,7 +55,6 @@ async def deliver(node: Node, source: ImportSource, raw: bytes) -> RunReport:
             counts=tally.counts,
             lines=tally.lines,
             omitted=tally.omitted,
-            reason=reason,
         )
 
     events = _event_source(source)
@@ -62,7 +62,7 @@ async def deliver(node: Node, source: ImportSource, raw: bytes) -> RunReport:
         delivery = await asyncio.to_thread(EVENT_READERS[source.kind], raw)
     except Invalid as error:
         async with node.store.write() as tx:
-            await tx.sources.note_failure(report("failed", error.detail), None)
+            await tx.sources.note_failure(report("failed").with_reason(error.message), None)
         raise
     by = itself(node.operator)
     applied = await apply_delivery(node, events, delivery, by=by)
@@ -112,11 +112,15 @@ async def check_silence(node: Node) -> None:
         if events.options.heartbeat_seconds is None:
             continue
         last_at = source.last_success_at or source.created_at
+        moment = as_instant(last_at)
         try:
             since = await check_heartbeat(node, events, last_at, by=itself(node.operator))
-            reason = str(silence(last_at))
+            reason = Message("nothing was delivered (the last delivery: {moment})", {"moment": moment})
         except Refused as error:
-            since, reason = node.clock(), f"{error.detail} (the last delivery: {as_instant(last_at)})"
+            since = node.clock()
+            reason = Message(
+                "{reason} (the last delivery: {moment})", {"reason": error.message, "moment": moment}
+            )
         if since is not None and source.failures < ALERT_AFTER_FAILURES:
             async with node.store.write() as tx:
                 await tx.sources.note_silence(source.name, since, ALERT_AFTER_FAILURES, reason)

@@ -29,7 +29,7 @@ from federation.domain.errors import (
     Unreachable,
 )
 from federation.domain.formats.sheets.records import Known
-from federation.domain.messages import LANGUAGES, Message
+from federation.domain.messages import Message
 from federation.domain.sources.kinds import AdvisoryOptions, Kind, kind_of, read_options
 from federation.domain.sources.reading import Reading
 from federation.domain.sources.report import RunReport, Tally, Trigger
@@ -50,7 +50,6 @@ MAX_RUN_SECONDS = 900.0
 MAX_RUNS_AT_ONCE = 2
 """Polled sources that a process runs at once: each has a whole file in memory."""
 HOUR = timedelta(hours=1)
-REASON_LENGTH = 300
 
 
 async def run_due(node: Node) -> int:
@@ -249,9 +248,7 @@ class SourceRun:
             )
 
     def failed(self, reason: Message, tally: Tally | None = None) -> RunReport:
-        english, french = (reason.to_text(language)[:REASON_LENGTH] for language in LANGUAGES)
-        report = self._report("failed", tally or Tally())
-        return msgspec.structs.replace(report, reason=english, reason_fr=french)
+        return self._report("failed", tally or Tally()).with_reason(reason)
 
     def _report(self, outcome: Any, tally: Tally) -> RunReport:
         return RunReport(

@@ -45,6 +45,7 @@ sources = Table(
     Column("reason", Text, comment="The reason of the last failure; null after a run that succeeded."),
     Column("memory", LargeBinary, comment="JSON: what its reader needs to know of the runs before."),
     Column("runs", BigInteger, nullable=False, server_default=text("0"), comment="Number of the last run."),
+    Column("reason_fr", Text, comment="The same reason in French."),
     Index("ix_sources_next_at", "next_at"),
 )
 

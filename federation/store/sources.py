@@ -7,25 +7,23 @@ from typing import Any
 
 import msgspec
 
+from federation.domain.messages import LANGUAGES, Message
 from federation.domain.sources.report import MAX_RUNS, RunReport
 from federation.domain.sources.source import (
     HttpState,
     ImportSource,
     SourceQuota,
     SourceSettings,
-    silence,
 )
 from federation.store.statements import Session
 
 _SOURCE = """
 SELECT name, kind, url, every, options, tlp, audience, private, quota, state, created_at, next_at,
-    last_run_at, last_success_at, failures, failing_since, reason, secret_hash IS NOT NULL AS has_secret,
+    last_run_at, last_success_at, failures, failing_since, reason, reason_fr,
+    secret_hash IS NOT NULL AS has_secret,
     (SELECT count(*) FROM source_items AS i WHERE i.source = sources.name) AS records,
     (SELECT count(*) FROM source_items AS i
-        WHERE i.source = sources.name AND disappeared_at IS NOT NULL) AS disappeared,
-    CASE WHEN reason IS NOT NULL THEN
-        (SELECT report FROM source_runs AS r WHERE r.source = sources.name AND r.number = sources.runs)
-    END AS last_report
+        WHERE i.source = sources.name AND disappeared_at IS NOT NULL) AS disappeared
 FROM sources
 """
 _ALL = f"{_SOURCE} ORDER BY name"
@@ -50,22 +48,23 @@ _SET_MEMORY = "UPDATE sources SET memory = $2 WHERE name = $1"
 _REMOVE = "DELETE FROM sources WHERE name = $1"
 _SUCCEEDED = """
 UPDATE sources SET runs = runs + 1, last_run_at = $2, last_success_at = $2, failures = 0,
-    failing_since = NULL, reason = NULL, next_at = CASE WHEN state = 'active' THEN $3::timestamptz END,
-    etag = $4, last_modified = $5
+    failing_since = NULL, reason = NULL, reason_fr = NULL,
+    next_at = CASE WHEN state = 'active' THEN $3::timestamptz END, etag = $4, last_modified = $5
 WHERE name = $1 RETURNING runs
 """
 _FAILED = """
 UPDATE sources SET runs = runs + 1, last_run_at = $2, failures = failures + 1,
-    failing_since = coalesce(failing_since, $2), reason = $4,
+    failing_since = coalesce(failing_since, $2), reason = $4, reason_fr = $5,
     next_at = CASE WHEN state = 'active' THEN $3::timestamptz END
 WHERE name = $1 RETURNING runs
 """
 _DELIVERED = """
-UPDATE sources SET last_run_at = $2, last_success_at = $2, failures = 0, failing_since = NULL, reason = NULL
+UPDATE sources SET last_run_at = $2, last_success_at = $2, failures = 0, failing_since = NULL, reason = NULL,
+    reason_fr = NULL
 WHERE name = $1
 """
 _SILENT = """
-UPDATE sources SET failures = $3, failing_since = coalesce(failing_since, $2), reason = $4
+UPDATE sources SET failures = $3, failing_since = coalesce(failing_since, $2), reason = $4, reason_fr = $5
 WHERE name = $1 AND failures < $3
 """
 _ADD_RUN = "INSERT INTO source_runs (source, number, ended_at, report) VALUES ($1, $2, $3, $4)"
@@ -172,7 +171,7 @@ class SourcesWriter(SourcesReader):
     async def note_failure(self, report: RunReport, next_at: datetime | None) -> int | None:
         """Store the report of a run that failed. Returns its number; None where the source is gone."""
         number = await self._session.connection.fetchval(
-            _FAILED, report.source, report.ended_at, next_at, report.reason
+            _FAILED, report.source, report.ended_at, next_at, report.reason, report.reason_fr
         )
         return await self._add_run(report, number)
 
@@ -180,9 +179,11 @@ class SourcesWriter(SourcesReader):
         """Note the time of a delivery that changed nothing; it has no report."""
         await self._session.connection.execute(_DELIVERED, name, now)
 
-    async def note_silence(self, name: str, since: datetime, failures: int, reason: str) -> None:
+    async def note_silence(self, name: str, since: datetime, failures: int, reason: Message) -> None:
         """Note that a source of events is silent, as if it had failed so often."""
-        await self._session.connection.execute(_SILENT, name, since, failures, reason)
+        await self._session.connection.execute(
+            _SILENT, name, since, failures, *(reason.to_text(language) for language in LANGUAGES)
+        )
 
     async def _add_run(self, report: RunReport, number: int | None) -> int | None:
         if number is None:
@@ -197,26 +198,4 @@ def _to_source(row: Any) -> ImportSource:
     members = dict(row)
     members["options"] = msgspec.json.decode(members["options"])
     members["quota"] = _quota.decode(members["quota"])
-    members["reason_fr"] = _french_reason(members, members.pop("last_report"))
     return ImportSource(**members)
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    """The reason in the report of a run."""
-
-    reason: str | None = None
-    reason_fr: str | None = None
-
-
-_failure = msgspec.json.Decoder(_Failure)
-
-
-def _french_reason(members: dict[str, Any], last_report: bytes | None) -> str | None:
-    """The reason of a source in French: that of its last run, or silence, which is no run."""
-    last_run = _Failure() if last_report is None else _failure.decode(last_report)
-    if members["reason"] is None:
-        return None
-    if members["reason"] == last_run.reason:
-        return last_run.reason_fr
-    silent = silence(members["last_success_at"] or members["created_at"])
-    return silent.to_text("fr") if members["reason"] == str(silent) else None

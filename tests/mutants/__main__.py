@@ -108,6 +108,18 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/api/test_openapi.py",
         "tests/contract/test_schemas.py",
     ),
+    "federation/edge/shares.py": (
+        "tests/api/test_shares.py",
+        "tests/api/test_connections.py",
+        "tests/api/test_limits.py",
+    ),
+    "federation/node/quotas.py": (
+        "tests/sync/test_quotas.py",
+        "tests/proof/test_copy_states.py",
+        "tests/trust/test_leaving.py",
+    ),
+    "federation/node/sessions.py": ("tests/people", "tests/web/test_sessions.py", "tests/web/test_login.py"),
+    "federation/node/logins.py": ("tests/people", "tests/web/test_login.py"),
 }
 """The modules whose checks are broken, and where the tests are that must notice."""
 BESIDES = ("tests/docs/test_reference.py", "tests/contract/test_schemas.py")

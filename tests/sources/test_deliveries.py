@@ -106,7 +106,10 @@ async def test_the_test_of_a_notification_is_accepted_and_a_body_at_fault_is_a_f
         refused(await client.post(path, content=b'{"custom": 1}', headers=headers), 400, "invalid")
         deep = refused(await client.post(path, content=nested(30_000), headers=headers), 400, "invalid")
         assert "nested deeper" in deep["detail"]
-        assert (await sources.find(node, "uptime-kuma")).failures == 2
+        failing = await sources.find(node, "uptime-kuma")
+        assert failing.failures == 2
+        french = "le JSON a plus de 32 niveaux d'imbrication"
+        assert (failing.reason, failing.reason_fr) == (deep["detail"], french)
         unknown = uptime_kuma(deployment=None)
         report = fine(await client.post(path, content=unknown, headers=headers), 200)
     assert report["counts"]["rejected"] == 1
@@ -155,6 +158,7 @@ async def test_a_source_that_is_silent_is_an_alert_and_an_outage_where_it_says_s
 
     watchdog = alertmanager(an_alert(alertname="Watchdog", starts_at="2026-01-01T00:00:00Z"))
     await source_deliveries.deliver(node, await sources.find(node, "alertmanager"), watchdog)
-    assert (await sources.find(node, "alertmanager")).failures == 0
+    heard = await sources.find(node, "alertmanager")
+    assert (heard.failures, heard.reason, heard.reason_fr) == (0, None, None)
     (outage,) = await outages(node)
     assert outage["status"] == "resolved"

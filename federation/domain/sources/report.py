@@ -15,7 +15,7 @@ import msgspec
 
 from federation.domain.errors import Refused
 from federation.domain.feed import printable
-from federation.domain.messages import Message
+from federation.domain.messages import LANGUAGES, Message
 from federation.domain.upload import FeedRemovals
 
 MAX_REPORT_LINES = 500
@@ -92,6 +92,11 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of what the run would do, which a run that retracts has to name."""
     removals: tuple[FeedRemovals, ...] = ()
     """Feeds that a run with ``replace`` retracts records from."""
+
+    def with_reason(self, reason: Message) -> RunReport:
+        """The same report with the reason of a failure."""
+        english, french = (reason.to_text(language)[:MAX_REASON_LENGTH] for language in LANGUAGES)
+        return msgspec.structs.replace(self, reason=english, reason_fr=french)
 
 
 class Tally:

@@ -13,9 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from federation.domain.messages import Message
 from federation.domain.part import Part
-from federation.domain.values import END, GROUP_PATTERN, Url, as_instant
+from federation.domain.values import END, GROUP_PATTERN, Url
 from federation.domain.visibility import Tlp
 
 SOURCE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" + END
@@ -131,11 +130,6 @@ class DisappearedRecord(msgspec.Struct, frozen=True):
     identity: str
     """The source's own identifier of it."""
     since: datetime
-
-
-def silence(last_at: datetime) -> Message:
-    """The reason why a source of events is failing that has delivered nothing since then."""
-    return Message("nothing was delivered (the last delivery: {moment})", {"moment": as_instant(last_at)})
 
 
 class HttpState(msgspec.Struct, frozen=True):
