@@ -21,7 +21,7 @@ PARTS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "growth": growth.measure,
     "exposure": exposure.measure,
     "importing": importing.measure,
-    "waiting": waiting.measure,
+    "crowd": waiting.measure,
     "web": web.measure,
     "products": products.measure,
 }

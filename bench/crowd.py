@@ -1,9 +1,9 @@
-"""Many peers in one process: each has a feed that can be followed, and each can wait at a node.
+"""Many peers in one process: each has a feed that can be followed over TLS, and each can wait at a node.
 
-    python -m bench.crowd PLAN LOG
+    python -m bench.crowd PLAN
 
 They are as lean as peers can be, so that what is measured is the node: a feed is bytes made beforehand, and
-whoever waits only waits. The waiting is done by the node's own client.
+a member that waits does nothing else. The waiting is done by the node's own client.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from bench.certificates import HOST, Certificate
 from bench.records import line, record
 from bench.servers import serve
 from federation.api.entries import entry_line
@@ -38,27 +39,31 @@ class Plan(msgspec.Struct, kw_only=True):
     """What the crowd is to do."""
 
     port: int
+    certificate: Certificate
     members: list[Member]
     records: int = 0
     """Of each feed."""
     waits_at: str | None = None
     """URL of a node at which every member waits."""
     pause: float = 0.0
-    """Seconds after an answer in which a member does not ask again."""
+    """Seconds after an answer with news in which a member does not ask again."""
 
     @classmethod
-    def of(
-        cls, many: int, port: int, *, records: int = 0, waits_at: str | None = None, pause: float = 0.0
-    ) -> Plan:
+    def of(cls, many: int, port: int, certificate: Certificate, **others: Any) -> Plan:
         members = [Member(f"peer-{number:03d}", mint_private_key()) for number in range(many)]
-        return cls(port=port, members=members, records=records, waits_at=waits_at, pause=pause)
+        return cls(port=port, certificate=certificate, members=members, **others)
+
+    @property
+    def url(self) -> str:
+        """Where all members are."""
+        return f"https://{HOST}:{self.port}"
 
     def peers(self) -> list[Peer]:
         """What a node stores of the members."""
         return [
             Peer(
                 operator=member.operator,
-                url=f"http://127.0.0.1:{self.port}/{member.operator}",
+                url=f"{self.url}/{member.operator}",
                 name=member.operator,
                 state="active",
                 keys=Keyring.of(member.jwk).public(),
@@ -125,12 +130,12 @@ async def _wait(crowd: Crowd, member: Member, peer: Peer, pause: float) -> None:
     while True:
         crowd.waiting += knows_heads
         try:
-            await source.heads(wait=True)
+            heads = await source.heads(wait=True)
         except Refused:
             await asyncio.sleep(1)
         else:
             crowd.waiting -= knows_heads
-            if knows_heads:
+            if knows_heads and heads is not None:
                 await asyncio.sleep(pause)
             knows_heads = True
             continue
@@ -143,7 +148,7 @@ async def _main(plan: Plan) -> None:
         there = msgspec.structs.replace(plan.peers()[0], url=plan.waits_at)
         waiting = [asyncio.create_task(_wait(crowd, member, there, plan.pause)) for member in plan.members]
     try:
-        await serve(crowd, plan.port)
+        await serve(crowd, plan.port, plan.certificate)
     finally:
         for task in waiting:
             task.cancel()

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bench.certificates import make_certificate
 from bench.crowd import Plan
 from bench.load import Task, loaded, request
 from bench.measuring import Figure, Goal, Series
@@ -121,7 +122,8 @@ async def _feeds(run: Run) -> None:
     for many in QUICK_FEEDS if run.quick else FEEDS:
         run.tell(f"growth: {many} feeds of peers")
         async with site("megalis", run.directory / f"feeds-{many}") as megalis:
-            plan = Plan.of(many, free_port(), records=total // many)
+            certificate = megalis.peers_certificate = make_certificate(run.directory)
+            plan = Plan.of(many, free_port(), certificate, records=total // many)
             async with crowd(plan, run.directory), megalis.looking() as here:
                 async with megalis.serving():
                     pass  # it makes the node's key

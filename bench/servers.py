@@ -17,6 +17,7 @@ import asyncpg
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from bench.certificates import Certificate
 from bench.sites import answering, ended, free_port
 from federation.postgres import programs
 from federation.postgres.supervisor import SETTINGS
@@ -83,21 +84,26 @@ async def application(module: str, dsn: str, log: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def process(module: str, arguments: list[str], url: str, log: Path) -> AsyncIterator[None]:
+async def process(
+    module: str, arguments: list[str], url: str, log: Path, certificate: Certificate | None = None
+) -> AsyncIterator[None]:
     """A module of ours as a process that answers at a URL."""
     with log.open("ab") as output:
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, *arguments, stdout=output, stderr=output
         )
     try:
-        await answering(url, started, log)
+        await answering(url, started, log, certificate)
         yield
     finally:
         await ended(started)
 
 
-async def serve(app: Any, port: int) -> None:
-    """Serve an application as a node's is served: the same server, embedded in the same kind of loop."""
+async def serve(app: Any, port: int, certificate: Certificate | None = None) -> None:
+    """Serve an application as a node's is served: the same server, embedded in the same kind of loop.
+
+    ``certificate``: for TLS, which a node leaves to the proxy before it.
+    """
     server = Server(
         app,
         address="127.0.0.1",
@@ -109,5 +115,7 @@ async def serve(app: Any, port: int) -> None:
         backlog=BACKLOG,
         backpressure=1_024 + SPARE_SOCKETS,
         log_enabled=False,
+        ssl_cert=None if certificate is None else Path(certificate.path),
+        ssl_key=None if certificate is None else Path(certificate.key),
     )
     await server.serve()

@@ -17,6 +17,7 @@ import asyncpg
 import httpx2
 import msgspec
 
+from bench.certificates import Certificate
 from federation.domain.scopes import SCOPES
 from federation.node import clients, invitations, peers
 from federation.node.node import Node
@@ -49,6 +50,8 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         self.pid = 0
+        self.peers_certificate: Certificate | None = None
+        """The certificate of peers, which the node trusts."""
         self._credentials: tuple[str, str] | None = None
         self._token = ("", 0.0)
 
@@ -66,8 +69,8 @@ class Site:
         )
 
     @asynccontextmanager
-    async def serving(self, *, ready: bool = True) -> AsyncIterator[None]:
-        """The process of the node, until the block ends."""
+    async def serving(self, *, ready: bool = True, module: str = "federation.cli") -> AsyncIterator[None]:
+        """The process of the node, until the block ends. ``module``: another program in place of ours."""
         environment = {name: value for name, value in os.environ.items() if "FEDERATION_" not in name}
         environment |= {
             "FEDERATION_OPERATOR": self.operator,
@@ -82,9 +85,11 @@ class Site:
             "FEDERATION_SOCKETS_PER_ADDRESS": str(SOCKETS),
             "FEDERATION_SOCKETS": str(SOCKETS),
         }
+        if self.peers_certificate is not None:
+            environment["FEDERATION_CA_FILE"] = self.peers_certificate.path
         with self.log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "federation.cli", "serve",
+                sys.executable, "-m", module, *(["serve"] if module == "federation.cli" else []),
                 env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         self.pid = process.pid
@@ -249,10 +254,16 @@ async def until_held(origin: Site, head: int, reader: Any, *, seconds: float = 6
             await asyncio.sleep(0.002)
 
 
-async def answering(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+async def answering(
+    url: str, process: asyncio.subprocess.Process, log: Path, certificate: Certificate | None = None
+) -> None:
     """Wait until a URL answers 200. Raises AssertionError with the end of its log when it does not."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(READY_SECONDS), httpx2.AsyncClient(trust_env=False) as client:
+        verify = certificate.trust if certificate is not None else True
+        async with (
+            asyncio.timeout(READY_SECONDS),
+            httpx2.AsyncClient(trust_env=False, verify=verify) as client,
+        ):
             while process.returncode is None:
                 with suppress(httpx2.HTTPError):
                     if (await client.get(url)).status_code == 200:

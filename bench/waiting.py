@@ -1,8 +1,9 @@
-"""A crowd of members: each waits at the node, and has a feed that the node follows.
+"""A crowd of members: each waits at the node, and has a feed that the node follows over TLS.
 
-For each number of members: the time until all are followed, the processor time that the node uses while
-nothing changes, and that of telling one record to all of them, beside a bare application that sends the same
-bytes to as many (``bench/bare_waits.py``). At last, publishing to one peer while a hundred others wait.
+For each number of members: the time until all are followed, and the processor time that the node uses while
+nothing changes. Then, of a node that follows none, the processor time of telling one record to all of them,
+beside a bare application that sends the same bytes to as many (``bench/bare_waits.py``). At last, publishing
+to one peer while a hundred others wait.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import msgspec
 
+from bench.certificates import make_certificate
 from bench.crowd import Plan
 from bench.measuring import Figure, Goal, Series, percentile
 from bench.run import Run
@@ -51,23 +53,21 @@ MAX_P99_RATIO = 3.0
 
 async def measure(run: Run) -> None:
     """All of this part."""
-    for many in QUICK_MEMBERS if run.quick else MEMBERS:
-        await _crowd_of(run, many)
+    sizes = QUICK_MEMBERS if run.quick else MEMBERS
+    for many in sizes:
+        await _looking_after(run, many)
+    for many in sizes:
+        await _telling(run, many)
     await _publishing(run, 10 if run.quick else WAITING)
 
 
-async def _crowd_of(run: Run, many: int) -> None:
+async def _looking_after(run: Run, many: int) -> None:
+    """The start of a node with so many peers, and its processor time while nothing changes."""
     directory = run.directory / f"waiting-{many}"
-    async with AsyncExitStack() as stack:
-        arnia = await stack.enter_async_context(site("arnia", directory))
-        async with arnia.serving():
-            pass  # it makes the node's key
-        bare_port = free_port()
-        bare = f"http://127.0.0.1:{bare_port}"
-        plan = Plan.of(many, free_port(), records=1, waits_at=arnia.url, pause=PAUSE)
-        await introduce_all(arnia, plan)
+    async with site("arnia", directory) as arnia:
+        plan = await _peers_of(arnia, many, directory, records=1, waits_at=arnia.url)
         async with crowd(plan, directory):
-            run.tell(f"waiting: {many} members, start")
+            run.tell(f"crowd: {many} members, start")
             run.noise.probe()
             began = time.perf_counter()
             async with arnia.serving(ready=False), arnia.looking() as here:
@@ -77,44 +77,58 @@ async def _crowd_of(run: Run, many: int) -> None:
                 _add(run, f"{many} members followed, from the start of the process", "s",
                      time.perf_counter() - began)  # fmt: skip
                 await _until_waiting(plan)
-                await asyncio.sleep(2.0)
                 seconds = QUICK_IDLE_SECONDS if run.quick else IDLE_SECONDS
-                run.tell(f"waiting: {many} members, idle")
+                run.tell(f"crowd: {many} members, idle")
                 before = arnia.processor()
                 await asyncio.sleep(seconds)
                 idle = (arnia.processor() - before) / seconds
                 _add(run, f"processor time while {many} members wait and nothing changes", "% of a core",
                      max(idle * 100, 0.01))  # fmt: skip
-                run.tell(f"waiting: {many} members, telling")
-                node, answer = await _tell_by_node(arnia, plan)
-        log = directory / "bare.log"
-        async with process("bench.bare_waits", [str(bare_port)], f"{bare}/health", log):
-            beside = Plan.of(many, free_port(), waits_at=bare, pause=PAUSE)
-            async with crowd(beside, directory):
-                await _until_waiting(beside)
-                beside_node = await _tell_by_bare(bare, beside, bare_port, answer)
-        for n, (work, goal) in enumerate(
-            (
-                (
-                    f"one record told to {many} waiting members, beside publishing it",
-                    Goal(least_ratio=1 / MAX_TELLING_RATIO),
-                ),
-                (f"the next request of {many} members, until they wait again", None),
+
+
+async def _telling(run: Run, many: int) -> None:
+    """One record told to so many members that wait, by a node that follows none and by a bare application."""
+    directory = run.directory / f"telling-{many}"
+    run.tell(f"crowd: telling {many} that wait")
+    run.noise.probe()
+    async with site("arnia", directory) as arnia:
+        plan = await _peers_of(arnia, many, directory, waits_at=arnia.url, pause=PAUSE)
+        async with crowd(plan, directory), arnia.serving(module="bench.answering_node"):
+            node, answer = await _tell_by_node(arnia, plan)
+    bare_port = free_port()
+    bare = f"http://127.0.0.1:{bare_port}"
+    async with process("bench.bare_waits", [str(bare_port)], f"{bare}/health", directory / "bare.log"):
+        beside = Plan.of(many, free_port(), plan.certificate, waits_at=bare, pause=PAUSE)
+        async with crowd(beside, directory):
+            beside_node = await _tell_by_bare(bare, beside, bare_port, answer)
+    goal = Goal(least_ratio=1 / MAX_TELLING_RATIO)
+    for n, (work, bound) in enumerate(
+        (
+            (f"one record told to {many} waiting members, beside publishing it", goal),
+            (f"the next request of {many} members, until they wait again", None),
+        )
+    ):
+        run.add(
+            Figure(
+                part="crowd",
+                work=f"{work}, processor time",
+                unit="ms",
+                better="less",
+                node=Series("node", tuple(times[n] * 1_000 for times in node)),
+                beside=(Series("bare ASGI, same bytes, no token", tuple(t[n] * 1_000 for t in beside_node)),),
+                goal=bound,
             )
-        ):
-            run.add(
-                Figure(
-                    part="waiting",
-                    work=f"{work}, processor time",
-                    unit="ms",
-                    better="less",
-                    node=Series("node", tuple(times[n] * 1_000 for times in node)),
-                    beside=(
-                        Series("bare ASGI, same bytes, no token", tuple(t[n] * 1_000 for t in beside_node)),
-                    ),
-                    goal=goal,
-                )
-            )
+        )
+
+
+async def _peers_of(node: Site, many: int, directory: Path, **plan: Any) -> Plan:
+    """A plan of so many peers, whom a node that does not run knows from now on."""
+    node.peers_certificate = make_certificate(directory)
+    async with node.serving():
+        pass  # it makes the node's key
+    made = Plan.of(many, free_port(), node.peers_certificate, **plan)
+    await introduce_all(node, made)
+    return made
 
 
 Times = list[tuple[float, float]]
@@ -144,8 +158,8 @@ async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, Told]:
 
     answers: list[bytes] = []
     async with httpx2.AsyncClient(base_url=arnia.url, headers=headers, trust_env=False) as client:
+        await _until_waiting(plan)
         for number in range(TOLD):
-            await _until_waiting(plan)
             before, began = arnia.processor(), time.perf_counter()
             await publish(f"told-{number}")
             await _until_answered(plan)
@@ -154,6 +168,8 @@ async def _tell_by_node(arnia: Site, plan: Plan) -> tuple[Times, Told]:
             await publish(f"alone-{number}")
             await asyncio.sleep(max(began + 2 * lasted - time.perf_counter(), SIGNED))
             alone = arnia.processor()
+            if time.perf_counter() - began > PAUSE:
+                raise AssertionError("the machine is too slow: some ask again before their pause is measured")
             await _until_waiting(plan, after=max(began + PAUSE - time.perf_counter(), 0.0))
             telling = max(told - before - (alone - told), LEAST_SECONDS)
             times.append((telling, arnia.processor() - alone))
@@ -185,8 +201,8 @@ async def _tell_by_bare(url: str, plan: Plan, port: int, answer: Told) -> Times:
     times: Times = []
     pid = await asyncio.to_thread(_listener, port)
     async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        await _until_waiting(plan)
         for number in range(TOLD):
-            await _until_waiting(plan)
             before, began = processor_of(pid), time.perf_counter()
             # (A different state each time, of the same length.)
             state = b"%s%c\n" % (answer.body[:-1], 48 + number)
@@ -220,21 +236,23 @@ def _listener(port: int) -> int:
 
 async def _until_answered(plan: Plan) -> None:
     """Wait until no member waits: all have been answered, and nobody has come back."""
-    async with asyncio.timeout(PAUSE), httpx2.AsyncClient(trust_env=False) as client:
-        while int((await client.get(f"http://127.0.0.1:{plan.port}/waiting")).text):
+    async with asyncio.timeout(PAUSE), _asking(plan) as client:
+        while int((await client.get("/waiting")).text):
             await asyncio.sleep(0.02)
 
 
 async def _until_waiting(plan: Plan, *, after: float = 0.0) -> None:
     """Wait until every member waits; so many seconds at least."""
     await asyncio.sleep(after)
-    async with asyncio.timeout(120), httpx2.AsyncClient(trust_env=False) as client:
-        while True:
-            answer = await client.get(f"http://127.0.0.1:{plan.port}/waiting")
-            if int(answer.text) == len(plan.members):
-                await asyncio.sleep(SETTLED)
-                return
+    async with asyncio.timeout(120), _asking(plan) as client:
+        while int((await client.get("/waiting")).text) < len(plan.members):
             await asyncio.sleep(0.1)
+    await asyncio.sleep(SETTLED)
+
+
+def _asking(plan: Plan) -> httpx2.AsyncClient:
+    """A client that asks a crowd how many of it wait."""
+    return httpx2.AsyncClient(base_url=plan.url, trust_env=False, verify=plan.certificate.trust)
 
 
 async def _publishing(run: Run, many: int) -> None:
@@ -243,6 +261,7 @@ async def _publishing(run: Run, many: int) -> None:
     async with AsyncExitStack() as stack:
         arnia = await stack.enter_async_context(site("arnia", directory))
         megalis = await stack.enter_async_context(site("megalis", directory))
+        certificate = arnia.peers_certificate = make_certificate(directory)
         await stack.enter_async_context(arnia.serving())
         await stack.enter_async_context(megalis.serving())
         await introduce(arnia, megalis)
@@ -251,8 +270,8 @@ async def _publishing(run: Run, many: int) -> None:
         first = 20_000_000
         for turn in run.turns():
             for waiting in (0, many):
-                run.tell(f"waiting: publishing with {waiting} that wait, turn {turn}")
-                plan = Plan.of(waiting, free_port(), waits_at=arnia.url if waiting else None)
+                run.tell(f"crowd: publishing with {waiting} that wait, turn {turn}")
+                plan = Plan.of(waiting, free_port(), certificate, waits_at=arnia.url if waiting else None)
                 await introduce_all(arnia, plan)
                 async with crowd(plan, directory):
                     await _until_waiting(plan)
@@ -267,7 +286,7 @@ async def _publishing(run: Run, many: int) -> None:
         alone, beside = (tuple(percentile(took, share) for took in series[n]) for n in (0, many))
         run.add(
             Figure(
-                part="waiting",
+                part="crowd",
                 work=f"publish at one node, readable at the other, {many} others wait, p{share * 100:.0f}",
                 unit="ms",
                 better="less",
@@ -290,10 +309,10 @@ async def crowd(plan: Plan, directory: Path) -> AsyncIterator[None]:
     """The members of a plan, in a process of their own."""
     path = directory / f"crowd-{plan.port}.json"
     path.write_bytes(msgspec.json.encode(plan))
-    url = f"http://127.0.0.1:{plan.port}/health"
-    async with process("bench.crowd", [str(path)], url, directory / "crowd.log"):
+    log = directory / "crowd.log"
+    async with process("bench.crowd", [str(path)], f"{plan.url}/health", log, plan.certificate):
         yield
 
 
 def _add(run: Run, work: str, unit: str, found: float) -> None:
-    run.add(Figure(part="waiting", work=work, unit=unit, better="less", node=Series("node", (found,))))
+    run.add(Figure(part="crowd", work=work, unit=unit, better="less", node=Series("node", (found,))))
