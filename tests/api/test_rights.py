@@ -10,23 +10,29 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import httpx2
+import msgspec
 import pytest
 from litestar import Litestar, Request, WebSocket, asgi, get, websocket
+from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from federation.api import change_log, oauth, records
 from federation.api.caller import LIFETIME, Holder, Tokens
 from federation.api.examples import DRAFTS, FEEDBACK, UPDATE
+from federation.api.guard import admit
 from federation.api.handlers import handles, with_options
-from federation.domain.errors import CommandFailed
+from federation.domain.errors import CommandFailed, Forbidden
 from federation.domain.registry import TYPES
 from federation.domain.scopes import PEER_SCOPES, SCOPES
-from federation.edge.answers import answer
-from federation.edge.operations import ANYONE, Operation, check, table
+from federation.domain.visibility import Caller
+from federation.edge.answers import JSON, answer
+from federation.edge.limits import Limits
+from federation.edge.operations import ANYONE, Body, Operation, Right, check, table
 from federation.node import sessions
 from federation.node.keys import Keyring, mint_private_key
 from federation.node.node import Node
@@ -191,6 +197,68 @@ def test_the_application_does_not_start_with_two_handlers_of_one_method_and_path
     monkeypatch.setattr(records, "HANDLERS", (*given, stray("GET")))
     with pytest.raises(CommandFailed, match="GET /v1/solutions has two handlers"):
         api()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"right": Right(open=True)}, "GET /stray is open beside a scope, and names none"),
+        ({"id": "listSolutions"}, "has the id listSolutions of /"),
+        ({"bodies": (Body(JSON, dict),)}, "GET /stray reads a body"),
+    ],
+    ids=["open to nobody", "an id that is taken", "a body of GET"],
+)
+def test_the_application_does_not_start_with_an_operation_that_contradicts_itself(
+    changes: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return answer(b"")
+
+    given = records.HANDLERS
+    plain = Operation(act="x", id="", method="GET", path="/stray", right=ANYONE, tag="node")
+    for operation in (plain, msgspec.structs.replace(plain, **changes)):
+        monkeypatch.setattr(records, "HANDLERS", (*given, handles(operation)(nothing)))
+        if operation is plain:
+            api()
+            continue
+        with pytest.raises(CommandFailed, match=reason):
+            api()
+
+
+@pytest.mark.parametrize(
+    ("caller", "allowed"),
+    [("own", {"own"}), ("peer", {"peer"}), ("any", {"own", "peer"})],
+)
+async def test_an_operation_for_own_clients_or_for_peers_refuses_the_others(
+    caller: Literal["any", "own", "peer"], allowed: set[str]
+) -> None:
+    """Whatever scopes their tokens carry."""
+    callers = {
+        "own": Caller(node="arnia", operator="arnia", client="erp", scopes=frozenset({"feeds.read"})),
+        "peer": Caller(node="arnia", operator="megalis", scopes=frozenset({"feeds.read"})),
+    }
+    right = Right("feeds.read", caller=caller)
+    operation = Operation(act="x", id="", method="GET", path="/x", right=right, tag="node")
+    for name, known in callers.items():
+
+        async def holder(_: Any, known: Caller = known) -> Caller:
+            return known
+
+        tokens = SimpleNamespace(operator="arnia", caller=holder, with_groups=holder)
+        state: Any = SimpleNamespace(tokens=tokens, limits=Limits())
+        scope = {
+            "method": "GET",
+            "path": "/x",
+            "query_string": b"",
+            "headers": [],
+            "client": ("192.0.2.1", 1),
+        }
+        admitted = admit(operation, state, scope, Headers({"authorization": "DPoP x"}))
+        if name in allowed:
+            assert await admitted == known
+        else:
+            with pytest.raises(Forbidden):
+                await admitted
 
 
 def test_no_kind_of_route_goes_past_the_table() -> None:

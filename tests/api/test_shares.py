@@ -14,9 +14,11 @@ from litestar import Litestar
 
 from federation.api import openapi
 from federation.domain.errors import CommandFailed, TooManyRequests, Unavailable
+from federation.domain.visibility import anonymous
 from federation.edge import requests
-from federation.edge.operations import table
-from federation.edge.shares import AWAITED, Bounds, Shares, while_connected
+from federation.edge.limits import Limits
+from federation.edge.operations import CREDENTIALS, Operation, table
+from federation.edge.shares import AWAITED, SLOT, Bounds, Shares, Slot, enter, while_connected
 from federation.node.node import Node
 from federation.server.app import api
 from federation.settings.environment import read
@@ -220,6 +222,33 @@ def test_every_operation_that_can_be_refused_for_its_share_says_so() -> None:
             seen += operation["operationId"] in counted
             assert (operation["operationId"] in counted) <= ({"429", "503"} <= operation["responses"].keys())
     assert seen > 60
+
+
+def test_credentials_that_were_right_before_have_a_share_of_their_own() -> None:
+    """The others of their address cannot keep them out."""
+    limits, shares = Limits(anonymous=10), Shares(Bounds(requests=1, requests_per_caller=1))
+    operation = Operation(act="x", id="", method="POST", path="/x", right=CREDENTIALS, tag="node")
+
+    def entered(authorization: str | None) -> Slot:
+        headers = {} if authorization is None else {"authorization": authorization}
+        scope: dict[str, Any] = {"client": ("192.0.2.1", 1), "headers": []}
+        state = SimpleNamespace(limits=limits, shares=shares)
+        request: Any = SimpleNamespace(app=SimpleNamespace(state=state), scope=scope, headers=headers)
+        slot = enter(operation, request, anonymous("arnia"))
+        assert slot is not None
+        assert SLOT in scope
+        return slot
+
+    first = entered(None)
+    assert not first.reserved
+    with pytest.raises(TooManyRequests):
+        entered("Basic eDp5")
+    limits.remember_login("Basic eDp5", {"client": ("192.0.2.1", 1), "headers": []})
+    known = entered("Basic eDp5")
+    assert known.reserved
+    assert known.caller != first.caller
+    with pytest.raises(TooManyRequests):
+        entered("Basic eDp5")
 
 
 # Over a real connection

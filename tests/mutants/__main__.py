@@ -42,7 +42,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/api/test_publishing.py",
         "tests/matrix",
     ),
-    "federation/store/visibility.py": ("tests/store/test_seeing.py", "tests/matrix"),
+    "federation/store/visibility.py": (
+        "tests/store/test_seeing.py",
+        "tests/store/test_subjects.py",
+        "tests/matrix",
+    ),
     "federation/node/exclusions.py": ("tests/proof/test_exclusions.py", "tests/trust", "tests/matrix"),
     "federation/domain/invitation.py": ("tests/domain/test_joining.py", "tests/trust", "tests/attack"),
     "federation/node/keys.py": (
@@ -100,7 +104,13 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/api/test_openapi.py",
     ),
     "federation/node/invitations.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
-    "federation/node/peers.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
+    "federation/node/peers.py": (
+        "tests/trust",
+        "tests/attack",
+        "tests/audit/test_noting.py",
+        "tests/proof/test_exclusions.py",
+        "tests/sync/test_refusals.py",
+    ),
     "federation/node/key_rotation.py": ("tests/trust", "tests/attack", "tests/audit/test_noting.py"),
     "federation/edge/operations.py": (
         "tests/api/test_rights.py",

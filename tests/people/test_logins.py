@@ -70,11 +70,14 @@ async def test_another_secret_lets_nobody_in(arnia: Node) -> None:
         (mine.id, ""),
         (mine.id, "A" * 43),
         ("x" * 500, mine.secret),
+        ("\x00", mine.secret),  # (PostgreSQL stores no NUL)
     ):
         with pytest.raises(NotFound):
             await logins.accept_link(arnia, id_, secret)
     with pytest.raises(Invalid):
         await logins.accept_code(arnia, mine.id, theirs.code)
+    with pytest.raises(NotFound):
+        await logins.accept_code(arnia, "\x00", mine.code)
     assert await logins.accept_link(arnia, mine.id, mine.secret) == mine.person.id
 
 

@@ -249,6 +249,18 @@ async def test_a_higher_quota_goes_on_and_a_lower_one_pauses(small: Node) -> Non
     assert await paused(small) == "21 records, with tombstones; 10 are allowed"
 
 
+async def test_a_peer_that_another_process_let_go_on_is_read_anew(small: Node) -> None:
+    await take(small, *(an_entry(n) for n in range(1, 12)))
+    allowance = await quotas.read_allowance(small, "megalis")
+    assert await quotas.paused_operators(small) == {"megalis"}
+    assert allowance.paused
+    assert not allowance.is_old(small.clock())
+    async with small.store.write() as tx:
+        await tx.quotas.resume("megalis")
+    assert await quotas.paused_operators(small) == frozenset()
+    assert allowance.is_old(small.clock())
+
+
 def test_lines_about_rejected_entries_are_bounded_for_each_peer() -> None:
     lines, now = RejectionLines(), datetime.now(UTC)
     written = sum(

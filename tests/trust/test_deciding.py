@@ -28,7 +28,7 @@ from federation.domain.invitation import (
     fingerprint,
 )
 from federation.domain.peer import IntroducedPeer, Peer, PeerState
-from federation.node import exclusions, invitations, key_rotation, peer_views, peers
+from federation.node import checkpoints, exclusions, invitations, key_rotation, peer_views, peers
 from federation.node.keys import Keyring, trusted_keys, verify_jwt
 from federation.node.node import Node
 from tests.api.http_client import NextDoor
@@ -755,14 +755,21 @@ async def test_who_leaves_is_not_excluded_by_that(arnia: Node, outside: Next) ->
 
 @pytest.mark.parametrize("state", ["pending", "suspended", "left"])
 async def test_an_operator_that_is_no_active_peer_is_excluded_and_let_in_again(
-    arnia: Node, state: PeerState
+    arnia: Node, state: PeerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    signed: list[tuple[str, ...]] = []
+
+    async def sign(node: Node) -> None:
+        signed.append(await excluded(node))
+
+    monkeypatch.setattr(checkpoints, "sign_exclusions", sign)
     await knows(arnia, Party("megalis"), state)
     for _ in range(2):
         await exclusions.exclude(arnia, "megalis", by="client-erp")
         assert await excluded(arnia) == ("megalis",)
     await exclusions.lift(arnia, "megalis")
     assert await excluded(arnia) == ()
+    assert signed == [("megalis",), ("megalis",), ()], "each change is signed at once"
     assert await noted(arnia) == [
         ("peer.excluded", "client-erp", "megalis"), ("peer.exclusion-lifted", "operator", "megalis")
     ]  # fmt: skip

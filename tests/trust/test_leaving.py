@@ -111,7 +111,17 @@ async def test_what_a_peer_leaves_behind_goes_when_it_goes(known: Node, dsn: str
             "peers": ["left"],
         }
         assert await remains(look) == gone, "public records, and what the change log has to report"
+        recia = FeedName("recia", "rssi")
+        async with known.store.write() as tx:
+            await tx.peers.add(known_as("recia", "http://recia.example.org"))
+        theirs = a_document(origin="recia", key="theirs", tlp="AMBER", audience="rssi")
+        await take(known, an_entry(1, theirs), name=recia)
         await peers.purge_left_peers(known)
+        assert await held(known, "recia") == {"theirs": 1}, "a peer that stays keeps what it shared"
+        await look.execute("DELETE FROM peers WHERE operator = 'recia'")
+        async with known.store.write() as tx:
+            await tx.copies.purge(*(feed for feed in await tx.feeds.all() if feed.origin == "recia"))
+            await tx.remains.drop("recia")
         assert await remains(look) == gone
         assert await held(known) == {"k1": 1}
         await peers.forget(known, "megalis")
